@@ -1,1 +1,150 @@
-//! To come.
+//! `hubless._core`: the contract of `bindings/CONTRACT.md` as Python functions.
+//!
+//! Owns the conversion of bytes and numbers, the eventfd doorbell and the refusal after `fork`.
+//! Must not know any operation, any body, or asyncio. No thread of the runtime ever attaches to
+//! the interpreter: events wait in the session's queue until Python drains them. Tested by
+//! `python/tests/test_core.py`.
+#![deny(unsafe_code)]
+
+mod bell;
+
+use bytes::Bytes;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+pyo3::create_exception!(
+    _core,
+    CoreError,
+    pyo3::exceptions::PyException,
+    "Raised by the core itself; the arguments are the kind and the message."
+);
+
+/// One event as Python sees it: kind, ticket, body, attachments.
+type PyEvent<'py> = (u8, u64, Bound<'py, PyBytes>, Vec<Bound<'py, PyBytes>>);
+
+/// Process that used the core first; its threads do not exist in a forked child.
+static HOME_PROCESS: OnceLock<u32> = OnceLock::new();
+
+/// Runs a call into the core: refused in a forked child, a panic becomes kind `internal`.
+fn guarded<T>(call: impl FnOnce() -> T) -> PyResult<T> {
+    let here = std::process::id();
+    if *HOME_PROCESS.get_or_init(|| here) != here {
+        return Err(CoreError::new_err((
+            "closed",
+            "this process was forked after hubless was used in its parent; start it with \
+             spawn or forkserver, or use hubless first in the child",
+        )));
+    }
+    catch_unwind(AssertUnwindSafe(call))
+        .map_err(|_| CoreError::new_err(("internal", "the core panicked; this is a bug")))
+}
+
+fn copy(bytes: &[u8]) -> Bytes {
+    Bytes::copy_from_slice(bytes)
+}
+
+/// The functions of the contract.
+#[pymodule(gil_used = false)]
+mod _core {
+    #[pymodule_export]
+    use super::CoreError;
+    use super::*;
+
+    /// Version of the library.
+    #[pyfunction]
+    fn version() -> &'static str {
+        hubless_shared::version()
+    }
+
+    /// Opens a session and returns its handle.
+    #[pyfunction]
+    fn open() -> PyResult<u64> {
+        guarded(hubless_shared::open)
+    }
+
+    /// Starts an operation; false: the session is closed or unknown.
+    #[pyfunction]
+    fn submit(
+        session: u64,
+        ticket: u64,
+        op: &str,
+        body: &[u8],
+        attachments: Vec<Bound<'_, PyBytes>>,
+    ) -> PyResult<bool> {
+        let parts = attachments
+            .iter()
+            .map(|part| copy(part.as_bytes()))
+            .collect();
+        guarded(|| hubless_shared::submit(session, ticket, op, copy(body), parts))
+    }
+
+    /// Gives an open operation up.
+    #[pyfunction]
+    fn cancel(session: u64, ticket: u64) -> PyResult<()> {
+        guarded(|| hubless_shared::cancel(session, ticket))
+    }
+
+    /// Takes at most `max` queued events.
+    #[pyfunction]
+    fn drain(py: Python<'_>, session: u64, max: usize) -> PyResult<Vec<PyEvent<'_>>> {
+        let events = guarded(|| hubless_shared::drain(session, max))?;
+        let out = events.into_iter().map(|event| {
+            let parts = event
+                .attachments
+                .iter()
+                .map(|part| PyBytes::new(py, part))
+                .collect();
+            (
+                event.kind,
+                event.ticket,
+                PyBytes::new(py, &event.body),
+                parts,
+            )
+        });
+        Ok(out.collect())
+    }
+
+    /// Blocks, detached from the interpreter, until an event is queued or the seconds are over
+    /// (true) or the session is closed (false).
+    #[pyfunction]
+    fn wait(py: Python<'_>, session: u64, timeout: f64) -> PyResult<bool> {
+        let limit = Duration::try_from_secs_f64(timeout).ok();
+        py.detach(|| guarded(|| hubless_shared::wait(session, limit)))
+    }
+
+    /// Makes an eventfd the doorbell and returns it; -1 where the system has none.
+    ///
+    /// The descriptor belongs to the core and is closed by `unring` or `close`.
+    #[pyfunction]
+    fn ring_fd(session: u64) -> PyResult<i32> {
+        Ok(guarded(|| bell::install(session))??)
+    }
+
+    /// Takes the doorbell away; its descriptor is closed when this returns.
+    #[pyfunction]
+    fn unring(session: u64) -> PyResult<()> {
+        guarded(|| hubless_shared::set_doorbell(session, None))
+    }
+
+    /// Ends a session at once; idempotent.
+    #[pyfunction]
+    fn close(py: Python<'_>, session: u64) -> PyResult<()> {
+        py.detach(|| guarded(|| hubless_shared::close(session)))
+    }
+
+    /// Live sessions, agents, calls, streams and bodies of this process.
+    #[pyfunction]
+    fn handles() -> PyResult<usize> {
+        guarded(hubless_shared::handles)
+    }
+
+    /// Panics inside the guard, for the test of the boundary.
+    #[cfg(feature = "testing")]
+    #[pyfunction]
+    fn panic_now() -> PyResult<()> {
+        guarded(|| panic!("asked for by a test"))
+    }
+}
