@@ -1,1 +1,4 @@
-//! To come.
+//! Let agents that exist find each other and talk directly.
+#![forbid(unsafe_code)]
+
+pub mod call;

@@ -1,1 +1,12 @@
-//! To come.
+//! The protocol of Hubless as pure values: what is true, whatever carries it.
+//!
+//! Nothing here opens a socket or a file, reads a clock or draws a random number: time and chance
+//! are parameters. A module uses only those of lower steps:
+//! `error`, `limits` → `identity` → `wire` → `policy`, `query` → `directory` → `registry`.
+#![forbid(unsafe_code)]
+
+pub mod error;
+pub mod limits;
+pub mod wire;
+
+pub use error::{Error, Kind};

@@ -1,0 +1,96 @@
+//! Compiles the protobuf files without protoc, and gives each message its JSON form
+//! (proto3 JSON mapping; a field `x_json` holds JSON text and appears as the value `x`).
+
+use prost_build::Config;
+use prost_types::{
+    DescriptorProto, FieldDescriptorProto, FileDescriptorSet, field_descriptor_proto::{Label, Type},
+};
+
+const FILES: [&str; 3] =
+    ["hubless/v1/record.proto", "hubless/v1/message.proto", "hubless/v1/control.proto"];
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("cargo:rerun-if-changed=proto");
+    let set = protox::compile(FILES, ["proto"])?;
+    let mut config = Config::new();
+    config.bytes(["."]).btree_map(["."]);
+    config.type_attribute(".", "#[derive(serde::Serialize, serde::Deserialize)]");
+    config.type_attribute(".", "#[serde(rename_all = \"camelCase\")]");
+    json_attributes(&set, &mut config);
+    config.compile_fds(set)?;
+    flatten_oneofs()
+}
+
+/// A oneof appears as its one field. Set on the text, because an attribute set by path on a oneof
+/// reaches its variants as well.
+fn flatten_oneofs() -> Result<(), Box<dyn std::error::Error>> {
+    let path = std::path::Path::new(&std::env::var("OUT_DIR")?).join("hubless.v1.rs");
+    let text = std::fs::read_to_string(&path)?;
+    std::fs::write(path, text.replace("#[prost(oneof", "#[serde(flatten)]\n    #[prost(oneof"))?;
+    Ok(())
+}
+
+fn json_attributes(set: &FileDescriptorSet, config: &mut Config) {
+    for file in &set.file {
+        for message in &file.message_type {
+            message_attributes(&format!(".{}", file.package()), message, config);
+        }
+    }
+}
+
+fn message_attributes(package: &str, message: &DescriptorProto, config: &mut Config) {
+    let path = format!("{package}.{}", message.name());
+    config.message_attribute(&path, "#[serde(default)]");
+    for field in &message.field {
+        let in_oneof = field.oneof_index.is_some() && !field.proto3_optional();
+        field_attributes(&path, message, field, in_oneof, config);
+    }
+}
+
+fn field_attributes(
+    path: &str,
+    message: &DescriptorProto,
+    field: &FieldDescriptorProto,
+    in_oneof: bool,
+    config: &mut Config,
+) {
+    let target = match (in_oneof, field.oneof_index) {
+        (true, Some(index)) => {
+            let oneof = usize::try_from(index).ok().and_then(|i| message.oneof_decl.get(i));
+            format!("{path}.{}.{}", oneof.map_or("", |o| o.name()), field.name())
+        }
+        _ => format!("{path}.{}", field.name()),
+    };
+    if !in_oneof {
+        config.field_attribute(
+            &target,
+            "#[serde(skip_serializing_if = \"crate::wire::json::is_default\")]",
+        );
+    }
+    let repeated = field.label() == Label::Repeated;
+    let json_name = field.name().strip_suffix("_json").filter(|_| field.r#type() != Type::Bool);
+    if let Some(name) = json_name {
+        let module = if repeated { "text_map" } else { "text" };
+        config.field_attribute(
+            &target,
+            format!("#[serde(rename = \"{}\", with = \"crate::wire::json::{module}\")]", camel(name)),
+        );
+    } else if field.r#type() == Type::Bytes {
+        let module = if repeated { "base64_list" } else { "base64" };
+        config.field_attribute(
+            &target,
+            format!("#[serde(with = \"crate::wire::json::{module}\")]"),
+        );
+    }
+}
+
+fn camel(name: &str) -> String {
+    let mut words = name.split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |mut all, word| {
+        let mut letters = word.chars();
+        all.extend(letters.next().map(|c| c.to_ascii_uppercase()));
+        all.push_str(letters.as_str());
+        all
+    })
+}

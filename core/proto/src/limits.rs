@@ -1,0 +1,195 @@
+//! Every bound, in one place, with its unit and default.
+//!
+//! Reaching a bound is an ordinary typed outcome; each has a test that reaches it.
+
+use std::time::Duration;
+
+/// One KiB in bytes.
+pub const KIB: usize = 1024;
+/// One MiB in bytes.
+pub const MIB: usize = 1024 * KIB;
+
+macro_rules! limits {
+    ($($(#[$doc:meta])* $name:ident: $type:ty = $value:expr;)*) => {
+        $($(#[$doc])* pub const $name: $type = $value;)*
+        /// Name of each bound, for the docs and the language packages.
+        pub const NAMES: &[&str] = &[$(stringify!($name)),*];
+    };
+}
+
+limits! {
+    /// Body of a HELLO or control frame, in bytes.
+    CONTROL_FRAME_BYTES: usize = 64 * KIB;
+    /// Body of a REQUEST or EVENT frame, in bytes.
+    MESSAGE_FRAME_BYTES: usize = MIB;
+    /// Body of a DATA frame, in bytes.
+    DATA_FRAME_BYTES: usize = 64 * KIB;
+    /// Largest part that may stay inside its message, in bytes; larger ones are streamed.
+    INLINE_PART_BYTES: usize = 512 * KIB;
+    /// A part above this size is streamed when we choose, in bytes.
+    STREAMED_PART_BYTES: usize = 64 * KIB;
+    /// Default of `max_request_bytes` and `max_binary_bytes`, and most that `bytes()` gathers.
+    REQUEST_BYTES: u64 = 64 * MIB as u64;
+    /// Parts of one content.
+    CONTENT_PARTS: usize = 1_024;
+    /// Streamed parts of one message.
+    STREAMED_PARTS: usize = 64;
+    /// Nesting of any JSON from outside.
+    JSON_DEPTH: usize = 64;
+    /// Metadata or extension entries of one message.
+    METADATA_ENTRIES: usize = 128;
+    /// Body of a signed record, in bytes.
+    RECORD_BODY_BYTES: usize = 8 * KIB;
+    /// Skills of one descriptor.
+    DESCRIPTOR_SKILLS: usize = 64;
+    /// Typed facts of one skill.
+    SKILL_ATTRIBUTES: usize = 32;
+    /// Items of a list attribute.
+    ATTRIBUTE_ITEMS: usize = 64;
+    /// Characters of a skill's description in the descriptor.
+    SKILL_DESCRIPTION_CHARS: usize = 160;
+    /// One skill document, in bytes.
+    SKILL_DOCUMENT_BYTES: usize = 256 * KIB;
+    /// All skill documents of one agent, in bytes.
+    AGENT_DOCUMENTS_BYTES: usize = MIB;
+    /// Description of an agent kept from a peer, in bytes.
+    DESCRIPTION_BYTES: usize = 2 * KIB;
+    /// Addresses of a node record.
+    NODE_ADDRESSES: usize = 8;
+    /// Letters of an agent's name.
+    NAME_CHARS: usize = 64;
+    /// Life of a record, and its bound.
+    RECORD_LIFE: Duration = Duration::from_secs(3_600);
+    /// Longest life of a record.
+    RECORD_LIFE_MAX: Duration = Duration::from_secs(24 * 3_600);
+    /// Life of a transient agent's record.
+    TRANSIENT_LIFE: Duration = Duration::from_secs(60);
+    /// How far ahead of our clock a record may be issued.
+    CLOCK_SKEW: Duration = Duration::from_secs(300);
+    /// Live records kept of one member node.
+    MEMBER_RECORDS: usize = 20_000;
+    /// New records a second of one member node.
+    MEMBER_RECORDS_PER_S: u32 = 1_000;
+    /// Live records kept of one external node.
+    EXTERNAL_RECORDS: usize = 100;
+    /// Request deadline: to the first event, and between events.
+    DEADLINE: Duration = Duration::from_secs(60);
+    /// Longest deadline that is accepted.
+    DEADLINE_MAX: Duration = Duration::from_secs(7 * 24 * 3_600);
+    /// One try to dial a peer.
+    DIAL: Duration = Duration::from_secs(3);
+    /// One try to dial a peer on this machine.
+    DIAL_LOOPBACK: Duration = Duration::from_millis(500);
+    /// From the start of a connection to its HELLO.
+    HELLO: Duration = Duration::from_secs(5);
+    /// Silence after which `Accepted` is sent for a running handler.
+    ACCEPTED_AFTER: Duration = Duration::from_millis(5);
+    /// An idle connection is closed after this time.
+    CONNECTION_IDLE: Duration = Duration::from_secs(300);
+    /// Open connections a node keeps, unless calls need more.
+    CONNECTIONS: usize = 64;
+    /// Streams of one connection of a member.
+    MEMBER_STREAMS: u32 = 4_096;
+    /// Streams of one connection of an external node.
+    EXTERNAL_STREAMS: u32 = 64;
+    /// Calls of a node that wait for a stream.
+    OUTBOUND_QUEUE: usize = 16_384;
+    /// Requests held until their connection is verified.
+    HELD_REQUESTS: usize = 64;
+    /// Concurrent calls of one agent.
+    AGENT_CONCURRENCY: usize = 256;
+    /// Queued calls of one agent.
+    AGENT_QUEUE: usize = 1_024;
+    /// Share of an agent's queue that one caller may hold: one part in this many.
+    QUEUE_SHARE: usize = 4;
+    /// Depth of nested calls.
+    CALL_DEPTH: u32 = 16;
+    /// Hops of a forwarded task.
+    TASK_HOPS: usize = 16;
+    /// Tools that one request offers.
+    REQUEST_TOOLS: usize = 64;
+    /// Tool calls of one request.
+    TOOL_CALLS: usize = 64;
+    /// Tool calls of one request at once.
+    TOOL_CALLS_AT_ONCE: usize = 8;
+    /// Checks by a user's auth function at once, an agent.
+    AUTH_CHECKS: usize = 32;
+    /// One check by a user's auth function.
+    AUTH_CHECK: Duration = Duration::from_secs(5);
+    /// Longest time that a verdict of an auth function is kept.
+    AUTH_CACHE: Duration = Duration::from_secs(60);
+    /// Verdicts kept, an agent.
+    AUTH_CACHE_ENTRIES: usize = 4_096;
+    /// An idempotency key is remembered after its outcome.
+    IDEMPOTENCY_LIFE: Duration = Duration::from_secs(600);
+    /// Remembered idempotency keys, an agent.
+    IDEMPOTENCY_ENTRIES: usize = 10_000;
+    /// Remembered idempotency outcomes, an agent, in bytes.
+    IDEMPOTENCY_BYTES: usize = 64 * MIB;
+    /// A request id is remembered after the end of its call.
+    DUPLICATE_LIFE: Duration = Duration::from_secs(60);
+    /// Remembered request ids of a node.
+    DUPLICATE_ENTRIES: usize = 65_536;
+    /// Letters of an idempotency key.
+    IDEMPOTENCY_KEY_BYTES: usize = 256;
+    /// A conversation id, in bytes.
+    CONVERSATION_ID_BYTES: usize = 64;
+    /// Turns kept of a conversation.
+    CONVERSATION_TURNS: usize = 200;
+    /// Bytes kept of a conversation.
+    CONVERSATION_BYTES: usize = MIB;
+    /// Conversations kept, an agent.
+    CONVERSATIONS: usize = 1_000;
+    /// A conversation is kept after its last turn.
+    CONVERSATION_LIFE: Duration = Duration::from_secs(3_600);
+    /// Predicates of a filter.
+    FILTER_PREDICATES: usize = 32;
+    /// Depth of a filter.
+    FILTER_DEPTH: usize = 8;
+    /// A filter, in bytes of its JSON form.
+    FILTER_BYTES: usize = 4 * KIB;
+    /// Answers of a `find`.
+    FIND_LIMIT: usize = 1_000;
+    /// Default wait of `find` for a first match.
+    FIND_WAIT: Duration = Duration::from_secs(1);
+    /// Changes that a watcher may be behind before it gets `lagged`.
+    WATCH_BACKLOG: usize = 1_024;
+    /// Events of one call between core and handler or caller.
+    CALL_EVENTS: usize = 16;
+    /// Events in a session's completion queue.
+    SESSION_EVENTS: usize = 16_384;
+    /// Bytes in a session's completion queue.
+    SESSION_BYTES: usize = 64 * MIB;
+    /// Attempts of one call.
+    RETRY_ATTEMPTS: u32 = 10;
+    /// Templates kept by a node.
+    TEMPLATES: usize = 1_000;
+    /// Credentials kept by a node.
+    CREDENTIALS: usize = 1_000;
+    /// Answers of one line of a stdio agent, in bytes.
+    STDIO_LINE_BYTES: usize = MIB;
+    /// Lines of a stdio agent that are no frames before it is ended.
+    STDIO_BAD_LINES: usize = 16;
+    /// From the start of a stdio agent to its descriptor line.
+    STDIO_DESCRIPTOR: Duration = Duration::from_secs(2);
+    /// Life of a membership token of a member key.
+    MEMBER_TOKEN_LIFE: Duration = Duration::from_secs(30 * 24 * 3_600);
+    /// Life of a membership token of a node key.
+    NODE_TOKEN_LIFE: Duration = Duration::from_secs(3_600);
+    /// Depth of attenuation of a membership token.
+    TOKEN_DEPTH: usize = 4;
+    /// A membership token, in bytes.
+    TOKEN_BYTES: usize = 16 * KIB;
+    /// Default life of an invite.
+    INVITE_LIFE: Duration = Duration::from_secs(24 * 3_600);
+    /// Longest life of a bearer invite.
+    BEARER_LIFE: Duration = Duration::from_secs(600);
+    /// One file of the runtime folder, in bytes.
+    RECORD_FILE_BYTES: usize = 16 * MIB;
+    /// Files that are read of the runtime folder.
+    RECORD_FILES: usize = 10_000;
+    /// Time that a graceful close waits for running calls.
+    CLOSE_GRACE: Duration = Duration::from_secs(10);
+    /// A connection that lost a simultaneous dial is drained within this time.
+    DRAIN: Duration = Duration::from_secs(30);
+}
