@@ -1,0 +1,45 @@
+package dev.hubless.internal
+
+/**
+ * The completion queue of the core, function for function (see `bindings/CONTRACT.md`).
+ *
+ * Owns the crossing into native code and nothing else. The names are bound by the exported symbols
+ * of the library, so that neither this object nor its functions may be renamed alone.
+ */
+internal object Native {
+    init {
+        NativeLibrary.load()
+    }
+
+    @JvmStatic
+    external fun version(): ByteArray
+
+    @JvmStatic
+    external fun open(): Long
+
+    @JvmStatic
+    external fun submit(
+        session: Long,
+        ticket: Long,
+        op: ByteArray,
+        body: ByteArray,
+        attachments: Array<ByteArray>?,
+    ): Boolean
+
+    @JvmStatic
+    external fun cancel(session: Long, ticket: Long)
+
+    /** Blocks until there are events; null once the session is closed. */
+    @JvmStatic
+    external fun nextEvents(session: Long, max: Int): ByteArray?
+
+    @JvmStatic
+    external fun close(session: Long)
+
+    @JvmStatic
+    external fun handles(): Int
+
+    /** Present only in a library built with the feature `testing`. */
+    @JvmStatic
+    external fun panicNow()
+}
