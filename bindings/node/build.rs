@@ -1,1 +1,5 @@
-fn main() { napi_build::setup(); }
+//! Sets the linker flags of a Node.js addon.
+
+fn main() {
+    napi_build::setup();
+}
