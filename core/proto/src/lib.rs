@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod error;
+pub mod identity;
 pub mod limits;
 pub mod wire;
 

@@ -64,7 +64,7 @@ pub struct Error {
 }
 
 /// Result with the error of Hubless.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     /// An error of our own side; `message` says what was expected and what came.

@@ -1,0 +1,80 @@
+//! What a signature covers, and the one strict way to check it (RFC 8032).
+
+use crate::error::{Error, Kind, Result};
+use ed25519_dalek::VerifyingKey;
+
+/// A detached Ed25519 signature.
+pub type Signature = [u8; 64];
+
+/// A key that signatures can be checked under.
+pub trait PublicKey {
+    /// The 32 bytes of the Ed25519 key.
+    fn key_bytes(&self) -> &[u8; 32];
+}
+
+impl PublicKey for [u8; 32] {
+    fn key_bytes(&self) -> &[u8; 32] {
+        self
+    }
+}
+
+/// What is stated by a signature. Each statement has a tag of its own before the signed bytes, so
+/// that a signature made for one can never be shown as another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Domain {
+    /// A descriptor record, by the agent key.
+    Descriptor,
+    /// A hosting record, by the agent key.
+    Hosting,
+    /// A node record, by the node key.
+    Node,
+    /// The end of an agent, by the agent key.
+    Tombstone,
+    /// The proof of a HELLO, by the node key.
+    Hello,
+}
+
+impl Domain {
+    /// Every domain.
+    pub const ALL: [Self; 5] = [
+        Self::Descriptor,
+        Self::Hosting,
+        Self::Node,
+        Self::Tombstone,
+        Self::Hello,
+    ];
+
+    /// The bytes that stand before what is signed; no tag is a prefix of another.
+    pub const fn tag(self) -> &'static [u8] {
+        match self {
+            Self::Descriptor => b"hubless/descriptor/v1\0",
+            Self::Hosting => b"hubless/hosting/v1\0",
+            Self::Node => b"hubless/node/v1\0",
+            Self::Tombstone => b"hubless/tombstone/v1\0",
+            Self::Hello => b"hubless/hello/v1\0",
+        }
+    }
+
+    pub(super) fn message(self, bytes: &[u8]) -> Vec<u8> {
+        [self.tag(), bytes].concat()
+    }
+}
+
+/// Checks that the holder of `key` signed `bytes` as a statement of `domain`.
+///
+/// Keys of small order, points that are none, and signatures whose scalar is not reduced are
+/// refused: of one statement there is one signature that counts.
+///
+/// # Errors
+/// `auth`, code `bad_signature`.
+pub fn verify(key: &impl PublicKey, domain: Domain, bytes: &[u8], signature: &[u8]) -> Result<()> {
+    let refused = || {
+        Error::new(Kind::Auth, "the signature does not hold under this key")
+            .with_code("bad_signature")
+    };
+    let signature: &Signature = signature.try_into().map_err(|_| refused())?;
+    let key = VerifyingKey::from_bytes(key.key_bytes()).map_err(|_| refused())?;
+    let signature = ed25519_dalek::Signature::from_bytes(signature);
+    key.verify_strict(&domain.message(bytes), &signature)
+        .map_err(|_| refused())
+}
