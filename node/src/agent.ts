@@ -1,0 +1,251 @@
+/**
+ * Agents hosted here: running their handlers and answering the core's questions about them.
+ * Owns the table of hosted agents and of running calls. Tested by `test/handlers.test.mjs` and
+ * `test/requirements.test.mjs`.
+ */
+
+import { BlobPart, Content, decodeContent, Encoder, plain } from './content.js';
+import { CallContext, type Caller, runIn } from './context.js';
+import { fromWire, type HublessError, messageOf, toFailure, type WireError } from './errors.js';
+import { type Implementation, methodOf, type SkillMethod } from './implementation.js';
+import type { Node } from './node.js';
+import type { AuthRule, TokenCounter } from './options.js';
+import { encodeRequest, type RequestInput } from './request.js';
+import { validate } from './schema.js';
+import { EVENT, type Session } from './session.js';
+import type { WireCall } from './wire.js';
+
+/** A registered agent. */
+export class Agent {
+  readonly name: string;
+  readonly agentId: string;
+  /** Short form `N:NNNN.HHHH.LLLL` of the id. */
+  readonly address: string;
+  /** Its handle in the native session. */
+  readonly handle: number;
+  readonly #host: AgentHost;
+
+  /** Made by the node. */
+  constructor(host: AgentHost, registered: Registered) {
+    this.#host = host;
+    this.handle = registered.agent;
+    this.agentId = registered.agentId;
+    this.address = registered.address;
+    this.name = registered.name;
+  }
+
+  /** Refuses new calls and lets running ones end. */
+  async unregister(options: { graceMs?: number } = {}): Promise<void> {
+    await this.#host.unregister(this.handle, options.graceMs);
+  }
+
+  /** Runs the checks that a request would meet, without calling the handler. */
+  async check(request: RequestInput): Promise<HublessError | undefined> {
+    return this.#host.check(this, request);
+  }
+
+  /** Unregisters; for `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.unregister();
+  }
+}
+
+/** The result of `register`. */
+export interface Registered {
+  agent: number;
+  agentId: string;
+  address: string;
+  name: string;
+}
+
+/** What is kept of an agent. */
+export interface Hosted {
+  implementation: Implementation;
+  instance: object | undefined;
+  auth: AuthRule | undefined;
+  counter: TokenCounter | undefined;
+}
+
+/** Runs what the core asks of the agents of one session. */
+export class AgentHost {
+  readonly #node: Node;
+  readonly #session: Session;
+  readonly #hosted = new Map<number, Hosted>();
+  readonly #running = new Map<number, CallContext>();
+  /** The node's own auth function, for agents without one. */
+  auth: AuthRule | undefined;
+
+  /** Listens to the session's events. */
+  constructor(node: Node, session: Session) {
+    this.#node = node;
+    this.#session = session;
+    session.on(EVENT.call, (id, body: WireCall, sent) => void this.#call(id, body, sent));
+    session.on(EVENT.auth, (id, body: AuthEvent) => void this.#verdict(id, body));
+    session.on(EVENT.count, (id, body: CountEvent) => void this.#count(id, body));
+  }
+
+  /** Registers and begins to take calls. */
+  async register(body: object, hosted: Hosted): Promise<Agent> {
+    const { done } = this.#session.start<Registered>('register', body, [], ({ agent }) =>
+      this.#hosted.set(agent, hosted),
+    );
+    return new Agent(this, (await done).body);
+  }
+
+  /** Ends an agent; running calls end first. */
+  async unregister(agent: number, graceMs: number | undefined): Promise<void> {
+    await this.#session.run('unregister', { agent, graceMs });
+    this.#hosted.delete(agent);
+  }
+
+  /** Runs the checks of an agent. */
+  async check(agent: Agent, request: RequestInput): Promise<HublessError | undefined> {
+    const { body, encoder } = encodeRequest(this.#session, agent.agentId, request.content, request);
+    const checked = await this.#session.run<{ rejection?: WireError }>(
+      'check',
+      { agent: agent.handle, request: body },
+      encoder.attachments,
+    );
+    return checked.rejection && fromWire({ ...checked.rejection, rejection: true });
+  }
+
+  /** Stops the handler of a call; false when there is no such call. */
+  cancel(id: number, reason: object): boolean {
+    const context = this.#running.get(id);
+    context?.cancel(reason);
+    return context !== undefined;
+  }
+
+  /** Stops everything; nothing is answered any more. */
+  close(): void {
+    for (const context of this.#running.values()) context.cancel({ message: 'the node is closed' });
+    this.#running.clear();
+    this.#hosted.clear();
+  }
+
+  async #call(id: number, wire: WireCall, attachments: readonly Uint8Array[]): Promise<void> {
+    const content = decodeContent(this.#session, wire.content, attachments);
+    const context = new CallContext(this.#node, this.#session, id, wire, content);
+    this.#running.set(id, context);
+    try {
+      const result = await runIn(context, () => this.#handle(wire, context));
+      if (!context.cancelled) await this.#final(id, result);
+    } catch (error) {
+      if (!context.cancelled) this.#session.answer('call.fail', { call: id, ...toFailure(error) });
+    } finally {
+      this.#running.delete(id);
+    }
+  }
+
+  async #handle(wire: WireCall, context: CallContext): Promise<unknown> {
+    const hosted = this.#hosted.get(wire.agent);
+    if (!hosted) throw new Error('the agent is gone');
+    const { implementation } = hosted;
+    const skill = skillOf(implementation, wire.skill);
+    const instance = wire.fresh ? await implementation.create() : hosted.instance;
+    if (!instance) throw new Error('the agent has no instance');
+    try {
+      const input = await validate(skill?.input, plain(context.content), 'call');
+      const produced = await methodOf(instance, skill)(input, context);
+      const result = isIterator(produced) ? await sendAll(produced, context) : produced;
+      return isContent(result) ? result : await validateOutput(skill, result);
+    } finally {
+      if (wire.fresh) await dispose(instance);
+    }
+  }
+
+  async #final(id: number, result: unknown): Promise<void> {
+    const encoder = new Encoder();
+    const content = result === undefined ? undefined : encoder.content(result);
+    await encoder.open(this.#session);
+    const { done } = this.#session.start('call.final', { call: id, content }, encoder.attachments);
+    encoder.pump(this.#session);
+    await done;
+  }
+
+  async #verdict(id: number, event: AuthEvent): Promise<void> {
+    const rule = this.#hosted.get(event.agent ?? 0)?.auth ?? this.auth;
+    const { scheme, credential, caller } = event;
+    try {
+      const verdict = typeof rule === 'function' && (await rule({ scheme, credential, caller }));
+      const answer = typeof verdict === 'object' ? verdict : { allow: verdict === true };
+      this.#session.answer('auth.verdict', { id, allow: answer.allow, cacheMs: answer.cacheMs });
+    } catch (error) {
+      warn('an auth function failed, which refuses the caller', error);
+      this.#session.answer('auth.verdict', { id, allow: false });
+    }
+  }
+
+  async #count(id: number, event: CountEvent): Promise<void> {
+    try {
+      const tokens = (await this.#hosted.get(event.agent)?.counter?.(event.texts)) ?? 0;
+      this.#session.answer('count.result', { id, tokens });
+    } catch (error) {
+      warn('a token counter failed, which refuses the request', error);
+      this.#session.answer('count.result', { id, tokens: Number.MAX_SAFE_INTEGER });
+    }
+  }
+}
+
+interface AuthEvent {
+  agent?: number | null;
+  scheme: string;
+  credential: string;
+  caller: Caller;
+}
+
+interface CountEvent {
+  agent: number;
+  texts: string[];
+}
+
+type AnyIterator = AsyncIterator<unknown, unknown> | Iterator<unknown, unknown>;
+
+function skillOf(implementation: Implementation, id: string | undefined): SkillMethod | undefined {
+  const { skills } = implementation;
+  return skills.find((skill) => skill.id === id) ?? (skills.length === 1 ? skills[0] : undefined);
+}
+
+function isIterator(value: unknown): value is AnyIterator {
+  if (typeof value !== 'object' || value === null) return false;
+  const iterable = Symbol.asyncIterator in value || Symbol.iterator in value;
+  return iterable && typeof Reflect.get(value, 'next') === 'function';
+}
+
+/** Sends what a generator yields, with back-pressure; its result is the result of the call. */
+async function sendAll(iterator: AnyIterator, context: CallContext): Promise<unknown> {
+  try {
+    for (;;) {
+      const step = await iterator.next();
+      if (step.done || context.cancelled) return step.value;
+      await context.chunk(step.value);
+    }
+  } finally {
+    await iterator.return?.();
+  }
+}
+
+async function validateOutput(skill: SkillMethod | undefined, result: unknown): Promise<unknown> {
+  return skill?.output ? validate(skill.output, result, 'call') : result;
+}
+
+function isContent(value: unknown): boolean {
+  return value instanceof Content || value instanceof BlobPart || value instanceof Uint8Array;
+}
+
+async function dispose(instance: object): Promise<void> {
+  for (const symbol of [Symbol.asyncDispose, Symbol.dispose]) {
+    const method: unknown = symbol && Reflect.get(instance, symbol);
+    if (typeof method !== 'function') continue;
+    try {
+      await method.call(instance);
+    } catch (error) {
+      warn('an agent instance could not be disposed of', error);
+    }
+    return;
+  }
+}
+
+function warn(what: string, error: unknown): void {
+  process.emitWarning(`${what}: ${messageOf(error)}`, 'HublessWarning');
+}

@@ -1,0 +1,189 @@
+/**
+ * What a handler knows about the call it handles, explicitly and ambiently.
+ * Owns the operations on a running call. Tested by `test/handlers.test.mjs`.
+ */
+
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { type Content, decodeContent, decodePart, Encoder, type Part, plain } from './content.js';
+import { HublessError } from './errors.js';
+import type { Node } from './node.js';
+import type { ContextData, RequestOptions } from './options.js';
+import { jsonSchemaOf, type Schema } from './schema.js';
+import type { Session } from './session.js';
+import type { WireCall, WireContent, WirePart } from './wire.js';
+
+/** Who asks, as the node found out; never taken from the message. */
+export interface Caller {
+  kind: 'local' | 'member' | 'bridged' | 'external' | 'edge';
+  node: string;
+  /** Id of the calling agent, when an agent calls. */
+  agent?: string | null;
+  principal: string;
+  mesh: string;
+  role?: string;
+  groups: readonly string[];
+}
+
+/** A tool that the caller offers. */
+export interface OfferedTool {
+  readonly name: string;
+  readonly description: string;
+  readonly inputSchema?: object;
+  readonly effect?: string;
+}
+
+/** A call being handled. */
+export class CallContext {
+  /** The node that handles it; calls made through it inside the handler are children of this one. */
+  readonly node: Node;
+  /** The skill asked for. */
+  readonly skill: string | undefined;
+  /** All that was sent. */
+  readonly content: Content;
+  readonly caller: Caller;
+  readonly accept: RequestOptions['accept'];
+  /** What the caller let the handler know besides. */
+  readonly context: ContextData | undefined;
+  readonly conversationId: string | undefined;
+  readonly tools: readonly OfferedTool[];
+  /** Depth of nested calls; 0 where nobody's handler made the call. */
+  readonly depth: number;
+  /** W3C trace context of this call. */
+  readonly trace: { readonly traceparent?: string; readonly tracestate?: string };
+  readonly idempotencyKey: string | undefined;
+  readonly metadata: Readonly<Record<string, unknown>>;
+  readonly requestId: string;
+  readonly attempt: number;
+  readonly outputSchema: object | undefined;
+  readonly #session: Session;
+  readonly #id: number;
+  readonly #deadlineAt: number;
+  #controller: AbortController | undefined;
+  #cancelled: unknown;
+
+  /** Made by the node for every call. */
+  constructor(node: Node, session: Session, id: number, wire: WireCall, content: Content) {
+    this.node = node;
+    this.#session = session;
+    this.#id = id;
+    this.#deadlineAt = performance.now() + wire.deadlineMs;
+    this.content = content;
+    this.skill = wire.skill;
+    this.caller = wire.caller as unknown as Caller;
+    this.accept = wire.accept as RequestOptions['accept'];
+    this.context = wire.context;
+    this.conversationId = wire.conversationId;
+    this.tools = (wire.tools ?? []) as readonly OfferedTool[];
+    this.depth = wire.depth;
+    this.trace = wire.trace ?? {};
+    this.idempotencyKey = wire.idempotencyKey;
+    this.metadata = wire.metadata ?? {};
+    this.requestId = wire.requestId;
+    this.attempt = wire.attempt;
+    this.outputSchema = wire.outputSchema;
+  }
+
+  /** Milliseconds that are left; 0 when the time is over. */
+  get remainingMs(): number {
+    return Math.max(0, Math.round(this.#deadlineAt - performance.now()));
+  }
+
+  /** When the time is over. */
+  get deadline(): Date {
+    return new Date(Date.now() + this.remainingMs);
+  }
+
+  /** Fires when nobody waits for the answer any more; pass it to whatever the handler awaits. */
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.#cancelled !== undefined) this.#controller.abort(this.#cancelled);
+    return this.#controller.signal;
+  }
+
+  /** Whether `signal` has fired. */
+  get cancelled(): boolean {
+    return this.#cancelled !== undefined;
+  }
+
+  /** Tells the caller how far the call is; `fraction` from 0 to 1. */
+  async progress(note: string, fraction?: number): Promise<void> {
+    await this.#session.run('call.progress', { call: this.#id, note, fraction });
+  }
+
+  /** Sends a part of the answer; done when there is room for more. Generators do it by `yield`. */
+  async chunk(value: unknown, options: { append?: boolean } = {}): Promise<void> {
+    const encoder = new Encoder();
+    const content = encoder.content(value) as { parts?: object[]; value?: unknown };
+    const parts = content.parts ?? [{ value: content.value }];
+    await encoder.open(this.#session);
+    for (const part of parts) {
+      const body = { call: this.#id, part, append: options.append };
+      const sent = this.#session.run('call.chunk', body, encoder.attachments);
+      if (part === parts[0]) encoder.pump(this.#session);
+      await sent;
+    }
+  }
+
+  /** Calls a tool that the caller offered; gives its value, or its content if that has no value. */
+  async callTool(name: string, input: unknown): Promise<unknown> {
+    const body = { call: this.#id, name, arguments: input ?? {} };
+    return plain(await this.#content('call.tool', body, []));
+  }
+
+  /** Asks the caller back; gives the answer's value, or its content if that has no value. */
+  async input(prompt: unknown, options: { schema?: Schema } = {}): Promise<unknown> {
+    const encoder = new Encoder();
+    const schema = jsonSchemaOf(options.schema, 'input', 'schema');
+    const body = { call: this.#id, prompt: encoder.content(prompt), schema };
+    return plain(await this.#content('call.input', body, encoder.attachments));
+  }
+
+  /** Adds to the usage that the answer reports. */
+  async usage(spent: {
+    inputTokens?: number;
+    outputTokens?: number;
+    costMicros?: number;
+    calls?: number;
+    model?: string;
+  }): Promise<void> {
+    await this.#session.run('call.usage', { call: this.#id, ...spent });
+  }
+
+  /** The turns of this conversation before this call, if the agent records them. */
+  async history(): Promise<Part[]> {
+    const { body, attachments } = await this.#session.runWhole<{ turns: WirePart[] }>(
+      'call.history',
+      { call: this.#id },
+    );
+    return body.turns.map((turn) => decodePart(this.#session, turn, attachments));
+  }
+
+  /** The number by which this call is the parent of another of the same session. */
+  parentFor(session: Session): number | undefined {
+    return session === this.#session ? this.#id : undefined;
+  }
+
+  /** Stops the handler; called by the node. */
+  cancel(reason: { kind?: string; message?: string }): void {
+    const fields = { kind: 'cancelled', operation: 'call', message: reason.message ?? 'cancelled' };
+    this.#cancelled ??= new HublessError({ ...fields, kind: 'cancelled' });
+    this.#controller?.abort(this.#cancelled);
+  }
+
+  async #content(operation: string, body: object, sent: readonly Uint8Array[]): Promise<Content> {
+    const done = await this.#session.runWhole<WireContent>(operation, body, sent);
+    return decodeContent(this.#session, done.body, done.attachments);
+  }
+}
+
+const storage = new AsyncLocalStorage<CallContext>();
+
+/** The call being handled here, undefined outside handlers. */
+export function current(): CallContext | undefined {
+  return storage.getStore();
+}
+
+/** Runs `work` with `context` as the current call. */
+export function runIn<T>(context: CallContext, work: () => T): T {
+  return storage.run(context, work);
+}

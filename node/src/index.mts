@@ -1,0 +1,34 @@
+/**
+ * Hubless for Node.js, for ES modules: the same objects as `require('hubless')` gives.
+ *
+ * @packageDocumentation
+ */
+
+export type * from './index.js';
+export {
+  Agent,
+  agent,
+  BlobPart,
+  blob,
+  CallContext,
+  CallStream,
+  Content,
+  current,
+  data,
+  defaultNode,
+  ERROR_KINDS,
+  factory,
+  find,
+  HublessError,
+  ItemStream,
+  Node,
+  Peer,
+  peer,
+  Rejected,
+  register,
+  request,
+  text,
+  tool,
+  uri,
+  version,
+} from './index.js';

@@ -1,0 +1,52 @@
+/** The answer of a call. Owns its decoding. Tested by `test/request.test.mjs`. */
+
+import { type Content, decodeContent } from './content.js';
+import type { Session } from './session.js';
+import type { WireReply } from './wire.js';
+
+/** What a call spent. */
+export interface Usage {
+  inputTokens: number;
+  outputTokens: number;
+  /** Millionths of the currency unit. */
+  costMicros: number;
+  calls: number;
+  byModel: Readonly<Record<string, unknown>>;
+}
+
+/** Where the time went, in microseconds. */
+export interface Timing {
+  queueUs: number;
+  handlerUs: number;
+  networkUs: number;
+}
+
+/** A whole answer. */
+export interface Reply<Value = unknown> {
+  /** All parts. */
+  readonly content: Content;
+  /** The string of a single text part, the value of a single data part, else null. */
+  readonly value: Value;
+  /** All text parts joined. */
+  readonly text: string;
+  readonly usage: Usage;
+  readonly timing: Timing;
+  /** Who answered. */
+  readonly agent: { readonly agentId: string; readonly name: string; readonly nodeKey: string };
+  readonly path: 'in_process' | 'direct' | 'relay';
+  /** How often it was tried. */
+  readonly attempts: number;
+}
+
+/** Makes a reply of what the core gave. */
+export function decodeReply(
+  session: Session,
+  wire: WireReply,
+  attachments: readonly Uint8Array[],
+): Reply {
+  const { value, text, agent, path, attempts } = wire;
+  const content = decodeContent(session, wire.content, attachments);
+  const usage = wire.usage as unknown as Usage;
+  const timing = wire.timing as unknown as Timing;
+  return { content, value, text, usage, timing, agent, path, attempts };
+}

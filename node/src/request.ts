@@ -1,0 +1,59 @@
+/**
+ * A request on its way into the core. Owns its encoding. Tested by `test/request.test.mjs`.
+ */
+
+import { Encoder } from './content.js';
+import { current } from './context.js';
+import type { Query, RequestOptions } from './options.js';
+import { jsonSchemaOf, type Schema } from './schema.js';
+import type { Session } from './session.js';
+
+/** Whom a request is for: an id, address or name, something found, or the best match of a query. */
+export type Target = string | { readonly agentId: string } | { readonly query: Query | string };
+
+/** A request as one value: its options and its content. */
+export interface RequestInput extends RequestOptions {
+  content?: unknown;
+}
+
+/** Writes a request in the contract's form. */
+export function encodeRequest(
+  session: Session,
+  to: Target | undefined,
+  input: unknown,
+  options: RequestOptions,
+): { body: object; encoder: Encoder } {
+  const { signal, output, parent, from, onInput, waitMs, tools, ...rest } = options;
+  const encoder = new Encoder();
+  const body = {
+    ...rest,
+    content: encoder.content(input),
+    to: encodeTarget(to),
+    tools: tools?.map((tool) => ({
+      name: tool.name,
+      description: tool.description ?? '',
+      inputSchema: jsonSchemaOf(tool.input, 'input', 'tools') ?? { type: 'object' },
+      outputSchema: jsonSchemaOf(tool.output, 'output', 'tools'),
+      effect: tool.effect,
+    })),
+    inputSchema: jsonSchemaOf(options.inputSchema, 'input', 'inputSchema'),
+    outputSchema: jsonSchemaOf(options.outputSchema, 'output', 'outputSchema'),
+    parent: (parent ?? current())?.parentFor(session),
+    from: from?.handle,
+    onInput: onInput ? true : undefined,
+    wait: waitMs,
+  };
+  return { body, encoder };
+}
+
+/** Writes a query in the contract's form. */
+export function encodeQuery(query: string | Query, more: Omit<Query, 'text'> = {}): object {
+  const whole: Query = typeof query === 'string' ? { ...more, text: query } : { ...query, ...more };
+  const accepts = jsonSchemaOf(whole.accepts as Schema | undefined, 'input', 'accepts');
+  return { ...whole, accepts };
+}
+
+function encodeTarget(to: Target | undefined): unknown {
+  if (typeof to !== 'object') return to;
+  return 'query' in to ? { query: encodeQuery(to.query) } : to.agentId;
+}
