@@ -34,7 +34,7 @@ export interface OfferedTool {
 
 /** A call being handled. */
 export class CallContext {
-  /** The node that handles it; calls made through it inside the handler are children of this one. */
+  /** The node that handles it; calls that the handler makes through it are children of this. */
   readonly node: Node;
   /** The skill asked for. */
   readonly skill: string | undefined;

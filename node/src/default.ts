@@ -14,7 +14,7 @@ import type { OutputOf, Schema } from './schema.js';
 
 let starting: Promise<Node> | undefined;
 
-/** The node of this process; a worker thread has its own. One that failed or was closed is replaced. */
+/** The node of this process or worker thread; one that failed or was closed is replaced. */
 export async function defaultNode(): Promise<Node> {
   starting ??= Node.start();
   const mine = starting;

@@ -29,7 +29,7 @@ function load(): Native {
   try {
     return require(name) as Native;
   } catch (cause) {
-    const message = `no native library for this platform: neither ${LOCAL_ADDON} nor the package ${name} can be loaded`;
+    const message = `no native library: neither ${LOCAL_ADDON} nor ${name} can be loaded`;
     throw new Error(message, { cause });
   }
 }

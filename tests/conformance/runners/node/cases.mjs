@@ -1,0 +1,193 @@
+/** Runs language-neutral cases through the public API; see `tests/conformance/SUBJECT.md`. */
+
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { blob, Content, data, text, tool, uri } from '../../../../node/dist/index.mjs';
+import { expectationHolds } from './expect.mjs';
+import { digestOf, pattern, patternBytes } from './subjects.mjs';
+
+const SUBJECT_WAIT_MS = 20_000;
+const CANCELLED_WAIT_MS = 2_000;
+const DEEP_LEVELS = 10_000;
+
+/** Runs cases against the subjects of one language. */
+export class CaseRunner {
+  #node;
+  #to;
+  #run = randomBytes(6).toString('hex');
+
+  /** Calls the agents `<to>.*` through `node`. */
+  constructor(node, to) {
+    this.#node = node;
+    this.#to = to;
+  }
+
+  /** Waits until the other side has registered its last agent. */
+  async waitForSubject() {
+    const filter = { field: 'name', op: '=', value: `${this.#to}.stats` };
+    await this.#node.peer({ filter }, { waitMs: SUBJECT_WAIT_MS });
+  }
+
+  /** Runs a case; gives the line to print. */
+  async run(one) {
+    const began = performance.now();
+    const { value: before, ...way } = await this.#stats();
+    const got = await this.#outcome(one, before, way);
+    const { value: after } = await this.#stats();
+    const { agent } = one;
+    const runs = (after.runs[agent] ?? 0) - (before.runs[agent] ?? 0);
+    const wanted = this.#fill(one.expect, 0);
+    const ranAsOften = one.runs === undefined || runs === one.runs;
+    const ok = this.#ranRemotely(got) && ranAsOften && expectationHolds(wanted, got.list);
+    const ms = Math.round(performance.now() - began);
+    const { path, peer } = got;
+    return { case: one.id, ok, expected: one.expect, got: got.list, path, peer, runs, ms };
+  }
+
+  /** The way of the answer; of the calls to `stats` where there was no answer. */
+  #ranRemotely({ path, peer }) {
+    return path !== 'in_process' && peer !== undefined && peer !== this.#node.nodeKey;
+  }
+
+  async #stats() {
+    const { value, path, agent } = await this.#node.request(`${this.#to}.stats`, '?');
+    return { value, path, peer: agent.nodeKey };
+  }
+
+  async #outcome(one, before, { path, peer }) {
+    const action = one.action ?? {};
+    const got = { list: [], path, peer };
+    if (action.find) {
+      got.list.push(await this.#find(this.#fill(action.find, 0)));
+    } else if (action.parallel) {
+      const calls = Array.from({ length: action.parallel }, () => this.#request(one, 0, got));
+      got.list.push({ outcomes: countOutcomes(await Promise.all(calls)) });
+    } else if (action.stream) {
+      got.list.push(await this.#stream(one, got));
+    } else {
+      for (let n = 0; n < (action.repeat ?? 1); n++)
+        got.list.push(await this.#request(one, n, got));
+      if (action.cancelAfterMs) await this.#sawCancelled(one.agent, before, got);
+    }
+    return got;
+  }
+
+  async #find(query) {
+    const found = await this.#node.find(query, { waitMs: 500 });
+    return { found: found.map((peer) => peer.name) };
+  }
+
+  async #request(one, n, got) {
+    const { to, input, options } = this.#prepare(one, n);
+    try {
+      const reply = await this.#node.request(to, input, options);
+      return await this.#decode(reply, got);
+    } catch (error) {
+      return { error: errorFields(error) };
+    }
+  }
+
+  async #decode(reply, got) {
+    got.path = reply.path;
+    got.peer = reply.agent.nodeKey;
+    const [part] = reply.content.blobs;
+    const outcome = { value: reply.value, text: reply.text };
+    return part ? { ...outcome, blob: await digestOf(part) } : outcome;
+  }
+
+  async #stream(one, got) {
+    const { to, input, options } = this.#prepare(one, 0);
+    const seen = { chunks: [], notes: [] };
+    try {
+      for await (const event of this.#node.stream(to, input, options).events()) {
+        if (event.type === 'chunk') seen.chunks.push(event.value);
+        if (event.type === 'progress') seen.notes.push(event.note);
+        if (event.type === 'final') Object.assign(seen, await this.#decode(event.reply, got));
+      }
+      return seen;
+    } catch (error) {
+      return { ...seen, error: errorFields(error) };
+    }
+  }
+
+  async #sawCancelled(agent, before, got) {
+    const wanted = (before.cancelled[agent] ?? 0) + 1;
+    const until = performance.now() + CANCELLED_WAIT_MS;
+    while (((await this.#stats()).value.cancelled[agent] ?? 0) < wanted) {
+      if (performance.now() > until) {
+        got.list.push({ error: { kind: 'the handler was not cancelled' } });
+        return;
+      }
+      await sleep(20);
+    }
+  }
+
+  #prepare(one, n) {
+    const { content, wait, tools, ...rest } = this.#fill(one.request, n);
+    const action = one.action ?? {};
+    const options = { ...rest, waitMs: wait };
+    if (action.cancelAfterMs) options.signal = AbortSignal.timeout(action.cancelAfterMs);
+    if (action.tool) options.tools = [addTool(action.tool)];
+    if (action.input !== undefined) options.onInput = () => action.input;
+    const to = this.#fill(one.to, n) ?? `${this.#to}.${one.agent}`;
+    return { to, input: contentOf(content), options };
+  }
+
+  #fill(value, n) {
+    if (value === '$DEEP') return deep();
+    if (typeof value === 'string') {
+      const named = value.replaceAll('$TO', this.#to).replaceAll('$RUN', this.#run);
+      return named.replaceAll('$N', String(n));
+    }
+    if (Array.isArray(value)) return value.map((item) => this.#fill(item, n));
+    if (typeof value !== 'object' || value === null) return value;
+    const filled = Object.entries(value).map(([key, item]) => [key, this.#fill(item, n)]);
+    return Object.fromEntries(filled);
+  }
+}
+
+function addTool(name) {
+  const integer = { type: 'integer' };
+  const properties = { a: integer, b: integer };
+  return tool({
+    name,
+    description: 'adds two numbers',
+    input: { type: 'object', properties, required: ['a', 'b'], additionalProperties: false },
+    run: ({ a, b }) => a + b,
+  });
+}
+
+function contentOf(content) {
+  if (!content?.parts) return content?.value;
+  return new Content(content.parts.map(partOf), content.metadata);
+}
+
+function partOf({ text: string, data: value, blob: bytes, uri: address, role, metadata }) {
+  const options = { role, metadata };
+  if (string !== undefined) return text(string, options);
+  if (address) return uri(address.uri, { ...address, ...options });
+  if (!bytes) return data(value, options);
+  const { mediaType, filename, size, streamed } = bytes;
+  const source = streamed ? pattern(size) : patternBytes(size);
+  return blob(source, { mediaType, filename, size, ...options });
+}
+
+function deep() {
+  let value = [];
+  for (let level = 1; level < DEEP_LEVELS; level++) value = [value];
+  return value;
+}
+
+function countOutcomes(outcomes) {
+  const counts = {};
+  for (const { error } of outcomes) {
+    const name = error?.kind ?? 'ok';
+    counts[name] = (counts[name] ?? 0) + 1;
+  }
+  return counts;
+}
+
+function errorFields(error) {
+  const { kind, code, field, message, pointer } = error;
+  return { kind, code, field, message, pointer, rejection: error.name === 'Rejected' };
+}

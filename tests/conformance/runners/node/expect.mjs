@@ -1,0 +1,56 @@
+/** Compares what a case expects with what came out. */
+
+import { isDeepStrictEqual } from 'node:util';
+
+/** Whether the outcomes are as expected: one expectation for all, or one for each. */
+export function expectationHolds(expected, outcomes) {
+  if (outcomes.length === 0) return false;
+  if (!Array.isArray(expected)) return outcomes.every((outcome) => holds(expected, outcome));
+  return (
+    expected.length === outcomes.length &&
+    expected.every((one, index) => holds(one, outcomes[index]))
+  );
+}
+
+const checks = {
+  value: (wanted, got) => isDeepStrictEqual(got.value, wanted),
+  valueHas: (wanted, got) => has(got.value, wanted),
+  text: (wanted, got) => got.text === wanted,
+  error: (wanted, got) => errorHas(wanted, got.error),
+  chunks: (wanted, got) => isDeepStrictEqual(got.chunks, wanted),
+  notes: (wanted, got) => isDeepStrictEqual(got.notes, wanted),
+  blob: (wanted, got) => has(got.blob, wanted),
+  outcomes: (wanted, got) => isDeepStrictEqual(got.outcomes, wanted),
+  traceId: (wanted, got) => String(got.value?.traceparent).split('-')[1] === wanted,
+  first: (wanted, got) => got.found?.[0] === wanted,
+  none: (_wanted, got) => got.found?.length === 0,
+  'at most': (wanted, got) => inRanges(wanted, got, (limit) => [Number.NEGATIVE_INFINITY, limit]),
+  range: (wanted, got) => inRanges(wanted, got, (range) => range),
+};
+
+function holds(expected, got) {
+  if (got.error && !expected.error) return false;
+  return Object.entries(expected).every(([what, wanted]) => {
+    const check = checks[what];
+    if (!check) throw new Error(`unknown expectation ${what}`);
+    return check(wanted, got);
+  });
+}
+
+function has(value, members) {
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.entries(members).every(([key, wanted]) => isDeepStrictEqual(value[key], wanted));
+}
+
+function errorHas({ messageHas, ...members }, error) {
+  if (!has(error, members)) return false;
+  return messageHas === undefined || String(error.message).includes(messageHas);
+}
+
+function inRanges(members, got, rangeOf) {
+  return Object.entries(members).every(([key, wanted]) => {
+    const [low, high] = rangeOf(wanted);
+    const value = got.value?.[key];
+    return typeof value === 'number' && value >= low && value <= high;
+  });
+}

@@ -1,0 +1,199 @@
+/** The subject agents of `tests/conformance/SUBJECT.md`. */
+
+import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { blob, Content, factory, HublessError } from '../../../../node/dist/index.mjs';
+import { z } from '../../../../node/node_modules/zod/index.js';
+
+const PIECE_BYTES = 100_000;
+
+/** Bytes (i * 31 + 7) mod 251 in pieces. */
+export function* pattern(size) {
+  for (let from = 0; from < size; from += PIECE_BYTES) yield patternBytes(size, from, PIECE_BYTES);
+}
+
+/** Bytes (i * 31 + 7) mod 251 from `from` on, at most `count` of them. */
+export function patternBytes(size, from = 0, count = size) {
+  const piece = new Uint8Array(Math.min(count, size - from));
+  for (let i = 0; i < piece.length; i++) piece[i] = ((from + i) * 31 + 7) % 251;
+  return piece;
+}
+
+/** Reads a blob part by its reader. */
+export async function digestOf(part) {
+  const hash = createHash('sha256');
+  let size = 0;
+  for await (const bytes of part.reader()) {
+    hash.update(bytes);
+    size += bytes.length;
+  }
+  const { streamed, mediaType } = part;
+  return { size, sha256: hash.digest('hex'), streamed, mediaType };
+}
+
+const runs = {};
+const cancelled = {};
+
+/** Registers all subjects, their names behind `prefix.`. */
+export async function registerSubjects(node, prefix) {
+  for (const [name, { handler, ...options }] of Object.entries(subjects())) {
+    const counted = countRuns(name, handler);
+    await node.register(counted, { ...options, name: `${prefix}.${name}` });
+  }
+}
+
+function countRuns(name, handler) {
+  const count = () => {
+    runs[name] = (runs[name] ?? 0) + 1;
+  };
+  if (handler instanceof Function) {
+    return (input, ctx) => {
+      count();
+      return handler(input, ctx);
+    };
+  }
+  const { create } = handler;
+  return factory(() => {
+    count();
+    return create();
+  });
+}
+
+function slowAs(name) {
+  return async ({ ms }, ctx) => {
+    try {
+      await sleep(ms, undefined, { signal: ctx.signal });
+    } catch {
+      cancelled[name] = (cancelled[name] ?? 0) + 1;
+    }
+    return 'done';
+  };
+}
+
+function subjects() {
+  return { ...plain(), ...streaming(), ...guarded(), ...failing(), ...nesting() };
+}
+
+function plain() {
+  const integer = z.int();
+  let onceRuns = 0;
+  return {
+    echo: {
+      effect: 'PURE',
+      handler: (_input, ctx) => new Content(ctx.content.parts.map(again), ctx.content.metadata),
+    },
+    sum: {
+      effect: 'PURE',
+      input: z.strictObject({ a: integer, b: integer }),
+      output: z.object({ sum: integer }),
+      handler: ({ a, b }) => ({ sum: a + b }),
+    },
+    context: {
+      handler: (_input, { context = {} }) => ({
+        entries: (context.entries ?? []).length,
+        keys: (context.entries ?? []).map((entry) => entry.key),
+        pages: (context.pages ?? []).map((page) => page.name),
+        history: (context.history ?? []).map((turn) => turn.role),
+        explanation: context.explanation ?? null,
+      }),
+    },
+    once: { effect: 'IDEMPOTENT', handler: () => ({ run: ++onceRuns }) },
+    fresh: {
+      handler: factory(() => {
+        let count = 0;
+        return { handle: () => ({ count: ++count }) };
+      }),
+    },
+    stats: { handler: () => ({ runs, cancelled }) },
+  };
+}
+
+/** A part to be sent again: a streamed one is read while it is sent. */
+function again(part) {
+  if (part.type !== 'blob' || !part.streamed) return part;
+  const { mediaType, filename, size } = part;
+  return blob(part.reader(), { mediaType, filename, size });
+}
+
+function streaming() {
+  return {
+    digest: { handler: (_input, ctx) => digestOf(ctx.content.blobs[0]) },
+    make: { handler: ({ size }) => blob(pattern(size), { size }) },
+    count: {
+      streaming: true,
+      async *handler({ n }, ctx) {
+        for (let i = 1; i <= n; i++) {
+          yield String(i);
+          if (i === Math.floor(n / 2)) await ctx.progress('half', 0.5);
+        }
+        return { n };
+      },
+    },
+    slow: { handler: slowAs('slow') },
+    single: { requirements: { maxConcurrency: 1, queue: 0 }, handler: slowAs('single') },
+  };
+}
+
+function guarded() {
+  const letIn = ({ scheme, credential }) => scheme === 'custom' && credential === 'letmein';
+  const words = (texts) => texts.join(' ').split(' ').filter(Boolean).length;
+  return {
+    secret: { requirements: { auth: { sharedSecret: 'open-sesame' } }, handler: () => 'in' },
+    guarded: {
+      requirements: {
+        auth: async (question) => {
+          await sleep(1);
+          return letIn(question);
+        },
+      },
+      handler: () => 'in',
+    },
+    textonly: { requirements: { acceptedContent: ['text'] }, handler: () => 'ok' },
+    frugal: { requirements: { maxTokens: 16 }, handler: () => 'ok' },
+    counted: { requirements: { maxTokens: 5, tokenCounter: words }, handler: () => 'ok' },
+  };
+}
+
+function failing() {
+  return {
+    fail: {
+      handler: () => {
+        throw new Error('broken on purpose');
+      },
+    },
+    refuse: {
+      handler: async () => {
+        const message = 'refused on purpose';
+        throw new HublessError({ kind: 'denied', code: 'not_today', message });
+      },
+    },
+    badtool: { handler: (_input, ctx) => ctx.callTool('undeclared', {}) },
+    wrong: { output: { type: 'object', required: ['x'] }, handler: () => ({ y: 1 }) },
+  };
+}
+
+function nesting() {
+  return {
+    tool: { handler: async (input, ctx) => ({ fromTool: await ctx.callTool('add', input) }) },
+    ask: { handler: async (_input, ctx) => ({ got: await ctx.input('which?') }) },
+    nested: {
+      handler: async ({ to, value }, ctx) => {
+        const inner = await ctx.node.request(to, value);
+        return { depth: ctx.depth, inner: inner.value };
+      },
+    },
+    depth: {
+      handler: (_input, { depth, caller, remainingMs }) => ({
+        depth,
+        caller: caller.kind,
+        from: caller.agent ?? null,
+        deadlineMs: remainingMs,
+      }),
+    },
+    trace: { handler: (_input, ctx) => ({ traceparent: ctx.trace.traceparent ?? null }) },
+    talk: {
+      flags: { recordsInteractionContext: true },
+      handler: async (_input, ctx) => ({ turns: (await ctx.history()).length }),
+    },
+  };
+}
