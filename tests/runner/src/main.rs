@@ -1,1 +1,63 @@
-fn main() {}
+//! The one binary behind `cargo demo`, `cargo verify` and `cargo bench-all`.
+//!
+//! Owns: what is built, installed and started, and how results are counted and shown. Must not
+//! know: how anything that it starts works. Its own logic (counting, the timeline) has unit tests.
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line program")]
+
+mod count;
+mod demo;
+mod generate;
+mod hello;
+mod house;
+mod language;
+mod parts;
+mod prepare;
+mod process;
+mod step;
+mod toolchain;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "hubless-runner", about = "Runs the demo and the tests of Hubless")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Four agents in four languages make a report together, and survive a kill.
+    Demo(demo::Options),
+    /// Runs the tests: all parts, or those named; `list` prints them, `long` runs long forms.
+    Verify {
+        /// Parts to run; none: all.
+        parts: Vec<String>,
+    },
+    /// Builds everything, then runs the ten-line programs of the four languages.
+    Hello,
+    /// Writes the generated files anew.
+    Generate,
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Demo(options) => demo::run(&options),
+        Command::Verify { parts } => parts::verify(&parts),
+        Command::Hello => prepare::everything().and_then(|()| hello::all()).map(|outcome| {
+            println!("{outcome}");
+            outcome.failed == 0
+        }),
+        Command::Generate => generate::write().map(|()| true),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(message) => {
+            eprintln!("hubless: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

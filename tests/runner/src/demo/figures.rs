@@ -1,0 +1,127 @@
+//! The figures of the table, computed once more and independently of all four languages.
+
+use super::table;
+use crate::house::Result;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+#[derive(Default)]
+struct Sums {
+    days: i64,
+    precipitation: i64,
+    temp_max: i64,
+    temp_min: i64,
+    wind_max: i64,
+    hottest: Option<(i64, String)>,
+    wettest: Option<(i64, String)>,
+}
+
+/// The figures as `tests/demo/DEMO.md` lays them out, in tenths.
+///
+/// # Errors
+/// The table is not there, or a row of it cannot be read.
+pub(super) fn compute() -> Result<Value> {
+    let text = table()?;
+    let (mut years, mut months) = (BTreeMap::<i64, Sums>::new(), BTreeMap::<i64, Sums>::new());
+    let mut weather = BTreeMap::<String, i64>::new();
+    let mut dates = Vec::new();
+    for line in text.lines().skip(1).filter(|line| !line.trim().is_empty()) {
+        let cells: Vec<_> = line.trim().split(',').collect();
+        let [date, rain, high, low, wind, kind] = cells[..] else {
+            return Err(format!("a row of the table has other columns: {line}"));
+        };
+        let date = iso(date)?;
+        let (rain, high, low, wind) = (tenths(rain)?, tenths(high)?, tenths(low)?, tenths(wind)?);
+        let number = |range| date.get(range).and_then(|d: &str| d.parse().ok()).unwrap_or(0);
+        for sums in
+            [years.entry(number(0..4)).or_default(), months.entry(number(5..7)).or_default()]
+        {
+            sums.days += 1;
+            sums.precipitation += rain;
+            sums.temp_max += high;
+            sums.temp_min += low;
+            sums.wind_max = sums.wind_max.max(wind);
+            raise(&mut sums.hottest, high, &date);
+            raise(&mut sums.wettest, rain, &date);
+        }
+        *weather.entry(kind.to_owned()).or_default() += 1;
+        dates.push(date);
+    }
+    dates.sort();
+    Ok(json!({
+        "days": dates.len(), "first": dates.first(), "last": dates.last(),
+        "years": years.iter().map(|(year, sums)| of_year(*year, sums)).collect::<Vec<_>>(),
+        "months": months.iter().map(|(month, sums)| of_month(*month, sums)).collect::<Vec<_>>(),
+        "weather": weather.into_iter().map(|(k, n)| (k, Value::from(n))).collect::<Map<_, _>>(),
+    }))
+}
+
+fn of_year(year: i64, sums: &Sums) -> Value {
+    let (hot, hot_date) = sums.hottest.clone().unwrap_or_default();
+    let (wet, wet_date) = sums.wettest.clone().unwrap_or_default();
+    json!({
+        "year": year, "days": sums.days, "precipitationTenths": sums.precipitation,
+        "tempMaxSumTenths": sums.temp_max, "tempMinSumTenths": sums.temp_min,
+        "windMaxTenths": sums.wind_max,
+        "hottest": { "date": hot_date, "tempMaxTenths": hot },
+        "wettest": { "date": wet_date, "precipitationTenths": wet },
+    })
+}
+
+fn of_month(month: i64, sums: &Sums) -> Value {
+    json!({
+        "month": month, "days": sums.days, "precipitationTenths": sums.precipitation,
+        "tempMaxSumTenths": sums.temp_max, "tempMinSumTenths": sums.temp_min,
+    })
+}
+
+/// Keeps the largest value with its earliest date.
+fn raise(best: &mut Option<(i64, String)>, value: i64, date: &str) {
+    let better = best
+        .as_ref()
+        .is_none_or(|(most, when)| value > *most || (value == *most && date < when.as_str()));
+    if better {
+        *best = Some((value, date.to_owned()));
+    }
+}
+
+/// A decimal with at most one digit after the point, in tenths.
+fn tenths(text: &str) -> Result<i64> {
+    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
+    let (whole, part) = digits.split_once('.').unwrap_or((digits, "0"));
+    let wrong = || format!("not a number with one decimal: {text}");
+    if part.len() != 1 {
+        return Err(wrong());
+    }
+    let whole: i64 = whole.parse().map_err(|_| wrong())?;
+    let part: i64 = part.parse().map_err(|_| wrong())?;
+    Ok(sign * (whole * 10 + part))
+}
+
+/// The table's dates as `YYYY-MM-DD`.
+fn iso(text: &str) -> Result<String> {
+    let date = text.replace('/', "-");
+    if date.len() == 10 { Ok(date) } else { Err(format!("not a date: {text}")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_tenths_exactly() {
+        assert_eq!(tenths("12.8"), Ok(128));
+        assert_eq!(tenths("-0.6"), Ok(-6));
+        assert_eq!(tenths("5"), Ok(50));
+        assert!(tenths("1.25").is_err());
+    }
+
+    #[test]
+    fn keeps_the_earliest_of_equal_days() {
+        let mut best = None;
+        raise(&mut best, 5, "2012-02-02");
+        raise(&mut best, 5, "2012-01-01");
+        raise(&mut best, 4, "2011-01-01");
+        assert_eq!(best, Some((5, "2012-01-01".to_owned())));
+    }
+}

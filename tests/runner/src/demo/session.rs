@@ -1,0 +1,176 @@
+//! The processes of one run, and what they say.
+
+use super::{Asker, timeline};
+use crate::house::{self, Result};
+use crate::language::{Language, Program};
+use crate::process::Process;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+const READY: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(2);
+
+struct Member {
+    language: Language,
+    node_key: String,
+    process: Process,
+}
+
+/// The running processes of one demo.
+pub(super) struct Session {
+    name: &'static str,
+    home: PathBuf,
+    members: Vec<Member>,
+    /// Everything that was said and not looked at yet.
+    heard: Vec<(usize, Value)>,
+    show: bool,
+}
+
+impl Session {
+    /// Starts one process of each language, all at once, and waits until each is ready.
+    pub(super) fn start(name: &'static str, slow_ms: u32, show: bool) -> Result<Self> {
+        let home = super::home(name)?;
+        let mut session = Self { name, home, members: Vec::new(), heard: Vec::new(), show };
+        for language in Language::ALL {
+            session.spawn(language, language.name(), slow_ms)?;
+        }
+        for index in 0..session.members.len() {
+            session.ready(index)?;
+        }
+        Ok(session)
+    }
+
+    /// Starts another renderer, while the others are at work.
+    pub(super) fn second_renderer(&mut self, slow_ms: u32) -> Result<()> {
+        self.spawn(Language::Node, "second-renderer", slow_ms)?;
+        self.ready(self.members.len() - 1)
+    }
+
+    fn spawn(&mut self, language: Language, name: &str, slow_ms: u32) -> Result<()> {
+        let mut command = language.command(Program::Demo)?;
+        if language == Language::Node {
+            let agent = if name == "node" { "chart-renderer" } else { name };
+            command.args(["--name", agent, "--slow-ms", &slow_ms.to_string()]);
+        }
+        command.env("HUBLESS_HOME", &self.home);
+        let log = house::logs().join(format!("{}-{name}.log", self.name));
+        let process = Process::start(name, &mut command, &log)?;
+        self.members.push(Member { language, node_key: String::new(), process });
+        Ok(())
+    }
+
+    fn ready(&mut self, index: usize) -> Result<()> {
+        let member = self.members.get_mut(index).ok_or("no such process")?;
+        let end = Instant::now() + READY;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            let event = member.process.event(left).ok_or_else(|| {
+                let name = member.process.name();
+                format!("{name} was not ready within {} s", READY.as_secs())
+            })?;
+            if self.show {
+                timeline::print(member.language, &event);
+            }
+            if event.get("event") == Some(&json!("ready")) {
+                let key = event.get("nodeKey").and_then(Value::as_str);
+                key.unwrap_or_default().clone_into(&mut member.node_key);
+                return Ok(());
+            }
+        }
+    }
+
+    /// Tells the asker to ask for the report.
+    pub(super) fn ask(&mut self, asker: Asker, out: &Path) -> Result<()> {
+        std::fs::create_dir_all(out).map_err(|error| error.to_string())?;
+        let member = self.members.iter_mut().find(|member| member.language == language(asker));
+        let member = member.ok_or("the asker is not running")?;
+        member.process.say(&format!("ask {}", json!({ "out": house::text(out) })))
+    }
+
+    /// Waits for the end of the report.
+    pub(super) fn finished(&mut self, asker: Asker, end: Instant) -> Result<Value> {
+        let own = language(asker);
+        let event = self.wait(end, |language, event| {
+            let name = event.get("event").and_then(Value::as_str);
+            language == own && matches!(name, Some("done" | "failed"))
+        })?;
+        match event.get("result") {
+            Some(result) => Ok(result.clone()),
+            None => Err(format!("the report failed: {event}")),
+        }
+    }
+
+    /// Waits until the second chart is being drawn, and says by which node.
+    pub(super) fn second_chart(&mut self, end: Instant) -> Result<String> {
+        let mut charts = 0;
+        let event = self.wait(end, |_, event| {
+            let calling = event.get("event") == Some(&json!("calling"));
+            charts += u32::from(calling && event.get("skill") == Some(&json!("render_chart")));
+            charts == 2
+        })?;
+        let key = event.get("nodeKey").and_then(Value::as_str);
+        key.map(str::to_owned).ok_or_else(|| format!("no nodeKey in {event}"))
+    }
+
+    /// Kills the process of that node as `kill -9` does.
+    pub(super) fn kill(&mut self, node_key: &str) -> Result<Instant> {
+        let found = self.members.iter().position(|member| member.node_key == node_key);
+        let index = found.ok_or_else(|| format!("no process has the node key {node_key}"))?;
+        // Half way through the chart, not at its first instant.
+        std::thread::sleep(Duration::from_millis(u64::from(super::SLOW_MS) / 2));
+        let mut member = self.members.remove(index);
+        if self.show {
+            println!(
+                "[{}] killed with -9 (process {})",
+                member.language.name(),
+                member.process.id()
+            );
+        }
+        member.process.kill();
+        Ok(Instant::now())
+    }
+
+    /// Ends all processes by closing their stdin.
+    pub(super) fn close(mut self) -> Result<()> {
+        for member in self.members.drain(..) {
+            member.process.finish(Duration::from_secs(15))?;
+        }
+        let _ = std::fs::remove_dir_all(&self.home);
+        Ok(())
+    }
+
+    /// Reads what all say until one event fits.
+    fn wait(
+        &mut self,
+        end: Instant,
+        mut fits: impl FnMut(Language, &Value) -> bool,
+    ) -> Result<Value> {
+        while Instant::now() < end {
+            for (index, member) in self.members.iter().enumerate() {
+                while let Some(event) = member.process.event(POLL) {
+                    self.heard.push((index, event));
+                }
+            }
+            let mut heard = std::mem::take(&mut self.heard).into_iter();
+            for (index, event) in heard.by_ref() {
+                let language = self.members.get(index).map_or(Language::C, |m| m.language);
+                if self.show {
+                    timeline::print(language, &event);
+                }
+                if fits(language, &event) {
+                    self.heard = heard.collect();
+                    return Ok(event);
+                }
+            }
+        }
+        Err(format!("nothing came in time (logs: {})", house::logs().display()))
+    }
+}
+
+const fn language(asker: Asker) -> Language {
+    match asker {
+        Asker::Python => Language::Python,
+        Asker::C => Language::C,
+    }
+}

@@ -1,0 +1,132 @@
+//! The language-neutral cases: each language's subject, called from each language's runner.
+
+use crate::count::Outcome;
+use crate::house::{self, Result};
+use crate::language::{Language, Program};
+use crate::process::Process;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+const READY: Duration = Duration::from_secs(30);
+const CASE: Duration = Duration::from_secs(60);
+
+/// Every case file but the matrix, from each language to the next one.
+pub(crate) fn ring() -> Result<Outcome> {
+    let mut outcome = Outcome::default();
+    for (index, caller) in Language::ALL.into_iter().enumerate() {
+        let next = Language::ALL.into_iter().cycle().nth(index + 1).unwrap_or(caller);
+        let files = files(|name| name != "matrix.json")?;
+        outcome += with_subject("conformance", next, |home| {
+            let mut outcome = Outcome::default();
+            for file in &files {
+                outcome += call("conformance", caller, next, file, home)?;
+            }
+            Ok(outcome)
+        })?;
+    }
+    Ok(outcome)
+}
+
+/// All 16 pairs.
+pub(crate) fn matrix() -> Result<Outcome> {
+    let mut outcome = Outcome::default();
+    for callee in Language::ALL {
+        let file = files(|name| name == "matrix.json")?;
+        outcome += with_subject("matrix", callee, |home| {
+            let mut outcome = Outcome::default();
+            for (caller, file) in
+                Language::ALL.iter().flat_map(|l| file.iter().map(move |f| (l, f)))
+            {
+                outcome += call("matrix", *caller, callee, file, home)?;
+            }
+            Ok(outcome)
+        })?;
+    }
+    Ok(outcome)
+}
+
+fn files(wanted: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>> {
+    let folder = house::root().join("tests/conformance/cases");
+    let entries = std::fs::read_dir(&folder).map_err(|error| error.to_string())?;
+    let mut files: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    files.retain(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(&wanted));
+    files.sort();
+    if files.is_empty() { Err("no conformance cases".to_owned()) } else { Ok(files) }
+}
+
+/// Starts a language's subject in a home of its own, runs `calls`, and ends it.
+fn with_subject(
+    part: &str,
+    language: Language,
+    calls: impl FnOnce(&Path) -> Result<Outcome>,
+) -> Result<Outcome> {
+    let home = house::target().join(format!("{part}-{}", language.name()));
+    // Left over from a run that was interrupted.
+    let _ = std::fs::remove_dir_all(&home);
+    let mut command = language.command(Program::Conformance)?;
+    command.args(["serve", "--name", language.name()]).env("HUBLESS_HOME", &home);
+    let log = house::logs().join(format!("{part}-subject-{}.log", language.name()));
+    let subject = match Process::start(language.name(), &mut command, &log) {
+        Ok(subject) => subject,
+        Err(message) => return Ok(Outcome::failure(message)),
+    };
+    let mut outcome = match subject.expect("ready", READY) {
+        Ok(_) => calls(&home)?,
+        Err(message) => Outcome::failure(format!("{message} ({})", log.display())),
+    };
+    if let Err(message) = subject.finish(Duration::from_secs(15)) {
+        outcome += Outcome::failure(message);
+    }
+    let _ = std::fs::remove_dir_all(&home);
+    Ok(outcome)
+}
+
+/// Runs one file of cases from one language to another and counts what its runner reports.
+fn call(
+    part: &str,
+    caller: Language,
+    callee: Language,
+    file: &Path,
+    home: &Path,
+) -> Result<Outcome> {
+    let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
+    let cases: Vec<Value> = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    let pair = format!("{} to {}", caller.name(), callee.name());
+    eprintln!("  {part}: {pair}");
+    let mut command: Command = caller.command(Program::Conformance)?;
+    command.args(["call", "--to", callee.name(), "--cases"]).arg(file).env("HUBLESS_HOME", home);
+    let log = house::logs().join(format!("{part}-{}-{}.log", caller.name(), callee.name()));
+    let runner = Process::start(&pair, &mut command, &log)?;
+    let mut outcome = Outcome::default();
+    let mut seen = std::collections::BTreeSet::new();
+    while let Some(line) = runner.event(CASE) {
+        let Some(case) = line.get("case").and_then(Value::as_str) else {
+            if line.get("passed").is_some() {
+                break;
+            }
+            continue;
+        };
+        seen.insert(case.to_owned());
+        let wrong = fault(&line);
+        outcome += Outcome::one(wrong.is_none(), || {
+            format!("{pair}: {case}: {} {line}", wrong.unwrap_or_default())
+        });
+    }
+    for case in cases.iter().filter_map(|case| case.get("id").and_then(Value::as_str)) {
+        if !seen.contains(case) {
+            outcome += Outcome::failure(format!("{pair}: {case} did not run ({})", log.display()));
+        }
+    }
+    Ok(outcome)
+}
+
+/// What is wrong with a case's report: its own verdict, or the way that the call took.
+fn fault(line: &Value) -> Option<&'static str> {
+    if line.get("ok").and_then(Value::as_bool) != Some(true) {
+        return Some("wrong answer");
+    }
+    let path = line.get("path").and_then(Value::as_str);
+    (path == Some("in_process")).then_some("ran in process")
+}

@@ -1,0 +1,78 @@
+//! The parts that are cargo's own tests.
+
+use crate::count::{self, Outcome};
+use crate::generate;
+use crate::house::{Result, root};
+use crate::step::Step;
+
+/// Unit and property tests of every crate but those that are parts of their own.
+pub(crate) fn unit() -> Result<Outcome> {
+    let mut arguments = vec!["--workspace", "--lib", "--bins", "--tests"];
+    for own in ["hubless-tidy", "hubless-mesh-tests", "hubless-fuzz"] {
+        arguments.extend(["--exclude", own]);
+    }
+    test("unit: cargo test", &arguments)
+}
+
+/// Rules of style and architecture.
+pub(crate) fn tidy() -> Result<Outcome> {
+    test("tidy: cargo test", &["-p", "hubless-tidy"])
+}
+
+/// Many processes on one machine.
+pub(crate) fn mesh() -> Result<Outcome> {
+    test("mesh: cargo test", &["-p", "hubless-mesh-tests", "--test", "machine"])
+}
+
+/// The fuzz functions over their committed corpora.
+pub(crate) fn fuzz() -> Result<Outcome> {
+    test("fuzz: cargo test", &["-p", "hubless-fuzz"])
+}
+
+/// Generated files, compared; the header, compiled as C11 and C++17.
+pub(crate) fn generated() -> Result<Outcome> {
+    let mut outcome = generate::compare()?;
+    let header = root().join("include/hubless.h");
+    for (compiler, standard, language) in [("cc", "-std=c11", "c"), ("c++", "-std=c++17", "c++")] {
+        let step = Step::new(&format!("generated: header with {compiler}"), compiler);
+        let strict = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only"];
+        let done = step.args([standard, "-x", language]).args(strict).args([&header]).run();
+        outcome += match done {
+            Ok(done) => Outcome::one(done.ok, || done.tail(20)),
+            Err(missing) => Outcome::skip(&missing),
+        };
+    }
+    Ok(outcome)
+}
+
+/// Doc tests, and docs that build without a warning.
+pub(crate) fn doc() -> Result<Outcome> {
+    let crates = ["-p", "hubless-proto", "-p", "hubless", "-p", "hubless-edge"];
+    let mut outcome = test("doc: samples in the docs", &[&["--doc"][..], &crates].concat())?;
+    let step = Step::new("doc: build the docs", "cargo").args(["doc", "--no-deps", "--locked"]);
+    let done = step.args(crates).env("RUSTDOCFLAGS", "-D warnings").run()?;
+    outcome += Outcome::one(done.ok, || done.tail(30));
+    Ok(outcome)
+}
+
+/// A `cargo test` with its counts; one that failed without a failed test counts as one.
+pub(crate) fn test(name: &str, arguments: &[&str]) -> Result<Outcome> {
+    test_with(name, arguments, &[])
+}
+
+/// As `test`, with variables that the tests read.
+pub(crate) fn test_with(
+    name: &str,
+    arguments: &[&str],
+    settings: &[(&str, &str)],
+) -> Result<Outcome> {
+    let step = Step::new(name, "cargo").args(["test", "--locked", "--no-fail-fast"]);
+    let step = step.args(arguments).env("HUBLESS_LOG", "off");
+    let done = settings.iter().fold(step, |step, (key, value)| step.env(key, value)).run()?;
+    let mut outcome = count::cargo(&done.output);
+    if !done.ok {
+        outcome.failed = outcome.failed.max(1);
+        outcome.notes.push(done.tail(60));
+    }
+    Ok(outcome)
+}

@@ -1,0 +1,149 @@
+//! One command of a build or a test: progress for the person, its whole output in a log.
+
+use crate::house::{self, Result};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::fs::File;
+use std::io::{BufRead, BufReader, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A command with its name in the log.
+pub(crate) struct Step {
+    name: String,
+    command: Command,
+}
+
+/// What a finished command said.
+pub(crate) struct Done {
+    /// Whether it ended with status 0.
+    pub(crate) ok: bool,
+    /// Everything that it printed, both streams in the order of arrival.
+    pub(crate) output: String,
+    /// Where that stands.
+    pub(crate) log: PathBuf,
+}
+
+impl Step {
+    /// A command run in the checkout; `name` is shown and names the log.
+    pub(crate) fn new(name: &str, program: impl AsRef<std::ffi::OsStr>) -> Self {
+        let mut command = Command::new(program);
+        command.current_dir(house::root()).stdin(Stdio::null());
+        Self { name: name.to_owned(), command }
+    }
+
+    /// Adds arguments.
+    pub(crate) fn args<A: AsRef<std::ffi::OsStr>>(
+        mut self,
+        args: impl IntoIterator<Item = A>,
+    ) -> Self {
+        self.command.args(args);
+        self
+    }
+
+    /// Sets a variable.
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Sets the folder to run in.
+    pub(crate) fn folder(mut self, folder: impl AsRef<std::path::Path>) -> Self {
+        self.command.current_dir(folder);
+        self
+    }
+
+    /// Runs it to its end.
+    ///
+    /// # Errors
+    /// The command could not be started.
+    pub(crate) fn run(mut self) -> Result<Done> {
+        std::fs::create_dir_all(house::logs()).map_err(|error| error.to_string())?;
+        let file = self.name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+        let log = house::logs().join(format!("{file}.log"));
+        let mut writer = File::create(&log).map_err(|error| error.to_string())?;
+        let (reader, end) = std::io::pipe().map_err(|error| error.to_string())?;
+        let second = end.try_clone().map_err(|error| error.to_string())?;
+        self.command.stdout(end).stderr(second);
+        let bar = Bar::new(&self.name);
+        let mut child = self.command.spawn().map_err(|error| {
+            format!("{}: {}: {error}", self.name, self.command.get_program().to_string_lossy())
+        })?;
+        // The command holds the writing ends; while it lives, the reader would never end.
+        drop(self.command);
+        let mut output = String::new();
+        for line in BufReader::new(reader).split(b'\n') {
+            let line = line.map_err(|error| error.to_string())?;
+            let line = String::from_utf8_lossy(&line);
+            bar.say(&line);
+            writeln!(writer, "{line}").map_err(|error| error.to_string())?;
+            output.push_str(&line);
+            output.push('\n');
+        }
+        let status = child.wait().map_err(|error| error.to_string())?;
+        bar.end();
+        Ok(Done { ok: status.success(), output, log })
+    }
+
+    /// Runs it; a failure is an error that shows the end of the log.
+    ///
+    /// # Errors
+    /// The command could not be started, or failed.
+    pub(crate) fn must(self) -> Result<Done> {
+        let name = self.name.clone();
+        let done = self.run()?;
+        if done.ok { Ok(done) } else { Err(format!("{name} failed\n{}", done.tail(40))) }
+    }
+}
+
+impl Done {
+    /// The last lines, and where the rest stands.
+    pub(crate) fn tail(&self, lines: usize) -> String {
+        let all: Vec<_> = self.output.lines().collect();
+        let from = all.len().saturating_sub(lines);
+        let last = all.get(from..).unwrap_or_default().join("\n");
+        format!("{last}\n(whole output: {})", self.log.display())
+    }
+}
+
+/// A spinner on a terminal; elsewhere one line when a step begins, and one when it took long.
+struct Bar {
+    bar: Option<ProgressBar>,
+    name: String,
+    started: Instant,
+}
+
+impl Bar {
+    fn new(name: &str) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new_spinner();
+            let style = ProgressStyle::with_template("{spinner} {prefix} {elapsed} {wide_msg}");
+            if let Ok(style) = style {
+                bar.set_style(style);
+            }
+            bar.set_prefix(name.to_owned());
+            bar.enable_steady_tick(Duration::from_millis(120));
+            bar
+        });
+        if bar.is_none() {
+            eprintln!("  {name} …");
+        }
+        Self { bar, name: name.to_owned(), started: Instant::now() }
+    }
+
+    fn say(&self, line: &str) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(line.trim().to_owned());
+        }
+    }
+
+    fn end(&self) {
+        match &self.bar {
+            Some(bar) => bar.finish_and_clear(),
+            None if self.started.elapsed() > Duration::from_secs(20) => {
+                eprintln!("  {} took {} s", self.name, self.started.elapsed().as_secs());
+            }
+            None => {}
+        }
+    }
+}
