@@ -1,0 +1,123 @@
+"""Agents that find each other and talk directly, without a hub.
+
+``Node`` is this program's presence; ``hubless.agent`` and ``hubless.request`` use a default one.
+``hubless.sync`` is the blocking twin. Every failure is a ``hubless.Error`` with a kind.
+"""
+
+from . import errors
+from ._core import version as _version
+from .agent import Agent, skill
+from .call import Call, ThreadCall, current
+from .content import Blob, Content, Data, Part, Text, Uri
+from .default import (
+    agent,
+    default,
+    discover,
+    find,
+    peer,
+    register,
+    request,
+    send,
+    serve,
+    stream,
+    watch,
+)
+from .errors import Error, Rejected
+from .find import (
+    Arrived,
+    Changed,
+    Departed,
+    Filter,
+    Lagged,
+    Peer,
+    Query,
+    Signal,
+    Snapshot,
+    where,
+)
+from .node import Description, Node, join
+from .options import (
+    Accept,
+    AuthRequest,
+    Credential,
+    Descriptor,
+    Interval,
+    Options,
+    Requirements,
+    Retry,
+    SharedSecret,
+    Skill,
+    Verdict,
+)
+from .records import Caller, Chunk, Context, Entry, Page, Progress, Reply, Response, Timing, Usage
+from .requests import Stream, Tool
+from .schema import decode, schema_of
+
+__version__ = _version()
+
+__all__ = [
+    "Accept",
+    "Agent",
+    "Arrived",
+    "AuthRequest",
+    "Blob",
+    "Call",
+    "Caller",
+    "Changed",
+    "Chunk",
+    "Content",
+    "Context",
+    "Credential",
+    "Data",
+    "Departed",
+    "Description",
+    "Descriptor",
+    "Entry",
+    "Error",
+    "Filter",
+    "Interval",
+    "Lagged",
+    "Node",
+    "Options",
+    "Page",
+    "Part",
+    "Peer",
+    "Progress",
+    "Query",
+    "Rejected",
+    "Reply",
+    "Requirements",
+    "Response",
+    "Retry",
+    "SharedSecret",
+    "Signal",
+    "Skill",
+    "Snapshot",
+    "Stream",
+    "Text",
+    "ThreadCall",
+    "Timing",
+    "Tool",
+    "Uri",
+    "Usage",
+    "Verdict",
+    "__version__",
+    "agent",
+    "current",
+    "decode",
+    "default",
+    "discover",
+    "errors",
+    "find",
+    "join",
+    "peer",
+    "register",
+    "request",
+    "schema_of",
+    "send",
+    "serve",
+    "skill",
+    "stream",
+    "watch",
+    "where",
+]

@@ -1,0 +1,260 @@
+"""The call that a handler is answering: who asks, how long there is, what may be asked back.
+
+Owns the context object of handlers and the ambient "current call". Must not know how handlers
+are started. Outgoing requests made while a call is handled become its children.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from . import _wire
+from .content import Content, Data, Outgoing, Text, content_of, outgoing
+from .errors import CallCancelledError, Error
+from .records import Caller, Context, build, turn_of
+
+if TYPE_CHECKING:
+    from .agent import Agent
+    from .node import Node
+
+__all__ = ["Call", "ThreadCall", "current"]
+
+T = TypeVar("T")
+
+_current: contextvars.ContextVar[Call | None] = contextvars.ContextVar("hubless", default=None)
+
+
+class Call:
+    """Is the inbound call that a handler answers; a parameter named ``ctx`` gets it.
+
+    ``deadline`` is on the clock of ``time.monotonic``; None where the caller set no total.
+    """
+
+    def __init__(
+        self, node: Node, agent: Agent, ticket: int, record: Mapping[str, Any], content: Content
+    ) -> None:
+        self.node = node
+        self.agent = agent
+        self.id = ticket
+        self.content = content
+        self.skill: str | None = record.get("skill")
+        self.caller = build(Caller, record.get("caller"))
+        self.context = Context.of(record.get("context"))
+        self.conversation_id: str | None = record.get("conversationId")
+        self.tools: Sequence[Mapping[str, Any]] = record.get("tools") or ()
+        self.accept: Mapping[str, Any] = record.get("accept") or {}
+        self.auth_scheme: str | None = record.get("authScheme")
+        self.depth = int(record.get("depth") or 0)
+        self.trace: Mapping[str, str] = record.get("trace") or {}
+        self.idempotency_key: str | None = record.get("idempotencyKey")
+        self.metadata: Mapping[str, Any] = record.get("metadata") or {}
+        self.request_id: str | None = record.get("requestId")
+        self.attempt = int(record.get("attempt") or 0)
+        self.input_schema: Mapping[str, Any] | None = record.get("inputSchema")
+        self.output_schema: Mapping[str, Any] | None = record.get("outputSchema")
+        self.deadline: float | None = None
+        if record.get("deadlineMs") is not None:
+            self.deadline = time.monotonic() + float(record["deadlineMs"]) / 1000
+        self.cancelled = False
+
+    def time_left(self) -> float | None:
+        """Gives the seconds until the deadline, at least 0; None where there is none."""
+        return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+
+    async def progress(self, note: str | None = None, fraction: float | None = None) -> None:
+        """Tells a caller that streams how far the work is."""
+        await self._do("call.progress", {"note": note, "fraction": fraction})
+
+    async def chunk(self, value: Any, *, append: bool | None = None) -> None:
+        """Sends a piece of the answer; returns when there is room for the next."""
+        out = outgoing(value)
+        part = out.record["parts"][0] if "parts" in out.record else out.record
+        await self._send("call.chunk", out, part=part, append=append)
+
+    async def call_tool(self, name: str, arguments: Mapping[str, Any] | None = None) -> Any:
+        """Calls a tool that the caller offered and gives its value."""
+        body = {"name": name, "arguments": dict(arguments or {})}
+        return (await self._content("call.tool", body)).value
+
+    async def input(self, prompt: Any, schema: Mapping[str, Any] | None = None) -> Any:
+        """Asks the caller back and gives the value of its answer."""
+        out = outgoing(prompt)
+        record = out.record if "parts" in out.record else {"parts": [_one(out.record["value"])]}
+        extra = {"schema": schema} if schema else {}
+        return (await self._content("call.input", {"prompt": record, **extra}, out)).value
+
+    async def history(self) -> Sequence[Text | Data]:
+        """Gives the turns of the conversation before this one."""
+        answer, _ = await self.node.session.call("call.history", {"call": self.id})
+        return [turn_of(turn) for turn in answer.get("turns", ())]
+
+    async def usage(
+        self,
+        *,
+        input_tokens: int | None = None,
+        output_tokens: int | None = None,
+        cost_micros: int | None = None,
+        calls: int | None = None,
+        model: str | None = None,
+    ) -> None:
+        """Adds to the usage that the answer reports; ``cost_micros`` is 1e-6 of the currency."""
+        tokens = {"inputTokens": input_tokens, "outputTokens": output_tokens}
+        rest = {"costMicros": cost_micros, "calls": calls, "model": model}
+        await self._do("call.usage", {**tokens, **rest})
+
+    async def _do(self, op: str, body: Mapping[str, Any]) -> None:
+        await self.node.session.call(op, {"call": self.id, **_wire.compact(body)})
+
+    async def _content(
+        self, op: str, body: Mapping[str, Any], out: Outgoing | None = None
+    ) -> Content:
+        attachments = out.attachments if out else ()
+        session = self.node.session
+        answer, received = await session.call(op, {"call": self.id, **body}, attachments)
+        return content_of(session, answer, received)
+
+    async def _send(self, op: str, out: Outgoing, **body: Any) -> None:
+        session = self.node.session
+        await out.open(session)
+        record = {"call": self.id, **{k: v for k, v in body.items() if v is not None}}
+        sent = session.call(op, record, out.attachments)
+        if not out.streams:
+            await sent
+            return
+        pump = asyncio.ensure_future(out.pump(session))
+        try:
+            await sent
+            await pump
+        finally:
+            pump.cancel()
+
+    async def finish(self, value: Any) -> None:
+        """Answers the call; the library does it with what the handler returns."""
+        if value is None:
+            await self._do("call.final", {})
+            return
+        out = outgoing(value)
+        await self._send("call.final", out, content=out.record)
+
+    def fail(self, error: BaseException) -> None:
+        """Refuses the call; the library does it with what the handler raises."""
+        self.node.session.forget("call.fail", {"call": self.id, **failure(error)})
+
+
+def _one(value: Any) -> dict[str, Any]:
+    return {"text": value} if isinstance(value, str) else {"data": value}
+
+
+def failure(error: BaseException) -> dict[str, Any]:
+    """Gives the record of a failure; an error of ours raised on purpose keeps its kind."""
+    if isinstance(error, Error) and not error.received:
+        retry = error.retry
+        said: Any = {"afterMs": round(retry * 1000)} if isinstance(retry, float) else retry
+        return _wire.compact(
+            {"kind": error.kind, "code": error.code, "message": error.message, "retry": said}
+        )
+    text = error.message if isinstance(error, Error) else str(error)
+    return {"message": text or type(error).__name__}
+
+
+class ThreadCall:
+    """Is the call of a plain ``def`` handler: the same, but it blocks its thread.
+
+    ``cancelled`` turns true when the caller gave up; the thread keeps its slot until it returns.
+    ``wait`` runs any coroutine of this library, such as ``ctx.wait(blob.bytes())``.
+    """
+
+    def __init__(self, call: Call) -> None:
+        self.inner = call
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    @property
+    def content(self) -> Content:
+        """Is what was asked."""
+        return self.inner.content
+
+    @property
+    def caller(self) -> Caller:
+        """Is who asks."""
+        return self.inner.caller
+
+    @property
+    def cancelled(self) -> bool:
+        """Says whether the caller gave up."""
+        return self.inner.cancelled
+
+    @property
+    def deadline(self) -> float | None:
+        """Is when the time is over, on the clock of ``time.monotonic``."""
+        return self.inner.deadline
+
+    def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        """Runs a coroutine on the node's loop and gives its result."""
+        loop = self.inner.node.session.loop
+        if self.inner.cancelled:
+            work.close()
+            raise CallCancelledError("the caller gave up")
+        return asyncio.run_coroutine_threadsafe(_within(self.inner, work), loop).result()
+
+    def progress(self, note: str | None = None, fraction: float | None = None) -> None:
+        """Tells a caller that streams how far the work is."""
+        self.wait(self.inner.progress(note, fraction))
+
+    def chunk(self, value: Any, *, append: bool | None = None) -> None:
+        """Sends a piece of the answer; returns when there is room for the next."""
+        self.wait(self.inner.chunk(value, append=append))
+
+    def call_tool(self, name: str, arguments: Mapping[str, Any] | None = None) -> Any:
+        """Calls a tool that the caller offered and gives its value."""
+        return self.wait(self.inner.call_tool(name, arguments))
+
+    def input(self, prompt: Any, schema: Mapping[str, Any] | None = None) -> Any:
+        """Asks the caller back and gives the value of its answer."""
+        return self.wait(self.inner.input(prompt, schema))
+
+    def history(self) -> Sequence[Text | Data]:
+        """Gives the turns of the conversation before this one."""
+        return self.wait(self.inner.history())
+
+    def usage(self, **amounts: Any) -> None:
+        """Adds to the usage that the answer reports; the arguments of ``Call.usage``."""
+        self.wait(self.inner.usage(**amounts))
+
+    def request(self, to: Any, value: Any = None, /, **arguments: Any) -> Any:
+        """Calls another agent as a child of this call; the arguments of ``Node.request``."""
+        given = () if value is None else (value,)
+        return self.wait(self.inner.node.request(to, *given, **arguments))
+
+
+async def _within(call: Call, work: Coroutine[Any, Any, T]) -> T:
+    token = _current.set(call)
+    try:
+        return await work
+    finally:
+        _current.reset(token)
+
+
+def current() -> Call:
+    """Gives the call being handled; ``LookupError`` outside a handler."""
+    call = _current.get()
+    if call is None:
+        raise LookupError("no call is being handled here")
+    return call
+
+
+def enter(call: Call) -> Callable[[], None]:
+    """Makes a call the current one in this context; the result undoes it."""
+    token = _current.set(call)
+    return lambda: _current.reset(token)
+
+
+def parent_in(node: Node) -> int | None:
+    """Gives the id of the current call if this node is handling it."""
+    call = _current.get()
+    return call.id if call is not None and call.node.session is node.session else None

@@ -1,0 +1,377 @@
+"""Outgoing calls: what is sent, what the callee may call back, and streamed answers.
+
+Owns the composition of a request and the readers of streams. Must not know how agents are
+hosted. Tested by ``tests/test_requests.py``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import weakref
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, Union
+
+from . import _signature, _wire
+from .call import parent_in
+from .content import Content, Outgoing, Text, content_of, outgoing, part_of
+from .errors import ClosedError, InvalidArgumentError
+from .options import InputFunction, Options
+from .records import Chunk, Context, Progress, Reply, build, reply_of
+
+if TYPE_CHECKING:
+    from ._session import Session
+    from .find import Peer, Query
+    from .node import Node
+
+__all__ = ["Stream", "Tool"]
+
+T = TypeVar("T")
+To = Union[str, "Peer", "Query"]
+
+
+class _Missing:
+    """Says that no positional value was given; None is a value."""
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING = _Missing()
+
+
+class Tool:
+    """Is a function that the callee may call back, with what its schema is made from.
+
+    A plain function may be given wherever a tool is wanted; its name, docstring and annotations
+    are read.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        effect: str | None = None,
+        input_schema: Mapping[str, Any] | None = None,
+        output_schema: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.function = function
+        self.signature = _signature.read(function)
+        self.name = name or self.signature.name
+        empty = {"type": "object", "additionalProperties": False}
+        self.record = _wire.compact(
+            {
+                "name": self.name,
+                "description": description or self.signature.description or self.name,
+                "inputSchema": input_schema or self.signature.input_schema or empty,
+                "outputSchema": output_schema or self.signature.output_schema,
+                "effect": effect,
+            }
+        )
+
+
+class Offers:
+    """Is what one request offers to its callee; called in the context of who asked."""
+
+    def __init__(self, tools: Sequence[Tool], on_input: InputFunction | None) -> None:
+        self.tools = {tool.name: tool for tool in tools}
+        self.on_input = on_input
+        self._context = contextvars.copy_context()
+
+    async def run(
+        self, function: Callable[..., Coroutine[Any, Any, T]], *arguments: Any, **named: Any
+    ) -> T:
+        """Runs a coroutine function as the one who made the request."""
+        work = function(*arguments, **named)
+        task = self._context.copy().run(asyncio.ensure_future, work)
+        try:
+            return await task
+        finally:
+            task.cancel()
+
+
+@dataclass
+class Composed:
+    """Is a request ready to be sent."""
+
+    body: dict[str, Any]
+    out: Outgoing
+    offers: Offers | None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Is what the caller of ``request``, ``send`` or ``stream`` said."""
+
+    value: Any = MISSING
+    skill: str | None = None
+    prompt: str | None = None
+    content: Any = None
+    context: Context | None = None
+    tools: Sequence[Tool | Callable[..., Any]] = ()
+    timeout: float | None = None
+    options: Options | None = None
+    arguments: Mapping[str, Any] | None = None
+
+    def compose(self, node: Node, to: To) -> Composed:
+        """Makes the body of the request."""
+        options = self.options or Options()
+        out = outgoing_of(self)
+        tools = [tool if isinstance(tool, Tool) else Tool(tool) for tool in self.tools]
+        body = {
+            "to": _target(to),
+            "content": out.record,
+            **_wire.compact(
+                {
+                    "skill": self.skill,
+                    "timeoutMs": _wire.milliseconds(self.timeout),
+                    "tools": [tool.record for tool in tools],
+                    "context": self.context.record() if self.context is not None else None,
+                    "parent": parent_in(node),
+                }
+            ),
+            **options.record(),
+        }
+        if options.sender is not None:
+            body["from"] = options.sender.handle
+        wanted = tools or options.on_input is not None
+        return Composed(body, out, Offers(tools, options.on_input) if wanted else None)
+
+
+def _target(to: To) -> Any:
+    if isinstance(to, str):
+        return to
+    agent_id = getattr(to, "agent_id", None)
+    if isinstance(agent_id, str):
+        return agent_id
+    record = getattr(to, "record", None)
+    if record is None:
+        raise InvalidArgumentError("give a name, an address, an id, a peer or a query", field="to")
+    return {"query": record()}
+
+
+def outgoing_of(asked: Asked) -> Outgoing:
+    """Chooses the content: a value, the prompt and content, or the named arguments."""
+    ways = [
+        asked.value is not MISSING,
+        asked.prompt is not None or asked.content is not None,
+        bool(asked.arguments),
+    ]
+    if sum(ways) > 1:
+        raise InvalidArgumentError(
+            "give a value, or prompt and content, or named arguments", field="content"
+        )
+    if ways[0]:
+        return outgoing(asked.value)
+    if ways[2]:
+        return outgoing(dict(asked.arguments or {}))
+    if asked.prompt is not None and asked.content is not None:
+        more = asked.content
+        parts = more.parts if isinstance(more, Content) else more
+        listed = list(parts) if isinstance(parts, (list, tuple)) else [parts]
+        return outgoing([Text(asked.prompt), *listed])
+    if asked.prompt is not None:
+        return outgoing(asked.prompt)
+    return outgoing(asked.content if asked.content is not None else Content())
+
+
+async def ask(node: Node, op: str, composed: Composed) -> tuple[dict[str, Any], list[bytes]]:
+    """Sends a composed request and gives the core's answer; streams are written meanwhile."""
+    session, inbound = node.session, node.inbound
+    await composed.out.open(session)
+    ticket = session.ticket()
+    if composed.offers is not None:
+        inbound.offers[ticket] = composed.offers
+    call = session.call(op, composed.body, composed.out.attachments, ticket=ticket)
+    try:
+        if not composed.out.streams:
+            return await call
+        return await _pumping(composed.out, session, call)
+    finally:
+        inbound.offers.pop(ticket, None)
+
+
+async def _pumping(out: Outgoing, session: Session, call: Coroutine[Any, Any, T]) -> T:
+    """Awaits a call while its streams are written; its end stops the writing."""
+    pump = asyncio.ensure_future(out.pump(session))
+    answer = asyncio.ensure_future(call)
+    try:
+        await asyncio.wait({pump, answer}, return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done() and pump.exception() is not None:
+            # A source that failed: the body is failed, and with it the request.
+            await asyncio.wait({answer})
+        return await answer
+    finally:
+        answer.cancel()
+        pump.cancel()
+        await asyncio.gather(pump, return_exceptions=True)
+
+
+class Feed:
+    """Reads a stream handle of the core; the handle is given back however reading ends."""
+
+    def __init__(self, node: Node, op: str, body: Mapping[str, Any]) -> None:
+        self._node = node
+        self._op = op
+        self._body = body
+        self._handle = 0
+        self._ended = False
+        self._items: list[tuple[dict[str, Any], list[bytes]]] = []
+        self._dropper: weakref.finalize[Any, Feed] | None = None
+
+    async def _open(self) -> None:
+        await self._node.inbound.settled()
+        answer, _ = await self._call_open(self._op, self._body, (), 0)
+        self._took(int(answer["stream"]))
+
+    async def _call_open(
+        self, op: str, body: Mapping[str, Any], attachments: Sequence[bytes], ticket: int
+    ) -> tuple[dict[str, Any], list[bytes]]:
+        session = self._node.session
+
+        def orphan(answer: dict[str, Any]) -> None:
+            session.forget("stream.drop", {"stream": answer["stream"]})
+
+        return await session.call(op, body, attachments, orphan=orphan, ticket=ticket)
+
+    def _took(self, handle: int) -> None:
+        self._handle = handle
+        session = self._node.session
+        self._dropper = weakref.finalize(self, session.forget, "stream.drop", {"stream": handle})
+        self._dropper.atexit = False
+
+    async def _next(self) -> tuple[dict[str, Any], list[bytes]] | None:
+        while not self._items:
+            if self._ended:
+                return None
+            if not self._handle:
+                await self._open()
+            try:
+                answer, attachments = await self._node.session.call(
+                    "stream.next", {"stream": self._handle}
+                )
+            except asyncio.CancelledError:
+                raise
+            except BaseException:
+                self._end()
+                raise
+            self._items = [(item, attachments) for item in reversed(answer["items"])]
+            if answer.get("end"):
+                self._end()
+        return self._items.pop()
+
+    def _end(self) -> None:
+        self._ended = True
+        if self._dropper is not None:
+            self._dropper.detach()
+
+    async def close(self) -> None:
+        """Stops reading: a call is cancelled, a search or watch ends; idempotent."""
+        dropper, self._dropper = self._dropper, None
+        self._ended, self._items = True, []
+        if dropper is not None and dropper.detach() is not None and not self._node.session.closed:
+            await self._node.session.call("stream.drop", {"stream": self._handle})
+
+    async def __aenter__(self: F) -> F:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+F = TypeVar("F", bound=Feed)
+
+
+class Stream(Feed):
+    """Is a streamed answer: ``async for chunk in stream``, then ``stream.reply``.
+
+    ``events()`` yields the progress notes and the final reply as well. Leaving the loop early
+    and letting go of the stream, or ``close()``, cancels the call.
+    """
+
+    def __init__(self, node: Node, to: To, asked: Asked) -> None:
+        super().__init__(node, "stream", {})
+        self._composed = asked.compose(node, to)
+        self._ticket = 0
+        self._pump: asyncio.Task[None] | None = None
+        self._reply: Reply | None = None
+
+    async def _open(self) -> None:
+        node, composed = self._node, self._composed
+        await node.inbound.settled()
+        await composed.out.open(node.session)
+        self._ticket = node.session.ticket()
+        if composed.offers is not None:
+            node.inbound.offers[self._ticket] = composed.offers
+        try:
+            answer, _ = await self._call_open(
+                "stream", composed.body, composed.out.attachments, self._ticket
+            )
+        except BaseException:
+            self._end()
+            raise
+        self._took(int(answer["stream"]))
+        weakref.finalize(self, node.inbound.offers.pop, self._ticket, None).atexit = False
+        if composed.out.streams:
+            self._pump = asyncio.ensure_future(composed.out.pump(node.session))
+            self._pump.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    def _end(self) -> None:
+        super()._end()
+        self._node.inbound.offers.pop(self._ticket, None)
+        if self._pump is not None:
+            self._pump.cancel()
+
+    async def close(self) -> None:
+        """Cancels the call if it has not ended; idempotent."""
+        await super().close()
+        self._end()
+
+    @property
+    def reply(self) -> Reply:
+        """Is the whole answer, once the stream is read to its end."""
+        if self._reply is None:
+            raise ClosedError("the stream has not been read to its end", code="no_reply")
+        return self._reply
+
+    async def events(self) -> AsyncIterator[Chunk | Progress | Reply]:
+        """Yields chunks, progress notes and at the end the reply."""
+        while (item := await self._next()) is not None:
+            event = self._event(*item)
+            if event is not None:
+                yield event
+
+    def __aiter__(self) -> Stream:
+        return self
+
+    async def __anext__(self) -> Chunk:
+        while (item := await self._next()) is not None:
+            event = self._event(*item)
+            if isinstance(event, Chunk):
+                return event
+        raise StopAsyncIteration
+
+    def _event(
+        self, item: dict[str, Any], attachments: list[bytes]
+    ) -> Chunk | Progress | Reply | None:
+        session = self._node.session
+        if "chunk" in item:
+            record = item["chunk"]
+            part = record["part"]
+            return Chunk(
+                part_of(session, part, attachments),
+                part.get("value"),
+                part.get("text") or "",
+                bool(record.get("append")),
+            )
+        if "progress" in item:
+            return build(Progress, item["progress"])
+        if "final" in item:
+            record = item["final"]
+            content = content_of(session, record.get("content"), attachments)
+            self._reply = reply_of(content, record)
+            return self._reply
+        return None
