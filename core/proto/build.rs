@@ -1,10 +1,14 @@
 //! Compiles the protobuf files without protoc, and gives each message its JSON form
-//! (proto3 JSON mapping; a field `x_json` holds JSON text and appears as the value `x`).
+//! (proto3 JSON mapping; a field `x_json` holds JSON text and appears as the value `x`) and its
+//! shape (a table of its fields).
 
 use prost_build::Config;
 use prost_types::{
-    DescriptorProto, FieldDescriptorProto, FileDescriptorSet, field_descriptor_proto::{Label, Type},
+    DescriptorProto, FieldDescriptorProto, FileDescriptorSet,
+    field_descriptor_proto::{Label, Type},
 };
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 const FILES: [&str; 3] =
     ["hubless/v1/record.proto", "hubless/v1/message.proto", "hubless/v1/control.proto"];
@@ -17,14 +21,65 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     config.type_attribute(".", "#[derive(serde::Serialize, serde::Deserialize)]");
     config.type_attribute(".", "#[serde(rename_all = \"camelCase\")]");
     json_attributes(&set, &mut config);
+    std::fs::write(out("shapes.rs")?, shapes(&set))?;
     config.compile_fds(set)?;
     flatten_oneofs()
+}
+
+fn out(file: &str) -> Result<PathBuf, std::env::VarError> {
+    Ok(Path::new(&std::env::var("OUT_DIR")?).join(file))
+}
+
+/// The messages as a table, so that bytes can be measured before anything is allocated for them.
+fn shapes(set: &FileDescriptorSet) -> String {
+    let mut found = Vec::new();
+    for file in &set.file {
+        for message in &file.message_type {
+            collect(&format!(".{}", file.package()), message, true, &mut found);
+        }
+    }
+    let index: BTreeMap<&str, usize> =
+        found.iter().enumerate().map(|(index, (path, ..))| (path.as_str(), index)).collect();
+    let mut text = String::from("pub(super) static SHAPES: &[Shape] = &[\n");
+    let mut impls = String::new();
+    for (at, (path, message, top)) in found.iter().enumerate() {
+        let short = path.rsplit(".v1.").next().unwrap_or(path);
+        text += &format!("Shape {{ name: {short:?}, fields: &[\n");
+        for field in &message.field {
+            let inner = index.get(field.type_name()).map(|at| *at);
+            text += &format!(
+                "Field {{ number: {}, name: {:?}, repeated: {}, text: {}, inner: {inner:?} }},\n",
+                field.number(),
+                field.name(),
+                field.label() == Label::Repeated,
+                field.r#type() == Type::String,
+            );
+        }
+        text += "] },\n";
+        if *top {
+            impls += &format!("impl Shaped for v1::{short} {{ const SHAPE: usize = {at}; }}\n");
+        }
+    }
+    text + "];\n" + &impls
+}
+
+fn collect<'a>(
+    parent: &str,
+    message: &'a DescriptorProto,
+    top: bool,
+    found: &mut Vec<(String, &'a DescriptorProto, bool)>,
+) {
+    let path = format!("{parent}.{}", message.name());
+    for nested in &message.nested_type {
+        collect(&path, nested, false, found);
+    }
+    found.push((path, message, top));
 }
 
 /// A oneof appears as its one field. Set on the text, because an attribute set by path on a oneof
 /// reaches its variants as well.
 fn flatten_oneofs() -> Result<(), Box<dyn std::error::Error>> {
-    let path = std::path::Path::new(&std::env::var("OUT_DIR")?).join("hubless.v1.rs");
+    let path = out("hubless.v1.rs")?;
     let text = std::fs::read_to_string(&path)?;
     std::fs::write(path, text.replace("#[prost(oneof", "#[serde(flatten)]\n    #[prost(oneof"))?;
     Ok(())
@@ -70,17 +125,22 @@ fn field_attributes(
     let repeated = field.label() == Label::Repeated;
     let json_name = field.name().strip_suffix("_json").filter(|_| field.r#type() != Type::Bool);
     if let Some(name) = json_name {
-        let module = if repeated { "text_map" } else { "text" };
+        let module = match (repeated, in_oneof) {
+            (true, _) => "text_map",
+            (false, true) => "text",
+            (false, false) => "optional_text",
+        };
         config.field_attribute(
             &target,
-            format!("#[serde(rename = \"{}\", with = \"crate::wire::json::{module}\")]", camel(name)),
+            format!(
+                "#[serde(rename = \"{}\", with = \"crate::wire::json::{module}\")]",
+                camel(name)
+            ),
         );
     } else if field.r#type() == Type::Bytes {
         let module = if repeated { "base64_list" } else { "base64" };
-        config.field_attribute(
-            &target,
-            format!("#[serde(with = \"crate::wire::json::{module}\")]"),
-        );
+        config
+            .field_attribute(&target, format!("#[serde(with = \"crate::wire::json::{module}\")]"));
     }
 }
 

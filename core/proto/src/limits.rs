@@ -34,6 +34,22 @@ limits! {
     CONTENT_PARTS: usize = 1_024;
     /// Streamed parts of one message.
     STREAMED_PARTS: usize = 64;
+    /// Items of a list of a message that has no bound of its own.
+    LIST_ITEMS: usize = 256;
+    /// Entries of a context or of one of its pages.
+    CONTEXT_ENTRIES: usize = 4_096;
+    /// Pages of a context.
+    CONTEXT_PAGES: usize = 256;
+    /// Nesting of the messages inside one message.
+    MESSAGE_DEPTH: usize = 16;
+    /// Values inside one message: this many, and one more for every 64 bytes of it.
+    MESSAGE_ITEMS: usize = 4_096;
+    /// An id of ours inside a message, such as that of a skill or a tool, in bytes.
+    ID_BYTES: usize = 128;
+    /// A short text such as a title, a label or a media type, in bytes.
+    TEXT_BYTES: usize = KIB;
+    /// A URI, or the credential of a request, in bytes.
+    LONG_TEXT_BYTES: usize = 16 * KIB;
     /// Nesting of any JSON from outside.
     JSON_DEPTH: usize = 64;
     /// Metadata or extension entries of one message.
@@ -192,4 +208,28 @@ limits! {
     CLOSE_GRACE: Duration = Duration::from_secs(10);
     /// A connection that lost a simultaneous dial is drained within this time.
     DRAIN: Duration = Duration::from_secs(30);
+    /// Entries of one list of a rule or a query.
+    RULE_ENTRIES: usize = 1_024;
+    /// Highest `maxConcurrency` of an agent.
+    AGENT_CONCURRENCY_MAX: usize = 65_536;
+    /// Highest `queue` of an agent.
+    AGENT_QUEUE_MAX: usize = 65_536;
+    /// A secret or credential, in bytes.
+    SECRET_BYTES: usize = 16 * KIB;
+    /// Callers whose rate is remembered, an agent.
+    RATE_CALLERS: usize = 4_096;
+    /// Text of one JSON Schema, in bytes.
+    SCHEMA_BYTES: usize = 256 * KIB;
+    /// Compiled schemas kept.
+    SCHEMA_CACHE_ENTRIES: usize = 256;
+    /// Text of the compiled schemas kept, in bytes.
+    SCHEMA_CACHE_BYTES: usize = 4 * MIB;
+    /// Steps that matching one pattern of a schema may walk back.
+    PATTERN_STEPS: usize = 100_000;
+    /// One compiled pattern of a schema, in bytes.
+    PATTERN_BYTES: usize = MIB;
+    /// Characters of a reason that a library gives us.
+    REASON_CHARS: usize = 300;
+    /// Letters, or white space, in a row that the token counter takes.
+    TOKEN_RUN_CHARS: usize = 100_000;
 }

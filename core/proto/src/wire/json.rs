@@ -8,7 +8,9 @@ pub fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 
 /// A field of JSON text, shown as the value itself; the empty text is null.
 pub mod text {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::Error as _};
+    use serde::{
+        Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::Error as _,
+    };
     use serde_json::value::RawValue;
 
     /// Writes the value that the text spells.
@@ -24,6 +26,18 @@ pub mod text {
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
         let value = serde_json::Value::deserialize(deserializer)?;
         serde_json::to_string(&value).map_err(D::Error::custom)
+    }
+}
+
+/// A field of JSON text that may be missing: null reads as the empty text.
+pub mod optional_text {
+    pub use super::text::serialize;
+    use serde::Deserializer;
+
+    /// Reads any value and keeps its text; null as the empty text.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+        let text = super::text::deserialize(deserializer)?;
+        Ok(if text == "null" { String::new() } else { text })
     }
 }
 
@@ -61,7 +75,7 @@ pub mod text_map {
 /// Bytes as base64 (RFC 4648 section 4); the URL alphabet is read as well.
 pub mod base64 {
     use bytes::Bytes;
-    use data_encoding::{BASE64, BASE64URL, BASE64URL_NOPAD, BASE64_NOPAD};
+    use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL, BASE64URL_NOPAD};
     use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
 
     /// Writes padded base64.
@@ -93,9 +107,7 @@ pub mod base64_list {
     }
 
     /// Reads a list of base64 strings.
-    pub fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Vec<Bytes>, D::Error> {
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Bytes>, D::Error> {
         Vec::<String>::deserialize(deserializer)?
             .iter()
             .map(|text| super::base64::decode(text).map_err(D::Error::custom))

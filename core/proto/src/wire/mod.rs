@@ -1,12 +1,35 @@
 //! Bytes and JSON of every message.
 //!
-//! Owns: the protobuf types, their JSON form, frames. Must not know: what a message means.
-//! Tested by vectors, properties and fuzz targets.
+//! Owns: the protobuf types, their JSON form, frames, signed records, and the bounds of each
+//! message. Must not know: what a message means, who may send it. Tested by vectors
+//! (`tests/conformance/vectors`), properties, and a fuzz target for each decoder.
 
+pub mod announcement;
+pub mod decode;
+pub mod descriptor;
+pub mod document;
+pub mod frame;
 pub mod json;
+pub mod json_text;
+pub mod raw;
+pub mod record;
+pub mod text;
+pub mod words;
+
+mod bounds;
+mod check;
+mod scan;
+mod varint;
+
+use crate::error::{Error, Kind, Retry};
 
 /// The messages, as compiled from `proto/hubless/v1/*.proto`.
 #[allow(missing_docs, clippy::all, unreachable_pub)]
 pub mod v1 {
     include!(concat!(env!("OUT_DIR"), "/hubless.v1.rs"));
+}
+
+/// The error for bytes that are no message.
+fn bad_frame(message: impl Into<String>) -> Error {
+    Error::new(Kind::Transport, message).with_code("bad_frame").with_retry(Retry::Never)
 }

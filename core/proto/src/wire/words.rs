@@ -1,0 +1,214 @@
+//! Closed sets that travel as their stable names, where behaviour depends on them.
+//!
+//! A name that this version does not know stays in the message; `of` reads it as the member that
+//! allows least, `parse` refuses it.
+
+use crate::error::{Error, Result};
+use std::fmt;
+use std::str::FromStr;
+
+macro_rules! words {
+    ($(
+        $(#[$doc:meta])* $name:ident($field:literal) {
+            $($(#[$inner:meta])* $word:ident = $text:literal,)*
+        } unknown $unknown:ident
+    )*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum $name { $($(#[$inner])* $word,)* }
+
+        impl $name {
+            /// Every member.
+            pub const ALL: &[Self] = &[$(Self::$word),*];
+
+            /// The stable name.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$word => $text,)* }
+            }
+
+            /// Reads a name from a peer; an empty or unknown one counts as
+            #[doc = concat!("`", stringify!($unknown), "`.")]
+            pub fn of(name: &str) -> Self {
+                match name { $($text => Self::$word,)* _ => Self::$unknown }
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Error;
+
+            fn from_str(text: &str) -> Result<Self> {
+                match text {
+                    $($text => Ok(Self::$word),)*
+                    _ => {
+                        let names = [$($text),*].join(", ");
+                        Err(Error::invalid($field, format!("expected one of {names}"))
+                            .with_code("bad_word"))
+                    }
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.name())
+            }
+        }
+    )*};
+}
+
+words! {
+    /// What may happen when a skill or a tool is asked twice.
+    Effect("effect") {
+        /// Nothing outside changes: may be repeated and asked elsewhere.
+        Pure = "PURE",
+        /// Twice is the same as once.
+        Idempotent = "IDEMPOTENT",
+        /// Never run it again unasked.
+        AtMostOnce = "AT_MOST_ONCE",
+    } unknown AtMostOnce
+
+    /// Whether a skill costs tokens.
+    Spends("spends") {
+        /// No.
+        None = "none",
+        /// Yes.
+        Tokens = "tokens",
+    } unknown Tokens
+
+    /// Who may reuse a skill's results.
+    Share("share") {
+        /// No one.
+        No = "no",
+        /// Members of the mesh.
+        Mesh = "mesh",
+        /// Anyone.
+        Public = "public",
+    } unknown No
+
+    /// What a caller has to bring as a budget.
+    GrantNeed("grant") {
+        /// Nothing.
+        None = "none",
+        /// A grant is taken.
+        Accepted = "accepted",
+        /// No call without a grant.
+        Required = "required",
+    } unknown None
+
+    /// Kind of content, for policy and for what an agent says it takes.
+    ContentType("content_types") {
+        /// Text.
+        Text = "text",
+        /// Pictures.
+        Image = "image",
+        /// Moving pictures.
+        Video = "video",
+        /// Sound.
+        Audio = "audio",
+        /// Data of applications, JSON among them.
+        Application = "application",
+        /// Anything else.
+        Other = "other",
+    } unknown Other
+
+    /// How an agent takes context.
+    ContextProtocol("context_protocol") {
+        /// Not at all.
+        None = "none",
+        /// Pages and entries.
+        Pcp = "pcp",
+        /// Model Context Protocol.
+        Mcp = "mcp",
+        /// The model provider's own way.
+        Provider = "provider",
+    } unknown None
+
+    /// Form of an agent's input.
+    InputSchemaKind("input_schema_kind") {
+        /// Text without form.
+        PlainText = "plainText",
+        /// JSON.
+        Json = "json",
+        /// XML.
+        Xml = "xml",
+        /// HTML.
+        Html = "html",
+        /// Comma-separated values.
+        Csv = "csv",
+        /// Tab-separated values.
+        Tsv = "tsv",
+        /// YAML.
+        Yaml = "yaml",
+        /// Markdown.
+        Markdown = "markdown",
+        /// Bytes.
+        Bytes = "bytes",
+        /// Another form.
+        Other = "other",
+        /// None at all.
+        None = "none",
+    } unknown Other
+
+    /// Who speaks in a conversation.
+    Role("role") {
+        /// The person or agent that asks.
+        User = "user",
+        /// The one that answers.
+        Assistant = "assistant",
+        /// Instructions of the operator.
+        System = "system",
+        /// Instructions of the application.
+        Developer = "developer",
+        /// A tool's result.
+        Tool = "tool",
+    } unknown User
+
+    /// What a streamed part is, once gathered.
+    StreamKind("kind") {
+        /// UTF-8 text.
+        Text = "text",
+        /// JSON.
+        Data = "data",
+        /// Bytes.
+        Blob = "blob",
+    } unknown Blob
+}
+
+impl ContentType {
+    /// The kind of a media type (RFC 6838), by its top-level type.
+    pub fn of_media_type(media_type: &str) -> Self {
+        let top = media_type.split('/').next().unwrap_or_default();
+        Self::of(top.trim().to_ascii_lowercase().as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_read_back_and_unknown_ones_allow_least() {
+        for effect in Effect::ALL {
+            assert_eq!(effect.name().parse(), Ok(*effect));
+            assert_eq!(Effect::of(effect.name()), *effect);
+        }
+        assert_eq!(Effect::of("SOMETIMES"), Effect::AtMostOnce);
+        assert_eq!(Effect::of(""), Effect::AtMostOnce);
+        let error = "pure".parse::<Effect>().unwrap_err();
+        assert_eq!((error.code.as_str(), error.field.as_deref()), ("bad_word", Some("effect")));
+    }
+
+    #[test]
+    fn media_types_fall_into_kinds() {
+        let rows = [
+            ("text/csv", ContentType::Text),
+            ("IMAGE/png", ContentType::Image),
+            ("application/json; charset=utf-8", ContentType::Application),
+            ("", ContentType::Other),
+            ("font/woff2", ContentType::Other),
+        ];
+        for (media_type, kind) in rows {
+            assert_eq!(ContentType::of_media_type(media_type), kind, "{media_type}");
+        }
+    }
+}
