@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line program")]
 
+mod bench;
 mod count;
 mod demo;
 mod generate;
@@ -38,6 +39,8 @@ enum Command {
     },
     /// Builds everything, then runs the ten-line programs of the four languages.
     Hello,
+    /// Times process start to first answer, in each language.
+    Bench,
     /// Writes the generated files anew.
     Generate,
 }
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
             println!("{outcome}");
             outcome.failed == 0
         }),
+        Command::Bench => bench::run(),
         Command::Generate => generate::write().map(|()| true),
     };
     match done {
