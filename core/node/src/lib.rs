@@ -1,4 +1,25 @@
 //! Let agents that exist find each other and talk directly.
+//!
+//! A [`Node`] joins this user's mesh on this machine with nothing to configure; agents register
+//! with it and are found and asked by every other node, with no hub.
 #![forbid(unsafe_code)]
 
 pub mod call;
+mod caller;
+mod chance;
+mod engine;
+pub mod executor;
+pub mod foreign;
+pub mod home;
+pub mod node;
+mod schemas;
+pub mod telemetry;
+
+pub use call::body::{Bodies, Body, BodyWriter, body};
+pub use call::content::Content;
+pub use call::handle::{Call, Inbound, Parent};
+pub use foreign::Handler;
+pub use hubless_proto::{Error, Kind, error::Result};
+pub use node::{
+    Agent, AgentOptions, FindOptions, Found, Node, NodeOptions, Reply, RequestOptions, StreamItem,
+};

@@ -2,7 +2,11 @@
 
 use bytes::Bytes;
 use hubless_proto::{Error, Kind, error::Result, limits};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
 
 /// Chunks in flight of one streamed part.
@@ -11,30 +15,63 @@ const CHUNKS: usize = 8;
 /// The reading end of one streamed part.
 #[derive(Debug)]
 pub struct Body {
-    chunks: mpsc::Receiver<Result<Bytes>>,
+    source: Source,
+    over: bool,
+    check: Option<Check>,
+    meter: Option<Meter>,
+}
+
+/// Counts what arrives, and refuses too much.
+type Count = dyn Fn(u64) -> Result<()> + Send + Sync;
+
+struct Meter(Arc<Count>);
+
+impl fmt::Debug for Meter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Meter")
+    }
+}
+
+#[derive(Debug)]
+enum Source {
+    /// A writer elsewhere.
+    Channel { chunks: mpsc::Receiver<Result<Bytes>>, ended: Arc<AtomicBool> },
+    /// All of it is here.
+    Ready(Bytes),
 }
 
 /// The writing end of one streamed part; dropping it without `end` fails the reader.
 #[derive(Debug)]
 pub struct BodyWriter {
     chunks: mpsc::Sender<Result<Bytes>>,
-    ended: bool,
+    ended: Arc<AtomicBool>,
+}
+
+/// What the whole part was announced to be.
+#[derive(Debug)]
+struct Check {
+    size: Option<u64>,
+    digest: Option<[u8; 32]>,
+    seen: u64,
+    hash: Sha256,
 }
 
 /// Makes the two ends of one streamed part.
 pub fn body() -> (BodyWriter, Body) {
     let (sender, receiver) = mpsc::channel(CHUNKS);
-    (BodyWriter { chunks: sender, ended: false }, Body { chunks: receiver })
+    let ended = Arc::new(AtomicBool::new(false));
+    let writer = BodyWriter { chunks: sender, ended: Arc::clone(&ended) };
+    (writer, Body::new(Source::Channel { chunks: receiver, ended }))
 }
 
 impl BodyWriter {
-    /// Hands on one chunk of at most 64 KiB; waits while the reader is behind.
+    /// Hands on one chunk of any size, in pieces of 64 KiB; waits while the reader is behind.
     ///
     /// # Errors
     /// `cancelled` when the reader went away.
     ///
     /// # Cancellation
-    /// Safe: the chunk is handed on whole or not at all.
+    /// Pieces that were handed on stay so; the part cannot be continued sensibly.
     pub async fn write(&self, chunk: Bytes) -> Result<()> {
         for piece in pieces(chunk) {
             let sent = self.chunks.send(Ok(piece)).await;
@@ -44,58 +81,148 @@ impl BodyWriter {
     }
 
     /// Says that the part is complete.
-    pub fn end(mut self) {
-        self.ended = true;
+    pub fn end(self) {
+        self.ended.store(true, Ordering::Release);
     }
 
     /// Says why the part will not be completed.
-    pub async fn fail(mut self, error: Error) {
-        self.ended = true;
+    pub async fn fail(self, error: Error) {
         // A reader that went away needs no reason.
         let _ = self.chunks.send(Err(error)).await;
     }
-}
 
-impl Drop for BodyWriter {
-    fn drop(&mut self) {
-        if !self.ended {
-            let error = Error::new(Kind::Transport, "the writer of this part went away")
-                .with_code("incomplete");
-            // A full channel closes without a reason; `Body::next` cannot tell that from an end,
-            // so the digest or size of the part does.
-            let _ = self.chunks.try_send(Err(error));
-        }
+    /// Waits until the reader is gone.
+    pub async fn closed(&self) {
+        self.chunks.closed().await;
     }
 }
 
 impl Body {
+    const fn new(source: Source) -> Self {
+        Self { source, over: false, check: None, meter: None }
+    }
+
+    /// A part whose bytes are all here.
+    pub const fn ready(bytes: Bytes) -> Self {
+        Self::new(Source::Ready(bytes))
+    }
+
+    /// Counts each chunk's bytes as it is read; what `count` refuses fails the reader.
+    #[must_use]
+    pub fn metered(mut self, count: impl Fn(u64) -> Result<()> + Send + Sync + 'static) -> Self {
+        self.meter = Some(Meter(Arc::new(count)));
+        self
+    }
+
+    /// Sets the size and SHA-256 that the part was announced with; both are checked at its end.
+    #[must_use]
+    pub fn expecting(mut self, size: Option<u64>, digest: Option<[u8; 32]>) -> Self {
+        if size.is_some() || digest.is_some() {
+            self.check = Some(Check { size, digest, seen: 0, hash: Sha256::new() });
+        }
+        self
+    }
+
     /// The next chunk; none at the end.
     ///
     /// # Errors
-    /// What the writer said, or `transport` when it went away.
+    /// What the writer said, `transport` (`incomplete`) when it went away, or `content` when the
+    /// part is not what was announced.
     ///
     /// # Cancellation
     /// Safe: no chunk is lost.
     pub async fn next(&mut self) -> Option<Result<Bytes>> {
-        self.chunks.recv().await
+        if self.over {
+            return None;
+        }
+        match self.source.next().await {
+            Some(Ok(chunk)) => return Some(self.seen(chunk)),
+            Some(Err(error)) => {
+                self.over = true;
+                return Some(Err(error));
+            }
+            None => {}
+        }
+        self.over = true;
+        self.check.take().and_then(|check| check.finish().err()).map(Err)
     }
 
     /// All remaining bytes.
     ///
     /// # Errors
-    /// `too_large` beyond `max` bytes; what the writer said.
+    /// `too_large` beyond `max` bytes; as [`Body::next`].
     pub async fn gather(mut self, max: u64) -> Result<Bytes> {
         let mut all = Vec::new();
         while let Some(chunk) = self.next().await {
             let chunk = chunk?;
             if (all.len() as u64).saturating_add(chunk.len() as u64) > max {
-                return Err(Error::refusal(Kind::TooLarge, "", "the part is larger than allowed")
-                    .with_limit("REQUEST_BYTES", max));
+                return Err(too_large(max));
             }
             all.extend_from_slice(&chunk);
         }
         Ok(Bytes::from(all))
     }
+
+    fn seen(&mut self, chunk: Bytes) -> Result<Bytes> {
+        let counted = self.meter.as_ref().map_or(Ok(()), |meter| (meter.0)(chunk.len() as u64));
+        if let Err(error) = counted {
+            self.over = true;
+            return Err(error);
+        }
+        let Some(check) = &mut self.check else { return Ok(chunk) };
+        check.seen = check.seen.saturating_add(chunk.len() as u64);
+        if check.size.is_some_and(|size| check.seen > size) {
+            self.over = true;
+            return Err(differs("the part is longer than announced"));
+        }
+        if check.digest.is_some() {
+            check.hash.update(&chunk);
+        }
+        Ok(chunk)
+    }
+}
+
+impl Source {
+    async fn next(&mut self) -> Option<Result<Bytes>> {
+        match self {
+            Self::Ready(bytes) if bytes.is_empty() => None,
+            Self::Ready(bytes) => {
+                let size = bytes.len().min(limits::DATA_FRAME_BYTES);
+                Some(Ok(bytes.split_to(size)))
+            }
+            Self::Channel { chunks, ended } => match chunks.recv().await {
+                None if !ended.load(Ordering::Acquire) => Some(Err(incomplete())),
+                next => next,
+            },
+        }
+    }
+}
+
+impl Check {
+    fn finish(self) -> Result<()> {
+        if self.size.is_some_and(|size| size != self.seen) {
+            return Err(differs("the part is shorter than announced"));
+        }
+        match self.digest {
+            Some(digest) if <[u8; 32]>::from(self.hash.finalize()) != digest => {
+                Err(differs("the digest of the part does not match"))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+fn differs(message: &str) -> Error {
+    Error::refusal(Kind::Content, "digest", message)
+}
+
+fn too_large(most: u64) -> Error {
+    Error::refusal(Kind::TooLarge, "", "the part is larger than allowed")
+        .with_limit("REQUEST_BYTES", most)
+}
+
+fn incomplete() -> Error {
+    Error::new(Kind::Transport, "the writer of this part went away").with_code("incomplete")
 }
 
 fn pieces(mut chunk: Bytes) -> impl Iterator<Item = Bytes> {
@@ -132,8 +259,68 @@ impl Bodies {
         std::mem::take(&mut self.parts).into_iter()
     }
 
+    /// The lowest index above all that are used.
+    pub fn next_index(&self) -> u32 {
+        self.parts.keys().next_back().map_or(0, |last| last.saturating_add(1))
+    }
+
     /// True when no streamed part is left.
     pub fn is_empty(&self) -> bool {
         self.parts.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_writer_dropped_on_a_full_channel_is_no_end() {
+        let (writer, mut reader) = body();
+        for _ in 0..CHUNKS {
+            writer.write(Bytes::from_static(b"x")).await.unwrap();
+        }
+        drop(writer);
+        for _ in 0..CHUNKS {
+            assert!(reader.next().await.unwrap().is_ok());
+        }
+        let error = reader.next().await.unwrap().unwrap_err();
+        assert_eq!((error.kind, error.code.as_str()), (Kind::Transport, "incomplete"));
+        assert!(reader.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn an_ended_part_reads_to_its_end() {
+        let (writer, reader) = body();
+        writer.write(Bytes::from_static(b"abc")).await.unwrap();
+        writer.end();
+        assert_eq!(reader.gather(3).await.unwrap(), "abc");
+    }
+
+    #[tokio::test]
+    async fn size_and_digest_are_checked_at_the_end() {
+        let right = <[u8; 32]>::from(Sha256::digest(b"abc"));
+        let rows = [
+            (Some(3), Some(right), None),
+            (Some(2), None, Some(Kind::Content)),
+            (Some(4), None, Some(Kind::Content)),
+            (None, Some([0; 32]), Some(Kind::Content)),
+        ];
+        for (size, digest, wanted) in rows {
+            let (writer, reader) = body();
+            writer.write(Bytes::from_static(b"abc")).await.unwrap();
+            writer.end();
+            let read = reader.expecting(size, digest).gather(10).await;
+            assert_eq!(read.err().map(|error| error.kind), wanted, "{size:?} {digest:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn gather_is_bounded() {
+        let (writer, reader) = body();
+        writer.write(Bytes::from_static(b"abcd")).await.unwrap();
+        writer.end();
+        let error = reader.gather(3).await.unwrap_err();
+        assert_eq!(error.kind, Kind::TooLarge);
     }
 }

@@ -1,4 +1,13 @@
 //! Calls: what travels between a caller and a callee, whatever carries it.
+//!
+//! Owns: one call from its request to its last event, as pair of ends, as its handler holds it,
+//! and the bytes of its streamed parts. Must not know: which transport carries it, or which
+//! agent was chosen. Tested beside each part and through the engine.
 
 pub mod body;
+pub mod content;
+pub(crate) mod core;
+pub mod handle;
 pub mod pipe;
+pub(crate) mod split;
+pub(crate) mod trace;

@@ -1,0 +1,420 @@
+//! What all holders of one running call share: where its events go, what it waits for, its end.
+
+use super::body::Bodies;
+use super::content::Content;
+use super::pipe::Down;
+use hubless_proto::error::Result;
+use hubless_proto::identity::{AgentId, NodeKey};
+use hubless_proto::policy::Caller;
+use hubless_proto::wire::v1::{self, event};
+use hubless_proto::{Error, Kind, limits};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Mutex as Queue, Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Checks an answer before it leaves.
+pub(crate) type OutputCheck = Box<dyn Fn(&v1::Content) -> Result<()> + Send + Sync>;
+
+/// What is known of a call when its handler starts.
+pub(crate) struct CallInfo {
+    /// The request; its content was moved out.
+    pub(crate) request: v1::Request,
+    pub(crate) caller: Caller,
+    pub(crate) agent: AgentId,
+    pub(crate) agent_name: String,
+    /// Node that runs it.
+    pub(crate) node: NodeKey,
+    /// Span of this call (W3C Trace Context).
+    pub(crate) trace: v1::Trace,
+    /// Turns before this one, when the agent keeps them.
+    pub(crate) history: Vec<v1::Part>,
+    /// First event, then between events.
+    pub(crate) timeout: Duration,
+    pub(crate) total_deadline: Option<Instant>,
+    pub(crate) arrived: Instant,
+    /// True: the caller is another process, large parts travel as streams.
+    pub(crate) remote: bool,
+}
+
+pub(crate) struct CallCore {
+    pub(crate) info: CallInfo,
+    pub(crate) check_output: OutputCheck,
+    /// Where events go: the caller's stream first, then those that joined it. Held while one is
+    /// handed over, so that events keep their order.
+    sinks: Queue<Sinks>,
+    state: Mutex<State>,
+    tools_at_once: Semaphore,
+    /// Fires when the caller, or time, gave the call up.
+    pub(crate) cancelled: CancellationToken,
+    /// Fires when the call has its last event, or was dropped without one.
+    pub(crate) done: CancellationToken,
+}
+
+#[derive(Default)]
+struct Sinks {
+    open: Vec<mpsc::Sender<Down>>,
+    /// Events so far, for a stream that joins later.
+    log: Vec<v1::Event>,
+    /// True: an event was not kept for those that join.
+    gap: bool,
+    /// True: a second stream may come (only over a network).
+    joinable: bool,
+}
+
+#[derive(Default)]
+struct State {
+    ended: bool,
+    outcome: Option<v1::Event>,
+    cancel_reason: Option<(Kind, String)>,
+    usage: v1::Usage,
+    last_event: Option<Instant>,
+    handler_started: Option<Instant>,
+    next_id: u64,
+    tool_calls: usize,
+    waiting: BTreeMap<u64, oneshot::Sender<Result<Content>>>,
+    inputs_open: usize,
+    load: u32,
+}
+
+impl CallCore {
+    pub(crate) fn new(
+        info: CallInfo,
+        check_output: OutputCheck,
+        events: mpsc::Sender<Down>,
+    ) -> Arc<Self> {
+        let sinks = Sinks { open: vec![events], joinable: info.remote, ..Sinks::default() };
+        Arc::new(Self {
+            info,
+            check_output,
+            sinks: Queue::new(sinks),
+            state: Mutex::default(),
+            tools_at_once: Semaphore::new(limits::TOOL_CALLS_AT_ONCE),
+            cancelled: CancellationToken::new(),
+            done: CancellationToken::new(),
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A holder that panicked left plain values behind: they stay usable.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that the handler starts, and the agent's load at that time.
+    pub(crate) fn started(&self, load: u32) {
+        let now = Instant::now();
+        let mut state = self.state();
+        state.handler_started = Some(now);
+        state.load = load;
+    }
+
+    /// When silence becomes `deadline`; none while the caller is asked back.
+    pub(crate) fn silence_deadline(&self) -> Option<Instant> {
+        let state = self.state();
+        if state.inputs_open > 0 {
+            return None;
+        }
+        Some(state.last_event.unwrap_or(self.info.arrived) + self.info.timeout)
+    }
+
+    /// The nearer of silence and total deadline.
+    pub(crate) fn deadline(&self) -> Instant {
+        let silence = self.silence_deadline();
+        let total = self.info.total_deadline;
+        let far = Instant::now() + limits::DEADLINE_MAX;
+        silence.into_iter().chain(total).min().unwrap_or(far)
+    }
+
+    /// Gives the call up for its handler; the first reason stands.
+    pub(crate) fn cancel(&self, kind: Kind, message: &str) {
+        {
+            let mut state = self.state();
+            if state.ended || state.cancel_reason.is_some() {
+                return;
+            }
+            state.cancel_reason = Some((kind, message.to_owned()));
+        }
+        self.cancelled.cancel();
+    }
+
+    pub(crate) fn cancel_error(&self) -> Error {
+        let reason = self.state().cancel_reason.clone();
+        let (kind, message) =
+            reason.unwrap_or_else(|| (Kind::Cancelled, "the caller gave the call up".to_owned()));
+        Error::new(kind, message)
+    }
+
+    /// Marks the end; false: it had ended before.
+    fn end(&self) -> bool {
+        let mut state = self.state();
+        let first = !std::mem::replace(&mut state.ended, true);
+        if first {
+            state.waiting.clear();
+        }
+        first
+    }
+
+    pub(crate) fn is_ended(&self) -> bool {
+        self.state().ended
+    }
+
+    /// The last event, once it was handed over.
+    pub(crate) fn outcome(&self) -> Option<v1::Event> {
+        self.state().outcome.clone()
+    }
+
+    pub(crate) fn add_usage(&self, more: &v1::Usage) {
+        let mut state = self.state();
+        let usage = &mut state.usage;
+        usage.input_tokens = usage.input_tokens.saturating_add(more.input_tokens);
+        usage.output_tokens = usage.output_tokens.saturating_add(more.output_tokens);
+        usage.cost_micros = usage.cost_micros.saturating_add(more.cost_micros);
+        usage.calls = usage.calls.saturating_add(more.calls);
+        for (model, more) in &more.by_model {
+            if usage.by_model.len() >= limits::METADATA_ENTRIES
+                && !usage.by_model.contains_key(model)
+            {
+                continue;
+            }
+            let sum = usage.by_model.entry(model.clone()).or_default();
+            sum.input_tokens = sum.input_tokens.saturating_add(more.input_tokens);
+            sum.output_tokens = sum.output_tokens.saturating_add(more.output_tokens);
+            sum.cost_micros = sum.cost_micros.saturating_add(more.cost_micros);
+            sum.calls = sum.calls.saturating_add(more.calls);
+        }
+    }
+
+    /// Hands an event that is not the last one over, in order.
+    pub(crate) async fn emit(&self, event: event::Kind, bodies: Bodies) -> Result<()> {
+        let mut sinks = self.sinks.lock().await;
+        if self.is_ended() {
+            return Err(Error::new(Kind::Closed, "the call has ended"));
+        }
+        self.state().last_event = Some(Instant::now());
+        sinks.hand_over(v1::Event { kind: Some(event) }, bodies).await;
+        Ok(())
+    }
+
+    /// Says `Accepted` when nothing else has left; it does not count as an event for deadlines.
+    pub(crate) async fn accept(&self) {
+        let mut sinks = self.sinks.lock().await;
+        if !self.is_ended() && sinks.log.is_empty() && !sinks.gap {
+            let accepted = event::Kind::Accepted(v1::Accepted {});
+            sinks.hand_over(v1::Event { kind: Some(accepted) }, Bodies::none()).await;
+        }
+    }
+
+    /// Hands the Final over; what follows is refused.
+    pub(crate) async fn finish(&self, content: Content) -> Result<()> {
+        let Content { message, bodies } = content;
+        let last = {
+            let state = self.state();
+            let handler = state.handler_started.map_or(Duration::ZERO, |at| at.elapsed());
+            let queue = state
+                .handler_started
+                .map_or(Duration::ZERO, |at| at.saturating_duration_since(self.info.arrived));
+            v1::Final {
+                content: Some(message),
+                usage: Some(state.usage.clone()),
+                timing: Some(v1::Timing {
+                    queue_us: micros(queue),
+                    handler_us: micros(handler),
+                    network_us: 0,
+                }),
+                load: state.load,
+            }
+        };
+        self.last(event::Kind::Final(last), bodies).await
+    }
+
+    /// Hands a Rejection over; what follows is refused.
+    pub(crate) async fn reject(&self, error: &Error) -> Result<()> {
+        let mut rejection = v1::Rejection::from(error);
+        if rejection.origin.is_empty() {
+            rejection.origin = bytes::Bytes::copy_from_slice(self.info.node.as_bytes());
+        }
+        if rejection.trace_id.is_empty() {
+            rejection.trace_id = super::trace::trace_id(&self.info.trace).unwrap_or_default();
+        }
+        self.last(event::Kind::Rejection(rejection), Bodies::none()).await
+    }
+
+    async fn last(&self, event: event::Kind, bodies: Bodies) -> Result<()> {
+        if !self.end() {
+            return Err(Error::new(Kind::Closed, "the call has ended"));
+        }
+        let event = v1::Event { kind: Some(event) };
+        let wanted = self.info.remote || !self.info.request.idempotency_key.is_empty();
+        self.state().outcome = (wanted && bodies.is_empty()).then(|| event.clone());
+        // A caller that does not read must not keep the end of the call back for ever.
+        let hand_over = async {
+            let mut sinks = self.sinks.lock().await;
+            sinks.hand_over(event, bodies).await;
+        };
+        tokio::select! {
+            () = hand_over => {}
+            () = self.cancelled.cancelled() => {}
+        }
+        self.done.cancel();
+        Ok(())
+    }
+
+    /// The last holder dropped it.
+    pub(crate) fn abandoned(&self) {
+        self.done.cancel();
+    }
+
+    /// Adds a second stream of the same call; it gets what has left so far.
+    pub(crate) async fn join(&self, events: mpsc::Sender<Down>) -> Result<()> {
+        let mut sinks = self.sinks.lock().await;
+        if sinks.gap || sinks.open.len() >= limits::JOINED_STREAMS {
+            return Err(Error::refusal(Kind::Conflict, "running", "the call cannot be joined"));
+        }
+        for event in sinks.log.clone() {
+            let _ = events.send(Down { event, bodies: Bodies::none() }).await;
+        }
+        sinks.open.push(events);
+        Ok(())
+    }
+
+    /// Asks the caller for something and waits for its answer.
+    pub(crate) async fn ask(&self, question: Question) -> Result<Content> {
+        let _room = match question {
+            Question::Tool { .. } => Some(self.tool_room().await?),
+            Question::Input { .. } => None,
+        };
+        let (sender, answer) = oneshot::channel();
+        let (id, input) = self.open_question(&question, sender)?;
+        let (event, bodies) = question.event(id);
+        let asked = self.emit(event, bodies).await;
+        let answer = match asked {
+            Ok(()) => tokio::select! {
+                answer = answer => answer.unwrap_or_else(|_| Err(self.over())),
+                () = self.cancelled.cancelled() => Err(self.cancel_error()),
+            },
+            Err(error) => Err(error),
+        };
+        self.close_question(id, input);
+        answer
+    }
+
+    async fn tool_room(&self) -> Result<tokio::sync::SemaphorePermit<'_>> {
+        tokio::select! {
+            room = self.tools_at_once.acquire() => room.map_err(|_| self.over()),
+            () = self.cancelled.cancelled() => Err(self.cancel_error()),
+        }
+    }
+
+    fn open_question(
+        &self,
+        question: &Question,
+        sender: oneshot::Sender<Result<Content>>,
+    ) -> Result<(u64, bool)> {
+        let mut state = self.state();
+        if state.ended {
+            return Err(self.over());
+        }
+        let input = matches!(question, Question::Input { .. });
+        if input {
+            state.inputs_open += 1;
+        } else {
+            if state.tool_calls >= limits::TOOL_CALLS {
+                return Err(Error::refusal(Kind::TooLarge, "", "too many tool calls in one call")
+                    .with_limit("TOOL_CALLS", limits::TOOL_CALLS as u64));
+            }
+            state.tool_calls += 1;
+        }
+        state.next_id += 1;
+        let id = state.next_id;
+        state.waiting.insert(id, sender);
+        Ok((id, input))
+    }
+
+    fn close_question(&self, id: u64, input: bool) {
+        let mut state = self.state();
+        state.waiting.remove(&id);
+        state.last_event = Some(Instant::now());
+        if input {
+            state.inputs_open = state.inputs_open.saturating_sub(1);
+        }
+    }
+
+    /// Takes the caller's answer in; an unknown id is ignored.
+    pub(crate) fn answered(&self, id: u64, answer: Result<Content>) {
+        let waiting = self.state().waiting.remove(&id);
+        if let Some(waiting) = waiting {
+            // Whoever asked may have been cancelled meanwhile.
+            let _ = waiting.send(answer);
+        }
+    }
+
+    fn over(&self) -> Error {
+        Error::new(Kind::Closed, "the call has ended")
+    }
+}
+
+impl Sinks {
+    /// Gives one event to every open stream; bodies and questions go to the first alone.
+    async fn hand_over(&mut self, event: v1::Event, bodies: Bodies) {
+        self.keep(&event, &bodies);
+        self.open.retain(|sink| !sink.is_closed());
+        let question =
+            matches!(event.kind, Some(event::Kind::ToolCall(_) | event::Kind::InputRequired(_)));
+        let has_bodies = !bodies.is_empty();
+        let mut bodies = Some(bodies);
+        for sink in &self.open {
+            let down = match bodies.take() {
+                Some(bodies) => Down { event: event.clone(), bodies },
+                None if question => break,
+                None if has_bodies => Down { event: taken_elsewhere(), bodies: Bodies::none() },
+                None => Down { event: event.clone(), bodies: Bodies::none() },
+            };
+            // A stream that went away is removed at the next event.
+            let _ = sink.send(down).await;
+        }
+    }
+
+    fn keep(&mut self, event: &v1::Event, bodies: &Bodies) {
+        if !self.joinable || self.log.len() >= limits::CALL_EVENTS || !bodies.is_empty() {
+            self.gap = true;
+        } else {
+            self.log.push(event.clone());
+        }
+    }
+}
+
+/// What a stream that joined gets when the answer's bytes went to the first one.
+fn taken_elsewhere() -> v1::Event {
+    let error = Error::refusal(Kind::Conflict, "answered", "the answer went to another stream");
+    v1::Event { kind: Some(event::Kind::Rejection(v1::Rejection::from(&error))) }
+}
+
+/// What a handler asks its caller.
+pub(crate) enum Question {
+    /// To run an offered tool.
+    Tool { name: String, arguments_json: String },
+    /// To answer a prompt.
+    Input { prompt: Content, schema_json: String },
+}
+
+impl Question {
+    fn event(self, id: u64) -> (event::Kind, Bodies) {
+        match self {
+            Self::Tool { name, arguments_json } => {
+                (event::Kind::ToolCall(v1::ToolCall { id, name, arguments_json }), Bodies::none())
+            }
+            Self::Input { prompt, schema_json } => {
+                let Content { message, bodies } = prompt;
+                let asked = v1::InputRequired { id, prompt: Some(message), schema_json };
+                (event::Kind::InputRequired(asked), bodies)
+            }
+        }
+    }
+}
+
+/// Whole microseconds of a span of time.
+pub(crate) fn micros(span: Duration) -> u64 {
+    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,261 @@
+//! One inbound call as its handler holds it.
+
+use super::content::Content;
+use super::core::{CallCore, Question};
+use crate::schemas;
+use hubless_proto::error::Result;
+use hubless_proto::identity::AgentId;
+use hubless_proto::policy::Caller;
+use hubless_proto::wire::v1::{self, event};
+use hubless_proto::{Error, Kind, limits};
+use serde_json::Value;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// A call that passed every check, on its way to its handler.
+#[derive(Debug)]
+pub struct Inbound {
+    /// To answer it, and to know about it; cheap to clone.
+    pub call: Call,
+    /// What is asked.
+    pub content: Content,
+    /// True: a new instance is to be made for this call and dropped at its end.
+    pub fresh: bool,
+}
+
+/// Answers one call; dropping the last clone before [`Call::finish`] or [`Call::fail`] fails the
+/// caller with `handler_failed`.
+#[derive(Clone)]
+pub struct Call {
+    guard: Arc<Guard>,
+}
+
+/// Proof of a running call, for the calls that its handler makes; does not keep it open.
+#[derive(Clone)]
+pub struct Parent {
+    core: Arc<CallCore>,
+}
+
+struct Guard {
+    core: Arc<CallCore>,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.core.abandoned();
+    }
+}
+
+impl Call {
+    pub(crate) fn new(core: Arc<CallCore>) -> Self {
+        Self { guard: Arc::new(Guard { core }) }
+    }
+
+    fn core(&self) -> &CallCore {
+        &self.guard.core
+    }
+
+    /// The request as it came; its content is in [`Inbound::content`].
+    pub fn request(&self) -> &v1::Request {
+        &self.core().info.request
+    }
+
+    /// Who asks, as proven by the tunnel.
+    pub fn caller(&self) -> &Caller {
+        &self.core().info.caller
+    }
+
+    /// Id of the agent that is called.
+    pub fn agent(&self) -> AgentId {
+        self.core().info.agent
+    }
+
+    /// Name of the agent that is called.
+    pub fn agent_name(&self) -> &str {
+        &self.core().info.agent_name
+    }
+
+    /// Span of this call (W3C Trace Context).
+    pub fn trace(&self) -> &v1::Trace {
+        &self.core().info.trace
+    }
+
+    /// Turns of this conversation before this one, oldest first; empty unless the agent keeps them.
+    pub fn history(&self) -> &[v1::Part] {
+        &self.core().info.history
+    }
+
+    /// Time left until the call's deadline, as it stands.
+    pub fn remaining(&self) -> Duration {
+        self.core().deadline().saturating_duration_since(Instant::now())
+    }
+
+    /// Waits until the call is to be stopped, and says why; never returns after a normal end.
+    ///
+    /// # Cancellation
+    /// Safe.
+    pub async fn cancelled(&self) -> Error {
+        Parent { core: Arc::clone(&self.guard.core) }.cancelled().await
+    }
+
+    /// True once the call is to be stopped.
+    pub fn is_cancelled(&self) -> bool {
+        self.core().cancelled.is_cancelled()
+    }
+
+    /// For the calls that the handler makes.
+    pub fn parent(&self) -> Parent {
+        Parent { core: Arc::clone(&self.guard.core) }
+    }
+
+    /// Tells the caller how far it is; `fraction` is held to 0 to 1.
+    ///
+    /// # Errors
+    /// `closed` after the end; `invalid_argument` for a fraction that is no number.
+    pub async fn progress(&self, note: &str, fraction: Option<f64>) -> Result<()> {
+        if fraction.is_some_and(f64::is_nan) {
+            return Err(Error::invalid("fraction", "expected a number from 0 to 1"));
+        }
+        let fraction = fraction.map(|value| value.clamp(0.0, 1.0));
+        let progress = v1::Progress { note: note.to_owned(), fraction };
+        self.emit(event::Kind::Progress(progress), Content::default()).await
+    }
+
+    /// Sends one part of the answer ahead; waits while the caller is behind.
+    ///
+    /// # Errors
+    /// `closed` after the end; `invalid_argument` unless `content` is one part.
+    pub async fn chunk(&self, content: Content, append: bool) -> Result<()> {
+        let mut content = self.sendable(content)?;
+        let part = content.message.parts.pop();
+        if part.is_none() || !content.message.parts.is_empty() {
+            return Err(Error::invalid("part", "expected exactly one part"));
+        }
+        self.emit(event::Kind::Chunk(v1::Chunk { part, append }), content).await
+    }
+
+    /// Calls a tool that the caller offered, at most 8 at once and 64 in all.
+    ///
+    /// # Errors
+    /// `denied` (`undeclared_tool`) for one it did not offer; `json` when the arguments do not
+    /// hold its schema; what the tool said; `cancelled` or `deadline` with the call.
+    pub async fn call_tool(&self, name: &str, arguments: &Value) -> Result<Content> {
+        let tools = &self.request().tools;
+        let tool = tools.iter().find(|tool| tool.name == name).ok_or_else(|| {
+            Error::refusal(Kind::Denied, "undeclared_tool", "the caller did not offer this tool")
+                .with_field("name")
+        })?;
+        if !tool.input_schema_json.is_empty() {
+            schemas::check(&tool.input_schema_json, arguments, "arguments")?;
+        }
+        let arguments_json = arguments.to_string();
+        if arguments_json.len() > limits::INLINE_PART_BYTES {
+            return Err(Error::invalid("arguments", "the arguments are too large")
+                .with_limit("INLINE_PART_BYTES", limits::INLINE_PART_BYTES as u64));
+        }
+        self.core().ask(Question::Tool { name: name.to_owned(), arguments_json }).await
+    }
+
+    /// Asks the caller back; the time it takes does not count.
+    ///
+    /// # Errors
+    /// What the caller said; `unsupported` when it takes no questions; `json` when the answer does
+    /// not hold the schema.
+    pub async fn input(&self, prompt: Content, schema: Option<&Value>) -> Result<Content> {
+        let prompt = self.sendable(prompt)?;
+        let schema_json = schema.map(Value::to_string).unwrap_or_default();
+        let answer = self.core().ask(Question::Input { prompt, schema_json }).await?;
+        if let (Some(schema), Some(value)) = (schema, answer.decoded()) {
+            schemas::check(&schema.to_string(), &value, "content")?;
+        }
+        Ok(answer)
+    }
+
+    /// Adds to the usage that the answer reports.
+    pub fn add_usage(&self, more: &v1::Usage) {
+        self.core().add_usage(more);
+    }
+
+    /// Ends the call with its answer.
+    ///
+    /// # Errors
+    /// `closed` when it has ended before; `json` when the answer does not hold the output schema
+    /// (the caller gets the same and the call is over).
+    pub async fn finish(&self, content: Content) -> Result<()> {
+        let core = self.core();
+        let checked = (core.check_output)(&content.message);
+        match checked.and_then(|()| self.sendable(content)) {
+            Ok(content) => core.finish(content).await,
+            Err(error) => {
+                core.reject(&error).await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends the call with a refusal or failure.
+    ///
+    /// # Errors
+    /// `closed` when it has ended before.
+    pub async fn fail(&self, error: Error) -> Result<()> {
+        self.core().reject(&error).await
+    }
+
+    async fn emit(&self, event: event::Kind, content: Content) -> Result<()> {
+        self.core().emit(event, content.bodies).await
+    }
+
+    fn sendable(&self, content: Content) -> Result<Content> {
+        if self.core().info.remote { super::split::split(content) } else { Ok(content) }
+    }
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").field("agent", &self.agent_name()).finish_non_exhaustive()
+    }
+}
+
+impl Parent {
+    pub(crate) fn core(&self) -> &Arc<CallCore> {
+        &self.core
+    }
+
+    /// Id of the agent that is handling.
+    pub fn agent(&self) -> AgentId {
+        self.core.info.agent
+    }
+
+    /// True once the call has ended.
+    pub fn is_over(&self) -> bool {
+        self.core.is_ended() || self.core.done.is_cancelled()
+    }
+
+    /// Waits until the call is to be stopped, and says why.
+    ///
+    /// # Cancellation
+    /// Safe.
+    pub async fn cancelled(&self) -> Error {
+        self.core.cancelled.cancelled().await;
+        self.core.cancel_error()
+    }
+
+    /// Waits until the call has ended, however it ended.
+    ///
+    /// # Cancellation
+    /// Safe.
+    pub async fn over(&self) {
+        tokio::select! {
+            () = self.core.done.cancelled() => {}
+            () = self.core.cancelled.cancelled() => {}
+        }
+    }
+}
+
+impl fmt::Debug for Parent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parent").field("agent", &self.core.info.agent_name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,211 @@
+//! One attempt of a call from its first event to its last.
+
+use super::questions::Questions;
+use crate::call::body::Bodies;
+use crate::call::content::Content;
+use crate::call::core::micros;
+use crate::call::pipe::{CallerEnd, CancelCode, Down};
+use crate::call::split;
+use crate::node::{Answerer, Path, Reply, StreamItem};
+use hubless_proto::error::{Error, Kind, Result};
+use hubless_proto::limits;
+use hubless_proto::policy::Effect;
+use hubless_proto::wire::v1::{self, event};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+/// What one attempt needs to know of its call.
+pub(crate) struct Attempt {
+    pub(crate) number: u32,
+    pub(crate) agent: Answerer,
+    pub(crate) path: Path,
+    pub(crate) effect: Effect,
+    /// To the first event, then between events.
+    pub(crate) timeout: Duration,
+    pub(crate) total_deadline: Option<Instant>,
+    pub(crate) started: Instant,
+}
+
+/// Where events go as they come; none: they are collected.
+pub(crate) type Sink = Option<mpsc::Sender<Result<StreamItem>>>;
+
+impl Attempt {
+    /// Reads events until the last one.
+    pub(crate) async fn drive(
+        &self,
+        mut end: CallerEnd,
+        questions: &mut Questions,
+        sink: &Sink,
+    ) -> Result<Reply> {
+        let mut pieces = Pieces::default();
+        let mut last_event = self.started;
+        loop {
+            let silence = (!questions.input_open()).then_some(last_event + self.timeout);
+            let deadline = silence.into_iter().chain(self.total_deadline).min();
+            tokio::select! {
+                down = end.events.recv() => {
+                    let Some(down) = down else { return Err(self.lost()) };
+                    let counts = !matches!(down.event.kind, Some(event::Kind::Accepted(_)));
+                    if let Some(reply) = self.event(down, questions, &mut pieces, sink).await? {
+                        return Ok(reply);
+                    }
+                    if counts {
+                        last_event = Instant::now();
+                    }
+                }
+                up = questions.next(), if questions.any() => {
+                    // A callee that ended meanwhile needs no answer: its last event is next.
+                    let _ = end.control.send(up).await;
+                    last_event = Instant::now();
+                }
+                () = until(deadline) => {
+                    end.cancel.cancel(CancelCode::Deadline);
+                    return Err(self.late());
+                }
+            }
+        }
+    }
+
+    async fn event(
+        &self,
+        down: Down,
+        questions: &mut Questions,
+        pieces: &mut Pieces,
+        sink: &Sink,
+    ) -> Result<Option<Reply>> {
+        let Down { event, bodies } = down;
+        match event.kind {
+            Some(event::Kind::Accepted(_)) => hand_on(sink, StreamItem::Accepted).await?,
+            Some(event::Kind::Progress(v1::Progress { note, fraction })) => {
+                hand_on(sink, StreamItem::Progress { note, fraction }).await?;
+            }
+            Some(event::Kind::Chunk(chunk)) => {
+                let parts = chunk.part.into_iter().collect();
+                let content = whole(Some(v1::Content { parts, ..Default::default() }), bodies);
+                let content = content.await?;
+                if sink.is_some() {
+                    hand_on(sink, StreamItem::Chunk { content, append: chunk.append }).await?;
+                } else {
+                    pieces.add(content, chunk.append)?;
+                }
+            }
+            Some(event::Kind::ToolCall(call)) => questions.tool(call),
+            Some(event::Kind::InputRequired(asked)) => {
+                let prompt = whole(asked.prompt, bodies).await?;
+                questions.input(asked.id, prompt, &asked.schema_json);
+            }
+            Some(event::Kind::Final(last)) => {
+                return self.reply(last, bodies, std::mem::take(pieces)).await.map(Some);
+            }
+            Some(event::Kind::Rejection(rejection)) => {
+                return Err(Error::from(rejection).with_agent(self.agent.agent_id));
+            }
+            // A newer callee may say what this version does not know.
+            None => {}
+        }
+        Ok(None)
+    }
+
+    async fn reply(&self, last: v1::Final, bodies: Bodies, pieces: Pieces) -> Result<Reply> {
+        let mut content = whole(last.content, bodies).await?;
+        if content.message.parts.is_empty() {
+            let metadata = std::mem::take(&mut content.message.metadata_json);
+            content = pieces.content;
+            content.message.metadata_json.extend(metadata);
+        }
+        let mut timing = last.timing.unwrap_or_default();
+        timing.network_us = micros(self.started.elapsed())
+            .saturating_sub(timing.queue_us)
+            .saturating_sub(timing.handler_us);
+        Ok(Reply {
+            content,
+            usage: last.usage.unwrap_or_default(),
+            timing,
+            agent: self.agent.clone(),
+            path: self.path,
+            attempts: self.number,
+        })
+    }
+
+    fn lost(&self) -> Error {
+        let message = match self.effect.lost() {
+            Kind::UnknownOutcome => "the connection was lost; nobody can say whether it ran",
+            _ => "the connection was lost before the answer",
+        };
+        Error::new(self.effect.lost(), message).with_agent(self.agent.agent_id)
+    }
+
+    fn late(&self) -> Error {
+        let total = self.total_deadline.is_some_and(|at| at <= Instant::now());
+        let message = if total {
+            "the total time of the call is over".to_owned()
+        } else {
+            format!("no event came within {} ms", self.timeout.as_millis())
+        };
+        Error::new(Kind::Deadline, message).with_agent(self.agent.agent_id)
+    }
+}
+
+async fn whole(message: Option<v1::Content>, bodies: Bodies) -> Result<Content> {
+    let content = Content { message: message.unwrap_or_default(), bodies };
+    split::gather(content, &split::up_to(limits::REQUEST_BYTES)).await
+}
+
+async fn hand_on(sink: &Sink, item: StreamItem) -> Result<()> {
+    let Some(sink) = sink else { return Ok(()) };
+    let sent = sink.send(Ok(item)).await;
+    sent.map_err(|_| Error::new(Kind::Cancelled, "the reader of the stream went away"))
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Chunks of an answer that is wanted whole.
+#[derive(Default)]
+struct Pieces {
+    content: Content,
+    bytes: u64,
+}
+
+impl Pieces {
+    fn add(&mut self, chunk: Content, append: bool) -> Result<()> {
+        let Content { message, mut bodies } = chunk;
+        for mut part in message.parts {
+            let size = prost::Message::encoded_len(&part) as u64;
+            self.bytes = self.bytes.saturating_add(size);
+            if self.bytes > limits::REQUEST_BYTES
+                || self.content.message.parts.len() >= limits::CONTENT_PARTS
+            {
+                return Err(Error::new(Kind::TooLarge, "the answer is larger than allowed")
+                    .with_limit("REQUEST_BYTES", limits::REQUEST_BYTES));
+            }
+            if append && self.appended(&part) {
+                continue;
+            }
+            if let Some(v1::part::Kind::Stream(stream)) = &mut part.kind {
+                if let Some(body) = bodies.take(stream.index) {
+                    stream.index = self.content.bodies.next_index();
+                    self.content.bodies.insert(stream.index, body);
+                }
+            }
+            self.content.message.parts.push(part);
+        }
+        Ok(())
+    }
+
+    fn appended(&mut self, part: &v1::Part) -> bool {
+        let Some(last) = self.content.message.parts.last_mut() else { return false };
+        match (&mut last.kind, &part.kind) {
+            (Some(v1::part::Kind::Text(text)), Some(v1::part::Kind::Text(more))) => {
+                text.push_str(more);
+                true
+            }
+            _ => false,
+        }
+    }
+}

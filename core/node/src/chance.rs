@@ -1,0 +1,19 @@
+//! Time and chance of the shell: the only clock and random source of the engine.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Unix time in milliseconds; 0 for a clock before 1970.
+pub(crate) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Random bytes of the system, fit for keys.
+///
+/// # Panics
+/// When the system has no random source: nothing of ours could be safe then.
+pub(crate) fn bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("invariant: the system has a random source");
+    bytes
+}

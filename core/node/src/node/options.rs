@@ -1,0 +1,234 @@
+//! Options of a node and of an agent, in the JSON form of the language contract.
+
+use crate::call::handle::Parent;
+use crate::foreign::{Authenticator, TokenCounter};
+use hubless_proto::error::{Error, Result};
+use hubless_proto::policy::Requirements;
+use hubless_proto::wire::v1;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Options of [`crate::Node::start`]; every field has a default.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NodeOptions {
+    /// Name of a stored node key; none: a fresh key in memory.
+    pub name: Option<String>,
+    /// Id of a joined mesh, or `own`; none: `HUBLESS_MESH`, else the mesh joined last, else the
+    /// user's own.
+    pub mesh: Option<String>,
+    /// Folder that holds data and runtime folders; none: `HUBLESS_HOME`, else the platform's.
+    pub home: Option<PathBuf>,
+    /// Addresses to bind; none: `HUBLESS_LISTEN`, else loopback.
+    pub listen: Option<Listen>,
+    /// UDP port; none: any.
+    pub port: Option<u16>,
+    /// True: nothing is read from or written to a disk; such a node meets no other process.
+    pub memory_only: bool,
+    /// Concurrent calls of all agents together; none: no bound besides each agent's own.
+    pub max_concurrency: Option<usize>,
+}
+
+/// Which addresses a node binds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Listen {
+    /// This machine only.
+    #[default]
+    Loopback,
+    /// Every interface.
+    All,
+    /// These addresses.
+    Addresses(Vec<IpAddr>),
+}
+
+impl Listen {
+    /// Reads `loopback`, `all` or addresses separated by commas.
+    ///
+    /// # Errors
+    /// `invalid_argument` for anything else.
+    pub fn parse(text: &str) -> Result<Self> {
+        match text {
+            "loopback" => Ok(Self::Loopback),
+            "all" => Ok(Self::All),
+            list => list
+                .split(',')
+                .map(|one| {
+                    one.trim().parse().map_err(|_| {
+                        Error::invalid("listen", "expected loopback, all or IP addresses")
+                    })
+                })
+                .collect::<Result<_>>()
+                .map(Self::Addresses),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Listen {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Form {
+            Word(String),
+            List(Vec<String>),
+        }
+        let text = match Form::deserialize(deserializer)? {
+            Form::Word(word) => word,
+            Form::List(list) => list.join(","),
+        };
+        Self::parse(&text).map_err(|error| serde::de::Error::custom(error.message))
+    }
+}
+
+/// What an agent is, as given to [`crate::Node::register`].
+#[derive(Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AgentOptions {
+    /// 1 to 64 of `a-z 0-9 - _ .`, case-folded; unique in its node.
+    pub name: String,
+    /// For people.
+    pub title: String,
+    /// What it is good for.
+    pub description: String,
+    /// Its version, best a semantic one.
+    pub version: String,
+    /// What it can do, at most 64.
+    pub skills: Vec<SkillOptions>,
+    /// Words to be found by.
+    pub tags: Vec<String>,
+    /// Groups it says it belongs to.
+    pub groups: Vec<String>,
+    /// `pcp`, `mcp`, `provider` or `none`.
+    pub context_protocol: String,
+    /// `plainText`, `json`, `xml`, `html`, `csv`, `tsv`, `yaml`, `markdown`, `bytes`, `other`, `none`.
+    pub input_schema_kind: String,
+    /// Tokens of its context window; none: 32,000.
+    pub context_window_tokens: Option<u64>,
+    /// Content types it takes.
+    pub content_types_in: Vec<String>,
+    /// Content types it gives.
+    pub content_types_out: Vec<String>,
+    /// Models by use case.
+    pub allowed_models: BTreeMap<String, Vec<String>>,
+    /// True: its answers come in pieces.
+    pub streaming: bool,
+    /// What a call costs, in its own words.
+    pub cost_hint: Option<Value>,
+    /// Names of tools it offers.
+    pub tools: Vec<String>,
+    /// Content, context and schemas that its callers may leave out.
+    pub request_template: Option<Value>,
+    /// What its callers must bring, beyond what its requirements say by themselves.
+    pub needs: Option<v1::Needs>,
+    /// What it does with what it gets.
+    pub flags: AgentFlags,
+    /// What it enforces; never published.
+    #[serde(skip)]
+    pub requirements: Requirements,
+    /// One instance or one a call.
+    pub concurrency: Concurrency,
+    /// Which key it has.
+    pub identity: Identity,
+    /// True: it lives only moments.
+    pub transient: bool,
+    /// True: further processes may host the same stored identity.
+    pub replica: bool,
+    /// Answers `auth: host` of the requirements.
+    #[serde(skip)]
+    pub authenticator: Option<Arc<dyn Authenticator>>,
+    /// Answers `tokenCounter: host` of the requirements.
+    #[serde(skip)]
+    pub counter: Option<Arc<dyn TokenCounter>>,
+    /// The isolated call that this agent belongs to; it is removed when that call ends.
+    #[serde(skip)]
+    pub parent: Option<Parent>,
+}
+
+impl fmt::Debug for AgentOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AgentOptions").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// What an agent says it does with what it gets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AgentFlags {
+    /// It wants a dialogue: parts with roles.
+    pub uses_converse: bool,
+    /// It keeps the turns of a conversation.
+    pub records_interaction_context: bool,
+    /// It keeps prompts.
+    pub records_prompt_content: bool,
+}
+
+/// How many instances answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Concurrency {
+    /// One instance for all calls.
+    #[default]
+    Shared,
+    /// A fresh instance for each call.
+    Isolated,
+}
+
+/// Which key an agent has.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Identity {
+    /// A fresh one, forgotten at its end.
+    #[default]
+    Ephemeral,
+    /// The key file of this name in the data folder.
+    Stored(String),
+}
+
+impl<'de> Deserialize<'de> for Identity {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Form {
+            stored: Option<String>,
+            #[serde(rename = "ephemeral")]
+            _ephemeral: Option<bool>,
+        }
+        Ok(Form::deserialize(deserializer)?.stored.map_or(Self::Ephemeral, Self::Stored))
+    }
+}
+
+/// One skill in its long form.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SkillOptions {
+    /// 1 to 64 of `a-z A-Z 0-9 - _ .`, unique in its agent.
+    pub id: String,
+    /// For people.
+    pub title: String,
+    /// What it does; the descriptor carries the first 160 characters.
+    pub description: String,
+    /// Words to be found by.
+    pub tags: Vec<String>,
+    /// At most 32 typed facts: string, number, bool, `{date}`, `{interval: {from, to}}` or a list.
+    pub attributes: BTreeMap<String, Value>,
+    /// `PURE`, `IDEMPOTENT` or `AT_MOST_ONCE` (default).
+    pub effect: Option<String>,
+    /// `none` or `tokens` (default).
+    pub spends: Option<String>,
+    /// `no` (default), `mesh` or `public`.
+    pub share: Option<String>,
+    /// JSON Schema 2020-12 of its input.
+    pub input_schema: Option<Value>,
+    /// JSON Schema 2020-12 of its output.
+    pub output_schema: Option<Value>,
+    /// Inputs with their answers.
+    pub examples: Vec<v1::SkillExample>,
+    /// Media types it takes.
+    pub modes_in: Vec<String>,
+    /// Media types it gives.
+    pub modes_out: Vec<String>,
+    /// What a call costs, in its own words.
+    pub cost_hint: Option<Value>,
+}

@@ -1,0 +1,270 @@
+//! What a caller says, and what it gets.
+
+use super::found::Query;
+use crate::call::content::Content;
+use crate::call::handle::Parent;
+use crate::foreign::{InputHost, ToolHost};
+use hubless_proto::error::{Error, Kind, Result};
+use hubless_proto::identity::{AgentId, NodeKey};
+use hubless_proto::wire::v1;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::fmt;
+use std::sync::Arc;
+
+/// One request, in the JSON form of the language contract; times are milliseconds.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RequestOptions {
+    /// Whom to ask.
+    pub to: Target,
+    /// What is asked.
+    #[serde(skip)]
+    pub content: Content,
+    /// Skill that is meant; empty: the agent's only one, or none in particular.
+    pub skill: String,
+    /// To the first event, then between events; none: 60,000.
+    pub timeout_ms: Option<u64>,
+    /// Of the whole call; none: no bound of its own.
+    pub total_ms: Option<u64>,
+    /// What the caller can take.
+    pub accept: Option<v1::Accept>,
+    /// Credential for the agent.
+    pub auth: Option<v1::Auth>,
+    /// Credential for the way there; used when `auth` is missing.
+    pub transport_auth: Option<v1::Auth>,
+    /// What the agent should know.
+    pub context: Option<v1::Context>,
+    /// At most 64 bytes, chosen by the caller.
+    pub conversation_id: String,
+    /// Tools that the agent may call back; `tool_host` runs them.
+    pub tools: Vec<v1::Tool>,
+    /// JSON Schema 2020-12 that the content must hold.
+    pub input_schema: Option<Value>,
+    /// JSON Schema 2020-12 that the answer must hold.
+    pub output_schema: Option<Value>,
+    /// `PURE`, `IDEMPOTENT` or `AT_MOST_ONCE`; none: as the skill says.
+    pub effect: Option<String>,
+    /// The callee answers the same key with the same outcome for 10 minutes.
+    pub idempotency_key: String,
+    /// When to try again by itself.
+    pub retry: RetryPolicy,
+    /// Where its data may go.
+    pub data_policy: Option<v1::DataPolicy>,
+    /// For whoever reads it.
+    pub metadata: Map<String, Value>,
+    /// By URI; an object with `critical: true` is refused by who does not know it.
+    pub extensions: Map<String, Value>,
+    /// W3C Trace Context to continue; none: the parent's, or a new one.
+    pub trace: Option<v1::Trace>,
+    /// Name of a template of this node.
+    pub template: Option<String>,
+    /// How long a name may take to appear; none: 1,000.
+    #[serde(rename = "wait")]
+    pub wait_ms: Option<u64>,
+    /// Call that is being handled: deadline, depth and trace are continued, its end cancels this.
+    #[serde(skip)]
+    pub parent: Option<Parent>,
+    /// Agent of this node that asks; none: the parent's, or the node itself.
+    #[serde(skip)]
+    pub from: Option<AgentId>,
+    /// Runs the offered tools.
+    #[serde(skip)]
+    pub tool_host: Option<Arc<dyn ToolHost>>,
+    /// Answers questions of the callee; none: they are refused.
+    #[serde(skip)]
+    pub input_host: Option<Arc<dyn InputHost>>,
+}
+
+impl RequestOptions {
+    /// Asks this agent, with this content.
+    pub fn new(to: impl Into<Target>, content: Content) -> Self {
+        Self { to: to.into(), content, ..Self::default() }
+    }
+}
+
+impl fmt::Debug for RequestOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestOptions").field("to", &self.to).finish_non_exhaustive()
+    }
+}
+
+/// Whom a request is for.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum Target {
+    /// An id, address, name or `name@mesh`.
+    Text(String),
+    /// The best answer of `find`.
+    Query {
+        /// What the agent must be like.
+        query: Box<Query>,
+    },
+}
+
+impl Default for Target {
+    fn default() -> Self {
+        Self::Text(String::new())
+    }
+}
+
+impl From<&str> for Target {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Target {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<AgentId> for Target {
+    fn from(id: AgentId) -> Self {
+        Self::Text(id.to_string())
+    }
+}
+
+impl From<Query> for Target {
+    fn from(query: Query) -> Self {
+        Self::Query { query: Box::new(query) }
+    }
+}
+
+/// When a request is tried again by itself, as far as its effect allows.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct RetryPolicy {
+    /// Attempts in all, at most 10; 0 and 1: one.
+    pub attempts: u32,
+    /// Kinds of failure that are tried again.
+    pub on: Vec<RetryKind>,
+}
+
+/// A kind in its stable name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct RetryKind(pub Kind);
+
+impl TryFrom<String> for RetryKind {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse().map(Self)
+    }
+}
+
+/// The answer of a request.
+#[derive(Debug)]
+pub struct Reply {
+    /// What was answered.
+    pub content: Content,
+    /// What it cost.
+    pub usage: v1::Usage,
+    /// How long it took.
+    pub timing: v1::Timing,
+    /// Who answered.
+    pub agent: Answerer,
+    /// How it was reached.
+    pub path: Path,
+    /// Attempts that were made.
+    pub attempts: u32,
+}
+
+/// Who answered.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Answerer {
+    /// Its id.
+    pub agent_id: AgentId,
+    /// Its name.
+    pub name: String,
+    /// Node that runs it.
+    pub node_key: NodeKey,
+}
+
+/// How an agent is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Path {
+    /// It lives in the caller's own node.
+    InProcess,
+    /// Straight to its node.
+    Direct,
+    /// Through a relay.
+    Relay,
+}
+
+/// What comes of a streamed request, in order; the last is the Final.
+#[derive(Debug)]
+pub enum StreamItem {
+    /// The callee has it.
+    Accepted,
+    /// How far it is.
+    Progress {
+        /// For people.
+        note: String,
+        /// From 0 to 1.
+        fraction: Option<f64>,
+    },
+    /// A part of the answer, sent ahead.
+    Chunk {
+        /// One part.
+        content: Content,
+        /// True: it continues the part before it.
+        append: bool,
+    },
+    /// The end.
+    Final(Box<Reply>),
+}
+
+/// What `send` gives: an answer or a refusal, never an error for a refusal.
+#[derive(Debug)]
+pub struct Response {
+    /// The answer.
+    pub output: Option<Reply>,
+    /// The refusal.
+    pub rejection: Option<Error>,
+    /// What it cost.
+    pub usage: v1::Usage,
+}
+
+/// The short form that people and models write.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AgentRequest {
+    /// Id, address or name.
+    pub agent: String,
+    /// Prompt text; comes before the content.
+    pub prompt: Option<String>,
+    /// JSON Schema 2020-12 that the content must hold.
+    pub prompt_schema: Option<Value>,
+    /// More content.
+    #[serde(skip)]
+    pub content: Option<Content>,
+    /// Skill that is meant.
+    pub skill: String,
+    /// Tools that the agent may call back.
+    pub tools: Vec<v1::Tool>,
+    /// Name of a template of this node.
+    pub template: Option<String>,
+}
+
+impl From<AgentRequest> for RequestOptions {
+    fn from(short: AgentRequest) -> Self {
+        let mut content = short.content.unwrap_or_default();
+        if let Some(prompt) = short.prompt {
+            content.message.parts.insert(0, crate::call::content::text_part(prompt));
+        }
+        Self {
+            to: Target::Text(short.agent),
+            content,
+            skill: short.skill,
+            tools: short.tools,
+            input_schema: short.prompt_schema,
+            template: short.template,
+            ..Self::default()
+        }
+    }
+}
