@@ -6,8 +6,12 @@
 #![forbid(unsafe_code)]
 
 pub mod error;
+pub mod fields;
 pub mod identity;
 pub mod limits;
+pub mod policy;
+pub mod schema;
+pub mod tokens;
 pub mod wire;
 
 pub use error::{Error, Kind};

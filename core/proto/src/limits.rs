@@ -170,12 +170,20 @@ limits! {
     FIND_WAIT: Duration = Duration::from_secs(1);
     /// Changes that a watcher may be behind before it gets `lagged`.
     WATCH_BACKLOG: usize = 1_024;
+    /// Streams of one call: the first and those that joined it.
+    JOINED_STREAMS: usize = 4;
     /// Events of one call between core and handler or caller.
     CALL_EVENTS: usize = 16;
     /// Events in a session's completion queue.
     SESSION_EVENTS: usize = 16_384;
     /// Bytes in a session's completion queue.
     SESSION_BYTES: usize = 64 * MIB;
+    /// Open operations of a session.
+    SESSION_OPERATIONS: usize = 65_536;
+    /// Closed sessions whose last events wait to be taken.
+    ENDED_SESSIONS: usize = 16;
+    /// One read of a streamed part, in bytes.
+    BODY_READ_BYTES: usize = 256 * KIB;
     /// Attempts of one call.
     RETRY_ATTEMPTS: u32 = 10;
     /// Templates kept by a node.
@@ -230,6 +238,8 @@ limits! {
     PATTERN_BYTES: usize = MIB;
     /// Characters of a reason that a library gives us.
     REASON_CHARS: usize = 300;
+    /// Id of a skill, in bytes.
+    SKILL_ID_BYTES: usize = 256;
     /// Letters, or white space, in a row that the token counter takes.
     TOKEN_RUN_CHARS: usize = 100_000;
 }

@@ -1,0 +1,114 @@
+//! What no request may be, and whether this caller may ask at all.
+
+use crate::error::{Error, Kind, Result};
+use crate::limits as bounds;
+use crate::policy::{Caller, CallerKind, Policy, Rates};
+use crate::wire::v1;
+
+/// Refuses what no agent takes: calls nested too deep and extensions that must be understood.
+///
+/// # Errors
+/// `hop_limit`, code `depth`; `unsupported`, code `extension`.
+pub fn limits(request: &v1::Request) -> Result<()> {
+    if request.depth > bounds::CALL_DEPTH {
+        let message = "the calls are nested too deep";
+        return Err(Error::refusal(Kind::HopLimit, "depth", message)
+            .with_field("depth")
+            .with_limit("CALL_DEPTH", u64::from(bounds::CALL_DEPTH)));
+    }
+    // No extension is known to this version, so each critical one is unknown.
+    if !request.critical_extensions.is_empty() {
+        let message = "the request needs an extension that is not known here";
+        return Err(Error::refusal(Kind::Unsupported, "extension", message)
+            .with_field("extensions"));
+    }
+    Ok(())
+}
+
+/// Refuses a caller, or a call, that the agent does not take.
+///
+/// # Errors
+/// `denied`: codes `external`, `caller`, `data_policy`, `return_to`; `unsupported` for kinds of
+/// caller that this version does not serve; `cycle`.
+pub fn admission(policy: &Policy, caller: &Caller, request: &v1::Request) -> Result<()> {
+    caller_kind(policy, caller)?;
+    let allowed = policy.requirements().allowed_callers.as_ref();
+    if allowed.is_some_and(|allowed| !allowed.takes(caller)) {
+        return Err(denied("caller", "the agent does not take this caller"));
+    }
+    return_to(caller, request)?;
+    if let Some(wanted) = &request.data_policy {
+        data_policy(policy.descriptor(), wanted, request)?;
+    }
+    let own = policy.id();
+    let again = request.ancestors.iter().any(|above| above.as_ref() == own.as_bytes());
+    if again && !policy.requirements().reentrant {
+        let message = "the call came back to an agent that is running it";
+        return Err(Error::refusal(Kind::Cycle, "reentrant", message).with_agent(own));
+    }
+    Ok(())
+}
+
+/// Counts the request against the caller's rate.
+///
+/// # Errors
+/// `busy`, code `rate`, with the time after which there is room.
+pub fn rate(rates: Option<&mut Rates>, caller: &Caller, now_ms: u64) -> Result<()> {
+    rates.map_or(Ok(()), |rates| rates.take(caller.key(), now_ms))
+}
+
+fn caller_kind(policy: &Policy, caller: &Caller) -> Result<()> {
+    match caller.kind {
+        CallerKind::Local | CallerKind::Member => Ok(()),
+        CallerKind::External if policy.requirements().allow_external_connections => Ok(()),
+        CallerKind::External => Err(denied("external", "the agent takes members of its mesh only")),
+        CallerKind::Bridged | CallerKind::Edge => {
+            let message = format!("callers of kind {} are not served yet", caller.kind);
+            Err(Error::refusal(Kind::Unsupported, "caller_kind", message))
+        }
+    }
+}
+
+/// Answers go back on the connection; naming the caller itself says the same.
+fn return_to(caller: &Caller, request: &v1::Request) -> Result<()> {
+    let own = caller.agent.map(|agent| agent.to_string());
+    if request.return_to.is_empty() || own.is_some_and(|own| own == request.return_to) {
+        return Ok(());
+    }
+    Err(denied("return_to", "the answer may go to the caller only").with_field("returnTo"))
+}
+
+fn data_policy(
+    descriptor: &v1::Descriptor,
+    wanted: &v1::DataPolicy,
+    request: &v1::Request,
+) -> Result<()> {
+    let refused = |field: &str, message: &str| {
+        Err(denied("data_policy", message).with_field(&format!("dataPolicy.{field}")))
+    };
+    let allowed = &wanted.zones_allowed;
+    let inside = descriptor.zones.iter().any(|zone| allowed.contains(zone));
+
+    if !allowed.is_empty() && !inside {
+        return refused("zonesAllowed", "the agent is outside the zones allowed");
+    }
+    let records = descriptor.records_interaction_context || descriptor.records_prompt_content;
+    if wanted.no_recording && records {
+        return refused("noRecording", "the agent records what it is asked");
+    }
+    let kept = if records {
+        bounds::CONVERSATION_LIFE
+    } else if request.idempotency_key.is_empty() {
+        bounds::DUPLICATE_LIFE
+    } else {
+        bounds::IDEMPOTENCY_LIFE
+    };
+    if wanted.max_retention_s.is_some_and(|most| most < kept.as_secs()) {
+        return refused("maxRetentionS", "outcomes are kept for longer than that");
+    }
+    Ok(())
+}
+
+fn denied(code: &str, message: &str) -> Error {
+    Error::refusal(Kind::Denied, code, message)
+}

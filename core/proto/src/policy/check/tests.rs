@@ -1,0 +1,1 @@
+//! Each check fires, and loses to the one before it.
