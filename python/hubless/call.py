@@ -150,15 +150,14 @@ def _one(value: Any) -> dict[str, Any]:
 
 
 def failure(error: BaseException) -> dict[str, Any]:
-    """Gives the record of a failure; an error of ours raised on purpose keeps its kind."""
-    if isinstance(error, Error) and not error.received:
-        retry = error.retry
-        said: Any = {"afterMs": round(retry * 1000)} if isinstance(retry, float) else retry
-        return _wire.compact(
-            {"kind": error.kind, "code": error.code, "message": error.message, "retry": said}
-        )
-    text = error.message if isinstance(error, Error) else str(error)
-    return {"message": text or type(error).__name__}
+    """Gives the record of a failure; an error of ours keeps its kind, code and retry."""
+    if not isinstance(error, Error):
+        return {"message": str(error) or type(error).__name__}
+    retry: Any = error.retry
+    if isinstance(retry, (int, float)):
+        retry = {"afterMs": round(retry * 1000)}
+    record = {"kind": error.kind, "code": error.code, "message": error.message, "retry": retry}
+    return _wire.compact(record)
 
 
 class ThreadCall:

@@ -86,7 +86,6 @@ class Error(Exception):
         self.origin: str | None = None
         self.trace_id: str | None = None
         self.pointer: str | None = None
-        self.received = False
 
     def __str__(self) -> str:
         where = "".join(
@@ -280,7 +279,6 @@ def from_record(record: Mapping[str, Any]) -> Error:
     error.origin = record.get("origin")
     error.trace_id = record.get("traceId")
     error.pointer = record.get("pointer")
-    error.received = True
     return error
 
 

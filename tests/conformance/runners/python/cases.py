@@ -1,0 +1,222 @@
+"""Runs language-neutral cases through the public API."""
+
+import asyncio
+import secrets
+import time
+from collections import Counter
+from typing import Any
+
+from expect import holds
+from subjects import digest_of, pattern, pieces
+
+import hubless
+from hubless import Blob, Content, Data, Text, Uri, where
+
+SUBJECT_WAIT_SECONDS = 20.0
+CANCELLED_WAIT_SECONDS = 2.0
+DEEP_LEVELS = 100
+
+
+class Runner:
+    """Runs cases against the subjects of one language."""
+
+    def __init__(self, node: hubless.Node, to: str) -> None:
+        self.node = node
+        self.to = to
+        self.mark = secrets.token_hex(6)
+
+    async def wait_for_subject(self) -> None:
+        last = where("name").equals(f"{self.to}.stats")
+        await self.node.peer(filter=last, wait=SUBJECT_WAIT_SECONDS)
+
+    async def run(self, case: dict[str, Any]) -> dict[str, Any]:
+        began = time.monotonic()
+        before = await self.stats()
+        way = {"path": before.path, "peer": before.agent.node_key}
+        got = await self.outcomes(case, before.value, way)
+        after = await self.stats()
+        agent = case["agent"]
+        runs = after.value["runs"].get(agent, 0) - before.value["runs"].get(agent, 0)
+        remote = way["path"] != "in_process" and way["peer"] not in ("", self.node.node_key)
+        as_often = runs == case.get("runs", runs)
+        ok = remote and as_often and holds(self.fill(case["expect"]), got)
+        ms = round((time.monotonic() - began) * 1000)
+        shown = {"case": case["id"], "ok": ok, "expected": case["expect"], "got": got}
+        return {**shown, **way, "runs": runs, "ms": ms}
+
+    async def stats(self) -> hubless.Reply:
+        return await self.node.request(f"{self.to}.stats", "?")
+
+    async def outcomes(
+        self, case: dict[str, Any], before: dict[str, Any], way: dict[str, str]
+    ) -> list[dict[str, Any]]:
+        action = case.get("action", {})
+        if "find" in action:
+            found = await self.node.find(query_of(self.fill(action["find"])), wait=0.5)
+            return [{"found": [peer.name for peer in found]}]
+        if "parallel" in action:
+            calls = [self.request(case, 0, way) for _ in range(action["parallel"])]
+            done = await asyncio.gather(*calls)
+            return [{"outcomes": dict(Counter(one.get("error", OK)["kind"] for one in done))}]
+        if action.get("stream"):
+            return [await self.stream(case, way)]
+        got = [await self.request(case, number, way) for number in range(action.get("repeat", 1))]
+        if "cancelAfterMs" in action and not await self.was_cancelled(case["agent"], before):
+            got.append({"error": {"kind": "the handler was not cancelled"}})
+        return got
+
+    async def request(self, case: dict[str, Any], number: int, way: dict[str, str]) -> Any:
+        try:
+            to, asked = self.prepare(case, number)
+            work = asyncio.ensure_future(self.node.request(to, **asked))
+            if "cancelAfterMs" in case.get("action", {}):
+                await asyncio.wait([work], timeout=case["action"]["cancelAfterMs"] / 1000)
+                work.cancel()
+            return await decoded(await work, way)
+        except asyncio.CancelledError:
+            return {"error": {"kind": "cancelled"}}
+        except hubless.Error as error:
+            return {"error": fields_of(error)}
+
+    async def stream(self, case: dict[str, Any], way: dict[str, str]) -> dict[str, Any]:
+        seen: dict[str, Any] = {"chunks": [], "notes": []}
+        to, asked = self.prepare(case, 0)
+        try:
+            async for event in self.node.stream(to, **asked).events():
+                if isinstance(event, hubless.Chunk):
+                    seen["chunks"].append(event.value)
+                elif isinstance(event, hubless.Progress):
+                    seen["notes"].append(event.note)
+                else:
+                    seen |= await decoded(event, way)
+        except hubless.Error as error:
+            seen["error"] = fields_of(error)
+        return seen
+
+    async def was_cancelled(self, agent: str, before: dict[str, Any]) -> bool:
+        wanted = before["cancelled"].get(agent, 0) + 1
+        until = time.monotonic() + CANCELLED_WAIT_SECONDS
+        while time.monotonic() < until:
+            if (await self.stats()).value["cancelled"].get(agent, 0) >= wanted:
+                return True
+            await asyncio.sleep(0.02)
+        return False
+
+    def prepare(self, case: dict[str, Any], number: int) -> tuple[str, dict[str, Any]]:
+        request = self.fill(case["request"], number)
+        action = case.get("action", {})
+        asked: dict[str, Any] = {"options": options_of(request, action)}
+        if "skill" in request:
+            asked["skill"] = request["skill"]
+        if "timeoutMs" in request:
+            asked["timeout"] = request["timeoutMs"] / 1000
+        if "context" in request:
+            asked["context"] = context_of(request["context"])
+        if "tool" in action:
+            asked["tools"] = [hubless.Tool(add, name=action["tool"])]
+        asked["content"] = content_of(request.get("content", {"parts": []}))
+        to = self.fill(case.get("to", f"{self.to}.{case['agent']}"), number)
+        return to, asked
+
+    def fill(self, value: Any, number: int = 0) -> Any:
+        if value == "$DEEP":
+            return deep()
+        if isinstance(value, str):
+            named = value.replace("$TO", self.to).replace("$RUN", self.mark)
+            return named.replace("$N", str(number))
+        if isinstance(value, list):
+            return [self.fill(item, number) for item in value]
+        if isinstance(value, dict):
+            return {key: self.fill(item, number) for key, item in value.items()}
+        return value
+
+
+OK = {"kind": "ok"}
+
+
+def add(a: int, b: int) -> int:
+    """Adds two numbers."""
+    return a + b
+
+
+def deep() -> Any:
+    value: list[Any] = []
+    for _ in range(DEEP_LEVELS - 1):
+        value = [value]
+    return value
+
+
+async def decoded(reply: hubless.Reply, way: dict[str, str]) -> dict[str, Any]:
+    way.update(path=reply.path, peer=reply.agent.node_key)
+    outcome = {"value": reply.value, "text": reply.text}
+    blobs = [part for part in reply.content.parts if isinstance(part, Blob)]
+    return {**outcome, "blob": await digest_of(blobs[0])} if blobs else outcome
+
+
+def fields_of(error: hubless.Error) -> dict[str, Any]:
+    names = ("kind", "code", "field", "message", "pointer")
+    rejection = isinstance(error, hubless.Rejected)
+    return {**{name: getattr(error, name) for name in names}, "rejection": rejection}
+
+
+def query_of(query: Any) -> Any:
+    if isinstance(query, str):
+        return query
+    return hubless.Query(**{snake(name): value for name, value in query.items()})
+
+
+def options_of(request: dict[str, Any], action: dict[str, Any]) -> hubless.Options:
+    taken = ("content", "skill", "timeoutMs", "context", "tools")
+    given = {snake(name): value for name, value in request.items() if name not in taken}
+    if "total_ms" in given:
+        given["total_timeout"] = given.pop("total_ms") / 1000
+    if "wait" in given:
+        given["wait"] /= 1000
+    if "auth" in given:
+        given["auth"] = hubless.Credential(given["auth"]["secret"], given["auth"]["scheme"])
+    if "accept" in given:
+        accept = {snake(name): value for name, value in given["accept"].items()}
+        given["accept"] = hubless.Accept(**accept)
+    if "retry" in given:
+        given["retry"] = hubless.Retry(**given["retry"])
+    if "input" in action:
+        given["on_input"] = lambda prompt: action["input"]
+    return hubless.Options(**given)
+
+
+def snake(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
+
+
+def context_of(record: dict[str, Any]) -> hubless.Context:
+    def entries(given: list[dict[str, Any]]) -> list[hubless.Entry]:
+        return [hubless.Entry(**entry) for entry in given]
+
+    return hubless.Context(
+        entries=entries(record.get("entries", [])),
+        pages=[hubless.Page(p["name"], entries(p["entries"])) for p in record.get("pages", [])],
+        history=[part_of(turn) for turn in record.get("history", [])],
+        explanation=record.get("explanation"),
+    )
+
+
+def content_of(content: dict[str, Any]) -> Any:
+    if "parts" in content:
+        return Content([part_of(part) for part in content["parts"]], content.get("metadata"))
+    return content["value"]
+
+
+def part_of(part: dict[str, Any]) -> Any:
+    extra = {"role": part.get("role"), "metadata": part.get("metadata")}
+    if "text" in part:
+        return Text(part["text"], **extra)
+    if "data" in part:
+        return Data(part["data"], **extra)
+    if "uri" in part:
+        uri = part["uri"]
+        return Uri(uri["uri"], uri.get("mediaType"), uri.get("digest"), uri.get("size"), **extra)
+    blob, size = part["blob"], part["blob"]["size"]
+    about = {"media_type": blob["mediaType"], "filename": blob.get("filename"), **extra}
+    if blob.get("streamed"):
+        return Blob(source=pieces(size), size=size, **about)
+    return Blob(pattern(0, size), **about)

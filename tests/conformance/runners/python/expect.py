@@ -1,0 +1,79 @@
+"""Compares what a case expects with what came out."""
+
+from collections.abc import Callable
+from typing import Any
+
+
+def holds(expected: Any, outcomes: list[dict[str, Any]]) -> bool:
+    """One expectation for all outcomes, or one for each."""
+    if not outcomes:
+        return False
+    if not isinstance(expected, list):
+        expected = [expected] * len(outcomes)
+    if len(expected) != len(outcomes):
+        return False
+    return all(one_holds(one, got) for one, got in zip(expected, outcomes, strict=True))
+
+
+def one_holds(expected: dict[str, Any], got: dict[str, Any]) -> bool:
+    if "error" in got and "error" not in expected:
+        return False
+    return all(CHECKS[what](wanted, got) for what, wanted in expected.items())
+
+
+def same(wanted: Any, got: Any) -> bool:
+    """Equality of JSON values; true is not 1."""
+    if isinstance(wanted, dict) and isinstance(got, dict):
+        return wanted.keys() == got.keys() and all(same(wanted[key], got[key]) for key in wanted)
+    if isinstance(wanted, list) and isinstance(got, list):
+        return len(wanted) == len(got) and all(map(same, wanted, got))
+    return isinstance(wanted, bool) == isinstance(got, bool) and bool(wanted == got)
+
+
+def has(members: dict[str, Any], value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    return all(key in value and same(wanted, value[key]) for key, wanted in members.items())
+
+
+def error_has(wanted: dict[str, Any], got: dict[str, Any]) -> bool:
+    error = got.get("error")
+    members = {key: value for key, value in wanted.items() if key != "messageHas"}
+    said = wanted.get("messageHas", "")
+    return has(members, error) and said in str((error or {}).get("message", ""))
+
+
+def in_ranges(wanted: dict[str, Any], got: dict[str, Any]) -> bool:
+    value = got.get("value")
+    if not isinstance(value, dict):
+        return False
+    for member, bounds in wanted.items():
+        low, high = bounds if isinstance(bounds, list) else (float("-inf"), bounds)
+        found = value.get(member)
+        if isinstance(found, bool) or not isinstance(found, (int, float)):
+            return False
+        if not low <= found <= high:
+            return False
+    return True
+
+
+def trace_of(value: Any) -> str:
+    fields = str(value.get("traceparent", "") if isinstance(value, dict) else "").split("-")
+    return fields[1] if len(fields) > 1 else ""
+
+
+CHECKS: dict[str, Callable[[Any, dict[str, Any]], bool]] = {
+    "value": lambda wanted, got: same(wanted, got.get("value")),
+    "valueHas": lambda wanted, got: has(wanted, got.get("value")),
+    "text": lambda wanted, got: got.get("text") == wanted,
+    "error": error_has,
+    "chunks": lambda wanted, got: same(wanted, got.get("chunks")),
+    "notes": lambda wanted, got: same(wanted, got.get("notes")),
+    "blob": lambda wanted, got: has(wanted, got.get("blob")),
+    "outcomes": lambda wanted, got: same(wanted, got.get("outcomes")),
+    "traceId": lambda wanted, got: trace_of(got.get("value")) == wanted,
+    "first": lambda wanted, got: (got.get("found") or [None])[0] == wanted,
+    "none": lambda wanted, got: got.get("found") == [],
+    "at most": in_ranges,
+    "range": in_ranges,
+}

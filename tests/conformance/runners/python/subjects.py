@@ -1,0 +1,210 @@
+"""The subject agents: each does what the table of `SUBJECT.md` says."""
+
+import asyncio
+import functools
+import hashlib
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, TypedDict
+
+import hubless
+from hubless import Blob, Call, Content, Descriptor, Requirements, Skill
+
+runs: Counter[str] = Counter()
+cancelled: Counter[str] = Counter()
+
+
+class Sum(TypedDict):
+    sum: int
+
+
+def pattern(start: int, size: int) -> bytes:
+    return bytes((index * 31 + 7) % 251 for index in range(start, start + size))
+
+
+async def pieces(size: int, piece: int = 100_000) -> AsyncIterator[bytes]:
+    for start in range(0, size, piece):
+        yield pattern(start, min(piece, size - start))
+
+
+async def digest_of(blob: Blob) -> dict[str, Any]:
+    sha256, size = hashlib.sha256(), 0
+    streamed = blob.data is None
+    async for piece in blob.reader():
+        sha256.update(piece)
+        size += len(piece)
+    digest = {"size": size, "sha256": sha256.hexdigest()}
+    return {**digest, "streamed": streamed, "mediaType": blob.media_type}
+
+
+async def echo(content: Content) -> Content:
+    return content
+
+
+async def add(a: int, b: int) -> Sum:
+    return {"sum": a + b}
+
+
+async def context(*, ctx: Call) -> dict[str, Any]:
+    given = ctx.context or hubless.Context()
+    return {
+        "entries": len(given.entries),
+        "keys": [entry.key for entry in given.entries],
+        "pages": [page.name for page in given.pages],
+        "history": [turn.role for turn in given.history],
+        "explanation": given.explanation,
+    }
+
+
+async def digest(blob: Blob) -> dict[str, Any]:
+    return await digest_of(blob)
+
+
+async def make(size: int) -> Blob:
+    return Blob(source=pieces(size), size=size)
+
+
+async def count(n: int, *, ctx: Call) -> dict[str, int]:
+    for number in range(1, n + 1):
+        await ctx.chunk(str(number))
+        if number == n // 2:
+            await ctx.progress("half")
+    return {"n": n}
+
+
+async def slow(ms: int) -> str:
+    await asyncio.sleep(ms / 1000)
+    return "done"
+
+
+async def always_in() -> str:
+    return "in"
+
+
+async def always_ok() -> str:
+    return "ok"
+
+
+async def fail() -> None:
+    raise RuntimeError("broken on purpose")
+
+
+async def refuse() -> None:
+    raise hubless.errors.CallDeniedError("refused on purpose", code="not_today")
+
+
+async def tool(a: int, b: int, *, ctx: Call) -> dict[str, Any]:
+    return {"fromTool": await ctx.call_tool("add", {"a": a, "b": b})}
+
+
+async def badtool(*, ctx: Call) -> Any:
+    return await ctx.call_tool("undeclared", {})
+
+
+class Fresh:
+    def __init__(self) -> None:
+        self.count = 0
+
+    async def handle(self) -> dict[str, int]:
+        runs["fresh"] += 1
+        self.count += 1
+        return {"count": self.count}
+
+
+async def once() -> dict[str, int]:
+    return {"run": runs["once"]}
+
+
+async def wrong() -> dict[str, int]:
+    return {"y": 1}
+
+
+async def ask(*, ctx: Call) -> dict[str, Any]:
+    return {"got": await ctx.input("which?")}
+
+
+async def nested(to: str, value: Any, *, ctx: Call) -> dict[str, Any]:
+    reply = await ctx.node.request(to, value)
+    return {"depth": ctx.depth, "inner": reply.value}
+
+
+async def depth(*, ctx: Call) -> dict[str, Any]:
+    left = ctx.time_left()
+    caller = {"caller": ctx.caller.kind, "from": ctx.caller.agent}
+    return {"depth": ctx.depth, **caller, "deadlineMs": left and round(left * 1000)}
+
+
+async def trace(*, ctx: Call) -> dict[str, Any]:
+    return {"traceparent": ctx.trace.get("traceparent")}
+
+
+async def talk(*, ctx: Call) -> dict[str, int]:
+    return {"turns": len(await ctx.history())}
+
+
+async def stats() -> dict[str, Any]:
+    return {"runs": dict(runs), "cancelled": dict(cancelled)}
+
+
+async def lets_in(request: hubless.AuthRequest) -> bool:
+    await asyncio.sleep(0)
+    return request.scheme == "custom" and request.credential == "letmein"
+
+
+def words(texts: Sequence[str]) -> int:
+    return sum(len(text.split()) for text in texts)
+
+
+def counted(name: str, handler: Callable[..., Any]) -> Callable[..., Any]:
+    """Counts how often a handler is started and cancelled."""
+
+    @functools.wraps(handler)
+    async def run(*arguments: Any, **named: Any) -> Any:
+        runs[name] += 1
+        try:
+            return await handler(*arguments, **named)
+        except asyncio.CancelledError:
+            cancelled[name] += 1
+            raise
+
+    return run
+
+
+SHARED = hubless.SharedSecret("open-sesame")
+SUBJECTS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "echo": (echo, {"skill": Skill(id="echo", effect="PURE")}),
+    "sum": (add, {"skill": Skill(id="sum", effect="PURE")}),
+    "context": (context, {}),
+    "digest": (digest, {}),
+    "make": (make, {}),
+    "count": (count, {"descriptor": Descriptor(streaming=True)}),
+    "slow": (slow, {}),
+    "secret": (always_in, {"requirements": Requirements(auth=SHARED)}),
+    "guarded": (always_in, {"requirements": Requirements(auth=lets_in)}),
+    "textonly": (always_ok, {"requirements": Requirements(accepted_content=["text"])}),
+    "frugal": (
+        always_ok,
+        {"requirements": Requirements(max_tokens=16, token_counter="builtin")},
+    ),
+    "counted": (always_ok, {"requirements": Requirements(max_tokens=5, token_counter=words)}),
+    "single": (slow, {"requirements": Requirements(max_concurrency=1, queue=0)}),
+    "fail": (fail, {}),
+    "refuse": (refuse, {}),
+    "tool": (tool, {}),
+    "badtool": (badtool, {}),
+    "once": (once, {"skill": Skill(effect="IDEMPOTENT")}),
+    "wrong": (wrong, {"skill": Skill(output_schema={"type": "object", "required": ["x"]})}),
+    "ask": (ask, {}),
+    "nested": (nested, {}),
+    "depth": (depth, {}),
+    "trace": (trace, {}),
+    "talk": (talk, {"descriptor": Descriptor(records_interaction_context=True)}),
+}
+
+
+async def register(node: hubless.Node, prefix: str) -> None:
+    """Registers every subject; `stats` comes last, so that who finds it finds all."""
+    for name, (handler, how) in SUBJECTS.items():
+        await node.register(counted(name, handler), name=f"{prefix}.{name}", **how)
+    await node.register(Fresh, name=f"{prefix}.fresh", concurrency="isolated")
+    await node.register(stats, name=f"{prefix}.stats")
