@@ -34,10 +34,7 @@ pub struct Address {
 impl Address {
     /// The address of an agent in a mesh.
     pub fn new(mesh: &MeshId, agent: &AgentId) -> Self {
-        Self {
-            mesh: mesh_number(mesh),
-            handle: handle(agent),
-        }
+        Self { mesh: mesh_number(mesh), handle: handle(agent) }
     }
 
     /// Number of the mesh; 0 in an address that was written for one's own mesh.
@@ -54,10 +51,7 @@ impl Address {
     #[must_use]
     pub fn within(self, mesh: &MeshId) -> Self {
         match self.mesh {
-            0 => Self {
-                mesh: mesh_number(mesh),
-                ..self
-            },
+            0 => Self { mesh: mesh_number(mesh), ..self },
             _ => self,
         }
     }
@@ -65,13 +59,8 @@ impl Address {
 
 /// First 48 bits of SHA-256 over the tag and the agent key.
 fn handle(agent: &AgentId) -> u64 {
-    let digest = Sha256::new_with_prefix(TAG)
-        .chain_update(agent.as_bytes())
-        .finalize();
-    digest
-        .iter()
-        .take(6)
-        .fold(0, |bits, byte| bits << 8 | u64::from(*byte))
+    let digest = Sha256::new_with_prefix(TAG).chain_update(agent.as_bytes()).finalize();
+    digest.iter().take(6).fold(0, |bits, byte| bits << 8 | u64::from(*byte))
 }
 
 /// First 16 bits of SHA-256 over the root key. 0 stands for "my own mesh", so a mesh whose first
@@ -79,24 +68,13 @@ fn handle(agent: &AgentId) -> u64 {
 fn mesh_number(mesh: &MeshId) -> u16 {
     let digest = Sha256::digest(mesh.as_bytes());
     let (words, _) = digest.as_chunks::<2>();
-    words
-        .iter()
-        .map(|word| u16::from_be_bytes(*word))
-        .find(|number| *number != 0)
-        .unwrap_or(1)
+    words.iter().map(|word| u16::from_be_bytes(*word)).find(|number| *number != 0).unwrap_or(1)
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = |shift: u32| self.handle >> shift & 0xffff;
-        write!(
-            f,
-            "{}:{:04X}.{:04X}.{:04X}",
-            self.mesh,
-            word(32),
-            word(16),
-            word(0)
-        )
+        write!(f, "{}:{:04X}.{:04X}.{:04X}", self.mesh, word(32), word(16), word(0))
     }
 }
 
@@ -142,9 +120,7 @@ impl Serialize for Address {
 
 impl<'de> Deserialize<'de> for Address {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(D::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
 
@@ -177,17 +153,10 @@ mod tests {
             "00:0000.0000.0000",
         ];
         for text in bad {
-            assert_eq!(
-                text.parse::<Address>().unwrap_err().code,
-                "bad_address",
-                "{text}"
-            );
+            assert_eq!(text.parse::<Address>().unwrap_err().code, "bad_address", "{text}");
         }
         assert!("0:0000.0000.0000".parse::<Address>().is_ok());
-        assert_eq!(
-            "65535:abcd.EF01.2345".parse::<Address>().unwrap().handle(),
-            0xabcd_ef01_2345
-        );
+        assert_eq!("65535:abcd.EF01.2345".parse::<Address>().unwrap().handle(), 0xabcd_ef01_2345);
     }
 
     #[test]

@@ -20,10 +20,7 @@ pub fn decode<const N: usize>(field: &str, text: &str) -> Result<[u8; N]> {
         return Err(wrong());
     }
     let bytes = data_encoding::HEXLOWER.decode(text.as_bytes());
-    bytes
-        .ok()
-        .and_then(|bytes| bytes.try_into().ok())
-        .ok_or_else(wrong)
+    bytes.ok().and_then(|bytes| bytes.try_into().ok()).ok_or_else(wrong)
 }
 
 #[cfg(test)]
@@ -34,14 +31,9 @@ mod tests {
     fn reads_back_what_it_wrote_and_nothing_else() {
         assert_eq!(encode(&[0, 0xab, 255]), "00abff");
         assert_eq!(decode::<3>("x", "00abff"), Ok([0, 0xab, 255]));
-        for bad in [
-            "", "00abf", "00abf0f", "00ABFF", "00abfg", "é0abf", " 0abff",
-        ] {
+        for bad in ["", "00abf", "00abf0f", "00ABFF", "00abfg", "é0abf", " 0abff"] {
             let error = decode::<3>("x", bad).unwrap_err();
-            assert_eq!(
-                (error.code.as_str(), error.field.as_deref()),
-                ("not_hex", Some("x"))
-            );
+            assert_eq!((error.code.as_str(), error.field.as_deref()), ("not_hex", Some("x")));
         }
     }
 }

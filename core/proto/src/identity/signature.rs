@@ -36,13 +36,8 @@ pub enum Domain {
 
 impl Domain {
     /// Every domain.
-    pub const ALL: [Self; 5] = [
-        Self::Descriptor,
-        Self::Hosting,
-        Self::Node,
-        Self::Tombstone,
-        Self::Hello,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Descriptor, Self::Hosting, Self::Node, Self::Tombstone, Self::Hello];
 
     /// The bytes that stand before what is signed; no tag is a prefix of another.
     pub const fn tag(self) -> &'static [u8] {
@@ -75,6 +70,5 @@ pub fn verify(key: &impl PublicKey, domain: Domain, bytes: &[u8], signature: &[u
     let signature: &Signature = signature.try_into().map_err(|_| refused())?;
     let key = VerifyingKey::from_bytes(key.key_bytes()).map_err(|_| refused())?;
     let signature = ed25519_dalek::Signature::from_bytes(signature);
-    key.verify_strict(&domain.message(bytes), &signature)
-        .map_err(|_| refused())
+    key.verify_strict(&domain.message(bytes), &signature).map_err(|_| refused())
 }

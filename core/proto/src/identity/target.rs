@@ -43,10 +43,7 @@ impl FromStr for Target {
             Some((name, mesh)) => (name, Some(mesh.parse()?)),
             None => (text, None),
         };
-        Ok(Self::Name {
-            name: name.parse()?,
-            mesh,
-        })
+        Ok(Self::Name { name: name.parse()?, mesh })
     }
 }
 
@@ -56,10 +53,7 @@ impl fmt::Display for Target {
             Self::Id(id) => id.fmt(f),
             Self::Address(address) => address.fmt(f),
             Self::Name { name, mesh: None } => name.fmt(f),
-            Self::Name {
-                name,
-                mesh: Some(mesh),
-            } => write!(f, "{name}@{mesh}"),
+            Self::Name { name, mesh: Some(mesh) } => write!(f, "{name}@{mesh}"),
         }
     }
 }

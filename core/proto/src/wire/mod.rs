@@ -18,6 +18,7 @@ pub mod words;
 
 mod bounds;
 mod check;
+mod rejection;
 mod scan;
 mod varint;
 

@@ -14,6 +14,12 @@ pub fn clean(text: &mut String, max_bytes: usize) {
     }
 }
 
+/// As [`clean`], for a text that stands on one line.
+pub fn clean_line(text: &mut String, max_bytes: usize) {
+    text.truncate(text.floor_char_boundary(max_bytes));
+    text.retain(|letter| !is_hostile(letter));
+}
+
 /// The text with each control and bidirectional character as `\u{…}`, for one line of output.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
