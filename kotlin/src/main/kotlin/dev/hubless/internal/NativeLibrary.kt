@@ -49,7 +49,13 @@ internal object NativeLibrary {
         val parent = System.getProperty(TEMPORARY_PROPERTY)?.let(Path::of)
         val posix = "posix" in java.nio.file.FileSystems.getDefault().supportedFileAttributeViews()
         val owner = PosixFilePermissions.fromString("rwx------")
-        val attributes = if (posix) arrayOf(PosixFilePermissions.asFileAttribute(owner)) else arrayOf()
+        val attributes = if (posix) {
+            arrayOf(
+                PosixFilePermissions.asFileAttribute(owner),
+            )
+        } else {
+            arrayOf()
+        }
         return if (parent != null) {
             Files.createTempDirectory(parent, "hubless-", *attributes)
         } else {

@@ -1,0 +1,7 @@
+import dev.hubless.hubless
+import dev.hubless.peer
+
+suspend fun main(args: Array<String>) = hubless {
+    val greet = peer { skill = "greet" }
+    println(greet.request<String>(mapOf("name" to (args.firstOrNull() ?: "world"))))
+}

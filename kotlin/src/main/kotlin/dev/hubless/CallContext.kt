@@ -1,0 +1,240 @@
+package dev.hubless
+
+import dev.hubless.internal.InboundCall
+import dev.hubless.internal.Outgoing
+import dev.hubless.internal.Shape
+import dev.hubless.internal.contentOf
+import dev.hubless.internal.contentOfValue
+import dev.hubless.internal.emptyObject
+import dev.hubless.internal.jsonOfValue
+import dev.hubless.internal.obj
+import dev.hubless.internal.objects
+import dev.hubless.internal.partOf
+import dev.hubless.internal.partOfValue
+import dev.hubless.internal.some
+import kotlinx.coroutines.currentCoroutineContext
+import kotlinx.coroutines.job
+import kotlinx.serialization.json.JsonObject
+import kotlinx.serialization.json.put
+import kotlin.coroutines.AbstractCoroutineContextElement
+import kotlin.coroutines.CoroutineContext
+import kotlin.time.Duration
+
+/** Where a caller stands. */
+public enum class CallerKind {
+    /** In the same node. */
+    LOCAL,
+
+    /** A member of the mesh. */
+    MEMBER,
+
+    /** Anybody else. */
+    EXTERNAL,
+    ;
+
+    internal companion object {
+        fun of(wire: String?): CallerKind =
+            entries.firstOrNull { it.name.equals(wire, ignoreCase = true) } ?: EXTERNAL
+    }
+}
+
+/**
+ * Who asks; vouched for by the connection, never taken from the message.
+ *
+ * @property kind where it stands
+ * @property nodeKey its node
+ * @property agentId the agent that asks, if one does
+ * @property principal the name that rules go by
+ * @property meshId its mesh
+ * @property role its role there
+ * @property groups its groups there
+ */
+public data class Caller(
+    public val kind: CallerKind,
+    public val nodeKey: String,
+    public val agentId: String?,
+    public val principal: String,
+    public val meshId: String?,
+    public val role: String?,
+    public val groups: List<String>,
+)
+
+/**
+ * A tool that the caller offers.
+ *
+ * @property name its name
+ * @property description what it does, for models
+ * @property inputSchema JSON schema of its arguments
+ */
+public data class OfferedTool(
+    public val name: String,
+    public val description: String,
+    public val inputSchema: JsonObject,
+)
+
+/**
+ * What was asked, as it came.
+ *
+ * @property id id of the request
+ * @property attempt number of the attempt
+ * @property skill skill to be used
+ * @property content what is asked
+ * @property context what is told besides
+ * @property conversationId name of the conversation
+ * @property tools what the caller offers to be called back
+ * @property accept what the caller can make use of, as it came
+ * @property authScheme scheme of the credential that was accepted
+ * @property idempotencyKey key of repeats
+ * @property inputSchema schema of the caller's for the content
+ * @property outputSchema schema of the caller's for the answer
+ * @property metadata anything else
+ */
+public class InboundRequest internal constructor(
+    public val id: String,
+    public val attempt: Int,
+    public val skill: String?,
+    public val content: Content,
+    public val context: Context?,
+    public val conversationId: String?,
+    public val tools: List<OfferedTool>,
+    public val accept: JsonObject,
+    public val authScheme: String?,
+    public val idempotencyKey: String?,
+    public val inputSchema: JsonObject?,
+    public val outputSchema: JsonObject?,
+    public val metadata: JsonObject,
+)
+
+/**
+ * The call that is being handled. It is the receiver of handlers and an element of their coroutine
+ * context, so that calls made below it become its children by themselves.
+ *
+ * A cancelled call cancels the handler's coroutine.
+ */
+public class CallContext internal constructor(
+    /** The node that serves the call, for further calls. */
+    public val node: Node,
+    private val call: InboundCall,
+) : AbstractCoroutineContextElement(CallContext) {
+    internal val handle: Long get() = call.handle
+
+    /** Who asks. */
+    public val caller: Caller get() = call.caller
+
+    /** What was asked. */
+    public val request: InboundRequest get() = call.request
+
+    /** The content of the request. */
+    public val content: Content get() = call.request.content
+
+    /** Depth of nested calls; 0 for a call from outside any. */
+    public val depth: Int get() = call.depth
+
+    /** Trace of the call, to be passed on literally. */
+    public val trace: Trace get() = call.trace
+
+    /** Time left, never less than zero; null if there is no end. */
+    public val deadline: Duration? get() = call.deadline?.let {
+        maxOf(-it.elapsedNow(), Duration.ZERO)
+    }
+
+    /** Whether the caller has gone away; the handler's coroutine is cancelled then as well. */
+    public val isCancelled: Boolean get() = call.cancelled.get()
+
+    /** Tells the caller how far the work has come; [fraction] is from 0 to 1. */
+    public suspend fun progress(note: String = "", fraction: Double? = null) {
+        node.session.call(
+            "call.progress",
+            obj {
+                put("call", handle)
+                put("note", note)
+                some("fraction", fraction)
+            },
+        )
+    }
+
+    /**
+     * Sends a piece of the answer; waits until there is room for it.
+     *
+     * @param append whether it goes on with the piece before; default as the core decides
+     */
+    public suspend fun emit(value: Any?, append: Boolean? = null) {
+        val out = Outgoing(node.session)
+        val part = out.part(partOfValue(value))
+        val body = obj {
+            put("call", handle)
+            put("part", part)
+            some("append", append)
+        }
+        out.whileWriting(toTheEnd = true) {
+            node.session.call("call.chunk", body, out.attachments)
+        }
+    }
+
+    /** Calls a tool of the caller and reads its result. */
+    public suspend inline fun <reified O> callTool(name: String, arguments: Any? = null): O =
+        callTool(shapeOf<O>(), name, arguments)
+
+    /** Asks the caller back and reads the answer; waiting does not count as this call's time. */
+    public suspend inline fun <reified O> askCaller(prompt: Any?, schema: JsonObject? = null): O =
+        askCaller(shapeOf<O>(), prompt, schema)
+
+    /** The turns of this conversation before this one; empty unless the agent records them. */
+    public suspend fun history(): List<Part> {
+        val event = node.session.call("call.history", obj { put("call", handle) })
+        return event.body.objects("turns").mapNotNull { node.session.partOf(it, event.attachments) }
+    }
+
+    /** Adds to the usage that the caller is told at the end. */
+    public suspend fun addUsage(
+        inputTokens: Long = 0,
+        outputTokens: Long = 0,
+        costMicros: Long = 0,
+        calls: Long = 0,
+        model: String? = null,
+    ) {
+        node.session.call(
+            "call.usage",
+            obj {
+                put("call", handle)
+                put("inputTokens", inputTokens)
+                put("outputTokens", outputTokens)
+                put("costMicros", costMicros)
+                put("calls", calls)
+                some("model", model)
+            },
+        )
+    }
+
+    @PublishedApi
+    internal suspend fun <O> callTool(shape: Shape<O>, name: String, arguments: Any?): O {
+        val body = obj {
+            put("call", handle)
+            put("name", name)
+            put("arguments", if (arguments == null) emptyObject else jsonOfValue(arguments))
+        }
+        val event = node.session.call("call.tool", body)
+        return shape.read(node.session.contentOf(event.body, event.attachments), "call.tool")
+    }
+
+    @PublishedApi
+    internal suspend fun <O> askCaller(shape: Shape<O>, prompt: Any?, schema: JsonObject?): O {
+        val out = Outgoing(node.session)
+        val content = out.content(contentOfValue(prompt))
+        val body = obj {
+            put("call", handle)
+            put("prompt", content)
+            some("schema", schema)
+        }
+        val event = out.whileWriting(toTheEnd = false) {
+            node.session.call("call.input", body, out.attachments)
+        }
+        return shape.read(node.session.contentOf(event.body, event.attachments), "call.input")
+    }
+
+    /** Key of the call in a coroutine context. */
+    public companion object Key : CoroutineContext.Key<CallContext>
+}
+
+/** The call that is being handled here, or null outside of any. */
+public suspend fun currentCall(): CallContext? = currentCoroutineContext()[CallContext]

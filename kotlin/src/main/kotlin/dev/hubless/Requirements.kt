@@ -1,0 +1,146 @@
+package dev.hubless
+
+/** What part of requests an agent takes, by kind of content. */
+public enum class ContentType {
+    /** Text and JSON values. */
+    TEXT,
+
+    /** Pictures. */
+    IMAGE,
+
+    /** Moving pictures. */
+    VIDEO,
+
+    /** Sound. */
+    AUDIO,
+
+    /** Documents, archives, data. */
+    APPLICATION,
+
+    /** Anything else. */
+    OTHER,
+    ;
+
+    internal val wire: String get() = name.lowercase()
+}
+
+/**
+ * Somebody who wants to use an agent with an own auth function.
+ *
+ * @property scheme mechanism of the credential
+ * @property credential the credential; empty if none was given
+ * @property caller who asks
+ */
+public class AuthAttempt internal constructor(
+    public val scheme: String,
+    public val credential: String,
+    public val caller: Caller,
+) {
+    override fun toString(): String = "AuthAttempt($scheme, ${caller.principal})"
+}
+
+/** How an agent, or a whole node, lets callers in. */
+public sealed class AuthRule {
+    /** Everybody, even if the node has a rule of its own. */
+    public data object Open : AuthRule()
+
+    /** Who knows the secret. */
+    public class SharedSecret(internal val secret: String) : AuthRule()
+
+    /** Whom a function lets in; at most 32 run at once, 5 s each. */
+    public class Function(internal val check: suspend (AuthAttempt) -> Boolean) : AuthRule()
+}
+
+/** Who may call an agent; an empty list does not restrict. */
+@HublessDsl
+public class AllowedCallers {
+    /** Principals, with a closing `*` for prefixes. */
+    public var principals: List<String> = emptyList()
+
+    /** Ids of agents. */
+    public var agentIds: List<String> = emptyList()
+
+    /** Groups of the caller's membership. */
+    public var groups: List<String> = emptyList()
+}
+
+/**
+ * What an agent enforces. Private: it never leaves its node, and a refusal names the field, never
+ * the rule. A field left null does not restrict, or has the default of the core.
+ */
+@HublessDsl
+public class Requirements {
+    /** Whether content must be a conversation; default false. */
+    public var requireConverse: Boolean? = null
+
+    /** Whether another agent of the same name may stand beside this one; default false. */
+    public var allowAgentDuplication: Boolean? = null
+
+    /** Whether callers may send context; default true. */
+    public var allowCustomContext: Boolean? = null
+
+    /** Whether callers may send schemas of their own; default true. */
+    public var allowCustomJson: Boolean? = null
+
+    /** Whether context may have pages; default true. */
+    public var allowMultiPageContext: Boolean? = null
+
+    /** Whether callers outside the mesh may ask; default false. */
+    public var allowExternalConnections: Boolean? = null
+
+    /** Kinds of content that are taken; default all. */
+    public var acceptedContent: Set<ContentType>? = null
+
+    /** Tokens of all text that reaches the model; default no limit, 0 refuses everything. */
+    public var maxTokens: Long? = null
+
+    /** Bytes of a whole request. */
+    public var maxRequestBytes: Long? = null
+
+    /** Bytes of all binary parts; default 64 MiB. */
+    public var maxBinaryBytes: Long? = null
+
+    /** How callers are let in; default the node's own rule. */
+    public var auth: AuthRule? = null
+
+    /** Calls at one time; default 256. */
+    public var maxConcurrency: Int? = null
+
+    /** Calls that wait; default 1,024. */
+    public var queue: Int? = null
+
+    /** Calls per second and caller; default no limit. */
+    public var ratePerSecond: Double? = null
+
+    /** Calls at once before [ratePerSecond] counts. */
+    public var rateBurst: Int? = null
+
+    /** Whether the agent may be called from inside its own calls; default true. */
+    public var reentrant: Boolean? = null
+
+    /** Ids of agents whose answers may be delivered here. */
+    public var acceptReturnsFrom: List<String> = emptyList()
+
+    internal var allowedCallers: AllowedCallers? = null
+    internal var tokenCounter: (suspend (List<String>) -> Long)? = null
+
+    /** Lets in who knows the [secret]. */
+    public fun sharedSecret(secret: String) {
+        auth = AuthRule.SharedSecret(secret)
+    }
+
+    /** Lets in whom [check] lets in. */
+    public fun auth(check: suspend (AuthAttempt) -> Boolean) {
+        auth = AuthRule.Function(check)
+    }
+
+    /** Counts tokens by [counter] instead of the built-in tokeniser. */
+    public fun countTokens(counter: suspend (List<String>) -> Long) {
+        tokenCounter = counter
+    }
+
+    /** Restricts who may call. */
+    public fun allowedCallers(configure: AllowedCallers.() -> Unit) {
+        allowedCallers = AllowedCallers().apply(configure)
+    }
+}

@@ -1,0 +1,154 @@
+package dev.hubless.internal
+
+import kotlinx.coroutines.CancellableContinuation
+import kotlinx.coroutines.CoroutineDispatcher
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.currentCoroutineContext
+import kotlinx.coroutines.suspendCancellableCoroutine
+import kotlinx.coroutines.withContext
+import kotlinx.serialization.json.JsonObject
+import java.util.concurrent.ConcurrentHashMap
+import java.util.concurrent.atomic.AtomicBoolean
+import java.util.concurrent.atomic.AtomicLong
+import kotlin.coroutines.ContinuationInterceptor
+import kotlin.coroutines.CoroutineContext
+import kotlin.coroutines.resumeWithException
+
+/** What an operation may want besides its answer; called on the pull thread, must not block. */
+internal class Hooks(
+    /** Sees the result before the caller goes on and before any later event. */
+    val onDone: ((Event) -> Unit)? = null,
+    /** Gets a result that nobody takes any more, to give back what it holds. */
+    val onOrphan: ((Event) -> Unit)? = null,
+    /** Learns the ticket before the operation starts. */
+    val onTicket: ((Long) -> Unit)? = null,
+)
+
+/**
+ * One session of the core: operations as suspending calls, and one daemon thread that pulls events.
+ *
+ * Must not know what operations mean. No code of the user runs on the pull thread: results are
+ * resumed through the caller's dispatcher, and [onEvent] launches handlers elsewhere.
+ */
+internal class Session(private val onEvent: (Event) -> Unit) {
+    private val handle = Native.open()
+    private val tickets = AtomicLong()
+    private val pending = ConcurrentHashMap<Long, Pending>()
+    private val closed = AtomicBoolean()
+
+    private class Pending(
+        val operation: String,
+        val continuation: CancellableContinuation<Event>?,
+        val hooks: Hooks?,
+    )
+
+    /** Starts the thread that pulls events; once, before the first operation. */
+    fun start() {
+        Thread(::pull, "hubless-events").apply { isDaemon = true }.start()
+    }
+
+    val isClosed: Boolean get() = closed.get()
+
+    /** Runs one operation; cancelling the caller gives it up. */
+    suspend fun call(
+        op: String,
+        body: JsonObject,
+        attachments: List<ByteArray> = emptyList(),
+        hooks: Hooks? = null,
+    ): Event {
+        val event = offThePullThread {
+            suspendCancellableCoroutine { continuation ->
+                val ticket = tickets.incrementAndGet()
+                continuation.invokeOnCancellation { Native.cancel(handle, ticket) }
+                start(ticket, Pending(op, continuation, hooks), body, attachments)
+            }
+        }
+        if (event.kind == Event.FAILED) throw errorOf(event.body)
+        return event
+    }
+
+    /** Starts an operation whose outcome nobody waits for. */
+    fun post(op: String, body: JsonObject) {
+        start(tickets.incrementAndGet(), Pending(op, null, null), body, emptyList())
+    }
+
+    /** Ends the session at once; everything open fails with kind `closed`. */
+    fun close() {
+        if (closed.compareAndSet(false, true)) {
+            Native.close(handle)
+            failPending()
+        }
+    }
+
+    private fun start(
+        ticket: Long,
+        entry: Pending,
+        body: JsonObject,
+        attachments: List<ByteArray>,
+    ) {
+        pending[ticket] = entry
+        entry.hooks?.onTicket?.invoke(ticket)
+        val files = if (attachments.isEmpty()) null else attachments.toTypedArray()
+        val bytes = body.toString().toByteArray()
+        if (!Native.submit(handle, ticket, entry.operation.toByteArray(), bytes, files)) {
+            pending.remove(ticket)?.continuation?.resumeWithException(closedError(entry.operation))
+        }
+    }
+
+    private fun pull() {
+        while (true) {
+            val batch = Native.nextEvents(handle, BATCH_EVENTS) ?: break
+            Event.batch(batch).forEach(::deliver)
+        }
+        closed.set(true)
+        failPending()
+    }
+
+    private fun deliver(event: Event) {
+        try {
+            when (event.kind) {
+                Event.DONE, Event.FAILED -> complete(event)
+                else -> onEvent(event)
+            }
+        } catch (failure: Throwable) {
+            // One bad event must not end the thread that serves all others.
+            Log.events.error("event of kind {} was lost", event.kind, failure)
+        }
+    }
+
+    private fun complete(event: Event) {
+        val entry = pending.remove(event.ticket) ?: return
+        if (event.kind == Event.DONE) entry.hooks?.onDone?.invoke(event)
+        entry.continuation?.resume(event) { _, lost, _ ->
+            if (lost.kind == Event.DONE) entry.hooks?.onOrphan?.invoke(lost)
+        }
+    }
+
+    private fun failPending() {
+        for (ticket in pending.keys) {
+            val entry = pending.remove(ticket) ?: continue
+            entry.continuation?.resumeWithException(closedError(entry.operation))
+        }
+    }
+
+    private companion object {
+        const val BATCH_EVENTS = 256
+    }
+}
+
+/** Whether a coroutine of this context would run on the thread that resumes it. */
+internal fun resumesInPlace(context: CoroutineContext): Boolean {
+    val dispatcher = context[ContinuationInterceptor] as? CoroutineDispatcher ?: return true
+    return !dispatcher.isDispatchNeeded(context)
+}
+
+/** The context with a dispatcher that never runs anything on the resuming thread. */
+internal fun offThePullThread(context: CoroutineContext): CoroutineContext =
+    if (resumesInPlace(context)) context + Dispatchers.Default else context
+
+private suspend fun <T> offThePullThread(block: suspend () -> T): T =
+    if (resumesInPlace(currentCoroutineContext())) {
+        withContext(Dispatchers.Default) { block() }
+    } else {
+        block()
+    }
