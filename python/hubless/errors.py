@@ -255,6 +255,8 @@ _REJECTED: Mapping[str, type[Error]] = {
     kind: type(f"Rejected{base.__name__}", (Rejected, base), {"__doc__": base.__doc__})
     for kind, base in KINDS.items()
 }
+# By name in the module as well, so that they can be pickled.
+globals().update({_class.__name__: _class for _class in _REJECTED.values()})
 
 
 def from_record(record: Mapping[str, Any]) -> Error:

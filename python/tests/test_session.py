@@ -1,0 +1,164 @@
+"""Tickets and futures, against a core that does what the test says."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fake_core import FakeCore
+
+from hubless import _session, errors
+from hubless._session import Session
+
+DONE, FAILED, LOG = 1, 2, 10
+
+
+@pytest.fixture(params=["eventfd", "thread"])
+def fake(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> FakeCore:
+    monkeypatch.setenv("HUBLESS_PYTHON_WAKE", request.param)
+    return FakeCore(monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def quick_watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(_session, "_WATCH_SECONDS", 0.05)
+    yield
+
+
+async def started(fake: FakeCore, op: str) -> int:
+    """Waits until an operation is submitted and gives its ticket."""
+    while not any(name == op for _, name, _ in fake.submitted):
+        await asyncio.sleep(0)
+    return fake.ticket_of(op)
+
+
+async def test_completes_from_another_thread(fake: FakeCore) -> None:
+    session = Session()
+    call = asyncio.ensure_future(session.call("find", {"query": {}}))
+    ticket = await started(fake, "find")
+    threading.Thread(target=fake.push, args=(DONE, ticket, {"agents": []})).start()
+    assert await asyncio.wait_for(call, 5) == ({"agents": []}, [])
+    session.shut()
+
+
+async def test_failure_is_typed(fake: FakeCore) -> None:
+    session = Session()
+    call = asyncio.ensure_future(session.call("request", {}))
+    ticket = await started(fake, "request")
+    fake.push(FAILED, ticket, {"kind": "busy", "message": "full", "rejection": True})
+    with pytest.raises(errors.BusyError) as raised:
+        await asyncio.wait_for(call, 5)
+    assert isinstance(raised.value, errors.Rejected)
+    session.shut()
+
+
+async def test_cancelling_gives_the_operation_up(fake: FakeCore) -> None:
+    session = Session()
+    call = asyncio.ensure_future(session.call("request", {}))
+    ticket = await started(fake, "request")
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert fake.cancelled == [ticket]
+    session.shut()
+
+
+@pytest.mark.parametrize("late", [True, False])
+async def test_handle_of_cancelled_operation_is_given_back(fake: FakeCore, late: bool) -> None:
+    session = Session()
+    back: list[dict[str, Any]] = []
+    call = asyncio.ensure_future(session.call("stream", {}, orphan=back.append))
+    ticket = await started(fake, "stream")
+    if late:
+        call.cancel()
+        await asyncio.sleep(0)
+        fake.push(DONE, ticket, {"stream": 7})
+    else:
+        # The result and the cancellation in the same turn of the loop.
+        session._dispatch(DONE, ticket, b'{"stream": 7}', [])
+        call.cancel()
+    while not back:
+        await asyncio.sleep(0.001)
+    assert back == [{"stream": 7}]
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    session.shut()
+
+
+async def test_close_fails_what_is_open(fake: FakeCore) -> None:
+    session = Session()
+    call = asyncio.ensure_future(session.call("request", {}))
+    await started(fake, "request")
+    session.shut()
+    session.shut()
+    with pytest.raises(errors.ClosedError):
+        await call
+    with pytest.raises(errors.ClosedError):
+        await session.call("request", {})
+    assert fake.closed
+
+
+async def test_works_from_another_loop(fake: FakeCore) -> None:
+    session = Session()
+
+    def elsewhere() -> Any:
+        return asyncio.run(session.call("find", {"from": "thread"}))
+
+    call = asyncio.ensure_future(asyncio.to_thread(elsewhere))
+    ticket = await started(fake, "find")
+    fake.push(DONE, ticket, {"agents": []})
+    assert (await call)[0] == {"agents": []}
+    session.shut()
+
+
+async def test_drains_more_than_a_batch_in_order(fake: FakeCore) -> None:
+    session = Session()
+    seen: list[int] = []
+    session.on[LOG] = lambda _, body, __: seen.append(body["n"])
+    for number in range(1000):
+        fake.push(LOG, 0, {"n": number})
+    while len(seen) < 1000:
+        await asyncio.sleep(0.001)
+    assert seen == list(range(1000))
+    session.shut()
+
+
+async def test_one_bad_event_does_not_lose_the_others(fake: FakeCore) -> None:
+    session = Session()
+    reported: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+    seen: list[int] = []
+
+    def handler(_: int, body: dict[str, Any], __: list[bytes]) -> None:
+        if body["n"] == 1:
+            raise RuntimeError("broken")
+        seen.append(body["n"])
+
+    session.on[LOG] = handler
+    for number in range(3):
+        fake.push(LOG, 0, {"n": number})
+    while len(seen) < 2:
+        await asyncio.sleep(0.001)
+    assert seen == [0, 2]
+    assert len(reported) == 1
+    session.shut()
+
+
+async def test_collected_session_is_closed(fake: FakeCore) -> None:
+    Session()
+    for _ in range(1000):
+        if fake.closed:
+            break
+        await asyncio.sleep(0.001)
+    assert fake.closed
+
+
+async def test_body_that_json_cannot_say_submits_nothing(fake: FakeCore) -> None:
+    session = Session()
+    with pytest.raises(errors.InvalidArgumentError):
+        await session.call("request", {"content": {"value": float("inf")}})
+    assert fake.submitted == []
+    session.shut()
