@@ -238,6 +238,14 @@ limits! {
     PATTERN_BYTES: usize = MIB;
     /// Characters of a reason that a library gives us.
     REASON_CHARS: usize = 300;
+    /// Remembered outcomes of requests of a node, in bytes.
+    DUPLICATE_BYTES: usize = 64 * MIB;
+    /// Agents that one node hosts.
+    HOSTED_AGENTS: usize = 100_000;
+    /// Agents known by hand.
+    CATALOGUE_AGENTS: usize = 100_000;
+    /// Ids in an answer that says `ambiguous`.
+    CANDIDATES: usize = 16;
     /// Id of a skill, in bytes.
     SKILL_ID_BYTES: usize = 256;
     /// Letters, or white space, in a row that the token counter takes.

@@ -1,72 +1,9 @@
-//! Content types: the coarse classes of policy, and media types where one is named.
+//! Rules about content types: a coarse class, or a media type where one is named.
 
 use crate::error::{Error, Result};
 use crate::wire::v1::{Part, part};
-use std::fmt;
+use crate::wire::words::ContentType;
 use std::str::FromStr;
-
-/// Class of a part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ContentType {
-    /// Text of any kind.
-    Text,
-    /// `image/*`.
-    Image,
-    /// `video/*`.
-    Video,
-    /// `audio/*`.
-    Audio,
-    /// `application/*`, JSON values among them.
-    Application,
-    /// Anything else, and what says nothing about itself.
-    Other,
-}
-
-impl ContentType {
-    /// Every class.
-    pub const ALL: [Self; 6] =
-        [Self::Text, Self::Image, Self::Video, Self::Audio, Self::Application, Self::Other];
-
-    /// The stable name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Image => "image",
-            Self::Video => "video",
-            Self::Audio => "audio",
-            Self::Application => "application",
-            Self::Other => "other",
-        }
-    }
-
-    /// Class of a media type (RFC 6838), in either case.
-    pub fn of_media_type(media_type: &str) -> Self {
-        let class = media_type.split('/').next().unwrap_or_default().trim();
-        let known = |class: &str| {
-            Self::ALL.into_iter().find(|known| known.name().eq_ignore_ascii_case(class))
-        };
-        if media_type.contains('/') { known(class).unwrap_or(Self::Other) } else { Self::Other }
-    }
-}
-
-impl fmt::Display for ContentType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for ContentType {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        Self::ALL.into_iter().find(|class| class.name() == text).ok_or_else(|| {
-            Error::invalid(
-                "contentType",
-                "expected text, image, video, audio, application or other",
-            )
-        })
-    }
-}
 
 /// What a rule or an advertisement names: a class, `class/*`, a media type, or `*/*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,22 +87,6 @@ pub(crate) fn media_type(part: &Part) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn classes_of_media_types() {
-        for (media_type, class) in [
-            ("image/png", ContentType::Image),
-            ("IMAGE/PNG", ContentType::Image),
-            ("text/csv; charset=utf-8", ContentType::Text),
-            ("application/json", ContentType::Application),
-            ("font/woff2", ContentType::Other),
-            ("image", ContentType::Other),
-            ("", ContentType::Other),
-            ("/", ContentType::Other),
-        ] {
-            assert_eq!(ContentType::of_media_type(media_type), class, "{media_type}");
-        }
-    }
 
     #[test]
     fn rules_take_classes_and_single_types() {

@@ -17,7 +17,7 @@ mod secret;
 mod verdicts;
 
 pub use caller::{Caller, CallerKey, CallerKind};
-pub use content_type::{ContentType, MediaRule};
+pub use content_type::MediaRule;
 pub use effect::Effect;
 pub use principal::AllowedCallers;
 pub use rate::{Rate, Rates};

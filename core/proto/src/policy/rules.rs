@@ -19,7 +19,7 @@ pub struct Policy {
 }
 
 /// What holds for one skill.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct SkillRules {
     /// What a second run means.
     pub effect: Effect,
@@ -127,7 +127,7 @@ fn skill_rules(
             let message = format!("expected an id of 1 to {} bytes", limits::SKILL_ID_BYTES);
             return Err(Error::invalid("skills", message));
         }
-        let effect = Effect::of_wire(&skill.effect)
+        let effect = Effect::of_field(&skill.effect)
             .map_err(|error| error.with_field(&format!("{field}.effect")))?;
         let rules = SkillRules { effect, input: None, output: None };
         if skills.insert(skill.id.clone(), rules).is_some() {

@@ -1,12 +1,13 @@
 //! Deadline, sizes, content types, form, schemas, context, duplication: stages 4 to 10.
 
-use super::forms::{self, ROLES};
+use super::forms;
 use super::size::Sizes;
 use crate::error::{Error, Kind, Result};
 use crate::policy::content_type::media_type;
 use crate::policy::{MediaRule, Policy};
 use crate::schema::{Schema, SchemaCache};
 use crate::wire::v1::{self, part};
+use crate::wire::words::Role;
 use serde_json::Value;
 
 /// Refuses what is asked, or how. Streamed text and data have been gathered before; `waited_ms`
@@ -118,7 +119,7 @@ fn answers_in(descriptor: &v1::Descriptor, accepted: &[String]) -> bool {
 fn form(policy: &Policy, request: &v1::Request) -> Result<()> {
     let is_turn = |part: &v1::Part| match &part.kind {
         Some(part::Kind::Text(_) | part::Kind::DataJson(_)) => {
-            Some(ROLES.contains(&part.role.as_str()))
+            Some(part.role.parse::<Role>().is_ok())
         }
         Some(part::Kind::Blob(_) | part::Kind::Uri(_) | part::Kind::Stream(_)) | None => None,
     };

@@ -27,6 +27,3 @@ pub(super) fn value(content: Option<&Content>) -> Result<Value> {
         _ => Ok(Value::Null),
     }
 }
-
-/// What a text and data part of a dialogue may say it is.
-pub(super) const ROLES: [&str; 5] = ["user", "assistant", "system", "developer", "tool"];

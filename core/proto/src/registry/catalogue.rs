@@ -1,0 +1,154 @@
+//! Agents known by hand: a static list that a user imports.
+
+use crate::error::{Error, Kind, Result};
+use crate::fields::Fields;
+use crate::identity::{AgentId, Name, NodeKey};
+use crate::limits;
+use crate::wire::v1;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// One agent known by hand. What is said of it is a claim until it answers with its own key.
+#[derive(Debug, Clone)]
+pub struct ClientAgent {
+    /// Its key.
+    pub id: AgentId,
+    /// Its name.
+    pub name: Name,
+    /// Node that hosts it, if the list says so.
+    pub node: Option<NodeKey>,
+    /// What the list says of it.
+    pub descriptor: v1::Descriptor,
+}
+
+/// The imported agents; at most `CATALOGUE_AGENTS`.
+#[derive(Debug, Default)]
+pub struct Catalogue {
+    agents: BTreeMap<Name, ClientAgent>,
+    names: BTreeMap<AgentId, Name>,
+}
+
+impl Catalogue {
+    /// Nothing is imported.
+    pub const fn new() -> Self {
+        Self { agents: BTreeMap::new(), names: BTreeMap::new() }
+    }
+
+    /// The agent of this name.
+    pub fn by_name(&self, name: &Name) -> Option<&ClientAgent> {
+        self.agents.get(name)
+    }
+
+    /// The agent of this key.
+    pub fn by_id(&self, id: &AgentId) -> Option<&ClientAgent> {
+        self.names.get(id).and_then(|name| self.agents.get(name))
+    }
+
+    /// All of them, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &ClientAgent> {
+        self.agents.values()
+    }
+
+    /// Imports objects, each a descriptor in its JSON form with `agentId` and, if known,
+    /// `nodeKey`; answers how many were taken, and why each other was not.
+    pub(super) fn load(
+        &mut self,
+        objects: Vec<Value>,
+        is_hosted: impl Fn(&Name) -> bool,
+    ) -> (usize, Vec<Error>) {
+        let mut refused = Vec::new();
+        let mut loaded = 0;
+        for (index, object) in objects.into_iter().enumerate() {
+            let path = format!("descriptors.{index}");
+            let read = read(&path, object).and_then(|agent| self.add(&path, agent, &is_hosted));
+            match read {
+                Ok(()) => loaded += 1,
+                Err(error) => refused.push(error),
+            }
+        }
+        (loaded, refused)
+    }
+
+    fn add(
+        &mut self,
+        path: &str,
+        agent: ClientAgent,
+        is_hosted: &impl Fn(&Name) -> bool,
+    ) -> Result<()> {
+        let known = self.names.contains_key(&agent.id) || self.agents.contains_key(&agent.name);
+        if known || is_hosted(&agent.name) {
+            let message = format!("an agent named {}, or of this key, is known here", agent.name);
+            return Err(Error::new(Kind::Conflict, message)
+                .with_code("name_taken")
+                .with_field(path)
+                .with_agent(agent.id));
+        }
+        if self.agents.len() >= limits::CATALOGUE_AGENTS {
+            return Err(Error::new(Kind::TooLarge, "no more agents can be imported")
+                .with_field(path)
+                .with_limit("CATALOGUE_AGENTS", limits::CATALOGUE_AGENTS as u64));
+        }
+        self.names.insert(agent.id, agent.name.clone());
+        self.agents.insert(agent.name.clone(), agent);
+        Ok(())
+    }
+}
+
+fn read(path: &str, object: Value) -> Result<ClientAgent> {
+    let mut fields = Fields::of(path, object.clone())?;
+    let id: AgentId = fields.need("agentId")?;
+    let node: Option<NodeKey> = fields.take("nodeKey")?;
+    let text: String = fields.need("name")?;
+    let name: Name = text.parse().map_err(|error: Error| fields.wrong("name", error.message))?;
+    let mut descriptor: v1::Descriptor =
+        serde_json::from_value(object).map_err(|_| Error::invalid(path, "not a descriptor"))?;
+    name.as_str().clone_into(&mut descriptor.name);
+    Ok(ClientAgent { id, name, node, descriptor })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn object(name: &str, n: u8) -> Value {
+        json!({"agentId": AgentId::from_bytes([n; 32]).to_string(), "name": name, "tags": ["t"]})
+    }
+
+    #[test]
+    fn takes_each_object_for_itself_and_never_overwrites() {
+        let mut all = Catalogue::new();
+        let objects = vec![
+            object("Good", 1),
+            object("hosted", 2),
+            object("good", 3),
+            object("other", 1),
+            json!({"name": "no-id"}),
+            json!({"agentId": "did:key:zz", "name": "bad-id"}),
+            object("bad name", 4),
+            json!([]),
+            json!({"agentId": AgentId::from_bytes([5; 32]).to_string(), "name": "x", "tags": 1}),
+            object("last", 6),
+        ];
+        let (loaded, refused) = all.load(objects, |name| name.as_str() == "hosted");
+        assert_eq!(loaded, 2);
+        let fields: Vec<&str> =
+            refused.iter().map(|error| error.field.as_deref().unwrap_or_default()).collect();
+        assert_eq!(
+            fields,
+            [
+                "descriptors.1",
+                "descriptors.2",
+                "descriptors.3",
+                "descriptors.4.agentId",
+                "descriptors.5.agentId",
+                "descriptors.6.name",
+                "descriptors.7",
+                "descriptors.8"
+            ]
+        );
+        let good = all.by_id(&AgentId::from_bytes([1; 32])).unwrap();
+        assert_eq!((good.name.as_str(), good.descriptor.tags.len()), ("good", 1));
+        assert_eq!(all.iter().count(), 2);
+    }
+}
