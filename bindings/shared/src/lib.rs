@@ -1,58 +1,79 @@
 //! The contract under every language: sessions, tickets, events (see `bindings/CONTRACT.md`).
+//!
+//! Owns: the completion queue, handles, and the JSON of operations and events. Must not know: any
+//! host language, and no decision about agents or calls; those are the SDK's. Tested beside each
+//! part, and end to end through the public functions in `tests/`.
+#![forbid(unsafe_code)]
+
+mod bodies;
+mod event;
+mod foreign;
+mod handler;
+mod json;
+mod log;
+mod ops;
+mod queue;
+mod session;
+mod table;
+
+pub use event::{Event, encode_batch};
+pub use queue::Doorbell;
+pub use table::handles;
 
 use bytes::Bytes;
-use std::sync::Arc;
+use session::Operation;
 use std::time::Duration;
-
-/// One entry of a session's completion queue.
-#[derive(Debug, Clone)]
-pub struct Event {
-    /// Which of the contract's event kinds (section 2).
-    pub kind: u8,
-    /// Ticket of the operation, or the core's own id.
-    pub ticket: u64,
-    /// UTF-8 JSON object.
-    pub body: Bytes,
-    /// Byte strings that the body names by index.
-    pub attachments: Vec<Bytes>,
-}
-
-/// Called when the queue turns from empty to non-empty; must not block.
-pub type Doorbell = Arc<dyn Fn() + Send + Sync>;
 
 /// Version of the library.
 pub fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
 }
+
 /// Opens a session; the number is a generation-checked handle, never 0.
 pub fn open() -> u64 {
-    0
+    session::open()
 }
-/// Starts an operation; false: the session is closed or unknown.
-pub fn submit(_session: u64, _ticket: u64, _op: &str, _body: Bytes, _att: Vec<Bytes>) -> bool {
-    false
+
+/// Starts an operation; false: the session is closed or unknown, or the ticket is 0 or open.
+pub fn submit(session: u64, ticket: u64, op: &str, body: Bytes, attachments: Vec<Bytes>) -> bool {
+    let operation = Operation { ticket, name: op.to_owned(), body, attachments };
+    session::find(session).is_some_and(|session| session.submit(operation))
 }
+
 /// Gives an open operation up.
-pub fn cancel(_session: u64, _ticket: u64) {}
+pub fn cancel(session: u64, ticket: u64) {
+    if let Some(session) = session::find(session) {
+        session.cancel(ticket);
+    }
+}
+
 /// Takes at most `max` queued events.
-pub fn drain(_session: u64, _max: usize) -> Vec<Event> {
-    Vec::new()
+///
+/// A closed session gives the ends of the operations that were open once more.
+pub fn drain(session: u64, max: usize) -> Vec<Event> {
+    let Some(found) = session::find_or_ended(session) else { return Vec::new() };
+    let events = found.queue.drain(max);
+    if found.queue.is_finished() {
+        session::forget(session);
+    }
+    events
 }
+
 /// Blocks until an event is queued (true), the time is over (true) or the session is closed (false).
-pub fn wait(_session: u64, _timeout: Option<Duration>) -> bool {
-    false
+pub fn wait(session: u64, timeout: Option<Duration>) -> bool {
+    session::find_or_ended(session).is_some_and(|session| session.queue.wait(timeout))
 }
+
 /// Sets or removes the doorbell; after the call returns the old one is never rung again.
-pub fn set_doorbell(_session: u64, _bell: Option<Doorbell>) {}
-/// Ends the session at once; idempotent.
-pub fn close(_session: u64) {}
-/// Live sessions, agents, calls, streams and bodies of this process.
-pub fn handles() -> usize {
-    0
+///
+/// A bell must not block and must not call back into this module.
+pub fn set_doorbell(session: u64, bell: Option<Doorbell>) {
+    if let Some(session) = session::find_or_ended(session) {
+        session.queue.set_bell(bell);
+    }
 }
-/// Events as one byte string, for hosts that cross the boundary once a batch: per event
-/// kind u8, ticket u64, body length u32, body, attachment count u32, then length u32 and bytes
-/// of each; numbers big-endian.
-pub fn encode_batch(_events: &[Event]) -> Vec<u8> {
-    Vec::new()
+
+/// Ends the session at once; idempotent.
+pub fn close(session: u64) {
+    session::close(session);
 }

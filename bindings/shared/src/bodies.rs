@@ -1,0 +1,183 @@
+//! Streamed parts by handle: those that the host reads, and those that it writes.
+//!
+//! Owns: the two tables and reading in pieces. Must not know messages. Tested beside the code.
+
+use crate::queue::lock;
+use crate::table::Table;
+use bytes::{Bytes, BytesMut};
+use hubless::call::body::{Body, BodyWriter, body};
+use hubless_proto::{Error, Kind, error::Result, limits};
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+
+/// A part that the host reads.
+struct Incoming {
+    body: Body,
+    // What came after the piece that was given out last.
+    next: Option<Result<Bytes>>,
+}
+
+/// A part that the host writes: its end goes into a message once, the other is written to.
+struct Outgoing {
+    reader: Mutex<Option<Body>>,
+    writer: tokio::sync::Mutex<Option<BodyWriter>>,
+}
+
+type Shared<T> = Arc<tokio::sync::Mutex<T>>;
+
+/// Both kinds of a session.
+pub(crate) struct OpenBodies {
+    incoming: Table<Shared<Incoming>>,
+    outgoing: Table<Arc<Outgoing>>,
+}
+
+impl Default for OpenBodies {
+    fn default() -> Self {
+        Self { incoming: Table::new("body"), outgoing: Table::new("body") }
+    }
+}
+
+impl OpenBodies {
+    /// Opens a part for writing.
+    pub(crate) fn open(&self) -> u64 {
+        let (writer, reader) = body();
+        self.outgoing.insert(Arc::new(Outgoing {
+            reader: Mutex::new(Some(reader)),
+            writer: tokio::sync::Mutex::new(Some(writer)),
+        }))
+    }
+
+    /// Opens a part for reading.
+    pub(crate) fn show(&self, body: Body) -> u64 {
+        self.incoming.insert(Arc::new(tokio::sync::Mutex::new(Incoming { body, next: None })))
+    }
+
+    /// The reading end of a part that goes into a message: one that the host writes, or one that
+    /// it got, has not begun to read, and hands on.
+    pub(crate) fn reading_end(&self, handle: u64) -> Result<Body> {
+        if let Ok(outgoing) = self.outgoing.get(handle) {
+            return lock(&outgoing.reader).take().ok_or_else(used);
+        }
+        let incoming = self.incoming.remove(handle)?;
+        let incoming = Arc::into_inner(incoming).ok_or_else(used)?.into_inner();
+        if incoming.next.is_some() { Err(used()) } else { Ok(incoming.body) }
+    }
+
+    /// Reads at most `max` bytes; none at the end, after which the handle is gone.
+    ///
+    /// # Errors
+    /// What the writer said; `invalid_argument` for an unknown handle.
+    ///
+    /// # Cancellation
+    /// Safe: what was taken from the part and not given out stays for the next read.
+    pub(crate) async fn read(&self, handle: u64, max: usize) -> Result<Option<Bytes>> {
+        let incoming = self.incoming.get(handle)?;
+        let piece = incoming.lock().await.read(max).await;
+        if !matches!(piece, Some(Ok(_))) {
+            self.incoming.take(handle);
+        }
+        piece.transpose()
+    }
+
+    /// Reads all that is left; the handle is gone afterwards.
+    ///
+    /// # Errors
+    /// `too_large` above 64 MiB; what the writer said.
+    pub(crate) async fn gather(&self, handle: u64) -> Result<Bytes> {
+        let incoming = self.incoming.remove(handle)?;
+        let mut incoming = incoming.lock().await;
+        let mut all = BytesMut::new();
+        while let Some(piece) = incoming.read(limits::DATA_FRAME_BYTES).await {
+            let piece = piece?;
+            let size = all.len().saturating_add(piece.len());
+            if size as u64 > limits::REQUEST_BYTES {
+                return Err(Error::new(Kind::TooLarge, "expected a part of at most 64 MiB")
+                    .with_limit("REQUEST_BYTES", limits::REQUEST_BYTES));
+            }
+            all.extend_from_slice(&piece);
+        }
+        Ok(all.freeze())
+    }
+
+    /// Hands bytes on; waits while the reader is behind.
+    ///
+    /// # Errors
+    /// `cancelled` when the reader went away.
+    pub(crate) async fn write(&self, handle: u64, bytes: Bytes) -> Result<()> {
+        let outgoing = self.outgoing.get(handle)?;
+        let writer = outgoing.writer.lock().await;
+        writer.as_ref().ok_or_else(used)?.write(bytes).await
+    }
+
+    /// Ends a part that the host wrote, after all writes before it.
+    pub(crate) async fn end(&self, handle: u64) -> Result<()> {
+        let outgoing = self.outgoing.remove(handle)?;
+        let writer = outgoing.writer.lock().await.take();
+        writer.ok_or_else(used).map(BodyWriter::end)
+    }
+
+    /// Ends a part that cannot be completed.
+    pub(crate) async fn fail(&self, handle: u64, error: Error) -> Result<()> {
+        let outgoing = self.outgoing.remove(handle)?;
+        let writer = outgoing.writer.lock().await.take();
+        writer.ok_or_else(used)?.fail(error).await;
+        Ok(())
+    }
+
+    /// Lets a handle of either kind go; an unknown one is no error, its end may have come first.
+    pub(crate) fn drop_handle(&self, handle: u64) {
+        drop(self.incoming.take(handle));
+        drop(self.outgoing.take(handle));
+    }
+
+    /// Lets all go.
+    pub(crate) fn clear(&self) {
+        drop(self.incoming.clear());
+        drop(self.outgoing.clear());
+    }
+}
+
+impl Incoming {
+    async fn read(&mut self, max: usize) -> Option<Result<Bytes>> {
+        let mut first = match self.pull().await? {
+            Ok(first) => first,
+            Err(error) => return Some(Err(error)),
+        };
+        if first.len() > max {
+            let rest = first.split_off(max);
+            self.next = Some(Ok(rest));
+        }
+        if first.len() == max || !self.fits(max - first.len()).await {
+            return Some(Ok(first));
+        }
+        let mut all = BytesMut::from(first);
+        while self.fits(max - all.len()).await {
+            if let Some(Ok(more)) = self.next.take() {
+                all.extend_from_slice(&more);
+            }
+        }
+        Some(Ok(all.freeze()))
+    }
+
+    async fn pull(&mut self) -> Option<Result<Bytes>> {
+        match self.next.take() {
+            Some(next) => Some(next),
+            None => self.body.next().await,
+        }
+    }
+
+    /// True when a further chunk is there without waiting, and is at most `room` bytes long.
+    async fn fits(&mut self, room: usize) -> bool {
+        if self.next.is_none() {
+            let mut next = std::pin::pin!(self.body.next());
+            let polled = std::future::poll_fn(|cx| Poll::Ready(next.as_mut().poll(cx))).await;
+            let Poll::Ready(Some(next)) = polled else { return false };
+            self.next = Some(next);
+        }
+        matches!(&self.next, Some(Ok(more)) if more.len() <= room)
+    }
+}
+
+fn used() -> Error {
+    Error::invalid("body", "expected a body that is not in use or ended already")
+}

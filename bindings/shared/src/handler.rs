@@ -1,0 +1,128 @@
+//! Inbound calls: from the core to a `call` event, and what the host has open of them.
+//!
+//! Owns: the `call` and `cancel` events. Must not know what a handler does. Tested through the
+//! public functions.
+
+use crate::event::{CALL, Event};
+use crate::foreign;
+use crate::json::inbound::InboundOut;
+use crate::json::shown::Outlet;
+use crate::queue::lock;
+use crate::session::Session;
+use crate::table::next_id;
+use hubless::call::content::Content;
+use hubless::call::handle::{Call, Inbound};
+use hubless::foreign::Handler;
+use hubless_proto::error::{Result, Retry};
+use hubless_proto::{Error, Kind};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
+
+/// Hands calls of one agent to the host.
+pub(crate) struct HostHandler {
+    pub(crate) session: Weak<Session>,
+    /// Handle of the agent; known before the first call.
+    pub(crate) agent: Arc<OnceLock<u64>>,
+}
+
+/// A call that the host is answering.
+pub(crate) struct OpenCall {
+    call: Call,
+    /// Streamed parts that were shown with it; let go at its end.
+    shown: Mutex<Vec<u64>>,
+    /// Keeps what the host sends about this call in the order in which it was submitted.
+    pub(crate) order: tokio::sync::Mutex<()>,
+}
+
+impl OpenCall {
+    /// To answer it.
+    pub(crate) const fn call(&self) -> &Call {
+        &self.call
+    }
+
+    /// Remembers streamed parts that belong to this call.
+    pub(crate) fn shown(&self, bodies: Vec<u64>) {
+        lock(&self.shown).extend(bodies);
+    }
+
+    /// Lets go of the streamed parts that were not read.
+    pub(crate) fn let_go(&self, session: &Session) {
+        for body in std::mem::take(&mut *lock(&self.shown)) {
+            session.bodies.drop_handle(body);
+        }
+    }
+}
+
+impl Handler for HostHandler {
+    fn handle(&self, inbound: Inbound) {
+        // Without a session there is no host: dropping the call fails the caller.
+        if let Some(session) = self.session.upgrade() {
+            let agent = self.agent.get().copied().unwrap_or_default();
+            begin(&session, agent, inbound);
+        }
+    }
+}
+
+fn begin(session: &Arc<Session>, agent: u64, inbound: Inbound) {
+    let Inbound { call, content, fresh } = inbound;
+    let mut outlet = Outlet::new(session);
+    let body = show(&mut outlet, &call, content, (agent, fresh));
+    let id = next_id();
+    let Outlet { attachments, opened, .. } = outlet;
+    let open = Arc::new(OpenCall {
+        call: call.clone(),
+        shown: Mutex::new(opened),
+        order: tokio::sync::Mutex::default(),
+    });
+    session.calls.insert_as(id, Arc::clone(&open));
+    let refusal = match body {
+        Ok(body) => {
+            let event = Event { kind: CALL, ticket: id, body: body.into(), attachments };
+            if session.queue.offer(event) {
+                watch(Arc::downgrade(session), id, &call);
+                return;
+            }
+            Error::refusal(Kind::Busy, "host_behind", "the agent's process is behind")
+                .with_retry(Retry::AfterMs(100))
+        }
+        Err(error) => error,
+    };
+    end(session, id);
+    if let Ok(runtime) = hubless::executor::handle() {
+        runtime.spawn(async move { call.fail(refusal).await });
+    }
+}
+
+fn show(
+    outlet: &mut Outlet<'_>,
+    call: &Call,
+    content: Content,
+    (agent, fresh): (u64, bool),
+) -> Result<Vec<u8>> {
+    let Content { message, mut bodies } = content;
+    let content = outlet.content(message, &mut bodies)?;
+    let out = InboundOut::new(call, content, outlet, (agent, fresh))?;
+    Ok(crate::json::encode(&out))
+}
+
+/// Tells the host when the call is to be stopped, and forgets it at its end.
+fn watch(session: Weak<Session>, id: u64, call: &Call) {
+    let Ok(runtime) = hubless::executor::handle() else { return };
+    // Does not keep the call open: the host's answer, or its silence, decides.
+    let parent = call.parent();
+    runtime.spawn(async move {
+        parent.over().await;
+        let Some(session) = session.upgrade() else { return };
+        let Some(open) = end(&session, id) else { return };
+        if open.call.is_cancelled() {
+            let why = parent.cancelled().await;
+            foreign::cancel(&session, id, why.kind, &why.message);
+        }
+    });
+}
+
+/// Forgets a call; none when it was forgotten before.
+pub(crate) fn end(session: &Session, id: u64) -> Option<Arc<OpenCall>> {
+    let open = session.calls.take(id)?;
+    open.let_go(session);
+    Some(open)
+}

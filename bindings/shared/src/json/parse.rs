@@ -1,0 +1,97 @@
+//! From the text of a body to typed values, with errors that name the field.
+//!
+//! Owns: how a malformed body is refused. Must not know any operation. Tested beside the code.
+
+use hubless_proto::error::Result;
+use hubless_proto::{Error, Kind};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+/// Reads a body.
+///
+/// # Errors
+/// `invalid_argument` with the field; `json`, `too_deep` when it nests deeper than JSON may.
+pub(crate) fn body<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T> {
+    let text = if text.is_empty() { b"{}" } else { text };
+    if !text.trim_ascii_start().starts_with(b"{") {
+        return Err(Error::invalid("body", "expected a JSON object"));
+    }
+    serde_json::from_slice(text).map_err(|error| refused(&error))
+}
+
+/// Reads the value of one field.
+///
+/// # Errors
+/// As `body`; an error that names no inner field names `field`.
+pub(crate) fn field<T: DeserializeOwned>(name: &str, value: &RawValue) -> Result<T> {
+    serde_json::from_str(value.get()).map_err(|error| {
+        let error = refused(&error);
+        if error.field.as_deref() == Some("body") { error.with_field(name) } else { error }
+    })
+}
+
+/// Keeps a field that is there with the value null apart from one that is not there.
+pub(crate) fn present<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<Box<RawValue>>, D::Error> {
+    Box::<RawValue>::deserialize(deserializer).map(Some)
+}
+
+/// The JSON text of an optional field; the empty text stands for none.
+pub(crate) fn text_of(value: Option<Box<RawValue>>) -> String {
+    value
+        .filter(|v| v.get() != "null")
+        .map(|v| String::from(Box::<str>::from(v)))
+        .unwrap_or_default()
+}
+
+/// Unwraps a field that must be there.
+///
+/// # Errors
+/// `invalid_argument` that names it.
+pub(crate) fn required<T>(name: &str, value: Option<T>) -> Result<T> {
+    value.ok_or_else(|| Error::invalid(name, format!("expected the field {name}")))
+}
+
+fn refused(error: &serde_json::Error) -> Error {
+    let message = error.to_string();
+    if message.starts_with("recursion limit exceeded") {
+        let limit = hubless_proto::limits::JSON_DEPTH as u64;
+        return Error::new(Kind::Json, "expected JSON of a smaller depth")
+            .with_code("too_deep")
+            .with_limit("JSON_DEPTH", limit);
+    }
+    let field = message.split('`').nth(1).filter(|_| message.contains(" field `"));
+    // The position stays in the message; the payload never is.
+    Error::invalid(field.unwrap_or("body"), message.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    #[allow(dead_code)]
+    struct Sample {
+        name: String,
+        count: Option<u8>,
+    }
+
+    #[test]
+    fn a_refusal_names_the_field() {
+        let rows: [(&str, &str); 5] = [
+            (r#"[1]"#, "body"),
+            (r#"{"#, "body"),
+            (r#"{"count": 1}"#, "name"),
+            (r#"{"name": "x", "other": 1}"#, "other"),
+            ("", "name"),
+        ];
+        for (text, wanted) in rows {
+            let refused = body::<Sample>(text.as_bytes()).map_err(|e| (e.kind, e.field));
+            let wanted = (Kind::InvalidArgument, Some(wanted.to_owned()));
+            assert_eq!(refused.err(), Some(wanted), "{text}");
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The JSON form of answers: replies and the items of a stream.
+
+use crate::json::error::ErrorJson;
+use crate::json::shown::{ContentOut, Outlet, Value, ValuedPart};
+use hubless::call::content::Content;
+use hubless::node::{Answerer, Path, Reply, Response, StreamItem};
+use hubless_proto::Error;
+use hubless_proto::error::Result;
+use hubless_proto::wire::v1;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ModelOut {
+    input_tokens: u64,
+    output_tokens: u64,
+    cost_micros: u64,
+    calls: u64,
+}
+
+/// What a call cost; every number is there, also when it is 0.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct UsageOut {
+    input_tokens: u64,
+    output_tokens: u64,
+    cost_micros: u64,
+    calls: u64,
+    by_model: BTreeMap<String, ModelOut>,
+}
+
+impl From<v1::Usage> for UsageOut {
+    fn from(usage: v1::Usage) -> Self {
+        let by_model = usage.by_model.into_iter().map(|(model, part)| {
+            let v1::ModelUsage { input_tokens, output_tokens, cost_micros, calls } = part;
+            (model, ModelOut { input_tokens, output_tokens, cost_micros, calls })
+        });
+        Self {
+            input_tokens: usage.input_tokens,
+            output_tokens: usage.output_tokens,
+            cost_micros: usage.cost_micros,
+            calls: usage.calls,
+            by_model: by_model.collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TimingOut {
+    queue_us: u64,
+    handler_us: u64,
+    network_us: u64,
+}
+
+/// An answer as a host sees it.
+#[derive(Serialize)]
+pub(crate) struct ReplyOut {
+    value: Option<Value>,
+    text: String,
+    content: ContentOut,
+    usage: UsageOut,
+    timing: TimingOut,
+    agent: Answerer,
+    path: Path,
+    attempts: u32,
+}
+
+impl ReplyOut {
+    /// Shows an answer.
+    ///
+    /// # Errors
+    /// As `Outlet::content`.
+    pub(crate) fn new(reply: Reply, outlet: &mut Outlet<'_>) -> Result<Self> {
+        let Content { message, mut bodies } = reply.content;
+        let content = outlet.content(message, &mut bodies)?;
+        let v1::Timing { queue_us, handler_us, network_us } = reply.timing;
+        Ok(Self {
+            value: content.value.clone(),
+            text: content.text.clone(),
+            content,
+            usage: reply.usage.into(),
+            timing: TimingOut { queue_us, handler_us, network_us },
+            agent: reply.agent,
+            path: reply.path,
+            attempts: reply.attempts,
+        })
+    }
+}
+
+/// What `send` gives.
+#[derive(Serialize)]
+pub(crate) struct ResponseOut {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output: Option<ReplyOut>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rejection: Option<ErrorJson>,
+    usage: UsageOut,
+}
+
+impl ResponseOut {
+    /// Shows an answer or a refusal.
+    ///
+    /// # Errors
+    /// As `Outlet::content`.
+    pub(crate) fn new(response: Response, outlet: &mut Outlet<'_>) -> Result<Self> {
+        let output = response.output.map(|reply| ReplyOut::new(reply, outlet)).transpose()?;
+        let rejection = response.rejection.map(ErrorJson);
+        Ok(Self { output, rejection, usage: response.usage.into() })
+    }
+}
+
+/// One item of a streamed answer.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum ItemOut {
+    Accepted(bool),
+    Progress {
+        note: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        fraction: Option<f64>,
+    },
+    Chunk {
+        part: ValuedPart,
+        append: bool,
+    },
+    Final(Box<ReplyOut>),
+}
+
+impl ItemOut {
+    /// Shows an item.
+    ///
+    /// # Errors
+    /// As `Outlet::content`.
+    pub(crate) fn new(item: StreamItem, outlet: &mut Outlet<'_>) -> Result<Self> {
+        Ok(match item {
+            StreamItem::Accepted => Self::Accepted(true),
+            StreamItem::Progress { note, fraction } => Self::Progress { note, fraction },
+            StreamItem::Chunk { content, append } => {
+                let Content { mut message, mut bodies } = content;
+                let part = message.parts.pop();
+                let part = part.ok_or_else(|| Error::invalid("chunk", "expected a part"))?;
+                Self::Chunk { part: outlet.valued(part, &mut bodies)?, append }
+            }
+            StreamItem::Final(reply) => Self::Final(Box::new(ReplyOut::new(*reply, outlet)?)),
+        })
+    }
+}

@@ -1,0 +1,156 @@
+//! Agents of this node, and what is known of others.
+
+use super::{Job, Outcome, unknown};
+use crate::foreign::HostChecks;
+use crate::handler::HostHandler;
+use crate::json::error::ErrorJson;
+use crate::json::parse::required;
+use crate::session::Session;
+use crate::table::next_id;
+use hubless::node::{AgentOptions, Scope};
+use hubless::{Agent, Parent};
+use hubless_proto::error::Result;
+use hubless_proto::limits;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// An agent that the host registered.
+pub(crate) type AgentEntry = Agent;
+
+pub(super) async fn run(job: Job<'_>, name: &str) -> Result<Outcome> {
+    match name {
+        "register" => register(job).await,
+        "unregister" => unregister(job).await,
+        "listAgents" => list(&job),
+        "loadAgents" => load(&job),
+        "describe" => describe(job).await,
+        _ => unknown(name),
+    }
+}
+
+const REGISTER: [&str; 25] = [
+    "name",
+    "title",
+    "description",
+    "version",
+    "skills",
+    "tags",
+    "groups",
+    "contextProtocol",
+    "inputSchemaKind",
+    "contextWindowTokens",
+    "contentTypesIn",
+    "contentTypesOut",
+    "allowedModels",
+    "streaming",
+    "costHint",
+    "tools",
+    "requestTemplate",
+    "needs",
+    "flags",
+    "requirements",
+    "concurrency",
+    "identity",
+    "transient",
+    "replica",
+    "parent",
+];
+
+#[derive(Deserialize)]
+struct ParentIn {
+    parent: Option<u64>,
+}
+
+async fn register(job: Job<'_>) -> Result<Outcome> {
+    job.only(&REGISTER)?;
+    let mut options: AgentOptions = job.read()?;
+    let ParentIn { parent } = job.read()?;
+    let node = job.session.node()?;
+    let parent = parent.map(|call| job.session.calls.get(call)).transpose()?;
+    let parent = parent.map(|open| open.call().parent());
+    let handle = Arc::new(OnceLock::new());
+    let id = *handle.get_or_init(next_id);
+    let session = Arc::downgrade(job.session);
+    let checks = || HostChecks { session: session.clone(), agent: Arc::clone(&handle) };
+    options.authenticator = Some(Arc::new(checks()));
+    options.counter = Some(Arc::new(checks()));
+    options.parent.clone_from(&parent);
+    let handler = HostHandler { session: session.clone(), agent: Arc::clone(&handle) };
+    let agent = node.register(options, Arc::new(handler)).await?;
+    let out = json!({
+        "agent": id,
+        "agentId": agent.id().to_string(),
+        "address": agent.address().to_string(),
+        "name": agent.name(),
+    });
+    job.session.agents.insert_as(id, agent);
+    if let Some(parent) = parent {
+        forget_with(job.session, id, parent)?;
+    }
+    Ok(Outcome::of(&out))
+}
+
+/// The node takes a child agent out when its call ends; its handle goes with it.
+fn forget_with(session: &Arc<Session>, id: u64, parent: Parent) -> Result<()> {
+    let session = Arc::downgrade(session);
+    hubless::executor::spawn(async move {
+        parent.over().await;
+        if let Some(session) = session.upgrade() {
+            drop(session.agents.take(id));
+        }
+    })?;
+    Ok(())
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct UnregisterIn {
+    agent: u64,
+    grace_ms: Option<u64>,
+}
+
+async fn unregister(job: Job<'_>) -> Result<Outcome> {
+    let UnregisterIn { agent, grace_ms } = job.read()?;
+    let agent = job.session.agents.remove(agent)?;
+    agent.unregister(grace_ms.map_or(limits::CLOSE_GRACE, Duration::from_millis)).await?;
+    Ok(Outcome::empty())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListIn {
+    scope: Option<Scope>,
+}
+
+fn list(job: &Job<'_>) -> Result<Outcome> {
+    let ListIn { scope } = job.read()?;
+    let agents = job.session.node()?.list_agents(scope.unwrap_or(Scope::All))?;
+    Ok(Outcome::of(&json!({ "agents": agents })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LoadIn {
+    descriptors: Option<Vec<Value>>,
+}
+
+fn load(job: &Job<'_>) -> Result<Outcome> {
+    let LoadIn { descriptors } = job.read()?;
+    let loaded = job.session.node()?.load_agents(required("descriptors", descriptors)?)?;
+    let refused: Vec<ErrorJson> = loaded.refused.into_iter().map(ErrorJson).collect();
+    Ok(Outcome::of(&json!({"loaded": loaded.loaded, "refused": refused})))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DescribeIn {
+    agent: Option<String>,
+}
+
+async fn describe(job: Job<'_>) -> Result<Outcome> {
+    let DescribeIn { agent } = job.read()?;
+    let agent = required("agent", agent)?;
+    Ok(Outcome::of(&job.session.node()?.describe(&agent).await?))
+}

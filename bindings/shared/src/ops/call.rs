@@ -1,0 +1,233 @@
+//! What a handler does with its call.
+
+use super::{Job, Outcome, unknown};
+use crate::handler::{self, OpenCall};
+use crate::json::content::{ContentIn, Intake, PartIn};
+use crate::json::inbound::turns;
+use crate::json::parse;
+use crate::json::shown::Outlet;
+use hubless::call::content::Content;
+use hubless_proto::error::{Result, Retry};
+use hubless_proto::wire::v1::{self, part};
+use hubless_proto::{Error, Kind};
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use std::sync::Arc;
+
+pub(super) async fn run(job: Job<'_>, name: &str) -> Result<Outcome> {
+    match name {
+        "call.progress" => progress(job).await,
+        "call.chunk" => chunk(job).await,
+        "call.tool" => tool(job).await,
+        "call.input" => input(job).await,
+        "call.usage" => usage(job).await,
+        "call.history" => history(&job),
+        "call.final" => last(job).await,
+        "call.fail" => fail(job).await,
+        _ => unknown(name),
+    }
+}
+
+fn open(job: &Job<'_>, call: u64) -> Result<Arc<OpenCall>> {
+    job.session.calls.get(call).map_err(|error| match error.kind {
+        // A handler that is not told yet that its call was given up is not at fault.
+        Kind::InvalidArgument => Error::new(Kind::Closed, "the call has ended").with_field("call"),
+        _ => error,
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ProgressIn {
+    call: u64,
+    #[serde(default)]
+    note: String,
+    fraction: Option<f64>,
+}
+
+async fn progress(job: Job<'_>) -> Result<Outcome> {
+    let ProgressIn { call, note, fraction } = job.read()?;
+    let open = open(&job, call)?;
+    let _turn = open.order.lock().await;
+    open.call().progress(&note, fraction).await?;
+    Ok(Outcome::empty())
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ChunkIn {
+    call: u64,
+    part: PartIn,
+    append: Option<bool>,
+}
+
+async fn chunk(job: Job<'_>) -> Result<Outcome> {
+    let ChunkIn { call, part, append } = job.read()?;
+    let open = open(&job, call)?;
+    let _turn = open.order.lock().await;
+    job.leave_host().await;
+    let mut intake = Intake::new(job.session, &job.attachments);
+    let part = intake.part(part)?;
+    // Text goes on where the text before it ended; anything else is a part of its own.
+    let append = append.unwrap_or(matches!(part.kind, Some(part::Kind::Text(_))));
+    let message = v1::Content { parts: vec![part], ..v1::Content::default() };
+    let content = Content { message, bodies: intake.into_bodies() };
+    open.call().chunk(content, append).await?;
+    Ok(Outcome::empty())
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ToolIn {
+    call: u64,
+    name: String,
+    #[serde(default)]
+    arguments: Value,
+}
+
+async fn tool(job: Job<'_>) -> Result<Outcome> {
+    let ToolIn { call, name, arguments } = job.read()?;
+    let open = open(&job, call)?;
+    drop(open.order.lock().await);
+    let content = open.call().call_tool(&name, &arguments).await?;
+    answered(&job, &open, content)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct InputIn {
+    call: u64,
+    prompt: ContentIn,
+    schema: Option<Value>,
+}
+
+async fn input(job: Job<'_>) -> Result<Outcome> {
+    let InputIn { call, prompt, schema } = job.read()?;
+    let open = open(&job, call)?;
+    drop(open.order.lock().await);
+    let mut intake = Intake::new(job.session, &job.attachments);
+    let message = intake.content(prompt)?;
+    let prompt = Content { message, bodies: intake.into_bodies() };
+    let content = open.call().input(prompt, schema.as_ref()).await?;
+    answered(&job, &open, content)
+}
+
+/// Content that came for a call: its streamed parts end with the call.
+fn answered(job: &Job<'_>, open: &OpenCall, content: Content) -> Result<Outcome> {
+    let Content { message, mut bodies } = content;
+    let mut outlet = Outlet::new(job.session);
+    let shown = outlet.content(message, &mut bodies);
+    open.shown(outlet.opened);
+    Ok(Outcome::with(&shown?, outlet.attachments))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct UsageIn {
+    call: u64,
+    #[serde(default)]
+    input_tokens: u64,
+    #[serde(default)]
+    output_tokens: u64,
+    #[serde(default)]
+    cost_micros: u64,
+    #[serde(default)]
+    calls: u64,
+    model: Option<String>,
+}
+
+async fn usage(job: Job<'_>) -> Result<Outcome> {
+    let UsageIn { call, input_tokens, output_tokens, cost_micros, calls, model } = job.read()?;
+    let open = open(&job, call)?;
+    let _turn = open.order.lock().await;
+    let by_model = v1::ModelUsage { input_tokens, output_tokens, cost_micros, calls };
+    open.call().add_usage(&v1::Usage {
+        input_tokens,
+        output_tokens,
+        cost_micros,
+        calls,
+        by_model: model.map(|model| (model, by_model)).into_iter().collect(),
+        charged_in_full: false,
+    });
+    Ok(Outcome::empty())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CallIn {
+    call: u64,
+}
+
+fn history(job: &Job<'_>) -> Result<Outcome> {
+    let CallIn { call } = job.read()?;
+    let open = open(job, call)?;
+    let mut outlet = Outlet::new(job.session);
+    let turns = turns(&mut outlet, open.call().history().to_vec())?;
+    Ok(Outcome::with(&turns, outlet.attachments))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FinalIn {
+    call: u64,
+    #[serde(default)]
+    content: ContentIn,
+}
+
+async fn last(job: Job<'_>) -> Result<Outcome> {
+    let FinalIn { call, content } = job.read()?;
+    let open = open(&job, call)?;
+    let _turn = open.order.lock().await;
+    job.leave_host().await;
+    let mut intake = Intake::new(job.session, &job.attachments);
+    // Content that cannot be read leaves the call open: its handler may still fail it.
+    let message = intake.content(content)?;
+    let content = Content { message, bodies: intake.into_bodies() };
+    let finished = open.call().finish(content).await;
+    handler::end(job.session, call);
+    finished.map(|()| Outcome::empty())
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct FailIn {
+    call: u64,
+    kind: Option<String>,
+    code: Option<String>,
+    message: Option<String>,
+    field: Option<String>,
+    retry: Option<Box<RawValue>>,
+}
+
+async fn fail(job: Job<'_>) -> Result<Outcome> {
+    let fail: FailIn = job.read()?;
+    let open = open(&job, fail.call)?;
+    let _turn = open.order.lock().await;
+    let kind = fail.kind.as_deref().map_or(Ok(Kind::HandlerFailed), str::parse)?;
+    let code = fail.code.unwrap_or_default();
+    let mut error = Error::refusal(kind, &code, fail.message.unwrap_or_default());
+    error.field = fail.field;
+    if let Some(retry) = fail.retry {
+        error.retry = read_retry(&retry)?;
+    }
+    let failed = open.call().fail(error).await;
+    handler::end(job.session, fail.call);
+    failed.map(|()| Outcome::empty())
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum RetryIn {
+    Never,
+    Later,
+    AfterMs(u64),
+}
+
+fn read_retry(text: &RawValue) -> Result<Retry> {
+    Ok(match parse::field("retry", text)? {
+        RetryIn::Never => Retry::Never,
+        RetryIn::Later => Retry::Later,
+        RetryIn::AfterMs(ms) => Retry::AfterMs(ms),
+    })
+}

@@ -1,0 +1,117 @@
+//! The node of a session: start, close, status, invitations.
+
+use super::{Job, Outcome, unknown};
+use crate::json::parse::required;
+use crate::log;
+use crate::session::Session;
+use hubless::Node;
+use hubless::node::{InviteOptions, NodeOptions};
+use hubless_proto::error::Result;
+use hubless_proto::{Error, Kind, limits};
+use serde::Deserialize;
+use serde_json::json;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(super) async fn run(job: Job<'_>, name: &str) -> Result<Outcome> {
+    match name {
+        "node.start" => start(job).await,
+        "node.close" => close(job).await,
+        "node.status" => Ok(Outcome::of(&job.session.node()?.status())),
+        "invite" => invite(job).await,
+        "join" => join(job).await,
+        _ => unknown(name),
+    }
+}
+
+const START: [&str; 8] =
+    ["name", "mesh", "home", "listen", "port", "log", "memoryOnly", "maxConcurrency"];
+
+#[derive(Deserialize)]
+struct LogIn {
+    log: Option<String>,
+}
+
+async fn start(job: Job<'_>) -> Result<Outcome> {
+    job.only(&START)?;
+    let options: NodeOptions = job.read()?;
+    if let LogIn { log: Some(level) } = job.read()? {
+        let level = level
+            .parse()
+            .map_err(|_| Error::invalid("log", "expected error, warn, info, debug or trace"))?;
+        log::listen(job.session, level);
+    }
+    if job.session.node().is_ok() {
+        return Err(Error::new(Kind::Conflict, "this session has a node"));
+    }
+    // On the runtime, not on the host's thread: starting opens files and sockets.
+    tokio::task::yield_now().await;
+    let mut starting = Starting(Some(Node::start(options).await?));
+    let Some(node) = starting.0.take() else { return Ok(Outcome::empty()) };
+    let out = json!({
+        "nodeKey": node.key().to_string(),
+        "meshId": node.mesh_id().to_string(),
+        "home": node.home(),
+        "memoryOnly": node.home().is_none(),
+    });
+    if let Some(other) = job.session.set_node(Some(node)) {
+        let _ = Starting(Some(other));
+        return Err(Error::new(Kind::Conflict, "this session has a node"));
+    }
+    Ok(Outcome::of(&out))
+}
+
+/// Closes a node that nobody came to own.
+struct Starting(Option<Node>);
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        if let Some(node) = self.0.take() {
+            // Without a runtime there is nothing left to close.
+            let _ = hubless::executor::spawn(async move { node.close(Duration::ZERO).await });
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct CloseIn {
+    grace_ms: Option<u64>,
+}
+
+async fn close(job: Job<'_>) -> Result<Outcome> {
+    let CloseIn { grace_ms } = job.read()?;
+    let grace = grace_ms.map_or(limits::CLOSE_GRACE, Duration::from_millis);
+    if let Some(node) = job.session.set_node(None) {
+        let session: Arc<Session> = Arc::clone(job.session);
+        // Goes on to its end even when the host gives the operation up.
+        let closing = hubless::executor::spawn(async move {
+            node.close(grace).await;
+            session.release();
+        })?;
+        closing.await.map_err(|_| Error::new(Kind::Internal, "closing the node failed"))?;
+    }
+    Ok(Outcome::empty())
+}
+
+async fn invite(job: Job<'_>) -> Result<Outcome> {
+    job.only(&["role", "groups", "ttlS", "uses", "bearer", "local"])?;
+    let options: InviteOptions = job.read()?;
+    let ticket = job.session.node()?.invite(options).await?;
+    Ok(Outcome::of(&json!({ "ticket": ticket })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JoinIn {
+    ticket: Option<String>,
+    home: Option<PathBuf>,
+}
+
+async fn join(job: Job<'_>) -> Result<Outcome> {
+    let JoinIn { ticket, home } = job.read()?;
+    let ticket = required("ticket", ticket)?;
+    let mesh = hubless::node::join(home.as_deref(), &ticket).await?;
+    Ok(Outcome::of(&json!({"meshId": mesh.to_string()})))
+}
