@@ -38,10 +38,14 @@ export type JsonSchema = { readonly [keyword: string]: unknown };
 export type Schema<Input = unknown, Output = Input> = StandardSchema<Input, Output> | JsonSchema;
 
 /** The type that a value of the schema has before it is validated. */
-export type InputOf<S> = S extends StandardSchema<infer Input, unknown> ? Input : unknown;
+export type InputOf<S> = S extends StandardSchema
+  ? NonNullable<S['~standard']['types']>['input']
+  : unknown;
 
 /** The type that a validated value has. */
-export type OutputOf<S> = S extends StandardSchema<never, infer Output> ? Output : unknown;
+export type OutputOf<S> = S extends StandardSchema
+  ? NonNullable<S['~standard']['types']>['output']
+  : unknown;
 
 const TARGET = { target: 'draft-2020-12' };
 

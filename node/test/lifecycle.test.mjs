@@ -1,0 +1,127 @@
+/** Starting, ending, exiting, workers: what the process and the event loop see. */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Worker } from 'node:worker_threads';
+import { Node } from 'hubless';
+import { freshHome, isError, native, run, startNode, until } from './support.mjs';
+
+test('after close everything fails with closed, also what was pending', async (t) => {
+  const node = await startNode(t);
+  await node.agent({ name: 'never' }, () => new Promise(() => {}));
+  const pending = node.request('never');
+  const closing = node.close({ graceMs: 10 });
+  assert.equal(node.close(), closing);
+  assert.equal(node.closed, true);
+  await assert.rejects(pending, (error) => ['closed', 'cancelled'].includes(error.kind));
+  await closing;
+  await assert.rejects(node.request('never'), isError({ kind: 'closed' }));
+  await assert.rejects(node.find('x'), isError({ kind: 'closed' }));
+  await assert.rejects(node.serve(), isError({ kind: 'closed' }));
+  await assert.rejects(node.stream('never').reply(), isError({ kind: 'closed' }));
+});
+
+test('close waits for calls that run', async (t) => {
+  const node = await startNode(t);
+  await node.agent(
+    { name: 'slow' },
+    () => new Promise((resolve) => setTimeout(resolve, 60, 'done')),
+  );
+  const running = node.request('slow');
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  await node.close();
+  assert.equal((await running).value, 'done');
+});
+
+test('a node is disposed of by await using', async (t) => {
+  const node = await startNode(t);
+  await node[Symbol.asyncDispose]();
+  assert.equal(node.closed, true);
+});
+
+const programs = {
+  'exits by itself with an idle node that hosts an agent': 'idle.mjs',
+  'exits with a call pending in nobody’s hands after process.exit': 'exit.mjs',
+  'waits for a pending request although nothing else is left': 'pending.mjs',
+  'survives a rejecting handler and a throwing one': 'rejecting.mjs',
+};
+for (const [what, program] of Object.entries(programs)) {
+  test(what, async (t) => {
+    const ran = run(t, `test/programs/${program}`, { home: freshHome(t) });
+    const { code, signal, stderr } = await ran.ended;
+    assert.deepEqual([code, signal], [0, null], stderr);
+    assert.equal(await ran.nextLine(), 'as expected');
+  });
+}
+
+test('the examples find each other; the agent ends when its input ends', async (t) => {
+  const home = freshHome(t);
+  const agent = run(t, 'examples/hello_agent.mjs', { home });
+  const caller = run(t, 'examples/hello_caller.mjs', { home, args: ['Grace'] });
+  const { code, stderr } = await caller.ended;
+  assert.equal(code, 0, stderr);
+  assert.equal(await caller.nextLine(), 'hello Grace');
+  agent.child.stdin.end();
+  assert.deepEqual(await agent.ended, { code: 0, signal: null, stderr: '' });
+});
+
+test('SIGTERM ends an agent gracefully', async (t) => {
+  const home = freshHome(t);
+  const agent = run(t, 'examples/hello_agent.mjs', { home });
+  const node = await startNode(t, { home });
+  await node.peer('greet', { waitMs: 10_000 });
+  agent.child.kill('SIGTERM');
+  assert.deepEqual(await agent.ended, { code: 0, signal: null, stderr: '' });
+  const gone = async () => (await node.find('greet', { waitMs: 0 })).length === 0;
+  await until(gone, 'the agent to be gone');
+});
+
+test('a peer killed in the middle of a call is a typed error', async (t) => {
+  const home = freshHome(t);
+  const agent = run(t, 'test/programs/slow_agent.mjs', { home });
+  assert.equal(await agent.nextLine(), 'ready');
+  const node = await startNode(t, { home });
+  const request = node.request('slow', 1, { waitMs: 5000 });
+  assert.equal(await agent.nextLine(), 'started');
+  agent.child.kill('SIGKILL');
+  await assert.rejects(request, (error) => ['transport', 'unknown_outcome'].includes(error.kind));
+});
+
+function inWorker(t, mode, home) {
+  const worker = new Worker(new URL('./programs/worker.mjs', import.meta.url), {
+    workerData: { mode, home },
+  });
+  t.after(() => worker.terminate());
+  return worker;
+}
+
+test('works in a worker thread, which ends by itself', async (t) => {
+  const worker = inWorker(t, 'whole', freshHome(t));
+  const messages = [];
+  worker.on('message', (message) => messages.push(message));
+  const code = await new Promise((resolve, reject) => {
+    worker.once('error', reject).once('exit', resolve);
+  });
+  assert.equal(code, 0);
+  assert.deepEqual(messages, ['hello worker']);
+  await until(() => native.handles() === 0, 'native handles are left');
+});
+
+test('a worker can be terminated in the middle, ten times', async (t) => {
+  const home = freshHome(t);
+  for (let round = 0; round < 10; round++) {
+    const worker = inWorker(t, 'endless', home);
+    await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
+    await worker.terminate();
+  }
+  await until(() => native.handles() === 0, 'native handles are left');
+  const node = await startNode(t);
+  await node.agent({ name: 'still' }, () => 'here');
+  assert.equal((await node.request('still')).value, 'here');
+});
+
+test('a start that fails leaves nothing behind', async () => {
+  const before = native.handles();
+  await assert.rejects(Node.start({ home: '/dev/null/no-folder', memoryOnly: false, port: -1 }));
+  await until(() => native.handles() === before, 'native handles are left');
+});

@@ -1,0 +1,82 @@
+/** What the tests share: nodes in homes of their own, child processes, leak checks. */
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { Node } from 'hubless';
+import loader from '../dist/native.js';
+
+/** The addon itself. */
+export const native = loader.native();
+
+export const packageFolder = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/** A folder that is removed after the test. */
+export function freshHome(t) {
+  const home = mkdtempSync(join(tmpdir(), 'hubless-node-test-'));
+  t.after(() => rmSync(home, { recursive: true, force: true }));
+  return home;
+}
+
+/** A node that is closed after the test, which then must have left no native handle behind. */
+export async function startNode(t, options = {}) {
+  const node = await Node.start({ home: options.home ?? freshHome(t), ...options });
+  t.after(async () => {
+    await node.close({ graceMs: 1000 });
+    await until(() => native.handles() === 0, 'native handles are left');
+  });
+  return node;
+}
+
+/** Waits until a condition holds, looking again at every turn of the event loop. */
+export async function until(condition, what, timeoutMs = 5000) {
+  const end = performance.now() + timeoutMs;
+  while (!(await condition())) {
+    assert.ok(performance.now() < end, `timed out: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+/** Runs a program; gives its lines as they come and how it ended. */
+export function run(t, program, { args = [], home, nodeArgs = [], env = {} } = {}) {
+  const child = spawn(process.execPath, [...nodeArgs, join(packageFolder, program), ...args], {
+    cwd: packageFolder,
+    env: { ...process.env, HUBLESS_HOME: home, ...env },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  t.after(() => child.kill('SIGKILL'));
+  let stderr = '';
+  child.stderr.on('data', (text) => {
+    stderr += text;
+  });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const ended = new Promise((resolve) =>
+    child.once('close', (code, signal) => resolve({ code, signal, stderr })),
+  );
+  return { child, ended, nextLine: async () => (await lines.next()).value };
+}
+
+/** Matches an error of Hubless by its members. */
+export function isError(members) {
+  return (error) => {
+    for (const [key, wanted] of Object.entries(members)) {
+      assert.deepEqual(error[key], wanted, `${key} of ${error.name}: ${error.message}`);
+    }
+    return true;
+  };
+}
+
+/** A promise with its functions outside. */
+export function deferred() {
+  let resolve;
+  let reject;
+  const promise = new Promise((yes, no) => {
+    resolve = yes;
+    reject = no;
+  });
+  return { promise, resolve, reject };
+}

@@ -1,0 +1,50 @@
+/** The types, as an ES module under strict and nodenext sees them. */
+
+import { type CallContext, HublessError, type Node, type Reply, tool } from 'hubless';
+import * as v from 'valibot';
+import { z } from 'zod';
+
+const Query = z.object({ pair: z.string(), n: z.coerce.number().default(1) });
+const Rate = z.object({ rate: z.number() });
+
+export async function uses(node: Node): Promise<void> {
+  await node.agent({ name: 'rate', input: Query, output: Rate }, ({ pair, n }, ctx) => {
+    const checked: [string, number, CallContext] = [pair, n, ctx];
+    return { rate: checked.length };
+  });
+  // @ts-expect-error: the result does not match the output schema
+  await node.agent({ name: 'rate', input: Query, output: Rate }, () => ({ wrong: true }));
+  // @ts-expect-error: there is no such field in the input
+  await node.agent({ name: 'rate', input: Query }, ({ nothing }) => nothing);
+  // @ts-expect-error: there is no such option
+  await node.agent({ name: 'rate', nonsense: true }, () => 1);
+
+  await node.agent({ name: 'v', input: v.object({ a: v.string() }) }, ({ a }) => a.length);
+  await node.agent({ name: 'j', input: { type: 'object' } }, (input: unknown) => typeof input);
+  await node.agent({ name: 'streams' }, async function* () {
+    yield 'a';
+  });
+
+  const reply: Reply<{ rate: number }> = await node.request(
+    'rate',
+    { pair: 'x' },
+    { output: Rate },
+  );
+  const untyped: unknown = (await node.request('rate')).value;
+  const peer = await node.peer('rates', { tags: ['fx'] });
+  const call = peer.callable({ input: Query, output: Rate });
+  const { rate } = await call({ pair: 'x' });
+  // @ts-expect-error: the input needs a pair
+  await call({});
+  for await (const chunk of node.stream('streams')) process.stdout.write(chunk.text);
+
+  const add = tool({ name: 'add', input: z.object({ a: z.number() }), run: ({ a }) => a + 1 });
+  await node.request('x', 1, {
+    tools: [add],
+    signal: AbortSignal.timeout(rate + reply.value.rate),
+  });
+  const error = new HublessError({ kind: 'busy', message: String(untyped) });
+  const kind: 'busy' | 'closed' | string = error.kind;
+  // @ts-expect-error: not a kind
+  new HublessError({ kind: 'nonsense', message: kind });
+}
