@@ -184,22 +184,17 @@ internal fun <O> Node.typedStream(
         when (item) {
             is Chunk -> {
                 pieces++
-                @Suppress("UNCHECKED_CAST")
-                emit(if (shape.type == Chunk::class.java) item as O else shape.ofChunk(item))
+                emit(shape.ofChunk(item))
             }
-
-            is StreamItem.Final -> {
-                if (pieces == 0) emit(shape.ofFinal(item.reply))
-            }
-
-            is StreamItem.Accepted, is StreamItem.Progress -> {
-                Unit
-            }
+            is StreamItem.Final -> if (pieces == 0) emit(shape.ofFinal(item.reply))
+            is StreamItem.Accepted, is StreamItem.Progress -> Unit
         }
     }
 }
 
-private suspend fun <O> Shape<O>.ofChunk(chunk: Chunk): O = read(Content.of(chunk.part), "stream")
+@Suppress("UNCHECKED_CAST")
+private suspend fun <O> Shape<O>.ofChunk(chunk: Chunk): O =
+    if (type == Chunk::class.java) chunk as O else read(Content.of(chunk.part), "stream")
 
 @Suppress("UNCHECKED_CAST")
 private suspend fun <O> Shape<O>.ofFinal(reply: Reply): O {

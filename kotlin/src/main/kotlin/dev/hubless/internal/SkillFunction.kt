@@ -14,6 +14,7 @@ import kotlinx.serialization.json.JsonElement
 import kotlinx.serialization.json.JsonObject
 import kotlinx.serialization.json.JsonPrimitive
 import kotlinx.serialization.json.put
+import kotlinx.serialization.serializerOrNull
 import java.lang.reflect.InvocationTargetException
 import java.util.concurrent.CompletionStage
 import kotlin.reflect.KFunction
@@ -32,13 +33,10 @@ internal fun shapeOf(type: KType): Shape<Any?> {
     val erased = type.jvmErasure
     return Shape(erased.javaObjectType) {
         @Suppress("UNCHECKED_CAST")
-        (Reader.serializersModule.serializerOrNullOf(type) ?: serializerOf(type.javaType))
+        (Reader.serializersModule.serializerOrNull(type) ?: serializerOf(type.javaType))
             as KSerializer<Any?>
     }
 }
-
-private fun kotlinx.serialization.modules.SerializersModule.serializerOrNullOf(type: KType) =
-    kotlinx.serialization.serializerOrNull(type).takeIf { this === Reader.serializersModule }
 
 /** One function marked as a skill: its schemas, and how a call becomes its arguments. */
 internal class SkillFunction(private val function: KFunction<*>, private val skill: Skill) {
@@ -141,26 +139,24 @@ internal class SkillFunction(private val function: KFunction<*>, private val ski
         val note = parameter.findAnnotation<Description>()?.text ?: return schema
         return JsonObject(schema + ("description" to JsonPrimitive(note)))
     }
+}
 
-    private companion object {
-        fun isCall(parameter: KParameter) = parameter.type.jvmErasure == CallContext::class
+private fun isCall(parameter: KParameter) = parameter.type.jvmErasure == CallContext::class
 
-        /** Flow and future stand for what comes out of them. */
-        fun resultType(type: KType): KType {
-            val erased = type.jvmErasure.java
-            val wraps = Flow::class.java.isAssignableFrom(erased) ||
-                CompletionStage::class.java.isAssignableFrom(erased)
-            return (if (wraps) type.arguments.firstOrNull()?.type else null) ?: type
-        }
+/** What a function answers in the end: flows and futures stand for what comes out of them. */
+internal fun resultType(type: KType): KType {
+    val erased = type.jvmErasure.java
+    val wraps = Flow::class.java.isAssignableFrom(erased) ||
+        CompletionStage::class.java.isAssignableFrom(erased)
+    return (if (wraps) type.arguments.firstOrNull()?.type else null) ?: type
+}
 
-        /** Whether a single parameter is an object of its own, and not one member of the input. */
-        fun takesWhole(parameter: KParameter): Boolean {
-            val erased = parameter.type.jvmErasure
-            if (erased == Content::class || JsonElement::class.java.isAssignableFrom(erased.java)) {
-                return true
-            }
-            val schema = shapeOf(parameter.type).schema() ?: return false
-            return "properties" in schema || "oneOf" in schema || "\$ref" in schema
-        }
+/** Whether a single parameter is an object of its own, and not one member of the input. */
+internal fun takesWhole(parameter: KParameter): Boolean {
+    val erased = parameter.type.jvmErasure
+    if (erased == Content::class || JsonElement::class.java.isAssignableFrom(erased.java)) {
+        return true
     }
+    val schema = shapeOf(parameter.type).schema() ?: return false
+    return "properties" in schema || "oneOf" in schema || "\$ref" in schema
 }
