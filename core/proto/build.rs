@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 const FILES: [&str; 3] =
     ["hubless/v1/record.proto", "hubless/v1/message.proto", "hubless/v1/control.proto"];
 
+/// JSON that is never missing: null is a value of it. The fields of a oneof are such by nature.
+const REQUIRED_JSON: [&str; 1] = ["arguments_json"];
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=proto");
     let set = protox::compile(FILES, ["proto"])?;
@@ -125,7 +128,7 @@ fn field_attributes(
     let repeated = field.label() == Label::Repeated;
     let json_name = field.name().strip_suffix("_json").filter(|_| field.r#type() != Type::Bool);
     if let Some(name) = json_name {
-        let module = match (repeated, in_oneof) {
+        let module = match (repeated, in_oneof || REQUIRED_JSON.contains(&field.name())) {
             (true, _) => "text_map",
             (false, true) => "text",
             (false, false) => "optional_text",

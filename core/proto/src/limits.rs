@@ -42,7 +42,7 @@ limits! {
     CONTEXT_PAGES: usize = 256;
     /// Nesting of the messages inside one message.
     MESSAGE_DEPTH: usize = 16;
-    /// Values inside one message: this many, and one more for every 64 bytes of it.
+    /// Messages and list items inside one message: this many, and one for every 64 bytes of it.
     MESSAGE_ITEMS: usize = 4_096;
     /// An id of ours inside a message, such as that of a skill or a tool, in bytes.
     ID_BYTES: usize = 128;

@@ -48,16 +48,45 @@ pub fn open_agent(
     shown_by: &NodeKey,
     now_ms: u64,
 ) -> Result<OpenedAgent> {
+    let (descriptor, hosting) = both(announcement)?;
+    let hosting = record::open(hosting, None, now_ms)?;
+    let descriptor = record::open(descriptor, Some(&hosting.author), now_ms)?;
+    together(descriptor, hosting, shown_by)
+}
+
+/// As [`open_agent`], without looking at the signatures: for what is indexed at once and opened
+/// when it is first used.
+///
+/// # Errors
+/// Those of [`open_agent`], except for a signature that does not hold.
+pub fn read_agent_unverified(
+    announcement: &v1::AgentAnnouncement,
+    shown_by: &NodeKey,
+    now_ms: u64,
+) -> Result<OpenedAgent> {
+    let (descriptor, hosting) = both(announcement)?;
+    let hosting = record::read_unverified(hosting, None, now_ms)?;
+    let descriptor = record::read_unverified(descriptor, Some(&hosting.author), now_ms)?;
+    together(descriptor, hosting, shown_by)
+}
+
+fn both(agent: &v1::AgentAnnouncement) -> Result<(&v1::SignedRecord, &v1::SignedRecord)> {
     let missing = |what| super::bad_frame(format!("expected a {what} record"));
-    let hosting = announcement.hosting.as_ref().ok_or_else(|| missing("hosting"))?;
-    let descriptor = announcement.descriptor.as_ref().ok_or_else(|| missing("descriptor"))?;
-    let hosting = record::open::<v1::Hosting>(hosting, None, now_ms)?;
+    let hosting = agent.hosting.as_ref().ok_or_else(|| missing("hosting"))?;
+    let descriptor = agent.descriptor.as_ref().ok_or_else(|| missing("descriptor"))?;
+    Ok((descriptor, hosting))
+}
+
+fn together(
+    mut descriptor: Opened<v1::Descriptor>,
+    hosting: Opened<v1::Hosting>,
+    shown_by: &NodeKey,
+) -> Result<OpenedAgent> {
     let node = NodeKey::from_slice(&hosting.body.node_key)?;
     if node != *shown_by {
         let message = format!("expected a hosting by {shown_by}, got one by {node}");
         return Err(Error::new(Kind::Auth, message).with_code("wrong_node"));
     }
-    let mut descriptor = record::open(descriptor, Some(&hosting.author), now_ms)?;
     if hosting.body.descriptor_digest != descriptor.digest.as_slice() {
         let message = "expected the descriptor that the hosting names by its digest";
         return Err(Error::new(Kind::Content, message).with_code("digest_mismatch"));

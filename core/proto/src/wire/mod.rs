@@ -18,19 +18,15 @@ pub mod words;
 
 mod bounds;
 mod check;
+mod fault;
 mod rejection;
 mod scan;
 mod varint;
 
-use crate::error::{Error, Kind, Retry};
+use fault::bad_frame;
 
 /// The messages, as compiled from `proto/hubless/v1/*.proto`.
 #[allow(missing_docs, clippy::all, unreachable_pub)]
 pub mod v1 {
     include!(concat!(env!("OUT_DIR"), "/hubless.v1.rs"));
-}
-
-/// The error for bytes that are no message.
-fn bad_frame(message: impl Into<String>) -> Error {
-    Error::new(Kind::Transport, message).with_code("bad_frame").with_retry(Retry::Never)
 }

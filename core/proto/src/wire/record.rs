@@ -193,15 +193,26 @@ pub fn open<T: RecordBody>(
     author: Option<&T::Author>,
     now_ms: u64,
 ) -> Result<Opened<T>> {
-    let record = peek(signed)?;
-    let key: [u8; 32] = (*record.key)
-        .try_into()
-        .map_err(|_| bad_signature("expected the key of the author in 32 bytes"))?;
+    let key = author_key(&peek(signed)?)?;
     verify(&key, T::KIND.domain(), &signed.signed, &signed.signature)?;
+    read_unverified(signed, author, now_ms)
+}
+
+/// As [`open`], without looking at the signature: for what is indexed at once and opened when it
+/// is first used.
+///
+/// # Errors
+/// Those of [`open`], except for a signature that does not hold.
+pub fn read_unverified<T: RecordBody>(
+    signed: &v1::SignedRecord,
+    author: Option<&T::Author>,
+    now_ms: u64,
+) -> Result<Opened<T>> {
+    let record = peek(signed)?;
     if record.kind != T::KIND.name() {
         return Err(bad_signature("expected a record of the kind that its signature states"));
     }
-    let found = T::author(key);
+    let found = T::author(author_key(&record)?);
     if author.is_some_and(|author| *author != found) {
         let message = format!("expected a record of another key than {found}");
         return Err(Error::new(Kind::Auth, message).with_code("wrong_key"));
@@ -224,6 +235,11 @@ pub fn open<T: RecordBody>(
         body: decode_within(record.body, RECORD_BODY_BYTES)?,
         signed: signed.clone(),
     })
+}
+
+fn author_key(record: &v1::Record) -> Result<[u8; 32]> {
+    let key: &[u8] = &record.key;
+    key.try_into().map_err(|_| bad_signature("expected the key of the author in 32 bytes"))
 }
 
 /// SHA-256 of bytes that were signed, or of a document.

@@ -42,7 +42,7 @@ pub(super) fn scan<T: Shaped>(bytes: &[u8]) -> Result<()> {
 }
 
 struct Scan {
-    /// Values that may still come.
+    /// Messages and items of lists that may still come.
     items: usize,
 }
 
@@ -70,8 +70,12 @@ impl Scan {
         Ok(())
     }
 
-    /// Counts a value of a field, which is within the bound of its list and of the whole.
+    /// Counts a message or an item of a list, which is within the bound of its list and of the
+    /// whole. Other fields are part of the size of their message.
     fn count(&mut self, shape: &Shape, field: &Field, counts: &mut [u32; NUMBERS]) -> Result<()> {
+        if field.inner.is_none() && !field.repeated {
+            return Ok(());
+        }
         let Some(items) = self.items.checked_sub(1) else {
             let message = "expected fewer values in one message";
             return Err(too_many(message.into(), field.name, "MESSAGE_ITEMS", MESSAGE_ITEMS));

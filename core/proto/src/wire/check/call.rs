@@ -1,7 +1,7 @@
 //! Messages of `message.proto`: requests, events, rejections.
 
-use super::{at_most, bytes32, exactly, json_map, long_text, optional_bytes32};
-use super::{optional_id, optional_json, present, required, texts};
+use super::form::{at_most, bytes32, exactly, json_map, long_text, optional_bytes32};
+use super::form::{optional_id, optional_json, present, required, texts};
 use crate::error::{Error, Kind, Result};
 use crate::identity::AgentId;
 use crate::limits as l;

@@ -1,6 +1,6 @@
 //! Content and context: what a prompt, a result and a history are made of.
 
-use super::{at_most, bytes32, finite, json_map, long_text, optional_bytes32, present};
+use super::form::{at_most, bytes32, finite, json_map, long_text, optional_bytes32, present};
 use crate::error::{Error, Kind, Result};
 use crate::limits as l;
 use crate::wire::decode::Checked;
@@ -114,7 +114,7 @@ fn entries(entries: &[v1::ContextEntry]) -> Result<()> {
     entries.iter().try_for_each(|entry| {
         check_id("context.key", &entry.key)?;
         finite("context.weight", entry.weight)?;
-        super::texts("context.links", &entry.links)?;
+        super::form::texts("context.links", &entry.links)?;
         match present("context.entries", entry.value.as_ref())? {
             Value::Text(_) => Ok(()),
             Value::DataJson(text) => check_json("context.data", text),

@@ -1,9 +1,10 @@
 //! Messages of `control.proto`.
 
-use super::{at_most, bytes32, exactly, present, required, texts};
+use super::form::{at_most, bytes32, exactly, present, required, texts};
 use crate::error::{Error, Result};
 use crate::limits as l;
 use crate::wire::decode::Checked;
+use crate::wire::text::check_id;
 use crate::wire::v1;
 
 impl Checked for v1::Hello {
@@ -53,7 +54,7 @@ impl Checked for v1::Clock {
 impl Checked for v1::Load {
     fn check(&self) -> Result<()> {
         at_most("queued", self.queued.len(), "MEMBER_RECORDS", l::MEMBER_RECORDS)?;
-        self.queued.keys().try_for_each(|agent| super::check_id("queued", agent))
+        self.queued.keys().try_for_each(|agent| check_id("queued", agent))
     }
 }
 

@@ -1,14 +1,14 @@
 //! Messages of `record.proto`.
 
-use super::{at_most, bytes32, finite, optional_bytes32, optional_json};
-use super::{required, texts};
+use super::form::{at_most, bytes32, finite, optional_bytes32, optional_json};
+use super::form::{required, texts};
 use crate::error::{Error, Result};
 use crate::identity::Name;
 use crate::limits as l;
 use crate::wire::decode::Checked;
 use crate::wire::text::{check_id, check_text};
 use crate::wire::v1;
-use std::net::SocketAddr;
+use core::net::SocketAddr;
 
 impl Checked for v1::SignedRecord {
     fn check(&self) -> Result<()> {
@@ -98,7 +98,7 @@ impl Checked for v1::Attribute {
     fn check(&self) -> Result<()> {
         use v1::attribute::Value;
         match &self.value {
-            Some(Value::Text(text)) => super::long_text(ATTRIBUTES, text),
+            Some(Value::Text(text)) => super::form::long_text(ATTRIBUTES, text),
             Some(Value::Date(date)) => check_text(ATTRIBUTES, date),
             Some(Value::Number(number)) => finite(ATTRIBUTES, *number),
             Some(Value::Interval(interval)) => interval.check(),

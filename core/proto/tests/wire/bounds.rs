@@ -1,0 +1,413 @@
+//! Every bound of a message, reached and passed by one.
+
+use crate::messages;
+use bytes::Bytes;
+use hubless_proto::error::{Error, Kind};
+use hubless_proto::limits as l;
+use hubless_proto::wire::decode::{Checked, decode, decode_file, decode_within};
+use hubless_proto::wire::frame::FrameType;
+use hubless_proto::wire::v1;
+use proptest::prelude::*;
+use prost::Message;
+use std::collections::BTreeMap;
+
+fn request() -> v1::Request {
+    v1::Request {
+        id: vec![7; 16].into(),
+        to: vec![1; 32].into(),
+        deadline_ms: 60_000,
+        ..Default::default()
+    }
+}
+
+fn arrives(request: v1::Request) -> Result<v1::Request, Error> {
+    decode(FrameType::Request, request.encode_to_vec().into())
+}
+
+fn text(text: impl Into<String>) -> v1::Part {
+    v1::Part { kind: Some(v1::part::Kind::Text(text.into())), ..Default::default() }
+}
+
+fn data(text: impl Into<String>) -> v1::Part {
+    v1::Part { kind: Some(v1::part::Kind::DataJson(text.into())), ..Default::default() }
+}
+
+fn stream(index: u32) -> v1::Part {
+    let stream = v1::StreamPart { kind: "blob".into(), index, ..Default::default() };
+    v1::Part { kind: Some(v1::part::Kind::Stream(stream)), ..Default::default() }
+}
+
+fn with(parts: Vec<v1::Part>) -> v1::Request {
+    let content = v1::Content { parts, ..Default::default() };
+    v1::Request { content: Some(content), ..request() }
+}
+
+fn many(count: usize) -> BTreeMap<String, String> {
+    (0..count).map(|at| (format!("k{at}"), "1".to_owned())).collect()
+}
+
+fn nested(levels: usize) -> String {
+    "[".repeat(levels) + &"]".repeat(levels)
+}
+
+fn entry(key: usize) -> v1::ContextEntry {
+    let value = Some(v1::context_entry::Value::Text(String::new()));
+    v1::ContextEntry { key: format!("k{key}"), value, ..Default::default() }
+}
+
+fn context(context: v1::Context) -> v1::Request {
+    v1::Request { context: Some(context), ..request() }
+}
+
+fn tools(count: usize) -> Vec<v1::Tool> {
+    (0..count).map(|at| v1::Tool { name: format!("t{at}"), ..Default::default() }).collect()
+}
+
+/// A bound: its name, a request at it, and one past it.
+type Row = (&'static str, v1::Request, v1::Request);
+
+fn rows() -> Vec<Row> {
+    let parts = |count| with((0..count).map(|_| text("x")).collect());
+    let streams = |count: usize| with((0..count as u32).map(stream).collect());
+    let at = |build: &dyn Fn(usize) -> v1::Request, bound| (build(bound), build(bound + 1));
+    let row = |name, (good, bad)| (name, good, bad);
+    let ancestors = |count| v1::Request { ancestors: vec![vec![1; 32].into(); count], ..request() };
+    let hops = |count| v1::Request { task_path: vec![vec![1; 32].into(); count], ..request() };
+    let entries =
+        |count| v1::Context { entries: (0..count).map(entry).collect(), ..Default::default() };
+    let pages = |count| v1::Context {
+        pages: vec![v1::ContextPage::default(); count],
+        ..Default::default()
+    };
+    let history = |count| v1::Context { history: vec![text("x"); count], ..Default::default() };
+    let zones =
+        |count| v1::DataPolicy { zones_allowed: vec!["eu".into(); count], ..Default::default() };
+    let auth = |bytes| Some(v1::Auth { scheme: String::new(), secret: "s".repeat(bytes) });
+    let deadline = l::DEADLINE_MAX.as_millis() as usize;
+    vec![
+        row("CONTENT_PARTS", at(&parts, l::CONTENT_PARTS)),
+        row("STREAMED_PARTS", at(&streams, l::STREAMED_PARTS)),
+        row(
+            "INLINE_PART_BYTES",
+            at(&|bytes| with(vec![text("x".repeat(bytes))]), l::INLINE_PART_BYTES),
+        ),
+        row("JSON_DEPTH", at(&|levels| with(vec![data(nested(levels))]), l::JSON_DEPTH)),
+        row(
+            "METADATA_ENTRIES",
+            at(
+                &|count| v1::Request { metadata_json: many(count), ..request() },
+                l::METADATA_ENTRIES,
+            ),
+        ),
+        row("CALL_DEPTH", at(&ancestors, l::CALL_DEPTH as usize)),
+        row("TASK_HOPS", at(&hops, l::TASK_HOPS)),
+        row("CONTEXT_ENTRIES", at(&|count| context(entries(count)), l::CONTEXT_ENTRIES)),
+        row("CONTEXT_PAGES", at(&|count| context(pages(count)), l::CONTEXT_PAGES)),
+        row("CONVERSATION_TURNS", at(&|count| context(history(count)), l::CONVERSATION_TURNS)),
+        row(
+            "REQUEST_TOOLS",
+            at(&|count| v1::Request { tools: tools(count), ..request() }, l::REQUEST_TOOLS),
+        ),
+        row(
+            "LIST_ITEMS",
+            at(
+                &|count| v1::Request { data_policy: Some(zones(count)), ..request() },
+                l::LIST_ITEMS,
+            ),
+        ),
+        row(
+            "CONVERSATION_ID_BYTES",
+            at(
+                &|bytes| v1::Request { conversation_id: "c".repeat(bytes), ..request() },
+                l::CONVERSATION_ID_BYTES,
+            ),
+        ),
+        row(
+            "IDEMPOTENCY_KEY_BYTES",
+            at(
+                &|bytes| v1::Request { idempotency_key: "i".repeat(bytes), ..request() },
+                l::IDEMPOTENCY_KEY_BYTES,
+            ),
+        ),
+        row(
+            "ID_BYTES",
+            at(&|bytes| v1::Request { skill: "s".repeat(bytes), ..request() }, l::ID_BYTES),
+        ),
+        row(
+            "TEXT_BYTES",
+            at(&|bytes| v1::Request { effect: "e".repeat(bytes), ..request() }, l::TEXT_BYTES),
+        ),
+        row(
+            "LONG_TEXT_BYTES",
+            at(&|bytes| v1::Request { auth: auth(bytes), ..request() }, l::LONG_TEXT_BYTES),
+        ),
+        row(
+            "TOKEN_BYTES",
+            at(&|bytes| v1::Request { grant: vec![0; bytes].into(), ..request() }, l::TOKEN_BYTES),
+        ),
+        row(
+            "DEADLINE_MAX",
+            at(&|ms| v1::Request { deadline_ms: ms as u64, ..request() }, deadline),
+        ),
+    ]
+}
+
+#[test]
+fn each_bound_holds_what_it_says_and_no_more() {
+    for (name, good, bad) in rows() {
+        assert!(good.check().is_ok(), "{name}: {:?}", good.check());
+        assert_eq!(arrives(good.clone()).as_ref(), Ok(&good), "{name}");
+        for error in [bad.check().unwrap_err(), arrives(bad).unwrap_err()] {
+            assert_eq!(error.limit.as_ref().unwrap().name, name);
+            assert!(l::NAMES.contains(&name) && error.field.is_some(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn the_seventeenth_call_or_hop_is_a_hop_limit() {
+    let seventeen = vec![Bytes::from(vec![1; 32]); 17];
+    let deep = v1::Request { ancestors: seventeen.clone(), ..request() };
+    let error = deep.check().unwrap_err();
+    assert_eq!((error.kind, error.code.as_str()), (Kind::HopLimit, "depth"));
+    let far = v1::Request { task_path: seventeen, ..request() };
+    let error = far.check().unwrap_err();
+    assert_eq!((error.kind, error.code.as_str()), (Kind::HopLimit, "hops"));
+}
+
+#[test]
+fn a_field_in_a_wrong_form_is_a_bad_frame_and_is_named() {
+    let part = |role: &str| v1::Part { role: role.into(), ..text("x") };
+    let twice = vec![tools(1), tools(1)].concat();
+    let rows = [
+        ("id", v1::Request { id: vec![7; 15].into(), ..request() }),
+        ("to", v1::Request { to: Bytes::new(), ..request() }),
+        ("from", v1::Request { from: vec![1; 33].into(), ..request() }),
+        ("attempt", v1::Request { attempt: 65_536, ..request() }),
+        ("return_to", v1::Request { return_to: "me".into(), ..request() }),
+        ("skill", v1::Request { skill: "a\0b".into(), ..request() }),
+        ("skill", v1::Request { skill: "a\u{202e}b".into(), ..request() }),
+        ("tools", v1::Request { tools: twice, ..request() }),
+        ("tools.name", v1::Request { tools: vec![v1::Tool::default()], ..request() }),
+        ("conversation_id", v1::Request { conversation_id: "\u{2066}".into(), ..request() }),
+        ("content.role", with(vec![part("us\0er")])),
+        ("content.parts", with(vec![stream(1), stream(1)])),
+        ("ancestors", v1::Request { ancestors: vec![Bytes::new()], ..request() }),
+        (
+            "context.history",
+            context(v1::Context { history: vec![stream(0)], ..Default::default() }),
+        ),
+        (
+            "context.weight",
+            context(v1::Context {
+                entries: vec![v1::ContextEntry { weight: f64::NAN, ..entry(0) }],
+                ..Default::default()
+            }),
+        ),
+    ];
+    for (field, request) in rows {
+        let sent = request.check().unwrap_err();
+        assert_eq!((sent.kind, sent.field.as_deref()), (Kind::InvalidArgument, Some(field)));
+        let came = arrives(request).unwrap_err();
+        assert_eq!((came.kind, came.code.as_str()), (Kind::Transport, "bad_frame"), "{field}");
+        assert_eq!((came.field.as_deref(), came.operation.as_str()), (Some(field), "request"));
+    }
+}
+
+#[test]
+fn what_only_a_newer_version_means_is_unsupported() {
+    let critical = vec!["x-\u{202e}new".to_owned()];
+    let mut kindless = with(vec![v1::Part::default()]);
+    let rows = [
+        ("critical_extension", v1::Request { critical_extensions: critical, ..request() }),
+        ("unknown_kind", kindless.clone()),
+        ("unknown_kind", {
+            let mut odd = stream(0);
+            if let Some(v1::part::Kind::Stream(stream)) = &mut odd.kind {
+                stream.kind = "hologram".into();
+            }
+            with(vec![odd])
+        }),
+    ];
+    for (code, request) in rows {
+        let error = arrives(request).unwrap_err();
+        assert_eq!((error.kind, error.code.as_str()), (Kind::Unsupported, code));
+        assert!(!error.message.contains('\u{202e}'));
+    }
+    kindless.content = None;
+    kindless.extensions_json = BTreeMap::from([("x-new".into(), "{\"a\":1}".into())]);
+    assert_eq!(arrives(kindless.clone()), Ok(kindless));
+}
+
+#[test]
+fn deep_json_is_refused_wherever_it_stands() {
+    let deep = || nested(100_000);
+    let tool = v1::Tool { name: "t".into(), input_schema_json: deep(), ..Default::default() };
+    let metadata = BTreeMap::from([("k".to_owned(), deep())]);
+    let value = Some(v1::context_entry::Value::DataJson(deep()));
+    let deep_entry = v1::ContextEntry { value, ..entry(0) };
+    let requests = [
+        with(vec![data(deep())]),
+        v1::Request { input_schema_json: deep(), ..request() },
+        v1::Request { output_schema_json: deep(), ..request() },
+        v1::Request { tools: vec![tool], ..request() },
+        v1::Request { metadata_json: metadata.clone(), ..request() },
+        v1::Request { extensions_json: metadata, ..request() },
+        context(v1::Context { entries: vec![deep_entry], ..Default::default() }),
+    ];
+    for request in requests {
+        let error = arrives(request).unwrap_err();
+        assert_eq!((error.kind, error.code.as_str()), (Kind::Json, "too_deep"));
+    }
+}
+
+#[test]
+fn messages_inside_messages_have_a_bottom() {
+    // an attribute list inside an attribute list, 10,000 times
+    let mut bytes = Vec::new();
+    for _ in 0..10_000 {
+        let mut outer = vec![0x32]; // Attribute.list
+        let list_length = bytes.len() + 1 + prost::length_delimiter_len(bytes.len());
+        prost::encode_length_delimiter(list_length, &mut outer).unwrap();
+        outer.push(0x0a); // AttributeList.items
+        prost::encode_length_delimiter(bytes.len(), &mut outer).unwrap();
+        outer.extend_from_slice(&bytes);
+        bytes = outer;
+    }
+    let error = decode_within::<v1::Attribute>(bytes.into(), l::MIB).unwrap_err();
+    assert_eq!((error.kind, error.code.as_str()), (Kind::Transport, "bad_frame"));
+}
+
+#[test]
+fn two_bytes_do_not_become_two_hundred() {
+    let empty_parts = [0x0a, 0].repeat(l::MESSAGE_FRAME_BYTES / 2 - 4);
+    let mut body = vec![0x3a]; // Request.content
+    prost::encode_length_delimiter(empty_parts.len(), &mut body).unwrap();
+    body.extend(empty_parts);
+    let error = decode::<v1::Request>(FrameType::Request, body.into()).unwrap_err();
+    assert_eq!((error.kind, error.code.as_str()), (Kind::TooLarge, "too_many"));
+    assert_eq!(error.limit.unwrap().name, "CONTENT_PARTS");
+    // the same field over and over is no list, and is counted as well
+    let body = [0x3a, 0].repeat(l::MESSAGE_FRAME_BYTES / 2);
+    let error = decode::<v1::Request>(FrameType::Request, body.into()).unwrap_err();
+    assert_eq!(error.limit.unwrap().name, "MESSAGE_ITEMS");
+}
+
+#[test]
+fn text_that_is_no_utf8_is_named() {
+    let mut body = request().encode_to_vec();
+    body.extend([0x32, 3, b'a', 0xff, b'b']); // Request.skill
+    let error = decode::<v1::Request>(FrameType::Request, body.into()).unwrap_err();
+    assert_eq!((error.kind, error.code.as_str()), (Kind::Transport, "not_utf8"));
+    assert_eq!(error.field.as_deref(), Some("skill"));
+    let surrogate = with(vec![data("\"\\ud800\"")]);
+    let error = arrives(surrogate).unwrap_err();
+    assert_eq!((error.kind, error.code.as_str()), (Kind::Json, "bad_json"));
+}
+
+#[test]
+fn a_file_holds_as_many_agents_as_a_node_may_have() {
+    let record = v1::SignedRecord { signed: vec![1; 100].into(), signature: vec![2; 64].into() };
+    let agent =
+        v1::AgentAnnouncement { descriptor: Some(record.clone()), hosting: Some(record.clone()) };
+    let of = |count| v1::NodeAnnouncement {
+        node: Some(record.clone()),
+        agents: vec![agent.clone(); count],
+    };
+    let full = decode_file(of(l::MEMBER_RECORDS).encode_to_vec().into()).unwrap();
+    assert_eq!(full.agents.len(), l::MEMBER_RECORDS);
+    let error = decode_file(of(l::MEMBER_RECORDS + 1).encode_to_vec().into()).unwrap_err();
+    assert_eq!(error.limit.unwrap().name, "MEMBER_RECORDS");
+    let error = decode_file(vec![0; l::RECORD_FILE_BYTES + 1].into()).unwrap_err();
+    assert_eq!(error.kind, Kind::TooLarge);
+}
+
+#[test]
+fn control_messages_are_checked() {
+    use v1::ask::Question;
+    let hello = v1::Hello {
+        version_low: 1,
+        version_high: 1,
+        node: Some(v1::SignedRecord::default()),
+        signature: vec![0; 64].into(),
+        ..Default::default()
+    };
+    assert_eq!(hello.check(), Ok(()));
+    let bad: [(&str, Result<(), Error>); 12] = [
+        ("version_low", v1::Hello { version_low: 2, ..hello.clone() }.check()),
+        ("version_low", v1::Hello { version_low: 0, ..hello.clone() }.check()),
+        ("node", v1::Hello { node: None, ..hello.clone() }.check()),
+        ("signature", v1::Hello { signature: Bytes::new(), ..hello }.check()),
+        ("rejection", v1::Refused::default().check()),
+        ("agents", v1::Hide { agents: vec![Bytes::new()] }.check()),
+        ("hosting", v1::Show { agents: vec![v1::AgentAnnouncement::default()] }.check()),
+        ("invite", v1::Redeem::default().check()),
+        ("token", v1::Redeemed::default().check()),
+        ("question", v1::Ask::default().check()),
+        ("descriptor", v1::Ask { question: Some(Question::Descriptor(Bytes::new())) }.check()),
+        ("answer", v1::Answer::default().check()),
+    ];
+    for (field, result) in bad {
+        assert_eq!(result.unwrap_err().field.as_deref(), Some(field));
+    }
+}
+
+#[test]
+fn events_are_checked() {
+    use v1::event::Kind as E;
+    let event = |kind| v1::Event { kind: Some(kind) }.check().unwrap_err().field.unwrap();
+    assert_eq!(v1::Event::default().check().unwrap_err().code, "unknown_kind");
+    let progress = |fraction| E::Progress(v1::Progress { fraction, ..Default::default() });
+    for fraction in [-0.1, 1.1, f64::NAN, f64::INFINITY] {
+        assert_eq!(event(progress(Some(fraction))), "progress.fraction");
+    }
+    assert_eq!(event(E::Chunk(v1::Chunk::default())), "chunk.part");
+    assert_eq!(event(E::ToolCall(v1::ToolCall::default())), "tool_call.name");
+    let call = v1::ToolCall { name: "t".into(), arguments_json: String::new(), id: 1 };
+    assert_eq!(event(E::ToolCall(call)), "tool_call.arguments");
+    assert_eq!(v1::ToolResult::default().check().unwrap_err().field.unwrap(), "tool_result");
+    assert_eq!(v1::Input::default().check().unwrap_err().field.unwrap(), "input");
+}
+
+proptest! {
+    #[test]
+    fn what_is_made_well_is_taken(
+        request in messages::request(),
+        event in messages::event(),
+        descriptor in messages::descriptor(),
+    ) {
+        prop_assert_eq!(request.check(), Ok(()));
+        prop_assert_eq!(event.check(), Ok(()));
+        prop_assert_eq!(descriptor.check(), Ok(()));
+        prop_assert_eq!(arrives(request.clone()), Ok(request));
+    }
+
+    #[test]
+    fn a_damaged_message_is_a_message_or_an_error(
+        request in messages::request(),
+        at: prop::sample::Index,
+        byte: u8,
+        cut: bool,
+    ) {
+        let mut body = request.encode_to_vec();
+        let at = at.index(body.len());
+        if cut {
+            body.truncate(at);
+        } else {
+            body[at] = byte;
+        }
+        if let Ok(read) = decode::<v1::Request>(FrameType::Request, body.into()) {
+            prop_assert_eq!(read.check(), Ok(()));
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_a_message_or_an_error(body: Vec<u8>) {
+        let body = Bytes::from(body);
+        let _ = decode::<v1::Request>(FrameType::Request, body.clone());
+        let _ = decode::<v1::Event>(FrameType::Event, body.clone());
+        let _ = decode::<v1::Hello>(FrameType::Hello, body.clone());
+        let _ = decode_within::<v1::Descriptor>(body.clone(), l::RECORD_BODY_BYTES);
+        let _ = decode_file(body);
+    }
+}

@@ -1,0 +1,110 @@
+//! `identity.json`: keys, ids, addresses, names, signatures.
+
+use super::{compare, hex};
+use crate::signatures::{SMALL_ORDER, with_high_scalar};
+use hubless_proto::identity::{
+    Address, AgentId, Domain, MeshId, Name, NodeKey, SecretKey, Target, verify,
+};
+use serde_json::{Value, json};
+
+fn seeds() -> [[u8; 32]; 4] {
+    let mut counting = [0; 32];
+    for (value, byte) in (0..).zip(&mut counting) {
+        *byte = value;
+    }
+    [[0; 32], [1; 32], [0xff; 32], counting]
+}
+
+fn keys() -> Vec<Value> {
+    let mesh = SecretKey::from_seed([9; 32]).mesh_id();
+    let row = |seed| {
+        let secret = SecretKey::from_seed(seed);
+        json!({
+            "seed": hex(&seed),
+            "publicKey": hex(&secret.public()),
+            "agentId": secret.agent_id(),
+            "nodeKey": secret.node_key(),
+            "mesh": mesh,
+            "address": Address::new(&mesh, &secret.agent_id()),
+        })
+    };
+    seeds().into_iter().map(row).collect()
+}
+
+fn signatures() -> Vec<Value> {
+    let mut rows = Vec::new();
+    for (seed, domain) in seeds().into_iter().zip(Domain::ALL) {
+        let secret = SecretKey::from_seed(seed);
+        let message = b"ping";
+        let signature = secret.sign(domain, message);
+        let mut row = |key: [u8; 32], signature: &[u8], why: &str| {
+            let held = verify(&key, domain, message, signature).is_ok();
+            assert_eq!(held, why.is_empty(), "{why}");
+            rows.push(json!({
+                "publicKey": hex(&key),
+                "tag": hex(domain.tag()),
+                "message": hex(message),
+                "signature": hex(signature),
+                "valid": held,
+                "why": why,
+            }));
+        };
+        row(secret.public(), &signature, "");
+        row(secret.public(), &with_high_scalar(&signature), "scalar not reduced");
+        row(secret.public(), &signature[..63], "63 bytes");
+        row(SecretKey::from_seed([5; 32]).public(), &signature, "another key");
+    }
+    for point in SMALL_ORDER {
+        let key: NodeKey = point.parse().unwrap();
+        let signature = [*key.as_bytes(), [0; 32]].concat();
+        assert!(verify(&key, Domain::Hello, b"ping", &signature).is_err());
+        rows.push(json!({
+            "publicKey": point,
+            "tag": hex(Domain::Hello.tag()),
+            "message": hex(b"ping"),
+            "signature": hex(&signature),
+            "valid": false,
+            "why": "key of small order",
+        }));
+    }
+    rows
+}
+
+/// What is read as `T`: its own text, or the code of the refusal.
+fn texts<T>(inputs: &[&str]) -> Vec<Value>
+where
+    T: std::str::FromStr<Err = hubless_proto::Error> + std::fmt::Display,
+{
+    let row = |input: &&str| match input.parse::<T>() {
+        Ok(value) => json!({ "input": input, "text": value.to_string() }),
+        Err(error) => json!({ "input": input, "code": error.code }),
+    };
+    inputs.iter().map(row).collect()
+}
+
+#[test]
+fn identity() {
+    let did = SecretKey::from_seed([1; 32]).agent_id().to_string();
+    let node = "ab".repeat(32);
+    let at_mesh = format!("Sum@{node}");
+    let long = "n".repeat(65);
+    let upper = node.to_uppercase();
+    let made = json!({
+        "keys": keys(),
+        "signatures": signatures(),
+        "agentIds": texts::<AgentId>(&[&did, &did[..54], "did:web:a.b", "did:key:z6Mk0", ""]),
+        "nodeKeys": texts::<NodeKey>(&[&node, &upper, &node[..62], ""]),
+        "meshIds": texts::<MeshId>(&[&node, "zz"]),
+        "addresses": texts::<Address>(&[
+            "0:0000.0000.0001", "65535:ABCD.EF01.2345", "7:abcd.ef01.2345", "65536:0000.0000.0000",
+            "07:0000.0000.0000", "7:0000.0000", "7:0000.0000.000g", "",
+        ]),
+        "names": texts::<Name>(&[
+            "sum", "Sum", "a.b-c_9", "", "a b", "a/b", "caf\u{e9}", "a\0", "a\u{202e}b", &long,
+        ]),
+        "targets": texts::<Target>(&[
+            "Sum", &at_mesh, &did, "7:abcd.ef01.2345", "did:key:z", "a:b", "a@b", "@", "",
+        ]),
+    });
+    compare("identity.json", &made);
+}
