@@ -52,7 +52,7 @@ pub(crate) fn deny() -> Result<Outcome> {
     let mut outcome = Outcome::default();
     for check in ["licenses", "bans", "sources"] {
         let done = Step::new(&format!("deny: {check}"), &program)
-            .args(["--offline", "--all-features", "check", "--config", ".deny.toml", check])
+            .args(["--offline", "--all-features", "--config", ".deny.toml", "check", check])
             .run()?;
         outcome += Outcome::one(done.ok, || done.tail(40));
     }
