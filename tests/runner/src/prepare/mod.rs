@@ -23,10 +23,13 @@ pub(crate) fn everything() -> Result<()> {
     c::prepare()
 }
 
+/// What the bindings export for tests of the boundary itself, such as a panic on demand.
+const TESTING: &str = "hubless-python/testing,hubless-node/testing,hubless-jvm/testing";
+
 /// The command, the test programs and the four native libraries, in one build.
 fn rust() -> Result<()> {
     let step = Step::new("build: Rust core, command and native libraries", "cargo");
-    step.args(["build", "--workspace", "--locked"]).must()?;
+    step.args(["build", "--workspace", "--locked", "--features", TESTING]).must()?;
     Ok(())
 }
 
