@@ -155,7 +155,7 @@ class Inbound:
         except Exception as error:
             self.node.session.forget("call.fail", {"call": ticket, **failure(error)})
             return
-        self._track(ticket, self._handle(call, method, bool(body.get("fresh"))), call)
+        self._track(ticket, self._handle(call, method), call)
 
     def _on_cancel(self, ticket: int, body: dict[str, Any], _: list[bytes]) -> None:
         task, call = self._running.get(ticket, (None, None))
@@ -193,10 +193,10 @@ class Inbound:
 
     # Handlers ---------------------------------------------------------------------------------
 
-    async def _handle(self, call: Call, method: Method, fresh: bool) -> None:
+    async def _handle(self, call: Call, method: Method) -> None:
         leave = enter(call)
         try:
-            value = await self._run(call, method, fresh)
+            value = await self._run(call, method)
             await call.finish(value)
         except asyncio.CancelledError:
             if not call.cancelled:
@@ -216,10 +216,10 @@ class Inbound:
         finally:
             leave()
 
-    async def _run(self, call: Call, method: Method, fresh: bool) -> Any:
+    async def _run(self, call: Call, method: Method) -> Any:
         signature = method.signature
         arguments, named = signature.bind(call.content)
-        function = await call.agent.impl.function(method, fresh)
+        function = await call.agent.impl.function(method, call.isolated)
         thread = signature.form.startswith("thread")
         if signature.wants_call:
             named["ctx"] = ThreadCall(call) if thread else call
@@ -259,8 +259,8 @@ class Inbound:
                 session.call(f"{what}.final", body, out.attachments), out.pump(session)
             )
         except Exception as error:
-            message = failure(error)["message"]
-            session.forget(f"{what}.fail", {"id": ticket, "message": message})
+            said = {key: value for key, value in failure(error).items() if key != "retry"}
+            session.forget(f"{what}.fail", {"id": ticket, **said})
 
     async def _tool(self, offers: Offers | None, body: Mapping[str, Any]) -> Any:
         name = str(body.get("name"))

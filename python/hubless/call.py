@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _wire
 from .content import Content, Data, Outgoing, Text, content_of, outgoing
-from .errors import CallCancelledError, Error
+from .errors import CallCancelledError, Error, HandlerFailedError, InvalidArgumentError
 from .records import Caller, Context, build, turn_of
 
 if TYPE_CHECKING:
@@ -41,13 +41,15 @@ class Call:
         self.agent = agent
         self.id = ticket
         self.content = content
-        self.skill: str | None = record.get("skill")
+        # True where an instance was made for this call alone.
+        self.isolated = bool(record.get("fresh"))
+        self.skill: str | None = record.get("skill") or None
         self.caller = build(Caller, record.get("caller"))
         self.context = Context.of(record.get("context"))
         self.conversation_id: str | None = record.get("conversationId")
         self.tools: Sequence[Mapping[str, Any]] = record.get("tools") or ()
         self.accept: Mapping[str, Any] = record.get("accept") or {}
-        self.auth_scheme: str | None = record.get("authScheme")
+        self.auth_scheme: str | None = record.get("authScheme") or None
         self.depth = int(record.get("depth") or 0)
         self.trace: Mapping[str, str] = record.get("trace") or {}
         self.idempotency_key: str | None = record.get("idempotencyKey")
@@ -138,7 +140,10 @@ class Call:
             await self._do("call.final", {})
             return
         out = outgoing(value)
-        await self._send("call.final", out, content=out.record)
+        try:
+            await self._send("call.final", out, content=out.record)
+        except InvalidArgumentError as error:
+            raise HandlerFailedError(f"the answer is {error.message}") from error
 
     def fail(self, error: BaseException) -> None:
         """Refuses the call; the library does it with what the handler raises."""
@@ -253,7 +258,7 @@ def enter(call: Call) -> Callable[[], None]:
     return lambda: _current.reset(token)
 
 
-def parent_in(node: Node) -> int | None:
-    """Gives the id of the current call if this node is handling it."""
+def call_in(node: Node) -> Call | None:
+    """Gives the current call if this node is handling it."""
     call = _current.get()
-    return call.id if call is not None and call.node.session is node.session else None
+    return call if call is not None and call.node.session is node.session else None

@@ -17,7 +17,7 @@ from ._inbound import Inbound
 from ._serve import until_told
 from ._session import Session
 from .agent import Agent, Implementation, Registration
-from .call import parent_in
+from .call import call_in
 from .content import content_of
 from .errors import ClosedError, Error, InvalidArgumentError, Rejected, from_record
 from .find import Discovery, Lookup, Peer, Watch, query_of
@@ -165,7 +165,8 @@ class Node:
         except TypeError as error:
             raise InvalidArgumentError(str(error)) from None
         agent = Agent(self, Implementation(handler, factory, registration), registration)
-        parent = parent_in(self)
+        call = call_in(self)
+        parent = call.id if call is not None and call.isolated else None
         if _running_here(self.session.loop):
             self.inbound.register(agent, parent)
         else:

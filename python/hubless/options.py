@@ -240,7 +240,7 @@ class Credential:
     """Is a scheme and a secret; never shown."""
 
     secret: str = field(repr=False)
-    scheme: str | None = None
+    scheme: str = "shared_secret"
 
 
 @dataclass(frozen=True)

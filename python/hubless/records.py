@@ -32,18 +32,28 @@ T = TypeVar("T")
 
 def build(kind: type[T], record: Mapping[str, Any] | None, **given: Any) -> T:
     """Fills a dataclass from a camelCase record; what is absent keeps its default."""
-    values = dict(given)
-    for one in dataclasses.fields(kind):  # type: ignore[arg-type]
-        value = (record or {}).get(_wire.camel(one.name))
-        if one.name not in values and value is not None:
-            values[one.name] = value
-    return kind(**values)
+    if record:
+        for name, key in _keys(kind):
+            value = record.get(key)
+            if value is not None and name not in given:
+                given[name] = value
+    return kind(**given)
+
+
+_known: dict[Any, tuple[tuple[str, str], ...]] = {}
+
+
+def _keys(kind: Any) -> tuple[tuple[str, str], ...]:
+    """Gives the fields of a dataclass with their names in the contract, worked out once."""
+    if kind not in _known:
+        fields = dataclasses.fields(kind)
+        _known[kind] = tuple((one.name, _wire.camel(one.name)) for one in fields)
+    return _known[kind]
 
 
 def to_record(value: Any) -> dict[str, Any]:
     """Gives the camelCase record of a dataclass, without what is not set."""
-    fields = {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
-    return _wire.compact({_wire.camel(name): item for name, item in fields.items()})
+    return _wire.compact({key: getattr(value, name) for name, key in _keys(type(value))})
 
 
 @dataclass(frozen=True)

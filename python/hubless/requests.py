@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, Union
 
 from . import _signature, _wire
-from .call import parent_in
+from .call import call_in
 from .content import Content, Outgoing, Text, content_of, outgoing, part_of
 from .errors import ClosedError, InvalidArgumentError
 from .options import InputFunction, Options
@@ -120,6 +120,7 @@ class Asked:
         """Makes the body of the request."""
         options = self.options or Options()
         out = outgoing_of(self)
+        call = call_in(node)
         tools = [tool if isinstance(tool, Tool) else Tool(tool) for tool in self.tools]
         body = {
             "to": _target(to),
@@ -130,7 +131,7 @@ class Asked:
                     "timeoutMs": _wire.milliseconds(self.timeout),
                     "tools": [tool.record for tool in tools],
                     "context": self.context.record() if self.context is not None else None,
-                    "parent": parent_in(node),
+                    "parent": call.id if call is not None else None,
                 }
             ),
             **options.record(),

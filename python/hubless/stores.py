@@ -55,7 +55,7 @@ class Credentials:
             self._node.inbound.providers[target] = secret
             body["provider"] = target
         elif isinstance(secret, Credential):
-            body |= _wire.compact({"secret": secret.secret, "scheme": secret.scheme or scheme})
+            body |= _wire.compact({"secret": secret.secret, "scheme": scheme or secret.scheme})
         else:
             body |= _wire.compact({"secret": secret, "scheme": scheme})
         await self._node.op("credential.set", body)

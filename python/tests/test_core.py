@@ -1,0 +1,96 @@
+"""The contract's functions as they are."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+import pytest
+
+from hubless import _core
+
+
+def test_unknown_session_is_closed() -> None:
+    assert not _core.submit(12345, 1, "node.status", b"{}", [])
+    assert _core.drain(12345, 10) == []
+    assert not _core.wait(12345, 0.01)
+    _core.cancel(12345, 1)
+    _core.close(12345)
+
+
+def test_bodies_that_are_no_objects_are_refused() -> None:
+    session = _core.open()
+    for ticket, body in enumerate((b"", b"[]", b"\xff", b'{"a":'), start=1):
+        assert _core.submit(session, ticket, "node.status", body, [])
+    events = take(session, 4)
+    assert {kind for kind, *_ in events} == {2}
+    assert all(b"invalid_argument" in body for _, _, body, _ in events)
+    _core.close(session)
+
+
+def take(session: int, count: int) -> list[tuple[int, int, bytes, list[bytes]]]:
+    events: list[tuple[int, int, bytes, list[bytes]]] = []
+    until = time.monotonic() + 5
+    while len(events) < count and time.monotonic() < until:
+        assert _core.wait(session, 1.0)
+        events += _core.drain(session, 100)
+    return events
+
+
+def test_unknown_operation_names_the_field() -> None:
+    session = _core.open()
+    _core.submit(session, 1, "no.such", b"{}", [])
+    ((kind, ticket, body, _),) = take(session, 1)
+    assert (kind, ticket) == (2, 1)
+    assert b'"field":"op"' in body
+    _core.close(session)
+
+
+def test_doorbell_is_an_eventfd_that_close_takes_away() -> None:
+    session = _core.open()
+    fd = _core.ring_fd(session)
+    _core.submit(session, 1, "no.such", b"{}", [])
+    take_rung(fd)
+    _core.unring(session)
+    with pytest.raises(OSError):
+        os.fstat(fd)
+    _core.close(session)
+
+
+def take_rung(fd: int) -> None:
+    until = time.monotonic() + 5
+    while time.monotonic() < until:
+        try:
+            assert os.read(fd, 8) != b""
+            return
+        except BlockingIOError:
+            time.sleep(0.001)
+    raise AssertionError("the doorbell did not ring")
+
+
+def test_wait_lets_other_threads_run_and_ends_at_close() -> None:
+    session = _core.open()
+    waited: list[bool] = []
+    thread = threading.Thread(target=lambda: waited.append(_core.wait(session, 30.0)))
+    thread.start()
+    # Only runs because the waiting thread is detached from the interpreter.
+    _core.close(session)
+    thread.join(5)
+    assert waited == [False]
+
+
+def test_close_is_idempotent_and_counts_back() -> None:
+    before = _core.handles()
+    session = _core.open()
+    assert _core.handles() > before
+    _core.close(session)
+    _core.close(session)
+    assert _core.handles() == before
+
+
+@pytest.mark.skipif(not hasattr(_core, "panic_now"), reason="built without the feature `testing`")
+def test_panic_is_an_error_of_kind_internal() -> None:
+    with pytest.raises(_core.CoreError) as raised:
+        _core.panic_now()  # type: ignore[attr-defined,unused-ignore]
+    assert raised.value.args[0] == "internal"

@@ -1,0 +1,105 @@
+"""Other loops, many loops, other ways to wake up."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import time
+
+import pytest
+
+import hubless
+
+
+async def conversation() -> None:
+    """Two nodes on this loop talk."""
+
+    async def add(n: int) -> int:
+        await asyncio.sleep(0)
+        return n + 1
+
+    def add_on_thread(n: int) -> int:
+        return n + 1
+
+    async with hubless.Node.start() as one, hubless.Node.start() as two:
+        name = f"add-{one.node_key[:8]}"
+        await one.register(add, name=name)
+        await one.register(add_on_thread, name=f"{name}-thread")
+        for to in (name, f"{name}-thread"):
+            replies = await asyncio.gather(*(two.request(to, n=n) for n in range(16)))
+            assert [reply.value for reply in replies] == list(range(1, 17))
+        stream = two.stream(name, n=1)
+        assert [event async for event in stream.events()][-1] is stream.reply
+
+
+def test_uvloop() -> None:
+    uvloop = pytest.importorskip("uvloop")
+    if sys.version_info >= (3, 11):
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(conversation())
+    else:
+        loop = uvloop.new_event_loop()
+        loop.run_until_complete(conversation())
+        loop.close()
+
+
+def test_waking_by_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUBLESS_PYTHON_WAKE", "thread")
+    asyncio.run(conversation())
+
+
+def test_four_threads_with_loops_of_their_own() -> None:
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            asyncio.run(conversation())
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert failures == []
+
+
+async def test_node_is_used_from_another_loop(node: hubless.Node) -> None:
+    @node.agent
+    async def add(n: int) -> int:
+        return n + 1
+
+    async def there() -> list[object]:
+        values: list[object] = [(await node.request("add", n=1)).value]
+        stream = node.stream("add", n=2)
+        values += [event async for event in stream.events()]
+        values.append((await node.register(lambda: "x", name="late")).name)
+        values.append((await node.find("late"))[0].name)
+        return values
+
+    values = await asyncio.to_thread(asyncio.run, there())
+    assert values[0] == 2
+    assert values[-2:] == ["late", "late"]
+
+
+def test_loop_that_ends_without_close_leaves_nothing() -> None:
+    async def main() -> None:
+        node = await hubless.Node.start()
+        await node.register(lambda: "x", name="one")
+
+    asyncio.run(main())
+
+
+async def test_busy_loop_does_not_stop_others(node: hubless.Node) -> None:
+    """A handler that holds the interpreter's loop must not stop another node's heartbeats."""
+    async def greedy() -> str:
+        time.sleep(1.0)  # noqa: ASYNC251
+        return "done"
+
+    await node.register(greedy)
+    async with hubless.Node.start() as other:
+        call = asyncio.ensure_future(other.request("greedy"))
+        assert (await call).value == "done"
+        assert (await other.request("greedy")).path == "direct"

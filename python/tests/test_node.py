@@ -1,0 +1,155 @@
+"""Start, close and what a node says about itself."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+from pathlib import Path
+
+import pytest
+
+import hubless
+from hubless import errors
+
+
+async def echo(value: str) -> str:
+    return value
+
+
+async def test_starts_in_the_users_own_mesh(node: hubless.Node, home: Path) -> None:
+    assert node.node_key
+    assert node.mesh_id
+    status = await node.status()
+    assert status["nodeKey"] == node.node_key
+    assert status["version"] == hubless.__version__
+
+
+async def test_awaited_start_and_idempotent_close() -> None:
+    node = await hubless.Node.start()
+    await node.close()
+    await node.close()
+    for work in (node.status(), node.find("x"), node.request("x", "y")):
+        with pytest.raises(errors.ClosedError):
+            await work
+
+
+async def test_two_nodes_of_one_home_share_the_mesh(node: hubless.Node) -> None:
+    async with hubless.Node.start() as other:
+        assert other.mesh_id == node.mesh_id
+        assert other.node_key != node.node_key
+
+
+async def test_calls_itself_in_process(node: hubless.Node) -> None:
+    await node.register(echo)
+    reply = await node.request("echo", value="hi")
+    assert (reply.value, reply.path, reply.agent.name) == ("hi", "in_process", "echo")
+    assert reply.agent.node_key == node.node_key
+
+
+async def test_calls_another_node_directly(node: hubless.Node) -> None:
+    await node.register(echo)
+    async with hubless.Node.start() as other:
+        reply = await other.request("echo", value="hi")
+        assert (reply.value, reply.path) == ("hi", "direct")
+        assert reply.agent.node_key == node.node_key
+
+
+async def test_close_fails_what_is_pending() -> None:
+    node = await hubless.Node.start()
+    started = asyncio.Event()
+
+    @node.agent
+    async def slow() -> None:
+        started.set()
+        await asyncio.sleep(60)
+
+    call = asyncio.ensure_future(node.request("slow"))
+    await started.wait()
+    await node.close(grace=0)
+    with pytest.raises(hubless.Error) as raised:
+        await call
+    assert raised.value.kind in ("closed", "cancelled", "handler_failed")
+
+
+async def test_close_lets_running_calls_end() -> None:
+    node = await hubless.Node.start()
+    started, go = asyncio.Event(), asyncio.Event()
+
+    @node.agent
+    async def slow() -> str:
+        started.set()
+        await go.wait()
+        return "done"
+
+    call = asyncio.ensure_future(node.request("slow"))
+    await started.wait()
+    closing = asyncio.ensure_future(node.close(grace=10))
+    await asyncio.sleep(0.05)
+    go.set()
+    assert (await call).value == "done"
+    await closing
+
+
+async def test_unregister_refuses_new_calls(node: hubless.Node) -> None:
+    agent = await node.register(echo)
+    await agent.unregister()
+    with pytest.raises(errors.NotFoundError):
+        await node.request("echo", value="x", options=hubless.Options(wait=0.0))
+
+
+async def test_name_taken_is_a_conflict(node: hubless.Node) -> None:
+    await node.register(echo)
+    with pytest.raises(errors.ConflictError) as raised:
+        await node.register(echo)
+    assert raised.value.code == "name_taken"
+
+
+async def test_error_of_a_registration_nobody_awaited_is_not_lost(node: hubless.Node) -> None:
+    node.register(echo)
+    node.register(echo)
+    with pytest.raises(errors.ConflictError):
+        await node.status()
+    await node.status()
+
+
+async def test_stored_identity_keeps_its_key() -> None:
+    ids = []
+    for _ in range(2):
+        async with hubless.Node.start() as node:
+            ids.append((await node.register(echo, identity="echo")).id)
+            assert (await node.register(echo, name="other")).id not in ids
+    assert ids[0] == ids[1]
+
+
+async def test_misspelled_option_is_refused(node: hubless.Node) -> None:
+    with pytest.raises(errors.InvalidArgumentError, match="tag"):
+        node.register(echo, tag=["x"])
+
+
+async def test_invite_is_a_ticket_and_join_takes_it(
+    node: hubless.Node, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticket = await node.invite(uses=1, local=True)
+    monkeypatch.setenv("HUBLESS_HOME", str(tmp_path_factory.mktemp("second")))
+    assert await hubless.join(ticket) == node.mesh_id
+    with pytest.raises(hubless.Error):
+        await hubless.join("nonsense")
+
+
+async def test_logs_go_to_the_hosts_logger(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, logger="hubless"):
+        async with hubless.Node.start(log="debug") as node:
+            await node.register(echo)
+            await node.request("echo", value="x")
+    names = {record.name for record in caplog.records}
+    assert names
+    assert all(name.startswith("hubless") for name in names)
+
+
+async def test_dropped_node_leaves_nothing() -> None:
+    node = await hubless.Node.start()
+    await node.register(echo)
+    del node
+    gc.collect()
+    await asyncio.sleep(0)

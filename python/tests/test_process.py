@@ -1,0 +1,270 @@
+"""What only whole processes show: examples, exit, signals, fork, kill."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import pytest
+from conftest import environment
+
+import hubless
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+class Programs:
+    """Starts programs of one home and ends what is left of them."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.running: list[subprocess.Popen[str]] = []
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(
+            [sys.executable, *arguments],
+            env=environment(self.home),
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            text=True,
+        )
+        self.running.append(process)
+        return process
+
+    def code(self, source: str) -> subprocess.Popen[str]:
+        return self.start("-c", textwrap.dedent(source))
+
+    def end(self) -> None:
+        for process in self.running:
+            process.kill()
+            process.communicate()
+
+
+@pytest.fixture
+def programs(home: Path) -> Iterator[Programs]:
+    made = Programs(home)
+    yield made
+    made.end()
+
+
+def line_of(stream: IO[str] | None) -> str:
+    assert stream is not None
+    return stream.readline().strip()
+
+
+AGENT = """
+import asyncio, hubless
+async def main():
+    async with hubless.Node.start() as node:
+        @node.agent(tags=["t"])
+        async def work(ms: int) -> str:
+            await asyncio.sleep(ms / 1000)
+            return "done"
+        await node.find("work")
+        print("ready", flush=True)
+        await node.serve(stdin=True)
+asyncio.run(main())
+"""
+
+
+def test_examples_say_hello_and_end_with_stdin(programs: Programs) -> None:
+    agent = programs.start(str(EXAMPLES / "hello_agent.py"))
+    caller = programs.start(str(EXAMPLES / "hello_caller.py"), "Ada")
+    out, err = caller.communicate(timeout=30)
+    assert (out, err, caller.returncode) == ("hello Ada\n", "", 0)
+    out, err = agent.communicate(timeout=15)
+    assert (out, err, agent.returncode) == ("", "", 0)
+
+
+def test_examples_have_at_most_ten_lines_of_code() -> None:
+    for path in EXAMPLES.glob("hello_*.py"):
+        lines = [line for line in path.read_text().splitlines() if line.strip()]
+        assert len(lines) <= 10
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_end_a_serving_program_cleanly(programs: Programs, number: int) -> None:
+    agent = programs.code(AGENT)
+    assert line_of(agent.stdout) == "ready"
+    began = time.monotonic()
+    agent.send_signal(number)
+    assert agent.wait(10) == 0
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        "hubless.sync.request('work', ms=60000)",
+        "asyncio.run(main())",
+        "asyncio.run(thread())",
+    ],
+)
+def test_ctrl_c_ends_a_waiting_caller_at_once(programs: Programs, wait: str) -> None:
+    agent = programs.code(AGENT)
+    assert line_of(agent.stdout) == "ready"
+    caller = programs.code(
+        f"""
+import asyncio, hubless, hubless.sync, time
+async def main():
+    async with hubless.Node.start() as node:
+        print("waiting", flush=True)
+        await node.request("work", ms=60000)
+async def thread():
+    async with hubless.Node.start() as node:
+        @node.agent
+        def blocks():
+            print("waiting", flush=True)
+            time.sleep(60)
+        await node.request("blocks")
+print("waiting", flush=True) if "sync" in {wait!r} else None
+{wait}
+"""
+    )
+    assert line_of(caller.stdout) == "waiting"
+    time.sleep(0.3)
+    began = time.monotonic()
+    caller.send_signal(signal.SIGINT)
+    caller.wait(10)
+    assert time.monotonic() - began < 2
+    assert caller.returncode != 0
+    assert "KeyboardInterrupt" in caller.communicate()[1]
+
+
+@pytest.mark.parametrize("wake", ["eventfd", "thread"])
+def test_exits_without_close_while_a_request_is_pending(
+    programs: Programs, wake: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUBLESS_PYTHON_WAKE", wake)
+    program = programs.code(
+        """
+        import asyncio, hubless, sys
+        async def main():
+            node = await hubless.Node.start()
+            @node.agent
+            async def never():
+                print("running", flush=True)
+                await asyncio.sleep(60)
+            task = asyncio.ensure_future(node.request("never"))
+            await asyncio.sleep(0.3)
+            print("leaving", flush=True)
+            if len(sys.argv) > 1:
+                sys.exit(3)
+        asyncio.run(main())
+        """
+    )
+    began = time.monotonic()
+    out, err = program.communicate(timeout=20)
+    assert (out, err, program.returncode) == ("running\nleaving\n", "", 0)
+    assert time.monotonic() - began < 10
+
+
+def test_exit_inside_a_callback_is_clean(programs: Programs) -> None:
+    program = programs.code(
+        """
+        import hubless.sync as hubless, sys
+        node = hubless.Node.start()
+        node.register(lambda: "x", name="one")
+        assert node.request("one").value == "x"
+        sys.exit(3)
+        """
+    )
+    out, err = program.communicate(timeout=20)
+    assert (out, err, program.returncode) == ("", "", 3)
+
+
+def test_fork_after_use_is_a_clear_error(programs: Programs) -> None:
+    program = programs.code(
+        """
+        import asyncio, os, hubless, hubless.sync
+        node = hubless.sync.Node.start()
+        node.register(lambda: "x", name="one")
+        child = os.fork()
+        if child == 0:
+            for use in (
+                lambda: node.request("one"),
+                lambda: hubless.sync.Node.start(),
+                lambda: asyncio.run(begin()),
+            ):
+                try:
+                    use()
+                except hubless.errors.ClosedError as error:
+                    assert "fork" in str(error), error
+                else:
+                    os._exit(4)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert node.request("one").value == "x"
+        node.close()
+        """.replace(
+            "import asyncio, os, hubless, hubless.sync",
+            """import asyncio, os, hubless, hubless.sync
+        async def begin():
+            await hubless.Node.start()""",
+        )
+    )
+    _, err = program.communicate(timeout=20)
+    assert (err, program.returncode) == ("", 0)
+
+
+def test_spawn_after_use_works(programs: Programs, tmp_path: Path) -> None:
+    script = tmp_path / "spawns.py"
+    script.write_text(
+        textwrap.dedent(
+            """
+            import multiprocessing
+            import hubless.sync as hubless
+            def child(): print(hubless.request("one").value, flush=True)
+            if __name__ == "__main__":
+                with hubless.Node.start() as node:
+                    node.register(lambda: "from the parent", name="one")
+                    for way in ("spawn", "forkserver"):
+                        process = multiprocessing.get_context(way).Process(target=child)
+                        process.start(); process.join(20)
+                        assert process.exitcode == 0
+            """
+        )
+    )
+    program = programs.start(str(script))
+    out, err = program.communicate(timeout=60)
+    assert (out, program.returncode) == ("from the parent\n" * 2, 0), err
+
+
+async def test_two_processes_talk_directly(node: hubless.Node, programs: Programs) -> None:
+    agent = programs.code(AGENT)
+    assert line_of(agent.stdout) == "ready"
+    peer = await node.peer(tags=["t"], wait=10)
+    reply = await peer.request(ms=0)
+    assert (reply.value, reply.path) == ("done", "direct")
+    assert reply.agent.node_key == peer.node_key != node.node_key
+
+
+async def test_killed_process_is_gone_and_its_call_fails(
+    node: hubless.Node, programs: Programs
+) -> None:
+    import asyncio
+
+    agent = programs.code(AGENT)
+    assert line_of(agent.stdout) == "ready"
+    peer = await node.peer(tags=["t"], wait=10)
+    await peer.request(ms=0)
+    call = asyncio.ensure_future(peer.request(ms=60_000))
+    await asyncio.sleep(0.2)
+    os.kill(agent.pid, signal.SIGKILL)
+    with pytest.raises(ConnectionError) as raised:
+        await asyncio.wait_for(call, 10)
+    assert isinstance(raised.value, hubless.Error)
+    assert raised.value.kind in ("transport", "unknown_outcome")
+    until = time.monotonic() + 5
+    while await node.find(tags=["t"], wait=0.0):
+        assert time.monotonic() < until
+        await asyncio.sleep(0.01)

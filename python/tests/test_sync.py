@@ -1,0 +1,131 @@
+"""The blocking twin."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+import hubless
+from hubless import errors, sync
+
+
+@pytest.fixture
+def node(home: object) -> Iterator[sync.Node]:
+    with sync.Node.start() as started:
+        yield started
+
+
+def test_registers_finds_and_calls(node: sync.Node) -> None:
+    @node.agent(tags=["math"])
+    def double(x: int, ctx: sync.Call) -> int:
+        """Doubles."""
+        ctx.progress("thinking")
+        return x * 2
+
+    assert node.request("double", x=4).value == 8
+    assert node.peer(tags=["math"])(x=5) == 10
+    assert node.find("doubles")[0].name == "double"
+    assert node.describe("double").skills[0]["id"] == "double"
+    with pytest.raises(errors.JsonError):
+        node.request("double", x="four")
+    response = node.send("double", x="four")
+    assert isinstance(response.rejection, errors.JsonError)
+
+
+def test_streams(node: sync.Node) -> None:
+    @node.agent
+    def count(n: int) -> Iterator[str]:
+        for number in range(n):
+            yield str(number)
+
+    with node.stream("count", n=3) as stream:
+        assert [chunk.text for chunk in stream] == ["0", "1", "2"]
+        assert stream.reply.text == "012"
+
+
+def test_blobs_are_read_without_a_loop(node: sync.Node) -> None:
+    @node.agent
+    def back(blob: hubless.Blob, ctx: sync.Call) -> hubless.Blob:
+        return hubless.Blob(ctx.wait(blob.bytes()))
+
+    data = bytes(1_000_000)
+    blob = node.request("back", hubless.Blob(data)).content.blob
+    assert b"".join(node.iterate(blob.reader())) == data
+
+
+def test_from_many_threads(node: sync.Node) -> None:
+    @node.agent
+    async def same(n: int) -> int:
+        return n
+
+    seen: list[int] = []
+
+    def work(start: int) -> None:
+        seen.extend(node.request("same", n=start + i).value for i in range(20))
+
+    threads = [threading.Thread(target=work, args=(100 * n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(seen) == sorted(100 * n + i for n in range(8) for i in range(20))
+
+
+def test_nested_calls_of_thread_handlers_are_children(node: sync.Node) -> None:
+    @node.agent
+    def inner(ctx: sync.Call) -> int:
+        return int(ctx.depth)
+
+    @node.agent
+    def outer() -> int:
+        return int(node.request("inner").value)
+
+    assert node.request("outer").value == 1
+
+
+def test_blocking_on_the_loop_is_refused(node: sync.Node) -> None:
+    @node.agent
+    async def wrong() -> None:
+        node.request("wrong")
+
+    with pytest.raises(hubless.Rejected, match="event loop"):
+        node.request("wrong")
+
+
+def test_watch_and_discover(node: sync.Node) -> None:
+    node.register(lambda: "x", name="one", tags=["t"])
+    peers = node.discover(tags=["t"])
+    assert next(peers).name == "one"
+    peers.close()  # type: ignore[attr-defined]
+
+
+def test_default_node_is_one_for_all_threads(home: object) -> None:
+    nodes: list[sync.Node] = []
+    threads = [threading.Thread(target=lambda: nodes.append(sync.default())) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert len({id(one) for one in nodes}) == 1
+    nodes[0].close()
+
+
+def test_stores(node: sync.Node) -> None:
+    node.set_template("t", {"metadata": {"a": 1}})
+    assert "t" in str(node.templates())
+    node.remove_template("t")
+    node.set_credential("did:key:x", "s")
+    node.remove_credential("did:key:x")
+    assert node.pins() == []
+
+
+def test_works_beside_a_running_loop(node: sync.Node) -> None:
+    node.register(lambda: "x", name="one")
+
+    async def main() -> str:
+        return str((await asyncio.to_thread(node.request, "one")).value)
+
+    assert asyncio.run(main()) == "x"
