@@ -41,6 +41,8 @@ export class CallContext {
   /** All that was sent. */
   readonly content: Content;
   readonly caller: Caller;
+  /** Scheme of the credential that was shown; never the credential itself. */
+  readonly authScheme: string | undefined;
   readonly accept: RequestOptions['accept'];
   /** What the caller let the handler know besides. */
   readonly context: ContextData | undefined;
@@ -58,6 +60,7 @@ export class CallContext {
   readonly #session: Session;
   readonly #id: number;
   readonly #deadlineAt: number;
+  readonly #isolated: boolean;
   #controller: AbortController | undefined;
   #cancelled: unknown;
 
@@ -66,9 +69,11 @@ export class CallContext {
     this.node = node;
     this.#session = session;
     this.#id = id;
+    this.#isolated = wire.fresh;
     this.#deadlineAt = performance.now() + wire.deadlineMs;
     this.content = content;
-    this.skill = wire.skill;
+    this.skill = wire.skill || undefined;
+    this.authScheme = wire.authScheme || undefined;
     this.caller = wire.caller as unknown as Caller;
     this.accept = wire.accept as RequestOptions['accept'];
     this.context = wire.context;
@@ -161,6 +166,11 @@ export class CallContext {
   /** The number by which this call is the parent of another of the same session. */
   parentFor(session: Session): number | undefined {
     return session === this.#session ? this.#id : undefined;
+  }
+
+  /** The same, if agents registered in this call end with it: only in an isolated one. */
+  ownerFor(session: Session): number | undefined {
+    return this.#isolated ? this.parentFor(session) : undefined;
   }
 
   /** Stops the handler; called by the node. */

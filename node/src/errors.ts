@@ -131,8 +131,8 @@ export function fromWire(wire: WireError): HublessError {
 /** What `call.fail` gets for whatever a handler threw: an error of Hubless keeps its kind. */
 export function toFailure(thrown: unknown): Record<string, unknown> {
   if (thrown instanceof HublessError) {
-    const { kind, code, message, retry } = thrown;
-    return { kind, code, message, retry };
+    const { kind, code, message, field, retry } = thrown;
+    return { kind, code, message, field, retry };
   }
   return { message: messageOf(thrown) };
 }

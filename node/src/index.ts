@@ -40,7 +40,6 @@ export {
   type Skills,
 } from './implementation.js';
 export {
-  type AgentRequest,
   Node,
   type NodeStatus,
   type Response,
@@ -50,7 +49,7 @@ export type { Credential, CredentialProvider } from './offers.js';
 export type * from './options.js';
 export { type Description, type Found, type FoundSkill, Peer } from './peer.js';
 export type { Reply, Timing, Usage } from './reply.js';
-export type { RequestInput, Target } from './request.js';
+export type { AgentRequest, RequestInput, Target } from './request.js';
 export type { InputOf, JsonSchema, OutputOf, Schema, StandardSchema } from './schema.js';
 export type { ServeOptions } from './serve.js';
 export type { Template } from './stores.js';

@@ -26,7 +26,15 @@ import type {
 } from './options.js';
 import { type Description, type Found, Peer } from './peer.js';
 import { decodeReply, type Reply, type Usage } from './reply.js';
-import { encodeQuery, encodeRequest, type RequestInput, type Target } from './request.js';
+import {
+  type AgentRequest,
+  type EncodedRequest,
+  encodeQuery,
+  encodeRequest,
+  encodeShort,
+  type RequestInput,
+  type Target,
+} from './request.js';
 import type { InputOf, OutputOf, Schema } from './schema.js';
 import { validate } from './schema.js';
 import { type ServeOptions, untilToldToStop } from './serve.js';
@@ -64,17 +72,6 @@ export interface Response {
   readonly output: Reply | undefined;
   readonly rejection: HublessError | undefined;
   readonly usage: Usage;
-}
-
-/** The short form of a request, as people and models write it. */
-export interface AgentRequest {
-  agent: string;
-  prompt?: string;
-  promptSchema?: Schema;
-  content?: unknown;
-  skill?: string;
-  tools?: RequestOptions['tools'];
-  template?: string;
 }
 
 /** This process among the agents of a mesh. */
@@ -165,7 +162,7 @@ export class Node {
     options: AgentOptions & { skills?: Skills } = {},
   ): Promise<Agent> {
     const implementation = implementationOf(target, options);
-    const { input, output, skills, requirements, ...rest } = options;
+    const { requirements, ...rest } = withoutSkill(options);
     const instance = implementation.isolated ? undefined : await implementation.create();
     const body = {
       ...rest,
@@ -174,7 +171,7 @@ export class Node {
       streaming: implementation.streaming || undefined,
       concurrency: implementation.isolated ? 'isolated' : undefined,
       requirements: requirements && encodeRequirements(requirements),
-      parent: current()?.parentFor(this.#session),
+      parent: current()?.ownerFor(this.#session),
     };
     const counter = requirements?.tokenCounter;
     return this.#agents.register(body, {
@@ -192,7 +189,8 @@ export class Node {
     options: RequestOptions<Out> = {},
   ): Promise<Reply<OutputOf<Out>>> {
     const { signal, output } = options;
-    const { ticket, done } = await this.#submit('request', to, input, options);
+    const encoded = encodeRequest(this.#session, to, input, options);
+    const { ticket, done } = await this.#submit('request', encoded, options);
     try {
       const { body, attachments } = await this.#session.cancelBy(signal, ticket, done);
       const reply = decodeReply(this.#session, body as WireReply, attachments);
@@ -206,10 +204,14 @@ export class Node {
 
   /** Asks an agent; a refusal is part of what is returned and never thrown. */
   async send(request: AgentRequest | (RequestInput & { to: Target })): Promise<Response> {
-    const { to, input, options } = 'agent' in request ? fromShort(request) : fromLong(request);
-    const { ticket, done } = await this.#submit('send', to, input, options);
+    const { signal, ...options }: RequestOptions = request;
+    const encoded =
+      'agent' in request
+        ? encodeShort(request)
+        : encodeRequest(this.#session, request.to, request.content, options);
+    const { ticket, done } = await this.#submit('send', encoded, request);
     try {
-      const { body, attachments } = await this.#session.cancelBy(options.signal, ticket, done);
+      const { body, attachments } = await this.#session.cancelBy(signal, ticket, done);
       const { output, rejection, usage } = body as WireResponse;
       return {
         output: output && decodeReply(this.#session, output, attachments),
@@ -225,7 +227,8 @@ export class Node {
   stream(to: Target, input?: unknown, options: RequestOptions = {}): CallStream {
     let opened: number | undefined;
     const open = async () => {
-      const { ticket, done } = await this.#submit('stream', to, input, options);
+      const encoded = encodeRequest(this.#session, to, input, options);
+      const { ticket, done } = await this.#submit('stream', encoded, options);
       opened = ticket;
       return ((await done) as { body: { stream: number } }).body.stream;
     };
@@ -335,9 +338,8 @@ export class Node {
     }
   }
 
-  async #submit(operation: string, to: Target, input: unknown, options: RequestOptions) {
+  async #submit(operation: string, { body, encoder }: EncodedRequest, options: RequestOptions) {
     throwIfAborted(operation, options.signal);
-    const { body, encoder } = encodeRequest(this.#session, to, input, options);
     await encoder.open(this.#session);
     const started = this.#session.start<unknown>(operation, body, encoder.attachments);
     this.#offers.open(started.ticket, options);
@@ -389,6 +391,13 @@ function encodeFind(query: string | Query, options: FindOptions) {
   return { body: { query: encodeQuery(query, more), waitMs, explain }, signal };
 }
 
+/** The options of the agent itself; those of its only skill are in the skill. */
+function withoutSkill(options: AgentOptions & { skills?: Skills }) {
+  const { input, output, skills, attributes, effect, spends, ...rest } = options;
+  const { share, examples, modesIn, modesOut, ...agent } = rest;
+  return agent;
+}
+
 function encodeRequirements(requirements: Requirements): object {
   const { auth, tokenCounter } = requirements;
   return {
@@ -401,17 +410,6 @@ function encodeRequirements(requirements: Requirements): object {
 function encodeAuth(rule: AuthRule): object {
   if (rule === 'none') return { none: true };
   return typeof rule === 'function' ? { host: true } : rule;
-}
-
-function fromShort(request: AgentRequest) {
-  const { agent, prompt, promptSchema, content, skill, tools, template } = request;
-  const options: RequestOptions = { skill, tools, template, inputSchema: promptSchema };
-  return { to: agent as Target, input: content ?? prompt, options };
-}
-
-function fromLong(request: RequestInput & { to: Target }) {
-  const { to, content, ...options } = request;
-  return { to, input: content, options: options as RequestOptions };
 }
 
 export type { CallContext };

@@ -11,6 +11,23 @@ import type { Session } from './session.js';
 /** Whom a request is for: an id, address or name, something found, or the best match of a query. */
 export type Target = string | { readonly agentId: string } | { readonly query: Query | string };
 
+/** A request in the contract's form. */
+export interface EncodedRequest {
+  body: object;
+  encoder: Encoder;
+}
+
+/** The short form of a request, as people and models write it. */
+export interface AgentRequest {
+  agent: string;
+  prompt?: string;
+  promptSchema?: Schema;
+  content?: unknown;
+  skill?: string;
+  tools?: RequestOptions['tools'];
+  template?: string;
+}
+
 /** A request as one value: its options and its content. */
 export interface RequestInput extends RequestOptions {
   content?: unknown;
@@ -22,20 +39,14 @@ export function encodeRequest(
   to: Target | undefined,
   input: unknown,
   options: RequestOptions,
-): { body: object; encoder: Encoder } {
+): EncodedRequest {
   const { signal, output, parent, from, onInput, waitMs, tools, ...rest } = options;
   const encoder = new Encoder();
   const body = {
     ...rest,
     content: encoder.content(input),
     to: encodeTarget(to),
-    tools: tools?.map((tool) => ({
-      name: tool.name,
-      description: tool.description ?? '',
-      inputSchema: jsonSchemaOf(tool.input, 'input', 'tools') ?? { type: 'object' },
-      outputSchema: jsonSchemaOf(tool.output, 'output', 'tools'),
-      effect: tool.effect,
-    })),
+    tools: encodeTools(tools),
     inputSchema: jsonSchemaOf(options.inputSchema, 'input', 'inputSchema'),
     outputSchema: jsonSchemaOf(options.outputSchema, 'output', 'outputSchema'),
     parent: (parent ?? current())?.parentFor(session),
@@ -44,6 +55,30 @@ export function encodeRequest(
     wait: waitMs,
   };
   return { body, encoder };
+}
+
+/** Writes the short form of a request. */
+export function encodeShort(request: AgentRequest): EncodedRequest {
+  const { content, tools, promptSchema, ...rest } = request;
+  const encoder = new Encoder();
+  const body = {
+    ...rest,
+    content: content === undefined ? undefined : encoder.content(content),
+    tools: encodeTools(tools),
+    promptSchema: jsonSchemaOf(promptSchema, 'input', 'promptSchema'),
+  };
+  return { body, encoder };
+}
+
+/** Writes what is known of tools that are offered. */
+export function encodeTools(tools: RequestOptions['tools']): object[] | undefined {
+  return tools?.map((tool) => ({
+    name: tool.name,
+    description: tool.description ?? '',
+    inputSchema: jsonSchemaOf(tool.input, 'input', 'tools') ?? { type: 'object' },
+    outputSchema: jsonSchemaOf(tool.output, 'output', 'tools'),
+    effect: tool.effect,
+  }));
 }
 
 /** Writes a query in the contract's form. */

@@ -210,7 +210,14 @@ function encodeBody(operation: string, body: object): string {
   try {
     return JSON.stringify(body);
   } catch (cause) {
+    if (cause instanceof RangeError) throw tooDeep(operation);
     const message = `the value cannot be written as JSON: ${messageOf(cause)}`;
     throw new HublessError({ kind: 'invalid_argument', operation, message }, { cause });
   }
+}
+
+/** What JSON.stringify overflows the stack with is far beyond what the core would take. */
+function tooDeep(operation: string): HublessError {
+  const message = 'the JSON value is nested too deep';
+  return new HublessError({ kind: 'json', code: 'too_deep', operation, message });
 }

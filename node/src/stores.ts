@@ -3,6 +3,7 @@
 import { Encoder } from './content.js';
 import type { CredentialProvider, Offers } from './offers.js';
 import type { RequestOptions } from './options.js';
+import { encodeTools } from './request.js';
 import { jsonSchemaOf } from './schema.js';
 import type { Session } from './session.js';
 
@@ -33,13 +34,7 @@ export class Templates {
       content: content === undefined ? undefined : encoder.content(content),
       inputSchema: jsonSchemaOf(template.inputSchema, 'input', 'inputSchema'),
       outputSchema: jsonSchemaOf(template.outputSchema, 'output', 'outputSchema'),
-      tools: tools?.map(({ name, description = '', input, output, effect }) => ({
-        name,
-        description,
-        inputSchema: jsonSchemaOf(input, 'input', 'tools') ?? { type: 'object' },
-        outputSchema: jsonSchemaOf(output, 'output', 'tools'),
-        effect,
-      })),
+      tools: encodeTools(tools),
     };
     await this.#session.run('template.set', { name, template: body }, encoder.attachments);
   }

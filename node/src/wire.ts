@@ -58,7 +58,7 @@ export interface WireCall {
   skill?: string;
   content: WireContent;
   caller: Record<string, unknown>;
-  auth?: string;
+  authScheme?: string;
   accept?: Record<string, unknown>;
   context?: Record<string, unknown>;
   conversationId?: string;

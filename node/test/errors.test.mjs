@@ -66,6 +66,7 @@ for (const [value, wanted] of thrown) {
 
 test('keeps kind, code and retry of an error of Hubless', () => {
   const error = new HublessError({ kind: 'denied', code: 'not_today', message: 'no' });
-  const wanted = { kind: 'denied', code: 'not_today', message: 'no', retry: 'never' };
+  const fields = { field: undefined, retry: 'never' };
+  const wanted = { kind: 'denied', code: 'not_today', message: 'no', ...fields };
   assert.deepEqual(errors.toFailure(error), wanted);
 });

@@ -236,3 +236,14 @@ test('a retry repeats what the effect allows', async (t) => {
 test('options that no node understands are refused at start', async () => {
   await assert.rejects(Node.start({ listen: 'nowhere:x' }), HublessError);
 });
+
+test('what is nested too deep is json, too_deep', async (t) => {
+  const node = await startNode(t);
+  await node.agent({ name: 'echo' }, (input) => input);
+  for (const levels of [65, 10_000]) {
+    let deep = [];
+    for (let level = 1; level < levels; level++) deep = [deep];
+    const refused = isError({ kind: 'json', code: 'too_deep' });
+    await assert.rejects(node.request('echo', deep), refused);
+  }
+});

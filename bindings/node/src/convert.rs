@@ -17,10 +17,7 @@ pub(crate) fn flat_events(env: &Env, events: Vec<Event>) -> napi::Result<Array<'
     for event in events {
         flat.set(at, u32::from(event.kind))?;
         flat.set(at + 1, i64::try_from(event.ticket).unwrap_or(i64::MAX))?;
-        flat.set(
-            at + 2,
-            env.create_string(String::from_utf8_lossy(&event.body))?,
-        )?;
+        flat.set(at + 2, env.create_string(String::from_utf8_lossy(&event.body))?)?;
         if event.attachments.is_empty() {
             flat.set(at + 3, Null)?;
         } else {

@@ -24,7 +24,7 @@ pub struct Session(u64);
 
 impl Drop for Session {
     fn drop(&mut self) {
-        hubless_shared::close(self.0);
+        end(self.0);
     }
 }
 
@@ -38,10 +38,7 @@ pub fn version() -> &'static str {
 /// empty to non-empty, and does not keep the process alive.
 #[napi(catch_unwind)]
 pub fn open(doorbell: Function<'_, (), ()>) -> napi::Result<External<Session>> {
-    let bell = doorbell
-        .build_threadsafe_function()
-        .weak::<true>()
-        .build()?;
+    let bell = doorbell.build_threadsafe_function().weak::<true>().build()?;
     let ring: Doorbell = Arc::new(move || {
         // A refusal means that the environment is closing: nobody is left to be told.
         let _ = bell.call((), ThreadsafeFunctionCallMode::NonBlocking);
@@ -63,18 +60,9 @@ pub fn submit(
     body: String,
     attachments: Vec<BufferSlice<'_>>,
 ) -> bool {
-    let attachments = attachments
-        .iter()
-        .map(|bytes| Bytes::copy_from_slice(bytes))
-        .collect();
+    let attachments = attachments.iter().map(|bytes| Bytes::copy_from_slice(bytes)).collect();
     let ticket = ticket.unsigned_abs();
-    hubless_shared::submit(
-        session.0,
-        ticket,
-        &operation,
-        Bytes::from(body),
-        attachments,
-    )
+    hubless_shared::submit(session.0, ticket, &operation, Bytes::from(body), attachments)
 }
 
 /// Gives an open operation up.
@@ -97,12 +85,18 @@ pub fn drain<'env>(
 /// Ends the session at once; idempotent.
 #[napi(catch_unwind)]
 pub fn close(session: &External<Session>) {
-    hubless_shared::set_doorbell(session.0, None);
-    hubless_shared::close(session.0);
+    end(session.0);
 }
 
 /// Counts live sessions, agents, calls, streams and bodies of the process, for leak tests.
 #[napi(catch_unwind)]
 pub fn handles() -> u32 {
     u32::try_from(hubless_shared::handles()).unwrap_or(u32::MAX)
+}
+
+/// The facade fails what is pending by itself, so the last events are taken and forgotten.
+fn end(session: u64) {
+    hubless_shared::set_doorbell(session, None);
+    hubless_shared::close(session);
+    while !hubless_shared::drain(session, usize::MAX).is_empty() {}
 }

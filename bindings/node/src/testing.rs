@@ -16,9 +16,6 @@ pub(crate) fn echo_bytes<'env>(
     env: &'env Env,
     attachments: Vec<BufferSlice<'_>>,
 ) -> napi::Result<Array<'env>> {
-    let list = attachments
-        .iter()
-        .map(|bytes| Bytes::copy_from_slice(bytes))
-        .collect();
+    let list = attachments.iter().map(|bytes| Bytes::copy_from_slice(bytes)).collect();
     crate::convert::byte_strings(env, list)
 }
