@@ -1,0 +1,209 @@
+//! Where the folders are, and whether they are ours alone.
+
+use super::files::io_error;
+use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
+use hubless_proto::error::{Error, Kind, Result};
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Version of the layout of the data folder, in the file `format`.
+const FORMAT: &str = "1";
+
+/// The folders of one user; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Home {
+    folders: Option<Arc<Folders>>,
+}
+
+/// Both folders, checked: ours, mode 0700, no symlink.
+#[derive(Debug)]
+pub struct Folders {
+    data: PathBuf,
+    run: PathBuf,
+}
+
+impl Home {
+    /// A home without folders: every key lives in memory, and no process on this machine is found
+    /// through the runtime folder.
+    pub const fn memory() -> Self {
+        Self { folders: None }
+    }
+
+    /// Opens the folders below `root`, or those that the environment and the platform name:
+    /// `HUBLESS_HOME`, else the XDG folders.
+    ///
+    /// Missing folders are made with mode 0700.
+    ///
+    /// # Errors
+    /// `configuration` with the path and what is wrong with it; the message names `HUBLESS_HOME`.
+    pub fn open(root: Option<&Path>) -> Result<Self> {
+        let (data, run) = match root.map(Path::to_owned).or_else(|| from_env("HUBLESS_HOME")) {
+            Some(root) => (root.join("data"), root.join("run")),
+            None => (default_data()?, default_run()),
+        };
+        let folders = Folders::open(data, run)?;
+        Ok(Self { folders: Some(Arc::new(folders)) })
+    }
+
+    /// The same, but a home without folders where none can be written; logs that once.
+    ///
+    /// # Errors
+    /// As [`Self::open`], unless the only reason is that nothing can be written there.
+    pub fn open_or_memory(root: Option<&Path>) -> Result<Self> {
+        match Self::open(root) {
+            Err(error) if error.code == "not_writable" => {
+                tracing::warn!(%error, "no writable home: keys live in memory only");
+                Ok(Self::memory())
+            }
+            other => other,
+        }
+    }
+
+    /// The folders; none in memory.
+    pub fn folders(&self) -> Option<&Folders> {
+        self.folders.as_deref()
+    }
+
+    /// True without folders.
+    pub const fn is_memory(&self) -> bool {
+        self.folders.is_none()
+    }
+}
+
+impl Folders {
+    fn open(data: PathBuf, run: PathBuf) -> Result<Self> {
+        let below_data = ["own", "meshes", "agents", "nodes", "invites"];
+        let below_run = ["records", "locks", "tmp"];
+        for folder in std::iter::once(data.clone())
+            .chain(below_data.iter().map(|name| data.join(name)))
+            .chain(std::iter::once(run.clone()))
+            .chain(below_run.iter().map(|name| run.join(name)))
+        {
+            make_private(&folder)?;
+        }
+        check_format(&data)?;
+        Ok(Self { data, run })
+    }
+
+    /// The data folder: what stays.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// The runtime folder: what lives as long as a process.
+    pub fn run(&self) -> &Path {
+        &self.run
+    }
+
+    /// Record files of running nodes.
+    pub fn records(&self) -> PathBuf {
+        self.run.join("records")
+    }
+
+    /// Lock files of running nodes.
+    pub fn locks(&self) -> PathBuf {
+        self.run.join("locks")
+    }
+
+    /// Files on their way into `records`.
+    pub fn tmp(&self) -> PathBuf {
+        self.run.join("tmp")
+    }
+
+    /// Makes a folder below the data folder, as private as its parent.
+    ///
+    /// # Errors
+    /// `configuration` when it cannot be made or is not ours alone.
+    pub fn make_below_data(&self, path: &Path) -> Result<PathBuf> {
+        let folder = self.data.join(path);
+        make_private(&folder)?;
+        Ok(folder)
+    }
+}
+
+fn from_env(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+fn default_data() -> Result<PathBuf> {
+    let named = from_env("XDG_DATA_HOME").filter(|path| path.is_absolute());
+    let native = || choose_native_strategy().ok().map(|native| native.data_dir());
+    let base = named.or_else(native);
+    let base = base.ok_or_else(|| {
+        Error::new(Kind::Configuration, "no home folder is known; set HUBLESS_HOME")
+            .with_code("not_writable")
+    })?;
+    Ok(base.join("hubless"))
+}
+
+fn default_run() -> PathBuf {
+    let uid = rustix::process::getuid().as_raw();
+    let base = from_env("XDG_RUNTIME_DIR").filter(|path| path.is_absolute() && path.is_dir());
+    base.map_or_else(
+        || std::env::temp_dir().join(format!("hubless-{uid}")),
+        |base| base.join("hubless"),
+    )
+}
+
+/// Makes `folder` with mode 0700 if it is missing, then checks that it is ours alone.
+fn make_private(folder: &Path) -> Result<()> {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    if let Err(error) = made
+        && error.kind() != std::io::ErrorKind::AlreadyExists
+    {
+        let code = match error.kind() {
+            std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
+                "not_writable"
+            }
+            _ => "folder",
+        };
+        return Err(io_error("make", folder, &error).with_code(code));
+    }
+    check_private(folder)
+}
+
+/// The check goes through one descriptor that does not follow symlinks, so that what is checked
+/// is what is there.
+fn check_private(folder: &Path) -> Result<()> {
+    use rustix::fs::{Mode, OFlags};
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
+    let opened = rustix::fs::open(folder, flags, Mode::empty())
+        .map_err(|error| io_error("open", folder, &error.into()).with_code("folder"))?;
+    let file = fs::File::from(opened);
+    let meta = file.metadata().map_err(|error| io_error("read", folder, &error))?;
+    let uid = rustix::process::geteuid().as_raw();
+    if meta.uid() != uid {
+        return Err(unsafe_folder(folder, format!("belongs to user {}, not {uid}", meta.uid())));
+    }
+    let mode = meta.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        // Ours, but open to others, as a folder made by hand is: narrowing it is what its owner
+        // wants, since nothing of ours is in it yet or everything in it is 0600.
+        file.set_permissions(fs::Permissions::from_mode(0o700))
+            .map_err(|error| io_error("narrow", folder, &error))?;
+        tracing::warn!(path = %folder.display(), "folder was open to others; mode set to 0700");
+    }
+    Ok(())
+}
+
+fn unsafe_folder(folder: &Path, what: String) -> Error {
+    let text = format!("{} {what}; remove it or set HUBLESS_HOME", folder.display());
+    Error::new(Kind::Configuration, text).with_code("unsafe_folder")
+}
+
+fn check_format(data: &Path) -> Result<()> {
+    let path = data.join("format");
+    let found = super::files::read_small(&path)?;
+    let Some(found) = found else {
+        super::files::replace(&path, &data.join("format.new"), FORMAT.as_bytes())?;
+        return Ok(());
+    };
+    let text = String::from_utf8_lossy(&found);
+    if text.trim() != FORMAT {
+        let message = format!("{} says {:?}, this version reads {FORMAT}", path.display(), text);
+        return Err(Error::new(Kind::Configuration, message).with_code("newer_format"));
+    }
+    Ok(())
+}

@@ -1,0 +1,155 @@
+//! Locks that end with their process, however it ends.
+//!
+//! A lock is `flock` on an open file. A child made by `fork` without `exec` would inherit it and
+//! keep a dead parent alive in the eyes of others, so every descriptor is listed here and
+//! [`forked`] closes them; a child made by `exec` never gets them (close-on-exec).
+
+use super::files::io_error;
+use hubless_proto::error::{Error, Kind, Result};
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// Open lock files of this process.
+static OPEN: Mutex<Table> = Mutex::new(Table { next: 0, files: BTreeMap::new() });
+
+struct Table {
+    next: u64,
+    files: BTreeMap<u64, File>,
+}
+
+/// A held lock; dropping it lets it go.
+#[derive(Debug)]
+pub struct Lock {
+    id: u64,
+    path: PathBuf,
+}
+
+/// Closes every lock file that a forked child inherited. To be called in the child, once, before
+/// anything else of this library; the parent's locks are not touched, since `flock` belongs to
+/// the open file and the parent still has it open.
+pub fn forked() {
+    // Another thread of the parent may have held the table at the fork: then it stays locked here
+    // for ever, and the descriptors stay open until the child ends or calls exec.
+    if let Ok(mut table) = OPEN.try_lock() {
+        table.files.clear();
+    }
+}
+
+impl Lock {
+    /// Takes the lock of `path`, waiting for whoever holds it. Meant for steps of milliseconds,
+    /// off the async threads.
+    ///
+    /// # Errors
+    /// `configuration` when the file cannot be opened.
+    pub fn wait(path: &Path) -> Result<Self> {
+        loop {
+            let file = open(path, true)?;
+            file.lock().map_err(|error| io_error("lock", path, &error))?;
+            if still_there(&file, path) {
+                return Ok(Self::keep(file, path));
+            }
+        }
+    }
+
+    /// Takes the lock of `path` if nobody holds it.
+    ///
+    /// # Errors
+    /// `conflict` while another process holds it; `configuration` when the file cannot be opened.
+    pub fn take(path: &Path) -> Result<Self> {
+        loop {
+            let file = open(path, true)?;
+            match file.try_lock() {
+                Ok(()) if still_there(&file, path) => return Ok(Self::keep(file, path)),
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    let message = format!("{} is held by a running process", path.display());
+                    return Err(Error::new(Kind::Conflict, message).with_code("locked"));
+                }
+                Err(TryLockError::Error(error)) => return Err(io_error("lock", path, &error)),
+            }
+        }
+    }
+
+    /// Takes the lock of a file that its process left behind; none while it lives, when the file
+    /// is missing, and when another process is taking it away already.
+    ///
+    /// The file is opened for reading only: closing it must not look like the death of its owner
+    /// to those who watch for the end of writing.
+    ///
+    /// # Errors
+    /// `configuration` when the file cannot be opened.
+    pub fn take_stale(path: &Path) -> Result<Option<Self>> {
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(io_error("open", path, &error)),
+        };
+        match file.try_lock() {
+            Ok(()) if still_there(&file, path) => Ok(Some(Self::keep(file, path))),
+            Ok(()) | Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(io_error("lock", path, &error)),
+        }
+    }
+
+    /// The locked file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn keep(file: File, path: &Path) -> Self {
+        let mut table = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = table.next;
+        table.next += 1;
+        table.files.insert(id, file);
+        Self { id, path: path.to_owned() }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let file = OPEN.lock().unwrap_or_else(PoisonError::into_inner).files.remove(&self.id);
+        drop(file);
+    }
+}
+
+fn open(path: &Path, create: bool) -> Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(create).truncate(false).mode(0o600);
+    options.open(path).map_err(|error| io_error("open", path, &error))
+}
+
+/// A file that was removed while we waited for it locks nothing any more.
+fn still_there(file: &File, path: &Path) -> bool {
+    let (Ok(ours), Ok(there)) = (file.metadata(), std::fs::symlink_metadata(path)) else {
+        return false;
+    };
+    ours.dev() == there.dev() && ours.ino() == there.ino()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn holds_until_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.lock");
+        let held = Lock::take(&path).unwrap();
+        assert_eq!(Lock::take(&path).unwrap_err().kind, Kind::Conflict);
+        assert!(Lock::take_stale(&path).unwrap().is_none());
+        drop(held);
+        let stale = Lock::take_stale(&path).unwrap().expect("nobody holds it");
+        assert!(Lock::take(&path).is_err());
+        drop(stale);
+        assert!(Lock::take(&path).is_ok());
+    }
+
+    #[test]
+    fn a_missing_lock_is_not_stale() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(Lock::take_stale(&folder.path().join("none")).unwrap().is_none());
+    }
+}

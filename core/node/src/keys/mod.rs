@@ -1,0 +1,9 @@
+//! Secret keys of this user: the root of the own mesh, node keys, agent keys.
+//!
+//! Owns: making, storing and reading them, one maker at a time. Must not know what they sign.
+//! Tested here; the race of several processes in `tests/mesh`.
+
+mod store;
+
+pub use store::{StoredKey, fresh, random, stored_agent, stored_node};
+pub(crate) use store::{load_or_make, root};

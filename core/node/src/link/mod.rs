@@ -1,0 +1,19 @@
+//! One QUIC endpoint, and tunnels to other nodes: the only place that knows the engine below.
+//!
+//! Owns: binding, dialling with deadlines of our own, limits of the transport. Must not know:
+//! frames, membership, agents. Tested here over loopback and, between processes, in `tests/mesh`.
+
+mod config;
+mod endpoint;
+mod tunnel;
+
+pub(crate) use endpoint::{Bind, Link};
+pub(crate) use tunnel::{CloseReason, Tunnel, close_reason};
+
+/// Reading half of a stream.
+pub(crate) use iroh::endpoint::RecvStream;
+/// Writing half of a stream.
+pub(crate) use iroh::endpoint::SendStream;
+
+/// The protocol of calls between nodes.
+pub(crate) const ALPN: &[u8] = b"hubless/1";

@@ -1,0 +1,240 @@
+//! Invites: rows in the data folder that every running minter of this user reads.
+
+use super::ticket::{MINTERS, Minter, Ticket};
+use super::token::{Terms, mint_member};
+use crate::home::{self, Folders, Home, Lock};
+use crate::keys;
+use hubless_proto::error::{Error, Kind, Result};
+use hubless_proto::identity::hex;
+use hubless_proto::limits;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::path::PathBuf;
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+/// Version of an invite's file.
+const VERSION: u32 = 1;
+/// Longest name of a role or group, in letters.
+const WORD_CHARS: usize = 64;
+/// Groups of one invite.
+const GROUPS: usize = 16;
+
+/// What an invite allows.
+#[derive(Debug, Clone)]
+pub struct InviteOptions {
+    /// Role of who joins.
+    pub role: String,
+    /// Groups of who joins; at most 16.
+    pub groups: Vec<String>,
+    /// How long it can be redeemed; default 24 h.
+    pub life: Duration,
+    /// How often it can be redeemed; default once.
+    pub uses: u32,
+    /// Allows minters that listen on this machine only.
+    pub local: bool,
+}
+
+impl Default for InviteOptions {
+    fn default() -> Self {
+        Self {
+            role: "member".to_owned(),
+            groups: Vec::new(),
+            life: limits::INVITE_LIFE,
+            uses: 1,
+            local: false,
+        }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Row {
+    version: u32,
+    role: String,
+    groups: Vec<String>,
+    uses: u32,
+    until_ms: u64,
+}
+
+/// Writes an invite to the user's own mesh and gives the ticket for it. `minters` are running
+/// nodes of this user; their addresses on this machine only count with `local`.
+///
+/// # Errors
+/// `configuration` with code `no_minter` when no running node can be reached from elsewhere;
+/// `invalid_argument` for an empty or long role or group, no use, or no time.
+pub fn invite(
+    home: &Home,
+    minters: &[Minter],
+    options: &InviteOptions,
+    now_ms: u64,
+) -> Result<Ticket> {
+    check(options)?;
+    let folders = need(home)?;
+    let reachable = reachable(minters, options.local);
+    if reachable.is_empty() {
+        let message = "no running node of this user can be reached from another machine; start \
+                       one with listen = \"all\" (HUBLESS_LISTEN=all), or use --local";
+        return Err(Error::new(Kind::Configuration, message).with_code("no_minter"));
+    }
+    let root = keys::root(home)?;
+    let secret = Zeroizing::new(keys::random::<32>()?);
+    let row = Row {
+        version: VERSION,
+        role: options.role.clone(),
+        groups: options.groups.clone(),
+        uses: options.uses,
+        until_ms: now_ms.saturating_add(ms(options.life)),
+    };
+    write(&path(folders, secret.as_slice()), &row)?;
+    Ok(Ticket { mesh: root.mesh_id(), minters: reachable, invite: secret })
+}
+
+/// Turns an invite into a token for `member_key`. The use is charged before the token is made, so
+/// that a crash between the two costs a use and never gives one away.
+///
+/// # Errors
+/// `denied` for an invite that is unknown, over or used up: one answer, so that it tells nothing.
+pub(crate) fn redeem(
+    home: &Home,
+    secret: &[u8],
+    member_key: &[u8; 32],
+    now_ms: u64,
+) -> Result<Vec<u8>> {
+    let refused = || {
+        let message = "the invite is unknown, over, or used up; ask for a new ticket";
+        Error::refusal(Kind::Denied, "invite", message)
+    };
+    let folders = need(home)?;
+    let path = path(folders, secret);
+    if !path.exists() {
+        return Err(refused());
+    }
+    let row = {
+        let _held = Lock::wait(&path.with_extension("json.lock"))?;
+        let Some(bytes) = home::read_private(&path)? else { return Err(refused()) };
+        let mut row: Row = serde_json::from_slice(&bytes).map_err(|_| refused())?;
+        if row.version != VERSION || now_ms >= row.until_ms || row.uses == 0 {
+            return Err(refused());
+        }
+        row.uses -= 1;
+        write(&path, &row)?;
+        row
+    };
+    let until_ms = now_ms.saturating_add(ms(limits::MEMBER_TOKEN_LIFE));
+    let terms = Terms { role: &row.role, groups: &row.groups, until_ms };
+    mint_member(&keys::root(home)?, member_key, terms)
+}
+
+fn check(options: &InviteOptions) -> Result<()> {
+    let bad = |field: &str, what: String| Err(Error::invalid(field, what));
+    let word = |text: &str| {
+        (1..=WORD_CHARS).contains(&text.len()) && text.chars().all(|c| !c.is_control())
+    };
+    if !word(&options.role) {
+        return bad("role", format!("expected 1 to {WORD_CHARS} letters"));
+    }
+    if options.groups.len() > GROUPS || !options.groups.iter().all(|group| word(group)) {
+        return bad("groups", format!("expected at most {GROUPS} of 1 to {WORD_CHARS} letters"));
+    }
+    if options.uses == 0 {
+        return bad("uses", "expected at least one use".to_owned());
+    }
+    if options.life.is_zero() || options.life > limits::MEMBER_TOKEN_LIFE {
+        return bad("ttl", format!("expected up to {:?}", limits::MEMBER_TOKEN_LIFE));
+    }
+    Ok(())
+}
+
+fn reachable(minters: &[Minter], local: bool) -> Vec<Minter> {
+    let keep = |minter: &Minter| {
+        let addresses = minter.addresses.iter();
+        let addresses: Vec<_> =
+            addresses.copied().filter(|address| local || !address.ip().is_loopback()).collect();
+        (!addresses.is_empty()).then_some(Minter { node: minter.node, addresses })
+    };
+    minters.iter().filter_map(keep).take(MINTERS).collect()
+}
+
+fn path(folders: &Folders, secret: &[u8]) -> PathBuf {
+    let hash: [u8; 32] = Sha256::digest(secret).into();
+    folders.data().join("invites").join(format!("{}.json", hex::encode(&hash)))
+}
+
+fn write(path: &std::path::Path, row: &Row) -> Result<()> {
+    let bytes =
+        serde_json::to_vec(row).map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
+    home::replace(path, &path.with_extension("json.new"), &bytes)
+}
+
+fn need(home: &Home) -> Result<&Folders> {
+    home.folders().ok_or_else(|| {
+        let message = "invites need a home folder that can be written";
+        Error::new(Kind::Configuration, message).with_code("memory_only")
+    })
+}
+
+fn ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hubless_proto::identity::NodeKey;
+
+    const NOW: u64 = 1_700_000_000_000;
+
+    fn minter(address: &str) -> Minter {
+        Minter { node: NodeKey::from_bytes([1; 32]), addresses: vec![address.parse().unwrap()] }
+    }
+
+    fn home() -> (tempfile::TempDir, Home) {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::open(Some(folder.path())).unwrap();
+        (folder, home)
+    }
+
+    #[test]
+    fn serves_as_often_as_it_says() {
+        let (_folder, home) = home();
+        let options = InviteOptions { uses: 2, ..InviteOptions::default() };
+        let ticket = invite(&home, &[minter("10.0.0.1:1")], &options, NOW).unwrap();
+        let again = || redeem(&home, ticket.invite.as_slice(), &[7; 32], NOW);
+        assert!(again().is_ok() && again().is_ok());
+        assert_eq!(again().unwrap_err().kind, Kind::Denied);
+    }
+
+    #[test]
+    fn two_joiners_race_for_the_last_use() {
+        let (_folder, home) = home();
+        let options = InviteOptions::default();
+        let ticket = invite(&home, &[minter("10.0.0.1:1")], &options, NOW).unwrap();
+        let served: usize = std::thread::scope(|scope| {
+            let tries: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| redeem(&home, ticket.invite.as_slice(), &[7; 32], NOW)))
+                .collect();
+            tries.into_iter().map(|t| usize::from(t.join().unwrap().is_ok())).sum()
+        });
+        assert_eq!(served, 1);
+    }
+
+    #[test]
+    fn refuses_late_and_unknown_invites_alike() {
+        let (_folder, home) = home();
+        let options = InviteOptions { life: Duration::from_secs(60), ..InviteOptions::default() };
+        let ticket = invite(&home, &[minter("10.0.0.1:1")], &options, NOW).unwrap();
+        let late = redeem(&home, ticket.invite.as_slice(), &[7; 32], NOW + 60_000).unwrap_err();
+        let unknown = redeem(&home, &[9; 32], &[7; 32], NOW).unwrap_err();
+        assert_eq!(late, unknown);
+    }
+
+    #[test]
+    fn needs_a_minter_that_can_be_reached() {
+        let (_folder, home) = home();
+        let options = InviteOptions::default();
+        let error = invite(&home, &[minter("127.0.0.1:1")], &options, NOW).unwrap_err();
+        assert_eq!(error.code, "no_minter");
+        let options = InviteOptions { local: true, ..options };
+        assert!(invite(&home, &[minter("127.0.0.1:1")], &options, NOW).is_ok());
+    }
+}

@@ -1,0 +1,110 @@
+//! Meshes that this data folder joined: `meshes/<mesh id>/{member.key, token, trust.json}`.
+
+use crate::home::{self, Folders, Home};
+use crate::keys;
+use hubless_proto::error::{Error, Kind, Result};
+use hubless_proto::identity::{MeshId, NodeKey, SecretKey};
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// Version of `trust.json`.
+const VERSION: u32 = 1;
+/// Contacts that are kept of one mesh.
+const CONTACTS: usize = 16;
+
+/// A node that can be dialled without anyone's help.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Contact {
+    pub(crate) node: NodeKey,
+    pub(crate) addresses: Vec<SocketAddr>,
+}
+
+/// A joined mesh.
+#[derive(Debug)]
+pub(super) struct Joined {
+    pub(super) key: SecretKey,
+    pub(super) token: Vec<u8>,
+    pub(super) contacts: Vec<Contact>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Trust {
+    version: u32,
+    contacts: Vec<Contact>,
+}
+
+/// The member key for a mesh, made once.
+pub(crate) fn member_key(home: &Home, mesh: MeshId) -> Result<SecretKey> {
+    let folder = folder(need(home)?, mesh)?;
+    keys::load_or_make(&folder.join("member.key"))
+}
+
+/// Keeps what a join brought, and makes the mesh the default of this data folder.
+pub(crate) fn save(home: &Home, mesh: MeshId, token: &[u8], contacts: &[Contact]) -> Result<()> {
+    let folders = need(home)?;
+    let folder = folder(folders, mesh)?;
+    save_contacts(home, mesh, contacts)?;
+    home::replace(&folder.join("token"), &folder.join("token.new"), token)?;
+    let default = folders.data().join("meshes").join("default");
+    let temporary = folders.data().join("meshes").join("default.new");
+    home::replace(&default, &temporary, mesh.to_string().as_bytes())
+}
+
+/// Keeps the nodes by which the mesh can be reached again.
+pub(crate) fn save_contacts(home: &Home, mesh: MeshId, contacts: &[Contact]) -> Result<()> {
+    let folder = folder(need(home)?, mesh)?;
+    let kept = contacts.iter().take(CONTACTS).cloned().collect();
+    let trust = serde_json::to_vec(&Trust { version: VERSION, contacts: kept })
+        .map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
+    home::replace(&folder.join("trust.json"), &folder.join("trust.json.new"), &trust)
+}
+
+/// The mesh that was joined last; none: the user's own.
+pub(super) fn default_mesh(home: &Home) -> Result<Option<MeshId>> {
+    let Some(folders) = home.folders() else { return Ok(None) };
+    let path = folders.data().join("meshes").join("default");
+    let Some(bytes) = home::read_private(&path)? else { return Ok(None) };
+    let text = String::from_utf8_lossy(&bytes);
+    text.trim().parse().map(Some).map_err(|_| broken(&path))
+}
+
+/// Reads a joined mesh; none when it was not joined.
+pub(super) fn load(home: &Home, mesh: MeshId) -> Result<Option<Joined>> {
+    let Some(folders) = home.folders() else { return Ok(None) };
+    let folder = path_of(folders, mesh);
+    let Some(token) = home::read_private(&folder.join("token"))? else { return Ok(None) };
+    let key = keys::load_or_make(&folder.join("member.key"))?;
+    let path = folder.join("trust.json");
+    let contacts = match home::read_private(&path)? {
+        None => Vec::new(),
+        Some(bytes) => {
+            let trust: Trust = serde_json::from_slice(&bytes).map_err(|_| broken(&path))?;
+            if trust.version != VERSION {
+                return Err(broken(&path).with_code("newer_format"));
+            }
+            trust.contacts
+        }
+    };
+    Ok(Some(Joined { key, token: token.to_vec(), contacts }))
+}
+
+fn path_of(folders: &Folders, mesh: MeshId) -> PathBuf {
+    folders.data().join("meshes").join(mesh.to_string())
+}
+
+fn folder(folders: &Folders, mesh: MeshId) -> Result<PathBuf> {
+    folders.make_below_data(&Path::new("meshes").join(mesh.to_string()))
+}
+
+fn need(home: &Home) -> Result<&Folders> {
+    home.folders().ok_or_else(|| {
+        let message = "joining a mesh needs a home folder that can be written";
+        Error::new(Kind::Configuration, message).with_code("memory_only")
+    })
+}
+
+fn broken(path: &Path) -> Error {
+    let message = format!("{} is not what this version writes; join again", path.display());
+    Error::new(Kind::Configuration, message).with_code("broken_file")
+}

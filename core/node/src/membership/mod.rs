@@ -1,0 +1,17 @@
+//! Who belongs to a mesh: tokens under its root key, and the ways to get one.
+//!
+//! Owns: minting and checking tokens (biscuits), tickets and invites, what a data folder joined.
+//! Must not know: connections, agents. Tested here; joins between machines in `tests/network`.
+
+mod invite;
+mod joined;
+mod standing;
+mod ticket;
+mod token;
+
+pub(crate) use invite::redeem;
+pub use invite::{InviteOptions, invite};
+pub(crate) use joined::{Contact, save as save_joined, save_contacts};
+pub use standing::{Membership, Standing};
+pub use ticket::{Minter, Ticket};
+pub(crate) use token::mint_member;

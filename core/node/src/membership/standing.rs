@@ -1,0 +1,147 @@
+//! How a node proves its membership, and how it checks that of others.
+
+use super::joined;
+use super::token::{self, Terms};
+use crate::home::Home;
+use crate::keys;
+use crate::mesh::MeshChoice;
+use hubless_proto::error::{Error, Kind, Result};
+use hubless_proto::identity::{MeshId, NodeKey, SecretKey};
+use hubless_proto::limits;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+/// Verdicts that are remembered.
+const VERDICTS: usize = 4_096;
+/// The role of the processes of the user whose mesh it is.
+const OWN_ROLE: &str = "owner";
+
+/// Membership of one node in one mesh.
+#[derive(Debug)]
+pub struct Membership {
+    mesh: MeshId,
+    proof: Proof,
+    contacts: Vec<joined::Contact>,
+    verdicts: Mutex<BTreeMap<[u8; 32], Standing>>,
+}
+
+/// What was proven about a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Role that its token states.
+    pub role: String,
+    /// Groups that its token states.
+    pub groups: Vec<String>,
+    /// End of the token, Unix time in milliseconds.
+    pub until_ms: u64,
+}
+
+#[derive(Debug)]
+enum Proof {
+    /// The root itself: the user's own mesh.
+    Root(SecretKey),
+    /// A member key and the token that names it.
+    Member { key: SecretKey, token: Vec<u8> },
+}
+
+impl Membership {
+    /// Opens the membership that `choice` names in this home; the own root is made on first use.
+    ///
+    /// # Errors
+    /// `not_found` for a mesh that was not joined; those of reading the keys.
+    pub fn open(home: &Home, choice: MeshChoice) -> Result<Self> {
+        let wanted = match choice {
+            MeshChoice::Own => None,
+            MeshChoice::Id(mesh) => Some(mesh),
+            MeshChoice::Default => joined::default_mesh(home)?,
+        };
+        let Some(mesh) = wanted else { return Self::own(home) };
+        if let Some(found) = joined::load(home, mesh)? {
+            return Ok(Self::new(
+                mesh,
+                Proof::Member { key: found.key, token: found.token },
+                found.contacts,
+            ));
+        }
+        let own = Self::own(home)?;
+        if own.mesh == mesh {
+            return Ok(own);
+        }
+        let message = format!("mesh {mesh} was not joined from this data folder; see hubless join");
+        Err(Error::new(Kind::NotFound, message).with_code("mesh").with_field("mesh"))
+    }
+
+    fn own(home: &Home) -> Result<Self> {
+        let root = keys::root(home)?;
+        Ok(Self::new(root.mesh_id(), Proof::Root(root), Vec::new()))
+    }
+
+    const fn new(mesh: MeshId, proof: Proof, contacts: Vec<joined::Contact>) -> Self {
+        Self { mesh, proof, contacts, verdicts: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// The mesh: its root key.
+    pub const fn mesh(&self) -> MeshId {
+        self.mesh
+    }
+
+    /// Nodes that were named by the ticket of this mesh.
+    pub(crate) fn contacts(&self) -> &[joined::Contact] {
+        &self.contacts
+    }
+
+    /// The root key, for those who may admit others: processes of the user's own mesh.
+    pub(crate) const fn root(&self) -> Option<&SecretKey> {
+        match &self.proof {
+            Proof::Root(root) => Some(root),
+            Proof::Member { .. } => None,
+        }
+    }
+
+    /// A token for a node key of ours; valid for an hour.
+    ///
+    /// # Errors
+    /// `internal` when signing fails.
+    pub fn token_for(&self, node: NodeKey, now_ms: u64) -> Result<Vec<u8>> {
+        let life = u64::try_from(limits::NODE_TOKEN_LIFE.as_millis()).unwrap_or(u64::MAX);
+        let until_ms = now_ms.saturating_add(life);
+        match &self.proof {
+            Proof::Root(root) => {
+                let terms = Terms { role: OWN_ROLE, groups: &[], until_ms };
+                token::mint_node(root, node, terms)
+            }
+            Proof::Member { key, token } => token::bind(token, self.mesh, key, node, until_ms),
+        }
+    }
+
+    /// Checks the token of a peer. A good verdict is remembered until it ends.
+    ///
+    /// # Errors
+    /// `auth` with the reason.
+    pub fn verify(&self, token: &[u8], node: NodeKey, now_ms: u64) -> Result<Standing> {
+        let id = Self::verdict_id(token, node);
+        let known = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
+        if let Some(standing) = known.filter(|standing| now_ms < standing.until_ms) {
+            return Ok(standing);
+        }
+        let found = token::verify(token, self.mesh, node, now_ms)?;
+        let standing =
+            Standing { role: found.role, groups: found.groups, until_ms: found.until_ms };
+        let mut verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
+        if verdicts.len() >= VERDICTS {
+            verdicts.retain(|_, kept| now_ms < kept.until_ms);
+        }
+        if verdicts.len() < VERDICTS {
+            verdicts.insert(id, standing.clone());
+        }
+        Ok(standing)
+    }
+
+    fn verdict_id(token: &[u8], node: NodeKey) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(node.as_bytes());
+        hash.update(token);
+        hash.finalize().into()
+    }
+}

@@ -1,0 +1,131 @@
+//! Tickets: what one user hands to another so that their nodes share a mesh.
+
+use super::joined::Contact;
+use data_encoding::BASE64URL_NOPAD;
+use hubless_proto::error::{Error, Result};
+use hubless_proto::identity::{MeshId, NodeKey};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::net::SocketAddr;
+use std::str::FromStr;
+use zeroize::Zeroizing;
+
+/// What every ticket begins with; the number is its version.
+const PREFIX: &str = "hubless-ticket-1:";
+/// Most letters of a ticket.
+const TICKET_BYTES: usize = 8 * 1024;
+/// Minters of one ticket.
+pub(super) const MINTERS: usize = 8;
+
+/// A node that turns the invite of a ticket into a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Minter {
+    /// Its key.
+    pub node: NodeKey,
+    /// Where it can be dialled.
+    pub addresses: Vec<SocketAddr>,
+}
+
+/// An invitation to a mesh: a secret, to be passed on like a password.
+///
+/// `Debug` shows no secret; the text of [`Ticket::text`] is the ticket itself.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Ticket {
+    /// The mesh.
+    pub mesh: MeshId,
+    /// Nodes that can redeem it.
+    pub minters: Vec<Minter>,
+    pub(super) invite: Zeroizing<[u8; 32]>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Form {
+    mesh: MeshId,
+    minters: Vec<Contact>,
+    invite: String,
+}
+
+impl Ticket {
+    /// The ticket as one word.
+    pub fn text(&self) -> String {
+        let minters = self
+            .minters
+            .iter()
+            .map(|minter| Contact { node: minter.node, addresses: minter.addresses.clone() });
+        let form = Form {
+            mesh: self.mesh,
+            minters: minters.collect(),
+            invite: BASE64URL_NOPAD.encode(self.invite.as_slice()),
+        };
+        // Keys, addresses and text: nothing that JSON could refuse.
+        let json = serde_json::to_vec(&form).unwrap_or_default();
+        format!("{PREFIX}{}", BASE64URL_NOPAD.encode(&json))
+    }
+
+    pub(super) fn contacts(&self) -> Vec<Contact> {
+        let of =
+            |minter: &Minter| Contact { node: minter.node, addresses: minter.addresses.clone() };
+        self.minters.iter().map(of).collect()
+    }
+}
+
+impl FromStr for Ticket {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let bad = |what: &str| {
+            Error::invalid("ticket", format!("expected a ticket of hubless invite, {what}"))
+                .with_code("bad_ticket")
+        };
+        let text = text.trim();
+        if text.len() > TICKET_BYTES {
+            return Err(bad("got a longer text").with_limit("TICKET_BYTES", TICKET_BYTES as u64));
+        }
+        let body = text.strip_prefix(PREFIX).ok_or_else(|| bad("got another text"))?;
+        let json = BASE64URL_NOPAD.decode(body.as_bytes()).map_err(|_| bad("got broken text"))?;
+        let form: Form = serde_json::from_slice(&json).map_err(|_| bad("got broken text"))?;
+        let invite = BASE64URL_NOPAD
+            .decode(form.invite.as_bytes())
+            .ok()
+            .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())
+            .ok_or_else(|| bad("got a broken secret"))?;
+        if form.minters.is_empty() || form.minters.len() > MINTERS {
+            return Err(bad("got no minter or too many"));
+        }
+        let minters = form.minters.into_iter();
+        let minters = minters.map(|m| Minter { node: m.node, addresses: m.addresses }).collect();
+        Ok(Self { mesh: form.mesh, minters, invite: Zeroizing::new(invite) })
+    }
+}
+
+impl fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ticket")
+            .field("mesh", &self.mesh)
+            .field("minters", &self.minters)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_it_writes_and_nothing_else() {
+        let ticket = Ticket {
+            mesh: MeshId::from_bytes([1; 32]),
+            minters: vec![Minter {
+                node: NodeKey::from_bytes([2; 32]),
+                addresses: vec!["10.0.0.1:4433".parse().unwrap()],
+            }],
+            invite: Zeroizing::new([3; 32]),
+        };
+        let text = ticket.text();
+        assert_eq!(text.parse::<Ticket>().unwrap(), ticket);
+        assert!(!format!("{ticket:?}").contains("3, 3"));
+        for bad in ["", "hubless-ticket-2:AAAA", &text[..text.len() - 3]] {
+            assert_eq!(bad.parse::<Ticket>().unwrap_err().code, "bad_ticket");
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! Tokens: biscuits that name a node key, directly or through a member key.
+//!
+//! The authority block, signed by the root, holds `node(key)` or `member(key)`, with `role`,
+//! `group` and `until`. A member key binds node keys of its own in a third-party block. Facts of
+//! any other block count for nothing, so appending to a token can only narrow it.
+
+use biscuit_auth::builder::{Algorithm, AuthorizerBuilder, BlockBuilder, Check, Fact, Term};
+use biscuit_auth::builder_ext::AuthorizerExt;
+use biscuit_auth::datalog::RunLimits;
+use biscuit_auth::{Biscuit, KeyPair, PrivateKey, PublicKey, error};
+use hubless_proto::error::{Error, Kind, Result};
+use hubless_proto::identity::{MeshId, NodeKey, SecretKey};
+use hubless_proto::limits;
+use std::time::Duration;
+
+/// Facts that one token may hold or derive.
+const FACTS: u64 = 512;
+/// Rounds of rules that one token may ask for.
+const ROUNDS: u64 = 32;
+/// Far above what the bounds above allow on a busy machine: time alone never refuses a good token.
+const TIME: Duration = Duration::from_secs(10);
+
+/// What a token states about its node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Statement {
+    pub(super) role: String,
+    pub(super) groups: Vec<String>,
+    /// Unix time; the earliest end of all that it rests on.
+    pub(super) until_ms: u64,
+}
+
+/// What is written into a token.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms<'a> {
+    pub(crate) role: &'a str,
+    pub(crate) groups: &'a [String],
+    pub(crate) until_ms: u64,
+}
+
+/// Mints a token that names a node key.
+pub(super) fn mint_node(root: &SecretKey, node: NodeKey, terms: Terms<'_>) -> Result<Vec<u8>> {
+    mint(root, "node", node.as_bytes(), terms)
+}
+
+/// Mints a token that names a member key, which may bind node keys of its own.
+pub(crate) fn mint_member(root: &SecretKey, key: &[u8; 32], terms: Terms<'_>) -> Result<Vec<u8>> {
+    mint(root, "member", key, terms)
+}
+
+/// Binds a node key to a token of a member key.
+pub(super) fn bind(
+    token: &[u8],
+    mesh: MeshId,
+    member: &SecretKey,
+    node: NodeKey,
+    until_ms: u64,
+) -> Result<Vec<u8>> {
+    let parent = parse(token, mesh)?;
+    let pair = pair(member)?;
+    let made = || -> std::result::Result<Vec<u8>, error::Token> {
+        let block = BlockBuilder::new()
+            .fact(bytes_fact("node", node.as_bytes()))?
+            .fact(date_fact("until", until_ms))?
+            .check(until_check(until_ms)?)?;
+        let block = parent.third_party_request()?.create_block(&pair.private(), block)?;
+        parent.append_third_party(pair.public(), block)?.to_vec()
+    };
+    made().map_err(|error| Error::new(Kind::Internal, format!("cannot bind a node: {error}")))
+}
+
+/// Checks that `token` stands under `mesh` and names `node`, at `now_ms`.
+pub(super) fn verify(token: &[u8], mesh: MeshId, node: NodeKey, now_ms: u64) -> Result<Statement> {
+    let biscuit = parse(token, mesh)?;
+    if biscuit.block_count() > limits::TOKEN_DEPTH + 1 {
+        return Err(refused("is attenuated too often", "too_deep")
+            .with_limit("TOKEN_DEPTH", limits::TOKEN_DEPTH as u64));
+    }
+    let mut authorizer = AuthorizerBuilder::new()
+        .fact(date_fact("time", now_ms))
+        .map(AuthorizerBuilder::allow_all)
+        .map(|builder| {
+            builder.set_limits(RunLimits {
+                max_facts: FACTS,
+                max_iterations: ROUNDS,
+                max_time: TIME,
+            })
+        })
+        .and_then(|builder| builder.build(&biscuit))
+        .map_err(|_| refused("cannot be evaluated", "bad_token"))?;
+    authorizer.authorize().map_err(|_| refused("is over or does not allow this", "expired"))?;
+    let mut query = |rule: &str| -> Result<Vec<(Vec<u8>,)>> {
+        authorizer.query(rule).map_err(|_| refused("cannot be evaluated", "bad_token"))
+    };
+    let wanted = node.as_bytes().as_slice();
+    let named = query("data($k) <- node($k)")?;
+    let members = query("data($k) <- member($k)")?;
+    let mut scopes = vec!["authority".to_owned()];
+    let holds = if named.is_empty() {
+        let [(member,)] = members.as_slice() else {
+            return Err(refused("names no key", "bad_token"));
+        };
+        let key: [u8; 32] =
+            member.as_slice().try_into().map_err(|_| refused("names no key", "bad_token"))?;
+        let scope = format!("ed25519/{}", hubless_proto::identity::hex::encode(&key));
+        let bound = query(&format!("data($k) <- node($k) trusting {scope}"))?;
+        scopes.push(scope);
+        bound.iter().any(|(key,)| key.as_slice() == wanted)
+    } else {
+        named.iter().any(|(key,)| key.as_slice() == wanted)
+    };
+    if !holds {
+        return Err(refused("names another node", "wrong_node"));
+    }
+    statement(&mut authorizer, &scopes)
+}
+
+fn statement(authorizer: &mut biscuit_auth::Authorizer, scopes: &[String]) -> Result<Statement> {
+    let bad = |_: error::Token| refused("cannot be evaluated", "bad_token");
+    let roles: Vec<(String,)> = authorizer.query("data($r) <- role($r)").map_err(bad)?;
+    let groups: Vec<(String,)> = authorizer.query("data($g) <- group($g)").map_err(bad)?;
+    let mut ends = Vec::new();
+    for scope in scopes {
+        let rule = format!("data($u) <- until($u) trusting {scope}");
+        let found: Vec<Fact> = authorizer.query(rule.as_str()).map_err(bad)?;
+        ends.extend(found.into_iter().filter_map(|fact| match fact.predicate.terms.first() {
+            Some(Term::Date(seconds)) => Some(seconds.saturating_mul(1_000)),
+            _ => None,
+        }));
+    }
+    let mut groups: Vec<String> = groups.into_iter().map(|(group,)| group).collect();
+    groups.sort_unstable();
+    let until_ms = ends.into_iter().min().ok_or_else(|| refused("has no end", "bad_token"))?;
+    let role = roles.into_iter().map(|(role,)| role).next().unwrap_or_default();
+    Ok(Statement { role, groups, until_ms })
+}
+
+fn mint(root: &SecretKey, what: &str, key: &[u8; 32], terms: Terms<'_>) -> Result<Vec<u8>> {
+    let root = pair(root)?;
+    let made = || -> std::result::Result<Vec<u8>, error::Token> {
+        let mut builder = Biscuit::builder()
+            .fact(bytes_fact(what, key))?
+            .fact(text_fact("role", terms.role))?
+            .fact(date_fact("until", terms.until_ms))?
+            .check(until_check(terms.until_ms)?)?;
+        for group in terms.groups {
+            builder = builder.fact(text_fact("group", group))?;
+        }
+        builder.build(&root)?.to_vec()
+    };
+    made().map_err(|error| Error::new(Kind::Internal, format!("cannot mint a token: {error}")))
+}
+
+fn parse(token: &[u8], mesh: MeshId) -> Result<Biscuit> {
+    if token.len() > limits::TOKEN_BYTES {
+        return Err(refused("is too large", "too_large")
+            .with_limit("TOKEN_BYTES", limits::TOKEN_BYTES as u64));
+    }
+    let root = PublicKey::from_bytes(mesh.as_bytes(), Algorithm::Ed25519)
+        .map_err(|_| refused("stands under a broken root", "bad_token"))?;
+    let bad = |_: error::Token| refused("is not signed by this mesh", "bad_signature");
+    let biscuit = Biscuit::from(token, root).map_err(bad)?;
+    // What the signatures do not cover, such as fields of the encoding that no reader knows, must
+    // not make a second form of the same token.
+    if biscuit.to_vec().map_err(bad)? != token {
+        return Err(refused("is not in its one form", "bad_signature"));
+    }
+    Ok(biscuit)
+}
+
+fn pair(key: &SecretKey) -> Result<KeyPair> {
+    let private = PrivateKey::from_bytes(key.seed().as_slice(), Algorithm::Ed25519)
+        .map_err(|_| Error::new(Kind::Internal, "a key of ours is no key"))?;
+    Ok(KeyPair::from(&private))
+}
+
+/// The end stands in the check itself: a fact could be met by that of another block.
+fn until_check(ms: u64) -> std::result::Result<Check, error::Token> {
+    let mut check = Check::try_from("check if time($t), $t <= {until}")?;
+    check.set("until", Term::Date(ms / 1_000))?;
+    Ok(check)
+}
+
+fn bytes_fact(name: &str, bytes: &[u8]) -> Fact {
+    Fact::new(name.to_owned(), vec![Term::Bytes(bytes.to_vec())])
+}
+
+fn text_fact(name: &str, text: &str) -> Fact {
+    Fact::new(name.to_owned(), vec![Term::Str(text.to_owned())])
+}
+
+fn date_fact(name: &str, ms: u64) -> Fact {
+    Fact::new(name.to_owned(), vec![Term::Date(ms / 1_000)])
+}
+
+fn refused(what: &str, code: &str) -> Error {
+    Error::refusal(Kind::Auth, code, format!("the membership token {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: u64 = 1_700_000_000_000;
+
+    fn terms(groups: &[String]) -> Terms<'_> {
+        Terms { role: "member", groups, until_ms: NOW + 60_000 }
+    }
+
+    fn key(seed: u8) -> SecretKey {
+        SecretKey::from_seed([seed; 32])
+    }
+
+    #[test]
+    fn a_root_names_a_node() {
+        let (root, node) = (key(1), key(2).node_key());
+        let groups = vec!["a".to_owned(), "b".to_owned()];
+        let token = mint_node(&root, node, terms(&groups)).unwrap();
+        let found = verify(&token, root.mesh_id(), node, NOW).unwrap();
+        assert_eq!((found.role.as_str(), &found.groups), ("member", &groups));
+        assert_eq!(found.until_ms, NOW + 60_000);
+    }
+
+    #[test]
+    fn refuses_another_root_node_and_time() {
+        let (root, node) = (key(1), key(2).node_key());
+        let token = mint_node(&root, node, terms(&[])).unwrap();
+        let check = |mesh, node, now| verify(&token, mesh, node, now).unwrap_err().code;
+        assert_eq!(check(key(9).mesh_id(), node, NOW), "bad_signature");
+        assert_eq!(check(root.mesh_id(), key(3).node_key(), NOW), "wrong_node");
+        assert_eq!(check(root.mesh_id(), node, NOW + 61_000), "expired");
+    }
+
+    #[test]
+    fn a_member_binds_nodes_and_nobody_else_does() {
+        let (root, member, node) = (key(1), key(4), key(2).node_key());
+        let mesh = root.mesh_id();
+        let token = mint_member(&root, &member.public(), terms(&[])).unwrap();
+        let bound = bind(&token, mesh, &member, node, NOW + 30_000).unwrap();
+        assert_eq!(verify(&bound, mesh, node, NOW).unwrap().until_ms, NOW + 30_000);
+        assert_eq!(verify(&bound, mesh, node, NOW + 31_000).unwrap_err().code, "expired");
+        let stolen = bind(&token, mesh, &key(5), node, NOW + 30_000).unwrap();
+        assert_eq!(verify(&stolen, mesh, node, NOW).unwrap_err().code, "wrong_node");
+        assert_eq!(verify(&token, mesh, node, NOW).unwrap_err().code, "wrong_node");
+    }
+
+    #[test]
+    fn attenuation_adds_no_node() {
+        let (root, node, other) = (key(1), key(2).node_key(), key(3).node_key());
+        let token = mint_node(&root, node, terms(&[])).unwrap();
+        let parent = parse(&token, root.mesh_id()).unwrap();
+        let block = BlockBuilder::new().fact(bytes_fact("node", other.as_bytes())).unwrap();
+        let wider = parent.append(block).unwrap().to_vec().unwrap();
+        assert!(verify(&wider, root.mesh_id(), node, NOW).is_ok());
+        assert_eq!(verify(&wider, root.mesh_id(), other, NOW).unwrap_err().code, "wrong_node");
+    }
+
+    #[test]
+    fn refuses_a_token_attenuated_five_times() {
+        let (root, node) = (key(1), key(2).node_key());
+        let mut token = mint_node(&root, node, terms(&[])).unwrap();
+        for depth in 1..=5 {
+            let block = BlockBuilder::new().fact(text_fact("note", "x")).unwrap();
+            let parent = parse(&token, root.mesh_id()).unwrap();
+            token = parent.append(block).unwrap().to_vec().unwrap();
+            assert_eq!(verify(&token, root.mesh_id(), node, NOW).is_ok(), depth <= 4);
+        }
+    }
+
+    #[test]
+    fn each_flipped_bit_is_refused() {
+        let (root, node) = (key(1), key(2).node_key());
+        let token = mint_node(&root, node, terms(&[])).unwrap();
+        for bit in 0..token.len() * 8 {
+            let mut bad = token.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert!(verify(&bad, root.mesh_id(), node, NOW).is_err(), "bit {bit}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Where other nodes can be reached, from wherever that is known.
+
+use super::local::Local;
+use crate::chance::now_ms;
+use hubless_proto::error::{Error, Kind, Result};
+use hubless_proto::identity::NodeKey;
+use hubless_proto::limits;
+use hubless_proto::wire::{record, v1};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
+
+/// Nodes that are remembered without a record in the runtime folder.
+const DISTANT: usize = 4_096;
+
+/// What is known about other nodes; records are opened when they are dialled.
+#[derive(Debug, Default)]
+pub(super) struct Book {
+    entries: Mutex<BTreeMap<NodeKey, Entry>>,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    /// Its file in the runtime folder.
+    near: Option<v1::SignedRecord>,
+    /// What it said of itself on a connection.
+    said: Option<v1::SignedRecord>,
+    /// From a ticket.
+    contact: Vec<SocketAddr>,
+}
+
+/// A node that can be dialled.
+#[derive(Debug)]
+pub(super) struct Reach {
+    pub(super) addresses: Vec<SocketAddr>,
+    /// Its token was checked: requests may be sent before its HELLO has come.
+    pub(super) trusted: bool,
+}
+
+impl Book {
+    pub(super) fn near(&self, node: NodeKey, record: v1::SignedRecord) {
+        self.change(|entries| entries.entry(node).or_default().near = Some(record));
+    }
+
+    pub(super) fn said(&self, node: NodeKey, record: v1::SignedRecord) {
+        self.change(|entries| {
+            if entries.len() < DISTANT || entries.contains_key(&node) {
+                entries.entry(node).or_default().said = Some(record);
+            }
+        });
+    }
+
+    pub(super) fn contact(&self, node: NodeKey, addresses: &[SocketAddr]) {
+        self.change(|entries| entries.entry(node).or_default().contact = addresses.to_vec());
+    }
+
+    /// True for a node whose file is in the runtime folder.
+    pub(super) fn is_near(&self, node: NodeKey) -> bool {
+        self.change(|entries| entries.get(&node).is_some_and(|entry| entry.near.is_some()))
+    }
+
+    /// The process of a node ceased to exist; true when it was known from the folder.
+    pub(super) fn gone(&self, node: NodeKey) -> bool {
+        self.change(|entries| {
+            let Some(entry) = entries.get_mut(&node) else { return false };
+            let near = entry.near.take().is_some();
+            entry.said = None;
+            if entry.contact.is_empty() {
+                entries.remove(&node);
+            }
+            near
+        })
+    }
+
+    /// How to reach a node.
+    pub(super) fn reach(&self, node: NodeKey, local: &Local) -> Result<Reach> {
+        let (records, contact) = self.change(|entries| {
+            let entry = entries.get(&node);
+            let records = entry.map(|entry| [entry.near.clone(), entry.said.clone()]);
+            let contact = entry.map(|entry| entry.contact.clone());
+            (records.unwrap_or_default(), contact.unwrap_or_default())
+        });
+        let now = now_ms();
+        let mut why = None;
+        for signed in records.into_iter().flatten() {
+            match open(&signed, node, local, now) {
+                Ok(reach) if reach.addresses.is_empty() => {}
+                Ok(reach) => return Ok(reach),
+                Err(error) => why = Some(error),
+            }
+        }
+        if !contact.is_empty() {
+            return Ok(Reach { addresses: contact, trusted: false });
+        }
+        Err(why.unwrap_or_else(|| {
+            Error::new(Kind::Transport, format!("node {node} is not known, or is gone"))
+                .with_code("unknown_node")
+        }))
+    }
+
+    fn change<T>(&self, act: impl FnOnce(&mut BTreeMap<NodeKey, Entry>) -> T) -> T {
+        act(&mut self.entries.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn open(signed: &v1::SignedRecord, node: NodeKey, local: &Local, now: u64) -> Result<Reach> {
+    let opened = record::open::<v1::NodeRecord>(signed, Some(&node), now)?;
+    if opened.body.mesh != local.mesh().as_bytes().as_slice() {
+        let message = format!("node {node} is in another mesh");
+        return Err(Error::new(Kind::Denied, message).with_code("other_mesh"));
+    }
+    local.membership().verify(&opened.body.token, node, now)?;
+    let addresses = opened.body.addresses.iter().filter_map(|text| text.parse().ok());
+    Ok(Reach { addresses: addresses.take(limits::NODE_ADDRESSES).collect(), trusted: true })
+}

@@ -1,0 +1,146 @@
+//! The callee's side of a call over a stream.
+
+use super::call_out::is_last;
+use super::frames::{End, FrameReader, FrameWriter, unexpected};
+use super::parts::{Incoming, Outgoing};
+use crate::call::pipe::{CallerEnd, CancelCode, CancelSignal, Down, Up};
+use hubless_proto::error::{Error, Kind};
+use hubless_proto::wire::decode::decode;
+use hubless_proto::wire::frame::{Frame, FrameType, decode_data};
+use hubless_proto::wire::v1::{self, event};
+use tokio::sync::mpsc;
+
+/// Nothing is wrong; the other half just wants no more.
+const NO_ERROR: u32 = 0;
+
+/// A call whose request was read.
+pub(super) struct InCall {
+    pub(super) writer: FrameWriter,
+    pub(super) reader: FrameReader,
+    pub(super) incoming: Incoming,
+    pub(super) end: CallerEnd,
+}
+
+/// Moves frames until the call is over, and tells the engine when the caller gave it up.
+pub(super) async fn run(call: InCall) {
+    let InCall { mut writer, mut reader, incoming, mut end } = call;
+    let stopped = writer.stopped();
+    let outcome = {
+        let up = receive(&mut reader, incoming, &end.control);
+        let down = send(&mut writer, &mut end.events);
+        tokio::pin!(up, down, stopped);
+        let mut received = false;
+        loop {
+            tokio::select! {
+                ended = &mut down => break ended,
+                why = &mut up, if !received => match why {
+                    End::Finished => received = true,
+                    other => break Err(other),
+                },
+                code = &mut stopped => break Err(code.map_or(End::Lost, End::Reset)),
+            }
+        }
+    };
+    match outcome {
+        Ok(()) => {
+            writer.finish();
+            reader.stop(NO_ERROR);
+        }
+        Err(why) => give_up(&mut writer, &mut reader, &end.cancel, why).await,
+    }
+}
+
+async fn give_up(
+    writer: &mut FrameWriter,
+    reader: &mut FrameReader,
+    cancel: &CancelSignal,
+    why: End,
+) {
+    let code = match why {
+        End::Finished | End::Lost => CancelCode::Cancelled,
+        End::Reset(code) => CancelCode::from_code(code),
+        End::Broken(error) => {
+            tracing::debug!(%error, "a call broke off");
+            let event = v1::Event { kind: Some(event::Kind::Rejection((&error).into())) };
+            if writer.message(FrameType::Event, &event).await.is_ok() {
+                writer.finish();
+                reader.stop(NO_ERROR);
+            }
+            CancelCode::Cancelled
+        }
+    };
+    cancel.cancel(code);
+    writer.reset(code as u32);
+    reader.stop(code as u32);
+}
+
+async fn receive(reader: &mut FrameReader, mut parts: Incoming, control: &mpsc::Sender<Up>) -> End {
+    loop {
+        let Frame { kind, body } = match reader.next().await {
+            Ok(frame) => frame,
+            Err(end) => return end,
+        };
+        let up = match kind {
+            FrameType::Data => match decode_data(body) {
+                Ok((index, chunk)) => match parts.data(index, chunk).await {
+                    Ok(()) => continue,
+                    Err(end) => return end,
+                },
+                Err(error) => return End::Broken(error),
+            },
+            FrameType::ToolResult => {
+                decode(kind, body).map_err(End::Broken).and_then(|mut result: v1::ToolResult| {
+                    let bodies = parts.expect(&mut result)?;
+                    Ok(Up::ToolResult(result, bodies))
+                })
+            }
+            FrameType::Input => {
+                decode(kind, body).map_err(End::Broken).and_then(|mut input: v1::Input| {
+                    let bodies = parts.expect(&mut input)?;
+                    Ok(Up::Input(input, bodies))
+                })
+            }
+            other => Err(End::Broken(unexpected(other))),
+        };
+        match up {
+            // An engine that is done with the call takes no more answers.
+            Ok(up) => {
+                let _ = control.send(up).await;
+            }
+            Err(end) => return end,
+        }
+    }
+}
+
+async fn send(writer: &mut FrameWriter, events: &mut mpsc::Receiver<Down>) -> Result<(), End> {
+    let mut outgoing = Outgoing::new();
+    let mut last = false;
+    while !last || outgoing.is_open() {
+        tokio::select! {
+            biased;
+            down = events.recv(), if !last => {
+                let Down { mut event, bodies } = down.unwrap_or_else(unanswered);
+                last = is_last(&event);
+                outgoing.add(&mut event, bodies);
+                writer.message(FrameType::Event, &event).await?;
+            }
+            chunk = outgoing.next(), if outgoing.is_open() => match chunk {
+                Some((index, Ok(chunk))) => writer.data(index, chunk).await?,
+                Some((_, Err(error))) if last => {
+                    tracing::debug!(%error, "a streamed part of the answer failed");
+                    return Err(End::Reset(CancelCode::Cancelled as u64));
+                }
+                Some((_, Err(error))) => return Err(End::Broken(error)),
+                None => {}
+            },
+        }
+    }
+    Ok(())
+}
+
+/// What the caller gets when the engine lets a call fall.
+fn unanswered() -> Down {
+    let error = Error::refusal(Kind::Internal, "no_answer", "the call ended without an answer");
+    let event = v1::Event { kind: Some(event::Kind::Rejection((&error).into())) };
+    Down { event, bodies: crate::call::body::Bodies::none() }
+}

@@ -1,0 +1,193 @@
+//! The caller's side of a call over a stream.
+
+use super::frames::{End, FrameReader, FrameWriter, unexpected};
+use super::parts::{Incoming, Outgoing};
+use crate::call::body::Bodies;
+use crate::call::pipe::{CalleeEnd, CancelCode, Down, Up};
+use hubless_proto::error::{Error, Kind};
+use hubless_proto::wire::decode::decode;
+use hubless_proto::wire::frame::{Frame, FrameType, decode_data};
+use hubless_proto::wire::v1::{self, event};
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::mpsc;
+
+/// Nothing is wrong; the other half just wants no more.
+const NO_ERROR: u32 = 0;
+
+/// A call whose request is written.
+pub(super) struct OutCall {
+    pub(super) writer: FrameWriter,
+    pub(super) reader: FrameReader,
+    pub(super) outgoing: Outgoing,
+    pub(super) end: CalleeEnd,
+}
+
+/// Writes the request; its streamed parts follow in [`run`].
+pub(super) async fn begin(
+    writer: &mut FrameWriter,
+    mut request: v1::Request,
+    bodies: Bodies,
+) -> Result<Outgoing, End> {
+    let mut outgoing = Outgoing::new();
+    outgoing.add(&mut request, bodies);
+    writer.message(FrameType::Request, &request).await?;
+    Ok(outgoing)
+}
+
+/// Moves frames until the call is over. `answered` is called at the first frame of the peer.
+pub(super) async fn run(call: OutCall, answered: impl FnOnce()) {
+    let OutCall { mut writer, mut reader, outgoing, end } = call;
+    let CalleeEnd { events, control, cancel } = end;
+    let last = AtomicBool::new(false);
+    let outcome = {
+        let down = receive(&mut reader, &events, &last, answered);
+        let up = send(&mut writer, outgoing, control);
+        tokio::pin!(down, up);
+        let mut sent = false;
+        loop {
+            tokio::select! {
+                biased;
+                ended = &mut down => break ended.map_err(Early::Ended),
+                failed = &mut up, if !sent => match failed {
+                    // The callee wants nothing more: its last event is on the way.
+                    Ok(()) | Err(End::Reset(0)) => sent = true,
+                    Err(other) => break Err(Early::Ended(other)),
+                },
+                code = cancel.cancelled(), if !last.load(Ordering::Relaxed) => {
+                    if !last.load(Ordering::Relaxed) {
+                        break Err(Early::Given(code));
+                    }
+                }
+            }
+        }
+    };
+    match outcome {
+        Ok(()) => {
+            writer.finish();
+            reader.stop(NO_ERROR);
+        }
+        Err(Early::Given(code)) => {
+            writer.reset(code as u32);
+            reader.stop(code as u32);
+        }
+        Err(Early::Ended(why)) => {
+            writer.reset(CancelCode::Cancelled as u32);
+            reader.stop(CancelCode::Cancelled as u32);
+            if !last.load(Ordering::Relaxed) {
+                tell(&events, why).await;
+            }
+        }
+    }
+}
+
+/// Why a call ended before everything of its answer was there.
+enum Early {
+    /// The caller gave it up.
+    Given(CancelCode),
+    /// A stream of it ended.
+    Ended(End),
+}
+
+/// Reads until the last event and, as long as somebody reads them, the bytes of its parts. `last`
+/// is set at the last event: from then on the call cannot be given up, only its parts dropped.
+async fn receive(
+    reader: &mut FrameReader,
+    events: &mpsc::Sender<Down>,
+    last: &AtomicBool,
+    answered: impl FnOnce(),
+) -> Result<(), End> {
+    let mut parts = Incoming::default();
+    let mut answered = Some(answered);
+    loop {
+        let frame = match reader.next().await {
+            Ok(frame) => frame,
+            Err(End::Finished) => return Err(End::Lost),
+            Err(other) => return Err(other),
+        };
+        if let Some(answered) = answered.take() {
+            answered();
+        }
+        take(frame, &mut parts, events, last).await?;
+        if last.load(Ordering::Relaxed) && !parts.is_wanted() {
+            return Ok(());
+        }
+    }
+}
+
+async fn take(
+    frame: Frame,
+    parts: &mut Incoming,
+    events: &mpsc::Sender<Down>,
+    last: &AtomicBool,
+) -> Result<(), End> {
+    let Frame { kind, body } = frame;
+    if kind == FrameType::Data {
+        let (index, chunk) = decode_data(body).map_err(End::Broken)?;
+        return parts.data(index, chunk).await;
+    }
+    if kind != FrameType::Event || last.load(Ordering::Relaxed) {
+        return Err(End::Broken(unexpected(kind)));
+    }
+    let mut event: v1::Event = decode(kind, body).map_err(End::Broken)?;
+    let bodies = parts.expect(&mut event)?;
+    last.store(is_last(&event), Ordering::Relaxed);
+    // A caller that is gone has cancelled, which ends the pump.
+    let _ = events.send(Down { event, bodies }).await;
+    Ok(())
+}
+
+async fn send(
+    writer: &mut FrameWriter,
+    mut outgoing: Outgoing,
+    mut control: mpsc::Receiver<Up>,
+) -> Result<(), End> {
+    let mut open = true;
+    while open || outgoing.is_open() {
+        tokio::select! {
+            up = control.recv(), if open => match up {
+                Some(Up::ToolResult(mut result, bodies)) => {
+                    outgoing.add(&mut result, bodies);
+                    writer.message(FrameType::ToolResult, &result).await?;
+                }
+                Some(Up::Input(mut input, bodies)) => {
+                    outgoing.add(&mut input, bodies);
+                    writer.message(FrameType::Input, &input).await?;
+                }
+                None => open = false,
+            },
+            chunk = outgoing.next(), if outgoing.is_open() => match chunk {
+                Some((index, Ok(chunk))) => writer.data(index, chunk).await?,
+                Some((_, Err(error))) => return Err(End::Broken(error)),
+                None => {}
+            },
+        }
+    }
+    Ok(())
+}
+
+/// Tells the caller why its call ended early. A lost connection is told by silence: only the
+/// engine knows what that means for the call.
+async fn tell(events: &mpsc::Sender<Down>, why: End) {
+    let error = match why {
+        End::Finished | End::Lost => return,
+        End::Broken(error) => error,
+        End::Reset(code) => match CancelCode::from_code(code) {
+            CancelCode::Cancelled => Error::refusal(Kind::Cancelled, "", "the callee gave it up"),
+            CancelCode::Deadline => {
+                Error::refusal(Kind::Deadline, "", "the callee's time for it was over")
+            }
+            // The stream came too late on a connection that is no more used.
+            CancelCode::Drained => return,
+            CancelCode::Limit => {
+                Error::refusal(Kind::TooLarge, "", "the callee reached one of its bounds")
+            }
+        },
+    };
+    let event = v1::Event { kind: Some(event::Kind::Rejection((&error).into())) };
+    let _ = events.send(Down { event, bodies: Bodies::none() }).await;
+}
+
+/// True for the event that ends a call.
+pub(super) const fn is_last(event: &v1::Event) -> bool {
+    matches!(event.kind, Some(event::Kind::Final(_) | event::Kind::Rejection(_)))
+}

@@ -1,0 +1,263 @@
+//! One open connection to a peer, as the rest of the mesh uses it.
+
+use super::frames::{FrameReader, FrameWriter};
+use super::hello::Greeting;
+use crate::link::{CloseReason, Tunnel};
+use hubless_proto::error::{Error, Kind, Result};
+use hubless_proto::identity::{AgentId, NodeKey};
+use hubless_proto::limits;
+use hubless_proto::wire::v1;
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, mpsc, watch};
+
+/// Control frames of ours that wait to be written.
+const CONTROL_QUEUE: usize = 64;
+
+/// What this side says on the control stream.
+#[derive(Debug)]
+pub(super) enum Say {
+    Show(v1::Show),
+    Hide(v1::Hide),
+    Redeemed(v1::Redeemed),
+    Drained,
+    Goodbye { deadline_ms: u64 },
+}
+
+/// How far the introduction is.
+#[derive(Debug, Clone)]
+pub(super) enum Phase {
+    Waiting,
+    Ready,
+    Failed(Error),
+}
+
+/// An open connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) tunnel: Tunnel,
+    pub(super) control: mpsc::Sender<Say>,
+    greeting: OnceLock<Greeting>,
+    /// The peer's token was checked before we dialled: its HELLO only confirms it.
+    trusted: bool,
+    phase: watch::Sender<Phase>,
+    draining: AtomicBool,
+    /// The peer opens no more streams here.
+    peer_drained: AtomicBool,
+    changed: Notify,
+    /// Streams that this side opened and that are not over.
+    calling: AtomicUsize,
+    /// Streams of the peer that are not over.
+    serving: AtomicUsize,
+    used: AtomicU64,
+    born: Instant,
+    /// Agents of ours of which the peer has certainly seen the announcement on this connection.
+    acknowledged: Mutex<BTreeSet<AgentId>>,
+    /// Agents of the peer whose hosting was shown on this connection and holds.
+    callers: Mutex<BTreeSet<AgentId>>,
+}
+
+/// A stream of ours; the connection is not closed as drained while one exists.
+#[derive(Debug)]
+pub(super) struct Calling(Arc<Connection>);
+
+/// A stream of the peer.
+#[derive(Debug)]
+pub(super) struct Serving(Arc<Connection>);
+
+impl Connection {
+    pub(super) fn new(tunnel: Tunnel, trusted: bool) -> (Arc<Self>, mpsc::Receiver<Say>) {
+        let (control, said) = mpsc::channel(CONTROL_QUEUE);
+        let connection = Self {
+            tunnel,
+            control,
+            greeting: OnceLock::new(),
+            trusted,
+            phase: watch::Sender::new(Phase::Waiting),
+            draining: AtomicBool::new(false),
+            peer_drained: AtomicBool::new(false),
+            changed: Notify::new(),
+            calling: AtomicUsize::new(0),
+            serving: AtomicUsize::new(0),
+            used: AtomicU64::new(0),
+            born: Instant::now(),
+            acknowledged: Mutex::default(),
+            callers: Mutex::default(),
+        };
+        (Arc::new(connection), said)
+    }
+
+    pub(super) fn peer(&self) -> NodeKey {
+        self.tunnel.peer()
+    }
+
+    /// The peer's introduction, once it holds.
+    pub(super) fn greeting(&self) -> Option<&Greeting> {
+        self.greeting.get()
+    }
+
+    /// Takes the introduction.
+    pub(super) fn ready(&self, greeting: Greeting) {
+        let streams =
+            if greeting.is_member() { limits::MEMBER_STREAMS } else { limits::EXTERNAL_STREAMS };
+        // One more for the control stream of the dialler.
+        self.tunnel.allow_streams(streams + 1);
+        if self.greeting.set(greeting).is_ok() {
+            self.phase.send_replace(Phase::Ready);
+        }
+    }
+
+    /// Takes the end of the connection.
+    pub(super) fn fail(&self, error: Error) {
+        self.phase.send_replace(Phase::Failed(error));
+        self.changed.notify_waiters();
+    }
+
+    /// True while new streams of ours may be opened.
+    pub(super) fn is_usable(&self) -> bool {
+        let known = match &*self.phase.borrow() {
+            Phase::Waiting => self.trusted,
+            Phase::Ready => true,
+            Phase::Failed(_) => false,
+        };
+        known && !self.draining.load(Ordering::SeqCst) && !self.tunnel.is_closed()
+    }
+
+    /// Waits until the peer's introduction holds.
+    pub(super) async fn introduced(&self) -> Result<()> {
+        let mut phase = self.phase.subscribe();
+        let phase = phase.wait_for(|phase| !matches!(phase, Phase::Waiting)).await;
+        match phase.as_deref() {
+            Ok(Phase::Failed(error)) => Err(error.clone()),
+            Ok(Phase::Ready | Phase::Waiting) => Ok(()),
+            Err(_) => Err(Error::new(Kind::Transport, "the connection ended").with_code("lost")),
+        }
+    }
+
+    /// Opens a stream; none when the connection is drained or gone, so that another must be used.
+    pub(super) async fn open(self: &Arc<Self>) -> Option<(Calling, FrameWriter, FrameReader)> {
+        self.calling.fetch_add(1, Ordering::SeqCst);
+        let calling = Calling(Arc::clone(self));
+        // After the count: a drain that began before this sees it, or is seen here.
+        if !self.is_usable() {
+            return None;
+        }
+        let (send, recv) = self.tunnel.open().await.ok()?;
+        self.touch();
+        Some((calling, FrameWriter::new(send), FrameReader::new(recv)))
+    }
+
+    pub(super) fn serve(self: &Arc<Self>) -> Serving {
+        self.serving.fetch_add(1, Ordering::SeqCst);
+        self.touch();
+        Serving(Arc::clone(self))
+    }
+
+    /// Opens no more streams here from now on; true the first time.
+    pub(super) fn start_drain(&self) -> bool {
+        !self.draining.swap(true, Ordering::SeqCst)
+    }
+
+    /// The peer opens no more streams here.
+    pub(super) fn peer_drained(&self) {
+        self.peer_drained.store(true, Ordering::SeqCst);
+        self.changed.notify_waiters();
+    }
+
+    /// Waits for the end of our streams, tells the peer, and ends the connection once both sides
+    /// are done.
+    pub(super) async fn drain(self: Arc<Self>) {
+        let done = async {
+            self.until(|connection| connection.calling.load(Ordering::SeqCst) == 0).await;
+            if self.control.send(Say::Drained).await.is_err() {
+                return;
+            }
+            self.until(|connection| connection.peer_drained.load(Ordering::SeqCst)).await;
+            if !self.tunnel.dialled() {
+                // Its dialler closes it.
+                self.tunnel.closed().await;
+            }
+        };
+        // A peer that never finishes does not keep it for ever.
+        let _ = tokio::time::timeout(limits::DRAIN, done).await;
+        self.tunnel.close(CloseReason::Drained);
+    }
+
+    /// Waits until no stream is open in either direction.
+    pub(super) async fn quiet(&self) {
+        self.until(|connection| connection.idle_for().is_some()).await;
+    }
+
+    async fn until(&self, state: impl Fn(&Self) -> bool) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if state(self) || self.tunnel.is_closed() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// How long nothing happened here; none while a stream is open.
+    pub(super) fn idle_for(&self) -> Option<Duration> {
+        let busy = self.calling.load(Ordering::SeqCst) + self.serving.load(Ordering::SeqCst);
+        let used = Duration::from_millis(self.used.load(Ordering::Relaxed));
+        (busy == 0).then(|| self.born.elapsed().saturating_sub(used))
+    }
+
+    fn touch(&self) {
+        let now = u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.used.store(now, Ordering::Relaxed);
+    }
+
+    /// True when the peer has certainly seen the announcement of this agent of ours.
+    pub(super) fn knows(&self, agent: AgentId) -> bool {
+        self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).contains(&agent)
+    }
+
+    /// The peer answered on a stream that began with the announcement of this agent.
+    pub(super) fn acknowledge(&self, agent: AgentId) {
+        let mut known = self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() < limits::MEMBER_RECORDS {
+            known.insert(agent);
+        }
+    }
+
+    /// Remembers an agent that the peer proved to host.
+    pub(super) fn vouch(&self, agent: AgentId) {
+        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
+        if callers.len() < limits::MEMBER_RECORDS {
+            callers.insert(agent);
+        }
+    }
+
+    /// True when the peer proved on this connection that it hosts this agent.
+    pub(super) fn vouches(&self, agent: AgentId) -> bool {
+        self.callers.lock().unwrap_or_else(PoisonError::into_inner).contains(&agent)
+    }
+
+    /// Forgets an agent that the peer hides.
+    pub(super) fn disown(&self, agent: AgentId) {
+        self.callers.lock().unwrap_or_else(PoisonError::into_inner).remove(&agent);
+    }
+}
+
+impl Drop for Calling {
+    fn drop(&mut self) {
+        self.0.touch();
+        self.0.calling.fetch_sub(1, Ordering::SeqCst);
+        self.0.changed.notify_waiters();
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.0.touch();
+        self.0.serving.fetch_sub(1, Ordering::SeqCst);
+        self.0.changed.notify_waiters();
+    }
+}

@@ -1,0 +1,271 @@
+//! A node's part in its mesh.
+
+use super::call_out::{self, OutCall};
+use super::connection::{Calling, Connection};
+use super::frames::{End, FrameReader, FrameWriter};
+use super::shared::Shared;
+use super::{CallPath, MeshHost, MeshOptions, PeerStatus, hello, start};
+use crate::call::body::Bodies;
+use crate::call::pipe::CalleeEnd;
+use crate::home::Home;
+use crate::link::CloseReason;
+use hubless_proto::error::{Error, Kind, Result};
+use hubless_proto::identity::{AgentId, MeshId, NodeKey};
+use hubless_proto::limits;
+use hubless_proto::wire::decode::decode;
+use hubless_proto::wire::frame::FrameType;
+use hubless_proto::wire::v1;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// A node's part in its mesh; cheap to clone. Ends with [`Mesh::close`].
+#[derive(Clone)]
+pub struct Mesh {
+    shared: Arc<Shared>,
+}
+
+/// A stream of ours to a peer.
+struct Stream {
+    connection: Arc<Connection>,
+    calling: Calling,
+    writer: FrameWriter,
+    reader: FrameReader,
+}
+
+impl Mesh {
+    /// Opens the keys, binds the endpoint and begins to look for other nodes.
+    ///
+    /// Must be called within the runtime that is to carry it.
+    ///
+    /// # Errors
+    /// `configuration` for folders, keys or addresses; `conflict` when another process uses the
+    /// named node key; `not_found` for a mesh that was not joined.
+    pub async fn start(options: MeshOptions, host: Arc<dyn MeshHost>) -> Result<Self> {
+        Ok(Self { shared: start::start(options, host).await? })
+    }
+
+    /// The key of this node.
+    pub fn node_key(&self) -> NodeKey {
+        self.shared.local.node()
+    }
+
+    /// The mesh that it is in.
+    pub fn mesh_id(&self) -> MeshId {
+        self.shared.local.mesh()
+    }
+
+    /// Addresses by which it can be reached.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.shared.local.addresses()
+    }
+
+    /// Its folders.
+    pub fn home(&self) -> &Home {
+        &self.shared.home
+    }
+
+    /// Announces `agents`, all that this node hosts. Returns at once; many calls in a short time
+    /// cost little more than one, and the last stands.
+    pub fn announce(&self, agents: Vec<v1::AgentAnnouncement>) {
+        self.shared.local.set_agents(Arc::new(agents));
+        self.shared.announced.send_modify(|version| *version += 1);
+    }
+
+    /// Sends `request` to `node` and moves everything else of the call between the peer and the
+    /// other side of `end`.
+    ///
+    /// A peer that ceases to exist ends the call by dropping `end` without a last event; a stream
+    /// that the peer reset, or that broke a rule, ends it with a `Rejection`. Dropping or
+    /// cancelling the other side resets the stream.
+    ///
+    /// # Errors
+    /// `transport` when the node cannot be reached, `busy` when too many calls wait for a stream,
+    /// `closed` after [`Mesh::close`], `too_large` for a request above 1 MiB. With an error
+    /// nothing was sent.
+    ///
+    /// # Cancellation
+    /// Dropping the future before it is ready gives the call up.
+    pub async fn call(
+        &self,
+        node: NodeKey,
+        request: v1::Request,
+        bodies: Bodies,
+        end: CalleeEnd,
+    ) -> Result<CallPath> {
+        let stream = self.open(node).await?;
+        let Stream { connection, calling, mut writer, reader } = stream;
+        let shown = show_caller(&self.shared, &connection, &request, &mut writer).await?;
+        let (relayed, rtt) = {
+            let (rtt, relayed) = connection.tunnel.path();
+            (relayed, rtt)
+        };
+        let outgoing = match call_out::begin(&mut writer, request, bodies).await {
+            Ok(outgoing) => outgoing,
+            Err(End::Broken(error)) => {
+                writer.reset(0);
+                return Err(error);
+            }
+            // The connection broke under it: nobody can say what arrived, and dropping `end` says
+            // just that.
+            Err(End::Finished | End::Lost) => return Ok(CallPath { relayed, rtt }),
+            // The callee answered before it had read everything: the pump reads its answer.
+            Err(End::Reset(_)) => super::parts::Outgoing::new(),
+        };
+        self.shared.tasks.spawn(async move {
+            let answered = || {
+                if let Some(agent) = shown {
+                    connection.acknowledge(agent);
+                }
+            };
+            call_out::run(OutCall { writer, reader, outgoing, end }, answered).await;
+            drop(calling);
+        });
+        Ok(CallPath { relayed, rtt })
+    }
+
+    /// Asks `node` a question about its agents.
+    ///
+    /// # Errors
+    /// `transport` when the node cannot be reached or does not answer within 5 s.
+    pub async fn ask(&self, node: NodeKey, ask: v1::Ask) -> Result<v1::Answer> {
+        let Stream { mut writer, mut reader, calling, .. } = self.open(node).await?;
+        let answer = async {
+            writer.message(FrameType::Ask, &ask).await?;
+            writer.finish();
+            reader.next().await
+        };
+        let frame = timeout(limits::HELLO, answer).await.map_err(|_| {
+            Error::new(Kind::Transport, "the node gave no answer").with_code("no_answer")
+        })?;
+        let frame = frame.map_err(hello::ended)?;
+        drop(calling);
+        if frame.kind != FrameType::Answer {
+            return Err(super::frames::unexpected(frame.kind));
+        }
+        decode(frame.kind, frame.body)
+    }
+
+    /// Nodes that this one is connected to.
+    pub fn peers(&self) -> Vec<PeerStatus> {
+        let mut peers: BTreeMap<NodeKey, PeerStatus> = BTreeMap::new();
+        for connection in self.shared.peers.all() {
+            let (rtt, relayed) = connection.tunnel.path();
+            let node = connection.peer();
+            let status = PeerStatus { node, path: CallPath { relayed, rtt }, connections: 0 };
+            peers.entry(node).or_insert(status).connections += 1;
+        }
+        peers.into_values().collect()
+    }
+
+    /// The path to `node`, while a connection to it is open.
+    pub fn path(&self, node: NodeKey) -> Option<CallPath> {
+        let connections = self.shared.peers.of(node);
+        let (rtt, relayed) = connections.last()?.tunnel.path();
+        Some(CallPath { relayed, rtt })
+    }
+
+    /// Takes the node out of the mesh: found no more at once, good-bye to every peer, running
+    /// calls end or are cut off after `grace`.
+    ///
+    /// # Cancellation
+    /// Dropping the future leaves the node open but refusing calls; call it again.
+    pub async fn close(&self, grace: Duration) {
+        self.shared.close(grace).await;
+    }
+
+    async fn open(&self, node: NodeKey) -> Result<Stream> {
+        if self.shared.is_closing() {
+            return Err(Error::new(Kind::Closed, "the node is closed"));
+        }
+        let waiting = Waiting::enter(&self.shared)?;
+        loop {
+            let connection = self.shared.connection(node).await?;
+            if let Some((calling, writer, reader)) = connection.open().await {
+                drop(waiting);
+                return Ok(Stream { connection, calling, writer, reader });
+            }
+        }
+    }
+}
+
+/// Shows the calling agent on the stream of the call, until it is certain that the peer has seen
+/// it: streams overtake each other.
+async fn show_caller(
+    shared: &Shared,
+    connection: &Connection,
+    request: &v1::Request,
+    writer: &mut FrameWriter,
+) -> Result<Option<AgentId>> {
+    if request.from.is_empty() {
+        return Ok(None);
+    }
+    let agent = AgentId::from_slice(&request.from)?;
+    if connection.knows(agent) {
+        return Ok(None);
+    }
+    let announcement = shared.local.agent(agent).ok_or_else(|| {
+        Error::invalid("from", "the calling agent is not registered with this node")
+    })?;
+    let show = v1::Show { agents: vec![announcement] };
+    writer.message(FrameType::Show, &show).await.map_err(hello::ended)?;
+    Ok(Some(agent))
+}
+
+/// A place in the queue of calls that wait for a connection or a stream.
+struct Waiting<'a>(&'a Shared);
+
+impl<'a> Waiting<'a> {
+    fn enter(shared: &'a Shared) -> Result<Self> {
+        let before = shared.waiting.fetch_add(1, Ordering::SeqCst);
+        let place = Self(shared);
+        if before < limits::OUTBOUND_QUEUE {
+            return Ok(place);
+        }
+        Err(Error::new(Kind::Busy, "too many calls of this node wait for a stream")
+            .with_code("outbound_queue")
+            .with_limit("OUTBOUND_QUEUE", limits::OUTBOUND_QUEUE as u64))
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Shared {
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::SeqCst)
+    }
+
+    async fn close(&self, grace: Duration) {
+        self.closing.store(true, Ordering::SeqCst);
+        if let Some(presence) = &self.presence {
+            presence.end();
+        }
+        let deadline_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+        for connection in self.peers.all() {
+            let goodbye = super::connection::Say::Goodbye { deadline_ms };
+            // A full queue is a peer that does not read: it learns it from the close.
+            let _ = connection.control.try_send(goodbye);
+        }
+        let calls = async {
+            for connection in self.peers.all() {
+                connection.quiet().await;
+            }
+        };
+        if timeout(grace, calls).await.is_err() {
+            tracing::debug!("calls were still running at the end of the grace");
+        }
+        for connection in self.peers.all() {
+            connection.tunnel.close(CloseReason::Goodbye);
+        }
+        self.stop.cancel();
+        self.tasks.close();
+        self.link.close().await;
+    }
+}

@@ -1,0 +1,136 @@
+//! The first words on a connection: who is there, and the proof of it.
+
+use super::frames::{End, FrameReader, FrameWriter, unexpected};
+use super::local::Local;
+use crate::chance::now_ms;
+use crate::link::Tunnel;
+use crate::membership::Standing;
+use hubless_proto::error::{Error, Kind, Result};
+use hubless_proto::identity::{Domain, MeshId, NodeKey, verify};
+use hubless_proto::limits;
+use hubless_proto::policy::{Caller, CallerKind};
+use hubless_proto::wire::decode::decode;
+use hubless_proto::wire::frame::{Frame, FrameType};
+use hubless_proto::wire::record;
+use hubless_proto::wire::v1;
+use sha2::{Digest, Sha256};
+use tokio::time::timeout;
+
+/// The version that this node speaks.
+const VERSION: u32 = 1;
+
+/// What is known of a peer once its HELLO holds.
+#[derive(Debug, Clone)]
+pub(super) struct Greeting {
+    pub(super) caller: Caller,
+    pub(super) instance: u64,
+    pub(super) node: v1::SignedRecord,
+}
+
+impl Greeting {
+    /// True for a node of the same mesh.
+    pub(super) const fn is_member(&self) -> bool {
+        matches!(self.caller.kind, CallerKind::Member)
+    }
+}
+
+/// Says who we are. `token`: none of ours for a node that joins only with this connection.
+pub(super) async fn greet(writer: &mut FrameWriter, tunnel: &Tunnel, local: &Local) -> Result<()> {
+    let node = local.record()?;
+    let token = local.token()?;
+    let clock_ms = now_ms();
+    let signature = local.key().sign(Domain::Hello, &statement(tunnel, &token, clock_ms)?);
+    let hello = v1::Hello {
+        version_low: VERSION,
+        version_high: VERSION,
+        instance: local.instance(),
+        node: Some(node),
+        token: token.into(),
+        signature: signature.to_vec().into(),
+        clock_ms,
+        features: Vec::new(),
+    };
+    writer.message(FrameType::Hello, &hello).await.map_err(ended)
+}
+
+/// Reads the HELLO of the peer and checks it; `mesh` is the one that it may be a member of.
+pub(super) async fn read(
+    reader: &mut FrameReader,
+    tunnel: &Tunnel,
+    mesh: MeshId,
+    check: impl Fn(&[u8], NodeKey) -> Result<Standing>,
+) -> Result<Greeting> {
+    let frame = timeout(limits::HELLO, reader.next()).await.map_err(|_| {
+        Error::new(Kind::Transport, "the peer said no HELLO in time").with_code("no_hello")
+    })?;
+    let Frame { kind, body } = frame.map_err(ended)?;
+    if kind == FrameType::Refused {
+        let refused: v1::Refused = decode(kind, body)?;
+        let refused = refused.rejection.map(Error::from);
+        return Err(refused.unwrap_or_else(|| unexpected(kind)));
+    }
+    if kind != FrameType::Hello {
+        return Err(unexpected(kind));
+    }
+    let hello: v1::Hello = decode(kind, body)?;
+    if hello.version_low > VERSION || hello.version_high < VERSION {
+        let message = format!(
+            "this node speaks version {VERSION}, the peer {} to {}",
+            hello.version_low, hello.version_high
+        );
+        return Err(Error::refusal(Kind::Unsupported, "version", message));
+    }
+    let peer = tunnel.peer();
+    verify(
+        &peer,
+        Domain::Hello,
+        &statement(tunnel, &hello.token, hello.clock_ms)?,
+        &hello.signature,
+    )?;
+    let node = hello.node.ok_or_else(|| {
+        Error::refusal(Kind::Auth, "no_record", "a HELLO without the record of its node")
+    })?;
+    record::open::<v1::NodeRecord>(&node, Some(&peer), now_ms())?;
+    let caller = if hello.token.is_empty() {
+        Caller::of_node(CallerKind::External, peer, None)
+    } else {
+        let standing = check(&hello.token, peer)?;
+        let member = Caller::of_node(CallerKind::Member, peer, None);
+        Caller { mesh: Some(mesh), role: standing.role, groups: standing.groups, ..member }
+    };
+    Ok(Greeting { caller, instance: hello.instance, node })
+}
+
+/// Tells the peer that its HELLO was taken.
+pub(super) async fn acknowledge(writer: &mut FrameWriter, greeting: &Greeting) -> Result<()> {
+    let ack = v1::HelloAck { version: VERSION, role: greeting.caller.role.clone() };
+    writer.message(FrameType::HelloAck, &ack).await.map_err(ended)
+}
+
+/// Tells the peer why its HELLO was not.
+pub(super) async fn refuse(writer: &mut FrameWriter, why: &Error) {
+    let refused = v1::Refused { rejection: Some(why.into()) };
+    // The connection is closed next, whether this arrives or not.
+    if writer.message(FrameType::Refused, &refused).await.is_ok() {
+        writer.finish();
+    }
+}
+
+/// An end of the control stream, as an error.
+pub(super) fn ended(end: End) -> Error {
+    match end {
+        End::Broken(error) => error,
+        End::Finished | End::Reset(_) | End::Lost => {
+            Error::new(Kind::Transport, "the connection ended").with_code("lost")
+        }
+    }
+}
+
+/// What the signature of a HELLO covers: this connection, this token, this moment.
+fn statement(tunnel: &Tunnel, token: &[u8], clock_ms: u64) -> Result<Vec<u8>> {
+    let digest: [u8; 32] = Sha256::digest(token).into();
+    let mut bytes = tunnel.exporter()?.to_vec();
+    bytes.extend_from_slice(&digest);
+    bytes.extend_from_slice(&clock_ms.to_be_bytes());
+    Ok(bytes)
+}

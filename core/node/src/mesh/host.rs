@@ -1,0 +1,39 @@
+//! What a mesh asks of the engine above it.
+
+use crate::call::body::Bodies;
+use crate::call::pipe::CalleeEnd;
+use hubless_proto::identity::{AgentId, NodeKey};
+use hubless_proto::policy::Caller;
+use hubless_proto::wire::v1;
+
+/// Where an announcement came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// A record file of this user on this machine.
+    RuntimeFolder,
+    /// The connection to this node, whose membership was verified.
+    Connection(NodeKey),
+}
+
+/// The engine, as the mesh sees it. No method may block or wait: each hands over and returns.
+pub trait MeshHost: Send + Sync + 'static {
+    /// A request came over a verified connection; `caller` is proven by the tunnel.
+    ///
+    /// The engine owns `end` from here on: it sends the events, and a last one in every case.
+    fn inbound(&self, caller: Caller, request: v1::Request, bodies: Bodies, end: CalleeEnd);
+
+    /// A node and its agents were announced. The records are *not* verified here: the receiver
+    /// opens those that it uses. An announcement from the runtime folder holds all agents of its
+    /// node; one from a connection adds to what was shown before.
+    fn announced(&self, source: Source, announcement: v1::NodeAnnouncement);
+
+    /// A node no longer shows these agents.
+    fn hidden(&self, node: NodeKey, agents: Vec<AgentId>);
+
+    /// A node ceased to exist: killed, closed, or its connection was lost and nothing else
+    /// vouches for it.
+    fn gone(&self, node: NodeKey);
+
+    /// Answers a question of a peer about the agents of this node.
+    fn answer(&self, ask: v1::Ask) -> v1::Answer;
+}

@@ -1,0 +1,181 @@
+//! This node as it shows itself: its record, its token, its agents.
+
+use crate::chance::now_ms;
+use crate::keys::random;
+use crate::membership::Membership;
+use hubless_proto::error::Result;
+use hubless_proto::identity::{AgentId, MeshId, NodeKey, SecretKey};
+use hubless_proto::limits;
+use hubless_proto::wire::announcement::agents_digest;
+use hubless_proto::wire::record::{self, Term};
+use hubless_proto::wire::v1;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Low bits of an instance number that are random.
+const RANDOM_BITS: u32 = 20;
+
+/// Agents of this node, as announced.
+pub(super) type Agents = Arc<Vec<v1::AgentAnnouncement>>;
+
+/// What every connection and the runtime folder show of this node.
+#[derive(Debug)]
+pub(super) struct Local {
+    key: SecretKey,
+    instance: u64,
+    external: bool,
+    membership: Membership,
+    shown: Mutex<Shown>,
+}
+
+#[derive(Debug, Default)]
+struct Shown {
+    addresses: Vec<SocketAddr>,
+    agents: Agents,
+    index: BTreeMap<AgentId, usize>,
+    record: Option<Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    signed: v1::SignedRecord,
+    token: Vec<u8>,
+    renew_ms: u64,
+    seq: u64,
+}
+
+impl Shown {
+    /// The next reader makes the record anew.
+    fn stale(&mut self) {
+        if let Some(kept) = &mut self.record {
+            kept.renew_ms = 0;
+        }
+    }
+}
+
+impl Local {
+    /// `external`: shows no token, for a node that is not a member yet.
+    pub(super) fn new(key: SecretKey, membership: Membership, external: bool) -> Result<Self> {
+        let random = u64::from(u32::from_be_bytes(random()?)) & ((1 << RANDOM_BITS) - 1);
+        let instance = (now_ms() << RANDOM_BITS) | random;
+        let shown = Mutex::new(Shown::default());
+        Ok(Self { key, instance, external, membership, shown })
+    }
+
+    pub(super) const fn key(&self) -> &SecretKey {
+        &self.key
+    }
+
+    pub(super) fn node(&self) -> NodeKey {
+        self.key.node_key()
+    }
+
+    pub(super) const fn mesh(&self) -> MeshId {
+        self.membership.mesh()
+    }
+
+    pub(super) const fn instance(&self) -> u64 {
+        self.instance
+    }
+
+    pub(super) const fn membership(&self) -> &Membership {
+        &self.membership
+    }
+
+    /// Agents that are announced.
+    pub(super) fn agents(&self) -> Agents {
+        Arc::clone(&self.lock().agents)
+    }
+
+    /// The announcement of one agent of ours.
+    pub(super) fn agent(&self, id: AgentId) -> Option<v1::AgentAnnouncement> {
+        let shown = self.lock();
+        shown.index.get(&id).and_then(|place| shown.agents.get(*place)).cloned()
+    }
+
+    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
+        self.lock().addresses.clone()
+    }
+
+    /// Sets the addresses; true when they changed.
+    pub(super) fn set_addresses(&self, addresses: Vec<SocketAddr>) -> bool {
+        let mut shown = self.lock();
+        let changed = shown.addresses != addresses;
+        if changed {
+            shown.addresses = addresses;
+            shown.stale();
+        }
+        changed
+    }
+
+    pub(super) fn set_agents(&self, agents: Agents) {
+        let places = agents.iter().enumerate();
+        let index = places.filter_map(|(place, agent)| Some((agent_id(agent)?, place))).collect();
+        let mut shown = self.lock();
+        shown.index = index;
+        shown.agents = agents;
+        shown.stale();
+    }
+
+    /// The signed record of this node, made anew when something changed or a third of its life is
+    /// over.
+    pub(super) fn record(&self) -> Result<v1::SignedRecord> {
+        let mut shown = self.lock();
+        self.refresh(&mut shown)
+    }
+
+    /// True when the record must be made anew.
+    pub(super) fn is_due(&self) -> bool {
+        self.lock().record.as_ref().is_none_or(|kept| now_ms() >= kept.renew_ms)
+    }
+
+    /// The membership token of this node; empty for an external one.
+    pub(super) fn token(&self) -> Result<Vec<u8>> {
+        let mut shown = self.lock();
+        self.refresh(&mut shown)?;
+        Ok(shown.record.as_ref().map(|kept| kept.token.clone()).unwrap_or_default())
+    }
+
+    /// Everything that this node announces.
+    pub(super) fn announcement(&self) -> Result<v1::NodeAnnouncement> {
+        let mut shown = self.lock();
+        let node = self.refresh(&mut shown)?;
+        Ok(v1::NodeAnnouncement { node: Some(node), agents: shown.agents.to_vec() })
+    }
+
+    fn refresh(&self, shown: &mut Shown) -> Result<v1::SignedRecord> {
+        let now = now_ms();
+        if let Some(kept) = shown.record.as_ref().filter(|kept| now < kept.renew_ms) {
+            return Ok(kept.signed.clone());
+        }
+        let token =
+            if self.external { Vec::new() } else { self.membership.token_for(self.node(), now)? };
+        let body = v1::NodeRecord {
+            addresses: shown.addresses.iter().map(ToString::to_string).collect(),
+            relays: Vec::new(),
+            agents_digest: agents_digest(&shown.agents).to_vec().into(),
+            token: token.clone().into(),
+            mesh: self.mesh().to_wire(),
+            instance: self.instance,
+        };
+        // Two records in one millisecond need two numbers.
+        let seq = shown.record.as_ref().map_or(now, |kept| now.max(kept.seq.saturating_add(1)));
+        let term = Term { seq, ..Term::starting(now, limits::RECORD_LIFE) };
+        let signed = record::sign(&self.key, term, &body)?;
+        let third = u64::try_from(limits::RECORD_LIFE.as_millis()).unwrap_or(u64::MAX) / 3;
+        let renew_ms = now.saturating_add(third);
+        shown.record = Some(Kept { signed: signed.clone(), token, renew_ms, seq });
+        Ok(signed)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Shown> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whose announcement this is, as it says itself.
+pub(super) fn agent_id(announcement: &v1::AgentAnnouncement) -> Option<AgentId> {
+    let record = record::peek(announcement.hosting.as_ref()?).ok()?;
+    AgentId::from_slice(&record.key).ok()
+}

@@ -1,0 +1,33 @@
+//! The tunnels between nodes: who is there, one connection to each, calls over them.
+//!
+//! Owns: this node's endpoint, the connection to each peer with its control stream, and the pumps
+//! between QUIC streams and the ends of a call. Must not know: what an agent is allowed to do,
+//! how agents are chosen, or any language. Tested beside each part and, between processes, in
+//! `tests/mesh`.
+
+mod book;
+mod call_in;
+mod call_out;
+mod connection;
+mod core;
+mod frames;
+mod hello;
+mod host;
+mod local;
+mod options;
+mod parts;
+mod peers;
+mod serve;
+mod shared;
+mod show;
+mod start;
+mod status;
+mod stream;
+
+pub use self::core::Mesh;
+pub use host::{MeshHost, Source};
+pub use options::{Listen, MeshChoice, MeshOptions};
+pub use status::{CallPath, PeerStatus};
+
+#[cfg(test)]
+mod tests;

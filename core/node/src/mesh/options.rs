@@ -1,0 +1,51 @@
+//! How a node takes part in a mesh.
+
+use crate::home::Home;
+use hubless_proto::identity::MeshId;
+use std::net::IpAddr;
+
+/// Options of [`super::Mesh::start`].
+#[derive(Debug, Clone)]
+pub struct MeshOptions {
+    /// Folders of keys and records; see [`Home::memory`] for a node without any.
+    pub home: Home,
+    /// Name of a stored node key; none: a fresh key in memory.
+    pub name: Option<String>,
+    /// The mesh to be in.
+    pub mesh: MeshChoice,
+    /// Addresses to bind.
+    pub listen: Listen,
+    /// UDP port; 0: any.
+    pub port: u16,
+}
+
+impl MeshOptions {
+    /// The defaults of a home: a fresh key, the default mesh, loopback, any port.
+    pub const fn new(home: Home) -> Self {
+        Self { home, name: None, mesh: MeshChoice::Default, listen: Listen::Loopback, port: 0 }
+    }
+}
+
+/// Which mesh a node is in; it is in exactly one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MeshChoice {
+    /// The one that this data folder joined last, else the user's own.
+    #[default]
+    Default,
+    /// The user's own.
+    Own,
+    /// One that this data folder joined, or the user's own by its id.
+    Id(MeshId),
+}
+
+/// Which addresses a node binds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Listen {
+    /// This machine only.
+    #[default]
+    Loopback,
+    /// Every interface.
+    All,
+    /// These addresses; loopback is added when it is missing.
+    Addresses(Vec<IpAddr>),
+}

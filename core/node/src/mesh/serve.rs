@@ -1,0 +1,270 @@
+//! The life of a connection: introductions, control frames, the peer's streams, its end.
+
+use super::connection::{Connection, Say};
+use super::frames::{FrameReader, FrameWriter, unexpected};
+use super::shared::Shared;
+use super::{Source, hello, show, stream};
+use crate::chance::now_ms;
+use crate::link::{CloseReason, Tunnel, close_reason};
+use crate::membership;
+use hubless_proto::error::{Error, Kind, Result};
+use hubless_proto::identity::AgentId;
+use hubless_proto::limits;
+use hubless_proto::wire::decode::decode;
+use hubless_proto::wire::frame::{Frame, FrameType};
+use hubless_proto::wire::v1;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::timeout;
+
+/// Time that a refusal has to arrive before the connection is closed.
+const LAST_WORD: Duration = Duration::from_secs(1);
+
+/// The control stream of a connection.
+struct Control {
+    writer: FrameWriter,
+    reader: FrameReader,
+    said: mpsc::Receiver<Say>,
+}
+
+/// Takes a connection that we made. Its first stream is the control stream.
+pub(super) async fn dialled(
+    shared: &Arc<Shared>,
+    tunnel: Tunnel,
+    trusted: bool,
+) -> Result<Arc<Connection>> {
+    let (send, recv) = tunnel.open().await?;
+    let (connection, said) = Connection::new(tunnel, trusted);
+    let control = Control { writer: FrameWriter::new(send), reader: FrameReader::new(recv), said };
+    if trusted {
+        shared.joined(&connection);
+    }
+    let (task, held) = (Arc::clone(shared), Arc::clone(&connection));
+    shared.spawn(async move { live(&task, &held, control, None).await });
+    Ok(connection)
+}
+
+/// Takes a connection that a peer made.
+///
+/// `place` bounds how many introduce themselves at once; it is given back when this one has.
+pub(super) async fn accepted(
+    shared: Arc<Shared>,
+    incoming: iroh::endpoint::Incoming,
+    place: OwnedSemaphorePermit,
+) {
+    let Ok(connecting) = incoming.accept() else { return };
+    let Ok(Ok(connection)) = timeout(limits::HELLO, connecting).await else { return };
+    let tunnel = Tunnel::new(connection);
+    let Ok(Ok((send, recv))) = timeout(limits::HELLO, tunnel.accept()).await else {
+        tunnel.close(CloseReason::Protocol);
+        return;
+    };
+    let (connection, said) = Connection::new(tunnel, false);
+    let control = Control { writer: FrameWriter::new(send), reader: FrameReader::new(recv), said };
+    live(&shared, &connection, control, Some(place)).await;
+}
+
+async fn live(
+    shared: &Arc<Shared>,
+    connection: &Arc<Connection>,
+    mut control: Control,
+    place: Option<OwnedSemaphorePermit>,
+) {
+    let node = connection.peer();
+    if let Err(error) = introduce(shared, connection, &mut control).await {
+        tracing::debug!(%node, %error, "no introduction");
+        if error.kind != Kind::Transport {
+            hello::refuse(&mut control.writer, &error).await;
+            let _ = timeout(LAST_WORD, control.writer.stopped()).await;
+        }
+        connection.fail(error);
+        connection.tunnel.close(CloseReason::Refused);
+        end(shared, connection, None);
+        return;
+    }
+    drop(place);
+    let Control { writer, reader, said } = control;
+    let mut streams = std::pin::pin!(stream::accept(shared, connection));
+    let mut heard = std::pin::pin!(hear(shared, connection, reader));
+    let mut spoken = std::pin::pin!(speak(writer, said));
+    let reason = tokio::select! {
+        reason = connection.tunnel.closed() => reason,
+        () = &mut streams => connection.tunnel.closed().await,
+        outcome = &mut heard => {
+            if let Err(error) = outcome && error.kind != Kind::Closed {
+                tracing::debug!(%node, %error, "broken control stream");
+                connection.tunnel.close(CloseReason::Protocol);
+            }
+            connection.tunnel.closed().await
+        }
+        () = &mut spoken => connection.tunnel.closed().await,
+    };
+    connection.fail(Error::new(Kind::Transport, "the connection ended").with_code("lost"));
+    end(shared, connection, reason);
+}
+
+async fn introduce(
+    shared: &Arc<Shared>,
+    connection: &Arc<Connection>,
+    control: &mut Control,
+) -> Result<()> {
+    let tunnel = &connection.tunnel;
+    hello::greet(&mut control.writer, tunnel, &shared.local).await?;
+    let membership = shared.local.membership();
+    let check = |token: &[u8], node| membership.verify(token, node, now_ms());
+    let greeting = hello::read(&mut control.reader, tunnel, membership.mesh(), check).await?;
+    if tunnel.dialled() && !greeting.is_member() {
+        return Err(Error::refusal(Kind::Auth, "no_token", "the peer shows no token of this mesh"));
+    }
+    hello::acknowledge(&mut control.writer, &greeting).await?;
+    let member = greeting.is_member();
+    let node = connection.peer();
+    if member {
+        shared.book.said(node, greeting.node.clone());
+    }
+    connection.ready(greeting);
+    shared.joined(connection);
+    if member && !shared.book.is_near(node) {
+        show::all(shared, connection);
+    }
+    Ok(())
+}
+
+/// Writes what this side has to say.
+async fn speak(mut writer: FrameWriter, mut said: mpsc::Receiver<Say>) {
+    while let Some(say) = said.recv().await {
+        let written = match say {
+            Say::Show(show) => writer.message(FrameType::Show, &show).await,
+            Say::Hide(hide) => writer.message(FrameType::Hide, &hide).await,
+            Say::Redeemed(redeemed) => writer.message(FrameType::Redeemed, &redeemed).await,
+            Say::Drained => writer.message(FrameType::Drained, &v1::Drained {}).await,
+            Say::Goodbye { deadline_ms } => {
+                writer.message(FrameType::Goodbye, &v1::Goodbye { deadline_ms }).await
+            }
+        };
+        if written.is_err() {
+            return;
+        }
+    }
+}
+
+/// Takes what the peer says.
+async fn hear(
+    shared: &Arc<Shared>,
+    connection: &Arc<Connection>,
+    mut reader: FrameReader,
+) -> Result<()> {
+    loop {
+        let frame = reader.next().await.map_err(hello::ended)?;
+        heard(shared, connection, frame)?;
+    }
+}
+
+fn heard(shared: &Arc<Shared>, connection: &Arc<Connection>, frame: Frame) -> Result<()> {
+    let node = connection.peer();
+    let member = connection.greeting().is_some_and(hello::Greeting::is_member);
+    let Frame { kind, body } = frame;
+    match kind {
+        FrameType::HelloAck => {
+            let ack: v1::HelloAck = decode(kind, body)?;
+            tracing::debug!(%node, role = ack.role, "introduced");
+        }
+        FrameType::Refused => {
+            let refused: v1::Refused = decode(kind, body)?;
+            let error = refused.rejection.map_or_else(|| unexpected(kind), Error::from);
+            tracing::debug!(%node, %error, "refused by the peer");
+            connection.fail(error);
+            return Err(Error::new(Kind::Closed, "the peer refused this node"));
+        }
+        FrameType::Show if member => {
+            let show: v1::Show = decode(kind, body)?;
+            let record = connection.greeting().map(|greeting| greeting.node.clone());
+            let announcement = v1::NodeAnnouncement { node: record, agents: show.agents };
+            shared.host.announced(Source::Connection(node), announcement);
+        }
+        FrameType::Hide if member => {
+            let hide: v1::Hide = decode(kind, body)?;
+            let ids = hide.agents.iter().filter_map(|id| AgentId::from_slice(id).ok());
+            let ids: Vec<AgentId> = ids.collect();
+            ids.iter().for_each(|id| connection.disown(*id));
+            shared.host.hidden(node, ids);
+        }
+        FrameType::Redeem => redeem(shared, connection, decode(kind, body)?),
+        FrameType::Drained => connection.peer_drained(),
+        FrameType::Goodbye => {
+            let goodbye: v1::Goodbye = decode(kind, body)?;
+            tracing::debug!(%node, ms = goodbye.deadline_ms, "a peer says good-bye");
+            shared.said_goodbye(connection);
+        }
+        // Readings for later use; an external's announcements count for nothing.
+        FrameType::Clock | FrameType::Load | FrameType::Show | FrameType::Hide => {}
+        other => return Err(unexpected(other)),
+    }
+    Ok(())
+}
+
+/// Turns an invite into a token, for whoever brings it.
+fn redeem(shared: &Arc<Shared>, connection: &Arc<Connection>, wanted: v1::Redeem) {
+    let (home, connection) = (shared.home.clone(), Arc::clone(connection));
+    let may = shared.local.membership().root().is_some();
+    shared.spawn(async move {
+        let outcome = tokio::task::spawn_blocking(move || {
+            if !may {
+                let message = "this node cannot admit others to its mesh";
+                return Err(Error::refusal(Kind::Denied, "no_minter", message));
+            }
+            let key: [u8; 32] = (*wanted.member_key).try_into().map_err(|_| {
+                Error::refusal(Kind::Transport, "bad_frame", "expected a member key of 32 bytes")
+            })?;
+            membership::redeem(&home, &wanted.invite, &key, now_ms())
+        });
+        let outcome = outcome
+            .await
+            .unwrap_or_else(|_| Err(Error::new(Kind::Internal, "the invite could not be read")));
+        let redeemed = match outcome {
+            Ok(token) => v1::Redeemed { token: token.into(), rejection: None },
+            Err(error) => {
+                tracing::info!(node = %connection.peer(), %error, "an invite was refused");
+                v1::Redeemed { rejection: Some((&error).into()), ..Default::default() }
+            }
+        };
+        // The joiner may be gone.
+        let _ = connection.control.send(Say::Redeemed(redeemed)).await;
+    });
+}
+
+/// Cleans up after a connection. The engine is told when the node itself is no more.
+fn end(shared: &Arc<Shared>, connection: &Arc<Connection>, reason: Option<u64>) {
+    let node = connection.peer();
+    let last = shared.left(connection);
+    let member = connection.greeting().is_some_and(hello::Greeting::is_member);
+    if !last || !member || shared.book.is_near(node) {
+        return;
+    }
+    match reason.and_then(close_reason) {
+        // It lives; only this connection was not needed.
+        Some(CloseReason::Idle | CloseReason::Drained) => {}
+        Some(
+            CloseReason::Goodbye
+            | CloseReason::Protocol
+            | CloseReason::Refused
+            | CloseReason::Replaced
+            | CloseReason::Gone,
+        )
+        | None => {
+            shared.book.gone(node);
+            shared.host.gone(node);
+        }
+    }
+}
+
+impl Shared {
+    /// A peer goes away: nothing new is sent to it, and it is found no more.
+    fn said_goodbye(&self, connection: &Arc<Connection>) {
+        connection.start_drain();
+        let node = connection.peer();
+        self.book.gone(node);
+        self.host.gone(node);
+    }
+}

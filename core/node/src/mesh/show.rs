@@ -1,0 +1,72 @@
+//! Telling peers without our runtime folder which agents we host.
+
+use super::connection::{Connection, Say};
+use super::local::Agents;
+use super::shared::Shared;
+use hubless_proto::identity::AgentId;
+use hubless_proto::limits;
+use hubless_proto::wire::v1;
+use prost::Message;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Agents of one HIDE: 32 bytes each, and as much again to be safe.
+const HIDDEN_AT_ONCE: usize = limits::CONTROL_FRAME_BYTES / 64;
+
+/// Keeps a peer informed of our agents from now on.
+pub(super) fn all(shared: &Arc<Shared>, connection: &Arc<Connection>) {
+    let mut changes = shared.announced.subscribe();
+    let (task, connection) = (Arc::clone(shared), Arc::clone(connection));
+    shared.spawn(async move {
+        let mut shown: BTreeMap<AgentId, v1::AgentAnnouncement> = BTreeMap::new();
+        loop {
+            changes.borrow_and_update();
+            let now = by_id(&task.local.agents());
+            for say in difference(&shown, &now) {
+                if connection.control.send(say).await.is_err() {
+                    return;
+                }
+            }
+            shown = now;
+            tokio::select! {
+                changed = changes.changed() => if changed.is_err() { return },
+                _ = connection.tunnel.closed() => return,
+            }
+        }
+    });
+}
+
+fn by_id(agents: &Agents) -> BTreeMap<AgentId, v1::AgentAnnouncement> {
+    agents
+        .iter()
+        .filter_map(|agent| Some((super::local::agent_id(agent)?, agent.clone())))
+        .collect()
+}
+
+fn difference(
+    before: &BTreeMap<AgentId, v1::AgentAnnouncement>,
+    now: &BTreeMap<AgentId, v1::AgentAnnouncement>,
+) -> Vec<Say> {
+    let mut says = Vec::new();
+    let gone: Vec<_> = before.keys().filter(|id| !now.contains_key(id)).collect();
+    for ids in gone.chunks(HIDDEN_AT_ONCE) {
+        let agents = ids.iter().map(|id| id.to_wire()).collect();
+        says.push(Say::Hide(v1::Hide { agents }));
+    }
+    let mut show = v1::Show::default();
+    let mut size = 0;
+    let new = now.iter().filter(|(id, agent)| before.get(id) != Some(agent));
+    for (_, agent) in new {
+        let bytes = agent.encoded_len() + 8;
+        if size + bytes > limits::CONTROL_FRAME_BYTES {
+            says.push(Say::Show(std::mem::take(&mut show)));
+            size = 0;
+        }
+        size += bytes;
+        show.agents.push(agent.clone());
+    }
+    if !show.agents.is_empty() {
+        says.push(Say::Show(show));
+    }
+    says
+}

@@ -1,0 +1,219 @@
+//! Starting a node's part in its mesh, and what it does by itself from then on.
+
+use super::local::Local;
+use super::peers::Peers;
+use super::serve;
+use super::shared::Shared;
+use super::{MeshHost, MeshOptions, Source};
+use crate::home::Home;
+use crate::keys;
+use crate::link::{Bind, CloseReason, Link};
+use crate::membership::Membership;
+use crate::runtime::{Presence, Sighting, watch};
+use hubless_proto::error::{Error, Kind, Result};
+use hubless_proto::identity::{NodeKey, SecretKey};
+use hubless_proto::limits;
+use hubless_proto::wire::{record, v1};
+use prost::Message;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, watch as signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Sightings of the runtime folder that wait for the mesh.
+const SIGHTINGS: usize = 64;
+/// Connections that may introduce themselves at once.
+const INTRODUCTIONS: usize = 256;
+/// How often idle connections, addresses and our own record are looked at.
+const ROUND: Duration = Duration::from_secs(10);
+/// First and longest pause between tries to reach a node of a ticket.
+const CONTACT_PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
+
+pub(super) async fn start(options: MeshOptions, host: Arc<dyn MeshHost>) -> Result<Arc<Shared>> {
+    let home = options.home.clone();
+    let opened = {
+        let (home, name, mesh) = (home.clone(), options.name.clone(), options.mesh);
+        blocking(move || {
+            let key = node_key(&home, name.as_deref())?;
+            let membership = Membership::open(&home, mesh)?;
+            let presence = Presence::begin(&home, key.0.node_key())?;
+            Ok((key, membership, presence))
+        })
+    };
+    let ((key, use_lock), membership, presence) = opened.await?;
+    let bind = Bind { key: &key, listen: &options.listen, port: options.port };
+    let link = Link::bind(bind).await?;
+    let local = Local::new(key, membership, false)?;
+    local.set_addresses(link.addresses());
+    let shared = Arc::new(Shared {
+        home,
+        local,
+        link,
+        host,
+        book: super::book::Book::default(),
+        peers: Peers::default(),
+        presence,
+        announced: signal::Sender::new(0),
+        waiting: AtomicUsize::new(0),
+        closing: AtomicBool::new(false),
+        stop: CancellationToken::new(),
+        tasks: TaskTracker::new(),
+        use_lock,
+    });
+    publish(&shared).await?;
+    tasks(&shared);
+    tracing::info!(
+        node = %shared.local.node(),
+        mesh = %shared.local.mesh(),
+        "node started"
+    );
+    Ok(shared)
+}
+
+fn tasks(shared: &Arc<Shared>) {
+    let task = Arc::clone(shared);
+    shared.spawn(async move { accept(task).await });
+    let task = Arc::clone(shared);
+    shared.spawn(async move { keep_record(&task).await });
+    let task = Arc::clone(shared);
+    shared.spawn(async move { rounds(&task).await });
+    if shared.home.folders().is_some() {
+        let (sender, seen) = mpsc::channel(SIGHTINGS);
+        let task = Arc::clone(shared);
+        shared.spawn(async move {
+            if let Some(folders) = task.home.folders() {
+                watch(folders, task.local.node(), sender).await;
+            }
+        });
+        let task = Arc::clone(shared);
+        shared.spawn(async move { sightings(&task, seen).await });
+    }
+    for contact in shared.local.membership().contacts() {
+        shared.book.contact(contact.node, &contact.addresses);
+        let (task, node) = (Arc::clone(shared), contact.node);
+        shared.spawn(async move { keep_contact(&task, node).await });
+    }
+}
+
+fn node_key(home: &Home, name: Option<&str>) -> Result<(SecretKey, Option<crate::home::Lock>)> {
+    let Some(name) = name else { return Ok((keys::fresh()?, None)) };
+    let stored = keys::stored_node(home, &name.parse()?)?;
+    Ok((stored.key, Some(stored.lock)))
+}
+
+async fn accept(shared: Arc<Shared>) {
+    let places = Arc::new(tokio::sync::Semaphore::new(INTRODUCTIONS));
+    while let Some(incoming) = shared.link.accept().await {
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            incoming.refuse();
+            continue;
+        };
+        let task = Arc::clone(&shared);
+        shared.spawn(async move { serve::accepted(task, incoming, place).await });
+    }
+}
+
+/// Writes our record anew after every change of what it says.
+async fn keep_record(shared: &Arc<Shared>) {
+    let mut changes = shared.announced.subscribe();
+    changes.mark_unchanged();
+    while changes.changed().await.is_ok() {
+        let began = Instant::now();
+        if let Err(error) = publish(shared).await {
+            tracing::warn!(%error, "cannot write the record of this node");
+        }
+        // Changes that come in a burst share the next writing.
+        tokio::time::sleep(began.elapsed()).await;
+    }
+}
+
+async fn publish(shared: &Arc<Shared>) -> Result<()> {
+    if shared.presence.is_none() {
+        return Ok(());
+    }
+    let task = Arc::clone(shared);
+    blocking(move || {
+        let announcement = task.local.announcement()?;
+        task.presence.as_ref().map_or(Ok(()), |presence| presence.write(&announcement))
+    })
+    .await
+}
+
+async fn sightings(shared: &Arc<Shared>, mut seen: mpsc::Receiver<Sighting>) {
+    while let Some(sighting) = seen.recv().await {
+        match sighting {
+            Sighting::Seen(node, announcement) => near(shared, node, announcement),
+            Sighting::Gone(node) => shared.node_died(node),
+            Sighting::OwnRecordLost => shared.announced.send_modify(|version| *version += 1),
+        }
+    }
+}
+
+fn near(shared: &Shared, node: NodeKey, announcement: v1::NodeAnnouncement) {
+    let Some(record) = announcement.node.clone() else { return };
+    // What it says is believed when it is opened; here it only sorts out other meshes.
+    let mesh = record::peek(&record).ok().and_then(|record| {
+        (record.key == node.as_bytes().as_slice()).then_some(())?;
+        v1::NodeRecord::decode(record.body).ok()
+    });
+    if mesh.is_none_or(|record| record.mesh != shared.local.mesh().as_bytes().as_slice()) {
+        return;
+    }
+    shared.book.near(node, record);
+    shared.host.announced(Source::RuntimeFolder, announcement);
+}
+
+/// Small duties: idle connections, changed addresses, a record that must not grow old.
+async fn rounds(shared: &Arc<Shared>) {
+    let mut ticks = tokio::time::interval(ROUND);
+    loop {
+        ticks.tick().await;
+        shared.local.set_addresses(shared.link.addresses());
+        if shared.local.is_due() {
+            shared.announced.send_modify(|version| *version += 1);
+        }
+        close_idle(shared);
+    }
+}
+
+/// Closes what was idle for long and, above the number that a node keeps, what was idle longest.
+/// Peers without our runtime folder are kept: the connection is how each knows of the other.
+fn close_idle(shared: &Shared) {
+    let all = shared.peers.all();
+    let open = all.len();
+    let mut idle: Vec<_> = all
+        .into_iter()
+        .filter(|connection| shared.book.is_near(connection.peer()))
+        .filter_map(|connection| Some((connection.idle_for()?, connection)))
+        .collect();
+    idle.sort_by_key(|(time, _)| std::cmp::Reverse(*time));
+    let surplus = open.saturating_sub(limits::CONNECTIONS);
+    for (place, (time, connection)) in idle.into_iter().enumerate() {
+        if time > limits::CONNECTION_IDLE || place < surplus {
+            connection.tunnel.close(CloseReason::Idle);
+        }
+    }
+}
+
+/// Stays connected to a node of our ticket, since nothing else tells us of it.
+async fn keep_contact(shared: &Arc<Shared>, node: NodeKey) {
+    let mut pause = CONTACT_PAUSE.0;
+    loop {
+        if let Ok(connection) = shared.connection(node).await {
+            pause = CONTACT_PAUSE.0;
+            connection.tunnel.closed().await;
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(CONTACT_PAUSE.1);
+    }
+}
+
+/// Runs file work off the async threads.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| Err(Error::new(Kind::Internal, "file work broke off")))
+}

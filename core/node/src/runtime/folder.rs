@@ -1,0 +1,130 @@
+//! The files of the runtime folder.
+
+use crate::home::{self, Folders, Lock};
+use bytes::Bytes;
+use hubless_proto::error::Result;
+use hubless_proto::identity::NodeKey;
+use hubless_proto::limits;
+use hubless_proto::wire::decode::decode_file;
+use hubless_proto::wire::v1;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// What tells one version of a record file from the next.
+type Version = (u64, u64, i64, i64);
+
+/// What was found of a node.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// Its record is new to us.
+    Record(v1::NodeAnnouncement),
+    /// It lives, and its record is known.
+    Known,
+    /// It is no more.
+    Dead,
+}
+
+/// Paths, and which versions of the records were read.
+#[derive(Debug)]
+pub(super) struct Folder {
+    records: PathBuf,
+    locks: PathBuf,
+    read: BTreeMap<NodeKey, Version>,
+}
+
+impl Folder {
+    pub(super) fn new(folders: &Folders) -> Self {
+        Self { records: folders.records(), locks: folders.locks(), read: BTreeMap::new() }
+    }
+
+    pub(super) fn records(&self) -> &Path {
+        &self.records
+    }
+
+    pub(super) fn locks(&self) -> &Path {
+        &self.locks
+    }
+
+    /// Every node with a record file, and those that were known and lost theirs.
+    pub(super) fn list(&self) -> Vec<NodeKey> {
+        let entries = fs::read_dir(&self.records).into_iter().flatten().flatten();
+        let mut nodes: Vec<NodeKey> = entries
+            .filter_map(|entry| node_of(entry.file_name().to_str()?))
+            .take(limits::RECORD_FILES)
+            .collect();
+        nodes.extend(
+            self.read.keys().filter(|node| !nodes.contains(node)).copied().collect::<Vec<_>>(),
+        );
+        nodes
+    }
+
+    /// Looks at one node: is it alive, and what does it say?
+    pub(super) fn examine(&mut self, node: NodeKey) -> Result<Found> {
+        let (record, lock) = (record_path(&self.records, node), lock_path(&self.locks, node));
+        let Ok(meta) = fs::symlink_metadata(&record) else {
+            self.read.remove(&node);
+            return Ok(Found::Dead);
+        };
+        if sweep(&record, &lock)? {
+            self.read.remove(&node);
+            return Ok(Found::Dead);
+        }
+        let version = (meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec());
+        if self.read.get(&node) == Some(&version) {
+            return Ok(Found::Known);
+        }
+        if !meta.is_file() || meta.len() > limits::RECORD_FILE_BYTES as u64 {
+            tracing::warn!(path = %record.display(), "a record file that is none of ours");
+            return Ok(Found::Known);
+        }
+        let Some(bytes) = read(&record) else { return Ok(Found::Dead) };
+        self.read.insert(node, version);
+        match decode_file(bytes) {
+            Ok(announcement) => Ok(Found::Record(announcement)),
+            Err(error) => {
+                tracing::debug!(%node, %error, "a record file that cannot be read");
+                Ok(Found::Known)
+            }
+        }
+    }
+}
+
+/// Removes what a dead process left; true if it is dead.
+pub(super) fn sweep(record: &Path, lock: &Path) -> Result<bool> {
+    let stale = match Lock::take_stale(lock)? {
+        Some(held) => held,
+        None if lock.exists() => return Ok(false),
+        // The lock is made before its record and removed after it: without one there is no owner.
+        None => match Lock::take(lock) {
+            Ok(held) => held,
+            Err(_) => return Ok(false),
+        },
+    };
+    home::remove(record)?;
+    home::remove(lock)?;
+    drop(stale);
+    Ok(true)
+}
+
+pub(super) fn record_path(records: &Path, node: NodeKey) -> PathBuf {
+    records.join(format!("{node}.rec"))
+}
+
+pub(super) fn lock_path(locks: &Path, node: NodeKey) -> PathBuf {
+    locks.join(format!("{node}.lock"))
+}
+
+/// The node that a file is named after.
+pub(super) fn node_of(file: &str) -> Option<NodeKey> {
+    file.strip_suffix(".rec").or_else(|| file.strip_suffix(".lock"))?.parse().ok()
+}
+
+fn read(path: &Path) -> Option<Bytes> {
+    let mut bytes = Vec::new();
+    let file = File::open(path).ok()?;
+    file.take(limits::RECORD_FILE_BYTES as u64 + 1).read_to_end(&mut bytes).ok()?;
+    Some(bytes.into())
+}

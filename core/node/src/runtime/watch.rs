@@ -1,0 +1,133 @@
+//! Watching the runtime folder: told by the kernel where it can, looked at each second elsewhere.
+
+use super::folder::{Folder, Found, node_of};
+use crate::home::Folders;
+use hubless_proto::identity::NodeKey;
+use hubless_proto::wire::v1;
+use inotify::{EventMask, Inotify, WatchMask};
+use std::collections::BTreeSet;
+use std::time::Duration;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
+
+/// Buffer of events of one read, in bytes.
+const EVENTS_BYTES: usize = 16 * 1024;
+/// How often the folder is looked at where it cannot be watched.
+const POLL: Duration = Duration::from_secs(1);
+
+/// What was seen in the runtime folder.
+#[derive(Debug)]
+pub(crate) enum Sighting {
+    /// A node wrote this; nothing of it is verified but the name of the file.
+    Seen(NodeKey, v1::NodeAnnouncement),
+    /// The process of this node is no more.
+    Gone(NodeKey),
+    /// Our own record disappeared.
+    OwnRecordLost,
+}
+
+/// Reports every node but `own` that is there, then every change, until nobody listens.
+pub(crate) async fn watch(folders: &Folders, own: NodeKey, to: mpsc::Sender<Sighting>) {
+    let mut folder = Folder::new(folders);
+    // Watch first, then look: what comes between is seen twice, not never.
+    match start(&folder) {
+        Ok(mut events) => {
+            let Some(back) = report(folder, None, own, &to).await else { return };
+            folder = back;
+            let mut buffer = vec![0; EVENTS_BYTES];
+            loop {
+                match next(&mut events, &mut buffer).await {
+                    Ok(names) => match report(folder, names, own, &to).await {
+                        Some(back) => folder = back,
+                        None => return,
+                    },
+                    Err(error) => {
+                        tracing::warn!(%error, "watching the runtime folder failed");
+                        break;
+                    }
+                }
+            }
+        }
+        Err(error) => {
+            tracing::info!(%error, "cannot watch the runtime folder; looking at it each second");
+        }
+    }
+    let mut ticks = interval(POLL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        ticks.tick().await;
+        match report(folder, None, own, &to).await {
+            Some(back) => folder = back,
+            None => return,
+        }
+    }
+}
+
+/// The narrow mask matters: with opens and reads in it, each reader would wake every other.
+fn start(folder: &Folder) -> std::io::Result<AsyncFd<Inotify>> {
+    let inotify = Inotify::init()?;
+    let mut watches = inotify.watches();
+    watches.add(folder.records(), WatchMask::MOVED_TO | WatchMask::DELETE | WatchMask::ONLYDIR)?;
+    watches.add(folder.locks(), WatchMask::CLOSE_WRITE | WatchMask::DELETE | WatchMask::ONLYDIR)?;
+    // Its unsafe successor asks that the descriptor stays open and the same as long as the value
+    // lives; an `Inotify` owns its descriptor, so that holds here without the keyword.
+    #[allow(deprecated)]
+    AsyncFd::new(inotify)
+}
+
+/// Nodes whose files changed; none when the kernel lost count and all must be looked at.
+async fn next(
+    events: &mut AsyncFd<Inotify>,
+    buffer: &mut [u8],
+) -> std::io::Result<Option<BTreeSet<NodeKey>>> {
+    loop {
+        let mut ready = events.readable_mut().await?;
+        let read = ready.try_io(|inner| {
+            let mut names = BTreeSet::new();
+            let mut lost = false;
+            for event in inner.get_mut().read_events(buffer)? {
+                lost |= event.mask.contains(EventMask::Q_OVERFLOW);
+                names.extend(event.name.and_then(|name| node_of(name.to_str()?)));
+            }
+            Ok(if lost { None } else { Some(names) })
+        });
+        if let Ok(outcome) = read {
+            return outcome;
+        }
+    }
+}
+
+/// Looks at these nodes, or at all, off the async threads.
+async fn report(
+    mut folder: Folder,
+    nodes: Option<BTreeSet<NodeKey>>,
+    own: NodeKey,
+    to: &mpsc::Sender<Sighting>,
+) -> Option<Folder> {
+    let sender = to.clone();
+    let looked = tokio::task::spawn_blocking(move || {
+        let nodes = nodes.map_or_else(|| folder.list(), |nodes| nodes.into_iter().collect());
+        for node in nodes {
+            let sighting = if node == own {
+                let own = super::folder::record_path(folder.records(), own);
+                if own.exists() { continue } else { Sighting::OwnRecordLost }
+            } else {
+                match folder.examine(node) {
+                    Ok(Found::Record(announcement)) => Sighting::Seen(node, announcement),
+                    Ok(Found::Dead) => Sighting::Gone(node),
+                    Ok(Found::Known) => continue,
+                    Err(error) => {
+                        tracing::debug!(%node, %error, "cannot look at a record");
+                        continue;
+                    }
+                }
+            };
+            if sender.blocking_send(sighting).is_err() {
+                return None;
+            }
+        }
+        Some(folder)
+    });
+    looked.await.ok().flatten()
+}
