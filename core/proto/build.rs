@@ -49,7 +49,7 @@ fn shapes(set: &FileDescriptorSet) -> String {
         let short = path.rsplit(".v1.").next().unwrap_or(path);
         text += &format!("Shape {{ name: {short:?}, fields: &[\n");
         for field in &message.field {
-            let inner = index.get(field.type_name()).map(|at| *at);
+            let inner = index.get(field.type_name()).copied();
             text += &format!(
                 "Field {{ number: {}, name: {:?}, repeated: {}, text: {}, inner: {inner:?} }},\n",
                 field.number(),

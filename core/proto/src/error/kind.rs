@@ -123,39 +123,41 @@ impl Kind {
     /// The row of the table.
     pub const fn row(self) -> Row {
         match self {
-            Self::Auth => row("auth", Retry::Never, 401, -32001, 1, 4),
-            Self::Prompt => row("prompt", Retry::Never, 422, -32602, 2, 4),
-            Self::Json => row("json", Retry::Never, 422, -32602, 3, 4),
-            Self::Content => row("content", Retry::Never, 415, -32005, 4, 4),
-            Self::Transport => row("transport", Retry::Later, 502, -32603, 5, 1),
-            Self::Context => row("context", Retry::Never, 422, -32602, 6, 4),
-            Self::Configuration => row("configuration", Retry::Never, 500, -32603, 7, 1),
-            Self::NotFound => row("not_found", Retry::Later, 404, -32001, 8, 3),
-            Self::Ambiguous => row("ambiguous", Retry::Never, 409, -32602, 9, 3),
-            Self::Busy => row("busy", Retry::Later, 429, -32000, 10, 4),
-            Self::Deadline => row("deadline", Retry::Later, 504, -32000, 11, 124),
-            Self::Cancelled => row("cancelled", Retry::Never, 499, -32800, 12, 1),
-            Self::HopLimit => row("hop_limit", Retry::Never, 508, -32000, 13, 4),
-            Self::Cycle => row("cycle", Retry::Never, 508, -32000, 14, 4),
-            Self::Conflict => row("conflict", Retry::Never, 409, -32000, 15, 4),
-            Self::StaleAttempt => row("stale_attempt", Retry::Never, 409, -32000, 16, 4),
-            Self::UnknownOutcome => row("unknown_outcome", Retry::Never, 502, -32603, 17, 1),
-            Self::BudgetExhausted => row("budget_exhausted", Retry::Never, 402, -32000, 18, 5),
-            Self::Killed => row("killed", Retry::Never, 409, -32000, 19, 5),
-            Self::HandlerFailed => row("handler_failed", Retry::Never, 500, -32603, 20, 1),
-            Self::TooLarge => row("too_large", Retry::Never, 413, -32602, 21, 4),
-            Self::Unsupported => row("unsupported", Retry::Never, 501, -32004, 22, 4),
-            Self::Expired => row("expired", Retry::Never, 410, -32000, 23, 4),
-            Self::Revoked => row("revoked", Retry::Never, 403, -32000, 24, 4),
-            Self::Denied => row("denied", Retry::Never, 403, -32000, 25, 4),
-            Self::InvalidArgument => row("invalid_argument", Retry::Never, 400, -32602, 26, 2),
-            Self::Closed => row("closed", Retry::Never, 503, -32000, 27, 1),
-            Self::Internal => row("internal", Retry::Never, 500, -32603, 28, 1),
+            Self::Auth => row("auth", Retry::Never, (401, -32001, 1, 4)),
+            Self::Prompt => row("prompt", Retry::Never, (422, -32602, 2, 4)),
+            Self::Json => row("json", Retry::Never, (422, -32602, 3, 4)),
+            Self::Content => row("content", Retry::Never, (415, -32005, 4, 4)),
+            Self::Transport => row("transport", Retry::Later, (502, -32603, 5, 1)),
+            Self::Context => row("context", Retry::Never, (422, -32602, 6, 4)),
+            Self::Configuration => row("configuration", Retry::Never, (500, -32603, 7, 1)),
+            Self::NotFound => row("not_found", Retry::Later, (404, -32001, 8, 3)),
+            Self::Ambiguous => row("ambiguous", Retry::Never, (409, -32602, 9, 3)),
+            Self::Busy => row("busy", Retry::Later, (429, -32000, 10, 4)),
+            Self::Deadline => row("deadline", Retry::Later, (504, -32000, 11, 124)),
+            Self::Cancelled => row("cancelled", Retry::Never, (499, -32800, 12, 1)),
+            Self::HopLimit => row("hop_limit", Retry::Never, (508, -32000, 13, 4)),
+            Self::Cycle => row("cycle", Retry::Never, (508, -32000, 14, 4)),
+            Self::Conflict => row("conflict", Retry::Never, (409, -32000, 15, 4)),
+            Self::StaleAttempt => row("stale_attempt", Retry::Never, (409, -32000, 16, 4)),
+            Self::UnknownOutcome => row("unknown_outcome", Retry::Never, (502, -32603, 17, 1)),
+            Self::BudgetExhausted => row("budget_exhausted", Retry::Never, (402, -32000, 18, 5)),
+            Self::Killed => row("killed", Retry::Never, (409, -32000, 19, 5)),
+            Self::HandlerFailed => row("handler_failed", Retry::Never, (500, -32603, 20, 1)),
+            Self::TooLarge => row("too_large", Retry::Never, (413, -32602, 21, 4)),
+            Self::Unsupported => row("unsupported", Retry::Never, (501, -32004, 22, 4)),
+            Self::Expired => row("expired", Retry::Never, (410, -32000, 23, 4)),
+            Self::Revoked => row("revoked", Retry::Never, (403, -32000, 24, 4)),
+            Self::Denied => row("denied", Retry::Never, (403, -32000, 25, 4)),
+            Self::InvalidArgument => row("invalid_argument", Retry::Never, (400, -32602, 26, 2)),
+            Self::Closed => row("closed", Retry::Never, (503, -32000, 27, 1)),
+            Self::Internal => row("internal", Retry::Never, (500, -32603, 28, 1)),
         }
     }
 }
 
-const fn row(name: &'static str, retry: Retry, http: u16, json_rpc: i32, c: i32, exit: u8) -> Row {
+/// `codes`: HTTP, JSON-RPC, C, exit.
+const fn row(name: &'static str, retry: Retry, codes: (u16, i32, i32, u8)) -> Row {
+    let (http, json_rpc, c, exit) = codes;
     Row { name, retry, http, json_rpc, c, exit }
 }
 

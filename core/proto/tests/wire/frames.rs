@@ -50,13 +50,9 @@ fn a_frame_cut_at_any_byte_is_incomplete() {
 fn the_length_is_checked_before_the_body_comes() {
     for kind in FrameType::ALL {
         let max = kind.max_bytes() as u64;
-        let (bound, slack) = match *kind {
-            FrameType::Data => (DATA_FRAME_BYTES, 8),
-            FrameType::Request
-            | FrameType::Event
-            | FrameType::ToolResult
-            | FrameType::Input
-            | FrameType::Answer => (MESSAGE_FRAME_BYTES, 0),
+        let (bound, slack) = match kind.name() {
+            "data" => (DATA_FRAME_BYTES, 8),
+            "request" | "event" | "tool_result" | "input" | "answer" => (MESSAGE_FRAME_BYTES, 0),
             _ => (CONTROL_FRAME_BYTES, 0),
         };
         assert_eq!(max, (bound + slack) as u64, "{}", kind.name());

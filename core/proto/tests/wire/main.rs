@@ -1,5 +1,6 @@
 //! What arrives from others: bad bytes, bad signatures, bad texts, and the vectors that pin the
 //! good ones.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod bounds;
 mod frames;

@@ -104,7 +104,7 @@ impl Checked for v1::Attribute {
             Some(Value::Interval(interval)) => interval.check(),
             Some(Value::List(list)) => {
                 at_most(ATTRIBUTES, list.items.len(), "ATTRIBUTE_ITEMS", l::ATTRIBUTE_ITEMS)?;
-                let nested = |item: &v1::Attribute| matches!(item.value, Some(Value::List(_)));
+                let nested = |item: &Self| matches!(item.value, Some(Value::List(_)));
                 if list.items.iter().any(nested) {
                     return Err(Error::invalid(ATTRIBUTES, "expected a list without lists"));
                 }
