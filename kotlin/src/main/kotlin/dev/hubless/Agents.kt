@@ -186,7 +186,8 @@ internal suspend fun Node.registerAgent(options: AgentOptions, serving: Serving)
         },
     )
     // An agent registered inside an isolated call belongs to that call.
-    val body = session.call("register", registerBody(options, callHandle(null)), hooks = hooks).body
+    val parent = currentCall()?.takeIf { it.node === this && it.isFresh }?.handle
+    val body = session.call("register", registerBody(options, parent), hooks = hooks).body
     return RegisteredAgent(
         node = this,
         agentId = body.text("agentId").orEmpty(),

@@ -117,6 +117,7 @@ public class CallContext internal constructor(
     private val call: InboundCall,
 ) : AbstractCoroutineContextElement(CallContext) {
     internal val handle: Long get() = call.handle
+    internal val isFresh: Boolean get() = call.fresh
 
     /** Who asks. */
     public val caller: Caller get() = call.caller

@@ -1,0 +1,283 @@
+package dev.hubless.conformance
+
+import dev.hubless.AgentHandler
+import dev.hubless.AgentOptions
+import dev.hubless.Binary
+import dev.hubless.CallContext
+import dev.hubless.Content
+import dev.hubless.ContentType
+import dev.hubless.Effect
+import dev.hubless.ErrorKind
+import dev.hubless.HublessException
+import dev.hubless.Node
+import dev.hubless.Part
+import dev.hubless.Requirements
+import dev.hubless.agent
+import dev.hubless.register
+import dev.hubless.registerFactory
+import dev.hubless.request
+import kotlinx.coroutines.CancellationException
+import kotlinx.coroutines.delay
+import kotlinx.coroutines.flow.Flow
+import kotlinx.coroutines.flow.flow
+import kotlinx.serialization.Serializable
+import kotlinx.serialization.json.Json
+import kotlinx.serialization.json.JsonElement
+import kotlinx.serialization.json.JsonObject
+import java.security.MessageDigest
+import java.util.HexFormat
+import java.util.concurrent.ConcurrentHashMap
+import java.util.concurrent.atomic.AtomicInteger
+
+@Serializable
+private data class Addends(val a: Long, val b: Long)
+
+@Serializable
+private data class Sum(val sum: Long)
+
+@Serializable
+private data class ContextSummary(
+    val entries: Int,
+    val keys: List<String>,
+    val pages: List<String>,
+    val history: List<String>,
+    val explanation: String?,
+)
+
+@Serializable
+private data class BlobDigest(
+    val size: Long,
+    val sha256: String,
+    val streamed: Boolean,
+    val mediaType: String,
+)
+
+@Serializable
+private data class Size(val size: Int)
+
+@Serializable
+private data class Number(val n: Int)
+
+@Serializable
+private data class Wait(val ms: Long)
+
+@Serializable
+private data class Count(val count: Int)
+
+@Serializable
+private data class Run(val run: Int)
+
+@Serializable
+private data class FromTool(val fromTool: JsonElement)
+
+@Serializable
+private data class Got(val got: JsonElement)
+
+@Serializable
+private data class Nested(val to: String, val value: JsonElement)
+
+@Serializable
+private data class NestedAnswer(val depth: Int, val inner: JsonElement)
+
+@Serializable
+private data class Depth(
+    val depth: Int,
+    val caller: String,
+    val from: String?,
+    val deadlineMs: Long?,
+)
+
+@Serializable
+private data class Traceparent(val traceparent: String)
+
+@Serializable
+private data class Turns(val turns: Int)
+
+@Serializable
+private data class Stats(val runs: Map<String, Int>, val cancelled: Map<String, Int>)
+
+/** The agents that every language's cases are run against. */
+internal class Subject(private val node: Node, private val prefix: String) {
+    private val runs = ConcurrentHashMap<String, AtomicInteger>()
+    private val cancelled = ConcurrentHashMap<String, AtomicInteger>()
+
+    suspend fun register() {
+        registerMessages()
+        registerStreams()
+        registerGuarded()
+        registerFailing()
+        registerCallbacks()
+        registerCalls()
+        node.agent<Content, Stats>("$prefix.stats") { Stats(runs.counts(), cancelled.counts()) }
+    }
+
+    private suspend fun registerMessages() {
+        serve("echo", { skill { effect = Effect.PURE } }) { call ->
+            Content(call.content.parts.map { if (it is Part.Stream) copyOf(it) else it })
+        }
+        add<Addends, Sum>("sum", { sumSchemas() }) { Sum(it.a + it.b) }
+        add<Content, ContextSummary>("context") {
+            val context = request.context
+            ContextSummary(
+                entries = context?.entries.orEmpty().size,
+                keys = context?.entries.orEmpty().map { it.key },
+                pages = context?.pages.orEmpty().map { it.name },
+                history = context?.history.orEmpty().map { it.role?.name?.lowercase().orEmpty() },
+                explanation = context?.explanation,
+            )
+        }
+        add<Content, BlobDigest>("digest") { content -> digest(content.binaries.single()) }
+    }
+
+    private fun copyOf(part: Part.Stream): Part =
+        Part.Stream(part.mediaType, part.reader(), part.filename, part.size)
+
+    private fun AgentOptions.sumSchemas() = skill {
+        effect = Effect.PURE
+        // Nothing beside the two numbers: stricter than what is derived from the type.
+        inputSchema = Json.parseToJsonElement(SUM_INPUT) as JsonObject
+    }
+
+    private suspend fun registerStreams() {
+        add<Size, Content>("make") { made ->
+            Content.of(Part.Stream("application/octet-stream", pattern(made.size, 65_536)))
+        }
+        add<Number, Number>("count", { streaming = true }) { wanted ->
+            for (n in 1..wanted.n) {
+                emit(n.toString(), append = false)
+                if (n == wanted.n / 2) progress("half", 0.5)
+            }
+            wanted
+        }
+        add<Wait, String>("slow") { wait(it) }
+    }
+
+    private suspend fun registerGuarded() {
+        guarded("secret", "in") { sharedSecret("open-sesame") }
+        guarded("guarded", "in") { auth { it.scheme == "custom" && it.credential == "letmein" } }
+        guarded("textonly", "ok") { acceptedContent = setOf(ContentType.TEXT) }
+        guarded("frugal", "ok") { maxTokens = 16 }
+        guarded("counted", "ok") {
+            maxTokens = 5
+            countTokens { texts -> texts.sumOf { it.split(' ').size.toLong() } }
+        }
+        val single: Requirements.() -> Unit = {
+            maxConcurrency = 1
+            queue = 0
+        }
+        add<Wait, String>("single", { requirements(single) }) { wait(it) }
+    }
+
+    private suspend fun registerFailing() {
+        add<Content, String>("fail") { error("broken on purpose") }
+        add<Content, String>("refuse") {
+            throw HublessException(ErrorKind.DENIED, "refused on purpose", code = "not_today")
+        }
+        serve("wrong", { skill { outputSchema = requiredX() } }) { mapOf("y" to 1) }
+        add<Content, Run>("once", { skill { effect = Effect.IDEMPOTENT } }) {
+            Run(runs.getValue("once").get())
+        }
+    }
+
+    private suspend fun registerCallbacks() {
+        add<JsonElement, FromTool>("tool") { FromTool(callTool<JsonElement>("add", it)) }
+        add<Content, JsonElement>("badtool") { callTool<JsonElement>("undeclared") }
+        add<Content, Got>("ask") { Got(askCaller<JsonElement>("which?")) }
+        add<Content, Turns>("talk", { recordsInteractionContext = true }) { Turns(history().size) }
+    }
+
+    private suspend fun registerCalls() {
+        node.registerFactory("$prefix.fresh") {
+            val own = AtomicInteger()
+            AgentHandler { call ->
+                counted("fresh", call) { mapOf("count" to own.incrementAndGet()) }
+            }
+        }
+        add<Nested, NestedAnswer>("nested") {
+            NestedAnswer(depth, node.request<JsonElement>(it.to, it.value))
+        }
+        add<Content, Depth>("depth") {
+            val left = deadline?.inWholeMilliseconds
+            Depth(depth, caller.kind.name.lowercase(), caller.agentId, left)
+        }
+        add<Content, Traceparent>("trace") { Traceparent(trace.traceparent) }
+    }
+
+    private suspend fun wait(wait: Wait): String {
+        delay(wait.ms)
+        return "done"
+    }
+
+    private suspend fun guarded(name: String, answer: String, rules: Requirements.() -> Unit) =
+        add<Content, String>(name, { requirements(rules) }) { answer }
+
+    private suspend inline fun <reified I, reified O> add(
+        name: String,
+        noinline configure: AgentOptions.() -> Unit = {},
+        noinline handler: suspend CallContext.(I) -> O,
+    ) {
+        node.agent<I, O>("$prefix.$name", configure = { ownSkill(name, configure) }) { input ->
+            counted(name, this) { handler(input) }
+        }
+    }
+
+    private suspend fun serve(
+        name: String,
+        configure: AgentOptions.() -> Unit,
+        handler: suspend (CallContext) -> Any?,
+    ) {
+        node.register("$prefix.$name", { call -> counted(name, call) { handler(call) } }) {
+            ownSkill(name, configure)
+        }
+    }
+
+    /** The skill bears the name without the prefix. */
+    private fun AgentOptions.ownSkill(name: String, configure: AgentOptions.() -> Unit) {
+        skill { id = name }
+        configure()
+    }
+
+    private suspend fun <T> counted(name: String, call: CallContext, run: suspend () -> T): T {
+        runs.computeIfAbsent(name) { AtomicInteger() }.incrementAndGet()
+        try {
+            return run()
+        } catch (stopped: CancellationException) {
+            if (call.isCancelled) {
+                cancelled.computeIfAbsent(name) { AtomicInteger() }.incrementAndGet()
+            }
+            throw stopped
+        }
+    }
+
+    private fun Map<String, AtomicInteger>.counts() = mapValues { it.value.get() }
+
+    private companion object {
+        const val SUM_INPUT =
+            """{"type":"object","properties":{"a":{"type":"integer"},"b":{"type":"integer"}},""" +
+                """"required":["a","b"],"additionalProperties":false}"""
+
+        fun requiredX() =
+            Json.parseToJsonElement("""{"type":"object","required":["x"]}""") as JsonObject
+
+        suspend fun digest(part: Binary): BlobDigest {
+            val sha = MessageDigest.getInstance("SHA-256")
+            var size = 0L
+            part.reader().collect {
+                sha.update(it)
+                size += it.size
+            }
+            val hex = HexFormat.of().formatHex(sha.digest())
+            return BlobDigest(size, hex, part is Part.Stream, part.mediaType)
+        }
+    }
+}
+
+/** The bytes (i * 31 + 7) mod 251, in pieces. */
+internal fun pattern(size: Int, piece: Int): Flow<ByteArray> = flow {
+    for (from in 0 until size step piece) {
+        emit(ByteArray(minOf(piece, size - from)) { patternByte(from + it) })
+    }
+}
+
+/** One byte of [pattern]. */
+internal fun patternByte(index: Int): Byte = ((index.toLong() * 31 + 7) % 251).toByte()
