@@ -20,7 +20,9 @@ pub const STEPS: &[&[&str]] = &[
     &["error", "limits"],
     &["identity"],
     &["wire"],
-    &["policy", "query", "schema", "tokens", "template", "memo"],
+    &["fields", "schema", "tokens"],
+    &["policy"],
+    &["query", "template", "memo"],
     &["directory"],
     &["registry"],
 ];
