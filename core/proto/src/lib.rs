@@ -11,6 +11,7 @@ pub mod identity;
 pub mod limits;
 pub mod memo;
 pub mod policy;
+pub mod query;
 pub mod registry;
 pub mod schema;
 pub mod tokens;

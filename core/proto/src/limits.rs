@@ -58,6 +58,8 @@ limits! {
     RECORD_BODY_BYTES: usize = 8 * KIB;
     /// Skills of one descriptor.
     DESCRIPTOR_SKILLS: usize = 64;
+    /// Context window of an agent that does not say, in tokens.
+    CONTEXT_WINDOW_TOKENS: u64 = 32_000;
     /// Typed facts of one skill.
     SKILL_ATTRIBUTES: usize = 32;
     /// Items of a list attribute.
@@ -188,6 +190,8 @@ limits! {
     RETRY_ATTEMPTS: u32 = 10;
     /// Templates kept by a node.
     TEMPLATES: usize = 1_000;
+    /// Pinned names of a user.
+    PINS: usize = 10_000;
     /// Credentials kept by a node.
     CREDENTIALS: usize = 1_000;
     /// Answers of one line of a stdio agent, in bytes.
@@ -246,6 +250,22 @@ limits! {
     CATALOGUE_AGENTS: usize = 100_000;
     /// Ids in an answer that says `ambiguous`.
     CANDIDATES: usize = 16;
+    /// One text of a query, in bytes.
+    QUERY_TEXT_BYTES: usize = 4 * KIB;
+    /// Words of a query that are looked up.
+    QUERY_WORDS: usize = 64;
+    /// Entries of one list of a query.
+    QUERY_ENTRIES: usize = 64;
+    /// Answers of a `find` that does not say how many.
+    FIND_ANSWERS: usize = 20;
+    /// Agents, nodes or skills whose signals are remembered, each.
+    SIGNAL_ENTRIES: usize = 65_536;
+    /// An agent is suspect, or down, for so long after its last failure.
+    SUSPECT: Duration = Duration::from_secs(30);
+    /// Half of what is known of an agent's success is forgotten in this time.
+    SUCCESS_HALF_LIFE: Duration = Duration::from_secs(600);
+    /// Failures in a row after which an agent counts as down.
+    DOWN_AFTER: u32 = 3;
     /// Id of a skill, in bytes.
     SKILL_ID_BYTES: usize = 256;
     /// Letters, or white space, in a row that the token counter takes.
