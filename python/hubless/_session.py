@@ -217,5 +217,4 @@ def _abandon(handle: int, loop: asyncio.AbstractEventLoop, fd: int) -> None:
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(_release, handle, loop, fd)
             return
-    with contextlib.suppress(_core.CoreError):
-        _core.close(handle)
+    _release(handle, loop, fd)

@@ -94,8 +94,8 @@ def _whole(kind: Any, content: Content) -> Any:
     return _decode(kind, content.value, "")
 
 
-def read(function: Callable[..., Any]) -> Signature:
-    """Reads a function or bound method."""
+def read(function: Callable[..., Any], name: str | None = None) -> Signature:
+    """Reads a function or bound method; ``name`` is for one that has none of its own."""
     target = inspect.unwrap(function)
     if not inspect.isroutine(target):
         target = type(target).__call__
@@ -105,8 +105,9 @@ def read(function: Callable[..., Any]) -> Signature:
     whole, positional = _whole_parameter(parameters, hints)
     fields = {} if whole else {name: hints.get(name, Any) for name in parameters}
     _refuse_variadic(function, parameters)
+    own = getattr(function, "__name__", type(function).__name__)
     return Signature(
-        name=getattr(function, "__name__", type(function).__name__),
+        name=own if own.isidentifier() else name or "",
         description=inspect.getdoc(function) or "",
         form=_form(target),
         wants_call=wants_call,

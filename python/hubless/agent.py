@@ -103,14 +103,15 @@ class Implementation:
             raise ConfigurationError(
                 "a function cannot be isolated: give a class or a factory", field="concurrency"
             )
-        self.methods = self._read(handler, function, how.skill or Skill())
+        self.methods = self._read(handler, function, how)
         self.name = _name(handler if handler is not None else factory)
         documented = handler if handler is not None else factory
         self.description = inspect.getdoc(documented) or ""
 
-    def _read(self, handler: Any, function: bool, described: Skill) -> dict[str, Method]:
+    def _read(self, handler: Any, function: bool, how: Registration) -> dict[str, Method]:
+        described = how.skill or Skill()
         if function:
-            method = Method(described, _signature.read(handler), None)
+            method = Method(described, _signature.read(handler, how.name), None)
             return {str(method.record()["id"]): method}
         example = handler if handler is not None else self._sample()
         found = _methods(example, described)

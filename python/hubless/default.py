@@ -8,7 +8,6 @@ is closed when the loop ends. Tested by ``tests/test_default.py``.
 from __future__ import annotations
 
 import asyncio
-import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
 from typing import Any, TypeVar, overload
 
@@ -34,9 +33,7 @@ __all__ = [
 
 F = TypeVar("F")
 
-_nodes: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Future[Node]] = (
-    weakref.WeakKeyDictionary()
-)
+_nodes: dict[asyncio.AbstractEventLoop, asyncio.Future[Node]] = {}
 _declared: list[Declared] = []
 # Seconds that running calls get when the loop ends without anyone closing the node.
 _END_GRACE_SECONDS = 1.0
@@ -66,6 +63,8 @@ class Declared:
 async def default() -> Node:
     """Gives the default node of the running loop, started now if it was not."""
     loop = asyncio.get_running_loop()
+    for ended in [other for other in list(_nodes) if other.is_closed()]:
+        _nodes.pop(ended, None)
     starting = _nodes.get(loop)
     if starting is None or (starting.done() and not _usable(starting)):
         starting = asyncio.ensure_future(_start())
@@ -94,6 +93,7 @@ async def _close_with_loop(node: Node) -> AsyncGenerator[None, None]:
     try:
         yield
     finally:
+        _nodes.pop(node.session.loop, None)
         await node.close(_END_GRACE_SECONDS)
 
 

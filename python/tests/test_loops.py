@@ -94,6 +94,7 @@ def test_loop_that_ends_without_close_leaves_nothing() -> None:
 
 async def test_busy_loop_does_not_stop_others(node: hubless.Node) -> None:
     """A handler that holds the interpreter's loop must not stop another node's heartbeats."""
+
     async def greedy() -> str:
         time.sleep(1.0)  # noqa: ASYNC251
         return "done"

@@ -53,6 +53,12 @@ mod _core {
     use super::CoreError;
     use super::*;
 
+    /// Leaves `__all__` to the stub, which is the same for every build.
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.delattr("__all__")
+    }
+
     /// Version of the library.
     #[pyfunction]
     fn version() -> &'static str {
@@ -74,10 +80,7 @@ mod _core {
         body: &[u8],
         attachments: Vec<Bound<'_, PyBytes>>,
     ) -> PyResult<bool> {
-        let parts = attachments
-            .iter()
-            .map(|part| copy(part.as_bytes()))
-            .collect();
+        let parts = attachments.iter().map(|part| copy(part.as_bytes())).collect();
         guarded(|| hubless_shared::submit(session, ticket, op, copy(body), parts))
     }
 
@@ -92,17 +95,8 @@ mod _core {
     fn drain(py: Python<'_>, session: u64, max: usize) -> PyResult<Vec<PyEvent<'_>>> {
         let events = guarded(|| hubless_shared::drain(session, max))?;
         let out = events.into_iter().map(|event| {
-            let parts = event
-                .attachments
-                .iter()
-                .map(|part| PyBytes::new(py, part))
-                .collect();
-            (
-                event.kind,
-                event.ticket,
-                PyBytes::new(py, &event.body),
-                parts,
-            )
+            let parts = event.attachments.iter().map(|part| PyBytes::new(py, part)).collect();
+            (event.kind, event.ticket, PyBytes::new(py, &event.body), parts)
         });
         Ok(out.collect())
     }
@@ -144,7 +138,7 @@ mod _core {
     /// Panics inside the guard, for the test of the boundary.
     #[cfg(feature = "testing")]
     #[pyfunction]
-    fn panic_now() -> PyResult<()> {
+    fn _panic_now() -> PyResult<()> {
         guarded(|| panic!("asked for by a test"))
     }
 }
