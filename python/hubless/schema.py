@@ -172,7 +172,7 @@ class _Builder:
         if issubclass(kind, enum.Enum):
             return {"enum": [member.value for member in kind]}
         if typing.is_typeddict(kind):
-            required: collections.abc.Set[str] = kind.__required_keys__  # type: ignore[attr-defined]
+            required = frozenset(getattr(kind, "__required_keys__", ()))
             return self.fields(hints_of(kind), required)
         if dataclasses.is_dataclass(kind):
             hints = hints_of(kind)
