@@ -91,6 +91,28 @@ def test_examples_have_at_most_ten_lines_of_code() -> None:
         assert len(lines) <= 10
 
 
+def samples() -> list[tuple[str, str | None]]:
+    """Gives every program of the README with what it prints, if it says so."""
+    text = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
+    found = []
+    for piece in text.split("```python\n")[1:]:
+        code, _, rest = piece.partition("```\n")
+        output = rest[len("```text\n") :].split("```")[0] if rest.startswith("```text") else None
+        found.append((code, output))
+    return found
+
+
+def test_samples_of_the_readme_print_what_they_say(programs: Programs) -> None:
+    (agent, _), *others = samples()
+    programs.code(agent)
+    for code, output in others:
+        program = programs.code(code)
+        out, err = program.communicate(timeout=30)
+        assert (err, program.returncode) == ("", 0)
+        assert output is not None
+        assert out.rstrip() == output.rstrip()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signals_end_a_serving_program_cleanly(programs: Programs, number: int) -> None:
     agent = programs.code(AGENT)
