@@ -70,9 +70,7 @@ internal fun failureBody(call: Long, error: Throwable): JsonObject = obj {
             retryValue(error.retry)?.let { put("retry", it) }
         }
 
-        else -> {
-            put("message", error.message ?: error.javaClass.name)
-        }
+        else -> put("message", error.message ?: error.javaClass.name)
     }
 }
 

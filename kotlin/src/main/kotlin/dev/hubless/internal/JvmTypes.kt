@@ -43,25 +43,13 @@ private fun collectionSerializer(type: ParameterizedType): KSerializer<*>? {
     val raw = type.rawType as Class<*>
     val arguments = type.actualTypeArguments
     return when {
-        raw == Optional::class.java -> {
-            OptionalSerializer(serializerOf(arguments[0]))
-        }
-
-        Map::class.java.isAssignableFrom(raw) -> {
-            MapSerializer(String.serializer(), serializerOf(arguments[1]))
-        }
-
-        Set::class.java.isAssignableFrom(raw) -> {
-            SetSerializer(serializerOf(arguments[0]))
-        }
-
-        Iterable::class.java.isAssignableFrom(raw) -> {
-            ListSerializer(serializerOf(arguments[0]))
-        }
-
-        else -> {
-            null
-        }
+        raw == Optional::class.java -> OptionalSerializer(serializerOf(arguments[0]))
+        Map::class.java.isAssignableFrom(
+            raw,
+        ) -> MapSerializer(String.serializer(), serializerOf(arguments[1]))
+        Set::class.java.isAssignableFrom(raw) -> SetSerializer(serializerOf(arguments[0]))
+        Iterable::class.java.isAssignableFrom(raw) -> ListSerializer(serializerOf(arguments[0]))
+        else -> null
     }
 }
 

@@ -106,5 +106,8 @@ private class ProxyFunction(method: Method) {
     }
 
     private fun nameOf(parameter: KParameter) = parameter.name
-        ?: throw invalidArgument("type", "parameters of $id have no names: compile with -parameters")
+        ?: throw invalidArgument(
+            "type",
+            "parameters of $id have no names: compile with -parameters",
+        )
 }

@@ -39,17 +39,11 @@ private class SchemaWalk {
     private fun nullable(schema: JsonObject): JsonObject {
         val type = schema.text("type")
         return when {
-            schema.isEmpty() -> {
-                schema
-            }
-
-            type != null && "enum" !in schema && "const" !in schema -> {
-                JsonObject(schema + ("type" to textArray(listOf(type, "null"))))
-            }
-
-            else -> {
-                obj { put("anyOf", JsonArray(listOf(schema, ofType("null")))) }
-            }
+            schema.isEmpty() -> schema
+            type != null && "enum" !in schema && "const" !in schema -> JsonObject(
+                schema + ("type" to textArray(listOf(type, "null"))),
+            )
+            else -> obj { put("anyOf", JsonArray(listOf(schema, ofType("null")))) }
         }
     }
 
@@ -91,18 +85,11 @@ private class SchemaWalk {
         Reader.serializersModule.getContextualDescriptor(descriptor)?.let(::schema) ?: emptyObject
 
     private fun primitive(descriptor: SerialDescriptor): JsonObject = when (descriptor.kind) {
-        PrimitiveKind.BOOLEAN -> {
-            ofType("boolean")
-        }
-
-        PrimitiveKind.BYTE, PrimitiveKind.SHORT, PrimitiveKind.INT, PrimitiveKind.LONG -> {
-            ofType("integer")
-        }
-
-        PrimitiveKind.FLOAT, PrimitiveKind.DOUBLE -> {
-            ofType("number")
-        }
-
+        PrimitiveKind.BOOLEAN -> ofType("boolean")
+        PrimitiveKind.BYTE, PrimitiveKind.SHORT, PrimitiveKind.INT, PrimitiveKind.LONG -> ofType(
+            "integer",
+        )
+        PrimitiveKind.FLOAT, PrimitiveKind.DOUBLE -> ofType("number")
         else -> {
             obj {
                 put("type", "string")
