@@ -151,7 +151,7 @@ export interface ContextData {
   pages?: readonly { name: string; entries: readonly ContextEntry[] }[];
   history?: readonly { text?: string; data?: unknown; role?: string }[];
   explanation?: string;
-  descriptions?: string;
+  descriptions?: Readonly<Record<string, string>>;
 }
 
 /** A question of the callee, asked back while it works. */

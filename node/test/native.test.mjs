@@ -63,8 +63,8 @@ test('takes nothing after close, which can be repeated', () => {
 
 const wrong = [
   ['no such operation', 'no.such.operation', '{}'],
-  ['no JSON', 'node.status', '{'],
-  ['no object', 'node.status', '[]'],
+  ['no JSON', 'find', '{'],
+  ['no object', 'find', '[]'],
   ['a missing field', 'unregister', '{}'],
 ];
 for (const [what, operation, body] of wrong) {
