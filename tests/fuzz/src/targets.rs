@@ -1,0 +1,251 @@
+//! The targets. Each says whether it took its input, so that a run can tell that it came behind
+//! the first checks.
+
+use bytes::Bytes;
+use hubless_proto::error::Kind;
+use hubless_proto::identity::{Address, AgentId, MeshId, Name, NodeKey, SecretKey, Target};
+use hubless_proto::policy::{AuthRule, Requirements};
+use hubless_proto::wire::announcement::{open_agent, read_agent_unverified};
+use hubless_proto::wire::decode::{Checked, decode, decode_file};
+use hubless_proto::wire::frame::{FrameBuffer, FrameType, decode_data, encode_data};
+use hubless_proto::wire::json_text::check_json;
+use hubless_proto::wire::raw::Raw;
+use hubless_proto::wire::record::{self, RecordBody};
+use hubless_proto::wire::{document, v1};
+use prost::Message;
+use serde::{Serialize, de::DeserializeOwned};
+use std::fmt::{Debug, Display};
+use std::str::FromStr;
+
+/// The clock of every run, in Unix milliseconds.
+const NOW: u64 = 1_700_000_000_000;
+
+/// A stream of frames, cut where the first byte says.
+pub fn frame(data: &[u8]) -> bool {
+    let Some((cut, stream)) = data.split_first() else { return false };
+    let mut buffer = FrameBuffer::default();
+    for piece in stream.chunks(usize::from(*cut).max(1)) {
+        buffer.push(piece);
+        loop {
+            match buffer.next_frame() {
+                Ok(Some(frame)) => {
+                    assert!(frame.body.len() <= frame.kind.max_bytes());
+                    if frame.kind == FrameType::Data {
+                        data_frame(frame.body);
+                    }
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    assert!(matches!(error.kind, Kind::Unsupported | Kind::TooLarge));
+                    return false;
+                }
+            }
+        }
+    }
+    buffer.finish().is_ok()
+}
+
+fn data_frame(body: Bytes) {
+    let Ok((index, chunk)) = decode_data(body) else { return };
+    let header = encode_data(index, &chunk).expect("a chunk that came may be sent");
+    let mut buffer = FrameBuffer::default();
+    buffer.push(&header);
+    buffer.push(&chunk);
+    let frame = buffer.next_frame().expect("a frame of ours").expect("a whole frame");
+    assert_eq!(decode_data(frame.body), Ok((index, chunk)));
+}
+
+/// Decodes, and holds the decoder to its promises: what it takes passes its own check, comes back
+/// the same, has a JSON form, and is passed on byte for byte.
+fn message<T>(kind: FrameType, data: &[u8]) -> bool
+where
+    T: Checked + Serialize + DeserializeOwned + PartialEq + Debug,
+{
+    let bytes = Bytes::copy_from_slice(data);
+    let Ok(raw) = Raw::<T>::decode(kind, bytes.clone()) else { return false };
+    assert_eq!(raw.frame(kind).body, bytes);
+    let value = raw.into_value();
+    value.check().expect("what is taken passes its check");
+    let again = Bytes::from(value.encode_to_vec());
+    if again.len() <= kind.max_bytes() {
+        assert_eq!(decode::<T>(kind, again).as_ref(), Ok(&value));
+    }
+    let text = serde_json::to_string(&value).expect("what is taken has a JSON form");
+    serde_json::from_str::<T>(&text).expect("the JSON form reads back");
+    true
+}
+
+/// The first message of a connection.
+pub fn hello(data: &[u8]) -> bool {
+    message::<v1::Hello>(FrameType::Hello, data)
+}
+
+/// Agents that a peer shows.
+pub fn show(data: &[u8]) -> bool {
+    message::<v1::Show>(FrameType::Show, data)
+}
+
+/// A request.
+pub fn request(data: &[u8]) -> bool {
+    message::<v1::Request>(FrameType::Request, data)
+}
+
+/// An event of a call.
+pub fn event(data: &[u8]) -> bool {
+    message::<v1::Event>(FrameType::Event, data)
+}
+
+/// The answer of a tool, and that to an input.
+pub fn tool_result(data: &[u8]) -> bool {
+    let result = message::<v1::ToolResult>(FrameType::ToolResult, data);
+    message::<v1::Input>(FrameType::Input, data) | result
+}
+
+/// A question to a node, and its answer.
+pub fn answer(data: &[u8]) -> bool {
+    let ask = message::<v1::Ask>(FrameType::Ask, data);
+    message::<v1::Answer>(FrameType::Answer, data) | ask
+}
+
+/// A signed record of any kind.
+pub fn record(data: &[u8]) -> bool {
+    let Ok(signed) = decode::<v1::SignedRecord>(FrameType::Show, Bytes::copy_from_slice(data))
+    else {
+        return false;
+    };
+    open::<v1::Descriptor>(&signed)
+        | open::<v1::Hosting>(&signed)
+        | open::<v1::NodeRecord>(&signed)
+        | open::<v1::Tombstone>(&signed)
+}
+
+/// Opens a record both ways: what holds with its signature holds without looking at it.
+fn open<T: RecordBody + PartialEq + Debug>(signed: &v1::SignedRecord) -> bool {
+    let unverified = record::read_unverified::<T>(signed, None, NOW);
+    let Ok(opened) = record::open::<T>(signed, None, NOW) else { return false };
+    assert_eq!(unverified.as_ref(), Ok(&opened));
+    assert_eq!(opened.signed, *signed);
+    assert!(opened.serve_until_ms > NOW);
+    true
+}
+
+/// The body of a record whose signature holds: what an author may send who means harm. The first
+/// byte says which kind it is.
+pub fn record_body(data: &[u8]) -> bool {
+    let Some((kind, body)) = data.split_first() else { return false };
+    match kind % 4 {
+        0 => signed_body::<v1::Descriptor>(body),
+        1 => signed_body::<v1::Hosting>(body),
+        2 => signed_body::<v1::NodeRecord>(body),
+        _ => signed_body::<v1::Tombstone>(body),
+    }
+}
+
+fn signed_body<T: RecordBody + PartialEq + Debug>(body: &[u8]) -> bool {
+    let key = SecretKey::from_seed([1; 32]);
+    let record = v1::Record {
+        kind: T::KIND.name().to_owned(),
+        version: record::VERSION,
+        key: Bytes::copy_from_slice(&key.public()),
+        seq: NOW,
+        issued_at_ms: NOW,
+        expires_at_ms: NOW + 1_000,
+        body: Bytes::copy_from_slice(body),
+    };
+    let signed = Bytes::from(record.encode_to_vec());
+    let signature = Bytes::copy_from_slice(&key.sign(T::KIND.domain(), &signed));
+    let signed = v1::SignedRecord { signed, signature };
+    let Ok(opened) = record::open::<T>(&signed, None, NOW) else { return false };
+    assert!(body.len() <= hubless_proto::limits::RECORD_BODY_BYTES);
+    let again = record::sign(&key, opened.term, &opened.body).expect("what is taken is signed");
+    let again = record::open::<T>(&again, Some(&opened.author), NOW).expect("and taken again");
+    assert_eq!(again.body, opened.body);
+    true
+}
+
+/// A file of the runtime folder.
+pub fn announcement(data: &[u8]) -> bool {
+    let Ok(file) = decode_file(Bytes::copy_from_slice(data)) else { return false };
+    let Some(node) = &file.node else { return false };
+    let Ok(node) = record::open::<v1::NodeRecord>(node, None, NOW) else { return false };
+    for agent in &file.agents {
+        let _ = read_agent_unverified(agent, &node.author, NOW);
+        if let Ok(opened) = open_agent(agent, &node.author, NOW) {
+            assert_eq!(opened.node, node.author);
+            assert_eq!(opened.hosting.author, opened.descriptor.author);
+        }
+    }
+    true
+}
+
+/// A skill document under its own digest.
+pub fn skill_document(data: &[u8]) -> bool {
+    let bytes = Bytes::copy_from_slice(data);
+    let Ok(opened) = document::open(&bytes, &record::digest(&bytes)) else { return false };
+    let sealed = document::seal(&opened).expect("what is taken may be sealed");
+    assert_eq!(document::open(&sealed.bytes, &sealed.digest), Ok(opened));
+    true
+}
+
+/// JSON text: the check and the parser are of one opinion, up to the depth.
+pub fn json_text(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else { return false };
+    let parsed = serde_json::from_str::<serde_json::Value>(text);
+    let checked = check_json("text", text);
+    match &checked {
+        Ok(()) => drop(parsed.expect("what is taken parses")),
+        Err(error) if error.code == "too_deep" => {}
+        Err(_) => assert!(parsed.is_err(), "what is refused does not parse"),
+    }
+    checked.is_ok()
+}
+
+/// The JSON form of requests and events, as it comes over stdio and HTTP.
+pub fn json_message(data: &[u8]) -> bool {
+    json::<v1::Request>(FrameType::Request, data)
+        | json::<v1::Event>(FrameType::Event, data)
+        | json::<v1::Descriptor>(FrameType::Show, data)
+}
+
+fn json<T>(kind: FrameType, data: &[u8]) -> bool
+where
+    T: Checked + Serialize + DeserializeOwned + PartialEq + Debug,
+{
+    let Ok(value) = serde_json::from_slice::<T>(data) else { return false };
+    let bytes = Bytes::from(value.encode_to_vec());
+    if bytes.len() > kind.max_bytes() || value.check().is_err() {
+        return false;
+    }
+    assert_eq!(decode::<T>(kind, bytes).as_ref(), Ok(&value));
+    true
+}
+
+/// Texts that name someone.
+pub fn identity(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else { return false };
+    read::<AgentId>(text)
+        | read::<NodeKey>(text)
+        | read::<MeshId>(text)
+        | read::<Address>(text)
+        | read::<Name>(text)
+        | read::<Target>(text)
+}
+
+/// What is read prints itself so that it is read again.
+fn read<T: FromStr + Display + PartialEq + Debug>(text: &str) -> bool {
+    let Ok(value) = text.parse::<T>() else { return false };
+    let printed = value.to_string();
+    assert_eq!(printed.parse::<T>().ok().as_ref(), Some(&value));
+    assert!(printed.bytes().all(|byte| byte.is_ascii_graphic()));
+    true
+}
+
+/// Private requirements from a configuration.
+pub fn requirements(data: &[u8]) -> bool {
+    let Ok(value) = serde_json::from_slice(data) else { return false };
+    let Ok(requirements) = Requirements::read(value) else { return false };
+    let mut public = v1::Descriptor { name: "a".to_owned(), ..Default::default() };
+    requirements.publish(&AuthRule::None, &mut public);
+    public.check().expect("what is published passes the check of a descriptor");
+    true
+}
