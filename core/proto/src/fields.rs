@@ -22,7 +22,10 @@ impl Fields {
     pub fn of(path: &str, value: Value) -> Result<Self> {
         match value {
             Value::Object(left) => Ok(Self { path: path.to_owned(), left }),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
             | Value::Array(_) => Err(Error::invalid(path, "expected an object")),
         }
     }

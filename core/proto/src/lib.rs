@@ -5,6 +5,7 @@
 //! `error`, `limits` → `identity` → `wire` → `policy`, `query` → `directory` → `registry`.
 #![forbid(unsafe_code)]
 
+pub mod directory;
 pub mod error;
 pub mod fields;
 pub mod identity;

@@ -266,6 +266,20 @@ limits! {
     SUCCESS_HALF_LIFE: Duration = Duration::from_secs(600);
     /// Failures in a row after which an agent counts as down.
     DOWN_AFTER: u32 = 3;
+    /// Agents that a directory holds.
+    DIRECTORY_AGENTS: usize = 200_000;
+    /// Nodes that a directory holds.
+    DIRECTORY_NODES: usize = 10_000;
+    /// Last numbers of agents that are gone, kept by a directory.
+    LAST_NUMBERS: usize = 262_144;
+    /// The last number of an agent is kept for so long after its records ended.
+    LAST_NUMBER_LIFE: Duration = Duration::from_secs(24 * 3_600);
+    /// Watchers of a directory.
+    WATCHERS: usize = 1_024;
+    /// Input schemas that a directory keeps for queries, and their bytes.
+    DIRECTORY_SCHEMAS: usize = 4_096;
+    /// Bytes of the input schemas that a directory keeps.
+    DIRECTORY_SCHEMA_BYTES: usize = 16 * MIB;
     /// Id of a skill, in bytes.
     SKILL_ID_BYTES: usize = 256;
     /// Letters, or white space, in a row that the token counter takes.

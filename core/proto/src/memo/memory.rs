@@ -79,15 +79,17 @@ impl<K: Ord + Clone, E: Clone> Memory<K, E> {
                 let message = "the same key was used for another request";
                 return Err(Error::refusal(Kind::Conflict, "other_body", message));
             }
-            return Ok(entry.end.as_ref().map_or(Begin::Running, |end| {
-                Begin::Ended(end.outcome.clone())
-            }));
+            return Ok(entry
+                .end
+                .as_ref()
+                .map_or(Begin::Running, |end| Begin::Ended(end.outcome.clone())));
         }
         while self.entries.len() >= self.bounds.entries {
             if !self.drop_first() {
                 let message = "too many requests are running here to remember another";
-                return Err(Error::refusal(Kind::Busy, "memory", message)
-                    .with_retry(Retry::AfterMs(100)));
+                return Err(
+                    Error::refusal(Kind::Busy, "memory", message).with_retry(Retry::AfterMs(100))
+                );
             }
         }
         self.entries.insert(key.clone(), Entry { digest, end: None });

@@ -346,7 +346,10 @@ mod tests {
             (json!({"auth": {"sharedSecret": ["canary"]}}), "auth.sharedSecret"),
             (json!({"auth": {"none": true, "x": 1}}), "auth.x"),
             (json!({"allowedCallers": {"x": 1}}), "requirements.allowedCallers.x"),
-            (json!({"allowedCallers": {"agentIds": ["x"]}}), "requirements.allowedCallers.agentIds"),
+            (
+                json!({"allowedCallers": {"agentIds": ["x"]}}),
+                "requirements.allowedCallers.agentIds",
+            ),
             (json!({"acceptReturnsFrom": vec!["x"; 2_000]}), "requirements.acceptReturnsFrom"),
             (json!("canary"), "requirements"),
         ] {

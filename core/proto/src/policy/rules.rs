@@ -178,7 +178,8 @@ mod tests {
         let error = build(needs, AuthRule::None).unwrap_err();
         assert_eq!((error.kind, error.code.as_str()), (Kind::Configuration, "auth_mechanism"));
         assert!(build(needs, AuthRule::Host).is_ok());
-        let flag = |descriptor: &mut v1::Descriptor, _: &mut Vec<_>| descriptor.requires_auth = true;
+        let flag =
+            |descriptor: &mut v1::Descriptor, _: &mut Vec<_>| descriptor.requires_auth = true;
         assert_eq!(build(flag, AuthRule::None).unwrap_err().kind, Kind::Configuration);
     }
 

@@ -141,12 +141,10 @@ impl Query {
 
     fn matches_agent(&self, agent: &Candidate<'_>, now_ms: u64) -> bool {
         let of = agent.descriptor;
-        let too_old =
-            |fresh_ms: u64| now_ms.saturating_sub(agent.issued_at_ms) > fresh_ms;
+        let too_old = |fresh_ms: u64| now_ms.saturating_sub(agent.issued_at_ms) > fresh_ms;
         let too_slow = |most: u64| agent.latency_us.is_some_and(|latency| latency > most);
-        let uses = |model: &String| {
-            of.allowed_models.values().any(|models| models.names.contains(model))
-        };
+        let uses =
+            |model: &String| of.allowed_models.values().any(|models| models.names.contains(model));
         !self.exclude.contains(&agent.id)
             && (self.group.is_empty() || of.groups.contains(&self.group))
             && (self.zone.is_empty() || of.zones.contains(&self.zone))

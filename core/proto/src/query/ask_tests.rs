@@ -40,9 +40,7 @@ fn answers_the_fx_question() {
         {"field": "attributes.structured", "op": "=", "value": true}
     ]}});
     let years = |from: &str, to: &str| json!({"interval": {"from": from, "to": to}});
-    let data = |pair: Value, period: Value, resolution: Value| {
-        json!({"pair": pair, "period": period, "resolution_s": resolution, "structured": true})
-    };
+    let data = |pair: Value, period: Value, resolution: Value| json!({"pair": pair, "period": period, "resolution_s": resolution, "structured": true});
     let whole = years("2021-01-01", "2024-12-31");
     let good = data(json!(["GBP/USD", "EUR/USD"]), years("2019-01-01", "2025-06-30"), json!(60));
     let agent = |skills: Vec<v1::Skill>| v1::Descriptor { skills, ..v1::Descriptor::default() };
@@ -67,8 +65,7 @@ fn answers_the_fx_question() {
     let split = agent(vec![skill("pairs", &pair), skill("times", &rest)]);
     assert!(!matches(question.clone(), &split));
     // The right data in the wrong form.
-    let pictures =
-        v1::Descriptor { content_types_out: vec!["image/png".to_owned()], ..one(&good) };
+    let pictures = v1::Descriptor { content_types_out: vec!["image/png".to_owned()], ..one(&good) };
     assert!(!matches(question, &pictures));
 }
 
@@ -100,9 +97,7 @@ fn each_part_of_a_query_takes_and_leaves() {
         "required": ["a"]});
     let own = AgentId::from_bytes([1; 32]).to_string();
     let mesh = |key: MeshId| json!({"mesh": key.to_string()});
-    let filter = |field: &str, op: &str, value: Value| {
-        json!({"filter": {"field": field, "op": op, "value": value}})
-    };
+    let filter = |field: &str, op: &str, value: Value| json!({"filter": {"field": field, "op": op, "value": value}});
     for (takes, leaves) in [
         (json!({"skill": "render"}), json!({"skill": "draw"})),
         (json!({"tags": ["svg", "charts"]}), json!({"tags": ["svg", "x"]})),
@@ -146,9 +141,8 @@ fn each_part_of_a_query_takes_and_leaves() {
 
 #[test]
 fn wrong_queries_name_the_field_and_the_bound() {
-    let deep = (0..8).fold(json!({"field": "name", "op": "exists"}), |inner, _| {
-        json!({"not": inner})
-    });
+    let deep =
+        (0..8).fold(json!({"field": "name", "op": "exists"}), |inner, _| json!({"not": inner}));
     let predicate = json!({"field": "name", "op": "exists"});
     let wide = json!({"and": vec![predicate; 33]});
     let large = json!({"field": "name", "op": "=", "value": "x".repeat(4_097)});

@@ -78,9 +78,9 @@ fn checked_date<'a>(field: &str, text: &'a str) -> Result<&'a str> {
 }
 
 fn number(field: &str, value: &Value) -> Result<f64> {
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    let exact = |number: f64| value.is_f64() || number.abs() <= EXACT;
-    let number = value.as_f64().filter(|number| number.is_finite() && exact(*number));
+    const EXACT: u64 = 1 << 53;
+    let exact = value.is_f64() || value.as_i64().is_some_and(|n| n.unsigned_abs() <= EXACT);
+    let number = value.as_f64().filter(|number| number.is_finite() && exact);
     number.ok_or_else(|| Error::invalid(field, "expected a number that a double holds exactly"))
 }
 
@@ -110,9 +110,7 @@ pub fn attribute_to_json(attribute: &v1::Attribute) -> Value {
             };
             json!({"interval": {"from": from, "to": to}})
         }
-        Some(Kind::List(list)) => {
-            Value::Array(list.items.iter().map(attribute_to_json).collect())
-        }
+        Some(Kind::List(list)) => Value::Array(list.items.iter().map(attribute_to_json).collect()),
     }
 }
 

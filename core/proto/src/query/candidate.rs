@@ -100,7 +100,8 @@ impl Field {
             Some(rest) => SkillField::of(rest).map(Self::Skill),
             None => AgentField::of(name).map(Self::Agent),
         };
-        field.ok_or_else(|| Error::invalid("filter.field", "no descriptor has a field of this name"))
+        field
+            .ok_or_else(|| Error::invalid("filter.field", "no descriptor has a field of this name"))
     }
 
     /// The value of the field; none: it is not there, or empty.

@@ -159,9 +159,7 @@ impl Fact {
             (Self::List(own), Self::Date(_) | Self::Interval(_)) => {
                 own.iter().any(|own| own.overlaps(other))
             }
-            (Self::Date(a) | Self::Interval(a), Self::Date(b) | Self::Interval(b)) => {
-                a.overlaps(b)
-            }
+            (Self::Date(a) | Self::Interval(a), Self::Date(b) | Self::Interval(b)) => a.overlaps(b),
             _ => false,
         }
     }
@@ -195,9 +193,7 @@ mod tests {
     fn comparisons_hold_within_a_type_and_never_across() {
         type Op = fn(&Fact, &Fact) -> bool;
         let day = |text: &str| json!({"date": text});
-        let years = |from: u32, to: u32| {
-            json!({"interval": {"from": format!("{from}-01-01"), "to": format!("{to}-12-31")}})
-        };
+        let years = |from: u32, to: u32| json!({"interval": {"from": format!("{from}-01-01"), "to": format!("{to}-12-31")}});
         let numbers = |from: u32, to: u32| json!({"interval": {"from": from, "to": to}});
         let moment = json!({"date": "2021-06-01T12:00:00Z"});
         let rows: Vec<(Op, Value, Value, bool)> = vec![
@@ -242,9 +238,8 @@ mod tests {
         let mut list = v1::Attribute { value: Some(attribute::Value::Flag(true)) };
         for _ in 0..10_000 {
             let items = vec![list];
-            list = v1::Attribute {
-                value: Some(attribute::Value::List(v1::AttributeList { items })),
-            };
+            list =
+                v1::Attribute { value: Some(attribute::Value::List(v1::AttributeList { items })) };
         }
         assert_eq!(Fact::of(&list), Some(Fact::List(vec![Fact::List(Vec::new())])));
         // Dropping a deep value recurses; it is taken apart from the outside instead.

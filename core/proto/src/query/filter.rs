@@ -1,8 +1,8 @@
 //! Filters: and, or, not over comparisons of typed fields.
 
+use super::attribute_from_json;
 use super::candidate::{Candidate, Field};
 use super::fact::Fact;
-use super::attribute_from_json;
 use crate::error::{Error, Result};
 use crate::fields::Fields;
 use crate::limits;

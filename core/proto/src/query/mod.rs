@@ -4,12 +4,12 @@
 //! not know: where descriptors come from, records, signatures. Tested by tables (the FX question
 //! among them), by properties of the order, and by reaching each bound.
 
+mod ask;
 mod attribute;
 mod candidate;
 mod date;
 mod fact;
 mod filter;
-mod ask;
 mod rank;
 mod signals;
 mod text;

@@ -115,14 +115,26 @@ impl Signals {
         self.loads.get(agent).copied()
     }
 
-    /// Decayed share of good outcomes of a skill, 0 to 1; an agent that nobody asked has 1, as if
-    /// one call had gone well.
+    /// Decayed share of good outcomes of a skill, or of all (empty), 0 to 1; an agent that nobody
+    /// asked has 1, as if one call had gone well.
     pub fn success(&self, agent: &AgentId, skill: &str, now_ms: u64) -> f64 {
-        let key = (*agent, skill.to_owned());
-        self.outcomes.get(&key).map_or(1.0, |outcomes| {
-            let now = outcomes.at(now_ms);
-            (now.good + 1.0) / (now.all + 1.0)
-        })
+        let (mut good, mut all) = (1.0, 1.0);
+        for ((_, name), outcomes) in self.outcomes_of(agent) {
+            if skill.is_empty() || name == skill {
+                let now = outcomes.at(now_ms);
+                good += now.good;
+                all += now.all;
+            }
+        }
+        good / all
+    }
+
+    fn outcomes_of<'a>(
+        &'a self,
+        agent: &'a AgentId,
+    ) -> impl Iterator<Item = (&'a (AgentId, String), &'a Outcomes)> {
+        let first = (*agent, String::new());
+        self.outcomes.range(first..).take_while(move |((id, _), _)| id == agent)
     }
 
     /// How well an agent seems to be; a failure counts for `SUSPECT`.
@@ -146,9 +158,7 @@ impl Signals {
     pub fn forget(&mut self, agent: &AgentId) {
         self.loads.remove(agent);
         self.failures.remove(agent);
-        let first = (*agent, String::new());
-        let skills = self.outcomes.range(first..).take_while(|((id, _), _)| id == agent);
-        let keys: Vec<_> = skills.map(|(key, _)| key.clone()).collect();
+        let keys: Vec<_> = self.outcomes_of(agent).map(|(key, _)| key.clone()).collect();
         for key in keys {
             self.outcomes.remove(&key);
         }
@@ -191,6 +201,7 @@ mod tests {
         let later = signals.success(&AGENT, "a", 600_000);
         assert!((later - 1.0 / 1.5).abs() < 1e-9);
         assert_eq!(signals.success(&AGENT, "b", 0), 1.0);
+        assert_eq!(signals.success(&AGENT, "", 0), 0.5);
         signals.forget(&AGENT);
         assert_eq!(signals.success(&AGENT, "a", 0), 1.0);
     }

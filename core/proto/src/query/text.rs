@@ -91,6 +91,12 @@ impl TextIndex {
         }
     }
 
+    /// True when the agent has at least one word of `text`.
+    pub fn meets(&self, id: &AgentId, text: &str) -> bool {
+        let Some(document) = self.documents.get(id) else { return false };
+        words(text).take(limits::QUERY_WORDS).any(|word| document.words.contains(&word))
+    }
+
     /// BM25 of each agent that has at least one word of `text`; above 0.
     pub fn scores(&self, text: &str) -> BTreeMap<AgentId, f64> {
         let mut scores = BTreeMap::new();
@@ -139,7 +145,10 @@ fn stem(word: &str) -> String {
     let cut = |ending: &str| word.strip_suffix(ending).filter(|stem| stem.len() >= 4);
     let stem = match () {
         () if word.ends_with("ss") => word,
-        () => cut("ing").or_else(|| cut("ers")).or_else(|| cut("er")).or_else(|| cut("ed"))
+        () => cut("ing")
+            .or_else(|| cut("ers"))
+            .or_else(|| cut("er"))
+            .or_else(|| cut("ed"))
             .or_else(|| cut("es"))
             .or_else(|| word.strip_suffix('s').filter(|stem| stem.len() >= 3))
             .unwrap_or(word),
@@ -164,9 +173,9 @@ mod tests {
     #[test]
     fn rare_words_and_short_texts_count_more() {
         let mut index = TextIndex::new();
-        index.insert(id(1), &agent("a", "weather data of many cities"));
-        index.insert(id(2), &agent("b", "weather charts"));
-        index.insert(id(3), &agent("c", "weather"));
+        index.insert(id(1), &agent("x1", "weather data of many cities"));
+        index.insert(id(2), &agent("x2", "weather charts"));
+        index.insert(id(3), &agent("x3", "weather"));
         let scores = index.scores("the weather");
         assert!(scores[&id(3)] > scores[&id(2)] && scores[&id(2)] > scores[&id(1)]);
         let scores = index.scores("weather charts");
@@ -177,11 +186,12 @@ mod tests {
     fn forms_of_a_word_meet() {
         let mut index = TextIndex::new();
         index.insert(id(1), &agent("svg-renderer", "Renders csvTables, für Zürich 天气"));
-        for text in ["render", "rendering", "RENDERED", "tables", "table", "zürich", "SVG", "für"] {
-            assert!(!index.scores(text).is_empty(), "{text}");
+        for text in ["render", "rendering", "RENDERED", "tables", "table", "zürich", "SVG", "für"]
+        {
+            assert!(index.scores(text).contains_key(&id(1)) && index.meets(&id(1), text), "{text}");
         }
         for text in ["", "the of and", "!?", "svgrenderer", "x"] {
-            assert!(index.scores(text).is_empty(), "{text}");
+            assert!(index.scores(text).is_empty() && !index.meets(&id(1), text), "{text}");
         }
     }
 

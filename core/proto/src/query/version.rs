@@ -16,9 +16,12 @@ impl FromStr for Version {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        Partial::parse(text).filter(|partial| partial.given > 0).map(|partial| partial.version).ok_or_else(
-            || Error::invalid("version", "expected a version such as 1.2.3 or 1.2.3-rc.1"),
-        )
+        Partial::parse(text)
+            .filter(|partial| partial.given > 0)
+            .map(|partial| partial.version)
+            .ok_or_else(|| {
+                Error::invalid("version", "expected a version such as 1.2.3 or 1.2.3-rc.1")
+            })
     }
 }
 
@@ -229,8 +232,18 @@ mod tests {
     #[test]
     fn versions_are_ordered_as_the_standard_orders_them() {
         let rising = [
-            "0.0.1", "1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.beta", "1.0.0-beta",
-            "1.0.0-beta.2", "1.0.0-beta.11", "1.0.0-rc.1", "1.0.0", "1.2", "1.10.0", "2",
+            "0.0.1",
+            "1.0.0-alpha",
+            "1.0.0-alpha.1",
+            "1.0.0-alpha.beta",
+            "1.0.0-beta",
+            "1.0.0-beta.2",
+            "1.0.0-beta.11",
+            "1.0.0-rc.1",
+            "1.0.0",
+            "1.2",
+            "1.10.0",
+            "2",
         ];
         let parsed: Vec<Version> = rising.iter().map(|text| text.parse().unwrap()).collect();
         assert!(parsed.is_sorted() && parsed.windows(2).all(|pair| pair[0] != pair[1]));

@@ -1,6 +1,7 @@
 //! The agents that live here.
 
 use super::Catalogue;
+use crate::directory::ambiguous;
 use crate::error::{Error, Kind, Result};
 use crate::identity::{Address, AgentId, MeshId, Name};
 use crate::limits;
@@ -176,13 +177,6 @@ impl<T> Registry<T> {
         let hosted = &self.hosted;
         self.catalogue.load(descriptors, |name| hosted.contains_key(name))
     }
-}
-
-/// The refusal of a look-up that finds several keys.
-pub(crate) fn ambiguous<'a>(ids: impl Iterator<Item = &'a AgentId>) -> Error {
-    let message = "several agents match; use the id of one of them";
-    let candidates = ids.take(limits::CANDIDATES).map(ToString::to_string).collect();
-    Error { candidates, ..Error::refusal(Kind::Ambiguous, "", message).with_field("to") }
 }
 
 fn conflict<T>(code: &str, message: String, agent: &Hosted<T>) -> Error {

@@ -53,9 +53,8 @@ fn look_ups_by_name_id_and_address_agree() {
     }
     for n in (0..10_000).step_by(997) {
         let address = Address::new(&mesh(), &id(n));
-        let short: Address = format!("0:{}", address.to_string().split_once(':').unwrap().1)
-            .parse()
-            .unwrap();
+        let short: Address =
+            format!("0:{}", address.to_string().split_once(':').unwrap().1).parse().unwrap();
         assert_eq!(all.by_name(&name(&format!("agent-{n}"))).unwrap().value, n);
         assert_eq!(all.by_id(&id(n)).unwrap().value, n);
         assert_eq!(all.by_address(address).unwrap().unwrap().value, n);

@@ -269,7 +269,9 @@ mod tests {
         arrive(&mut slots, 1, 1);
         arrive(&mut slots, 1, 2);
         let closed = slots.handle(SlotInput::Close, 0);
-        assert!(matches!(closed.as_slice(), [SlotOutput::Refuse(2, e)] if e.kind == Kind::NotFound));
+        assert!(
+            matches!(closed.as_slice(), [SlotOutput::Refuse(2, e)] if e.kind == Kind::NotFound)
+        );
         assert!(matches!(arrive(&mut slots, 1, 3), SlotOutput::Refuse(3, _)));
         assert_eq!(slots.running(), 1);
         assert!(slots.handle(SlotInput::End { call: 1 }, 0).is_empty());

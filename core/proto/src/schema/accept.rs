@@ -4,8 +4,21 @@ use serde_json::{Map, Value};
 
 /// Keywords that `accepts` understands; a schema with others is compared by them literally.
 const UNDERSTOOD: [&str; 15] = [
-    "type", "properties", "required", "additionalProperties", "items", "enum", "const", "title",
-    "description", "default", "examples", "$schema", "$id", "$comment", "deprecated",
+    "type",
+    "properties",
+    "required",
+    "additionalProperties",
+    "items",
+    "enum",
+    "const",
+    "title",
+    "description",
+    "default",
+    "examples",
+    "$schema",
+    "$id",
+    "$comment",
+    "deprecated",
 ];
 
 /// True when every value of `offered` is surely one of `own`; careful: false when in doubt.
@@ -110,7 +123,13 @@ fn properties_accept(own: &Map<String, Value>, offered: &Map<String, Value>) -> 
 fn is_note(key: &str) -> bool {
     matches!(
         key,
-        "title" | "description" | "default" | "examples" | "$schema" | "$id" | "$comment"
+        "title"
+            | "description"
+            | "default"
+            | "examples"
+            | "$schema"
+            | "$id"
+            | "$comment"
             | "deprecated"
     )
 }
@@ -136,7 +155,11 @@ mod tests {
             (json!({"title": "any"}), json!(true), true),
             (sum.clone(), sum.clone(), true),
             (sum.clone(), json!(true), false),
-            (sum.clone(), closed(json!({"a": {"const": 3, "type": "integer"}}), json!(["a"])), true),
+            (
+                sum.clone(),
+                closed(json!({"a": {"const": 3, "type": "integer"}}), json!(["a"])),
+                true,
+            ),
             (sum.clone(), closed(json!({"a": {"type": "string"}}), json!(["a"])), false),
             (sum.clone(), closed(json!({"a": {"type": "integer"}}), json!([])), false),
             (
@@ -144,8 +167,12 @@ mod tests {
                 closed(json!({"a": {"type": "integer"}, "b": {"type": "null"}}), json!(["a"])),
                 false,
             ),
-            (sum, json!({"type": "object", "properties": {"a": {"type": "integer"}},
-                "required": ["a"]}), false),
+            (
+                sum,
+                json!({"type": "object", "properties": {"a": {"type": "integer"}},
+                "required": ["a"]}),
+                false,
+            ),
             (json!({"enum": [1, 2, 3]}), json!({"enum": [1, 3]}), true),
             (json!({"enum": [1, 2, 3]}), json!({"type": "integer"}), false),
             (json!({"type": ["string", "number"]}), json!({"type": "integer"}), true),
@@ -183,7 +210,8 @@ mod tests {
     }
 
     fn some_value() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![Just(json!(1)), Just(json!(1.5)), Just(json!("a")), Just(json!(null))];
+        let leaf =
+            prop_oneof![Just(json!(1)), Just(json!(1.5)), Just(json!("a")), Just(json!(null))];
         leaf.prop_recursive(3, 8, 3, |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..3).prop_map(Value::Array),
@@ -194,6 +222,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
         /// What is said to be taken is taken.
         #[test]
         fn never_promises_too_much(
@@ -201,7 +230,10 @@ mod tests {
             offered in some_schema(),
             values in prop::collection::vec(some_value(), 8),
         ) {
-            prop_assume!(accepts(&own, &offered));
+            prop_assert!(accepts(&own, &own));
+            if !accepts(&own, &offered) {
+                return Ok(());
+            }
             let (own, offered) = (Schema::of(own).unwrap(), Schema::of(offered).unwrap());
             for value in values {
                 if offered.check(&value, "x").is_ok() {

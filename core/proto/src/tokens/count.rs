@@ -88,8 +88,7 @@ mod tests {
 
     #[test]
     fn counts_the_corpus_as_the_reference_does() {
-        let corpus: Vec<(String, u64)> =
-            serde_json::from_str(include_str!("corpus.json")).unwrap();
+        let corpus: Vec<(String, u64)> = serde_json::from_str(include_str!("corpus.json")).unwrap();
         assert!(corpus.len() >= 40);
         for (text, tokens) in corpus {
             assert_eq!(count(&text), Ok(tokens), "{text:?}");

@@ -19,8 +19,9 @@ pub fn limits(request: &v1::Request) -> Result<()> {
     // No extension is known to this version, so each critical one is unknown.
     if !request.critical_extensions.is_empty() {
         let message = "the request needs an extension that is not known here";
-        return Err(Error::refusal(Kind::Unsupported, "extension", message)
-            .with_field("extensions"));
+        return Err(
+            Error::refusal(Kind::Unsupported, "extension", message).with_field("extensions")
+        );
     }
     Ok(())
 }

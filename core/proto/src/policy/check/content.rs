@@ -127,9 +127,7 @@ fn form(policy: &Policy, request: &v1::Request) -> Result<()> {
         let mut turns = parts(request).filter_map(is_turn).peekable();
         if turns.peek().is_none() || turns.any(|turn| !turn) {
             let message = "the agent takes a dialogue: each text and data part with a role";
-            return Err(
-                Error::refusal(Kind::Prompt, "converse", message).with_field("content")
-            );
+            return Err(Error::refusal(Kind::Prompt, "converse", message).with_field("content"));
         }
     }
     let needs = policy.descriptor().needs.as_ref();
@@ -195,8 +193,9 @@ fn context(policy: &Policy, request: &v1::Request) -> Result<()> {
     }
     if context.reference.is_some() {
         let message = "context by reference is not served by this version";
-        return Err(Error::refusal(Kind::Unsupported, "context_reference", message)
-            .with_field("context"));
+        return Err(
+            Error::refusal(Kind::Unsupported, "context_reference", message).with_field("context")
+        );
     }
     Ok(())
 }
@@ -207,8 +206,7 @@ fn duplication(policy: &Policy, request: &v1::Request) -> Result<()> {
     if policy.requirements().allow_agent_duplication != Some(false) {
         return Ok(());
     }
-    let explained =
-        request.context.as_ref().is_some_and(|context| !context.explanation.is_empty());
+    let explained = request.context.as_ref().is_some_and(|context| !context.explanation.is_empty());
     let reshaping = [
         ("inputSchema", !request.input_schema_json.is_empty()),
         ("outputSchema", !request.output_schema_json.is_empty()),

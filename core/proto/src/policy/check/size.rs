@@ -85,8 +85,8 @@ fn within(bytes: u64, own: Option<u64>, field: &str) -> Result<()> {
     if bytes <= own.unwrap_or(limits::REQUEST_BYTES) {
         return Ok(());
     }
-    let error = Error::refusal(Kind::TooLarge, "size", "larger than the agent takes")
-        .with_field(field);
+    let error =
+        Error::refusal(Kind::TooLarge, "size", "larger than the agent takes").with_field(field);
     // An own bound is private; the default is not.
     Err(match own {
         Some(_) => error,

@@ -56,8 +56,7 @@ pub fn tokens(policy: &Policy, counted: u64) -> Result<()> {
 }
 
 fn refused() -> Error {
-    Error::refusal(Kind::Prompt, "tokens", "more tokens than the agent takes")
-        .with_field("content")
+    Error::refusal(Kind::Prompt, "tokens", "more tokens than the agent takes").with_field("content")
 }
 
 fn texts(request: &v1::Request) -> Vec<&str> {

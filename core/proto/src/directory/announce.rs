@@ -1,0 +1,248 @@
+//! What others say of their agents, and what of it is taken.
+
+use super::Directory;
+use super::entry::{Entry, Host, Sources, Stamp, Verdict};
+use crate::error::{Error, Kind, Result};
+use crate::identity::{AgentId, Name, NodeKey};
+use crate::limits;
+use crate::wire::announcement::{self, OpenedAgent};
+use crate::wire::{record, v1};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Where an announcement came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// This node itself.
+    Own,
+    /// A record file of this user on this machine. Signatures are checked when an agent is first
+    /// used: who can write there is this user.
+    Folder,
+    /// The connection to a member of the mesh.
+    Member,
+    /// The connection to a node without a token.
+    External,
+}
+
+/// What became of an announcement.
+#[derive(Debug, Default)]
+pub struct Announced {
+    /// Agents that are known now, whether new, renewed or the same.
+    pub taken: usize,
+    /// Why each other is not.
+    pub refused: Vec<Refused>,
+}
+
+/// Why an agent was not taken.
+#[derive(Debug)]
+pub struct Refused {
+    /// The agent, if its record could be read.
+    pub agent: Option<AgentId>,
+    /// The reason.
+    pub error: Error,
+}
+
+impl Directory {
+    /// A node shows agents that it hosts, beside those that it showed before.
+    pub fn announce(
+        &mut self,
+        source: Source,
+        node: NodeKey,
+        agents: &[v1::AgentAnnouncement],
+        now_ms: u64,
+    ) -> Announced {
+        let mut announced = Announced::default();
+        for agent in agents {
+            match self.take(source, node, agent, now_ms) {
+                Ok(_) => announced.taken += 1,
+                Err(error) => announced.refused.push(Refused { agent: author(agent), error }),
+            }
+        }
+        announced
+    }
+
+    /// A node shows all agents that it hosts: what this source showed before and is not among them
+    /// is gone, unless another source shows it.
+    pub fn replace(
+        &mut self,
+        source: Source,
+        node: NodeKey,
+        agents: &[v1::AgentAnnouncement],
+        now_ms: u64,
+    ) -> Announced {
+        let before = self.nodes.get(&node).map(|row| row.agents.clone()).unwrap_or_default();
+        let announced = self.announce(source, node, agents, now_ms);
+        let shown: BTreeSet<AgentId> = agents.iter().filter_map(author).collect();
+        for id in before.difference(&shown) {
+            let host = self.entries.get_mut(id).and_then(|entry| entry.hosts.get_mut(&node));
+            let gone = host.is_some_and(|host| {
+                host.sources.clear(source);
+                host.sources.is_none()
+            });
+            if gone {
+                self.remove_host(id, &node, now_ms);
+            }
+        }
+        announced
+    }
+
+    /// An agent says that it is no more: gone at once, and no earlier record brings it back.
+    ///
+    /// # Errors
+    /// What the record is refused for; `conflict`, code `superseded`, for one below the number
+    /// that stands.
+    pub fn bury(&mut self, tombstone: &v1::SignedRecord, now_ms: u64) -> Result<AgentId> {
+        let opened = record::open::<v1::Tombstone>(tombstone, None, now_ms)?;
+        let (id, seq) = (opened.author, opened.term.seq);
+        if self.entries.get(&id).is_some_and(|entry| seq < entry.stamp.seq) {
+            return Err(superseded(&id));
+        }
+        let hosts = self.entries.get(&id).map(|entry| entry.hosts.keys().copied().collect());
+        let hosts: Vec<NodeKey> = hosts.unwrap_or_default();
+        for node in hosts {
+            self.remove_host(&id, &node, now_ms);
+        }
+        self.past.remember(id, seq, true, opened.serve_until_ms);
+        Ok(id)
+    }
+
+    /// The digests of two descriptors that an agent signed under one number.
+    pub fn evidence(&self, id: &AgentId) -> Option<[record::Digest; 2]> {
+        self.entries.get(id)?.evidence
+    }
+
+    fn take(
+        &mut self,
+        source: Source,
+        node: NodeKey,
+        agent: &v1::AgentAnnouncement,
+        now_ms: u64,
+    ) -> Result<()> {
+        let lazy = match source {
+            Source::Own | Source::Folder => true,
+            Source::Member | Source::External => false,
+        };
+        let opened = if lazy {
+            announcement::read_agent_unverified(agent, &node, now_ms)?
+        } else {
+            announcement::open_agent(agent, &node, now_ms)?
+        };
+        let id = opened.agent();
+        let name: Name = opened.descriptor.body.name.parse()?;
+        if self.past.holds(&id, opened.descriptor.term.seq) {
+            return Err(superseded(&id));
+        }
+        let judged = self.judge_host(&id, &node, &opened);
+        match judged {
+            Some(Verdict::Older) => return Err(superseded(&id)),
+            Some(Verdict::Equivocation { stands: false }) => return Err(equivocation(&id)),
+            Some(Verdict::Newer | Verdict::Same | Verdict::Equivocation { stands: true }) => (),
+            None => self.admit(source, id, node, now_ms)?,
+        }
+        let pending = (source == Source::Folder).then(|| Box::new(agent.clone()));
+        self.put_host(source, &opened, name, pending);
+        self.put_descriptor(&opened, now_ms)
+    }
+
+    fn judge_host(&self, id: &AgentId, node: &NodeKey, opened: &OpenedAgent) -> Option<Verdict> {
+        let host = self.entries.get(id)?.hosts.get(node)?;
+        Some(host.stamp.judge(&Stamp::of(&opened.hosting)))
+    }
+
+    /// Makes room for one more host, or refuses it.
+    fn admit(&mut self, source: Source, id: AgentId, node: NodeKey, now_ms: u64) -> Result<()> {
+        let full = |name: &str, bound: usize| {
+            Err(Error::new(Kind::TooLarge, "the directory is full").with_limit(name, bound as u64))
+        };
+        if self.entries.len() >= limits::DIRECTORY_AGENTS && !self.entries.contains_key(&id) {
+            return full("DIRECTORY_AGENTS", limits::DIRECTORY_AGENTS);
+        }
+        if self.nodes.len() >= limits::DIRECTORY_NODES && !self.nodes.contains_key(&node) {
+            return full("DIRECTORY_NODES", limits::DIRECTORY_NODES);
+        }
+        let row = self.nodes.entry(node).or_default();
+        row.admit(source, now_ms)?;
+        row.agents.insert(id);
+        Ok(())
+    }
+
+    fn put_host(
+        &mut self,
+        source: Source,
+        opened: &OpenedAgent,
+        name: Name,
+        pending: Option<Box<v1::AgentAnnouncement>>,
+    ) {
+        let (id, node, until_ms) = (opened.agent(), opened.node, opened.serve_until_ms());
+        let entry = self.entries.entry(id).or_insert_with(|| Entry::new(name, opened));
+        let stamp = Stamp::of(&opened.hosting);
+        let old = entry.hosts.remove(&node);
+        let mut sources = Sources::default();
+        // What was opened once stays opened, while it is the same record.
+        let mut pending = pending;
+        if let Some(old) = old {
+            self.ends.remove(&(old.until_ms, id, node));
+            sources = old.sources;
+            if old.stamp == stamp && old.pending.is_none() {
+                pending = None;
+            }
+        }
+        sources.set(source);
+        let priority = opened.hosting.body.priority;
+        entry.hosts.insert(node, Host { stamp, until_ms, priority, sources, pending });
+        self.ends.insert((until_ms, id, node));
+    }
+
+    /// Lets the descriptor stand if it wins, and tells the watchers.
+    fn put_descriptor(&mut self, opened: &OpenedAgent, now_ms: u64) -> Result<()> {
+        let id = opened.agent();
+        let Some(entry) = self.entries.get_mut(&id) else { return Ok(()) };
+        let new = Stamp::of(&opened.descriptor);
+        let is_new = entry.hosts.len() == 1 && entry.stamp == new && !self.index.knows(&id);
+        let (replaces, error) = match entry.stamp.judge(&new) {
+            Verdict::Newer => (true, None),
+            Verdict::Same | Verdict::Older => (false, None),
+            Verdict::Equivocation { stands } => {
+                entry.evidence = Some([entry.stamp.digest, new.digest]);
+                (stands, Some(equivocation(&id)))
+            }
+        };
+        if is_new {
+            self.index.insert(entry);
+            self.changes += 1;
+            self.tell(&id, now_ms);
+            return Ok(());
+        }
+        if replaces {
+            let changed = *entry.descriptor != opened.descriptor.body;
+            if changed {
+                self.index.remove(entry);
+                entry.name = opened.descriptor.body.name.parse()?;
+                entry.descriptor = Arc::new(opened.descriptor.body.clone());
+                self.index.insert(entry);
+            }
+            entry.stamp = new;
+            entry.issued_at_ms = opened.descriptor.term.issued_at_ms;
+            if changed {
+                self.changes += 1;
+                self.tell(&id, now_ms);
+            }
+        }
+        error.map_or(Ok(()), Err)
+    }
+}
+
+fn author(agent: &v1::AgentAnnouncement) -> Option<AgentId> {
+    let record = record::peek(agent.hosting.as_ref()?).ok()?;
+    AgentId::from_slice(&record.key).ok()
+}
+
+fn superseded(id: &AgentId) -> Error {
+    let message = "a later record of this agent is known";
+    Error::new(Kind::Conflict, message).with_code("superseded").with_agent(id)
+}
+
+fn equivocation(id: &AgentId) -> Error {
+    let message = "the agent signed two records under one number";
+    Error::new(Kind::Conflict, message).with_code("equivocation").with_agent(id)
+}

@@ -1,0 +1,57 @@
+//! Input schemas of skills, for queries that ask what an agent accepts.
+
+use crate::limits;
+use crate::wire::record::Digest;
+use crate::wire::v1;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Input schemas by the digest of their skill document; the oldest goes first.
+#[derive(Debug, Default)]
+pub(super) struct Documents {
+    // None: the document has no input schema.
+    schemas: BTreeMap<Digest, Row>,
+    order: BTreeMap<u64, Digest>,
+    added: u64,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Row {
+    schema: Option<Value>,
+    bytes: usize,
+}
+
+impl Documents {
+    /// Keeps the input schema of a document whose digest was checked.
+    pub(super) fn add(&mut self, digest: Digest, document: &v1::SkillDocument) {
+        if self.schemas.contains_key(&digest) {
+            return;
+        }
+        let text = &document.input_schema_json;
+        let schema = serde_json::from_str(text).ok();
+        self.added += 1;
+        self.bytes += text.len();
+        self.schemas.insert(digest, Row { schema, bytes: text.len() });
+        self.order.insert(self.added, digest);
+        while self.schemas.len() > limits::DIRECTORY_SCHEMAS
+            || self.bytes > limits::DIRECTORY_SCHEMA_BYTES
+        {
+            let Some((_, oldest)) = self.order.pop_first() else { break };
+            self.bytes -= self.schemas.remove(&oldest).map_or(0, |row| row.bytes);
+        }
+    }
+
+    pub(super) fn knows(&self, digest: &[u8]) -> bool {
+        self.row(digest).is_some()
+    }
+
+    pub(super) fn schema(&self, digest: &[u8]) -> Option<&Value> {
+        self.row(digest)?.schema.as_ref()
+    }
+
+    fn row(&self, digest: &[u8]) -> Option<&Row> {
+        let digest: Digest = digest.try_into().ok()?;
+        self.schemas.get(&digest)
+    }
+}

@@ -1,0 +1,1 @@
+//! Rules of records, look-ups, answers, watchers.
