@@ -5,5 +5,5 @@
 
 mod store;
 
-pub use store::{StoredKey, fresh, random, stored_agent, stored_node};
+pub use store::{StoredKey, fresh, random, stored_agent, stored_agent_shared, stored_node};
 pub(crate) use store::{load_or_make, root};

@@ -54,6 +54,14 @@ pub fn stored_agent(home: &Home, name: &Name) -> Result<StoredKey> {
     stored(need(home)?, "agents", name)
 }
 
+/// Reads the key of the agent called `name` beside other processes that use it, or makes it.
+///
+/// # Errors
+/// `configuration` as [`stored_agent`].
+pub fn stored_agent_shared(home: &Home, name: &Name) -> Result<SecretKey> {
+    load_or_make_beside(&need(home)?.data().join("agents"), name)
+}
+
 /// Reads or makes the key of the node called `name`, for this process alone: no two running
 /// processes may share one.
 ///
@@ -112,6 +120,21 @@ fn stored(folders: &Folders, kind: &str, name: &Name) -> Result<StoredKey> {
         }
     };
     Ok(StoredKey { key, lock })
+}
+
+/// The lock of use may be held by another process for life: only the making needs it.
+fn load_or_make_beside(folder: &Path, name: &Name) -> Result<SecretKey> {
+    let path = folder.join(format!("{name}.key"));
+    if let Some(key) = load(&path)? {
+        return Ok(key);
+    }
+    let _held = Lock::wait(&folder.join(format!("{name}.key.lock")))?;
+    if let Some(key) = load(&path)? {
+        return Ok(key);
+    }
+    let key = fresh()?;
+    home::write_new(&path, &[HEADER, key.seed().as_slice()].concat())?;
+    Ok(key)
 }
 
 fn load(path: &Path) -> Result<Option<SecretKey>> {

@@ -1,5 +1,6 @@
 //! Meshes that this data folder joined: `meshes/<mesh id>/{member.key, token, trust.json}`.
 
+use super::ticket::Ticket;
 use crate::home::{self, Folders, Home};
 use crate::keys;
 use hubless_proto::error::{Error, Kind, Result};
@@ -41,10 +42,11 @@ pub(crate) fn member_key(home: &Home, mesh: MeshId) -> Result<SecretKey> {
 }
 
 /// Keeps what a join brought, and makes the mesh the default of this data folder.
-pub(crate) fn save(home: &Home, mesh: MeshId, token: &[u8], contacts: &[Contact]) -> Result<()> {
+pub(crate) fn save(home: &Home, ticket: &Ticket, token: &[u8]) -> Result<()> {
+    let mesh = ticket.mesh;
     let folders = need(home)?;
     let folder = folder(folders, mesh)?;
-    save_contacts(home, mesh, contacts)?;
+    save_contacts(&folder, &ticket.contacts())?;
     home::replace(&folder.join("token"), &folder.join("token.new"), token)?;
     let default = folders.data().join("meshes").join("default");
     let temporary = folders.data().join("meshes").join("default.new");
@@ -52,8 +54,7 @@ pub(crate) fn save(home: &Home, mesh: MeshId, token: &[u8], contacts: &[Contact]
 }
 
 /// Keeps the nodes by which the mesh can be reached again.
-pub(crate) fn save_contacts(home: &Home, mesh: MeshId, contacts: &[Contact]) -> Result<()> {
-    let folder = folder(need(home)?, mesh)?;
+fn save_contacts(folder: &Path, contacts: &[Contact]) -> Result<()> {
     let kept = contacts.iter().take(CONTACTS).cloned().collect();
     let trust = serde_json::to_vec(&Trust { version: VERSION, contacts: kept })
         .map_err(|error| Error::new(Kind::Internal, error.to_string()))?;

@@ -11,7 +11,7 @@ mod token;
 
 pub(crate) use invite::redeem;
 pub use invite::{InviteOptions, invite};
-pub(crate) use joined::{Contact, save as save_joined, save_contacts};
+pub(crate) use joined::{member_key, save};
 pub use standing::{Membership, Standing};
 pub use ticket::{Minter, Ticket};
-pub(crate) use token::mint_member;
+pub(crate) use token::check_member;

@@ -41,6 +41,8 @@ pub struct Standing {
 enum Proof {
     /// The root itself: the user's own mesh.
     Root(SecretKey),
+    /// None yet: a node that comes with an invite.
+    Outsider,
     /// A member key and the token that names it.
     Member { key: SecretKey, token: Vec<u8> },
 }
@@ -77,6 +79,11 @@ impl Membership {
         Ok(Self::new(root.mesh_id(), Proof::Root(root), Vec::new()))
     }
 
+    /// Knows a mesh without being in it.
+    pub(crate) const fn outsider(mesh: MeshId) -> Self {
+        Self::new(mesh, Proof::Outsider, Vec::new())
+    }
+
     const fn new(mesh: MeshId, proof: Proof, contacts: Vec<joined::Contact>) -> Self {
         Self { mesh, proof, contacts, verdicts: Mutex::new(BTreeMap::new()) }
     }
@@ -95,11 +102,11 @@ impl Membership {
     pub(crate) const fn root(&self) -> Option<&SecretKey> {
         match &self.proof {
             Proof::Root(root) => Some(root),
-            Proof::Member { .. } => None,
+            Proof::Outsider | Proof::Member { .. } => None,
         }
     }
 
-    /// A token for a node key of ours; valid for an hour.
+    /// A token for a node key of ours; valid for an hour. Empty for a node that is no member yet.
     ///
     /// # Errors
     /// `internal` when signing fails.
@@ -111,6 +118,7 @@ impl Membership {
                 let terms = Terms { role: OWN_ROLE, groups: &[], until_ms };
                 token::mint_node(root, node, terms)
             }
+            Proof::Outsider => Ok(Vec::new()),
             Proof::Member { key, token } => token::bind(token, self.mesh, key, node, until_ms),
         }
     }

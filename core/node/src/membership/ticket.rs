@@ -62,6 +62,11 @@ impl Ticket {
         format!("{PREFIX}{}", BASE64URL_NOPAD.encode(&json))
     }
 
+    /// The secret of the invite.
+    pub(crate) fn invite(&self) -> &[u8] {
+        self.invite.as_slice()
+    }
+
     pub(super) fn contacts(&self) -> Vec<Contact> {
         let of =
             |minter: &Minter| Contact { node: minter.node, addresses: minter.addresses.clone() };

@@ -68,6 +68,18 @@ pub(super) fn bind(
     made().map_err(|error| Error::new(Kind::Internal, format!("cannot bind a node: {error}")))
 }
 
+/// Checks a token that a minter made for our member key, by using it once.
+pub(crate) fn check_member(
+    token: &[u8],
+    mesh: MeshId,
+    member: &SecretKey,
+    node: NodeKey,
+    now_ms: u64,
+) -> Result<()> {
+    let bound = bind(token, mesh, member, node, now_ms.saturating_add(1_000))?;
+    verify(&bound, mesh, node, now_ms).map(|_| ())
+}
+
 /// Checks that `token` stands under `mesh` and names `node`, at `now_ms`.
 pub(super) fn verify(token: &[u8], mesh: MeshId, node: NodeKey, now_ms: u64) -> Result<Statement> {
     let biscuit = parse(token, mesh)?;

@@ -177,6 +177,11 @@ impl Mesh {
         self.shared.close(grace).await;
     }
 
+    #[cfg(test)]
+    pub(super) fn shared_for_tests(&self) -> &Shared {
+        &self.shared
+    }
+
     async fn open(&self, node: NodeKey) -> Result<Stream> {
         if self.shared.is_closing() {
             return Err(Error::new(Kind::Closed, "the node is closed"));

@@ -24,7 +24,6 @@ pub(super) type Agents = Arc<Vec<v1::AgentAnnouncement>>;
 pub(super) struct Local {
     key: SecretKey,
     instance: u64,
-    external: bool,
     membership: Membership,
     shown: Mutex<Shown>,
 }
@@ -55,12 +54,11 @@ impl Shown {
 }
 
 impl Local {
-    /// `external`: shows no token, for a node that is not a member yet.
-    pub(super) fn new(key: SecretKey, membership: Membership, external: bool) -> Result<Self> {
+    pub(super) fn new(key: SecretKey, membership: Membership) -> Result<Self> {
         let random = u64::from(u32::from_be_bytes(random()?)) & ((1 << RANDOM_BITS) - 1);
         let instance = (now_ms() << RANDOM_BITS) | random;
         let shown = Mutex::new(Shown::default());
-        Ok(Self { key, instance, external, membership, shown })
+        Ok(Self { key, instance, membership, shown })
     }
 
     pub(super) const fn key(&self) -> &SecretKey {
@@ -149,8 +147,7 @@ impl Local {
         if let Some(kept) = shown.record.as_ref().filter(|kept| now < kept.renew_ms) {
             return Ok(kept.signed.clone());
         }
-        let token =
-            if self.external { Vec::new() } else { self.membership.token_for(self.node(), now)? };
+        let token = self.membership.token_for(self.node(), now)?;
         let body = v1::NodeRecord {
             addresses: shown.addresses.iter().map(ToString::to_string).collect(),
             relays: Vec::new(),

@@ -13,6 +13,7 @@ mod core;
 mod frames;
 mod hello;
 mod host;
+mod join;
 mod local;
 mod options;
 mod parts;
@@ -26,6 +27,7 @@ mod stream;
 
 pub use self::core::Mesh;
 pub use host::{MeshHost, Source};
+pub use join::{invite, join};
 pub use options::{Listen, MeshChoice, MeshOptions};
 pub use status::{CallPath, PeerStatus};
 

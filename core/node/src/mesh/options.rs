@@ -13,7 +13,8 @@ pub struct MeshOptions {
     pub name: Option<String>,
     /// The mesh to be in.
     pub mesh: MeshChoice,
-    /// Addresses to bind.
+    /// Addresses to bind. In a mesh that was joined by a ticket of another machine `Loopback`
+    /// counts as `All`: a node could not reach that machine otherwise.
     pub listen: Listen,
     /// UDP port; 0: any.
     pub port: u16,

@@ -4,7 +4,7 @@ use super::local::Local;
 use super::peers::Peers;
 use super::serve;
 use super::shared::Shared;
-use super::{MeshHost, MeshOptions, Source};
+use super::{Listen, MeshHost, MeshOptions, Source};
 use crate::home::Home;
 use crate::keys;
 use crate::link::{Bind, CloseReason, Link};
@@ -43,9 +43,14 @@ pub(super) async fn start(options: MeshOptions, host: Arc<dyn MeshHost>) -> Resu
         })
     };
     let ((key, use_lock), membership, presence) = opened.await?;
-    let bind = Bind { key: &key, listen: &options.listen, port: options.port };
+    // A mesh that was joined by a ticket of another machine is contact that the user asked for.
+    let mut distant = membership.contacts().iter().flat_map(|contact| &contact.addresses);
+    let distant = distant.any(|address| !address.ip().is_loopback());
+    let listen =
+        if distant && options.listen == Listen::Loopback { Listen::All } else { options.listen };
+    let bind = Bind { key: &key, listen: &listen, port: options.port };
     let link = Link::bind(bind).await?;
-    let local = Local::new(key, membership, false)?;
+    let local = Local::new(key, membership)?;
     local.set_addresses(link.addresses());
     let shared = Arc::new(Shared {
         home,

@@ -1,6 +1,6 @@
 //! The files of the runtime folder.
 
-use crate::home::{self, Folders, Lock};
+use crate::home::{self, Folders, Home, Lock};
 use bytes::Bytes;
 use hubless_proto::error::Result;
 use hubless_proto::identity::NodeKey;
@@ -90,6 +90,20 @@ impl Folder {
             }
         }
     }
+}
+
+/// The records of every running node of this user, not verified.
+pub(crate) fn records(home: &Home) -> Vec<v1::NodeAnnouncement> {
+    let Some(folders) = home.folders() else { return Vec::new() };
+    let mut folder = Folder::new(folders);
+    let nodes = folder.list();
+    let found = nodes.into_iter().map(|node| folder.examine(node));
+    found
+        .filter_map(|found| match found {
+            Ok(Found::Record(announcement)) => Some(announcement),
+            Ok(Found::Known | Found::Dead) | Err(_) => None,
+        })
+        .collect()
 }
 
 /// Removes what a dead process left; true if it is dead.

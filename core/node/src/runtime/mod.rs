@@ -10,5 +10,6 @@ mod folder;
 mod presence;
 mod watch;
 
+pub(crate) use folder::records;
 pub(crate) use presence::Presence;
 pub(crate) use watch::{Sighting, watch};

@@ -1,0 +1,149 @@
+//! Joining a mesh by ticket, and writing tickets for others.
+
+use super::frames::{FrameReader, FrameWriter};
+use super::local::Local;
+use super::{Listen, hello};
+use crate::chance::now_ms;
+use crate::home::Home;
+use crate::keys;
+use crate::link::{Bind, CloseReason, Link, Tunnel};
+use crate::membership::{self, InviteOptions, Membership, Minter, Ticket};
+use crate::runtime::records;
+use hubless_proto::error::{Error, Kind, Result};
+use hubless_proto::identity::{MeshId, SecretKey};
+use hubless_proto::limits;
+use hubless_proto::wire::decode::decode;
+use hubless_proto::wire::frame::FrameType;
+use hubless_proto::wire::record;
+use hubless_proto::wire::v1;
+use tokio::time::timeout;
+
+/// Writes an invite to the user's own mesh and gives the ticket for it. It names the running
+/// nodes of this user that can be reached from elsewhere. Blocks for milliseconds.
+///
+/// # Errors
+/// `configuration` with code `no_minter` when there is none; `invalid_argument` for the options.
+pub fn invite(home: &Home, options: &InviteOptions) -> Result<Ticket> {
+    let own = Membership::open(home, super::MeshChoice::Own)?;
+    membership::invite(home, &running(home, &own), options, now_ms())
+}
+
+/// Joins the mesh of a ticket: every node that this data folder starts from then on is in it,
+/// unless told otherwise.
+///
+/// The invite is shown only to a node that proved to be of that mesh.
+///
+/// # Errors
+/// `transport` when no minter of the ticket can be reached; `denied` when the invite is used up,
+/// over, or unknown; `configuration` without a home that can be written.
+///
+/// # Cancellation
+/// Dropping the future may cost a use of the invite.
+pub async fn join(home: &Home, ticket: &Ticket) -> Result<MeshId> {
+    let mesh = ticket.mesh;
+    let held = home.clone();
+    let member = tokio::task::spawn_blocking(move || membership::member_key(&held, mesh));
+    let member = member.await.unwrap_or_else(|_| Err(internal()))?;
+    let key = keys::fresh()?;
+    let near = ticket.minters.iter().flat_map(|minter| &minter.addresses);
+    let listen = if near.clone().all(|address| address.ip().is_loopback()) {
+        Listen::Loopback
+    } else {
+        Listen::All
+    };
+    let link = Link::bind(Bind { key: &key, listen: &listen, port: 0 }).await?;
+    let local = Local::new(key, Membership::outsider(mesh))?;
+    let outcome = redeem(&link, &local, ticket, &member).await;
+    link.close().await;
+    let token = outcome?;
+    membership::check_member(&token, mesh, &member, local.node(), now_ms())?;
+    let (home, ticket) = (home.clone(), ticket.clone());
+    let saved = tokio::task::spawn_blocking(move || membership::save(&home, &ticket, &token));
+    saved.await.unwrap_or_else(|_| Err(internal()))?;
+    tracing::info!(%mesh, "joined a mesh");
+    Ok(mesh)
+}
+
+/// Asks one minter after the other.
+async fn redeem(
+    link: &Link,
+    local: &Local,
+    ticket: &Ticket,
+    member: &SecretKey,
+) -> Result<Vec<u8>> {
+    let mut why = None;
+    for minter in &ticket.minters {
+        let tunnel = match link.dial(minter.node, &minter.addresses).await {
+            Ok(tunnel) => tunnel,
+            Err(error) => {
+                why = Some(error);
+                continue;
+            }
+        };
+        let outcome = timeout(limits::HELLO, show(&tunnel, local, ticket, member)).await;
+        tunnel.close(CloseReason::Goodbye);
+        match outcome {
+            Ok(Ok(token)) => return Ok(token),
+            // It answered: another one would say the same.
+            Ok(Err(error)) if error.kind == Kind::Denied => return Err(error),
+            Ok(Err(error)) => why = Some(error),
+            Err(_) => why = Some(silent()),
+        }
+    }
+    Err(why.unwrap_or_else(silent).with_operation("join"))
+}
+
+/// Shows the invite to a node of the mesh and takes its token.
+async fn show(
+    tunnel: &Tunnel,
+    local: &Local,
+    ticket: &Ticket,
+    member: &SecretKey,
+) -> Result<Vec<u8>> {
+    let (send, recv) = tunnel.open().await?;
+    let (mut writer, mut reader) = (FrameWriter::new(send), FrameReader::new(recv));
+    hello::greet(&mut writer, tunnel, local).await?;
+    let membership = local.membership();
+    let check = |token: &[u8], node| membership.verify(token, node, now_ms());
+    let greeting = hello::read(&mut reader, tunnel, ticket.mesh, check).await?;
+    if !greeting.is_member() {
+        let message = "the node of the ticket shows no token of that mesh";
+        return Err(Error::refusal(Kind::Auth, "no_token", message));
+    }
+    hello::acknowledge(&mut writer, &greeting).await?;
+    let redeem = v1::Redeem {
+        invite: bytes::Bytes::copy_from_slice(ticket.invite()),
+        member_key: bytes::Bytes::copy_from_slice(&member.public()),
+    };
+    writer.message(FrameType::Redeem, &redeem).await.map_err(hello::ended)?;
+    loop {
+        let frame = reader.next().await.map_err(hello::ended)?;
+        if frame.kind == FrameType::Redeemed {
+            let redeemed: v1::Redeemed = decode(frame.kind, frame.body)?;
+            return match redeemed.rejection {
+                None => Ok(redeemed.token.to_vec()),
+                Some(rejection) => Err(rejection.into()),
+            };
+        }
+    }
+}
+
+/// Running nodes of this user in the mesh of `membership`.
+fn running(home: &Home, membership: &Membership) -> Vec<Minter> {
+    let now = now_ms();
+    let of = |announcement: v1::NodeAnnouncement| {
+        let opened = record::open::<v1::NodeRecord>(&announcement.node?, None, now).ok()?;
+        membership.verify(&opened.body.token, opened.author, now).ok()?;
+        let addresses = opened.body.addresses.iter().filter_map(|text| text.parse().ok());
+        Some(Minter { node: opened.author, addresses: addresses.collect() })
+    };
+    records(home).into_iter().filter_map(of).collect()
+}
+
+fn silent() -> Error {
+    Error::new(Kind::Transport, "no node of the ticket answered").with_code("no_answer")
+}
+
+fn internal() -> Error {
+    Error::new(Kind::Internal, "file work broke off")
+}
