@@ -13,6 +13,11 @@ pub(crate) fn compiled(text: &str) -> Result<Arc<Schema>> {
     CACHE.lock().unwrap_or_else(PoisonError::into_inner).compiled(text)
 }
 
+/// Lends the cache to a check that compiles schemas.
+pub(crate) fn with_cache<T>(work: impl FnOnce(&mut SchemaCache) -> T) -> T {
+    work(&mut CACHE.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
 /// Checks a value that stands in `field` against the JSON text of a schema; empty: anything holds.
 pub(crate) fn check(schema: &str, value: &Value, field: &str) -> Result<()> {
     if schema.is_empty() { Ok(()) } else { compiled(schema)?.check(value, field) }

@@ -2,18 +2,21 @@
 
 use super::body::Bodies;
 use super::content::Content;
-use super::pipe::Down;
+use super::pipe::{CalleeEnd, CancelCode, CancelSignal, Down};
 use hubless_proto::error::Result;
 use hubless_proto::identity::{AgentId, NodeKey};
 use hubless_proto::policy::Caller;
 use hubless_proto::wire::v1::{self, event};
 use hubless_proto::{Error, Kind, limits};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Mutex as Queue, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+/// Undoes something at the end of a call.
+pub(crate) type AtEnd = Box<dyn FnOnce() + Send>;
 
 /// Checks an answer before it leaves.
 pub(crate) type OutputCheck = Box<dyn Fn(&v1::Content) -> Result<()> + Send + Sync>;
@@ -29,8 +32,8 @@ pub(crate) struct CallInfo {
     pub(crate) node: NodeKey,
     /// Span of this call (W3C Trace Context).
     pub(crate) trace: v1::Trace,
-    /// Turns before this one, when the agent keeps them.
-    pub(crate) history: Vec<v1::Part>,
+    /// Turns before this one, when the agent keeps them; set when the handler starts.
+    pub(crate) history: OnceLock<Vec<v1::Part>>,
     /// First event, then between events.
     pub(crate) timeout: Duration,
     pub(crate) total_deadline: Option<Instant>,
@@ -45,6 +48,10 @@ pub(crate) struct CallCore {
     /// Where events go: the caller's stream first, then those that joined it. Held while one is
     /// handed over, so that events keep their order.
     sinks: Queue<Sinks>,
+    /// One for each stream of this call; it is given up when all of them are.
+    signals: Mutex<Vec<CancelSignal>>,
+    /// What is to be undone before the last event is handed over.
+    at_end: Mutex<Vec<AtEnd>>,
     state: Mutex<State>,
     tools_at_once: Semaphore,
     /// Fires when the caller, or time, gave the call up.
@@ -77,6 +84,7 @@ struct State {
     waiting: BTreeMap<u64, oneshot::Sender<Result<Content>>>,
     inputs_open: usize,
     load: u32,
+    chunks: bool,
 }
 
 impl CallCore {
@@ -84,12 +92,16 @@ impl CallCore {
         info: CallInfo,
         check_output: OutputCheck,
         events: mpsc::Sender<Down>,
+        signal: CancelSignal,
     ) -> Arc<Self> {
-        let sinks = Sinks { open: vec![events], joinable: info.remote, ..Sinks::default() };
+        let joinable = info.remote || !info.request.idempotency_key.is_empty();
+        let sinks = Sinks { open: vec![events], joinable, ..Sinks::default() };
         Arc::new(Self {
             info,
             check_output,
             sinks: Queue::new(sinks),
+            signals: Mutex::new(vec![signal]),
+            at_end: Mutex::default(),
             state: Mutex::default(),
             tools_at_once: Semaphore::new(limits::TOOL_CALLS_AT_ONCE),
             cancelled: CancellationToken::new(),
@@ -108,6 +120,11 @@ impl CallCore {
         let mut state = self.state();
         state.handler_started = Some(now);
         state.load = load;
+    }
+
+    /// True once the handler was started.
+    pub(crate) fn has_started(&self) -> bool {
+        self.state().handler_started.is_some()
     }
 
     /// When silence becomes `deadline`; none while the caller is asked back.
@@ -131,7 +148,7 @@ impl CallCore {
     pub(crate) fn cancel(&self, kind: Kind, message: &str) {
         {
             let mut state = self.state();
-            if state.ended || state.cancel_reason.is_some() {
+            if self.done.is_cancelled() || state.cancel_reason.is_some() {
                 return;
             }
             state.cancel_reason = Some((kind, message.to_owned()));
@@ -146,14 +163,54 @@ impl CallCore {
         Error::new(kind, message)
     }
 
+    /// Waits until every stream of this call was given up.
+    pub(crate) async fn given_up(&self) -> CancelCode {
+        loop {
+            let (open, code) = {
+                let signals = self.signals.lock().unwrap_or_else(PoisonError::into_inner);
+                let open = signals.iter().find(|signal| !signal.is_cancelled()).cloned();
+                let code = signals.first().map_or(CancelCode::Cancelled, CancelSignal::code);
+                (open, code)
+            };
+            match open {
+                Some(signal) => signal.cancelled().await,
+                None => return code,
+            };
+        }
+    }
+
+    /// Has something undone at the end, before the caller learns of the end; at once when the
+    /// call is over.
+    pub(crate) fn at_end(&self, undo: AtEnd) {
+        {
+            let state = self.state();
+            if !state.ended && !self.done.is_cancelled() {
+                self.at_end.lock().unwrap_or_else(PoisonError::into_inner).push(undo);
+                return;
+            }
+        }
+        undo();
+    }
+
     /// Marks the end; false: it had ended before.
     fn end(&self) -> bool {
-        let mut state = self.state();
-        let first = !std::mem::replace(&mut state.ended, true);
-        if first {
+        let undo = {
+            let mut state = self.state();
+            if std::mem::replace(&mut state.ended, true) {
+                return false;
+            }
             state.waiting.clear();
+            std::mem::take(&mut *self.at_end.lock().unwrap_or_else(PoisonError::into_inner))
+        };
+        for undo in undo {
+            undo();
         }
-        first
+        true
+    }
+
+    /// True when the answer came in pieces, so that its last event may be empty.
+    pub(crate) fn has_chunks(&self) -> bool {
+        self.state().chunks
     }
 
     pub(crate) fn is_ended(&self) -> bool {
@@ -189,10 +246,14 @@ impl CallCore {
     /// Hands an event that is not the last one over, in order.
     pub(crate) async fn emit(&self, event: event::Kind, bodies: Bodies) -> Result<()> {
         let mut sinks = self.sinks.lock().await;
-        if self.is_ended() {
-            return Err(Error::new(Kind::Closed, "the call has ended"));
+        {
+            let mut state = self.state();
+            if state.ended {
+                return Err(self.over());
+            }
+            state.last_event = Some(Instant::now());
+            state.chunks |= matches!(event, event::Kind::Chunk(_));
         }
-        self.state().last_event = Some(Instant::now());
         sinks.hand_over(v1::Event { kind: Some(event) }, bodies).await;
         Ok(())
     }
@@ -246,7 +307,10 @@ impl CallCore {
             return Err(Error::new(Kind::Closed, "the call has ended"));
         }
         let event = v1::Event { kind: Some(event) };
-        let wanted = self.info.remote || !self.info.request.idempotency_key.is_empty();
+        let request = &self.info.request;
+        let wanted = self.info.remote
+            || !request.idempotency_key.is_empty()
+            || !request.conversation_id.is_empty();
         self.state().outcome = (wanted && bodies.is_empty()).then(|| event.clone());
         // A caller that does not read must not keep the end of the call back for ever.
         let hand_over = async {
@@ -254,6 +318,7 @@ impl CallCore {
             sinks.hand_over(event, bodies).await;
         };
         tokio::select! {
+            biased;
             () = hand_over => {}
             () = self.cancelled.cancelled() => {}
         }
@@ -267,7 +332,8 @@ impl CallCore {
     }
 
     /// Adds a second stream of the same call; it gets what has left so far.
-    pub(crate) async fn join(&self, events: mpsc::Sender<Down>) -> Result<()> {
+    pub(crate) async fn join(&self, end: CalleeEnd) -> Result<()> {
+        let CalleeEnd { events, cancel, control: _ } = end;
         let mut sinks = self.sinks.lock().await;
         if sinks.gap || sinks.open.len() >= limits::JOINED_STREAMS {
             return Err(Error::refusal(Kind::Conflict, "running", "the call cannot be joined"));
@@ -276,6 +342,7 @@ impl CallCore {
             let _ = events.send(Down { event, bodies: Bodies::none() }).await;
         }
         sinks.open.push(events);
+        self.signals.lock().unwrap_or_else(PoisonError::into_inner).push(cancel);
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use super::content::Content;
 use super::core::{CallCore, Question};
+use crate::engine::room::Place;
 use crate::schemas;
 use hubless_proto::error::Result;
 use hubless_proto::identity::AgentId;
@@ -10,7 +11,7 @@ use hubless_proto::wire::v1::{self, event};
 use hubless_proto::{Error, Kind, limits};
 use serde_json::Value;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -40,6 +41,8 @@ pub struct Parent {
 
 struct Guard {
     core: Arc<CallCore>,
+    /// Held until the handler is through, even when the call was cancelled before.
+    place: Mutex<Option<Place>>,
 }
 
 impl Drop for Guard {
@@ -49,8 +52,12 @@ impl Drop for Guard {
 }
 
 impl Call {
-    pub(crate) fn new(core: Arc<CallCore>) -> Self {
-        Self { guard: Arc::new(Guard { core }) }
+    pub(crate) fn new(core: Arc<CallCore>, place: Place) -> Self {
+        Self { guard: Arc::new(Guard { core, place: Mutex::new(Some(place)) }) }
+    }
+
+    fn leave(&self) {
+        self.guard.place.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     fn core(&self) -> &CallCore {
@@ -84,7 +91,7 @@ impl Call {
 
     /// Turns of this conversation before this one, oldest first; empty unless the agent keeps them.
     pub fn history(&self) -> &[v1::Part] {
-        &self.core().info.history
+        self.core().info.history.get().map_or(&[], Vec::as_slice)
     }
 
     /// Time left until the call's deadline, as it stands.
@@ -185,7 +192,12 @@ impl Call {
     /// (the caller gets the same and the call is over).
     pub async fn finish(&self, content: Content) -> Result<()> {
         let core = self.core();
-        let checked = (core.check_output)(&content.message);
+        self.leave();
+        let checked = if core.has_chunks() && content.message.parts.is_empty() {
+            Ok(())
+        } else {
+            (core.check_output)(&content.message)
+        };
         match checked.and_then(|()| self.sendable(content)) {
             Ok(content) => core.finish(content).await,
             Err(error) => {
@@ -200,6 +212,7 @@ impl Call {
     /// # Errors
     /// `closed` when it has ended before.
     pub async fn fail(&self, error: Error) -> Result<()> {
+        self.leave();
         self.core().reject(&error).await
     }
 

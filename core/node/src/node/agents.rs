@@ -1,11 +1,18 @@
 //! Registering agents, and the handle of one.
 
+use super::announce;
 use super::lifecycle::{Inner, Node};
-use super::options::AgentOptions;
+use super::options::{AgentOptions, Concurrency, Identity};
+use super::publish::{self, Published};
 use super::request::RequestOptions;
+use crate::chance::now_ms;
+use crate::engine::{Admission, Hosted, Parts, lock};
 use crate::foreign::Handler;
-use hubless_proto::error::{Error, Result};
-use hubless_proto::identity::{Address, AgentId};
+use crate::keys;
+use hubless_proto::error::{Error, Kind, Result};
+use hubless_proto::identity::{Address, AgentId, Name, SecretKey};
+use hubless_proto::policy::{AuthRule, Caller, TokenCounter};
+use hubless_proto::registry;
 use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -13,39 +20,138 @@ use std::time::Duration;
 /// An agent that lives in this node. Dropping the handle leaves it registered.
 #[derive(Clone)]
 pub struct Agent {
-    pub(super) node: Weak<Inner>,
-    pub(super) id: AgentId,
-    pub(super) serial: u64,
-    pub(super) name: String,
-    pub(super) address: Address,
+    node: Weak<Inner>,
+    hosted: Weak<Hosted>,
+    id: AgentId,
+    name: Name,
+    address: Address,
 }
 
 impl Node {
     /// Registers an agent; it can be found when this returns.
     ///
     /// # Errors
-    /// `conflict` (`name_taken`) for a name in use, or a stored identity in use elsewhere;
-    /// `configuration` when it needs what this version or its set-up lacks; `too_large` when its
-    /// descriptor cannot fit; `invalid_argument` naming the field.
+    /// `conflict` (`name_taken`) for a name in use, or (`key_in_use`) a stored identity in use
+    /// elsewhere; `configuration` when it needs what this version or its set-up lacks;
+    /// `too_large` when its descriptor cannot fit; `invalid_argument` naming the field.
     ///
     /// # Cancellation
-    /// The agent may or may not be registered.
+    /// Dropped before it is ready, nothing is registered.
     pub async fn register(
         &self,
         options: AgentOptions,
         handler: Arc<dyn Handler>,
     ) -> Result<Agent> {
-        let _ = (options, handler);
-        Err(Error::new(hubless_proto::Kind::Unsupported, "not built"))
+        let registered = self.try_register(options, handler).await;
+        registered.map_err(|error| error.with_operation("register"))
     }
 
-    /// Runs the checks of a hosted agent on a request, without calling it.
+    async fn try_register(
+        &self,
+        options: AgentOptions,
+        handler: Arc<dyn Handler>,
+    ) -> Result<Agent> {
+        let inner = self.open()?;
+        check_functions(&options)?;
+        let name: Name = options.name.parse()?;
+        // A taken name is refused before a key is made for it.
+        if lock(&inner.engine.registry).by_name(&name).is_some() {
+            return Err(name_taken(&name));
+        }
+        let (key, key_lock) = agent_key(inner, &options).await?;
+        let id = key.agent_id();
+        let (node_auth, _) = inner.engine.auth();
+        let stored = options.identity != Identity::Ephemeral;
+        let Published { name, policy, documents } =
+            publish::publish(id, &options, stored, &node_auth)?;
+        let hosted = Arc::new(Hosted::new(Parts {
+            serial: inner.engine.serial(),
+            name: name.clone(),
+            key,
+            key_lock,
+            policy,
+            documents,
+            isolated: options.concurrency == Concurrency::Isolated,
+            handler,
+            authenticator: options.authenticator.clone(),
+            counter: options.counter.clone(),
+        }));
+        announce::sign(&hosted, inner.engine.node(), now_ms())?;
+        let rules = hosted.policy.requirements();
+        let entry = registry::Hosted {
+            name: name.clone(),
+            id,
+            external: rules.allow_external_connections,
+            duplicates: rules.allow_agent_duplication == Some(true),
+            child_of: None,
+            value: Arc::clone(&hosted),
+        };
+        lock(&inner.engine.registry).register(entry)?;
+        if let Some(parent) = &options.parent {
+            let (node, child) = (Arc::downgrade(inner), Arc::downgrade(&hosted));
+            parent.core().at_end(Box::new(move || {
+                if let (Some(node), Some(child)) = (node.upgrade(), child.upgrade()) {
+                    node.take_out(&child);
+                }
+            }));
+        }
+        inner.agents_changed();
+        tracing::info!(agent = %name, %id, "agent registered");
+        Ok(Agent {
+            node: Arc::downgrade(inner),
+            hosted: Arc::downgrade(&hosted),
+            id,
+            name,
+            address: Address::new(&inner.mesh_id(), &id),
+        })
+    }
+
+    /// Runs the checks of a hosted agent on a request, as a caller of this node, without calling
+    /// it; nothing is counted.
     ///
     /// # Errors
     /// `not_found` when no such agent lives here; a refusal is the inner error.
+    ///
+    /// # Cancellation
+    /// Safe.
     pub async fn check(&self, agent: AgentId, request: RequestOptions) -> Result<Option<Error>> {
-        let _ = (agent, request);
-        Err(Error::new(hubless_proto::Kind::Unsupported, "not built"))
+        let inner = self.open()?;
+        let hosted = lock(&inner.engine.registry).by_id(&agent).map(|a| Arc::clone(&a.value));
+        let hosted = hosted.ok_or_else(|| {
+            Error::new(Kind::NotFound, "no such agent lives here").with_field("agent")
+        })?;
+        let prepared = super::prepare::prepare(inner, request)?;
+        let mut message = prepared.request;
+        message.to = agent.to_wire();
+        let caller = Caller::local(inner.engine.node(), prepared.from);
+        let admission = Admission {
+            engine: &inner.engine,
+            hosted: &hosted,
+            caller: &caller,
+            waited_ms: 0,
+            counts: false,
+        };
+        let checked = admission.run(message, prepared.bodies).await;
+        Ok(checked.err())
+    }
+}
+
+impl Inner {
+    /// Takes an agent out of the registry, so that new calls do not find it; true: it was there.
+    pub(super) fn take_out(&self, hosted: &Arc<Hosted>) -> bool {
+        let taken = {
+            let mut registry = lock(&self.engine.registry);
+            let ours = registry
+                .by_name(&hosted.name)
+                .is_some_and(|entry| Arc::ptr_eq(&entry.value, hosted));
+            ours && registry.unregister(&hosted.name).is_some()
+        };
+        if taken {
+            hosted.room.close();
+            self.agents_changed();
+            tracing::info!(agent = %hosted.name, "agent taken out");
+        }
+        taken
     }
 }
 
@@ -57,7 +163,7 @@ impl Agent {
 
     /// Its name.
     pub fn name(&self) -> &str {
-        &self.name
+        self.name.as_str()
     }
 
     /// Its short address.
@@ -74,8 +180,19 @@ impl Agent {
     /// # Cancellation
     /// It is out; running calls are left alone.
     pub async fn unregister(&self, grace: Duration) -> Result<()> {
-        let _ = (&self.node, self.serial, grace);
-        Err(Error::new(hubless_proto::Kind::Unsupported, "not built"))
+        let closed = || Error::new(Kind::Closed, "the node is closed");
+        let node = self.node.upgrade().ok_or_else(closed)?;
+        let hosted = self.hosted.upgrade().filter(|hosted| node.take_out(hosted));
+        let Some(hosted) = hosted else {
+            return Err(Error::new(Kind::NotFound, "the agent is out already")
+                .with_operation("unregister")
+                .with_agent(self.id));
+        };
+        let idle = node.engine.until(|| hosted.room.running() == 0);
+        if tokio::time::timeout(grace, idle).await.is_err() {
+            hosted.stop.cancel();
+        }
+        Ok(())
     }
 }
 
@@ -83,4 +200,47 @@ impl fmt::Debug for Agent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Agent").field("name", &self.name).field("id", &self.id).finish()
     }
+}
+
+/// A rule that asks the host's function needs one.
+fn check_functions(options: &AgentOptions) -> Result<()> {
+    let missing = |field: &str| {
+        Err(Error::new(Kind::Configuration, "the rule needs a function of the host")
+            .with_code("no_function")
+            .with_field(field))
+    };
+    let rules = &options.requirements;
+    if matches!(rules.auth, Some(AuthRule::Host)) && options.authenticator.is_none() {
+        return missing("requirements.auth");
+    }
+    if rules.token_counter == TokenCounter::Host && options.counter.is_none() {
+        return missing("requirements.tokenCounter");
+    }
+    Ok(())
+}
+
+async fn agent_key(
+    inner: &Inner,
+    options: &AgentOptions,
+) -> Result<(SecretKey, Option<crate::home::Lock>)> {
+    match &options.identity {
+        Identity::Ephemeral => Ok((keys::fresh()?, None)),
+        Identity::Stored(name) => {
+            let name: Name = name.parse().map_err(|error: Error| error.with_field("identity"))?;
+            let (home, replica) = (inner.home.clone(), options.replica);
+            super::blocking(move || {
+                if replica {
+                    return keys::stored_agent_shared(&home, &name).map(|key| (key, None));
+                }
+                keys::stored_agent(&home, &name).map(|stored| (stored.key, Some(stored.lock)))
+            })
+            .await
+        }
+    }
+}
+
+fn name_taken(name: &Name) -> Error {
+    Error::new(Kind::Conflict, format!("an agent named {name} is registered here"))
+        .with_code("name_taken")
+        .with_field("name")
 }

@@ -1,9 +1,32 @@
 //! Asking agents.
 
-use super::lifecycle::Node;
-use super::request::{AgentRequest, Reply, RequestOptions, Response};
+use super::lifecycle::{Inner, Node};
+use super::prepare::{self, Prepared, millis};
+use super::request::{AgentRequest, Answerer, Path, Reply, RequestOptions, Response, StreamItem};
+use super::resolve::Route;
 use super::stream::CallStream;
-use hubless_proto::error::{Error, Result};
+use crate::call::body::Bodies;
+use crate::call::content::Content;
+use crate::call::pipe::pipe;
+use crate::call::split;
+use crate::caller::drive::{Attempt, Sink};
+use crate::caller::questions::Questions;
+use crate::chance;
+use crate::executor;
+use hubless_proto::error::{Error, Kind, Result, Retry};
+use hubless_proto::limits;
+use hubless_proto::policy::{Caller, Effect};
+use hubless_proto::wire::v1;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
+
+/// First pause before another attempt; doubled each time, with jitter.
+const BACK_OFF: Duration = Duration::from_millis(20);
+/// Longest pause before another attempt.
+const BACK_OFF_MAX: Duration = Duration::from_secs(5);
 
 impl Node {
     /// Asks an agent and gives its whole answer.
@@ -14,8 +37,9 @@ impl Node {
     /// # Cancellation
     /// Dropping the future cancels the call, its handler included.
     pub async fn request(&self, options: RequestOptions) -> Result<Reply> {
-        let _ = options;
-        Err(Error::new(hubless_proto::Kind::Unsupported, "not built"))
+        let inner = self.open()?;
+        let called = call(inner, options, None).await;
+        called.map_err(|error| error.with_operation("request"))
     }
 
     /// Asks an agent; a refusal is part of the answer.
@@ -31,11 +55,10 @@ impl Node {
                 let usage = reply.usage.clone();
                 Ok(Response { output: Some(reply), rejection: None, usage })
             }
-            Err(error) if error.rejection => Ok(Response {
-                output: None,
-                rejection: Some(error),
-                usage: hubless_proto::wire::v1::Usage::default(),
-            }),
+            Err(error) if error.rejection => {
+                let usage = v1::Usage::default();
+                Ok(Response { output: None, rejection: Some(error), usage })
+            }
             Err(error) => Err(error),
         }
     }
@@ -44,6 +67,9 @@ impl Node {
     ///
     /// # Errors
     /// As [`Node::send`].
+    ///
+    /// # Cancellation
+    /// As [`Node::request`].
     pub async fn send_short(&self, request: AgentRequest) -> Result<Response> {
         self.send(request.into()).await
     }
@@ -53,7 +79,166 @@ impl Node {
     /// # Errors
     /// Only `closed`; everything else comes through the stream.
     pub fn stream(&self, options: RequestOptions) -> Result<CallStream> {
-        let _ = options;
-        Err(Error::new(hubless_proto::Kind::Unsupported, "not built"))
+        let inner = Arc::clone(self.open()?);
+        let (sender, items) = mpsc::channel(limits::CALL_EVENTS);
+        let task = executor::spawn(async move {
+            let last = call(&inner, options, Some(sender.clone())).await;
+            let last = last.map(|reply| StreamItem::Final(Box::new(reply)));
+            // A reader that went away is not waiting for the end.
+            let _ = sender.send(last.map_err(|error| error.with_operation("stream"))).await;
+        })?;
+        Ok(CallStream { items, _task: AbortOnDropHandle::new(task) })
     }
+}
+
+async fn call(inner: &Arc<Inner>, options: RequestOptions, sink: Sink) -> Result<Reply> {
+    let started = Instant::now();
+    let prepared = prepare::prepare(inner, options)?;
+    let parent = prepared.parent.clone();
+    let run = run(inner, prepared, started, &sink);
+    let over = async {
+        match &parent {
+            Some(parent) => parent.over().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        reply = run => reply,
+        () = over => {
+            Err(Error::new(Kind::Cancelled, "the call that this one belongs to is over"))
+        }
+        () = inner.stop.cancelled() => Err(Error::new(Kind::Closed, "the node was closed")),
+    }
+}
+
+/// Finds the callee and makes one attempt after another, as far as effect and policy allow.
+async fn run(
+    inner: &Arc<Inner>,
+    mut prepared: Prepared,
+    started: Instant,
+    sink: &Sink,
+) -> Result<Reply> {
+    let route = inner.route(&prepared.to, prepared.wait).await?;
+    inner.complete(&mut prepared, &route).await?;
+    let effect = prepared.effect.unwrap_or_else(|| route.effect(&prepared.request.skill));
+    let attempts = prepared.retry.attempts.max(1);
+    let mut bodies = Some(std::mem::take(&mut prepared.bodies));
+    let repeatable = bodies.as_ref().is_none_or(Bodies::is_empty);
+    let mut pause = BACK_OFF;
+    let mut number = 0;
+    loop {
+        number += 1;
+        let request = v1::Request { attempt: number, ..prepared.request.clone() };
+        let bodies = bodies.take().unwrap_or_default();
+        let tried = Try { inner, prepared: &prepared, route: &route, effect, number, started };
+        let error = match tried.run(request, bodies, sink).await {
+            Ok(reply) => return Ok(reply),
+            Err(error) => error,
+        };
+        let wanted = prepared.retry.on.iter().any(|kind| kind.0 == error.kind);
+        if number >= attempts || !wanted || !effect.repeatable() || !repeatable {
+            return Err(error);
+        }
+        let wait = match error.retry {
+            Retry::AfterMs(ms) => Duration::from_millis(ms).max(pause),
+            Retry::Never | Retry::Later => pause,
+        };
+        let wait = jittered(wait);
+        if prepared.total_deadline.is_some_and(|at| Instant::now() + wait >= at) {
+            return Err(error);
+        }
+        tracing::debug!(kind = %error.kind, attempt = number, "another attempt follows");
+        tokio::time::sleep(wait).await;
+        pause = (pause * 2).min(BACK_OFF_MAX);
+    }
+}
+
+/// Three quarters to five quarters of a pause.
+fn jittered(pause: Duration) -> Duration {
+    let [chance] = chance::bytes::<1>();
+    pause.mul_f64(0.75 + f64::from(chance) / 512.0)
+}
+
+struct Try<'a> {
+    inner: &'a Arc<Inner>,
+    prepared: &'a Prepared,
+    route: &'a Route,
+    effect: Effect,
+    number: u32,
+    started: Instant,
+}
+
+impl Try<'_> {
+    async fn run(&self, mut request: v1::Request, bodies: Bodies, sink: &Sink) -> Result<Reply> {
+        let began = Instant::now();
+        let left = |at: Instant| millis(at.saturating_duration_since(began));
+        request.to = self.route.agent.to_wire();
+        request.total_ms = self.prepared.total_deadline.map(left);
+        let tools = request.tools.clone();
+        let (end, callee) = pipe();
+        let remote = self.route.remote(self.inner);
+        let (path, agent) = if remote {
+            let message = request.content.take().unwrap_or_default();
+            let Content { message, bodies } = split::split(Content { message, bodies })?;
+            request.content = Some(message);
+            let node = self.route.node.ok_or_else(|| no_host(self.route))?;
+            self.inner.announce_now();
+            let called = self.inner.mesh.call(node, request, bodies, callee);
+            let path = self.within(called).await?;
+            (if path.relayed { Path::Relay } else { Path::Direct }, node)
+        } else {
+            let node = self.inner.engine.node();
+            let caller = Caller::local(node, self.prepared.from);
+            self.inner.engine.inbound(caller, request, bodies, callee);
+            (Path::InProcess, node)
+        };
+        let attempt = Attempt {
+            number: self.number,
+            agent: Answerer {
+                agent_id: self.route.agent,
+                name: self.route.name.clone(),
+                node_key: agent,
+            },
+            path,
+            effect: self.effect,
+            timeout: self.prepared.timeout,
+            total_deadline: self.prepared.total_deadline,
+            started: if self.number == 1 { self.started } else { began },
+        };
+        let tool_host = self.prepared.tool_host.clone();
+        let input_host = self.prepared.input_host.clone();
+        let mut questions = Questions::new(tools, tool_host, input_host, remote);
+        let reply = attempt.drive(end, &mut questions, sink).await;
+        self.learn(&attempt, &reply);
+        reply
+    }
+
+    /// Waits for the connection, at most for the time that the call has.
+    async fn within<T>(&self, opening: impl Future<Output = Result<T>>) -> Result<T> {
+        let silence = Instant::now() + self.prepared.timeout;
+        let deadline = self.prepared.total_deadline.map_or(silence, |total| total.min(silence));
+        let late = |_| Err(Error::new(Kind::Deadline, "the node could not be reached in time"));
+        tokio::time::timeout_at(deadline, opening).await.unwrap_or_else(late)
+    }
+
+    /// What the directory ranks by.
+    fn learn(&self, attempt: &Attempt, reply: &Result<Reply>) {
+        let failed = reply.as_ref().err().is_some_and(|error| match error.kind {
+            Kind::Transport
+            | Kind::UnknownOutcome
+            | Kind::HandlerFailed
+            | Kind::Deadline
+            | Kind::Busy => true,
+            _ => false,
+        });
+        let ok = reply.is_ok();
+        if ok || failed {
+            self.inner.learn(self.route.agent, attempt.agent.node_key, ok);
+        }
+    }
+}
+
+fn no_host(route: &Route) -> Error {
+    Error::new(Kind::NotFound, "no node that hosts this agent is known").with_agent(route.agent)
 }

@@ -4,7 +4,6 @@ use super::request::Path;
 use hubless_proto::identity::{AgentId, NodeKey};
 use hubless_proto::wire::v1;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::time::Duration;
 
 /// An agent that was found.
@@ -164,6 +163,3 @@ pub struct PeerView {
     /// Open connections: 0 or 1, for moments 2.
     pub connections: usize,
 }
-
-/// What an agent must be like.
-pub type Query = Value;

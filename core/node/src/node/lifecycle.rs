@@ -1,31 +1,59 @@
 //! A node from its start to its end.
 
-use super::found::NodeStatus;
-use super::options::NodeOptions;
-use super::stores::{Credentials, Pins, Templates};
+use super::found::{NodeStatus, PeerView};
+use super::host::{Face, Host};
+use super::options::{Listen, NodeOptions};
+use super::request::Path;
+use super::stores::{Credentials, Pins};
+use super::templates::Templates;
+use super::world::World;
+use super::{announce, blocking};
+use crate::chance::now_ms;
+use crate::engine::{Engine, Hosted, lock};
+use crate::executor;
 use crate::foreign::Authenticator;
+use crate::home::Home;
+use crate::mesh::{self, Mesh, MeshChoice, MeshOptions};
+use crate::telemetry;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{MeshId, NodeKey};
 use hubless_proto::policy::AuthRule;
-use serde::Deserialize;
+use hubless_proto::registry::Scope;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// How often records that are to be renewed are looked for.
+const RENEWAL_ROUND: Duration = Duration::from_secs(5);
 
 /// One process's presence in a mesh; cheap to clone. Dropping the last clone ends it at once,
 /// [`Node::close`] ends it in good order.
 #[derive(Clone)]
 pub struct Node {
-    pub(super) inner: Arc<Inner>,
+    inner: Arc<Handle>,
 }
 
+/// Ends the node with its last clone.
+struct Handle(Arc<Inner>);
+
 pub(crate) struct Inner {
-    pub(super) key: NodeKey,
-    pub(super) mesh_id: MeshId,
+    pub(super) home: Home,
+    pub(super) mesh: Mesh,
+    pub(super) engine: Arc<Engine>,
+    pub(super) world: World,
     pub(super) templates: Templates,
     pub(super) credentials: Credentials,
     pub(super) pins: Pins,
+    closing: AtomicBool,
+    /// True when hosted agents changed since they were announced.
+    changed: AtomicBool,
+    changes: Notify,
+    /// Fires at the end of everything.
+    pub(super) stop: CancellationToken,
 }
 
 impl Node {
@@ -38,38 +66,50 @@ impl Node {
     /// # Cancellation
     /// Nothing is left behind but keys.
     pub async fn start(options: NodeOptions) -> Result<Self> {
-        let _ = options;
-        Err(Error::new(Kind::Unsupported, "not built"))
+        telemetry::init();
+        let start = executor::spawn(start(options))?;
+        let started = tokio_util::task::AbortOnDropHandle::new(start).await;
+        let started = started.unwrap_or_else(|_| Err(Error::new(Kind::Internal, "start failed")));
+        started.map_err(|error| error.with_operation("start"))
+    }
+
+    /// The node, unless it is closed.
+    pub(super) fn open(&self) -> Result<&Arc<Inner>> {
+        executor::handle()?;
+        if self.inner.0.closing.load(Ordering::Acquire) {
+            return Err(Error::new(Kind::Closed, "the node is closed"));
+        }
+        Ok(&self.inner.0)
     }
 
     /// Its key.
     pub fn key(&self) -> NodeKey {
-        self.inner.key
+        self.inner.0.mesh.node_key()
     }
 
     /// Its mesh.
     pub fn mesh_id(&self) -> MeshId {
-        self.inner.mesh_id
+        self.inner.0.mesh.mesh_id()
     }
 
     /// Folder of its keys; none: in memory only.
     pub fn home(&self) -> Option<PathBuf> {
-        None
+        self.inner.0.home.folders().map(|folders| folders.data().to_owned())
     }
 
     /// Its templates.
     pub fn templates(&self) -> &Templates {
-        &self.inner.templates
+        &self.inner.0.templates
     }
 
     /// Its credentials.
     pub fn credentials(&self) -> &Credentials {
-        &self.inner.credentials
+        &self.inner.0.credentials
     }
 
     /// Its pins.
     pub fn pins(&self) -> &Pins {
-        &self.inner.pins
+        &self.inner.0.pins
     }
 
     /// Sets how callers prove themselves to agents that have no mechanism of their own.
@@ -77,31 +117,28 @@ impl Node {
     /// # Errors
     /// `configuration` for `host` without a function.
     pub fn set_auth(&self, rule: AuthRule, host: Option<Arc<dyn Authenticator>>) -> Result<()> {
-        let _ = (rule, host);
-        Err(Error::new(Kind::Unsupported, "not built"))
+        if matches!(rule, AuthRule::Host) && host.is_none() {
+            return Err(Error::new(Kind::Configuration, "the rule needs a function of the host")
+                .with_code("no_function")
+                .with_field("auth"));
+        }
+        self.open()?.engine.set_auth((rule, host));
+        Ok(())
     }
 
     /// How it is.
     pub fn status(&self) -> NodeStatus {
+        let inner = &self.inner.0;
+        let agents = lock(&inner.engine.registry).len();
         NodeStatus {
             node_key: self.key(),
             mesh_id: self.mesh_id(),
-            addresses: Vec::new(),
-            agents: 0,
-            peers: Vec::new(),
-            calls: 0,
+            addresses: inner.mesh.addresses().iter().map(ToString::to_string).collect(),
+            agents,
+            peers: inner.peers(),
+            calls: inner.engine.calls(),
             version: env!("CARGO_PKG_VERSION"),
         }
-    }
-
-    /// Makes a ticket for others to join this mesh.
-    ///
-    /// # Errors
-    /// `configuration` when no running node listens beyond this machine, unless `local`;
-    /// `denied` when this node may not mint; `invalid_argument` for a bound.
-    pub async fn invite(&self, options: InviteOptions) -> Result<String> {
-        let _ = options;
-        Err(Error::new(Kind::Unsupported, "not built"))
     }
 
     /// Refuses new calls, lets running ones end within `grace`, says good-bye to every peer.
@@ -110,43 +147,188 @@ impl Node {
     /// # Cancellation
     /// The node is closing; dropping it ends it.
     pub async fn close(&self, grace: Duration) {
-        let _ = grace;
+        let inner = Arc::clone(&self.inner.0);
+        let Ok(task) = executor::spawn(async move { inner.close(grace).await }) else { return };
+        // A close that panicked has closed as far as it can.
+        let _ = task.await;
     }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let inner = Arc::clone(&self.0);
+        // In a forked child nothing of this is running.
+        let _ = executor::spawn(async move { inner.close(Duration::ZERO).await });
+    }
+}
+
+impl Inner {
+    pub(super) fn mesh_id(&self) -> MeshId {
+        self.mesh.mesh_id()
+    }
+
+    /// Every agent that lives here.
+    pub(super) fn hosted(&self) -> Vec<Arc<Hosted>> {
+        let registry = lock(&self.engine.registry);
+        registry.list(Scope::Local).map(|agent| Arc::clone(&agent.value)).collect()
+    }
+
+    /// Hosted agents changed: others learn it soon.
+    pub(super) fn agents_changed(&self) {
+        self.changed.store(true, Ordering::Release);
+        self.changes.notify_one();
+        self.world.bump();
+    }
+
+    /// Announces hosted agents at once, if they changed.
+    pub(super) fn announce_now(&self) {
+        if !self.changed.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        let agents = self.hosted();
+        let records = agents.iter().map(|hosted| lock(&hosted.announced).records.clone());
+        self.mesh.announce(records.collect());
+    }
+
+    fn peers(&self) -> Vec<PeerView> {
+        let open = self.mesh.peers();
+        let known = self.world.nodes();
+        let mut peers: Vec<PeerView> = open
+            .iter()
+            .map(|peer| PeerView {
+                node_key: peer.node,
+                path: Some(if peer.path.relayed { Path::Relay } else { Path::Direct }),
+                rtt_us: u64::try_from(peer.path.rtt.as_micros()).ok(),
+                agents: known.get(&peer.node).copied().unwrap_or_default(),
+                connections: peer.connections,
+            })
+            .collect();
+        let connected: Vec<NodeKey> = peers.iter().map(|peer| peer.node_key).collect();
+        let others = known.into_iter().filter(|(node, _)| !connected.contains(node));
+        peers.extend(others.map(|(node_key, agents)| PeerView {
+            node_key,
+            path: None,
+            rtt_us: None,
+            agents,
+            connections: 0,
+        }));
+        peers
+    }
+
+    async fn close(&self, grace: Duration) {
+        if self.closing.swap(true, Ordering::AcqRel) {
+            self.stop.cancelled().await;
+            return;
+        }
+        self.engine.close();
+        let began = tokio::time::Instant::now();
+        self.changed.store(false, Ordering::Release);
+        self.mesh.announce(Vec::new());
+        if tokio::time::timeout(grace, self.engine.idle()).await.is_err() {
+            tracing::info!(calls = self.engine.calls(), "calls were cut off at the end of grace");
+        }
+        for hosted in self.hosted() {
+            hosted.stop.cancel();
+        }
+        self.mesh.close(grace.saturating_sub(began.elapsed())).await;
+        self.stop.cancel();
+        tracing::info!("node closed");
+    }
+}
+
+async fn start(options: NodeOptions) -> Result<Node> {
+    let home = open_home(&options).await?;
+    let host = Arc::new(Host::default());
+    let options_of_mesh = MeshOptions {
+        name: options.name.clone(),
+        mesh: choice(options.mesh.clone().or_else(|| environment("HUBLESS_MESH")))?,
+        listen: listen(&options)?,
+        port: options.port.unwrap_or_default(),
+        ..MeshOptions::new(home.clone())
+    };
+    let mesh = Mesh::start(options_of_mesh, Arc::new(Face(Arc::clone(&host)))).await?;
+    let engine = Engine::new(mesh.node_key(), mesh.mesh_id(), options.max_concurrency);
+    let inner = Arc::new(Inner {
+        world: World::new(mesh.node_key(), mesh.mesh_id()),
+        credentials: Credentials::open(home.clone()),
+        pins: Pins::of(home.clone()),
+        templates: Templates::default(),
+        home,
+        mesh,
+        engine: Arc::new(engine),
+        closing: AtomicBool::new(false),
+        changed: AtomicBool::new(false),
+        changes: Notify::new(),
+        stop: CancellationToken::new(),
+    });
+    host.ready(&inner);
+    tokio::spawn(announcing(Arc::clone(&inner)));
+    tokio::spawn(renewing(Arc::clone(&inner)));
+    Ok(Node { inner: Arc::new(Handle(inner)) })
+}
+
+async fn open_home(options: &NodeOptions) -> Result<Home> {
+    if options.memory_only {
+        return Ok(Home::memory());
+    }
+    let root = options.home.clone();
+    blocking(move || Home::open_or_memory(root.as_deref())).await
+}
+
+/// Announces changes; many in a short time become one.
+async fn announcing(inner: Arc<Inner>) {
+    loop {
+        tokio::select! {
+            () = inner.changes.notified() => inner.announce_now(),
+            () = inner.stop.cancelled() => return,
+        }
+    }
+}
+
+async fn renewing(inner: Arc<Inner>) {
+    let mut round = tokio::time::interval(RENEWAL_ROUND);
+    loop {
+        tokio::select! {
+            _ = round.tick() => {
+                if announce::renew(&inner.hosted(), inner.mesh.node_key(), now_ms()) {
+                    inner.agents_changed();
+                }
+                inner.world.tick();
+            }
+            () = inner.stop.cancelled() => return,
+        }
+    }
+}
+
+fn choice(mesh: Option<String>) -> Result<MeshChoice> {
+    match mesh.as_deref() {
+        None | Some("") => Ok(MeshChoice::Default),
+        Some("own") => Ok(MeshChoice::Own),
+        Some(id) => id.parse().map(MeshChoice::Id),
+    }
+}
+
+fn listen(options: &NodeOptions) -> Result<mesh::Listen> {
+    let chosen = match &options.listen {
+        Some(listen) => listen.clone(),
+        None => match environment("HUBLESS_LISTEN") {
+            Some(text) => Listen::parse(&text)?,
+            None => Listen::Loopback,
+        },
+    };
+    Ok(match chosen {
+        Listen::Loopback => mesh::Listen::Loopback,
+        Listen::All => mesh::Listen::All,
+        Listen::Addresses(addresses) => mesh::Listen::Addresses(addresses),
+    })
+}
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Node").field("key", &self.inner.key).finish_non_exhaustive()
+        f.debug_struct("Node").field("key", &self.key()).finish_non_exhaustive()
     }
-}
-
-/// What a ticket allows.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct InviteOptions {
-    /// Role of who joins.
-    pub role: Option<String>,
-    /// Groups of who joins.
-    pub groups: Vec<String>,
-    /// Life in seconds; none: 24 hours.
-    pub ttl_s: Option<u64>,
-    /// How many may join with it; none: 1.
-    pub uses: Option<u32>,
-    /// True: no running node is needed to join; at most 10 minutes, uses cannot be counted.
-    pub bearer: bool,
-    /// True: also when every node listens to this machine only.
-    pub local: bool,
-}
-
-/// Joins the mesh of a ticket: fetches a token for this data folder, for all nodes started later.
-///
-/// # Errors
-/// `expired`, `denied` or `invalid_argument` for the ticket; `transport` when no minter can be
-/// reached; `configuration` for the folder.
-///
-/// # Cancellation
-/// A use of the ticket may be lost.
-pub async fn join(home: Option<&Path>, ticket: &str) -> Result<MeshId> {
-    let _ = (home, ticket);
-    Err(Error::new(Kind::Unsupported, "not built"))
 }

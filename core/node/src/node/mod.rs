@@ -4,21 +4,33 @@
 //! connection is made. Tested in process beside each part, and between processes in `tests/mesh`.
 
 mod agents;
+mod announce;
 mod calls;
+mod file;
 mod found;
+mod handler;
+mod host;
 mod lifecycle;
+mod membership;
 mod options;
+mod prepare;
+mod publish;
 pub(crate) mod read;
 mod request;
+mod resolve;
 mod search;
 mod stores;
 mod stream;
+mod templates;
+mod world;
 
 pub use agents::Agent;
 pub use found::{
     Change, Description, FindOptions, Found, Loaded, NodeStatus, PeerView, Scope, SignalPart,
 };
-pub use lifecycle::{InviteOptions, Node, join};
+pub use handler::handler;
+pub use lifecycle::Node;
+pub use membership::{InviteOptions, join};
 pub use options::{
     AgentFlags, AgentOptions, Concurrency, Identity, Listen, NodeOptions, SkillOptions,
 };
@@ -26,5 +38,16 @@ pub use request::{
     AgentRequest, Answerer, Path, Reply, RequestOptions, Response, RetryKind, RetryPolicy,
     StreamItem, Target,
 };
-pub use stores::{Credentials, Pin, Pins, Secret, Templates};
+pub use stores::{Credentials, Pin, Pins, Secret};
 pub use stream::{CallStream, Discovery, Watch};
+pub use templates::Templates;
+
+/// Runs what blocks for milliseconds beside the event loop.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> hubless_proto::error::Result<T> + Send + 'static,
+) -> hubless_proto::error::Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| {
+        Err(hubless_proto::Error::new(hubless_proto::Kind::Internal, "a background step panicked"))
+    })
+}

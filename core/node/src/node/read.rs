@@ -1,9 +1,10 @@
 //! Options in their JSON form, read with errors that name the field.
 
 use super::options::{AgentOptions, NodeOptions, SkillOptions};
-use super::request::{AgentRequest, RequestOptions};
+use super::request::{AgentRequest, RequestOptions, Target};
 use hubless_proto::error::{Error, Result};
 use hubless_proto::policy::Requirements;
+use hubless_proto::query::Query;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -21,7 +22,7 @@ macro_rules! readable {
     )*};
 }
 
-readable!(NodeOptions, SkillOptions, RequestOptions, AgentRequest);
+readable!(NodeOptions, SkillOptions, AgentRequest);
 
 impl AgentOptions {
     /// Reads the JSON form of the language contract; fields it does not know are left.
@@ -36,6 +37,33 @@ impl AgentOptions {
             options.requirements = Requirements::read(requirements)?;
         }
         Ok(options)
+    }
+}
+
+impl RequestOptions {
+    /// Reads the JSON form of the language contract; fields it does not know are left.
+    ///
+    /// # Errors
+    /// `invalid_argument` naming the field.
+    pub fn read(value: Value) -> Result<Self> {
+        let mut object = object(value)?;
+        let to = object.shift_remove("to").unwrap_or_default();
+        let mut options: Self = read(Value::Object(object))?;
+        options.to = target(to)?;
+        Ok(options)
+    }
+}
+
+fn target(value: Value) -> Result<Target> {
+    match value {
+        Value::String(text) => Ok(Target::Text(text)),
+        Value::Object(mut object) if object.contains_key("query") => {
+            let query = object.shift_remove("query").unwrap_or_default();
+            Query::read(query).map(Target::from)
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            Err(Error::invalid("to", "expected an id, address, name or {query}"))
+        }
     }
 }
 

@@ -1,11 +1,11 @@
 //! What a caller says, and what it gets.
 
-use super::found::Query;
 use crate::call::content::Content;
 use crate::call::handle::Parent;
 use crate::foreign::{InputHost, ToolHost};
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{AgentId, NodeKey};
+use hubless_proto::query::Query;
 use hubless_proto::wire::v1;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -17,6 +17,7 @@ use std::sync::Arc;
 #[serde(rename_all = "camelCase", default)]
 pub struct RequestOptions {
     /// Whom to ask.
+    #[serde(skip)]
     pub to: Target,
     /// What is asked.
     #[serde(skip)]
@@ -90,8 +91,7 @@ impl fmt::Debug for RequestOptions {
 }
 
 /// Whom a request is for.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug, Clone)]
 pub enum Target {
     /// An id, address, name or `name@mesh`.
     Text(String),

@@ -1,10 +1,10 @@
 //! Finding agents.
 
-use super::found::Query;
 use super::found::{Description, FindOptions, Found, Loaded, Scope};
 use super::lifecycle::Node;
 use super::stream::{Discovery, Watch};
 use hubless_proto::error::{Error, Kind, Result};
+use hubless_proto::query::Query;
 use serde_json::Value;
 
 impl Node {

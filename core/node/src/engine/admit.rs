@@ -1,0 +1,166 @@
+//! The checks of one call, in their one order, with the user's functions awaited between them.
+
+use super::hosted::Hosted;
+use super::{Engine, lock};
+use crate::call::body::Bodies;
+use crate::call::content::Content;
+use crate::call::split;
+use crate::chance::now_ms;
+use crate::foreign::{AuthCheck, AuthVerdict};
+use crate::schemas;
+use hubless_proto::error::{Error, Kind, Result, Retry};
+use hubless_proto::policy::check::{self, AuthPlan, Meter, Sizes, TokenPlan};
+use hubless_proto::policy::{AuthRule, Caller, Secret, VerdictKey};
+use hubless_proto::wire::v1;
+use hubless_proto::{limits, tokens};
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use tokio_util::task::AbortOnDropHandle;
+
+/// What is checked.
+pub(crate) struct Admission<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) hosted: &'a Hosted,
+    pub(crate) caller: &'a Caller,
+    /// How long the request has been here.
+    pub(crate) waited_ms: u64,
+    /// False: nothing is counted against the caller (a check without a call).
+    pub(crate) counts: bool,
+}
+
+impl Admission<'_> {
+    /// Runs stages 1 to 11; gives the request back with its text and data gathered.
+    pub(crate) async fn run(
+        &self,
+        mut request: v1::Request,
+        bodies: Bodies,
+    ) -> Result<(v1::Request, Bodies)> {
+        let policy = &self.hosted.policy;
+        check::limits(&request)?;
+        check::admission(policy, self.caller, &request)?;
+        if self.counts {
+            check::rate(lock(&self.hosted.rates).as_mut(), self.caller, now_ms())?;
+        }
+        self.auth(&request).await?;
+        let bodies = self.gather(&mut request, bodies).await?;
+        self.content(&request)?;
+        self.tokens(&request).await?;
+        Ok((request, bodies))
+    }
+
+    async fn gather(&self, request: &mut v1::Request, bodies: Bodies) -> Result<Bodies> {
+        if bodies.is_empty() {
+            return Ok(bodies);
+        }
+        // Declared sizes are looked at before a byte is waited for.
+        Sizes::of(request).check(&self.hosted.policy)?;
+        let meter = Mutex::new(Meter::new(&self.hosted.policy, request));
+        let count: split::Count = Arc::new(move |kind, bytes| lock(&meter).count(kind, bytes));
+        let message = request.content.take().unwrap_or_default();
+        let content = split::gather(Content { message, bodies }, &count).await?;
+        request.content = Some(content.message);
+        Ok(content.bodies)
+    }
+
+    fn content(&self, request: &v1::Request) -> Result<()> {
+        schemas::with_cache(|cache| {
+            check::content(&self.hosted.policy, request, cache, self.waited_ms)
+        })
+    }
+
+    async fn auth(&self, request: &v1::Request) -> Result<()> {
+        let (rule, node_function) = self.engine.auth();
+        match check::auth_plan(&self.hosted.policy, &rule, self.caller, request)? {
+            AuthPlan::Open => Ok(()),
+            AuthPlan::AskHost { scheme, credential, key } => {
+                let own = matches!(self.hosted.policy.requirements().auth, Some(AuthRule::Host));
+                let function = if own { self.hosted.authenticator.clone() } else { node_function };
+                let function = function.ok_or_else(no_function)?;
+                if let Some(allow) = lock(&self.hosted.verdicts).known(&key, now_ms()) {
+                    return check::auth_verdict(allow);
+                }
+                let check = AuthCheck {
+                    agent: self.hosted.name.to_string(),
+                    scheme,
+                    credential: Secret::reveal(&credential).to_owned(),
+                    caller: self.caller.clone(),
+                };
+                let verdict = self.ask_auth(contained(move || function.verify(check))).await?;
+                self.keep(key, verdict);
+                check::auth_verdict(verdict.allow)
+            }
+        }
+    }
+
+    async fn ask_auth(
+        &self,
+        answer: impl Future<Output = Result<AuthVerdict>>,
+    ) -> Result<AuthVerdict> {
+        let Ok(_room) = self.hosted.auth_room.try_acquire() else {
+            return Err(Error::refusal(
+                Kind::Busy,
+                "auth",
+                "too many checks of credentials at once",
+            )
+            .with_retry(Retry::AfterMs(100)));
+        };
+        match tokio::time::timeout(limits::AUTH_CHECK, answer).await {
+            Ok(Ok(verdict)) => Ok(verdict),
+            Ok(Err(error)) => {
+                tracing::warn!(agent = %self.hosted.name, kind = %error.kind, "auth function failed");
+                Err(Error::refusal(Kind::Auth, "check_failed", "the credential cannot be checked"))
+            }
+            Err(_) => {
+                tracing::warn!(agent = %self.hosted.name, "auth function took too long");
+                Err(Error::refusal(Kind::Auth, "check_failed", "the credential cannot be checked"))
+            }
+        }
+    }
+
+    fn keep(&self, key: VerdictKey, verdict: AuthVerdict) {
+        lock(&self.hosted.verdicts).keep(key, verdict.allow, verdict.cache_ms, now_ms());
+    }
+
+    async fn tokens(&self, request: &v1::Request) -> Result<()> {
+        let policy = &self.hosted.policy;
+        let counted = match check::token_plan(policy, request)? {
+            TokenPlan::None => return Ok(()),
+            TokenPlan::Count { texts, most } => {
+                let texts: Vec<String> = texts.into_iter().map(str::to_owned).collect();
+                count(texts, most).await?
+            }
+            TokenPlan::AskHost(texts) => {
+                let counter = self.hosted.counter.clone().ok_or_else(no_function)?;
+                let texts: Vec<String> = texts.into_iter().map(str::to_owned).collect();
+                let counted = contained(move || counter.count(texts));
+                counted.await.map_err(|error| {
+                    tracing::warn!(agent = %self.hosted.name, kind = %error.kind, "counter failed");
+                    Error::refusal(Kind::Prompt, "counter_failed", "tokens cannot be counted")
+                })?
+            }
+        };
+        check::tokens(policy, counted)
+    }
+}
+
+/// The vocabulary takes a moment to load and long texts to count: beside the event loop.
+async fn count(texts: Vec<String>, most: u64) -> Result<u64> {
+    let counted = tokio::task::spawn_blocking(move || {
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        tokens::count_all(&texts, most)
+    });
+    counted.await.unwrap_or_else(|_| Err(Error::new(Kind::Internal, "the token counter panicked")))
+}
+
+/// Asks a user's function in a task of its own, so that a panic stays there.
+pub(crate) async fn contained<T: Send + 'static>(
+    ask: impl FnOnce() -> crate::foreign::Answer<T> + Send + 'static,
+) -> Result<T> {
+    let task = tokio::spawn(async move { ask().await });
+    let answer = AbortOnDropHandle::new(task).await;
+    answer.unwrap_or_else(|_| Err(Error::new(Kind::HandlerFailed, "a function panicked")))
+}
+
+fn no_function() -> Error {
+    Error::refusal(Kind::Configuration, "no_function", "the agent lacks a function that it needs")
+}

@@ -1,0 +1,100 @@
+//! One agent that lives here: what it publishes, what it enforces, who answers for it.
+
+use super::room::Room;
+use crate::foreign::{Authenticator, Handler, TokenCounter};
+use crate::home::Lock;
+use hubless_proto::identity::{AgentId, Name, SecretKey};
+use hubless_proto::limits;
+use hubless_proto::memo::{Conversations, Idempotency};
+use hubless_proto::policy::{AuthVerdicts, Policy, Rates};
+use hubless_proto::wire::document::Sealed;
+use hubless_proto::wire::v1;
+use std::sync::{Arc, Mutex};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+/// One hosted agent.
+pub(crate) struct Hosted {
+    /// Tells two registrations of the same key apart.
+    pub(crate) serial: u64,
+    pub(crate) name: Name,
+    pub(crate) key: SecretKey,
+    /// Held while it lives, for a stored identity.
+    pub(crate) _key_lock: Option<Lock>,
+    pub(crate) policy: Policy,
+    pub(crate) documents: Vec<Sealed>,
+    /// True: a fresh instance for each call.
+    pub(crate) isolated: bool,
+    pub(crate) handler: Arc<dyn Handler>,
+    pub(crate) authenticator: Option<Arc<dyn Authenticator>>,
+    pub(crate) counter: Option<Arc<dyn TokenCounter>>,
+    pub(crate) rates: Mutex<Option<Rates>>,
+    pub(crate) verdicts: Mutex<AuthVerdicts>,
+    /// Room for checks by the user's auth function.
+    pub(crate) auth_room: Semaphore,
+    pub(crate) room: Room,
+    pub(crate) idempotency: Mutex<Idempotency<Arc<v1::Event>>>,
+    pub(crate) conversations: Mutex<Conversations>,
+    /// What it shows of itself.
+    pub(crate) announced: Mutex<Announced>,
+    /// Fires when running calls are to stop, after `unregister` and its grace.
+    pub(crate) stop: CancellationToken,
+}
+
+/// The signed records of an agent.
+#[derive(Default)]
+pub(crate) struct Announced {
+    pub(crate) records: v1::AgentAnnouncement,
+    pub(crate) seq: u64,
+    pub(crate) renew_at_ms: u64,
+}
+
+/// What is needed to make one.
+pub(crate) struct Parts {
+    pub(crate) serial: u64,
+    pub(crate) name: Name,
+    pub(crate) key: SecretKey,
+    pub(crate) key_lock: Option<Lock>,
+    pub(crate) policy: Policy,
+    pub(crate) documents: Vec<Sealed>,
+    pub(crate) isolated: bool,
+    pub(crate) handler: Arc<dyn Handler>,
+    pub(crate) authenticator: Option<Arc<dyn Authenticator>>,
+    pub(crate) counter: Option<Arc<dyn TokenCounter>>,
+}
+
+impl Hosted {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let rules = parts.policy.requirements();
+        let room = Room::new(rules.max_concurrency, rules.queue);
+        let rates = rules.rate.map(Rates::new);
+        Self {
+            serial: parts.serial,
+            name: parts.name,
+            key: parts.key,
+            _key_lock: parts.key_lock,
+            policy: parts.policy,
+            documents: parts.documents,
+            isolated: parts.isolated,
+            handler: parts.handler,
+            authenticator: parts.authenticator,
+            counter: parts.counter,
+            rates: Mutex::new(rates),
+            verdicts: Mutex::new(AuthVerdicts::new()),
+            auth_room: Semaphore::new(limits::AUTH_CHECKS),
+            room,
+            idempotency: Mutex::new(Idempotency::new()),
+            conversations: Mutex::new(Conversations::new()),
+            announced: Mutex::default(),
+            stop: CancellationToken::new(),
+        }
+    }
+
+    pub(crate) const fn id(&self) -> AgentId {
+        self.policy.id()
+    }
+
+    pub(crate) fn descriptor(&self) -> &v1::Descriptor {
+        self.policy.descriptor()
+    }
+}

@@ -1,0 +1,203 @@
+//! What a callee remembers: repeated requests join the running one or get its end; turns of a
+//! conversation are kept.
+
+use super::Engine;
+use super::hosted::Hosted;
+use super::lock;
+use super::run::{Arrival, refuse};
+use crate::call::body::Bodies;
+use crate::call::core::CallCore;
+use crate::call::pipe::{CalleeEnd, Down};
+use crate::chance::now_ms;
+use hubless_proto::error::{Error, Kind, Result};
+use hubless_proto::memo::{Begin, CallKey, ConversationKey, IdempotencyKey, request_digest};
+use hubless_proto::policy::CallerKind;
+use hubless_proto::wire::v1::{self, event, part};
+use prost::Message as _;
+use std::sync::{Arc, Weak};
+
+/// Keys under which a call is remembered.
+#[derive(Default)]
+pub(crate) struct Memo {
+    call: Option<CallKey>,
+    idempotency: Option<IdempotencyKey>,
+}
+
+/// Calls that run and may be joined.
+#[derive(Default)]
+pub(crate) struct Running {
+    calls: std::collections::BTreeMap<CallKey, Weak<CallCore>>,
+    keys: std::collections::BTreeMap<(u64, IdempotencyKey), Weak<CallCore>>,
+}
+
+/// Decides whether a request is the first of its kind; a repeated one is answered here.
+pub(crate) async fn first(
+    engine: &Engine,
+    hosted: &Hosted,
+    arrival: Arrival,
+    end: CalleeEnd,
+) -> Option<(Arrival, CalleeEnd, Memo)> {
+    let (memo, met) = match meet(engine, hosted, &arrival) {
+        Ok(met) => met,
+        Err(error) => {
+            refuse(engine, &end, error).await;
+            return None;
+        }
+    };
+    match met {
+        Met::New => return Some((arrival, end, memo)),
+        Met::Ended(event) => {
+            let event = event.as_ref().clone();
+            // A caller that went away needs no answer.
+            let _ = end.events.send(Down { event, bodies: Bodies::none() }).await;
+        }
+        Met::Running(core) => join(engine, core, end).await,
+    }
+    None
+}
+
+enum Met {
+    New,
+    Running(Option<Arc<CallCore>>),
+    Ended(Arc<v1::Event>),
+}
+
+fn meet(engine: &Engine, hosted: &Hosted, arrival: &Arrival) -> Result<(Memo, Met)> {
+    let request = &arrival.request;
+    let mut memo = Memo::default();
+    let remote = arrival.caller.kind != CallerKind::Local;
+    if !remote && request.idempotency_key.is_empty() {
+        return Ok((memo, Met::New));
+    }
+    let digest = request_digest(request);
+    let now = now_ms();
+    if remote {
+        let id = <[u8; 16]>::try_from(request.id.as_ref()).map_err(|_| {
+            Error::refusal(Kind::Transport, "bad_frame", "expected an id of 16 bytes")
+        })?;
+        let key = CallKey { node: arrival.caller.node, id, attempt: request.attempt };
+        match lock(&engine.duplicates).begin(key, digest, now)? {
+            Begin::New => memo.call = Some(key),
+            Begin::Ended(event) => return Ok((memo, Met::Ended(event))),
+            Begin::Running => {
+                let core = lock(&engine.running).calls.get(&key).and_then(Weak::upgrade);
+                return Ok((memo, Met::Running(core)));
+            }
+        }
+    }
+    if !request.idempotency_key.is_empty() {
+        let key =
+            IdempotencyKey { caller: arrival.caller.key(), key: request.idempotency_key.clone() };
+        let begun = lock(&hosted.idempotency).begin(&key, digest, now);
+        match begun {
+            Ok(Begin::New) => memo.idempotency = Some(key),
+            other => {
+                forget_call(engine, &memo);
+                return match other? {
+                    Begin::Ended(event) => Ok((memo, Met::Ended(event))),
+                    Begin::New | Begin::Running => {
+                        let running = lock(&engine.running);
+                        let core = running.keys.get(&(hosted.serial, key)).and_then(Weak::upgrade);
+                        Ok((memo, Met::Running(core)))
+                    }
+                };
+            }
+        }
+    }
+    Ok((memo, Met::New))
+}
+
+fn forget_call(engine: &Engine, memo: &Memo) {
+    if let Some(key) = &memo.call {
+        lock(&engine.duplicates).abandon(key);
+    }
+}
+
+async fn join(engine: &Engine, core: Option<Arc<CallCore>>, end: CalleeEnd) {
+    let Some(core) = core else {
+        let error = Error::refusal(Kind::Conflict, "running", "the same request is running");
+        return refuse(engine, &end, error).await;
+    };
+    let events = end.events.clone();
+    if let Err(error) = core.join(end).await {
+        let event = v1::Event { kind: Some(event::Kind::Rejection(v1::Rejection::from(&error))) };
+        // A caller that went away needs no answer.
+        let _ = events.send(Down { event, bodies: Bodies::none() }).await;
+    }
+}
+
+impl Memo {
+    /// Lets repeated requests find the running call.
+    pub(crate) fn running(&self, engine: &Engine, hosted: &Hosted, core: &Arc<CallCore>) {
+        let mut running = lock(&engine.running);
+        if let Some(key) = self.call {
+            running.calls.insert(key, Arc::downgrade(core));
+        }
+        if let Some(key) = &self.idempotency {
+            running.keys.insert((hosted.serial, key.clone()), Arc::downgrade(core));
+        }
+    }
+
+    /// Keeps how the call ended.
+    pub(crate) fn ended(self, engine: &Engine, hosted: &Hosted, core: &CallCore) {
+        let outcome = core.outcome().map(Arc::new);
+        let bytes = outcome.as_ref().map_or(0, |event| event.encoded_len());
+        let ran = core.has_started();
+        if let Some(key) = self.call {
+            lock(&engine.running).calls.remove(&key);
+            let mut duplicates = lock(&engine.duplicates);
+            match &outcome {
+                Some(event) => duplicates.end(&key, Arc::clone(event), bytes, now_ms()),
+                None => duplicates.abandon(&key),
+            }
+        }
+        if let Some(key) = self.idempotency {
+            lock(&engine.running).keys.remove(&(hosted.serial, key.clone()));
+            let mut known = lock(&hosted.idempotency);
+            match outcome {
+                Some(event) if ran => known.end(&key, event, bytes, now_ms()),
+                Some(_) | None => known.abandon(&key),
+            }
+        }
+        if ran && let Some(key) = conversation(hosted, core) {
+            let turns = answered(core);
+            lock(&hosted.conversations).add(&key, turns, now_ms());
+        }
+    }
+}
+
+/// Notes the caller's turn, and gives the handler those before it.
+pub(crate) fn turn(hosted: &Hosted, core: &CallCore, request: &v1::Request) {
+    let Some(key) = conversation(hosted, core) else { return };
+    let mut known = lock(&hosted.conversations);
+    // Set once: a call starts once.
+    let _ = core.info.history.set(known.history(&key, now_ms()));
+    let parts = request.content.iter().flat_map(|content| &content.parts);
+    known.add(&key, turns(parts, "user"), now_ms());
+}
+
+/// The text and data of a message as turns of a conversation.
+pub(crate) fn turns<'a>(parts: impl Iterator<Item = &'a v1::Part>, role: &str) -> Vec<v1::Part> {
+    let said = parts
+        .filter(|part| matches!(part.kind, Some(part::Kind::Text(_) | part::Kind::DataJson(_))));
+    let with_role = |part: &v1::Part| {
+        let mut part = part.clone();
+        if part.role.is_empty() {
+            role.clone_into(&mut part.role);
+        }
+        part
+    };
+    said.map(with_role).collect()
+}
+
+fn answered(core: &CallCore) -> Vec<v1::Part> {
+    let outcome = core.outcome().and_then(|event| event.kind);
+    let Some(event::Kind::Final(last)) = outcome else { return Vec::new() };
+    turns(last.content.iter().flat_map(|content| &content.parts), "assistant")
+}
+
+fn conversation(hosted: &Hosted, core: &CallCore) -> Option<ConversationKey> {
+    let id = &core.info.request.conversation_id;
+    let kept = hosted.descriptor().records_interaction_context && !id.is_empty();
+    kept.then(|| ConversationKey { caller: core.info.caller.key(), id: id.clone() })
+}

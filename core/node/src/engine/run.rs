@@ -1,0 +1,238 @@
+//! One inbound call from its arrival to its last event.
+
+use super::Engine;
+use super::admit::Admission;
+use super::hosted::Hosted;
+use super::memory;
+use crate::call::body::Bodies;
+use crate::call::content::{Content, part_value};
+use crate::call::core::{CallCore, CallInfo, OutputCheck};
+use crate::call::handle::{Call, Inbound};
+use crate::call::pipe::{CalleeEnd, CancelCode, Down, Up};
+use crate::call::{split, trace};
+use crate::schemas;
+use hubless_proto::error::{Error, Kind, Result};
+use hubless_proto::limits;
+use hubless_proto::policy::{Caller, CallerKind};
+use hubless_proto::wire::v1::{self, event};
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+/// A request as it came.
+pub(crate) struct Arrival {
+    pub(crate) caller: Caller,
+    pub(crate) request: v1::Request,
+    pub(crate) bodies: Bodies,
+    pub(crate) arrived: Instant,
+}
+
+/// Runs one call; every outcome leaves through `end`.
+pub(crate) async fn run(engine: Arc<Engine>, arrival: Arrival, end: CalleeEnd) {
+    let hosted = match engine.called(&arrival.request) {
+        Ok(hosted) => hosted,
+        Err(error) => return refuse(&engine, &end, error).await,
+    };
+    let first = memory::first(&engine, &hosted, arrival, end).await;
+    let Some((arrival, end, memo)) = first else { return };
+    let CalleeEnd { events, control, cancel } = end;
+    let Arrival { caller, mut request, bodies, arrived } = arrival;
+    let content = request.content.take();
+    let info = info(&engine, &hosted, &caller, request.clone(), arrived);
+    request.content = content;
+    let core = CallCore::new(info, output_check(&hosted, &request), events, cancel);
+    memo.running(&engine, &hosted, &core);
+    let span = tracing::debug_span!("call", agent = %hosted.name, trace = %trace_id(&core));
+    let admission = admit(&engine, &hosted, &core, caller, request, bodies);
+    let running =
+        tracing::Instrument::instrument(supervise(&core, &hosted, control, admission), span);
+    running.await;
+    memo.ended(&engine, &hosted, &core);
+}
+
+/// Checks the call, waits for its place and starts its handler.
+async fn admit(
+    engine: &Engine,
+    hosted: &Arc<Hosted>,
+    core: &Arc<CallCore>,
+    caller: Caller,
+    request: v1::Request,
+    bodies: Bodies,
+) -> Result<()> {
+    let waited_ms = u64::try_from(core.info.arrived.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let admission =
+        Admission { engine, hosted: hosted.as_ref(), caller: &caller, waited_ms, counts: true };
+    let (mut request, bodies) = admission.run(request, bodies).await?;
+    let place = engine.enter(hosted.room.enter(caller.key()).await?)?;
+    core.started(hosted.room.load());
+    memory::turn(hosted, core, &request);
+    let content = Content { message: request.content.take().unwrap_or_default(), bodies };
+    let call = Call::new(Arc::clone(core), place);
+    let inbound = Inbound { call, content, fresh: hosted.isolated };
+    tracing::debug!(caller = %core.info.caller.kind, "handler starts");
+    let handled = catch_unwind(AssertUnwindSafe(|| hosted.handler.handle(inbound)));
+    if handled.is_err() {
+        tracing::error!("a handler panicked");
+        return Err(Error::refusal(Kind::HandlerFailed, "panic", "the handler panicked"));
+    }
+    Ok(())
+}
+
+/// Moves what comes for a call, and watches its times, until it has ended.
+async fn supervise(
+    core: &Arc<CallCore>,
+    hosted: &Hosted,
+    mut control: mpsc::Receiver<Up>,
+    admission: impl Future<Output = Result<()>>,
+) {
+    let mut admission = std::pin::pin!(admission);
+    let mut admitted = false;
+    let mut control_open = true;
+    let mut accept_at = Some(core.info.arrived + limits::ACCEPTED_AFTER);
+    loop {
+        tokio::select! {
+            biased;
+            () = core.done.cancelled() => break,
+            started = &mut admission, if !admitted => match started {
+                Ok(()) => admitted = true,
+                Err(error) => {
+                    tracing::debug!(kind = %error.kind, code = %error.code, "refused");
+                    // It may have ended by itself meanwhile.
+                    let _ = core.reject(&error).await;
+                    break;
+                }
+            },
+            up = control.recv(), if control_open => match up {
+                Some(up) => take_answer(core, up),
+                None => control_open = false,
+            },
+            code = core.given_up() => {
+                stop(core, &given_up(code)).await;
+                break;
+            }
+            () = hosted.stop.cancelled() => {
+                let error = Error::refusal(Kind::Closed, "unregistered", "the agent was taken out");
+                stop(core, &error).await;
+                break;
+            }
+            () = tokio::time::sleep_until(accept_at.unwrap_or_else(Instant::now)),
+                if accept_at.is_some() =>
+            {
+                accept_at = None;
+                core.accept().await;
+            }
+            () = tokio::time::sleep_until(core.deadline()) => {
+                if core.deadline() <= Instant::now() {
+                    let error = Error::refusal(Kind::Deadline, "", "the time of the call is over");
+                    stop(core, &error).await;
+                    break;
+                }
+            }
+        }
+    }
+    if !core.is_ended() {
+        let message = "the handler went away without an answer";
+        let error = Error::refusal(Kind::HandlerFailed, "no_answer", message);
+        // Whoever ended it meanwhile was first.
+        let _ = core.reject(&error).await;
+    }
+}
+
+fn given_up(code: CancelCode) -> Error {
+    match code {
+        CancelCode::Cancelled => Error::refusal(Kind::Cancelled, "", "the caller gave the call up"),
+        CancelCode::Deadline => Error::refusal(Kind::Deadline, "", "the caller's time is over"),
+        CancelCode::Drained => Error::refusal(Kind::Transport, "drained", "the connection ended"),
+        CancelCode::Limit => Error::refusal(Kind::TooLarge, "", "a bound was reached"),
+    }
+}
+
+/// Stops the handler and ends the call.
+async fn stop(core: &CallCore, error: &Error) {
+    tracing::debug!(kind = %error.kind, "stopped");
+    core.cancel(error.kind, &error.message);
+    // Nobody may be there to read it; a stream that joined may.
+    let _ = core.reject(error).await;
+}
+
+fn take_answer(core: &Arc<CallCore>, up: Up) {
+    let (id, content, error, bodies) = match up {
+        Up::ToolResult(result, bodies) => (result.id, result.content, result.error, bodies),
+        Up::Input(input, bodies) => (input.id, input.content, input.error, bodies),
+    };
+    let content = Content { message: content.unwrap_or_default(), bodies };
+    if let Some(rejection) = error {
+        core.answered(id, Err(Error::from(rejection)));
+    } else if content.bodies.is_empty() {
+        core.answered(id, Ok(content));
+    } else {
+        // Its bytes are still on their way: the call goes on meanwhile.
+        let core = Arc::clone(core);
+        tokio::spawn(async move {
+            let count = split::up_to(limits::REQUEST_BYTES);
+            let answer = tokio::select! {
+                answer = split::gather(content, &count) => answer,
+                () = core.done.cancelled() => return,
+            };
+            core.answered(id, answer);
+        });
+    }
+}
+
+fn info(
+    engine: &Engine,
+    hosted: &Hosted,
+    caller: &Caller,
+    request: v1::Request,
+    arrived: Instant,
+) -> CallInfo {
+    let millis = |ms: u64| Duration::from_millis(ms).min(limits::DEADLINE_MAX);
+    CallInfo {
+        caller: caller.clone(),
+        agent: hosted.id(),
+        agent_name: hosted.name.to_string(),
+        node: engine.node(),
+        trace: trace::child(request.trace.as_ref()),
+        timeout: millis(request.deadline_ms),
+        total_deadline: request.total_ms.map(|total| arrived + millis(total)),
+        arrived,
+        history: OnceLock::new(),
+        remote: caller.kind != CallerKind::Local,
+        request,
+    }
+}
+
+fn trace_id(core: &CallCore) -> String {
+    trace::trace_id(&core.info.trace).unwrap_or_default()
+}
+
+/// The answer must hold the skill's output schema and the caller's own.
+fn output_check(hosted: &Hosted, request: &v1::Request) -> OutputCheck {
+    let skill = hosted.policy.skill(&request.skill).ok().flatten();
+    let of_skill = skill.and_then(|skill| skill.output.clone());
+    let own = request.output_schema_json.clone();
+    Box::new(move |content| {
+        if of_skill.is_none() && own.is_empty() {
+            return Ok(());
+        }
+        let value = content.parts.iter().find_map(part_value).unwrap_or_default();
+        let wrong =
+            |error: Error| Error { message: format!("the answer: {}", error.message), ..error };
+        if let Some(schema) = &of_skill {
+            schema.check(&value, "output").map_err(wrong)?;
+        }
+        schemas::check(&own, &value, "output").map_err(wrong)
+    })
+}
+
+/// Refuses a call that has no agent to run it.
+pub(crate) async fn refuse(engine: &Engine, end: &CalleeEnd, error: Error) {
+    let mut rejection = v1::Rejection::from(&error);
+    rejection.origin = engine.node().to_wire();
+    let event = v1::Event { kind: Some(event::Kind::Rejection(rejection)) };
+    // A caller that went away needs no answer.
+    let _ = end.events.send(Down { event, bodies: Bodies::none() }).await;
+}

@@ -1,0 +1,49 @@
+//! Signing what hosted agents publish, and renewing it.
+
+use crate::engine::{Hosted, lock};
+use hubless_proto::error::Result;
+use hubless_proto::identity::NodeKey;
+use hubless_proto::limits;
+use hubless_proto::wire::record::{self, Term};
+use hubless_proto::wire::v1;
+
+/// Signs an agent's descriptor and its hosting by this node, for one more term.
+pub(super) fn sign(hosted: &Hosted, node: NodeKey, now_ms: u64) -> Result<()> {
+    let life =
+        if hosted.descriptor().transient { limits::TRANSIENT_LIFE } else { limits::RECORD_LIFE };
+    let mut announced = lock(&hosted.announced);
+    // Two terms within one millisecond must not have one number.
+    let seq = announced.seq.saturating_add(1).max(now_ms);
+    let term = Term { seq, ..Term::starting(now_ms, life) };
+    let descriptor = record::sign(&hosted.key, term, hosted.descriptor())?;
+    let hosting = v1::Hosting {
+        node_key: node.to_wire(),
+        descriptor_digest: bytes::Bytes::copy_from_slice(&record::digest(&descriptor.signed)),
+        priority: 0,
+    };
+    let hosting = record::sign(&hosted.key, term, &hosting)?;
+    announced.seq = seq;
+    announced.renew_at_ms = now_ms.saturating_add(third(life));
+    announced.records =
+        v1::AgentAnnouncement { descriptor: Some(descriptor), hosting: Some(hosting) };
+    Ok(())
+}
+
+/// Renews what is due; true: something was.
+pub(super) fn renew(agents: &[std::sync::Arc<Hosted>], node: NodeKey, now_ms: u64) -> bool {
+    let mut any = false;
+    for hosted in agents {
+        if lock(&hosted.announced).renew_at_ms > now_ms {
+            continue;
+        }
+        match sign(hosted, node, now_ms) {
+            Ok(()) => any = true,
+            Err(error) => tracing::error!(%error, agent = %hosted.name, "cannot renew a record"),
+        }
+    }
+    any
+}
+
+fn third(life: std::time::Duration) -> u64 {
+    u64::try_from(life.as_millis() / 3).unwrap_or(u64::MAX)
+}

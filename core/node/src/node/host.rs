@@ -1,0 +1,98 @@
+//! The node as its mesh sees it.
+
+use super::lifecycle::Inner;
+use crate::call::body::Bodies;
+use crate::call::pipe::CalleeEnd;
+use crate::mesh::{MeshHost, Source};
+use hubless_proto::error::{Error, Kind};
+use hubless_proto::identity::{AgentId, NodeKey};
+use hubless_proto::policy::Caller;
+use hubless_proto::wire::v1;
+use std::sync::{Arc, Mutex, Weak};
+use tokio::sync::SetOnce;
+
+/// Passes on what the mesh says; what comes before the node is ready waits for it.
+#[derive(Default)]
+pub(super) struct Host {
+    node: SetOnce<Weak<Inner>>,
+    early: Mutex<Vec<News>>,
+}
+
+/// What the mesh says of others.
+pub(super) enum News {
+    Announced(Source, v1::NodeAnnouncement),
+    Hidden(NodeKey, Vec<AgentId>),
+    Gone(NodeKey),
+}
+
+impl Host {
+    /// The node is there.
+    pub(super) fn ready(&self, node: &Arc<Inner>) {
+        let mut early = crate::engine::lock(&self.early);
+        // Set once, by the one start of the node.
+        let _ = self.node.set(Arc::downgrade(node));
+        for news in early.drain(..) {
+            node.news(news);
+        }
+    }
+
+    fn tell(&self, news: News) {
+        if let Some(node) = self.node.get() {
+            if let Some(node) = node.upgrade() {
+                node.news(news);
+            }
+            return;
+        }
+        let mut early = crate::engine::lock(&self.early);
+        match self.node.get() {
+            None => early.push(news),
+            Some(node) => {
+                drop(early);
+                if let Some(node) = node.upgrade() {
+                    node.news(news);
+                }
+            }
+        }
+    }
+}
+
+/// The host that is handed to a mesh.
+pub(super) struct Face(pub(super) Arc<Host>);
+
+impl MeshHost for Face {
+    fn inbound(&self, caller: Caller, request: v1::Request, bodies: Bodies, end: CalleeEnd) {
+        let host = Arc::clone(&self.0);
+        if let Some(node) = host.node.get() {
+            if let Some(node) = node.upgrade() {
+                node.engine.inbound(caller, request, bodies, end);
+            }
+            return;
+        }
+        tokio::spawn(async move {
+            if let Some(node) = host.node.wait().await.upgrade() {
+                node.engine.inbound(caller, request, bodies, end);
+            }
+        });
+    }
+
+    fn announced(&self, source: Source, announcement: v1::NodeAnnouncement) {
+        self.0.tell(News::Announced(source, announcement));
+    }
+
+    fn hidden(&self, node: NodeKey, agents: Vec<AgentId>) {
+        self.0.tell(News::Hidden(node, agents));
+    }
+
+    fn gone(&self, node: NodeKey) {
+        self.0.tell(News::Gone(node));
+    }
+
+    fn answer(&self, ask: v1::Ask) -> v1::Answer {
+        let closed = || Error::refusal(Kind::NotFound, "closing", "the node is closing");
+        let node = self.0.node.get().and_then(Weak::upgrade).ok_or_else(closed);
+        let answer = node.and_then(|node| node.answer(ask));
+        let answer = answer
+            .unwrap_or_else(|error| v1::answer::Answer::Rejection(v1::Rejection::from(&error)));
+        v1::Answer { answer: Some(answer) }
+    }
+}

@@ -1,0 +1,100 @@
+//! Tickets: inviting others, and joining.
+
+use super::blocking;
+use super::lifecycle::Node;
+use crate::executor;
+use crate::home::Home;
+use crate::{membership, mesh};
+use hubless_proto::error::{Error, Kind, Result};
+use hubless_proto::identity::MeshId;
+use serde::Deserialize;
+use std::path::Path;
+use std::time::Duration;
+use tokio_util::task::AbortOnDropHandle;
+
+/// What a ticket allows.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct InviteOptions {
+    /// Role of who joins; none: `member`.
+    pub role: Option<String>,
+    /// Groups of who joins.
+    pub groups: Vec<String>,
+    /// Life in seconds; none: 24 hours.
+    pub ttl_s: Option<u64>,
+    /// How many may join with it; none: 1.
+    pub uses: Option<u32>,
+    /// True: no running node is needed to join.
+    pub bearer: bool,
+    /// True: also when every node listens to this machine only.
+    pub local: bool,
+}
+
+impl Node {
+    /// Makes a ticket for others to join the user's own mesh.
+    ///
+    /// # Errors
+    /// `configuration` (`no_minter`) when no running node listens beyond this machine, unless
+    /// `local`; `unsupported` for `bearer`; `invalid_argument` for a bound.
+    ///
+    /// # Cancellation
+    /// The invite may have been written.
+    pub async fn invite(&self, options: InviteOptions) -> Result<String> {
+        let home = self.open()?.home.clone();
+        invite(home, options).await
+    }
+}
+
+/// Makes a ticket for others to join the user's own mesh; a running node redeems it.
+///
+/// # Errors
+/// As [`Node::invite`].
+///
+/// # Cancellation
+/// The invite may have been written.
+pub async fn invite(home: Home, options: InviteOptions) -> Result<String> {
+    if options.bearer {
+        let message = "bearer tickets are not made by this version; leave bearer out";
+        return Err(Error::new(Kind::Unsupported, message).with_field("bearer"));
+    }
+    let mut wanted = membership::InviteOptions {
+        groups: options.groups,
+        local: options.local,
+        ..membership::InviteOptions::default()
+    };
+    if let Some(role) = options.role {
+        wanted.role = role;
+    }
+    if let Some(seconds) = options.ttl_s {
+        wanted.life = Duration::from_secs(seconds);
+    }
+    if let Some(uses) = options.uses {
+        wanted.uses = uses;
+    }
+    let made = executor::spawn(blocking(move || mesh::invite(&home, &wanted)))?;
+    let ticket = AbortOnDropHandle::new(made).await.unwrap_or_else(|_| Err(broken()))?;
+    Ok(ticket.text())
+}
+
+/// Joins the mesh of a ticket: fetches a token for this data folder, for all nodes started later.
+///
+/// # Errors
+/// `denied` or `invalid_argument` for the ticket; `transport` when no minter can be reached;
+/// `configuration` for the folder.
+///
+/// # Cancellation
+/// A use of the ticket may be lost.
+pub async fn join(home: Option<&Path>, ticket: &str) -> Result<MeshId> {
+    let ticket = ticket.trim().parse::<membership::Ticket>()?;
+    let root = home.map(Path::to_owned);
+    let joined = executor::spawn(async move {
+        let home = blocking(move || Home::open(root.as_deref())).await?;
+        mesh::join(&home, &ticket).await
+    })?;
+    let joined = AbortOnDropHandle::new(joined).await.unwrap_or_else(|_| Err(broken()));
+    joined.map_err(|error| error.with_operation("join"))
+}
+
+fn broken() -> Error {
+    Error::new(Kind::Internal, "a background step panicked")
+}

@@ -1,0 +1,187 @@
+//! From what a request names to the agent that is meant, and what is known only then.
+
+use super::lifecycle::Inner;
+use super::prepare::Prepared;
+use super::request::Target;
+use super::world::Known;
+use crate::engine::lock;
+use hubless_proto::error::{Error, Kind, Result};
+use hubless_proto::identity::{self, AgentId, Name, NodeKey};
+use hubless_proto::policy::Effect;
+use hubless_proto::wire::v1;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// Where a call goes.
+pub(super) struct Route {
+    pub(super) agent: AgentId,
+    pub(super) name: String,
+    /// Node that hosts it; none: only a catalogue knows it.
+    pub(super) node: Option<NodeKey>,
+    descriptor: Arc<v1::Descriptor>,
+    /// True when its name was found pinned to it, or it was named by its key.
+    proven: bool,
+}
+
+impl Route {
+    /// True when the call leaves this process.
+    pub(super) fn remote(&self, inner: &Inner) -> bool {
+        self.node != Some(inner.mesh.node_key())
+    }
+
+    /// What the skill says about repeating.
+    pub(super) fn effect(&self, skill: &str) -> Effect {
+        let skills = &self.descriptor.skills;
+        let found = match (skill, skills.as_slice()) {
+            ("", [only]) => Some(only),
+            ("", _) => None,
+            (id, all) => all.iter().find(|skill| skill.id == id),
+        };
+        found.map_or(Effect::AtMostOnce, |skill| Effect::of(&skill.effect))
+    }
+}
+
+impl Inner {
+    /// Finds the agent that is meant; a name may take `wait` to appear.
+    pub(super) async fn route(&self, to: &Target, wait: Duration) -> Result<Route> {
+        let deadline = Instant::now() + wait;
+        let mut changed = self.world.changed();
+        loop {
+            changed.borrow_and_update();
+            if let Some(route) = self.look(to)? {
+                return Ok(route);
+            }
+            if timeout_at(deadline, changed.changed()).await.is_err() {
+                return Err(Error::new(Kind::NotFound, "no such agent is known").with_field("to"));
+            }
+        }
+    }
+
+    fn look(&self, to: &Target) -> Result<Option<Route>> {
+        let text = match to {
+            Target::Query { query } => {
+                let best = self.find_now(query, false)?.into_iter().next();
+                return Ok(best
+                    .and_then(|found| self.known(found.agent_id))
+                    .map(|known| Route { proven: false, ..route(known) }));
+            }
+            Target::Text(text) => text,
+        };
+        let target: identity::Target =
+            text.parse().map_err(|error: Error| error.with_field("to"))?;
+        match target {
+            identity::Target::Id(id) => Ok(self.known(id).map(route)),
+            identity::Target::Address(address) => {
+                let local = lock(&self.engine.registry)
+                    .by_address(address)?
+                    .map(|agent| Known::hosted(&agent.value, self.mesh.node_key()));
+                let known = match local {
+                    Some(known) => Some(known),
+                    None => self.world.by_address(address)?,
+                };
+                Ok(known.map(route))
+            }
+            identity::Target::Name { name, mesh } => {
+                if mesh.is_some_and(|mesh| mesh != self.mesh_id()) {
+                    let message = "other meshes are not reached by this version";
+                    return Err(Error::refusal(Kind::Unsupported, "mesh", message).with_field("to"));
+                }
+                self.named(&name)
+            }
+        }
+    }
+
+    /// The agent of this key: here, elsewhere, or in a catalogue.
+    pub(super) fn known(&self, id: AgentId) -> Option<Known> {
+        let here = {
+            let registry = lock(&self.engine.registry);
+            registry.by_id(&id).map(|agent| Known::hosted(&agent.value, self.mesh.node_key()))
+        };
+        here.or_else(|| self.world.by_id(&id)).or_else(|| {
+            let registry = lock(&self.engine.registry);
+            registry.catalogue().by_id(&id).map(Known::listed)
+        })
+    }
+
+    /// By name: the own node, then what is pinned, then the directory.
+    fn named(&self, name: &Name) -> Result<Option<Route>> {
+        let here = {
+            let registry = lock(&self.engine.registry);
+            registry.by_name(name).map(|agent| Known::hosted(&agent.value, self.mesh.node_key()))
+        };
+        if let Some(known) = here {
+            return Ok(Some(route(known)));
+        }
+        let pinned = self.pins.pinned(name)?;
+        let mut known = self.world.by_name(name);
+        if known.is_empty() {
+            let registry = lock(&self.engine.registry);
+            known.extend(registry.catalogue().by_name(name).map(Known::listed));
+        }
+        if let Some(pinned) = pinned {
+            let Some(found) = known.iter().position(|known| known.agent == pinned) else {
+                return match known.first() {
+                    None => Ok(None),
+                    Some(other) => Err(not_pinned(name, pinned, other.agent)),
+                };
+            };
+            return Ok(Some(Route { proven: true, ..route(known.swap_remove(found)) }));
+        }
+        if known.len() > 1 {
+            let candidates = known.iter().map(|known| known.agent.to_string()).collect();
+            let message = format!("several agents are named {name}; use the id of one of them");
+            return Err(Error {
+                candidates,
+                ..Error::refusal(Kind::Ambiguous, "", message).with_field("to")
+            });
+        }
+        let Some(known) = known.pop() else { return Ok(None) };
+        if known.descriptor.stored && known.node.is_some() {
+            // The first use of a name stands for its key from then on.
+            self.pins.set(name.as_str(), known.agent)?;
+            tracing::info!(%name, agent = %known.agent, "name pinned at first use");
+            return Ok(Some(Route { proven: true, ..route(known) }));
+        }
+        Ok(Some(Route { proven: false, ..route(known) }))
+    }
+
+    /// Adds what depends on the callee: its template and the caller's stored credential.
+    pub(super) async fn complete(&self, prepared: &mut Prepared, route: &Route) -> Result<()> {
+        super::templates::merge_of_callee(prepared, &route.descriptor)?;
+        if prepared.request.auth.is_some() || !route.descriptor.requires_auth {
+            return Ok(());
+        }
+        // In the user's own mesh every process is within the boundary; elsewhere a credential
+        // goes only where its target is certain.
+        if !route.proven && !self.world.is_own_mesh() {
+            return Ok(());
+        }
+        prepared.request.auth = self.credentials.find(route.agent, self.mesh_id()).await?;
+        Ok(())
+    }
+
+    /// Notes how a call ended, for the order of later finds.
+    pub(super) fn learn(&self, agent: AgentId, node: NodeKey, ok: bool) {
+        let rtt = self.mesh.path(node).map(|path| path.rtt);
+        self.world.learn(agent, node, ok, rtt);
+    }
+}
+
+fn route(known: Known) -> Route {
+    Route {
+        agent: known.agent,
+        name: known.descriptor.name.clone(),
+        node: known.node,
+        descriptor: known.descriptor,
+        proven: true,
+    }
+}
+
+fn not_pinned(name: &Name, pinned: AgentId, other: AgentId) -> Error {
+    let message = format!(
+        "the name {name} is pinned to {pinned}, but another agent answers to it; \
+         `hubless pin set` accepts the other"
+    );
+    Error::refusal(Kind::Conflict, "pinned", message).with_field("to").with_agent(other)
+}

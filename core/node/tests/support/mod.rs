@@ -1,0 +1,32 @@
+//! What the tests of the node share.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use hubless::call::handle::Call;
+use hubless::{Agent, AgentOptions, Content, Node, NodeOptions, RequestOptions, Result, handler};
+use serde_json::Value;
+use std::future::Future;
+
+/// A node without folders.
+pub async fn memory_node() -> Node {
+    let options = NodeOptions { memory_only: true, ..NodeOptions::default() };
+    Node::start(options).await.unwrap()
+}
+
+/// Options of an agent in their JSON form.
+pub fn agent(options: Value) -> AgentOptions {
+    AgentOptions::read(options).unwrap()
+}
+
+/// Registers an agent that answers by an async function.
+pub async fn register<F, A>(node: &Node, options: Value, function: F) -> Agent
+where
+    F: Fn(Call, Content) -> A + Send + Sync + 'static,
+    A: Future<Output = Result<Content>> + Send + 'static,
+{
+    node.register(agent(options), handler(function)).await.unwrap()
+}
+
+/// A request with a value.
+pub fn ask(to: &str, value: Value) -> RequestOptions {
+    RequestOptions::new(to, Content::value(value))
+}
