@@ -46,7 +46,7 @@ public suspend fun Node.register(
 }
 
 /** Registers a class whose instances, one for each call, are made by [factory]. */
-public suspend inline fun <reified T : Any> Node.register(
+public suspend inline fun <reified T : Any> Node.registerFactory(
     noinline configure: AgentOptions.() -> Unit = {},
     noinline factory: () -> T,
 ): RegisteredAgent = registerMade(T::class, configure, factory)

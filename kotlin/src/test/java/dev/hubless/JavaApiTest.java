@@ -1,0 +1,144 @@
+package dev.hubless;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.hubless.async.AsyncNode;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** The package as Java sees it. */
+class JavaApiTest {
+    record RateQuery(String pair, int times) {}
+
+    record Rate(double value) {}
+
+    interface RateService {
+        CompletableFuture<Rate> rate(RateQuery query);
+    }
+
+    public static class Tools {
+        @Skill(description = "adds")
+        public int add(int a, int b) {
+            return a + b;
+        }
+
+        @Skill
+        public CompletableFuture<String> later(String text) {
+            return CompletableFuture.supplyAsync(() -> text + " later");
+        }
+    }
+
+    private AsyncNode node;
+
+    @BeforeEach
+    void start() throws Exception {
+        node = AsyncNode.start(options -> options.setHome(SupportKt.getTestHome())).get(20, TimeUnit.SECONDS);
+    }
+
+    @AfterEach
+    void close() {
+        node.close();
+    }
+
+    private void registerRate() throws Exception {
+        node.agent("rate")
+                .description("historic FX rates")
+                .tags("fx")
+                .handle(RateQuery.class, Rate.class, (query, call) ->
+                        CompletableFuture.completedFuture(new Rate(1.5 * query.times())))
+                .get(5, TimeUnit.SECONDS);
+    }
+
+    @Test
+    void recordsTravelThroughFuturesBuildersAndProxies() throws Exception {
+        registerRate();
+        var query = new RateQuery("EURUSD", 2);
+        assertEquals(new Rate(3), node.request("rate", query, Rate.class).get(5, TimeUnit.SECONDS));
+        var built = node.call("rate").input(query).skill("rate").timeout(Duration.ofSeconds(5));
+        assertEquals(new Rate(3), built.request(Rate.class).get(5, TimeUnit.SECONDS));
+        var service = node.proxy(RateService.class, "rate");
+        assertEquals(new Rate(3), service.rate(query).get(5, TimeUnit.SECONDS));
+        var peer = node.peer(q -> q.tag("fx")).get(5, TimeUnit.SECONDS);
+        assertEquals("rate", peer.getName());
+    }
+
+    @Test
+    void errorsKeepTheirKind() throws Exception {
+        registerRate();
+        var wrong = node.request("rate", List.of(1), Rate.class);
+        var thrown = assertThrows(ExecutionException.class, () -> wrong.get(5, TimeUnit.SECONDS));
+        assertInstanceOf(Rejected.class, thrown.getCause());
+        assertEquals(ErrorKind.JSON, ((HublessException) thrown.getCause()).getKind());
+        var sent = node.call("rate").input(List.of(1)).send().get(5, TimeUnit.SECONDS);
+        assertEquals(ErrorKind.JSON, sent.getRejection().getKind());
+    }
+
+    @Test
+    void cancellingAFutureInterruptsABlockingHandler() throws Exception {
+        var started = new CountDownLatch(1);
+        var interrupted = new CountDownLatch(1);
+        node.agent("slow")
+                .handleBlocking(String.class, String.class, (text, call) -> {
+                    started.countDown();
+                    try {
+                        new CountDownLatch(1).await();
+                        return "never";
+                    } catch (InterruptedException stopped) {
+                        interrupted.countDown();
+                        throw stopped;
+                    }
+                })
+                .get(5, TimeUnit.SECONDS);
+        var asking = node.request("slow", "?", String.class);
+        assertTrue(started.await(5, TimeUnit.SECONDS));
+        asking.cancel(true);
+        assertTrue(interrupted.await(5, TimeUnit.SECONDS));
+    }
+
+    @Test
+    void piecesAreStreamedToAConsumer() throws Exception {
+        node.agent("ticks")
+                .handleBlocking(Integer.class, Integer.class, (n, call) -> {
+                    for (int i = 0; i < n; i++) {
+                        call.emit(i).get(5, TimeUnit.SECONDS);
+                    }
+                    return n;
+                })
+                .get(5, TimeUnit.SECONDS);
+        var seen = new CopyOnWriteArrayList<Integer>();
+        node.call("ticks").input(3).stream(Integer.class, seen::add).get(5, TimeUnit.SECONDS);
+        assertEquals(List.of(0, 1, 2), seen);
+    }
+
+    @Test
+    void markedMethodsOfAnObjectAreSkills() throws Exception {
+        node.register(new Tools()).get(5, TimeUnit.SECONDS);
+        var sum = node.call("tools").skill("add").input(java.util.Map.of("a", 3, "b", 4));
+        assertEquals(7, sum.request(Integer.class).get(5, TimeUnit.SECONDS));
+        var later = node.call("tools").skill("later").input(java.util.Map.of("text", "see"));
+        assertEquals("see later", later.request(String.class).get(5, TimeUnit.SECONDS));
+    }
+
+    @Test
+    void callsInsideAHandlerAreItsChildren() throws Exception {
+        node.agent("inner")
+                .handleBlocking(String.class, Integer.class, (text, call) -> call.getContext().getDepth())
+                .get(5, TimeUnit.SECONDS);
+        node.agent("outer")
+                .handle(String.class, Integer.class, (text, call) ->
+                        call.call("inner").input(text).request(Integer.class))
+                .get(5, TimeUnit.SECONDS);
+        assertEquals(1, node.request("outer", "?", Integer.class).get(5, TimeUnit.SECONDS));
+    }
+}

@@ -1,0 +1,164 @@
+package dev.hubless
+
+import kotlinx.coroutines.CompletableDeferred
+import kotlinx.coroutines.awaitCancellation
+import kotlinx.coroutines.coroutineScope
+import kotlinx.coroutines.delay
+import kotlinx.coroutines.launch
+import kotlinx.serialization.Serializable
+import kotlinx.serialization.json.JsonPrimitive
+import org.junit.jupiter.api.Assertions.assertEquals
+import org.junit.jupiter.api.Assertions.assertTrue
+import org.junit.jupiter.api.Test
+import java.util.concurrent.atomic.AtomicInteger
+import kotlin.time.Duration.Companion.milliseconds
+
+@Serializable
+private data class Two(val a: Int, val b: Int)
+
+/** What the core asks back of the program: tools, answers, auth, counters, credentials. */
+class BackTest {
+    @Test
+    fun `tools run where they were offered`() = withTwoNodes { there, here ->
+        there.agent<Two, Int>("adder") { callTool("add", it) }
+        val runs = AtomicInteger()
+        val sum = here.request<Int>("adder", Two(3, 4)) {
+            tool<Two, Int>("add", "adds") { (a, b) ->
+                runs.incrementAndGet()
+                a + b
+            }
+        }
+        assertEquals(7 to 1, sum to runs.get())
+    }
+
+    @Test
+    fun `arguments of a tool are checked, and its failure reaches the callee`() = withNode {
+        agent<String, String>("wrong") { callTool<Int>("add", mapOf("a" to "x")).toString() }
+        agent<String, String>("failing") {
+            runCatching { callTool<Int>("bad") }.exceptionOrNull()?.message.orEmpty()
+        }
+        agent<String, String>("undeclared") { callTool<String>("nobody-offered-this") }
+        val refused = runCatching {
+            request<String>("wrong", "?") { tool<Two, Int>("add") { error("must not run") } }
+        }.exceptionOrNull()
+        assertTrue(
+            refused is HublessException && "must not" !in refused.message.orEmpty(),
+            "$refused",
+        )
+        val text = request<String>("failing", "?") {
+            tool<Map<String, Int>, Int>("bad") { error("out of order") }
+        }
+        assertTrue("out of order" in text, text)
+        failure(ErrorKind.DENIED) {
+            request<String>("undeclared", "?") { tool<Two, Int>("add") { it.a } }
+        }
+    }
+
+    @Test
+    fun `a tool is cancelled with the call`() = withNode {
+        val (started, stopped) = CompletableDeferred<Unit>() to CompletableDeferred<Unit>()
+        agent<String, String>("user") { callTool("slow") }
+        coroutineScope {
+            val asking = launch {
+                request<String>("user", "?") {
+                    tool<Map<String, Int>, Int>("slow") {
+                        started.complete(Unit)
+                        try {
+                            awaitCancellation()
+                        } finally {
+                            stopped.complete(Unit)
+                        }
+                    }
+                }
+            }
+            started.await()
+            asking.cancel()
+            stopped.await()
+        }
+    }
+
+    @Test
+    fun `a callee asks back and gets an answer`() = withTwoNodes { there, here ->
+        there.agent<String, String>("curious") { "got ${askCaller<String>("which?")}" }
+        val answer = here.request<String>("curious", "?") {
+            onInput { question -> "the one after ${question.prompt.text}" }
+        }
+        assertEquals("got the one after which?", answer)
+        val refused = runCatching { here.request<String>("curious", "?") }.exceptionOrNull()
+        assertTrue(refused is HublessException, "$refused")
+    }
+
+    @Test
+    fun `an auth function of one's own lets in and keeps out`() = withNode {
+        agent<String, String>("guarded", configure = {
+            requirements {
+                auth { attempt ->
+                    delay(10.milliseconds)
+                    attempt.credential == "letmein" && attempt.caller.kind == CallerKind.LOCAL
+                }
+            }
+        }) { "in" }
+        agent<String, String>("throwing", configure = {
+            requirements { auth { error("broken") } }
+        }) { "in" }
+        assertEquals("in", request("guarded", "?") { auth = Credential("custom", "letmein") })
+        failure(ErrorKind.AUTH) { request<String>("guarded", "?") }
+        failure(ErrorKind.AUTH) {
+            request<String>("guarded", "?") { auth = Credential("custom", "no") }
+        }
+        failure(ErrorKind.AUTH) {
+            request<String>("throwing", "?") { auth = Credential("custom", "x") }
+        }
+    }
+
+    @Test
+    fun `a token counter of one's own counts`() = withNode {
+        agent<String, String>("counted", configure = {
+            requirements {
+                maxTokens = 5
+                countTokens { texts -> texts.sumOf { it.split(' ').size.toLong() } }
+            }
+        }) { "ok" }
+        assertEquals("ok", request("counted", "one two three"))
+        failure(ErrorKind.PROMPT) { request<String>("counted", "one two three four five six") }
+    }
+
+    @Test
+    fun `credentials are brought along by the target's id`() = withNode {
+        val guarded = agent<String, String>("guarded", configure = {
+            requirements { sharedSecret("open-sesame") }
+        }) { "in" }
+        failure(ErrorKind.AUTH) { request<String>(guarded.agentId, "?") }
+        credentials.set(guarded.agentId, "open-sesame", "shared_secret")
+        assertEquals("in", request(guarded.agentId, "?"))
+        credentials.remove(guarded.agentId)
+        failure(ErrorKind.AUTH) { request<String>(guarded.agentId, "?") }
+        credentials.set(guarded.agentId) { Credential("shared_secret", "open-sesame") }
+        assertEquals("in", request(guarded.agentId, "?"))
+    }
+
+    @Test
+    fun `conversations, context and templates are seen by the handler`() = withNode {
+        agent<String, Int>("talk", configure = { recordsInteractionContext = true }) {
+            history().size
+        }
+        val turns = List(2) { request<Int>("talk", "again") { conversationId = "c" } }
+        assertEquals(listOf(0, 2), turns)
+        agent<String, String>("context") {
+            request.context?.entries.orEmpty().joinToString { "${it.key}=${it.text}" }
+        }
+        val told = Context(entries = listOf(ContextEntry("a", "one")))
+        assertEquals("a=one", request("context", "?") { context = told })
+        val template = kotlinx.serialization.json.JsonObject(
+            mapOf(
+                "metadata" to
+                    kotlinx.serialization.json.JsonObject(mapOf("k" to JsonPrimitive("v"))),
+            ),
+        )
+        templates.set("t", template)
+        assertEquals(listOf("t"), templates.names())
+        agent<String, String>("meta") { request.metadata["k"].toString() }
+        assertEquals("\"v\"", request("meta", "?") { this.template = "t" })
+        templates.remove("t")
+    }
+}

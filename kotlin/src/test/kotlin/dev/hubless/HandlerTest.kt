@@ -1,0 +1,230 @@
+package dev.hubless
+
+import kotlinx.coroutines.CompletableDeferred
+import kotlinx.coroutines.CoroutineScope
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.Job
+import kotlinx.coroutines.asCoroutineDispatcher
+import kotlinx.coroutines.awaitCancellation
+import kotlinx.coroutines.coroutineScope
+import kotlinx.coroutines.flow.Flow
+import kotlinx.coroutines.flow.flow
+import kotlinx.coroutines.flow.toList
+import kotlinx.coroutines.launch
+import kotlinx.coroutines.withContext
+import kotlinx.serialization.Serializable
+import kotlinx.serialization.json.JsonElement
+import kotlinx.serialization.json.JsonObject
+import kotlinx.serialization.json.JsonPrimitive
+import org.junit.jupiter.api.Assertions.assertEquals
+import org.junit.jupiter.api.Assertions.assertFalse
+import org.junit.jupiter.api.Assertions.assertTrue
+import org.junit.jupiter.api.Test
+import java.util.concurrent.Executors
+import java.util.concurrent.atomic.AtomicInteger
+
+@Serializable
+private data class Basket(val items: List<String>)
+
+@Agent(name = "shop", description = "sells things", tags = ["retail"])
+private class Shop {
+    @Skill(description = "prices an item", effect = Effect.PURE)
+    suspend fun price(@Description("what") item: String, times: Int = 2): Int = item.length * times
+
+    @Skill
+    fun total(basket: Basket): Int = basket.items.size
+
+    @Skill("list-all")
+    fun list(prefix: String?): Flow<String> = flow {
+        emit("${prefix ?: "none"}-1")
+        emit("${prefix ?: "none"}-2")
+    }
+
+    @Skill
+    fun who(call: CallContext): String = call.caller.kind.name
+
+    fun hidden(): String = "never"
+}
+
+private interface ShopService {
+    suspend fun price(item: String, times: Int): Int
+
+    fun total(basket: Basket): Int
+
+    @Skill("list-all")
+    fun list(prefix: String?): Flow<String>
+}
+
+private class Counting : AutoCloseable {
+    private val count = AtomicInteger()
+
+    @Skill
+    suspend fun next(): Int = count.incrementAndGet()
+
+    override fun close() {
+        closed.incrementAndGet()
+    }
+
+    companion object {
+        val closed = AtomicInteger()
+    }
+}
+
+private data class Copied(val start: Int = 5) {
+    private var value = start
+
+    @Skill
+    fun next(): Int = ++value
+}
+
+class HandlerTest {
+    @Test
+    fun `an object's marked functions are skills with schemas from their types`() = withNode {
+        register(Shop())
+        val skills = describe("shop").skills.associateBy { (it["id"] as JsonPrimitive).content }
+        assertEquals(setOf("price", "total", "list-all", "who"), skills.keys)
+        val price = skills.getValue("price")["inputSchema"] as JsonObject
+        assertEquals("""["item"]""", price["required"].toString())
+        assertEquals(6, request<Int>("shop", mapOf("item" to "abc")) { skill = "price" })
+        assertEquals(
+            9,
+            request<Int>("shop", mapOf("item" to "abc", "times" to 3)) {
+                skill = "price"
+            },
+        )
+        assertEquals(2, request<Int>("shop", Basket(listOf("a", "b"))) { skill = "total" })
+        assertEquals("LOCAL", request<String>("shop") { skill = "who" })
+        failure(ErrorKind.NOT_FOUND) { request<String>("shop") { skill = "hidden" } }
+    }
+
+    @Test
+    fun `an agent looks like an interface of one's own`() = withTwoNodes { there, here ->
+        there.register(Shop())
+        val shop = here.proxy(ShopService::class, "shop")
+        assertEquals(12, shop.price("abcd", 3))
+        assertEquals(1, withContext(Dispatchers.IO) { shop.total(Basket(listOf("a"))) })
+        assertEquals(listOf("x-1", "x-2"), shop.list("x").toList())
+        assertEquals(listOf("none-1", "none-2"), shop.list(null).toList())
+        assertEquals("ShopService(shop)", shop.toString())
+        assertTrue(shop.equals(shop))
+        assertFalse(shop == here.proxy(ShopService::class, "shop"))
+    }
+
+    @Test
+    fun `isolated agents get a new instance for each call, closed at its end`() = withNode {
+        val before = Counting.closed.get()
+        register(Counting::class) { name = "by-class" }
+        registerFactory({ name = "by-factory" }) { Counting() }
+        register(Copied()) {
+            name = "by-copy"
+            concurrency = Concurrency.ISOLATED
+        }
+        register(Copied()) { name = "shared" }
+        repeat(3) {
+            assertEquals(1, request<Int>("by-class"))
+            assertEquals(1, request<Int>("by-factory"))
+            assertEquals(6, request<Int>("by-copy"))
+        }
+        assertEquals(6, Counting.closed.get() - before)
+        assertEquals(listOf(6, 7), List(2) { request<Int>("shared") })
+    }
+
+    @Test
+    fun `an agent registered inside an isolated call goes with it`() = withNode {
+        registerFactory("parent") {
+            AgentHandler { call ->
+                call.node.agent<String, String>("child") { "here" }
+                call.node.request<String>("child", "?")
+            }
+        }
+        repeat(2) { assertEquals("here", request<String>("parent", "?")) }
+        eventually("the child is gone") {
+            runCatching { request<String>("child", "?") { wait = kotlin.time.Duration.ZERO } }
+                .exceptionOrNull() is HublessException
+        }
+    }
+
+    @Test
+    fun `names are taken once and free again`() = withNode {
+        val first = agent<String, String>("name") { "1" }
+        val error = failure(ErrorKind.CONFLICT) { agent<String, String>("name") { "2" } }
+        assertEquals("name_taken", error.code)
+        first.unregister()
+        agent<String, String>("name") { "3" }
+        assertEquals("3", request<String>("name", "?"))
+    }
+
+    @Test
+    fun `handlers run on the dispatcher of the scope given`() {
+        val executor = Executors.newSingleThreadExecutor { Thread(it, "my-own-thread") }
+        val own = CoroutineScope(executor.asCoroutineDispatcher() + Job())
+        try {
+            withNode({ scope = own }) {
+                agent<String, String>("where") { Thread.currentThread().name.substringBefore(' ') }
+                assertEquals("my-own-thread", request<String>("where", "?"))
+            }
+        } finally {
+            executor.shutdown()
+        }
+    }
+
+    @Test
+    fun `nothing of the user's runs on the event thread`() = withNode({ scope = null }) {
+        val unconfined = CoroutineScope(Dispatchers.Unconfined + Job())
+        hubless({
+            home = testHome
+            scope = unconfined
+        }) {
+            val seen = CompletableDeferred<String>()
+            agent<String, String>("where") { Thread.currentThread().name }
+            agent<String, String>("tool-user") { callTool<String>("where") }
+            assertFalse("hubless" in request<String>("where", "?"))
+            unconfined.launch {
+                request<String>("tool-user", "?") {
+                    tool<JsonElement, String>("where") { Thread.currentThread().name }
+                }.let { assertFalse("hubless" in it, it) }
+                seen.complete(Thread.currentThread().name)
+            }
+            assertFalse("hubless" in seen.await())
+        }
+    }
+
+    @Test
+    fun `the end of the user's scope closes the node`() = withNode {
+        val own = CoroutineScope(Dispatchers.Default + Job())
+        val node = Node.start {
+            home = testHome
+            scope = own
+        }
+        val running = CompletableDeferred<Unit>()
+        node.agent<String, String>("slow") {
+            running.complete(Unit)
+            awaitCancellation()
+        }
+        coroutineScope {
+            val asking = launch { runCatching { this@withNode.request<String>("slow", "?") } }
+            running.await()
+            own.coroutineContext[Job]?.cancel()
+            asking.join()
+        }
+        eventually("the node is closed") { node.isClosed }
+        failure(ErrorKind.CLOSED) { node.status() }
+    }
+
+    @Test
+    fun `close fails what is pending and is idempotent`() = withNode {
+        val node = Node.start { home = testHome }
+        node.agent<String, String>("slow") { awaitCancellation() }
+        coroutineScope {
+            val asking = launch {
+                val failed = runCatching { node.request<String>("slow", "?") }.exceptionOrNull()
+                assertTrue(failed is HublessException, failed.toString())
+            }
+            eventually("the call runs") { node.status().calls > 0 }
+            node.close()
+            asking.join()
+        }
+        node.close()
+        failure(ErrorKind.CLOSED) { node.request<String>("slow", "?") }
+    }
+}

@@ -1,0 +1,140 @@
+package dev.hubless
+
+import kotlinx.coroutines.CompletableDeferred
+import kotlinx.coroutines.delay
+import kotlinx.coroutines.flow.Flow
+import kotlinx.coroutines.flow.asFlow
+import kotlinx.coroutines.flow.flow
+import kotlinx.coroutines.flow.onCompletion
+import kotlinx.coroutines.flow.take
+import kotlinx.coroutines.flow.toList
+import kotlinx.serialization.Serializable
+import org.junit.jupiter.api.Assertions.assertArrayEquals
+import org.junit.jupiter.api.Assertions.assertEquals
+import org.junit.jupiter.api.Assertions.assertTrue
+import org.junit.jupiter.api.Test
+import java.io.ByteArrayOutputStream
+import java.util.concurrent.atomic.AtomicInteger
+
+@Serializable
+private data class Tick(val n: Int)
+
+class StreamTest {
+    private fun bytes(size: Int) = ByteArray(size) { (it * 31 + 7).toByte() }
+
+    private fun pieces(all: ByteArray, piece: Int): Flow<ByteArray> =
+        all.indices.step(piece).map { all.copyOfRange(it, minOf(it + piece, all.size)) }.asFlow()
+
+    private suspend fun Binary.collected(): ByteArray {
+        val out = ByteArrayOutputStream()
+        reader().collect(out::writeBytes)
+        return out.toByteArray()
+    }
+
+    @Test
+    fun `streams typed pieces in order`() = withTwoNodes { there, here ->
+        there.streamingAgent<Int, Tick>("ticks") { n -> flow { repeat(n) { emit(Tick(it)) } } }
+        val ticks = here.stream<Tick>("ticks", 500).toList()
+        assertEquals(List(500) { Tick(it) }, ticks)
+    }
+
+    @Test
+    fun `streams text as chunks`() = withNode {
+        streamingAgent<String, String>("words") { text -> text.split(' ').asFlow() }
+        val text = stream<Chunk>("words", "one two three").toList().joinToString("|") { it.text }
+        assertEquals("one|two|three", text)
+    }
+
+    @Test
+    fun `an answer without pieces is emitted as one`() = withNode {
+        agent<Int, Tick>("one") { Tick(it) }
+        assertEquals(listOf(Tick(4)), stream<Tick>("one", 4).toList())
+    }
+
+    @Test
+    fun `a reader that ends early ends the handler`() = withTwoNodes { there, here ->
+        val ended = CompletableDeferred<Throwable?>()
+        there.streamingAgent<String, Int>("endless") {
+            flow { repeat(Int.MAX_VALUE) { emit(it) } }.onCompletion { ended.complete(it) }
+        }
+        assertEquals(listOf(0, 1, 2), here.stream<Int>("endless", "?").take(3).toList())
+        ended.await()
+    }
+
+    @Test
+    fun `a slow reader holds the handler back`() = withTwoNodes { there, here ->
+        val sent = AtomicInteger()
+        there.streamingAgent<String, String>("flood") {
+            flow {
+                repeat(100_000) {
+                    emit("x".repeat(1_000))
+                    sent.incrementAndGet()
+                }
+            }
+        }
+        here.stream<String>("flood", "?").take(1).collect {
+            delay(300)
+            assertTrue(sent.get() < 50_000, "sent ${sent.get()} while one was read")
+        }
+    }
+
+    @Test
+    fun `a failure in the middle of a stream reaches the reader after the pieces`() = withNode {
+        streamingAgent<String, Int>("half") {
+            flow {
+                emit(1)
+                error("broken half way")
+            }
+        }
+        val seen = ArrayList<Int>()
+        failure(ErrorKind.HANDLER_FAILED) { stream<Int>("half", "?").collect(seen::add) }
+        assertEquals(listOf(1), seen)
+    }
+
+    @Test
+    fun `streamed parts travel both ways`() = withTwoNodes { there, here ->
+        val all = bytes(3_000_000)
+        there.agent<Content, Content>("mirror") { content ->
+            val part = content.binaries.single()
+            assertTrue(part is Part.Stream)
+            Content.of(Part.Stream(part.mediaType, part.reader(), "back.bin"))
+        }
+        val sent = Part.Stream("video/mp4", pieces(all, 100_000), "there.bin", all.size.toLong())
+        val back = here.request<Content>("mirror", sent).binaries.single()
+        assertEquals("back.bin", back.filename)
+        assertArrayEquals(all, back.collected())
+    }
+
+    @Test
+    fun `a large blob is gathered and read once`() = withTwoNodes { there, here ->
+        val all = bytes(1_048_576)
+        there.agent<ByteArray, Content>("same") { Content.of(Part.Blob("image/png", it)) }
+        val part = here.request<Content>("same", all).binaries.single()
+        assertArrayEquals(all, part.bytes())
+        if (part is Part.Stream) failure(ErrorKind.INVALID_ARGUMENT) { part.bytes() }
+    }
+
+    @Test
+    fun `a source that fails fails the call`() = withNode {
+        agent<Content, String>("reads") { it.binaries.single().collected().size.toString() }
+        val source = flow {
+            emit(bytes(100_000))
+            error("the disk is gone")
+        }
+        val failed = runCatching { request<String>("reads", Part.Stream("video/mp4", source)) }
+        assertTrue(failed.exceptionOrNull() is HublessException, failed.toString())
+    }
+
+    @Test
+    fun `parts that nobody reads are given back`() = withNode {
+        agent<String, Content>("make") {
+            Content.of(Part.Stream("video/mp4", pieces(bytes(600_000), 100_000)))
+        }
+        val before = Hubless.handles()
+        repeat(5) { request<Content>("make", "?") }
+        eventually("unread parts given back, from $before to ${Hubless.handles()}") {
+            System.gc()
+            Hubless.handles() <= before
+        }
+    }
+}
