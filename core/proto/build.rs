@@ -16,6 +16,10 @@ const FILES: [&str; 3] =
 /// JSON that is never missing: null is a value of it. The fields of a oneof are such by nature.
 const REQUIRED_JSON: [&str; 1] = ["arguments_json"];
 
+/// Messages that hold prompts, results or credentials: `wire/debug.rs` prints them.
+const PRIVATE: [&str; 8] =
+    ["Auth", "Blob", "ContextEntry", "ContextReference", "Part", "Redeem", "Request", "ToolCall"];
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=proto");
     let set = protox::compile(FILES, ["proto"])?;
@@ -23,6 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     config.bytes(["."]).btree_map(["."]);
     config.type_attribute(".", "#[derive(serde::Serialize, serde::Deserialize)]");
     config.type_attribute(".", "#[serde(rename_all = \"camelCase\")]");
+    config.skip_debug(PRIVATE.map(|message| format!(".hubless.v1.{message}")));
     json_attributes(&set, &mut config);
     std::fs::write(out("shapes.rs")?, shapes(&set))?;
     config.compile_fds(set)?;

@@ -69,7 +69,8 @@ fn flip(input: &mut [u8], numbers: &mut Numbers) {
 fn replace(input: &mut [u8], numbers: &mut Numbers) {
     let at = numbers.below(input.len());
     if let Some(byte) = input.get_mut(at) {
-        *byte = *[0, 1, 0x7f, 0x80, 0xff].get(numbers.below(6)).unwrap_or(&numbers.byte());
+        let odd = [0, 1, 0x7f, 0x80, 0xff].get(numbers.below(6)).copied();
+        *byte = odd.unwrap_or_else(|| numbers.byte());
     }
 }
 

@@ -1,6 +1,6 @@
 //! The seeds of the corpus: inputs that their target takes (but `refused`), so that mutation begins
-//! behind the first checks. `HUBLESS_VECTORS=write` writes those that are missing; a seed that is no longer
-//! what it was made as is a change of the wire.
+//! behind the first checks. `HUBLESS_VECTORS=write` writes those that are missing; a seed that is
+//! not what it was made as is a change of the wire.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use bytes::Bytes;
@@ -224,7 +224,7 @@ fn records() -> Vec<Seed> {
     vec![
         ("record", "node", all.node.clone().unwrap().encode_to_vec()),
         ("record", "descriptor", agent_records.descriptor.clone().unwrap().encode_to_vec()),
-        ("record", "hosting", agent_records.hosting.clone().unwrap().encode_to_vec()),
+        ("record", "hosting", agent_records.hosting.unwrap().encode_to_vec()),
         (
             "record",
             "tombstone",

@@ -75,7 +75,7 @@ mod tests {
         }
 
         #[test]
-        fn a_text_that_reads_is_the_text_that_is_written(text in "did:key:z6Mk[1-9A-HJ-NP-Za-km-z]{44}") {
+        fn what_reads_is_what_is_written(text in "did:key:z6Mk[1-9A-HJ-NP-Za-km-z]{44}") {
             if let Ok(key) = decode("agent", &text) {
                 prop_assert_eq!(encode(&key), text);
             }

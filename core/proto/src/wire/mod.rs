@@ -18,6 +18,7 @@ pub mod words;
 
 mod bounds;
 mod check;
+mod debug;
 mod fault;
 mod rejection;
 mod scan;
