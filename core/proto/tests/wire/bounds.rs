@@ -217,7 +217,7 @@ fn what_only_a_newer_version_means_is_unsupported() {
     let critical = vec!["x-\u{202e}new".to_owned()];
     let mut kindless = with(vec![v1::Part::default()]);
     let rows = [
-        ("critical_extension", v1::Request { critical_extensions: critical, ..request() }),
+        ("extension", v1::Request { critical_extensions: critical, ..request() }),
         ("unknown_kind", kindless.clone()),
         ("unknown_kind", {
             let mut odd = stream(0);

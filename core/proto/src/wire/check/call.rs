@@ -94,7 +94,7 @@ impl v1::Request {
         let unknown = crate::wire::text::excerpt(unknown);
         let message = format!("expected no critical extension, got {unknown}");
         Err(Error::new(Kind::Unsupported, message)
-            .with_code("critical_extension")
+            .with_code("extension")
             .with_field("critical_extensions"))
     }
 }

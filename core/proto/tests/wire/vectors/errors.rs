@@ -1,6 +1,6 @@
-//! `errors.json`: the table of kinds.
+//! `errors.json`: the table of kinds; and the same table in the docs of `error`.
 
-use super::compare;
+use super::{compare, compare_text};
 use hubless_proto::error::{Kind, Retry};
 use serde_json::json;
 
@@ -18,9 +18,27 @@ fn errors() {
             "retry": retry,
             "http": row.http,
             "jsonRpc": row.json_rpc,
+            "a2a": row.a2a,
+            "mcp": row.mcp,
             "c": row.c,
             "exit": row.exit,
         })
     };
     compare("errors.json", &json!({ "kinds": Kind::ALL.map(row) }));
+}
+
+#[test]
+fn the_table_stands_in_the_docs() {
+    let mut text = String::from(
+        "| kind | retry | HTTP | JSON-RPC | A2A | MCP | C | exit |\n\
+         |---|---|---|---|---|---|---|---|\n",
+    );
+    for row in Kind::ALL.map(Kind::row) {
+        let retry = if row.retry == Retry::Never { "never" } else { "later" };
+        text += &format!(
+            "| `{}` | {retry} | {} | {} | {} | {} | {} | {} |\n",
+            row.name, row.http, row.json_rpc, row.a2a, row.mcp, row.c, row.exit
+        );
+    }
+    compare_text("core/proto/src/error/table.md", &text);
 }
