@@ -29,8 +29,8 @@ import kotlinx.serialization.json.put
  * Asks the agent [to] and returns the answer as an [O].
  *
  * The input may be text, a `@Serializable` value, JSON, a [Part] or [Content]; [O] text, a
- * `@Serializable` type, JSON, bytes, [Content], or `Unit` for none. Cancelling the coroutine cancels
- * the handler at the other end.
+ * `@Serializable` type, JSON, bytes, [Content], or `Unit` for none. Cancelling the coroutine
+ * cancels the handler at the other end.
  *
  * @param to id, address, `name` or `name@mesh`
  * @throws Rejected if the agent or its node refused

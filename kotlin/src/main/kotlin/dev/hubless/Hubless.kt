@@ -10,8 +10,8 @@ import kotlin.concurrent.thread
 /**
  * Runs [block] with a node that joins this user's mesh on this machine; closes it at the end.
  *
- * Handlers run on the dispatcher of the caller. Whatever ends the block, running calls get the grace
- * of the options to end.
+ * Handlers run on the dispatcher of the caller. Whatever ends the block, running calls get the
+ * grace of the options to end.
  *
  * ```
  * hubless {

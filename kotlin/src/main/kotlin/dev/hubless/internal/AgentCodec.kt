@@ -122,7 +122,7 @@ internal fun attributeOf(value: Any?): JsonElement = when (value) {
 
     else -> throw invalidArgument(
         "attributes",
-        "expected text, a number, a flag, a date, an interval or a list, got ${value.javaClass.name}",
+        "expected text, number, flag, date, interval or list, got ${value.javaClass.name}",
     )
 }
 

@@ -1,0 +1,128 @@
+package dev.hubless.process
+
+import dev.hubless.ErrorKind
+import dev.hubless.Filter
+import dev.hubless.failure
+import dev.hubless.find
+import dev.hubless.peer
+import dev.hubless.request
+import dev.hubless.testHome
+import dev.hubless.withNode
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.async
+import kotlinx.coroutines.coroutineScope
+import kotlinx.coroutines.runInterruptible
+import kotlinx.coroutines.withContext
+import org.junit.jupiter.api.Assertions.assertEquals
+import org.junit.jupiter.api.Assertions.assertTrue
+import org.junit.jupiter.api.Test
+import java.io.BufferedReader
+import java.nio.file.Files
+import java.nio.file.Path
+import java.util.concurrent.TimeUnit
+import kotlin.time.Duration.Companion.milliseconds
+import kotlin.time.Duration.Companion.seconds
+
+/** Programs of their own: how they end, and how two of them talk. */
+class ProcessTest {
+    private class Program(process: ProcessBuilder) : AutoCloseable {
+        val process: Process = process.start()
+        val output: BufferedReader = this.process.inputReader()
+
+        fun exitStatus(): Int {
+            assertTrue(process.waitFor(20, TimeUnit.SECONDS), "still running")
+            return process.exitValue()
+        }
+
+        override fun close() {
+            process.destroyForcibly()
+        }
+    }
+
+    private fun start(main: String, vararg arguments: String): Program {
+        val classPath = Files.readString(Path.of("target", "classpath.txt")).trim()
+        val java = Path.of(System.getProperty("java.home"), "bin", "java").toString()
+        val tuning = arrayOf("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+        val builder = ProcessBuilder(java, *tuning, "-cp", classPath, main, *arguments)
+        builder.environment()["HUBLESS_HOME"] = testHome.toString()
+        return Program(builder.redirectError(ProcessBuilder.Redirect.INHERIT))
+    }
+
+    @Test
+    fun `a program ends by itself with an idle node open`() {
+        start("dev.hubless.process.Idle").use { program ->
+            assertEquals("ready", program.output.readLine())
+            assertEquals(0, program.exitStatus())
+        }
+    }
+
+    @Test
+    fun `a program ends by itself with a request pending`() {
+        start("dev.hubless.process.Pending").use { program ->
+            assertEquals("ready", program.output.readLine())
+            assertEquals(0, program.exitStatus())
+        }
+    }
+
+    @Test
+    fun `a program that is told to stop lets its calls end`() {
+        start("dev.hubless.process.Draining").use { program ->
+            assertEquals("ready", program.output.readLine())
+            withNode {
+                coroutineScope {
+                    val answer = async { request<String>("draining", "?") }
+                    val line = runInterruptible(Dispatchers.IO) { program.output.readLine() }
+                    assertEquals("running", line)
+                    program.process.destroy()
+                    assertEquals("done", answer.await())
+                }
+                val status = withContext(Dispatchers.IO) { program.exitStatus() }
+                assertEquals(SIGTERM_STATUS, status)
+                failure(ErrorKind.NOT_FOUND) {
+                    request<String>("draining", "?") { wait = 50.milliseconds }
+                }
+            }
+        }
+    }
+
+    @Test
+    fun `a killed program is gone from every find`() {
+        start("dev.hubless.process.Draining").use { program ->
+            assertEquals("ready", program.output.readLine())
+            withNode {
+                val named = Filter.field("name") eq "draining"
+                assertEquals("draining", peer(wait = 5.seconds) { where(named) }.name)
+                program.process.destroyForcibly().waitFor()
+                dev.hubless.eventually("gone") {
+                    find(wait = 0.seconds) { where(named) }.isEmpty()
+                }
+            }
+        }
+    }
+
+    @Test
+    fun `the ten-line programs talk`() {
+        start("HelloAgentKt").use { agent ->
+            start("HelloCallerKt", "Kotlin").use { caller ->
+                assertEquals("hello Kotlin", caller.output.readLine())
+                assertEquals(0, caller.exitStatus())
+            }
+            agent.process.outputStream.close()
+            assertEquals(0, agent.exitStatus())
+        }
+    }
+
+    @Test
+    fun `the checker of the demo finds an altered figure`() {
+        start("dev.hubless.demo.CheckerKt").use { checker ->
+            assertTrue("\"event\":\"ready\"" in checker.output.readLine())
+            withNode { checkAltered(this) }
+            checker.process.outputStream.close()
+            assertEquals(0, checker.exitStatus())
+        }
+    }
+
+    private companion object {
+        const val SIGTERM_STATUS = 128 + 15
+    }
+}
