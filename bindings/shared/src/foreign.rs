@@ -4,6 +4,7 @@
 //! asked. Tested beside the code.
 
 use crate::event::{AUTH, CANCEL, COUNT, CREDENTIAL, Event, INPUT, TOOL};
+use crate::handler::AgentGate;
 use crate::json::shown::{Outlet, raw};
 use crate::queue::lock;
 use crate::session::Session;
@@ -18,7 +19,7 @@ use hubless_proto::wire::v1;
 use hubless_proto::{Error, Kind, error::Result};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use tokio::sync::oneshot;
 
 /// An open question, with the way back to whoever asked.
@@ -145,30 +146,43 @@ impl InputHost for HostInput {
 /// The host's functions about one agent, or about the node when no agent is set.
 pub(crate) struct HostChecks {
     pub(crate) session: Weak<Session>,
-    /// Handle of the agent, once it has one; null in the event until then.
-    pub(crate) agent: Arc<OnceLock<u64>>,
+    /// The agent; none: the node's own mechanism.
+    pub(crate) gate: Option<Arc<AgentGate>>,
+}
+
+/// Asks once the host knows the agent.
+async fn behind<T>(
+    gate: Option<Arc<AgentGate>>,
+    answer: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    if let Some(gate) = gate {
+        gate.passed().await;
+    }
+    answer.await
 }
 
 impl Authenticator for HostChecks {
     fn verify(&self, check: AuthCheck) -> Answer<AuthVerdict> {
         let caller = crate::json::caller(&check.caller);
         let body = json!({
-            "agent": self.agent.get(),
+            "agent": self.gate.as_ref().map(|gate| gate.agent),
             "agentName": check.agent,
             "scheme": check.scheme,
             "credential": check.credential,
             "caller": caller,
         });
         let asked = move |_: &Session| Ok(Asked { kind: AUTH, body, attachments: vec![] });
-        Box::pin(ask(Weak::clone(&self.session), asked, Question::Auth))
+        let answer = ask(Weak::clone(&self.session), asked, Question::Auth);
+        Box::pin(behind(self.gate.clone(), answer))
     }
 }
 
 impl TokenCounter for HostChecks {
     fn count(&self, texts: Vec<String>) -> Answer<u64> {
-        let body = json!({"agent": self.agent.get(), "texts": texts});
+        let body = json!({"agent": self.gate.as_ref().map(|gate| gate.agent), "texts": texts});
         let asked = move |_: &Session| Ok(Asked { kind: COUNT, body, attachments: vec![] });
-        Box::pin(ask(Weak::clone(&self.session), asked, Question::Count))
+        let answer = ask(Weak::clone(&self.session), asked, Question::Count);
+        Box::pin(behind(self.gate.clone(), answer))
     }
 }
 

@@ -15,18 +15,47 @@ use hubless::call::handle::{Call, Inbound};
 use hubless::foreign::Handler;
 use hubless_proto::error::{Result, Retry};
 use hubless_proto::{Error, Kind};
-use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::sync::{Arc, Mutex, Weak};
+use tokio::sync::Semaphore;
+
+/// An agent as its handler and its checks know it.
+pub(crate) struct AgentGate {
+    /// Handle of the agent.
+    pub(crate) agent: u64,
+    // Closed once the host knows the handle: an agent can be called before its registration has
+    // returned, and no event may name a handle that the host does not know.
+    known: Semaphore,
+}
+
+impl AgentGate {
+    /// A gate that waits for the host to know the handle.
+    pub(crate) fn new(agent: u64) -> Arc<Self> {
+        Arc::new(Self { agent, known: Semaphore::new(0) })
+    }
+
+    /// The host knows the handle.
+    pub(crate) fn open(&self) {
+        self.known.close();
+    }
+
+    /// Waits until the host knows the handle.
+    pub(crate) async fn passed(&self) {
+        // Closing is the only thing that ever happens to it.
+        let _ = self.known.acquire().await;
+    }
+}
 
 /// Hands calls of one agent to the host.
 pub(crate) struct HostHandler {
     pub(crate) session: Weak<Session>,
-    /// Handle of the agent; known before the first call.
-    pub(crate) agent: Arc<OnceLock<u64>>,
+    pub(crate) gate: Arc<AgentGate>,
 }
 
 /// A call that the host is answering.
 pub(crate) struct OpenCall {
     call: Call,
+    /// True: an instance of its own answers it.
+    pub(crate) fresh: bool,
     /// Streamed parts that were shown with it; let go at its end.
     shown: Mutex<Vec<u64>>,
     /// Keeps what the host sends about this call in the order in which it was submitted.
@@ -54,10 +83,19 @@ impl OpenCall {
 
 impl Handler for HostHandler {
     fn handle(&self, inbound: Inbound) {
+        let (session, gate) = (Weak::clone(&self.session), Arc::clone(&self.gate));
         // Without a session there is no host: dropping the call fails the caller.
-        if let Some(session) = self.session.upgrade() {
-            let agent = self.agent.get().copied().unwrap_or_default();
-            begin(&session, agent, inbound);
+        if !self.gate.known.is_closed() {
+            let held = async move {
+                gate.passed().await;
+                if let Some(session) = session.upgrade() {
+                    begin(&session, gate.agent, inbound);
+                }
+            };
+            // Without a runtime the call is dropped, which fails the caller.
+            let _ = hubless::executor::spawn(held);
+        } else if let Some(session) = session.upgrade() {
+            begin(&session, gate.agent, inbound);
         }
     }
 }
@@ -70,6 +108,7 @@ fn begin(session: &Arc<Session>, agent: u64, inbound: Inbound) {
     let Outlet { attachments, opened, .. } = outlet;
     let open = Arc::new(OpenCall {
         call: call.clone(),
+        fresh,
         shown: Mutex::new(opened),
         order: tokio::sync::Mutex::default(),
     });

@@ -222,13 +222,19 @@ impl Completion {
         if !open || lock(&self.session.operations).remove(&self.ticket).is_none() {
             return;
         }
+        let mut then = None;
         let event = match result {
-            Ok(Outcome { body, attachments }) => {
-                Event { kind: DONE, ticket: self.ticket, body: body.into(), attachments }
+            Ok(outcome) => {
+                then = outcome.then;
+                let (body, attachments) = (outcome.body.into(), outcome.attachments);
+                Event { kind: DONE, ticket: self.ticket, body, attachments }
             }
             Err(error) => failed(self.ticket, error),
         };
         self.session.queue.push(event);
+        if let Some(then) = then {
+            then();
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Job, Outcome, unknown};
 use crate::foreign::HostChecks;
-use crate::handler::HostHandler;
+use crate::handler::{AgentGate, HostHandler};
 use crate::json::error::ErrorJson;
 use crate::json::parse::required;
 use crate::session::Session;
@@ -13,7 +13,7 @@ use hubless_proto::error::Result;
 use hubless_proto::limits;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// An agent that the host registered.
@@ -69,15 +69,16 @@ async fn register(job: Job<'_>) -> Result<Outcome> {
     let ParentIn { parent } = job.read()?;
     let node = job.session.node()?;
     let parent = parent.map(|call| job.session.calls.get(call)).transpose()?;
-    let parent = parent.map(|open| open.call().parent());
-    let handle = Arc::new(OnceLock::new());
-    let id = *handle.get_or_init(next_id);
+    // Only an isolated call takes the agents that it registered with it.
+    let parent = parent.filter(|open| open.fresh).map(|open| open.call().parent());
+    let id = next_id();
+    let gate = AgentGate::new(id);
     let session = Arc::downgrade(job.session);
-    let checks = || HostChecks { session: session.clone(), agent: Arc::clone(&handle) };
+    let checks = || HostChecks { session: session.clone(), gate: Some(Arc::clone(&gate)) };
     options.authenticator = Some(Arc::new(checks()));
     options.counter = Some(Arc::new(checks()));
     options.parent.clone_from(&parent);
-    let handler = HostHandler { session: session.clone(), agent: Arc::clone(&handle) };
+    let handler = HostHandler { session: session.clone(), gate: Arc::clone(&gate) };
     let agent = node.register(options, Arc::new(handler)).await?;
     let out = json!({
         "agent": id,
@@ -89,7 +90,7 @@ async fn register(job: Job<'_>) -> Result<Outcome> {
     if let Some(parent) = parent {
         forget_with(job.session, id, parent)?;
     }
-    Ok(Outcome::of(&out))
+    Ok(Outcome { then: Some(Box::new(move || gate.open())), ..Outcome::of(&out) })
 }
 
 /// The node takes a child agent out when its call ends; its handle goes with it.

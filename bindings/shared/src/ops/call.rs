@@ -1,7 +1,7 @@
 //! What a handler does with its call.
 
 use super::{Job, Outcome, unknown};
-use crate::handler::{self, OpenCall};
+use crate::handler::OpenCall;
 use crate::json::content::{ContentIn, Intake, PartIn};
 use crate::json::inbound::turns;
 use crate::json::parse;
@@ -30,11 +30,17 @@ pub(super) async fn run(job: Job<'_>, name: &str) -> Result<Outcome> {
 }
 
 fn open(job: &Job<'_>, call: u64) -> Result<Arc<OpenCall>> {
-    job.session.calls.get(call).map_err(|error| match error.kind {
-        // A handler that is not told yet that its call was given up is not at fault.
-        Kind::InvalidArgument => Error::new(Kind::Closed, "the call has ended").with_field("call"),
-        _ => error,
-    })
+    job.session.calls.get(call).map_err(|_| ended())
+}
+
+/// Takes a call out, to end it: from here on nothing else ends it, and no `cancel` event comes.
+fn taken(job: &Job<'_>, call: u64) -> Result<Arc<OpenCall>> {
+    job.session.calls.take(call).ok_or_else(ended)
+}
+
+/// A handler that is not told yet that its call was given up is not at fault.
+fn ended() -> Error {
+    Error::new(Kind::Closed, "the call has ended").with_field("call")
 }
 
 #[derive(Deserialize)]
@@ -184,8 +190,9 @@ async fn last(job: Job<'_>) -> Result<Outcome> {
     // Content that cannot be read leaves the call open: its handler may still fail it.
     let message = intake.content(content)?;
     let content = Content { message, bodies: intake.into_bodies() };
+    let open = taken(&job, call)?;
     let finished = open.call().finish(content).await;
-    handler::end(job.session, call);
+    open.let_go(job.session);
     finished.map(|()| Outcome::empty())
 }
 
@@ -211,8 +218,9 @@ async fn fail(job: Job<'_>) -> Result<Outcome> {
     if let Some(retry) = fail.retry {
         error.retry = read_retry(&retry)?;
     }
+    let open = taken(&job, fail.call)?;
     let failed = open.call().fail(error).await;
-    handler::end(job.session, fail.call);
+    open.let_go(job.session);
     failed.map(|()| Outcome::empty())
 }
 

@@ -2,18 +2,18 @@
 
 use super::stream::{Source, open};
 use super::{Job, Outcome, unknown};
-use crate::json::parse::{self, required};
+use crate::json::parse::required;
 use hubless::node::FindOptions;
 use hubless_proto::error::Result;
+use hubless_proto::query::Query;
 use serde::Deserialize;
-use serde_json::json;
-use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct FindIn {
-    query: Option<Box<RawValue>>,
+    query: Option<Value>,
     wait_ms: Option<u64>,
     #[serde(default)]
     explain: bool,
@@ -21,7 +21,7 @@ struct FindIn {
 
 pub(super) async fn run(job: Job<'_>, name: &str) -> Result<Outcome> {
     let find: FindIn = job.read()?;
-    let query = parse::field("query", &*required("query", find.query)?)?;
+    let query = Query::read(required("query", find.query)?)?;
     let mut options = FindOptions { explain: find.explain, ..FindOptions::default() };
     if let Some(wait) = find.wait_ms {
         options.wait = Duration::from_millis(wait);

@@ -10,7 +10,7 @@ use hubless_proto::policy::AuthRule;
 use hubless_proto::wire::v1;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -57,7 +57,7 @@ fn credential(job: &Job<'_>, name: &str, keep: KeepIn) -> Result<Outcome> {
     let credentials = node.credentials();
     let target = required("target", keep.target)?;
     if name == "credential.remove" {
-        return Ok(Outcome::of(&json!({"removed": credentials.remove(&target)})));
+        return Ok(Outcome::of(&json!({"removed": credentials.remove(&target)?})));
     }
     let secret = match (keep.secret, keep.provider) {
         (Some(secret), None) => {
@@ -95,7 +95,7 @@ fn pin(job: &Job<'_>, name: &str, keep: KeepIn) -> Result<Outcome> {
 fn auth(job: &Job<'_>, keep: KeepIn) -> Result<Outcome> {
     let rule = AuthRule::read(required("auth", keep.auth)?)?;
     let session = Arc::downgrade(job.session);
-    let host = HostChecks { session, agent: Arc::new(OnceLock::new()) };
+    let host = HostChecks { session, gate: None };
     job.session.node()?.set_auth(rule, Some(Arc::new(host)))?;
     Ok(Outcome::empty())
 }

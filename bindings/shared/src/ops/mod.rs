@@ -26,16 +26,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What a `done` event carries.
-#[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) body: Vec<u8>,
     pub(crate) attachments: Vec<Bytes>,
+    /// Happens once the event is queued.
+    pub(crate) then: Option<Box<dyn FnOnce() + Send>>,
 }
 
 impl Outcome {
     /// Nothing to say.
     pub(crate) fn empty() -> Self {
-        Self { body: b"{}".to_vec(), attachments: Vec::new() }
+        Self { body: b"{}".to_vec(), attachments: Vec::new(), then: None }
     }
 
     /// A body without attachments.
@@ -45,7 +46,7 @@ impl Outcome {
 
     /// A body with the attachments that it names.
     pub(crate) fn with(body: &impl Serialize, attachments: Vec<Bytes>) -> Self {
-        Self { body: crate::json::encode(body), attachments }
+        Self { body: crate::json::encode(body), attachments, then: None }
     }
 }
 

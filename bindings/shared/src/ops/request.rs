@@ -11,11 +11,13 @@ use crate::json::shown::Outlet;
 use crate::session::Session;
 use bytes::Bytes;
 use hubless::call::content::Content;
-use hubless::node::{AgentRequest, RequestOptions};
+use hubless::node::{AgentRequest, RequestOptions, Target};
 use hubless_proto::error::Result;
+use hubless_proto::fields::Fields;
+use hubless_proto::query::Query;
 use serde::Deserialize;
-use serde_json::json;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 pub(super) async fn run(job: Job<'_>, name: &str) -> Result<Outcome> {
@@ -101,6 +103,7 @@ const OPTIONS: [&str; 25] = [
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Ours {
+    to: Option<Value>,
     #[serde(default)]
     content: ContentIn,
     context: Option<ContextIn>,
@@ -115,6 +118,7 @@ pub(super) fn options(job: &Job<'_>) -> Result<RequestOptions> {
     job.only(&OPTIONS)?;
     let ours: Ours = job.read()?;
     let mut options: RequestOptions = job.read()?;
+    options.to = target(required("to", ours.to)?)?;
     let mut intake = Intake::new(job.session, &job.attachments);
     let message = intake.content(ours.content)?;
     options.context = ours.context.map(|context| context.into_wire(&mut intake)).transpose()?;
@@ -127,6 +131,19 @@ pub(super) fn options(job: &Job<'_>) -> Result<RequestOptions> {
     }
     lend(&mut options, job.session, (job.ticket, ours.on_input));
     Ok(options)
+}
+
+/// Whom a request is for: a text, or `{"query": Query}`.
+fn target(to: Value) -> Result<Target> {
+    match to {
+        Value::String(text) => Ok(Target::Text(text)),
+        to => {
+            let mut fields = Fields::of("to", to)?;
+            let query = required("to.query", fields.value("query"))?;
+            fields.end()?;
+            Query::read(query).map(Target::from)
+        }
+    }
 }
 
 fn lend(options: &mut RequestOptions, session: &Arc<Session>, (request, asks): (u64, bool)) {

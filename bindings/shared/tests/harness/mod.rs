@@ -1,0 +1,126 @@
+//! A small host: submits operations, answers events, keeps what came.
+
+use bytes::Bytes;
+use hubless_shared::Event;
+use serde_json::{Value, json};
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// Longest time that any one thing here may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// An event with its body read.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    pub kind: u8,
+    pub ticket: u64,
+    pub body: Value,
+    pub attachments: Vec<Bytes>,
+}
+
+/// One session, with a memory-only home of its own.
+pub struct Host {
+    pub session: u64,
+    next: u64,
+    waiting: VecDeque<Seen>,
+    _home: tempfile::TempDir,
+    home: String,
+}
+
+impl Host {
+    /// Opens a session whose node is started.
+    pub fn start() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().to_str().unwrap().to_owned();
+        let mut host = Self::closed(home, path);
+        let home = host.home.clone();
+        host.done("node.start", json!({"home": home}));
+        host
+    }
+
+    fn closed(home: tempfile::TempDir, path: String) -> Self {
+        let session = hubless_shared::open();
+        Self { session, next: 1, waiting: VecDeque::new(), _home: home, home: path }
+    }
+
+    /// Opens a session without a node.
+    pub fn bare() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().to_str().unwrap().to_owned();
+        Self::closed(home, path)
+    }
+
+    /// Starts an operation and gives its ticket.
+    pub fn submit(&mut self, op: &str, body: Value, attachments: Vec<Bytes>) -> u64 {
+        let ticket = self.next;
+        self.next += 1;
+        assert!(hubless_shared::submit(
+            self.session,
+            ticket,
+            op,
+            Bytes::from(body.to_string()),
+            attachments
+        ));
+        ticket
+    }
+
+    /// Runs an operation to its end.
+    pub fn run(&mut self, op: &str, body: Value) -> Seen {
+        let ticket = self.submit(op, body, Vec::new());
+        self.end_of(ticket)
+    }
+
+    /// Runs an operation that must succeed.
+    pub fn done(&mut self, op: &str, body: Value) -> Value {
+        let seen = self.run(op, body);
+        assert_eq!(seen.kind, 1, "{op}: {}", seen.body);
+        seen.body
+    }
+
+    /// Runs an operation that must fail.
+    pub fn failed(&mut self, op: &str, body: Value) -> Value {
+        let seen = self.run(op, body);
+        assert_eq!(seen.kind, 2, "{op}: {}", seen.body);
+        seen.body
+    }
+
+    /// The end of an operation, whatever else comes before it.
+    pub fn end_of(&mut self, ticket: u64) -> Seen {
+        self.first(|seen| seen.ticket == ticket && (seen.kind == 1 || seen.kind == 2))
+    }
+
+    /// The next event of a kind.
+    pub fn next_of(&mut self, kind: u8) -> Seen {
+        self.first(|seen| seen.kind == kind)
+    }
+
+    /// The first event that fits; the others stay for later.
+    pub fn first(&mut self, fits: impl Fn(&Seen) -> bool) -> Seen {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(at) = self.waiting.iter().position(&fits) {
+                return self.waiting.remove(at).unwrap();
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "nothing that fits came; waiting: {:?}", self.waiting);
+            hubless_shared::wait(self.session, Some(left));
+            self.waiting.extend(hubless_shared::drain(self.session, 64).into_iter().map(read));
+        }
+    }
+
+    /// Registers an agent and gives its handle.
+    pub fn register(&mut self, body: Value) -> u64 {
+        self.done("register", body)["agent"].as_u64().unwrap()
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        hubless_shared::close(self.session);
+    }
+}
+
+fn read(event: Event) -> Seen {
+    let body = serde_json::from_slice(&event.body).unwrap();
+    Seen { kind: event.kind, ticket: event.ticket, body, attachments: event.attachments }
+}
