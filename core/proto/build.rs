@@ -89,7 +89,8 @@ fn collect<'a>(
 fn flatten_oneofs() -> Result<(), Box<dyn std::error::Error>> {
     let path = out("hubless.v1.rs")?;
     let text = std::fs::read_to_string(&path)?;
-    std::fs::write(path, text.replace("#[prost(oneof", "#[serde(flatten)]\n    #[prost(oneof"))?;
+    let flat = "#[serde(flatten, deserialize_with = \"crate::wire::json::one_of\")]";
+    std::fs::write(path, text.replace("#[prost(oneof", &format!("{flat}\n    #[prost(oneof")))?;
     Ok(())
 }
 

@@ -1,9 +1,29 @@
 //! How single fields look in JSON: proto3 JSON mapping, but 64-bit numbers stay numbers
-//! (every one of ours is below 2^53) and a field that holds JSON text appears as its value.
+//! (every one that a JSON reader needs is below 2^53) and a field that holds JSON text appears as
+//! its value.
 
 /// True for a field that the JSON form leaves out.
 pub fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
+}
+
+/// Reads a oneof that stands among the fields of its message; none of its fields: `None`.
+///
+/// An `Option` alone would also read a field with a wrong value as `None`. Serde tells the two
+/// apart by its message only.
+///
+/// # Errors
+/// That of the field that is there.
+pub fn one_of<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: serde::Deserialize<'de>,
+{
+    match T::deserialize(deserializer) {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.to_string().starts_with("no variant of enum") => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// A field of JSON text, shown as the value itself; the empty text is null.

@@ -57,6 +57,17 @@ fn base64_is_read_in_both_alphabets_and_nothing_else() {
 }
 
 #[test]
+fn a_wrong_value_is_not_taken_for_none() {
+    assert!(serde_json::from_value::<v1::Part>(json!({"text": 5})).is_err());
+    assert!(serde_json::from_value::<v1::Part>(json!({"blob": {"bytes": "?"}})).is_err());
+    assert!(serde_json::from_value::<v1::Attribute>(json!({"number": "x"})).is_err());
+    assert!(serde_json::from_value::<v1::Retry>(json!({"afterMs": -1})).is_err());
+    let empty: v1::Part = serde_json::from_value(json!({"role": "user"})).unwrap();
+    assert_eq!(empty.kind, None);
+    assert_eq!(serde_json::from_value::<v1::Retry>(json!({})).unwrap().when, None);
+}
+
+#[test]
 fn unknown_fields_of_the_json_form_are_passed_over() {
     let value = json!({"noSuchField": {"deep": [1]}, "role": "user", "text": "x"});
     let part: v1::Part = serde_json::from_value(value).unwrap();
