@@ -11,7 +11,12 @@ mod engine;
 pub mod executor;
 pub mod foreign;
 pub mod home;
+pub mod keys;
+mod link;
+pub mod membership;
+pub mod mesh;
 pub mod node;
+mod runtime;
 mod schemas;
 pub mod telemetry;
 
@@ -22,4 +27,5 @@ pub use foreign::Handler;
 pub use hubless_proto::{Error, Kind, error::Result};
 pub use node::{
     Agent, AgentOptions, FindOptions, Found, Node, NodeOptions, Reply, RequestOptions, StreamItem,
+    handler,
 };

@@ -1,8 +1,10 @@
 //! Content as programs see it: the parts, and the bytes of those that are streamed.
 
 use super::body::{Bodies, Body};
+use hubless_proto::wire::decode::Checked;
+use hubless_proto::wire::json_text::check_json;
 use hubless_proto::wire::v1::{self, part};
-use hubless_proto::{Error, Kind, error::Result};
+use hubless_proto::{Error, Kind, error::Result, limits};
 use serde_json::Value;
 
 /// What a prompt or a result is made of.
@@ -99,6 +101,33 @@ impl From<v1::Content> for Content {
     fn from(message: v1::Content) -> Self {
         Self { message, bodies: Bodies::none() }
     }
+}
+
+/// Checks the bounds of a content that is still whole: parts that are too large for a message are
+/// streamed when they travel.
+pub(crate) fn check(message: &v1::Content) -> Result<()> {
+    let mut rest = v1::Content {
+        metadata_json: message.metadata_json.clone(),
+        parts: vec![text_part(""); message.parts.len()],
+    };
+    for (part, rest) in message.parts.iter().zip(&mut rest.parts) {
+        match &part.kind {
+            Some(part::Kind::Text(text)) if text.len() > limits::INLINE_PART_BYTES => {}
+            Some(part::Kind::DataJson(text)) if text.len() > limits::INLINE_PART_BYTES => {
+                check_json("content.data", text)?;
+            }
+            Some(part::Kind::Blob(blob)) if blob.bytes.len() > limits::INLINE_PART_BYTES => {}
+            Some(part::Kind::Stream(_)) => rest.clone_from(part),
+            Some(
+                part::Kind::Text(_)
+                | part::Kind::DataJson(_)
+                | part::Kind::Blob(_)
+                | part::Kind::Uri(_),
+            )
+            | None => part.check()?,
+        }
+    }
+    rest.check()
 }
 
 /// A text part.

@@ -221,6 +221,7 @@ impl Call {
     }
 
     fn sendable(&self, content: Content) -> Result<Content> {
+        super::content::check(&content.message)?;
         if self.core().info.remote { super::split::split(content) } else { Ok(content) }
     }
 }

@@ -125,6 +125,7 @@ impl Attempt {
             agent: self.agent.clone(),
             path: self.path,
             attempts: self.number,
+            load: last.load,
         })
     }
 

@@ -58,6 +58,11 @@ impl Mesh {
         self.shared.local.mesh()
     }
 
+    /// True in the user's own mesh.
+    pub fn is_own(&self) -> bool {
+        self.shared.local.membership().root().is_some()
+    }
+
     /// Addresses by which it can be reached.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.shared.local.addresses()

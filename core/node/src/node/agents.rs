@@ -95,6 +95,7 @@ impl Node {
                 }
             }));
         }
+        inner.world.show(&hosted);
         inner.agents_changed();
         tracing::info!(agent = %name, %id, "agent registered");
         Ok(Agent {
@@ -148,6 +149,9 @@ impl Inner {
         };
         if taken {
             hosted.room.close();
+            if lock(&self.engine.registry).by_id(&hosted.id()).is_none() {
+                self.world.hide(hosted.id());
+            }
             self.agents_changed();
             tracing::info!(agent = %hosted.name, "agent taken out");
         }

@@ -6,6 +6,7 @@ use hubless_proto::identity::NodeKey;
 use hubless_proto::limits;
 use hubless_proto::wire::record::{self, Term};
 use hubless_proto::wire::v1;
+use std::sync::Arc;
 
 /// Signs an agent's descriptor and its hosting by this node, for one more term.
 pub(super) fn sign(hosted: &Hosted, node: NodeKey, now_ms: u64) -> Result<()> {
@@ -29,19 +30,19 @@ pub(super) fn sign(hosted: &Hosted, node: NodeKey, now_ms: u64) -> Result<()> {
     Ok(())
 }
 
-/// Renews what is due; true: something was.
-pub(super) fn renew(agents: &[std::sync::Arc<Hosted>], node: NodeKey, now_ms: u64) -> bool {
-    let mut any = false;
+/// Renews what is due; gives what was renewed.
+pub(super) fn renew(agents: &[Arc<Hosted>], node: NodeKey, now_ms: u64) -> Vec<Arc<Hosted>> {
+    let mut renewed = Vec::new();
     for hosted in agents {
         if lock(&hosted.announced).renew_at_ms > now_ms {
             continue;
         }
         match sign(hosted, node, now_ms) {
-            Ok(()) => any = true,
+            Ok(()) => renewed.push(Arc::clone(hosted)),
             Err(error) => tracing::error!(%error, agent = %hosted.name, "cannot renew a record"),
         }
     }
-    any
+    renewed
 }
 
 fn third(life: std::time::Duration) -> u64 {

@@ -5,6 +5,7 @@ use super::prepare::{self, Prepared, millis};
 use super::request::{AgentRequest, Answerer, Path, Reply, RequestOptions, Response, StreamItem};
 use super::resolve::Route;
 use super::stream::CallStream;
+use super::world::{Lesson, Lived};
 use crate::call::body::Bodies;
 use crate::call::content::Content;
 use crate::call::pipe::pipe;
@@ -224,18 +225,24 @@ impl Try<'_> {
 
     /// What the directory ranks by.
     fn learn(&self, attempt: &Attempt, reply: &Result<Reply>) {
-        let failed = reply.as_ref().err().is_some_and(|error| match error.kind {
-            Kind::Transport
-            | Kind::UnknownOutcome
-            | Kind::HandlerFailed
-            | Kind::Deadline
-            | Kind::Busy => true,
-            _ => false,
+        let end = match reply.as_ref().err().map(|error| error.kind) {
+            None => Lived::Well,
+            Some(Kind::Transport | Kind::UnknownOutcome) => Lived::Unreached,
+            Some(Kind::HandlerFailed | Kind::Deadline | Kind::Busy | Kind::Internal) => {
+                Lived::Badly
+            }
+            // Everything else is the caller's own doing.
+            Some(_) => return,
+        };
+        let node = attempt.agent.node_key;
+        self.inner.world.learn(&Lesson {
+            agent: self.route.agent,
+            node,
+            skill: &self.prepared.request.skill,
+            end,
+            load: reply.as_ref().ok().map(|reply| reply.load),
+            rtt: self.inner.mesh.path(node).map(|path| path.rtt),
         });
-        let ok = reply.is_ok();
-        if ok || failed {
-            self.inner.learn(self.route.agent, attempt.agent.node_key, ok);
-        }
     }
 }
 

@@ -2,8 +2,10 @@
 
 use super::request::Path;
 use hubless_proto::identity::{AgentId, NodeKey};
+use hubless_proto::query::attribute_to_json;
 use hubless_proto::wire::v1;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer, ser::Error as _};
+use serde_json::Value;
 use std::time::Duration;
 
 /// An agent that was found.
@@ -27,6 +29,7 @@ pub struct Found {
     /// Words to be found by.
     pub tags: Vec<String>,
     /// What it can do, in short form.
+    #[serde(serialize_with = "short_skills")]
     pub skills: Vec<v1::Skill>,
     /// True: it wants a credential.
     pub requires_auth: bool,
@@ -162,4 +165,18 @@ pub struct PeerView {
     pub agents: usize,
     /// Open connections: 0 or 1, for moments 2.
     pub connections: usize,
+}
+
+/// Skills with their attributes as people write them.
+fn short_skills<S: Serializer>(skills: &[v1::Skill], serializer: S) -> Result<S::Ok, S::Error> {
+    let shown = skills.iter().map(|skill| {
+        let mut value = serde_json::to_value(skill).map_err(S::Error::custom)?;
+        if let Some(object) = value.as_object_mut() {
+            let attributes = skill.attributes.iter();
+            let plain = attributes.map(|(name, fact)| (name.clone(), attribute_to_json(fact)));
+            object.insert("attributes".to_owned(), plain.collect());
+        }
+        Ok(value)
+    });
+    serializer.collect_seq(shown.collect::<Result<Vec<Value>, S::Error>>()?)
 }

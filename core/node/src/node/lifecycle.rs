@@ -48,6 +48,8 @@ pub(crate) struct Inner {
     pub(super) templates: Templates,
     pub(super) credentials: Credentials,
     pub(super) pins: Pins,
+    /// True in the user's own mesh, where every process is within the boundary.
+    pub(super) own_mesh: bool,
     closing: AtomicBool,
     /// True when hosted agents changed since they were announced.
     changed: AtomicBool,
@@ -177,7 +179,6 @@ impl Inner {
     pub(super) fn agents_changed(&self) {
         self.changed.store(true, Ordering::Release);
         self.changes.notify_one();
-        self.world.bump();
     }
 
     /// Announces hosted agents at once, if they changed.
@@ -253,6 +254,7 @@ async fn start(options: NodeOptions) -> Result<Node> {
         credentials: Credentials::open(home.clone()),
         pins: Pins::of(home.clone()),
         templates: Templates::default(),
+        own_mesh: mesh.is_own(),
         home,
         mesh,
         engine: Arc::new(engine),
@@ -290,7 +292,11 @@ async fn renewing(inner: Arc<Inner>) {
     loop {
         tokio::select! {
             _ = round.tick() => {
-                if announce::renew(&inner.hosted(), inner.mesh.node_key(), now_ms()) {
+                let renewed = announce::renew(&inner.hosted(), inner.mesh.node_key(), now_ms());
+                for hosted in &renewed {
+                    inner.world.show(hosted);
+                }
+                if !renewed.is_empty() {
                     inner.agents_changed();
                 }
                 inner.world.tick();

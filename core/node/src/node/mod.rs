@@ -30,7 +30,7 @@ pub use found::{
 };
 pub use handler::handler;
 pub use lifecycle::Node;
-pub use membership::{InviteOptions, join};
+pub use membership::{InviteOptions, invite, join};
 pub use options::{
     AgentFlags, AgentOptions, Concurrency, Identity, Listen, NodeOptions, SkillOptions,
 };

@@ -3,6 +3,7 @@
 use super::lifecycle::Inner;
 use super::request::{RequestOptions, RetryPolicy, Target};
 use crate::call::body::Bodies;
+use crate::call::content;
 use crate::call::handle::Parent;
 use crate::call::trace;
 use crate::chance;
@@ -77,8 +78,11 @@ pub(super) fn prepare(inner: &Inner, mut options: RequestOptions) -> Result<Prep
         input_host: options.input_host.take(),
         request: v1::Request::default(),
     };
-    let request = message(&prepared, options)?;
+    let content = std::mem::take(&mut options.content.message);
+    let mut request = message(&prepared, options)?;
     check(&request)?;
+    content::check(&content)?;
+    request.content = Some(content);
     Ok(Prepared { request, ..prepared })
 }
 
@@ -99,7 +103,6 @@ fn message(prepared: &Prepared, options: RequestOptions) -> Result<v1::Request> 
         critical_extensions: critical.map(|(name, _)| name.clone()).collect(),
         from: prepared.from.map(|from| from.to_wire()).unwrap_or_default(),
         skill: options.skill,
-        content: Some(options.content.message),
         accept: options.accept,
         auth: options.auth,
         transport_auth: options.transport_auth,

@@ -170,6 +170,8 @@ pub struct Reply {
     pub path: Path,
     /// Attempts that were made.
     pub attempts: u32,
+    /// Calls that the agent had when it answered.
+    pub(crate) load: u32,
 }
 
 /// Who answered.

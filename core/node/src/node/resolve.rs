@@ -19,7 +19,7 @@ pub(super) struct Route {
     pub(super) name: String,
     /// Node that hosts it; none: only a catalogue knows it.
     pub(super) node: Option<NodeKey>,
-    descriptor: Arc<v1::Descriptor>,
+    pub(super) descriptor: Arc<v1::Descriptor>,
     /// True when its name was found pinned to it, or it was named by its key.
     proven: bool,
 }
@@ -61,10 +61,9 @@ impl Inner {
     fn look(&self, to: &Target) -> Result<Option<Route>> {
         let text = match to {
             Target::Query { query } => {
-                let best = self.find_now(query, false)?.into_iter().next();
-                return Ok(best
-                    .and_then(|found| self.known(found.agent_id))
-                    .map(|known| Route { proven: false, ..route(known) }));
+                let best = self.world.find(query).into_iter().next();
+                let known = best.and_then(|found| self.known(found.id));
+                return Ok(known.map(|known| Route { proven: false, ..route(known) }));
             }
             Target::Text(text) => text,
         };
@@ -140,6 +139,7 @@ impl Inner {
         if known.descriptor.stored && known.node.is_some() {
             // The first use of a name stands for its key from then on.
             self.pins.set(name.as_str(), known.agent)?;
+            self.world.pin(known.agent);
             tracing::info!(%name, agent = %known.agent, "name pinned at first use");
             return Ok(Some(Route { proven: true, ..route(known) }));
         }
@@ -154,17 +154,11 @@ impl Inner {
         }
         // In the user's own mesh every process is within the boundary; elsewhere a credential
         // goes only where its target is certain.
-        if !route.proven && !self.world.is_own_mesh() {
+        if !route.proven && !self.own_mesh {
             return Ok(());
         }
         prepared.request.auth = self.credentials.find(route.agent, self.mesh_id()).await?;
         Ok(())
-    }
-
-    /// Notes how a call ended, for the order of later finds.
-    pub(super) fn learn(&self, agent: AgentId, node: NodeKey, ok: bool) {
-        let rtt = self.mesh.path(node).map(|path| path.rtt);
-        self.world.learn(agent, node, ok, rtt);
     }
 }
 

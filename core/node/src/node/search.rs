@@ -1,23 +1,45 @@
 //! Finding agents.
 
-use super::found::{Description, FindOptions, Found, Loaded, Scope};
-use super::lifecycle::Node;
+use super::found::{Change, Description, FindOptions, Found, Loaded, Scope};
+use super::lifecycle::{Inner, Node};
 use super::stream::{Discovery, Watch};
+use super::world::Known;
+use crate::engine::lock;
+use crate::executor;
+use hubless_proto::directory::{WatchEvent, WatchId};
 use hubless_proto::error::{Error, Kind, Result};
+use hubless_proto::identity::NodeKey;
+use hubless_proto::limits;
 use hubless_proto::query::Query;
+use hubless_proto::registry;
+use hubless_proto::wire::{document, record, v1};
 use serde_json::Value;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::task::AbortOnDropHandle;
 
 impl Node {
     /// Agents that match, best first; waits for a first one.
     ///
     /// # Errors
-    /// `closed`; `invalid_argument` for a query that is too large or makes no sense.
+    /// `closed`.
     ///
     /// # Cancellation
     /// Safe.
     pub async fn find(&self, query: Query, options: FindOptions) -> Result<Vec<Found>> {
-        let _ = (query, options);
-        Err(Error::new(Kind::Unsupported, "not built"))
+        let inner = self.open()?;
+        let deadline = Instant::now() + options.wait.min(limits::DEADLINE_MAX);
+        let mut changed = inner.world.changed();
+        loop {
+            changed.borrow_and_update();
+            inner.fetch_documents(&query).await;
+            let found = inner.find_now(&query, options.explain);
+            if !found.is_empty() || timeout_at(deadline, changed.changed()).await.is_err() {
+                return Ok(found);
+            }
+        }
     }
 
     /// The best agent that matches.
@@ -28,26 +50,55 @@ impl Node {
     /// # Cancellation
     /// Safe.
     pub async fn peer(&self, query: Query, options: FindOptions) -> Result<Found> {
-        let found = self.find(query, options).await?;
-        found.into_iter().next().ok_or_else(|| Error::new(Kind::NotFound, "no agent matches"))
+        let found = self.find(Query { limit: 1, ..query }, options).await?;
+        found
+            .into_iter()
+            .next()
+            .ok_or_else(|| Error::new(Kind::NotFound, "no agent matches").with_operation("peer"))
     }
 
     /// Agents that match, each once, as they appear.
     ///
     /// # Errors
-    /// As [`Node::find`].
+    /// `closed`; `busy` when there are too many watchers.
     pub fn discover(&self, query: Query, options: FindOptions) -> Result<Discovery> {
-        let _ = (query, options);
-        Err(Error::new(Kind::Unsupported, "not built"))
+        let inner = Arc::clone(self.open()?);
+        let mut watch = Watching::begin(&inner, query)?;
+        let (sender, items) = mpsc::channel(limits::CALL_EVENTS);
+        let task = executor::spawn(async move {
+            let mut seen = BTreeSet::new();
+            while let Some(change) = watch.next(options.explain).await {
+                let new = match change {
+                    Change::Snapshot(all) => all,
+                    Change::Arrived(one) => vec![*one],
+                    Change::Changed(_) | Change::Departed { .. } | Change::Lagged(_) => continue,
+                };
+                for found in new {
+                    if seen.insert(found.agent_id) && sender.send(found).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        })?;
+        Ok(Discovery { items, _task: AbortOnDropHandle::new(task) })
     }
 
     /// What matches, then every change of it.
     ///
     /// # Errors
-    /// As [`Node::find`].
+    /// As [`Node::discover`].
     pub fn watch(&self, query: Query) -> Result<Watch> {
-        let _ = query;
-        Err(Error::new(Kind::Unsupported, "not built"))
+        let inner = Arc::clone(self.open()?);
+        let mut watch = Watching::begin(&inner, query)?;
+        let (sender, items) = mpsc::channel(limits::CALL_EVENTS);
+        let task = executor::spawn(async move {
+            while let Some(change) = watch.next(false).await {
+                if sender.send(change).await.is_err() {
+                    return;
+                }
+            }
+        })?;
+        Ok(Watch { items, _task: AbortOnDropHandle::new(task) })
     }
 
     /// Everything that is public of an agent, by id, address or name.
@@ -58,8 +109,17 @@ impl Node {
     /// # Cancellation
     /// Safe.
     pub async fn describe(&self, agent: &str) -> Result<Description> {
-        let _ = agent;
-        Err(Error::new(Kind::Unsupported, "not built"))
+        let inner = self.open()?;
+        let route = inner.route(&agent.into(), limits::FIND_WAIT).await;
+        let route = route.map_err(|error| error.with_operation("describe"))?;
+        let mut skills = Vec::new();
+        for skill in &route.descriptor.skills {
+            let Ok(digest) = record::Digest::try_from(skill.document_digest.as_ref()) else {
+                continue;
+            };
+            skills.push(inner.document(route.node, digest).await?);
+        }
+        Ok(Description { descriptor: route.descriptor.as_ref().clone(), skills })
     }
 
     /// The agents of a scope, by name.
@@ -67,16 +127,126 @@ impl Node {
     /// # Errors
     /// `closed`.
     pub fn list_agents(&self, scope: Scope) -> Result<Vec<Found>> {
-        let _ = scope;
-        Err(Error::new(Kind::Unsupported, "not built"))
+        let inner = self.open()?;
+        let (hosted, client) = match scope {
+            Scope::Global => (Some(registry::Scope::Global), false),
+            Scope::Local => (Some(registry::Scope::Local), false),
+            Scope::Client => (None, true),
+            Scope::All => (Some(registry::Scope::Local), true),
+        };
+        let mut known = Vec::new();
+        {
+            let registry = lock(&inner.engine.registry);
+            let own = inner.mesh.node_key();
+            if let Some(scope) = hosted {
+                known.extend(registry.list(scope).map(|agent| Known::hosted(&agent.value, own)));
+            }
+            if client {
+                known.extend(registry.catalogue().iter().map(Known::listed));
+            }
+        }
+        let mut agents: Vec<Found> = known.iter().map(|known| inner.view(known)).collect();
+        if client {
+            let elsewhere = Query { limit: limits::FIND_LIMIT, ..Query::default() };
+            let own = Some(inner.mesh.node_key());
+            let found = inner.find_now(&elsewhere, false).into_iter();
+            agents.extend(found.filter(|found| found.node_key != own));
+        }
+        agents.sort_by(|a, b| (&a.name, a.agent_id).cmp(&(&b.name, b.agent_id)));
+        agents.dedup_by_key(|found| (found.agent_id, found.name.clone()));
+        Ok(agents)
     }
 
-    /// Imports a static catalogue: descriptors in the JSON form of the contract's `register`.
+    /// Imports a static catalogue: descriptors in their JSON form with `agentId` and, if known,
+    /// `nodeKey`.
     ///
     /// # Errors
     /// `closed`; what is wrong with single entries is in the result.
     pub fn load_agents(&self, descriptors: Vec<Value>) -> Result<Loaded> {
-        let _ = descriptors;
-        Err(Error::new(Kind::Unsupported, "not built"))
+        let inner = self.open()?;
+        let (loaded, refused) = lock(&inner.engine.registry).load_agents(descriptors);
+        Ok(Loaded { loaded, refused })
+    }
+}
+
+impl Inner {
+    pub(super) fn find_now(&self, query: &Query, explain: bool) -> Vec<Found> {
+        let found = self.world.find(query).into_iter();
+        found.map(|found| self.found(found, explain)).collect()
+    }
+
+    /// Fetches the skill documents that a query with `accepts` has to know.
+    async fn fetch_documents(&self, query: &Query) {
+        for (node, digest) in self.world.missing_documents(query) {
+            match self.document(Some(node), digest).await {
+                Ok(document) => self.world.add_document(digest, &document),
+                Err(error) => tracing::debug!(%node, %error, "a skill document is not to be had"),
+            }
+        }
+    }
+
+    /// A skill document, from here or from the node that hosts its agent.
+    async fn document(
+        &self,
+        node: Option<NodeKey>,
+        digest: record::Digest,
+    ) -> Result<v1::SkillDocument> {
+        let missing = || Error::new(Kind::NotFound, "the skill document is not to be had");
+        if let Some(own) = self.own_document(&digest) {
+            return document::open(&own, &digest);
+        }
+        let node = node.filter(|node| *node != self.mesh.node_key()).ok_or_else(missing)?;
+        let question = v1::ask::Question::SkillDocument(bytes::Bytes::copy_from_slice(&digest));
+        let answer = self.mesh.ask(node, v1::Ask { question: Some(question) }).await?;
+        match answer.answer {
+            Some(v1::answer::Answer::SkillDocument(bytes)) => document::open(&bytes, &digest),
+            Some(v1::answer::Answer::Rejection(rejection)) => Err(Error::from(rejection)),
+            Some(v1::answer::Answer::Agent(_)) | None => Err(missing()),
+        }
+    }
+}
+
+/// One watcher of the directory; ends with its drop.
+struct Watching {
+    inner: Arc<Inner>,
+    id: WatchId,
+    changed: watch::Receiver<u64>,
+}
+
+impl Watching {
+    fn begin(inner: &Arc<Inner>, query: Query) -> Result<Self> {
+        let mut changed = inner.world.changed();
+        changed.mark_changed();
+        Ok(Self { inner: Arc::clone(inner), id: inner.world.watch(query)?, changed })
+    }
+
+    /// The next change; none once the node is closed.
+    async fn next(&mut self, explain: bool) -> Option<Change> {
+        loop {
+            if let Some(event) = self.inner.world.poll_watch(self.id) {
+                return Some(self.change(event, explain));
+            }
+            tokio::select! {
+                more = self.changed.changed() => more.ok()?,
+                () = self.inner.stop.cancelled() => return None,
+            }
+        }
+    }
+
+    fn change(&self, event: WatchEvent, explain: bool) -> Change {
+        let view = |found| self.inner.found(found, explain);
+        match event {
+            WatchEvent::Snapshot(all) => Change::Snapshot(all.into_iter().map(view).collect()),
+            WatchEvent::Arrived(one) => Change::Arrived(Box::new(view(*one))),
+            WatchEvent::Changed(one) => Change::Changed(Box::new(view(*one))),
+            WatchEvent::Departed { id, name } => Change::Departed { agent_id: id, name },
+            WatchEvent::Lagged(count) => Change::Lagged(count),
+        }
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.inner.world.unwatch(self.id);
     }
 }

@@ -1,14 +1,21 @@
-//! What is known of agents elsewhere, and of the own ones as others see them.
+//! What is known of agents of the mesh, as this node sees it.
 
+use super::found::{Found, SignalPart};
 use super::host::News;
 use super::lifecycle::Inner;
-use crate::engine::Hosted;
+use super::request::Path;
+use crate::chance::now_ms;
+use crate::engine::{Hosted, lock};
+use crate::mesh;
+use hubless_proto::directory::{self, Announced, Directory, Source, WatchEvent, WatchId};
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{Address, AgentId, MeshId, Name, NodeKey};
+use hubless_proto::query::Query;
 use hubless_proto::registry::ClientAgent;
+use hubless_proto::wire::record;
 use hubless_proto::wire::v1;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -30,16 +37,23 @@ impl Known {
         let descriptor = Arc::new(listed.descriptor.clone());
         Self { agent: listed.id, node: listed.node, descriptor }
     }
+
+    fn found(found: directory::Found) -> Self {
+        Self { agent: found.id, node: Some(found.node), descriptor: found.descriptor }
+    }
 }
 
-/// The directory of the mesh, as this node sees it.
+/// The directory of the mesh, and who waits for its changes.
 pub(super) struct World {
+    directory: Mutex<Directory>,
     changes: watch::Sender<u64>,
+    own: NodeKey,
 }
 
 impl World {
-    pub(super) fn new(_node: NodeKey, _mesh: MeshId) -> Self {
-        Self { changes: watch::Sender::new(0) }
+    pub(super) fn new(own: NodeKey, mesh: MeshId) -> Self {
+        let directory = Mutex::new(Directory::new(mesh, own));
+        Self { directory, changes: watch::Sender::new(0), own }
     }
 
     /// Fires whenever something is known that was not.
@@ -47,47 +61,261 @@ impl World {
         self.changes.subscribe()
     }
 
-    pub(super) fn bump(&self) {
-        self.changes.send_modify(|version| *version += 1);
+    /// Works on the directory, and wakes who waits when it changed.
+    fn with<T>(&self, work: impl FnOnce(&mut Directory, u64) -> T) -> T {
+        let (result, changed) = {
+            let mut directory = lock(&self.directory);
+            let before = directory.changes();
+            let result = work(&mut directory, now_ms());
+            (result, directory.changes() != before)
+        };
+        if changed {
+            self.changes.send_modify(|version| *version += 1);
+        }
+        result
     }
 
+    /// An agent of this node is there, or published something else.
+    pub(super) fn show(&self, hosted: &Hosted) {
+        let records = lock(&hosted.announced).records.clone();
+        let announced =
+            self.with(|directory, now| directory.announce(Source::Own, self.own, &[records], now));
+        log(self.own, announced);
+    }
+
+    /// An agent of this node is no more.
+    pub(super) fn hide(&self, agent: AgentId) {
+        self.with(|directory, now| directory.hide(&self.own, &[agent], now));
+    }
+
+    /// Other nodes, with the number of their agents.
     pub(super) fn nodes(&self) -> BTreeMap<NodeKey, usize> {
-        BTreeMap::new()
+        let all = Query { limit: usize::MAX, ..Query::default() };
+        let mut nodes = BTreeMap::new();
+        for found in self.with(|directory, now| directory.find(&all, now)) {
+            if found.node != self.own {
+                *nodes.entry(found.node).or_insert(0) += 1;
+            }
+        }
+        nodes
     }
 
-    pub(super) fn by_id(&self, _id: &AgentId) -> Option<Known> {
-        None
+    pub(super) fn by_id(&self, id: &AgentId) -> Option<Known> {
+        self.with(|directory, now| directory.by_id(id, now)).map(Known::found)
     }
 
-    pub(super) fn by_name(&self, _name: &Name) -> Vec<Known> {
-        Vec::new()
+    pub(super) fn by_name(&self, name: &Name) -> Vec<Known> {
+        self.with(|directory, now| {
+            let ids = directory.by_name(name);
+            ids.iter().filter_map(|id| directory.by_id(id, now)).map(Known::found).collect()
+        })
     }
 
-    pub(super) fn by_address(&self, _address: Address) -> Result<Option<Known>> {
-        Ok(None)
+    pub(super) fn by_address(&self, address: Address) -> Result<Option<Known>> {
+        use hubless_proto::identity::Target;
+        let found = self.with(|directory, now| directory.resolve(&Target::Address(address), now));
+        match found {
+            Ok(found) => Ok(Some(Known::found(found))),
+            Err(error) if error.kind == Kind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
-    pub(super) fn is_own_mesh(&self) -> bool {
-        true
+    pub(super) fn find(&self, query: &Query) -> Vec<directory::Found> {
+        self.with(|directory, now| directory.find(query, now))
     }
 
-    pub(super) fn learn(&self, _: AgentId, _: NodeKey, _ok: bool, _rtt: Option<Duration>) {}
+    pub(super) fn missing_documents(&self, query: &Query) -> Vec<(NodeKey, record::Digest)> {
+        self.with(|directory, now| directory.missing_documents(query, now))
+    }
 
-    pub(super) fn tick(&self) {}
+    pub(super) fn add_document(&self, digest: record::Digest, document: &v1::SkillDocument) {
+        self.with(|directory, _| directory.add_document(digest, document));
+    }
+
+    pub(super) fn watch(&self, query: Query) -> Result<WatchId> {
+        self.with(|directory, _| directory.watch(query))
+    }
+
+    pub(super) fn poll_watch(&self, id: WatchId) -> Option<WatchEvent> {
+        self.with(|directory, now| directory.poll_watch(id, now))
+    }
+
+    pub(super) fn unwatch(&self, id: WatchId) {
+        self.with(|directory, _| directory.unwatch(id));
+    }
+
+    /// Notes how a call ended, for the order of later finds.
+    pub(super) fn learn(&self, lesson: &Lesson<'_>) {
+        self.with(|directory, now| {
+            let signals = directory.signals_mut();
+            if let Some(rtt) = lesson.rtt {
+                signals.round_trip(lesson.node, u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX));
+            }
+            if let Some(load) = lesson.load {
+                signals.load(lesson.agent, load);
+            }
+            match lesson.end {
+                Lived::Well => signals.outcome(lesson.agent, lesson.skill, true, now),
+                Lived::Badly => signals.outcome(lesson.agent, lesson.skill, false, now),
+                Lived::Unreached => {
+                    signals.outcome(lesson.agent, lesson.skill, false, now);
+                    signals.failure(lesson.agent, now);
+                }
+            }
+        });
+    }
+
+    /// A pinned agent counts more.
+    pub(super) fn pin(&self, agent: AgentId) {
+        self.with(|directory, _| directory.signals_mut().pin(agent));
+    }
+
+    /// Forgets what is over.
+    pub(super) fn tick(&self) {
+        self.with(|directory, now| directory.handle_timeout(now));
+    }
+}
+
+/// What one call taught.
+pub(super) struct Lesson<'a> {
+    pub(super) agent: AgentId,
+    pub(super) node: NodeKey,
+    pub(super) skill: &'a str,
+    pub(super) end: Lived,
+    pub(super) load: Option<u32>,
+    pub(super) rtt: Option<Duration>,
+}
+
+/// How a call ended, for ranking.
+#[derive(Clone, Copy)]
+pub(super) enum Lived {
+    /// With an answer.
+    Well,
+    /// With a fault of the callee.
+    Badly,
+    /// Its node could not be reached.
+    Unreached,
 }
 
 impl Inner {
-    pub(super) fn news(&self, _news: News) {}
-
-    pub(super) fn answer(&self, _ask: v1::Ask) -> Result<v1::answer::Answer> {
-        Err(Error::new(Kind::NotFound, "none"))
+    /// What the mesh says of others.
+    pub(super) fn news(&self, news: News) {
+        match news {
+            News::Announced(source, announcement) => self.announced(source, &announcement),
+            News::Hidden(node, agents) => {
+                self.world.with(|directory, now| directory.hide(&node, &agents, now));
+            }
+            News::Gone(node) => {
+                tracing::debug!(%node, "node is gone");
+                self.world.with(|directory, now| directory.gone(&node, now));
+            }
+        }
     }
 
-    pub(super) fn find_now(
-        &self,
-        _query: &hubless_proto::query::Query,
-        _explain: bool,
-    ) -> Result<Vec<super::Found>> {
-        Ok(Vec::new())
+    fn announced(&self, source: mesh::Source, announcement: &v1::NodeAnnouncement) {
+        let agents = &announcement.agents;
+        let (node, announced) = match source {
+            mesh::Source::Connection(node) => {
+                let taken = self
+                    .world
+                    .with(|directory, now| directory.announce(Source::Member, node, agents, now));
+                (node, taken)
+            }
+            mesh::Source::RuntimeFolder => {
+                let record = announcement.node.as_ref().map(record::peek);
+                let Some(Ok(record)) = record else { return };
+                let Ok(node) = NodeKey::from_slice(&record.key) else { return };
+                if node == self.world.own {
+                    return;
+                }
+                let taken = self
+                    .world
+                    .with(|directory, now| directory.replace(Source::Folder, node, agents, now));
+                (node, taken)
+            }
+        };
+        log(node, announced);
+    }
+
+    /// How an agent would be reached.
+    pub(super) fn path(&self, node: Option<NodeKey>) -> Path {
+        match node {
+            Some(node) if node == self.mesh.node_key() => Path::InProcess,
+            Some(node) if self.mesh.path(node).is_some_and(|path| path.relayed) => Path::Relay,
+            Some(_) | None => Path::Direct,
+        }
+    }
+
+    pub(super) fn found(&self, found: directory::Found, explain: bool) -> Found {
+        let explained = |signal: &hubless_proto::query::Signal| SignalPart {
+            signal: signal.name.name().to_owned(),
+            value: signal.value,
+            weight: signal.weight,
+        };
+        let explain = explain.then(|| found.signals.iter().map(explained).collect());
+        let known = Known {
+            agent: found.id,
+            node: Some(found.node),
+            descriptor: Arc::clone(&found.descriptor),
+        };
+        Found { score: found.score, latency_us: found.latency_us, explain, ..self.view(&known) }
+    }
+
+    /// An agent as searching shows it, without rank.
+    pub(super) fn view(&self, known: &Known) -> Found {
+        let of = known.descriptor.as_ref();
+        Found {
+            agent_id: known.agent,
+            address: Address::new(&self.mesh_id(), &known.agent).to_string(),
+            name: of.name.clone(),
+            title: of.title.clone(),
+            description: of.description.clone(),
+            version: of.version.clone(),
+            node_key: known.node,
+            tags: of.tags.clone(),
+            skills: of.skills.clone(),
+            requires_auth: of.requires_auth,
+            stored: of.stored,
+            transient: of.transient,
+            needs: of.needs.clone(),
+            score: 0.0,
+            path: self.path(known.node),
+            latency_us: None,
+            explain: None,
+        }
+    }
+
+    /// Answers a peer's question about the agents of this node.
+    pub(super) fn answer(&self, ask: v1::Ask) -> Result<v1::answer::Answer> {
+        let none = || Error::refusal(Kind::NotFound, "", "nothing of this kind lives here");
+        match ask.question {
+            Some(v1::ask::Question::SkillDocument(digest)) => {
+                let document = self.own_document(&digest).ok_or_else(none)?;
+                Ok(v1::answer::Answer::SkillDocument(document))
+            }
+            Some(v1::ask::Question::Descriptor(agent)) => {
+                let id = AgentId::from_slice(&agent)?;
+                let registry = lock(&self.engine.registry);
+                let hosted = registry.by_id(&id).ok_or_else(none)?;
+                let records = lock(&hosted.value.announced).records.clone();
+                Ok(v1::answer::Answer::Agent(records))
+            }
+            None => Err(Error::refusal(Kind::Unsupported, "question", "an unknown question")),
+        }
+    }
+
+    /// The bytes of a skill document of an agent that lives here.
+    pub(super) fn own_document(&self, digest: &[u8]) -> Option<bytes::Bytes> {
+        let hosted = self.hosted();
+        let mut documents = hosted.iter().flat_map(|hosted| &hosted.documents);
+        let found = documents.find(|sealed| sealed.digest == digest);
+        found.map(|sealed| sealed.bytes.clone())
+    }
+}
+
+fn log(node: NodeKey, announced: Announced) {
+    for refused in announced.refused {
+        tracing::debug!(%node, error = %refused.error, "a record was refused");
     }
 }

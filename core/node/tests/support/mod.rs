@@ -30,3 +30,24 @@ where
 pub fn ask(to: &str, value: Value) -> RequestOptions {
     RequestOptions::new(to, Content::value(value))
 }
+
+/// Two nodes of one home.
+pub struct Pair {
+    pub one: Node,
+    pub two: Node,
+    pub _home: tempfile::TempDir,
+}
+
+/// Starts two nodes in an empty home.
+pub async fn pair() -> Pair {
+    let home = tempfile::tempdir().unwrap();
+    let one = node_in(&home).await;
+    let two = node_in(&home).await;
+    Pair { one, two, _home: home }
+}
+
+/// Starts a node in a home.
+pub async fn node_in(home: &tempfile::TempDir) -> Node {
+    let options = NodeOptions { home: Some(home.path().to_owned()), ..NodeOptions::default() };
+    Node::start(options).await.unwrap()
+}
