@@ -1,0 +1,123 @@
+//! Single lines to and from the child.
+
+use hubless::{Error, Kind, Result};
+use hubless_proto::limits;
+use hubless_proto::wire::json_text::check_json_depth;
+use hubless_proto::wire::v1;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// A line from the child.
+#[derive(Debug)]
+pub(super) enum Line {
+    /// What it says of itself.
+    Descriptor(Value),
+    /// An event of the call with this id.
+    Event(String, Box<v1::Event>),
+}
+
+#[derive(Deserialize)]
+struct Raw {
+    id: Option<String>,
+    event: Option<Value>,
+    descriptor: Option<Value>,
+}
+
+/// Reads one line.
+///
+/// # Errors
+/// `transport` (`bad_frame`) for anything but a message.
+pub(super) fn read(text: &str) -> Result<Line> {
+    let bad = |what: &str| Error::new(Kind::Transport, what.to_owned()).with_code("bad_frame");
+    check_json_depth("line", text)?;
+    let raw: Raw =
+        serde_json::from_str(text).map_err(|_| bad("expected a JSON object a line on stdout"))?;
+    match raw {
+        Raw { descriptor: Some(descriptor), .. } => Ok(Line::Descriptor(descriptor)),
+        Raw { id: Some(id), event: Some(event), .. } => {
+            let event = serde_json::from_value(event).map_err(|_| bad("expected an event"))?;
+            Ok(Line::Event(id, Box::new(event)))
+        }
+        Raw { .. } => Err(bad("expected id and event, or descriptor")),
+    }
+}
+
+/// The line that starts a call; credentials were checked and stay out.
+///
+/// # Errors
+/// `too_large` when it does not fit a line.
+pub(super) fn request(request: &v1::Request) -> Result<String> {
+    let mut shown = request.clone();
+    shown.auth = None;
+    shown.transport_auth = None;
+    fit(&json!({ "request": shown }))
+}
+
+/// The line that answers a tool call, or why there is no answer.
+///
+/// # Errors
+/// `too_large` when it does not fit a line.
+pub(super) fn tool_result(id: &str, result: &v1::ToolResult) -> Result<String> {
+    fit(&json!({ "id": id, "toolResult": result }))
+}
+
+/// The line that answers a question, or says why there is no answer.
+///
+/// # Errors
+/// `too_large` when it does not fit a line.
+pub(super) fn input(id: &str, input: &v1::Input) -> Result<String> {
+    fit(&json!({ "id": id, "input": input }))
+}
+
+/// The line that gives a call up.
+pub(super) fn cancel(id: &str, error: &Error) -> String {
+    json!({ "id": id, "cancel": { "kind": error.kind.name(), "message": error.message } })
+        .to_string()
+}
+
+fn fit(value: &Value) -> Result<String> {
+    let text = value.to_string();
+    if text.len() <= limits::STDIO_LINE_BYTES {
+        return Ok(text);
+    }
+    let bound = u64::try_from(limits::STDIO_LINE_BYTES).unwrap_or(u64::MAX);
+    Err(Error::refusal(
+        Kind::TooLarge,
+        "",
+        "the message does not fit one line of the agent's stdin",
+    )
+    .with_limit("STDIO_LINE_BYTES", bound))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_events_and_descriptors_and_refuses_the_rest() {
+        let event = read(r#"{"id": "AAE=", "event": {"progress": {"note": "half"}}}"#);
+        assert!(matches!(event, Ok(Line::Event(id, _)) if id == "AAE="));
+        assert!(matches!(read(r#"{"descriptor": {"name": "x"}}"#), Ok(Line::Descriptor(_))));
+        for bad in ["hello", "[]", "{}", r#"{"id": "x"}"#, r#"{"id": "x", "event": 3}"#] {
+            assert_eq!(read(bad).unwrap_err().code, "bad_frame", "{bad}");
+        }
+        let deep = "[".repeat(100_000);
+        assert_eq!(read(&deep).unwrap_err().code, "too_deep");
+    }
+
+    #[test]
+    fn credentials_stay_out_of_the_child() {
+        let auth = v1::Auth { scheme: "shared_secret".into(), secret: "canary".into() };
+        let asked =
+            v1::Request { auth: Some(auth.clone()), skill: "s".into(), ..Default::default() };
+        let line = request(&asked).unwrap();
+        assert!(!line.contains("canary") && line.contains("\"skill\":\"s\""), "{line}");
+    }
+
+    #[test]
+    fn a_line_has_a_bound() {
+        let content = hubless::Content::text("x".repeat(limits::STDIO_LINE_BYTES));
+        let asked = v1::Request { content: Some(content.message), ..Default::default() };
+        assert_eq!(request(&asked).unwrap_err().kind, Kind::TooLarge);
+    }
+}
