@@ -54,7 +54,7 @@ impl Directory {
         let mut announced = Announced::default();
         for agent in agents {
             match self.take(source, node, agent, now_ms) {
-                Ok(_) => announced.taken += 1,
+                Ok(()) => announced.taken += 1,
                 Err(error) => announced.refused.push(Refused { agent: author(agent), error }),
             }
         }
@@ -132,21 +132,35 @@ impl Directory {
         if self.past.holds(&id, opened.descriptor.term.seq) {
             return Err(superseded(&id));
         }
-        let judged = self.judge_host(&id, &node, &opened);
-        match judged {
-            Some(Verdict::Older) => return Err(superseded(&id)),
-            Some(Verdict::Equivocation { stands: false }) => return Err(equivocation(&id)),
-            Some(Verdict::Newer | Verdict::Same | Verdict::Equivocation { stands: true }) => (),
-            None => self.admit(source, id, node, now_ms)?,
+        let host = self.judge_host(&id, &node, &opened);
+        let flagged = [host, self.judge_descriptor(&id, &opened)]
+            .into_iter()
+            .any(|verdict| matches!(verdict, Some(Verdict::Equivocation { .. })));
+        if flagged && lazy {
+            // Nobody is accused by a signature that was not looked at.
+            announcement::open_agent(agent, &node, now_ms)?;
         }
-        let pending = (source == Source::Folder).then(|| Box::new(agent.clone()));
-        self.put_host(source, &opened, name, pending);
-        self.put_descriptor(&opened, now_ms)
+        let stands = match host {
+            Some(Verdict::Older) => return Err(superseded(&id)),
+            Some(Verdict::Equivocation { stands }) => stands,
+            Some(Verdict::Newer | Verdict::Same) => true,
+            None => self.admit(source, id, node, now_ms).map(|()| true)?,
+        };
+        if stands {
+            let pending = (source == Source::Folder).then(|| Box::new(agent.clone()));
+            self.put_host(source, &opened, name.clone(), pending);
+        }
+        self.put_descriptor(&opened, name, now_ms);
+        if flagged { Err(equivocation(&id)) } else { Ok(()) }
     }
 
     fn judge_host(&self, id: &AgentId, node: &NodeKey, opened: &OpenedAgent) -> Option<Verdict> {
         let host = self.entries.get(id)?.hosts.get(node)?;
         Some(host.stamp.judge(&Stamp::of(&opened.hosting)))
+    }
+
+    fn judge_descriptor(&self, id: &AgentId, opened: &OpenedAgent) -> Option<Verdict> {
+        Some(self.entries.get(id)?.stamp.judge(&Stamp::of(&opened.descriptor)))
     }
 
     /// Makes room for one more host, or refuses it.
@@ -194,41 +208,36 @@ impl Directory {
     }
 
     /// Lets the descriptor stand if it wins, and tells the watchers.
-    fn put_descriptor(&mut self, opened: &OpenedAgent, now_ms: u64) -> Result<()> {
+    fn put_descriptor(&mut self, opened: &OpenedAgent, name: Name, now_ms: u64) {
         let id = opened.agent();
-        let Some(entry) = self.entries.get_mut(&id) else { return Ok(()) };
+        let Some(entry) = self.entries.get_mut(&id) else { return };
         let new = Stamp::of(&opened.descriptor);
-        let is_new = entry.hosts.len() == 1 && entry.stamp == new && !self.index.knows(&id);
-        let (replaces, error) = match entry.stamp.judge(&new) {
-            Verdict::Newer => (true, None),
-            Verdict::Same | Verdict::Older => (false, None),
+        let wins = match entry.stamp.judge(&new) {
+            Verdict::Newer => true,
+            Verdict::Same | Verdict::Older => false,
             Verdict::Equivocation { stands } => {
                 entry.evidence = Some([entry.stamp.digest, new.digest]);
-                (stands, Some(equivocation(&id)))
+                stands
             }
         };
-        if is_new {
+        let is_known = self.index.knows(&id);
+        let changes = wins && *entry.descriptor != opened.descriptor.body;
+        if is_known && changes {
+            self.index.remove(entry);
+        }
+        if wins {
+            entry.stamp = new;
+            entry.issued_at_ms = opened.descriptor.term.issued_at_ms;
+        }
+        if changes {
+            entry.name = name;
+            entry.descriptor = Arc::new(opened.descriptor.body.clone());
+        }
+        if changes || !is_known {
             self.index.insert(entry);
             self.changes += 1;
             self.tell(&id, now_ms);
-            return Ok(());
         }
-        if replaces {
-            let changed = *entry.descriptor != opened.descriptor.body;
-            if changed {
-                self.index.remove(entry);
-                entry.name = opened.descriptor.body.name.parse()?;
-                entry.descriptor = Arc::new(opened.descriptor.body.clone());
-                self.index.insert(entry);
-            }
-            entry.stamp = new;
-            entry.issued_at_ms = opened.descriptor.term.issued_at_ms;
-            if changed {
-                self.changes += 1;
-                self.tell(&id, now_ms);
-            }
-        }
-        error.map_or(Ok(()), Err)
     }
 }
 

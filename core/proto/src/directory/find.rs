@@ -139,7 +139,7 @@ impl Directory {
         // Equal ones stand in the order of their ids, the same on every node and at every time.
         all.sort_unstable_by(|a, b| match b.score.total_cmp(&a.score) {
             Ordering::Equal => a.id.cmp(&b.id),
-            order => order,
+            order @ (Ordering::Less | Ordering::Greater) => order,
         });
         all
     }

@@ -76,6 +76,12 @@ impl Index {
         self.addresses.get(&address.within(&self.mesh)).into_iter().flatten()
     }
 
+    /// Pretends that an agent has this address.
+    #[cfg(test)]
+    pub(super) fn collide(&mut self, address: Address, id: AgentId) {
+        self.addresses.entry(address).or_default().insert(id);
+    }
+
     /// The smallest known set that holds every answer.
     pub(super) fn scope(&self, query: &Query) -> Scope {
         if !query.text.is_empty() {

@@ -206,7 +206,7 @@ fn read_bounds(rules: &mut Requirements, fields: &mut Fields) -> Result<()> {
         }
         (Some(_), Some(0)) => return Err(fields.wrong("rateBurst", "expected at least 1")),
         (Some(per_s), burst) => {
-            let burst = burst.unwrap_or(per_s.ceil() as u32);
+            let burst = burst.unwrap_or_else(|| per_s.ceil() as u32);
             Some(Rate { per_s, burst })
         }
     };

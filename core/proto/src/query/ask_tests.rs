@@ -40,7 +40,11 @@ fn answers_the_fx_question() {
         {"field": "attributes.structured", "op": "=", "value": true}
     ]}});
     let years = |from: &str, to: &str| json!({"interval": {"from": from, "to": to}});
-    let data = |pair: Value, period: Value, resolution: Value| json!({"pair": pair, "period": period, "resolution_s": resolution, "structured": true});
+    let data = |pair: Value, period: Value, resolution: Value| {
+        json!({
+            "pair": pair, "period": period, "resolution_s": resolution, "structured": true
+        })
+    };
     let whole = years("2021-01-01", "2024-12-31");
     let good = data(json!(["GBP/USD", "EUR/USD"]), years("2019-01-01", "2025-06-30"), json!(60));
     let agent = |skills: Vec<v1::Skill>| v1::Descriptor { skills, ..v1::Descriptor::default() };
@@ -97,7 +101,11 @@ fn each_part_of_a_query_takes_and_leaves() {
         "required": ["a"]});
     let own = AgentId::from_bytes([1; 32]).to_string();
     let mesh = |key: MeshId| json!({"mesh": key.to_string()});
-    let filter = |field: &str, op: &str, value: Value| json!({"filter": {"field": field, "op": op, "value": value}});
+    let filter = |field: &str, op: &str, value: Value| {
+        json!({
+            "filter": {"field": field, "op": op, "value": value}
+        })
+    };
     for (takes, leaves) in [
         (json!({"skill": "render"}), json!({"skill": "draw"})),
         (json!({"tags": ["svg", "charts"]}), json!({"tags": ["svg", "x"]})),

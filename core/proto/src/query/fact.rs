@@ -193,7 +193,10 @@ mod tests {
     fn comparisons_hold_within_a_type_and_never_across() {
         type Op = fn(&Fact, &Fact) -> bool;
         let day = |text: &str| json!({"date": text});
-        let years = |from: u32, to: u32| json!({"interval": {"from": format!("{from}-01-01"), "to": format!("{to}-12-31")}});
+        let years = |from: u32, to: u32| {
+            let (from, to) = (format!("{from}-01-01"), format!("{to}-12-31"));
+            json!({"interval": {"from": from, "to": to}})
+        };
         let numbers = |from: u32, to: u32| json!({"interval": {"from": from, "to": to}});
         let moment = json!({"date": "2021-06-01T12:00:00Z"});
         let rows: Vec<(Op, Value, Value, bool)> = vec![

@@ -25,6 +25,7 @@ pub enum SlotInput<C> {
 }
 
 /// What the driver does.
+#[expect(clippy::large_enum_variant, reason = "one or two of them live, for a moment")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SlotOutput<C> {
     /// Run the handler of this call.

@@ -1,11 +1,17 @@
 //! The checks before a handler runs, in their one order; the first failure answers and nothing
 //! later is computed.
 //!
-//! 1. `limits` what no request may be · 2. `admission` may this caller ask at all, then `rate`
-//! 3. `auth_plan` does it prove itself · 4.–10. `content`: deadline and grant, size, content types,
-//! converse form, schemas, context, duplication · 11. `token_plan`, then `tokens` · 12. the slots
-//! of the registry. Between two stages a foreign function may have to answer (auth, counting), so
-//! the driver walks through them; each stage alone is pure.
+//! | stage | function | what it refuses |
+//! |---|---|---|
+//! | 1 | `limits` | what no request may be |
+//! | 2 | `admission`, then `rate` | callers that may not ask, or not so often |
+//! | 3 | `auth_plan`, then `auth_verdict` | callers that do not prove themselves |
+//! | 4–10 | `content` | deadline, grant, size, content types, form, schemas, context, duplication |
+//! | 11 | `token_plan`, then `tokens` | more text than the model takes |
+//! | 12 | the slots of the registry | what finds no room |
+//!
+//! Between two stages a foreign function may have to answer (auth, counting), so the driver walks
+//! through them; each stage alone is pure.
 
 mod admission;
 mod auth;
@@ -13,9 +19,6 @@ mod content;
 mod forms;
 mod size;
 mod tokens;
-
-#[cfg(test)]
-mod tests;
 
 pub use admission::{admission, limits, rate};
 pub use auth::{AuthPlan, auth_plan, auth_verdict};

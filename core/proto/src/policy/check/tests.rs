@@ -1,1 +1,0 @@
-//! Each check fires, and loses to the one before it.
