@@ -9,6 +9,7 @@ use hubless::call::body::{Body, BodyWriter, body};
 use hubless_proto::{Error, Kind, error::Result, limits};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
+use tokio::sync::Semaphore;
 
 /// A part that the host reads.
 struct Incoming {
@@ -18,9 +19,19 @@ struct Incoming {
 }
 
 /// A part that the host writes: its end goes into a message once, the other is written to.
-struct Outgoing {
+pub(crate) struct Outgoing {
     reader: Mutex<Option<Body>>,
     writer: tokio::sync::Mutex<Option<BodyWriter>>,
+    // Closed when nothing more is written: ended, given up, or without a reader.
+    written: Semaphore,
+}
+
+impl Outgoing {
+    /// Waits until nothing more is written.
+    pub(crate) async fn written(&self) {
+        // Closing is the only thing that ever happens to it.
+        let _ = self.written.acquire().await;
+    }
 }
 
 type Shared<T> = Arc<tokio::sync::Mutex<T>>;
@@ -44,6 +55,7 @@ impl OpenBodies {
         self.outgoing.insert(Arc::new(Outgoing {
             reader: Mutex::new(Some(reader)),
             writer: tokio::sync::Mutex::new(Some(writer)),
+            written: Semaphore::new(0),
         }))
     }
 
@@ -106,13 +118,23 @@ impl OpenBodies {
     pub(crate) async fn write(&self, handle: u64, bytes: Bytes) -> Result<()> {
         let outgoing = self.outgoing.get(handle)?;
         let writer = outgoing.writer.lock().await;
-        writer.as_ref().ok_or_else(used)?.write(bytes).await
+        let handed_on = writer.as_ref().ok_or_else(used)?.write(bytes).await;
+        if handed_on.is_err() {
+            outgoing.written.close();
+        }
+        handed_on
+    }
+
+    /// Those of these handles that the host writes.
+    pub(crate) fn written_by_host(&self, handles: &[u64]) -> Vec<Arc<Outgoing>> {
+        handles.iter().filter_map(|handle| self.outgoing.get(*handle).ok()).collect()
     }
 
     /// Ends a part that the host wrote, after all writes before it.
     pub(crate) async fn end(&self, handle: u64) -> Result<()> {
         let outgoing = self.outgoing.remove(handle)?;
         let writer = outgoing.writer.lock().await.take();
+        outgoing.written.close();
         writer.ok_or_else(used).map(BodyWriter::end)
     }
 
@@ -120,6 +142,7 @@ impl OpenBodies {
     pub(crate) async fn fail(&self, handle: u64, error: Error) -> Result<()> {
         let outgoing = self.outgoing.remove(handle)?;
         let writer = outgoing.writer.lock().await.take();
+        outgoing.written.close();
         writer.ok_or_else(used)?.fail(error).await;
         Ok(())
     }
@@ -127,7 +150,9 @@ impl OpenBodies {
     /// Lets a handle of either kind go; an unknown one is no error, its end may have come first.
     pub(crate) fn drop_handle(&self, handle: u64) {
         drop(self.incoming.take(handle));
-        drop(self.outgoing.take(handle));
+        if let Some(outgoing) = self.outgoing.take(handle) {
+            outgoing.written.close();
+        }
     }
 
     /// Lets all go.

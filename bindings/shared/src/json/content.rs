@@ -70,12 +70,14 @@ pub(crate) struct Intake<'a> {
     attachments: &'a [Bytes],
     bodies: Bodies,
     next: u32,
+    /// Handles of the streamed parts that were named.
+    pub(crate) named: Vec<u64>,
 }
 
 impl<'a> Intake<'a> {
     /// Reads what `attachments` and the open bodies of `session` hold.
     pub(crate) const fn new(session: &'a Session, attachments: &'a [Bytes]) -> Self {
-        Self { session, attachments, bodies: Bodies::none(), next: 0 }
+        Self { session, attachments, bodies: Bodies::none(), next: 0, named: Vec::new() }
     }
 
     /// The streamed parts that were named, by the index in their part.
@@ -166,6 +168,7 @@ impl<'a> Intake<'a> {
         let index = self.next;
         self.next += 1;
         self.bodies.insert(index, self.session.bodies.reading_end(stream.body)?);
+        self.named.push(stream.body);
         Ok(PartKind::Stream(v1::StreamPart {
             kind: "blob".to_owned(),
             media_type: stream.media_type.unwrap_or_default(),

@@ -65,7 +65,7 @@ struct ParentIn {
 
 async fn register(job: Job<'_>) -> Result<Outcome> {
     job.only(&REGISTER)?;
-    let mut options: AgentOptions = job.read()?;
+    let mut options = AgentOptions::read(job.read()?)?;
     let ParentIn { parent } = job.read()?;
     let node = job.session.node()?;
     let parent = parent.map(|call| job.session.calls.get(call)).transpose()?;

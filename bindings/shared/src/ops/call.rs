@@ -189,10 +189,21 @@ async fn last(job: Job<'_>) -> Result<Outcome> {
     let mut intake = Intake::new(job.session, &job.attachments);
     // Content that cannot be read leaves the call open: its handler may still fail it.
     let message = intake.content(content)?;
+    let written = job.session.bodies.written_by_host(&intake.named);
     let content = Content { message, bodies: intake.into_bodies() };
     let open = taken(&job, call)?;
     let finished = open.call().finish(content).await;
-    open.let_go(job.session);
+    // What the host goes on writing may be made of what it goes on reading: the streamed parts
+    // of the call are let go only afterwards.
+    let session = Arc::downgrade(job.session);
+    hubless::executor::spawn(async move {
+        for part in written {
+            part.written().await;
+        }
+        if let Some(session) = session.upgrade() {
+            open.let_go(&session);
+        }
+    })?;
     finished.map(|()| Outcome::empty())
 }
 
