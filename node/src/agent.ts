@@ -157,7 +157,8 @@ export class AgentHost {
   async #final(id: number, result: unknown): Promise<void> {
     const encoder = new Encoder();
     const content = result === undefined ? undefined : encoder.content(result);
-    await encoder.open(this.#session);
+    const opening = encoder.open(this.#session);
+    if (opening) await opening;
     const { done } = this.#session.start('call.final', { call: id, content }, encoder.attachments);
     encoder.pump(this.#session);
     await done;

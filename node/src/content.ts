@@ -209,15 +209,23 @@ export class Encoder {
     return { ...this.#blob(part), role, metadata };
   }
 
-  /** Opens the bodies of streamed parts; call before the operation is started. */
-  async open(session: Session): Promise<void> {
-    for (const { part, source } of this.#streams) part.body = await openBody(session, source.size);
+  /**
+   * Opens the bodies of streamed parts; wait for it before the operation is started. Undefined
+   * where there are none: then the operation starts, and bytes are copied, before anybody else
+   * gets a turn.
+   */
+  open(session: Session): Promise<void> | undefined {
+    return this.#streams.length > 0 ? this.#open(session) : undefined;
   }
 
   /** Begins to write the bodies of streamed parts; call when the operation was started. */
   pump(session: Session): void {
     for (const { part, source } of this.#streams)
       void pumpBody(session, part.body, source.reader());
+  }
+
+  async #open(session: Session): Promise<void> {
+    for (const { part, source } of this.#streams) part.body = await openBody(session, source.size);
   }
 
   #blob(part: BlobPart): object {

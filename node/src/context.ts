@@ -120,7 +120,8 @@ export class CallContext {
     const encoder = new Encoder();
     const content = encoder.content(value) as { parts?: object[]; value?: unknown };
     const parts = content.parts ?? [{ value: content.value }];
-    await encoder.open(this.#session);
+    const opening = encoder.open(this.#session);
+    if (opening) await opening;
     for (const part of parts) {
       const body = { call: this.#id, part, append: options.append };
       const sent = this.#session.run('call.chunk', body, encoder.attachments);

@@ -340,7 +340,8 @@ export class Node {
 
   async #submit(operation: string, { body, encoder }: EncodedRequest, options: RequestOptions) {
     throwIfAborted(operation, options.signal);
-    await encoder.open(this.#session);
+    const opening = encoder.open(this.#session);
+    if (opening) await opening;
     const started = this.#session.start<unknown>(operation, body, encoder.attachments);
     this.#offers.open(started.ticket, options);
     encoder.pump(this.#session);

@@ -94,7 +94,8 @@ export class Offers {
       const result = await (offer ? offer.scope.runInAsyncScope(work, null, signal) : work(signal));
       const encoder = new Encoder();
       const content = encoder.content(result);
-      await encoder.open(this.#session);
+      const opening = encoder.open(this.#session);
+      if (opening) await opening;
       const { done } = this.#session.start(`${what}.final`, { id, content }, encoder.attachments);
       encoder.pump(this.#session);
       await done;

@@ -94,7 +94,7 @@ test('discover yields agents as they appear, watch what changes', async (t) => {
 
 test('agents of another node of the same home are found', async (t) => {
   const first = await startNode(t);
-  const second = await startNode(t, { home: first.home });
+  const second = await startNode(t, { home: first.testHome });
   await first.agent({ name: 'there', tags: ['remote'] }, () => 'hi');
   const peer = await second.peer({ tags: ['remote'] }, { waitMs: 5000 });
   assert.equal(peer.nodeKey, first.nodeKey);

@@ -173,7 +173,7 @@ test('the context says what was asked and by whom', async (t) => {
   assert.equal(seen.context.entries[0].key, 'a');
   assert.match(seen.trace.traceparent, /^00-[0-9a-f]{32}-[0-9a-f]{16}-/);
   assert.match(agent.agentId, /^did:key:z6Mk/);
-  assert.match(agent.address, /^[0-9A-Fa-f]:/);
+  assert.match(agent.address, /^\d+:[0-9A-F]{4}\./);
 });
 
 test('async contexts of the user are kept apart from ours', async (t) => {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { Node } from 'hubless';
-import { freshHome, isError, native, run, startNode, until } from './support.mjs';
+import { afterwards, freshHome, isError, native, run, startNode, until } from './support.mjs';
 
 test('after close everything fails with closed, also what was pending', async (t) => {
   const node = await startNode(t);
@@ -91,7 +91,7 @@ function inWorker(t, mode, home) {
   const worker = new Worker(new URL('./programs/worker.mjs', import.meta.url), {
     workerData: { mode, home },
   });
-  t.after(() => worker.terminate());
+  afterwards(t, () => worker.terminate());
   return worker;
 }
 

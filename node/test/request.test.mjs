@@ -212,7 +212,7 @@ test('send gives a refusal as data', async (t) => {
 
 test('two nodes of one home talk over the network', async (t) => {
   const first = await startNode(t);
-  const second = await startNode(t, { home: first.home });
+  const second = await startNode(t, { home: first.testHome });
   await first.agent({ name: 'greet' }, (input) => `hello ${input}`);
   const reply = await second.request('greet', 'Ada');
   assert.equal(reply.value, 'hello Ada');

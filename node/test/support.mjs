@@ -15,22 +15,43 @@ export const native = loader.native();
 
 export const packageFolder = dirname(dirname(fileURLToPath(import.meta.url)));
 
+const cleanups = new WeakMap();
+
+/** Runs `work` after the test; what was asked for last runs first. */
+export function afterwards(t, work) {
+  const stack = cleanups.get(t) ?? [];
+  if (stack.length === 0) {
+    cleanups.set(t, stack);
+    t.after(async () => {
+      for (const one of stack.reverse()) await one();
+    });
+  }
+  stack.push(work);
+}
+
 /** A folder that is removed after the test. */
 export function freshHome(t) {
   const home = mkdtempSync(join(tmpdir(), 'hubless-node-test-'));
-  t.after(() => rmSync(home, { recursive: true, force: true }));
+  afterwards(t, () => rmSync(home, { recursive: true, force: true }));
   return home;
 }
 
 /** A node that is closed after the test, which then must have left no native handle behind. */
 export async function startNode(t, options = {}) {
-  const node = await Node.start({ home: options.home ?? freshHome(t), ...options });
-  t.after(async () => {
-    await node.close({ graceMs: 1000 });
-    await until(() => native.handles() === 0, 'native handles are left');
-  });
-  return node;
+  const home = options.home ?? freshHome(t);
+  const node = await Node.start({ ...options, home });
+  if (!nodes.has(t)) {
+    nodes.set(t, []);
+    afterwards(t, async () => {
+      for (const one of nodes.get(t)) await one.close({ graceMs: 1000 });
+      await until(() => native.handles() === 0, `${native.handles()} native handles are left`);
+    });
+  }
+  nodes.get(t).push(node);
+  return Object.assign(node, { testHome: home });
 }
+
+const nodes = new WeakMap();
 
 /** Waits until a condition holds, looking again at every turn of the event loop. */
 export async function until(condition, what, timeoutMs = 5000) {
@@ -48,7 +69,7 @@ export function run(t, program, { args = [], home, nodeArgs = [], env = {} } = {
     env: { ...process.env, HUBLESS_HOME: home, ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
-  t.after(() => child.kill('SIGKILL'));
+  afterwards(t, () => child.kill('SIGKILL'));
   let stderr = '';
   child.stderr.on('data', (text) => {
     stderr += text;
