@@ -43,4 +43,6 @@ targets! {
     json_message,
     identity,
     requirements,
+    query,
+    schema,
 }

@@ -5,6 +5,8 @@ use bytes::Bytes;
 use hubless_proto::error::Kind;
 use hubless_proto::identity::{Address, AgentId, MeshId, Name, NodeKey, SecretKey, Target};
 use hubless_proto::policy::{AuthRule, Requirements};
+use hubless_proto::query::Query;
+use hubless_proto::schema::Schema;
 use hubless_proto::wire::announcement::{open_agent, read_agent_unverified};
 use hubless_proto::wire::decode::{Checked, decode, decode_file};
 use hubless_proto::wire::frame::{FrameBuffer, FrameType, decode_data, encode_data};
@@ -247,5 +249,25 @@ pub fn requirements(data: &[u8]) -> bool {
     let mut public = v1::Descriptor { name: "a".to_owned(), ..Default::default() };
     requirements.publish(&AuthRule::None, &mut public);
     public.check().expect("what is published passes the check of a descriptor");
+    true
+}
+
+/// A query, and its filter.
+pub fn query(data: &[u8]) -> bool {
+    let Ok(value) = serde_json::from_slice(data) else { return false };
+    let Ok(query) = Query::read(value) else { return false };
+    assert!(query.limit <= hubless_proto::limits::FIND_LIMIT);
+    true
+}
+
+/// A schema, and a value for it: two JSON texts with a zero byte between them.
+pub fn schema(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else { return false };
+    let (schema, value) = text.split_once('\0').unwrap_or((text, "null"));
+    let Ok(schema) = Schema::compile(schema) else { return false };
+    let Ok(value) = serde_json::from_str(value) else { return false };
+    if let Err(error) = schema.check(&value, "content") {
+        assert_eq!((error.kind, error.code.as_str()), (Kind::Json, "schema"));
+    }
     true
 }

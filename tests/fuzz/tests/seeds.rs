@@ -286,6 +286,23 @@ fn texts() -> Vec<Seed> {
         "allowedCallers": {"principals": ["mesh:*"], "agentIds": [id], "groups": ["g"]},
         "reentrant": false,
     });
+    let query = json!({
+        "text": "exchange rates", "skill": "rates", "tags": ["fx"], "version": ">=1.2, <2",
+        "contentTypesIn": ["text"], "accepts": {"type": "object"}, "limit": 5,
+        "filter": {"and": [
+            {"field": "attributes.pair", "op": "contains", "value": "EUR/USD"},
+            {"not": {"field": "attributes.resolution_s", "op": "<=", "value": 60}},
+        ]},
+    });
+    let schema = |value: &str| {
+        let schema = json!({
+            "$defs": {"node": {
+                "properties": {"a": {"items": {"pattern": "^(x+)+$"}}, "b": {"$ref": "#/$defs/node"}},
+            }},
+            "$ref": "#/$defs/node",
+        });
+        format!("{schema}\0{value}").into_bytes()
+    };
     vec![
         ("identity", "did", id.to_string().into_bytes()),
         ("identity", "hex", mesh.to_string().into_bytes()),
@@ -294,6 +311,10 @@ fn texts() -> Vec<Seed> {
         ("identity", "target", format!("sum@{mesh}").into_bytes()),
         ("json_text", "object", br#"{"a":[1,-2.5e3,"\u00e9\n",true,null],"b":{}}"#.to_vec()),
         ("json_text", "deep", [b"[".repeat(64), b"]".repeat(64)].concat()),
+        ("query", "fx", query.to_string().into_bytes()),
+        ("schema", "object", schema("{\"a\":[1,\"x\"],\"b\":{\"a\":[]}}")),
+        ("schema", "loop", b"{\"$ref\":\"#\"}\x001".to_vec()),
+        ("schema", "deep", schema(&format!("{}{}", "[".repeat(60), "]".repeat(60)))),
         ("requirements", "all", rules.to_string().into_bytes()),
     ]
 }
