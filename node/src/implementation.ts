@@ -68,7 +68,7 @@ export function implementationOf(
   const name = options.name ?? form.name;
   if (!name) throw refused('name', 'an agent without a function or class name needs a name');
   const declared = options.skills ?? form.skills;
-  const skills = declared ? skillMethods(declared) : [{ ...options, id: name, method: undefined }];
+  const skills = declared ? skillMethods(declared) : [onlySkill(name, options)];
   const isolated = options.concurrency === 'isolated' || target instanceof Factory;
   if (isolated && form.fixed) {
     throw refused('concurrency', 'isolated needs a class or a factory, to make new instances of');
@@ -139,6 +139,10 @@ function formOf(target: AgentTarget): Form {
   const { skills } = target;
   const name = target.constructor === Object ? '' : target.constructor.name;
   return { name, skills, fixed: true, streaming: isGenerator(target.handle), create };
+}
+
+function onlySkill(name: string, options: AgentOptions): SkillMethod {
+  return { ...options, id: options.skill ?? name, method: undefined };
 }
 
 function skillMethods(skills: Skills): SkillMethod[] {

@@ -394,8 +394,8 @@ function encodeFind(query: string | Query, options: FindOptions) {
 
 /** The options of the agent itself; those of its only skill are in the skill. */
 function withoutSkill(options: AgentOptions & { skills?: Skills }) {
-  const { input, output, skills, attributes, effect, spends, ...rest } = options;
-  const { share, examples, modesIn, modesOut, ...agent } = rest;
+  const { skill, skills, input, output, attributes, effect, ...rest } = options;
+  const { spends, share, examples, modesIn, modesOut, ...agent } = rest;
   return agent;
 }
 

@@ -98,6 +98,8 @@ export interface AgentOptions<In extends Schema = Schema, Out extends Schema = S
   extends SkillOptions<In, Out> {
   /** 1 to 64 of `a-z 0-9 - _ .`; default the name of the function or class. */
   name?: string;
+  /** Id of its only skill; default its name. */
+  skill?: string;
   version?: string;
   groups?: readonly string[];
   contextProtocol?: 'pcp' | 'mcp' | 'provider' | 'none';

@@ -108,8 +108,9 @@ test('lists hosted and loaded agents apart', async (t) => {
   const names = async (scope) => (await node.listAgents(scope)).map((one) => one.name).sort();
   assert.deepEqual(await names('local'), ['rates', 'weather']);
   const { descriptor } = await node.describe('rates');
+  const { agentId } = await node.peer('exchange rates');
   const other = await startNode(t);
-  const done = await other.loadAgents([descriptor, { nonsense: true }]);
+  const done = await other.loadAgents([{ ...descriptor, agentId }, { nonsense: true }]);
   assert.equal(done.loaded, 1);
   assert.equal(done.refused.length, 1);
   assert.deepEqual(

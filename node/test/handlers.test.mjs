@@ -72,6 +72,14 @@ test('objects with handle, with skills, and classes', async (t) => {
   assert.deepEqual([await value(node, 'isolated'), await value(node, 'isolated')], [1, 1]);
 });
 
+test('the only skill of an agent can have an id of its own', async (t) => {
+  const node = await startNode(t);
+  await node.agent({ name: 'rates', skill: 'rate' }, () => 1);
+  assert.equal(await value(node, 'rates', 1, { skill: 'rate' }), 1);
+  const unknown = isError({ kind: 'not_found', field: 'skill' });
+  await assert.rejects(node.request('rates', 1, { skill: 'rates' }), unknown);
+});
+
 test('a factory makes a new agent for every call, disposed of at its end', async (t) => {
   const node = await startNode(t);
   const log = [];

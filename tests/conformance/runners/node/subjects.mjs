@@ -38,7 +38,7 @@ const cancelled = {};
 export async function registerSubjects(node, prefix) {
   for (const [name, { handler, ...options }] of Object.entries(subjects())) {
     const counted = countRuns(name, handler);
-    await node.register(counted, { ...options, name: `${prefix}.${name}` });
+    await node.register(counted, { ...options, name: `${prefix}.${name}`, skill: name });
   }
 }
 
