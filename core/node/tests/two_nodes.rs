@@ -33,7 +33,8 @@ async fn find_ranks_filters_and_explains() {
     let fx = |name: &str, from: &str, to: &str| {
         json!({"name": name, "description": "historic exchange rates", "tags": ["fx"],
             "skills": [{"id": "rate", "description": "one day's rate", "effect": "PURE",
-            "attributes": {"pair": ["EUR/USD"], "period": {"interval": {"from": from, "to": to}}}}]})
+            "attributes": {"pair": ["EUR/USD"],
+                "period": {"interval": {"from": from, "to": to}}}}]})
     };
     register(&one, fx("old", "2001-01-01", "2010-12-31"), |_, c| async move { Ok(c) }).await;
     register(&one, fx("new", "2021-01-01", "2024-12-31"), |_, c| async move { Ok(c) }).await;

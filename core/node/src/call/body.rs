@@ -213,7 +213,7 @@ impl Check {
 }
 
 fn differs(message: &str) -> Error {
-    Error::refusal(Kind::Content, "digest", message)
+    Error::refusal(Kind::Content, "digest_mismatch", message)
 }
 
 fn too_large(most: u64) -> Error {

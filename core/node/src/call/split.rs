@@ -120,9 +120,9 @@ fn digest(bytes: &[u8]) -> Result<Option<[u8; 32]>> {
         return Ok(None);
     }
     let digest = <[u8; 32]>::try_from(bytes);
-    digest
-        .map(Some)
-        .map_err(|_| Error::refusal(Kind::Content, "digest", "expected a SHA-256 of 32 bytes"))
+    digest.map(Some).map_err(|_| {
+        Error::refusal(Kind::Content, "digest_mismatch", "expected a SHA-256 of 32 bytes")
+    })
 }
 
 fn whole(kind: &str, bytes: &[u8]) -> Result<part::Kind> {

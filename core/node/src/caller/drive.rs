@@ -130,9 +130,10 @@ impl Attempt {
     }
 
     fn lost(&self) -> Error {
-        let message = match self.effect.lost() {
-            Kind::UnknownOutcome => "the connection was lost; nobody can say whether it ran",
-            _ => "the connection was lost before the answer",
+        let message = if self.effect.repeatable() {
+            "the connection was lost before the answer"
+        } else {
+            "the connection was lost; nobody can say whether it ran"
         };
         Error::new(self.effect.lost(), message).with_agent(self.agent.agent_id)
     }
@@ -188,11 +189,11 @@ impl Pieces {
             if append && self.appended(&part) {
                 continue;
             }
-            if let Some(v1::part::Kind::Stream(stream)) = &mut part.kind {
-                if let Some(body) = bodies.take(stream.index) {
-                    stream.index = self.content.bodies.next_index();
-                    self.content.bodies.insert(stream.index, body);
-                }
+            if let Some(v1::part::Kind::Stream(stream)) = &mut part.kind
+                && let Some(body) = bodies.take(stream.index)
+            {
+                stream.index = self.content.bodies.next_index();
+                self.content.bodies.insert(stream.index, body);
             }
             self.content.message.parts.push(part);
         }

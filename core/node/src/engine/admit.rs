@@ -106,15 +106,14 @@ impl Admission<'_> {
         };
         match tokio::time::timeout(limits::AUTH_CHECK, answer).await {
             Ok(Ok(verdict)) => Ok(verdict),
-            Ok(Err(error)) => {
-                tracing::warn!(agent = %self.hosted.name, kind = %error.kind, "auth function failed");
-                Err(Error::refusal(Kind::Auth, "check_failed", "the credential cannot be checked"))
-            }
-            Err(_) => {
-                tracing::warn!(agent = %self.hosted.name, "auth function took too long");
-                Err(Error::refusal(Kind::Auth, "check_failed", "the credential cannot be checked"))
-            }
+            Ok(Err(error)) => Err(self.auth_failed(error.kind.name())),
+            Err(_) => Err(self.auth_failed("it took too long")),
         }
+    }
+
+    fn auth_failed(&self, reason: &str) -> Error {
+        tracing::warn!(agent = %self.hosted.name, reason, "an auth function failed");
+        Error::refusal(Kind::Auth, "check_failed", "the credential cannot be checked")
     }
 
     fn keep(&self, key: VerdictKey, verdict: AuthVerdict) {

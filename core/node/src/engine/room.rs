@@ -56,7 +56,7 @@ impl Room {
         let place = Place { inner: Arc::clone(&self.inner), call, _node: None };
         let waiting = match met {
             Met::Room => return Ok(place),
-            Met::Full(error) => return Err(error),
+            Met::Full(error) => return Err(*error),
             Met::Queue(waiting) => waiting,
         };
         let closed = |_| Err(Error::refusal(Kind::Closed, "", "the agent was taken out"));
@@ -84,7 +84,7 @@ impl Room {
 
 enum Met {
     Room,
-    Full(Error),
+    Full(Box<Error>),
     Queue(oneshot::Receiver<Result<()>>),
 }
 
@@ -95,7 +95,7 @@ impl Inner {
         let outputs = self.slots.handle(SlotInput::Arrive { caller, call }, now_ms());
         let met = match outputs.into_iter().next() {
             Some(SlotOutput::Run(_)) => Met::Room,
-            Some(SlotOutput::Refuse(_, error)) => Met::Full(error),
+            Some(SlotOutput::Refuse(_, error)) => Met::Full(Box::new(error)),
             Some(SlotOutput::Wait(_)) | None => {
                 let (sender, receiver) = oneshot::channel();
                 self.waiting.insert(call, sender);

@@ -32,7 +32,7 @@ pub(crate) struct Arrival {
 
 /// Runs one call; every outcome leaves through `end`.
 pub(crate) async fn run(engine: Arc<Engine>, arrival: Arrival, end: CalleeEnd) {
-    let hosted = match engine.called(&arrival.request) {
+    let hosted = match engine.called(&arrival.caller, &arrival.request) {
         Ok(hosted) => hosted,
         Err(error) => return refuse(&engine, &end, error).await,
     };
@@ -46,7 +46,7 @@ pub(crate) async fn run(engine: Arc<Engine>, arrival: Arrival, end: CalleeEnd) {
     let core = CallCore::new(info, output_check(&hosted, &request), events, cancel);
     memo.running(&engine, &hosted, &core);
     let span = tracing::debug_span!("call", agent = %hosted.name, trace = %trace_id(&core));
-    let admission = admit(&engine, &hosted, &core, caller, request, bodies);
+    let admission = admit(&engine, &hosted, &core, (request, bodies));
     let running =
         tracing::Instrument::instrument(supervise(&core, &hosted, control, admission), span);
     running.await;
@@ -58,13 +58,11 @@ async fn admit(
     engine: &Engine,
     hosted: &Arc<Hosted>,
     core: &Arc<CallCore>,
-    caller: Caller,
-    request: v1::Request,
-    bodies: Bodies,
+    (request, bodies): (v1::Request, Bodies),
 ) -> Result<()> {
+    let caller = &core.info.caller;
     let waited_ms = u64::try_from(core.info.arrived.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let admission =
-        Admission { engine, hosted: hosted.as_ref(), caller: &caller, waited_ms, counts: true };
+    let admission = Admission { engine, hosted: hosted.as_ref(), caller, waited_ms, counts: true };
     let (mut request, bodies) = admission.run(request, bodies).await?;
     let place = engine.enter(hosted.room.enter(caller.key()).await?)?;
     core.started(hosted.room.load());

@@ -38,7 +38,7 @@ impl Node {
     /// # Cancellation
     /// Dropping the future cancels the call, its handler included.
     pub async fn request(&self, options: RequestOptions) -> Result<Reply> {
-        let inner = self.open()?;
+        let inner = self.open_for(options.parent.as_ref())?;
         let called = call(inner, options, None).await;
         called.map_err(|error| error.with_operation("request"))
     }
@@ -80,7 +80,7 @@ impl Node {
     /// # Errors
     /// Only `closed`; everything else comes through the stream.
     pub fn stream(&self, options: RequestOptions) -> Result<CallStream> {
-        let inner = Arc::clone(self.open()?);
+        let inner = Arc::clone(self.open_for(options.parent.as_ref())?);
         let (sender, items) = mpsc::channel(limits::CALL_EVENTS);
         let task = executor::spawn(async move {
             let last = call(&inner, options, Some(sender.clone())).await;
@@ -120,7 +120,7 @@ async fn run(
     started: Instant,
     sink: &Sink,
 ) -> Result<Reply> {
-    let route = inner.route(&prepared.to, prepared.wait).await?;
+    let mut route = inner.route(&prepared.to, prepared.wait).await?;
     inner.complete(&mut prepared, &route).await?;
     let effect = prepared.effect.unwrap_or_else(|| route.effect(&prepared.request.skill));
     let attempts = prepared.retry.attempts.max(1);
@@ -132,6 +132,10 @@ async fn run(
         number += 1;
         let request = v1::Request { attempt: number, ..prepared.request.clone() };
         let bodies = bodies.take().unwrap_or_default();
+        if number > 1 {
+            // Another node may host it by now.
+            route = inner.known(route.agent).map_or(route, Route::from);
+        }
         let tried = Try { inner, prepared: &prepared, route: &route, effect, number, started };
         let error = match tried.run(request, bodies, sink).await {
             Ok(reply) => return Ok(reply),
@@ -185,6 +189,10 @@ impl Try<'_> {
             request.content = Some(message);
             let node = self.route.node.ok_or_else(|| no_host(self.route))?;
             self.inner.announce_now();
+            if self.inner.is_closing() {
+                // Its agents are shown no more: what still runs asks as the node.
+                request.from = bytes::Bytes::new();
+            }
             let called = self.inner.mesh.call(node, request, bodies, callee);
             let path = self.within(called).await?;
             (if path.relayed { Path::Relay } else { Path::Direct }, node)

@@ -8,6 +8,7 @@ use super::stores::{Credentials, Pins};
 use super::templates::Templates;
 use super::world::World;
 use super::{announce, blocking};
+use crate::call::handle::Parent;
 use crate::chance::now_ms;
 use crate::engine::{Engine, Hosted, lock};
 use crate::executor;
@@ -82,6 +83,17 @@ impl Node {
             return Err(Error::new(Kind::Closed, "the node is closed"));
         }
         Ok(&self.inner.0)
+    }
+
+    /// The node for a call; what running handlers ask goes on while the node is closing.
+    pub(super) fn open_for(&self, parent: Option<&Parent>) -> Result<&Arc<Inner>> {
+        match parent {
+            Some(parent) if !parent.is_over() && !self.inner.0.stop.is_cancelled() => {
+                executor::handle()?;
+                Ok(&self.inner.0)
+            }
+            Some(_) | None => self.open(),
+        }
     }
 
     /// Its key.
@@ -183,9 +195,11 @@ impl Inner {
 
     /// Announces hosted agents at once, if they changed.
     pub(super) fn announce_now(&self) {
-        if !self.changed.swap(false, Ordering::AcqRel) {
+        let closing = self.closing.load(Ordering::Acquire);
+        if closing || !self.changed.load(Ordering::Acquire) {
             return;
         }
+        self.changed.store(false, Ordering::Release);
         let agents = self.hosted();
         let records = agents.iter().map(|hosted| lock(&hosted.announced).records.clone());
         self.mesh.announce(records.collect());
@@ -214,6 +228,11 @@ impl Inner {
             connections: 0,
         }));
         peers
+    }
+
+    /// True once the node is leaving: its agents are announced no more.
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
     }
 
     async fn close(&self, grace: Duration) {
@@ -263,6 +282,10 @@ async fn start(options: NodeOptions) -> Result<Node> {
         changes: Notify::new(),
         stop: CancellationToken::new(),
     });
+    let pins = Arc::clone(&inner);
+    // A file that cannot be read is reported where a name is looked up.
+    let pinned = blocking(move || pins.pins.list()).await.unwrap_or_default();
+    pinned.iter().for_each(|pin| inner.world.pin(pin.agent_id));
     host.ready(&inner);
     tokio::spawn(announcing(Arc::clone(&inner)));
     tokio::spawn(renewing(Arc::clone(&inner)));

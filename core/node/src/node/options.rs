@@ -104,7 +104,8 @@ pub struct AgentOptions {
     pub groups: Vec<String>,
     /// `pcp`, `mcp`, `provider` or `none`.
     pub context_protocol: String,
-    /// `plainText`, `json`, `xml`, `html`, `csv`, `tsv`, `yaml`, `markdown`, `bytes`, `other`, `none`.
+    /// `plainText`, `json`, `xml`, `html`, `csv`, `tsv`, `yaml`, `markdown`, `bytes`, `other`,
+    /// `none`.
     pub input_schema_kind: String,
     /// Tokens of its context window; none: 32,000.
     pub context_window_tokens: Option<u64>,

@@ -63,14 +63,14 @@ impl Inner {
             Target::Query { query } => {
                 let best = self.world.find(query).into_iter().next();
                 let known = best.and_then(|found| self.known(found.id));
-                return Ok(known.map(|known| Route { proven: false, ..route(known) }));
+                return Ok(known.map(|known| Route { proven: false, ..Route::from(known) }));
             }
             Target::Text(text) => text,
         };
         let target: identity::Target =
             text.parse().map_err(|error: Error| error.with_field("to"))?;
         match target {
-            identity::Target::Id(id) => Ok(self.known(id).map(route)),
+            identity::Target::Id(id) => Ok(self.known(id).map(Route::from)),
             identity::Target::Address(address) => {
                 let local = lock(&self.engine.registry)
                     .by_address(address)?
@@ -79,7 +79,7 @@ impl Inner {
                     Some(known) => Some(known),
                     None => self.world.by_address(address)?,
                 };
-                Ok(known.map(route))
+                Ok(known.map(Route::from))
             }
             identity::Target::Name { name, mesh } => {
                 if mesh.is_some_and(|mesh| mesh != self.mesh_id()) {
@@ -110,7 +110,7 @@ impl Inner {
             registry.by_name(name).map(|agent| Known::hosted(&agent.value, self.mesh.node_key()))
         };
         if let Some(known) = here {
-            return Ok(Some(route(known)));
+            return Ok(Some(Route::from(known)));
         }
         let pinned = self.pins.pinned(name)?;
         let mut known = self.world.by_name(name);
@@ -125,7 +125,7 @@ impl Inner {
                     Some(other) => Err(not_pinned(name, pinned, other.agent)),
                 };
             };
-            return Ok(Some(Route { proven: true, ..route(known.swap_remove(found)) }));
+            return Ok(Some(Route { proven: true, ..Route::from(known.swap_remove(found)) }));
         }
         if known.len() > 1 {
             let candidates = known.iter().map(|known| known.agent.to_string()).collect();
@@ -141,9 +141,9 @@ impl Inner {
             self.pins.set(name.as_str(), known.agent)?;
             self.world.pin(known.agent);
             tracing::info!(%name, agent = %known.agent, "name pinned at first use");
-            return Ok(Some(Route { proven: true, ..route(known) }));
+            return Ok(Some(Route { proven: true, ..Route::from(known) }));
         }
-        Ok(Some(Route { proven: false, ..route(known) }))
+        Ok(Some(Route { proven: false, ..Route::from(known) }))
     }
 
     /// Adds what depends on the callee: its template and the caller's stored credential.
@@ -162,13 +162,15 @@ impl Inner {
     }
 }
 
-fn route(known: Known) -> Route {
-    Route {
-        agent: known.agent,
-        name: known.descriptor.name.clone(),
-        node: known.node,
-        descriptor: known.descriptor,
-        proven: true,
+impl From<Known> for Route {
+    fn from(known: Known) -> Self {
+        Self {
+            agent: known.agent,
+            name: known.descriptor.name.clone(),
+            node: known.node,
+            descriptor: known.descriptor,
+            proven: true,
+        }
     }
 }
 

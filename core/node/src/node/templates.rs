@@ -83,10 +83,10 @@ impl Templates {
         let template = lock(&self.all).get(name).cloned();
         let template = template
             .ok_or_else(|| Error::invalid("template", "no template of this name is kept"))?;
-        if options.content.message.parts.is_empty() {
-            if let Some(content) = template.content {
-                options.content.message = content;
-            }
+        if options.content.message.parts.is_empty()
+            && let Some(content) = template.content
+        {
+            options.content.message = content;
         }
         fill(&mut options.context, template.context);
         fill(&mut options.auth, template.auth);
