@@ -195,10 +195,19 @@ fn unsafe_folder(folder: &Path, what: String) -> Error {
 
 fn check_format(data: &Path) -> Result<()> {
     let path = data.join("format");
-    let found = super::files::read_small(&path)?;
-    let Some(found) = found else {
-        super::files::replace(&path, &data.join("format.new"), FORMAT.as_bytes())?;
-        return Ok(());
+    let found = match super::files::read_small(&path)? {
+        Some(found) => found,
+        None => {
+            // Several processes may start in an empty home at once.
+            let _held = super::Lock::wait(&data.join("format.lock"))?;
+            match super::files::read_small(&path)? {
+                Some(found) => found,
+                None => {
+                    super::files::replace(&path, &data.join("format.new"), FORMAT.as_bytes())?;
+                    return Ok(());
+                }
+            }
+        }
     };
     let text = String::from_utf8_lossy(&found);
     if text.trim() != FORMAT {

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch as signal};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -28,6 +29,8 @@ const SIGHTINGS: usize = 64;
 const INTRODUCTIONS: usize = 256;
 /// How often idle connections, addresses and our own record are looked at.
 const ROUND: Duration = Duration::from_secs(10);
+/// A node without agents is seen after this time.
+const FIRST_RECORD: Duration = Duration::from_millis(50);
 /// First and longest pause between tries to reach a node of a ticket.
 const CONTACT_PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
 
@@ -67,7 +70,6 @@ pub(super) async fn start(options: MeshOptions, host: Arc<dyn MeshHost>) -> Resu
         tasks: TaskTracker::new(),
         use_lock,
     });
-    publish(&shared).await?;
     tasks(&shared);
     tracing::info!(
         node = %shared.local.node(),
@@ -81,7 +83,8 @@ fn tasks(shared: &Arc<Shared>) {
     let task = Arc::clone(shared);
     shared.spawn(async move { accept(task).await });
     let task = Arc::clone(shared);
-    shared.spawn(async move { keep_record(&task).await });
+    let changes = shared.announced.subscribe();
+    shared.spawn(async move { keep_record(&task, changes).await });
     let task = Arc::clone(shared);
     shared.spawn(async move { rounds(&task).await });
     if shared.home.folders().is_some() {
@@ -120,17 +123,22 @@ async fn accept(shared: Arc<Shared>) {
     }
 }
 
-/// Writes our record anew after every change of what it says.
-async fn keep_record(shared: &Arc<Shared>) {
-    let mut changes = shared.announced.subscribe();
-    changes.mark_unchanged();
-    while changes.changed().await.is_ok() {
+/// Writes our record, and writes it anew after every change of what it says.
+async fn keep_record(shared: &Arc<Shared>, mut changes: signal::Receiver<u64>) {
+    // Most nodes register an agent at once: one record then says both, and every process of this
+    // user reads one file less.
+    let _ = timeout(FIRST_RECORD, changes.changed()).await;
+    loop {
+        changes.borrow_and_update();
         let began = Instant::now();
         if let Err(error) = publish(shared).await {
             tracing::warn!(%error, "cannot write the record of this node");
         }
         // Changes that come in a burst share the next writing.
         tokio::time::sleep(began.elapsed()).await;
+        if changes.changed().await.is_err() {
+            return;
+        }
     }
 }
 

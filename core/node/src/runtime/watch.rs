@@ -9,12 +9,15 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 /// Buffer of events of one read, in bytes.
 const EVENTS_BYTES: usize = 16 * 1024;
 /// How often the folder is looked at where it cannot be watched.
 const POLL: Duration = Duration::from_secs(1);
+
+/// Pause after a look, so that a burst of changes costs few looks.
+const GATHER: Duration = Duration::from_millis(3);
 
 /// What was seen in the runtime folder.
 #[derive(Debug)]
@@ -38,10 +41,14 @@ pub(crate) async fn watch(folders: &Folders, own: NodeKey, to: mpsc::Sender<Sigh
             let mut buffer = vec![0; EVENTS_BYTES];
             loop {
                 match next(&mut events, &mut buffer).await {
-                    Ok(names) => match report(folder, names, own, &to).await {
-                        Some(back) => folder = back,
-                        None => return,
-                    },
+                    Ok(names) => {
+                        match report(folder, names, own, &to).await {
+                            Some(back) => folder = back,
+                            None => return,
+                        }
+                        // What comes in a burst is looked at together.
+                        sleep(GATHER).await;
+                    }
                     Err(error) => {
                         tracing::warn!(%error, "watching the runtime folder failed");
                         break;

@@ -1,0 +1,297 @@
+//! A process that the tests start: a node with echoing agents, driven by JSON lines.
+//!
+//! Reads commands from standard input and writes events, each with the time in microseconds, to
+//! standard output. Ends with its input.
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout, reason = "its events go to standard output")]
+
+use hubless::call::body::body;
+use hubless::membership::InviteOptions;
+use hubless::node::{Change, FindOptions, Listen, Path, SkillOptions, join};
+use hubless::{
+    AgentOptions, Call, Content, Error, Kind, Node, NodeOptions, RequestOptions, handler,
+};
+use hubless_proto::query::Query;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::task::JoinSet;
+
+/// Grace of a close.
+const GRACE: Duration = Duration::from_secs(2);
+
+#[derive(Clone)]
+struct Subject {
+    home: PathBuf,
+    name: String,
+    handled: Arc<AtomicU64>,
+}
+
+/// A running node.
+struct Running {
+    node: Node,
+    agents: BTreeMap<String, hubless::Agent>,
+    watching: tokio::task::JoinHandle<()>,
+}
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() {
+    hubless::telemetry::init();
+    let mut arguments = std::env::args().skip(1);
+    let home = arguments.next().map(PathBuf::from).unwrap_or_default();
+    let name = arguments.next().unwrap_or_default();
+    let subject = Subject { home, name, handled: Arc::default() };
+    let mut running = None;
+    let mut lines = BufReader::new(tokio::io::stdin()).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        let command: Value = serde_json::from_str(&line).unwrap_or_default();
+        if let Err(error) = obey(&subject, &mut running, &command).await {
+            say(
+                "error",
+                &json!({"kind": error.kind.name(), "code": error.code,
+                "message": error.message, "tag": command["tag"]}),
+            );
+        }
+    }
+}
+
+async fn obey(
+    subject: &Subject,
+    running: &mut Option<Running>,
+    command: &Value,
+) -> Result<(), Error> {
+    let text = |field: &str| command[field].as_str().unwrap_or_default().to_owned();
+    match text("do").as_str() {
+        "start" => *running = Some(start(subject, command).await?),
+        "join" => {
+            let mesh = join(Some(&subject.home), &text("ticket")).await?;
+            say("joined", &json!({"mesh": mesh.to_string()}));
+        }
+        "invite" => {
+            let home = hubless::home::Home::open(Some(&subject.home))?;
+            let uses = command["uses"].as_u64().and_then(|uses| u32::try_from(uses).ok());
+            let local = command["local"].as_bool().unwrap_or_default();
+            let uses = uses.unwrap_or(1);
+            let options = InviteOptions { uses, local, ..InviteOptions::default() };
+            let ticket = hubless::mesh::invite(&home, &options)?.text();
+            say("ticket", &json!({"ticket": ticket}));
+        }
+        other => match running.as_mut() {
+            Some(node) => drive(subject, node, other, command).await?,
+            None => return Err(Error::invalid("do", "no node was started")),
+        },
+    }
+    if text("do") == "close" {
+        *running = None;
+    }
+    Ok(())
+}
+
+async fn start(subject: &Subject, command: &Value) -> Result<Running, Error> {
+    let listen = command["listen"].as_str().map(Listen::parse).transpose()?;
+    let name = command["node"].as_str().map(str::to_owned);
+    let home = Some(subject.home.clone());
+    let node = Node::start(NodeOptions { home, listen, name, ..NodeOptions::default() }).await?;
+    let started = now_us();
+    let mut agents = BTreeMap::new();
+    let agent = register(subject, &node, &subject.name).await?;
+    let id = agent.id().to_string();
+    agents.insert(subject.name.clone(), agent);
+    say(
+        "ready",
+        &json!({"node": node.key().to_string(), "mesh": node.mesh_id().to_string(),
+        "agent": id, "name": subject.name, "started_us": started}),
+    );
+    let watching = tokio::spawn(watch(node.clone()));
+    Ok(Running { node, agents, watching })
+}
+
+async fn register(subject: &Subject, node: &Node, name: &str) -> Result<hubless::Agent, Error> {
+    let handled = Arc::clone(&subject.handled);
+    let echo = handler(move |call: Call, content: Content| {
+        handled.fetch_add(1, Ordering::SeqCst);
+        async move {
+            if call.request().skill == "hang" {
+                say("hanging", &json!({}));
+                let error = call.cancelled().await;
+                say("given_up", &json!({"kind": error.kind.name()}));
+                return Err(error);
+            }
+            Ok(content)
+        }
+    });
+    let skill = |id: &str, effect: &str| SkillOptions {
+        id: id.to_owned(),
+        effect: Some(effect.to_owned()),
+        ..SkillOptions::default()
+    };
+    let options = AgentOptions {
+        name: name.to_owned(),
+        skills: vec![skill("echo", "PURE"), skill("hang", "AT_MOST_ONCE")],
+        ..AgentOptions::default()
+    };
+    node.register(options, echo).await
+}
+
+async fn drive(
+    subject: &Subject,
+    running: &mut Running,
+    what: &str,
+    command: &Value,
+) -> Result<(), Error> {
+    let text = |field: &str| command[field].as_str().unwrap_or_default().to_owned();
+    let node = running.node.clone();
+    match what {
+        "register" => {
+            let agent = register(subject, &node, &text("name")).await?;
+            say("registered", &json!({"agent": agent.id().to_string(), "name": text("name")}));
+            running.agents.insert(text("name"), agent);
+        }
+        "unregister" => {
+            if let Some(agent) = running.agents.remove(&text("name")) {
+                agent.unregister(GRACE).await?;
+            }
+            say("unregistered", &json!({"name": text("name")}));
+        }
+        "call" => {
+            let (to, skill, body, tag) =
+                (text("to"), text("skill"), text("text"), command["tag"].clone());
+            tokio::spawn(async move { call(&node, to, skill, body, tag).await });
+        }
+        "blob" => {
+            let (to, bytes) = (text("to"), command["bytes"].as_u64().unwrap_or_default());
+            tokio::spawn(async move { blob(&node, to, bytes).await });
+        }
+        "burst" => {
+            let (to, count) = (text("to"), command["count"].as_u64().unwrap_or_default());
+            tokio::spawn(async move { burst(node, to, count).await });
+        }
+        "find" => {
+            let found = node.find(Query::default(), FindOptions::default()).await?;
+            let names: Vec<_> = found.iter().map(|found| found.name.clone()).collect();
+            say("found", &json!({"names": names}));
+        }
+        "status" => {
+            let status = serde_json::to_value(node.status()).unwrap_or_default();
+            let handled = subject.handled.load(Ordering::SeqCst);
+            say("status", &json!({"status": status, "handled": handled}));
+        }
+        "close" => {
+            node.close(GRACE).await;
+            running.watching.abort();
+            say("closed", &json!({}));
+        }
+        _ => return Err(Error::invalid("do", "expected a command of this program")),
+    }
+    Ok(())
+}
+
+async fn watch(node: Node) {
+    let Ok(mut watch) = node.watch(Query::default()) else { return };
+    let arrived = |found: &hubless::Found| {
+        say("arrived", &json!({"agent": found.agent_id.to_string(), "name": found.name}));
+    };
+    while let Some(change) = watch.next().await {
+        match change {
+            Change::Snapshot(all) => all.iter().for_each(arrived),
+            Change::Arrived(found) => arrived(&found),
+            Change::Changed(_) => {}
+            Change::Departed { agent_id, name } => {
+                say("departed", &json!({"agent": agent_id.to_string(), "name": name}));
+            }
+            Change::Lagged(count) => say("lagged", &json!({"count": count})),
+        }
+    }
+}
+
+async fn call(node: &Node, to: String, skill: String, body: String, tag: Value) {
+    let mut options = RequestOptions::new(to, Content::text(body));
+    options.skill = skill;
+    let began = now_us();
+    match node.request(options).await {
+        Ok(reply) => say(
+            "reply",
+            &json!({"text": reply.content.joined_text(), "tag": tag,
+            "path": reply.path, "node": reply.agent.node_key.to_string(),
+            "took_us": now_us() - began}),
+        ),
+        Err(error) => say(
+            "failed",
+            &json!({"kind": error.kind.name(), "code": error.code,
+            "message": error.message, "tag": tag}),
+        ),
+    }
+}
+
+/// Sends a streamed part and counts what comes back.
+async fn blob(node: &Node, to: String, bytes: u64) {
+    let (writer, reader) = body();
+    let content = Content::stream("application/octet-stream", Some(bytes), reader);
+    tokio::spawn(async move {
+        let mut left = bytes;
+        while left > 0 {
+            let size = usize::try_from(left.min(60_000)).unwrap_or_default();
+            if writer.write(vec![7; size].into()).await.is_err() {
+                return;
+            }
+            left -= size as u64;
+        }
+        writer.end();
+    });
+    let answer = async {
+        let mut reply = node.request(RequestOptions::new(to, content)).await?;
+        reply.content.bytes(1 << 30).await
+    };
+    match answer.await {
+        Ok(back) => say("blob", &json!({"bytes": back.len()})),
+        Err(error) => say(
+            "failed",
+            &json!({"kind": error.kind.name(), "code": error.code,
+            "message": error.message}),
+        ),
+    }
+}
+
+async fn burst(node: Node, to: String, count: u64) {
+    let mut calls = JoinSet::new();
+    for number in 0..count {
+        let (node, to) = (node.clone(), to.clone());
+        calls.spawn(async move {
+            // Spread over the moments in which two connections become one.
+            tokio::time::sleep(Duration::from_micros(300 * number)).await;
+            let options = RequestOptions::new(to, Content::text(number.to_string()));
+            let reply = node.request(options).await?;
+            if reply.content.joined_text() != number.to_string() || reply.path != Path::Direct {
+                return Err(Error::new(Kind::Internal, "another answer than was asked for"));
+            }
+            Ok::<_, Error>(reply.attempts)
+        });
+    }
+    let (mut answered, mut failed) = (0, Vec::new());
+    while let Some(done) = calls.join_next().await {
+        match done {
+            Ok(Ok(_)) => answered += 1,
+            Ok(Err(error)) => failed.push(error.to_string()),
+            Err(error) => failed.push(error.to_string()),
+        }
+    }
+    say("burst", &json!({"answered": answered, "failed": failed}));
+}
+
+fn say(event: &str, fields: &Value) {
+    let mut line = fields.clone();
+    if let Some(object) = line.as_object_mut() {
+        object.insert("event".to_owned(), event.into());
+        object.insert("at_us".to_owned(), now_us().into());
+    }
+    println!("{line}");
+}
+
+fn now_us() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or_default()
+}
