@@ -17,6 +17,7 @@ import kotlinx.coroutines.Job
 import kotlinx.coroutines.NonCancellable
 import kotlinx.coroutines.SupervisorJob
 import kotlinx.coroutines.cancel
+import kotlinx.coroutines.currentCoroutineContext
 import kotlinx.coroutines.withContext
 import kotlinx.serialization.json.JsonObject
 import kotlinx.serialization.json.put
@@ -76,7 +77,7 @@ public class Node private constructor(private val options: NodeOptions) : AutoCl
     private val context = options.scope?.coroutineContext ?: Dispatchers.Default
     internal val scope: CoroutineScope = CoroutineScope(context + job)
     internal val host: Host = Host(this, scope)
-    internal val session: Session = Session(host::onEvent)
+    internal val session: Session = Session(scope, host::onEvent)
     private val closing = AtomicBoolean()
     private lateinit var started: JsonObject
 
@@ -237,7 +238,7 @@ public class Node private constructor(private val options: NodeOptions) : AutoCl
          * @return id of the mesh
          */
         public suspend fun join(ticket: String): String {
-            val session = Session { }
+            val session = Session(CoroutineScope(currentCoroutineContext())) { }
             session.start()
             try {
                 val body = obj { put("ticket", ticket) }

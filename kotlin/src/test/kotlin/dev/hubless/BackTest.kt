@@ -101,7 +101,12 @@ class BackTest {
         agent<String, String>("throwing", configure = {
             requirements { auth { error("broken") } }
         }) { "in" }
-        assertEquals("in", request("guarded", "?") { auth = Credential("custom", "letmein") })
+        assertEquals(
+            "in",
+            request<String>("guarded", "?") {
+                auth = Credential("custom", "letmein")
+            },
+        )
         failure(ErrorKind.AUTH) { request<String>("guarded", "?") }
         failure(ErrorKind.AUTH) {
             request<String>("guarded", "?") { auth = Credential("custom", "no") }
@@ -119,7 +124,7 @@ class BackTest {
                 countTokens { texts -> texts.sumOf { it.split(' ').size.toLong() } }
             }
         }) { "ok" }
-        assertEquals("ok", request("counted", "one two three"))
+        assertEquals("ok", request<String>("counted", "one two three"))
         failure(ErrorKind.PROMPT) { request<String>("counted", "one two three four five six") }
     }
 
@@ -130,11 +135,11 @@ class BackTest {
         }) { "in" }
         failure(ErrorKind.AUTH) { request<String>(guarded.agentId, "?") }
         credentials.set(guarded.agentId, "open-sesame", "shared_secret")
-        assertEquals("in", request(guarded.agentId, "?"))
+        assertEquals("in", request<String>(guarded.agentId, "?"))
         credentials.remove(guarded.agentId)
         failure(ErrorKind.AUTH) { request<String>(guarded.agentId, "?") }
         credentials.set(guarded.agentId) { Credential("shared_secret", "open-sesame") }
-        assertEquals("in", request(guarded.agentId, "?"))
+        assertEquals("in", request<String>(guarded.agentId, "?"))
     }
 
     @Test
@@ -148,7 +153,7 @@ class BackTest {
             request.context?.entries.orEmpty().joinToString { "${it.key}=${it.text}" }
         }
         val told = Context(entries = listOf(ContextEntry("a", "one")))
-        assertEquals("a=one", request("context", "?") { context = told })
+        assertEquals("a=one", request<String>("context", "?") { context = told })
         val template = kotlinx.serialization.json.JsonObject(
             mapOf(
                 "metadata" to
@@ -158,7 +163,7 @@ class BackTest {
         templates.set("t", template)
         assertEquals(listOf("t"), templates.names())
         agent<String, String>("meta") { request.metadata["k"].toString() }
-        assertEquals("\"v\"", request("meta", "?") { this.template = "t" })
+        assertEquals("\"v\"", request<String>("meta", "?") { this.template = "t" })
         templates.remove("t")
     }
 }

@@ -4,8 +4,8 @@ import dev.hubless.Content
 import dev.hubless.Part
 import dev.hubless.Role
 import kotlinx.coroutines.CancellationException
-import kotlinx.coroutines.cancelAndJoin
-import kotlinx.coroutines.coroutineScope
+import kotlinx.coroutines.Job
+import kotlinx.coroutines.currentCoroutineContext
 import kotlinx.coroutines.joinAll
 import kotlinx.coroutines.launch
 import kotlinx.serialization.json.JsonArray
@@ -76,18 +76,21 @@ internal class Outgoing(private val session: Session) {
     }
 
     /**
-     * Runs [block] while the streamed bodies are written. When it ends first, what is unwritten is
-     * given up, unless [toTheEnd].
+     * Runs [block] while the streamed bodies are written, and goes on writing after it, because an
+     * answer may begin before the question has ended; waits for that if [toTheEnd]. When the block
+     * fails, what is unwritten is given up. The core ends a writer that nobody reads any more.
      */
     suspend fun <T> whileWriting(toTheEnd: Boolean, block: suspend () -> T): T {
         if (bodies.isEmpty()) return block()
-        return coroutineScope {
-            val writers = bodies.map { launch { writeQuietly(it) } }
-            try {
-                block().also { if (toTheEnd) writers.joinAll() }
-            } finally {
-                writers.forEach { it.cancelAndJoin() }
-            }
+        val context = offThePullThread(currentCoroutineContext().minusKey(Job))
+        val writers = bodies.map { session.background.launch(context) { writeQuietly(it) } }
+        try {
+            val result = block()
+            if (toTheEnd) writers.joinAll()
+            return result
+        } catch (failure: Throwable) {
+            writers.forEach { it.cancel() }
+            throw failure
         }
     }
 
@@ -113,7 +116,6 @@ internal fun Session.contentOf(json: JsonObject, attachments: List<ByteArray>): 
 internal fun Session.partOf(json: JsonObject, attachments: List<ByteArray>): Part? {
     val role = Role.of(json.text("role"))
     val metadata = json.child("metadata")
-    json["text"]?.let { return Part.Text(json.text("text").orEmpty(), role, metadata) }
     json["data"]?.let { return Part.Data(it, role, metadata) }
     json.child("blob")?.let { blob ->
         val index = blob.long("attachment")?.toInt() ?: -1
@@ -124,7 +126,9 @@ internal fun Session.partOf(json: JsonObject, attachments: List<ByteArray>): Par
         val (type, digest) = link.text("mediaType") to link.text("digest")
         return Part.Link(link.text("uri").orEmpty(), type, digest, link.long("size"), metadata)
     }
-    return json.child("stream")?.let { streamOf(it, metadata) }
+    json.child("stream")?.let { return streamOf(it, metadata) }
+    // Last, because the part of a chunk has its text beside what it is.
+    return json.text("text")?.let { Part.Text(it, role, metadata) }
 }
 
 private fun Session.streamOf(stream: JsonObject, metadata: JsonObject?): Part = Part.Stream(

@@ -2,6 +2,7 @@ package dev.hubless.internal
 
 import kotlinx.coroutines.CancellableContinuation
 import kotlinx.coroutines.CoroutineDispatcher
+import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.currentCoroutineContext
 import kotlinx.coroutines.suspendCancellableCoroutine
@@ -30,7 +31,11 @@ internal class Hooks(
  * Must not know what operations mean. No code of the user runs on the pull thread: results are
  * resumed through the caller's dispatcher, and [onEvent] launches handlers elsewhere.
  */
-internal class Session(private val onEvent: (Event) -> Unit) {
+internal class Session(
+    /** Where work goes on that outlives the call it was begun for. */
+    val background: CoroutineScope,
+    private val onEvent: (Event) -> Unit,
+) {
     private val handle = Native.open()
     private val tickets = AtomicLong()
     private val pending = ConcurrentHashMap<Long, Pending>()

@@ -132,10 +132,18 @@ internal class SkillFunction(private val function: KFunction<*>, private val ski
         }
     }
 
+    private fun textSchema(type: KType): JsonObject = obj {
+        if (type.isMarkedNullable) {
+            put("type", textArray(listOf("string", "null")))
+        } else {
+            put("type", "string")
+        }
+    }
+
     private fun propertySchema(parameter: KParameter): JsonObject {
         val erased = parameter.type.jvmErasure
         val schema = shapes.getValue(parameter).schema()
-            ?: if (erased == String::class) obj { put("type", "string") } else emptyObject
+            ?: if (erased == String::class) textSchema(parameter.type) else emptyObject
         val note = parameter.findAnnotation<Description>()?.text ?: return schema
         return JsonObject(schema + ("description" to JsonPrimitive(note)))
     }

@@ -112,7 +112,8 @@ internal class Shape<T>(val type: Class<*>, find: () -> KSerializer<T>) {
     @Suppress("UNCHECKED_CAST")
     fun decode(json: JsonElement, operation: String): T = try {
         when {
-            type == String::class.java && json is JsonPrimitive -> json.content as T
+            type == String::class.java && json is JsonPrimitive && json !is JsonNull ->
+                json.content as T
             type == Any::class.java -> json as T
             JsonElement::class.java.isAssignableFrom(type) -> type.cast(json) as T
             type == Unit::class.java || type == Void::class.java -> Unit as T

@@ -21,7 +21,7 @@ internal suspend fun checkAltered(node: Node) {
     val peer = node.peer("check the figures of a report exactly") { skill = "check_figures" }
     val right = Json.encodeToJsonElement(computeFigures(CSV))
     val good = peer.request<Check>(question(right))
-    assertTrue(good.ok && good.compared > 20, good.toString())
+    assertTrue(good.ok && good.compared >= 20, good.toString())
     val text = right.toString().replace("\"windMaxTenths\":47", "\"windMaxTenths\":48")
     val bad = peer.request<Check>(question(Json.parseToJsonElement(text)))
     assertEquals(listOf("years.2012.windMaxTenths"), bad.mismatches.map { it.figure })
