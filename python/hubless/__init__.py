@@ -6,10 +6,7 @@
 
 from . import errors
 from ._core import version as _version
-from .agent import Agent, skill
-from .call import Call, ThreadCall, current
-from .content import Blob, Content, Data, Part, Text, Uri
-from .default import (
+from ._default import (
     agent,
     default,
     discover,
@@ -22,6 +19,9 @@ from .default import (
     stream,
     watch,
 )
+from .agent import Agent, skill
+from .call import Call, ThreadCall, current
+from .content import Blob, Content, Data, Part, Text, Uri
 from .errors import Error, Rejected
 from .find import (
     Arrived,

@@ -333,7 +333,7 @@ class Stream(Feed):
 
     @property
     def reply(self) -> Reply:
-        """Is the whole answer, once the stream is read to its end."""
+        """Is the last event: usage, timing and what was answered besides the pieces."""
         if self._reply is None:
             raise ClosedError("the stream has not been read to its end", code="no_reply")
         return self._reply

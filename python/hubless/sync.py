@@ -107,7 +107,7 @@ class Stream(Iterator[Chunk]):
 
     @property
     def reply(self) -> Reply:
-        """Is the whole answer, once the stream is read to its end."""
+        """Is the last event: usage, timing and what was answered besides the pieces."""
         return self.inner.reply
 
     def events(self) -> Iterator[Any]:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 import hubless
-from hubless import default as module
+from hubless import _default as module
 
 
 @pytest.fixture(autouse=True)

@@ -70,7 +70,8 @@ async def main():
             await asyncio.sleep(ms / 1000)
             return "done"
         await node.find("work")
-        print("ready", flush=True)
+        # After the first step of `serve`, which takes the signals.
+        asyncio.get_running_loop().call_soon(lambda: print("ready", flush=True))
         await node.serve(stdin=True)
 asyncio.run(main())
 """

@@ -43,7 +43,7 @@ def test_streams(node: sync.Node) -> None:
 
     with node.stream("count", n=3) as stream:
         assert [chunk.text for chunk in stream] == ["0", "1", "2"]
-        assert stream.reply.text == "012"
+        assert stream.reply.agent.name == "count"
 
 
 def test_blobs_are_read_without_a_loop(node: sync.Node) -> None:
@@ -117,8 +117,9 @@ def test_stores(node: sync.Node) -> None:
     node.set_template("t", {"metadata": {"a": 1}})
     assert "t" in str(node.templates())
     node.remove_template("t")
-    node.set_credential("did:key:x", "s")
-    node.remove_credential("did:key:x")
+    agent = node.register(lambda: "x", name="one")
+    node.set_credential(agent.id, "s")
+    node.remove_credential(agent.id)
     assert node.pins() == []
 
 
