@@ -8,7 +8,7 @@ use std::time::Duration;
 /// Quiet paths carry a packet this often.
 const KEEP_ALIVE: Duration = Duration::from_secs(3);
 /// A peer from which nothing came for this long is lost.
-const SILENCE: Duration = Duration::from_secs(9);
+const SILENCE: Duration = Duration::from_secs(8);
 /// First guess at a round trip beyond this machine: a lost first packet costs three times this.
 const INITIAL_RTT: Duration = Duration::from_millis(100);
 /// Bytes of one stream in flight. Larger windows made the engine close connections under loss.
