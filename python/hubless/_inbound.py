@@ -122,8 +122,7 @@ class Inbound:
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self.node.session.loop.create_task(work)
-        self.node.tasks.add(task)
-        task.add_done_callback(self.node.tasks.discard)
+        self.node.keep(task)
         return task
 
     def _track(self, ticket: int, work: Coroutine[Any, Any, None], call: Call | None) -> None:

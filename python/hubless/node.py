@@ -73,7 +73,7 @@ class Node:
 
     def __init__(self, session: Session, record: Mapping[str, Any]) -> None:
         self.session = session
-        self.tasks: set[asyncio.Task[Any]] = set()
+        self.tasks: set[asyncio.Future[Any]] = set()
         self.inbound = Inbound(self)
         self.node_key = str(record.get("nodeKey", ""))
         self.mesh_id = str(record.get("meshId", ""))
@@ -139,6 +139,11 @@ class Node:
         """Serves until SIGTERM or SIGINT, with ``stdin`` also until standard input closes."""
         await self.inbound.settled()
         await until_told(stdin)
+
+    def keep(self, task: asyncio.Future[Any]) -> None:
+        """Holds a task until it ends, at the latest with this node."""
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     async def op(self, op: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Runs an operation whose answer has no attachments."""
@@ -369,11 +374,15 @@ class Node:
         return f"Node({self.node_key[:16]}, {state})"
 
 
-async def join(ticket: str) -> str:
-    """Joins a mesh by a ticket, before a node of that mesh is started; gives the mesh's id."""
+async def join(ticket: str, *, home: str | os.PathLike[str] | None = None) -> str:
+    """Joins a mesh by a ticket, before a node of that mesh is started; gives the mesh's id.
+
+    ``home`` is the data folder, as for ``Node.start``.
+    """
     session = Session()
+    folder = {"home": os.fspath(home)} if home is not None else {}
     try:
-        answer, _ = await session.call("join", {"ticket": ticket})
+        answer, _ = await session.call("join", {"ticket": ticket, **folder})
         return str(answer["meshId"])
     finally:
         session.shut()

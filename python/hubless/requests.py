@@ -21,7 +21,6 @@ from .options import InputFunction, Options
 from .records import Chunk, Context, Progress, Reply, build, reply_of
 
 if TYPE_CHECKING:
-    from ._session import Session
     from .find import Peer, Query
     from .node import Node
 
@@ -190,25 +189,26 @@ async def ask(node: Node, op: str, composed: Composed) -> tuple[dict[str, Any], 
     try:
         if not composed.out.streams:
             return await call
-        return await _pumping(composed.out, session, call)
+        return await _pumping(composed.out, node, call)
     finally:
         inbound.offers.pop(ticket, None)
 
 
-async def _pumping(out: Outgoing, session: Session, call: Coroutine[Any, Any, T]) -> T:
-    """Awaits a call while its streams are written; its end stops the writing."""
-    pump = asyncio.ensure_future(out.pump(session))
-    answer = asyncio.ensure_future(call)
+async def _pumping(out: Outgoing, node: Node, call: Coroutine[Any, Any, T]) -> T:
+    """Awaits a call while its streams are written.
+
+    An answer may come before all is written, and goes on being made of what is still to come:
+    then the writing goes on until it is done or nobody reads it. Without an answer it stops.
+    """
+    pump = asyncio.ensure_future(out.pump(node.session))
+    pump.add_done_callback(lambda done: done.cancelled() or done.exception())
     try:
-        await asyncio.wait({pump, answer}, return_when=asyncio.FIRST_COMPLETED)
-        if not answer.done() and pump.exception() is not None:
-            # A source that failed: the body is failed, and with it the request.
-            await asyncio.wait({answer})
-        return await answer
-    finally:
-        answer.cancel()
+        answer = await call
+    except BaseException:
         pump.cancel()
-        await asyncio.gather(pump, return_exceptions=True)
+        raise
+    node.keep(pump)
+    return answer
 
 
 class Feed:
@@ -319,17 +319,18 @@ class Stream(Feed):
         if composed.out.streams:
             self._pump = asyncio.ensure_future(composed.out.pump(node.session))
             self._pump.add_done_callback(lambda done: done.cancelled() or done.exception())
+            node.keep(self._pump)
 
     def _end(self) -> None:
         super()._end()
         self._node.inbound.offers.pop(self._ticket, None)
-        if self._pump is not None:
-            self._pump.cancel()
 
     async def close(self) -> None:
         """Cancels the call if it has not ended; idempotent."""
         await super().close()
         self._end()
+        if self._pump is not None:
+            self._pump.cancel()
 
     @property
     def reply(self) -> Reply:

@@ -387,6 +387,6 @@ def peer(query: Lookup = None, **fields: Any) -> Peer:
     return default().peer(query, **fields)
 
 
-def join(ticket: str) -> str:
+def join(ticket: str, *, home: str | os.PathLike[str] | None = None) -> str:
     """Joins a mesh by a ticket; see ``hubless.join``."""
-    return _portal.run(asynchronous.join(ticket))
+    return _portal.run(asynchronous.join(ticket, home=home))

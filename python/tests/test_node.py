@@ -128,11 +128,14 @@ async def test_misspelled_option_is_refused(node: hubless.Node) -> None:
 
 
 async def test_invite_is_a_ticket_and_join_takes_it(
-    node: hubless.Node, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    node: hubless.Node, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
+    await node.register(echo)
     ticket = await node.invite(uses=1, local=True)
-    monkeypatch.setenv("HUBLESS_HOME", str(tmp_path_factory.mktemp("second")))
-    assert await hubless.join(ticket) == node.mesh_id
+    second = tmp_path_factory.mktemp("second")
+    assert await hubless.join(ticket, home=second) == node.mesh_id
+    async with hubless.Node.start(home=second) as guest:
+        assert guest.mesh_id == node.mesh_id
     with pytest.raises(hubless.Error):
         await hubless.join("nonsense")
 
