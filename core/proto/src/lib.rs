@@ -15,6 +15,7 @@ pub mod policy;
 pub mod query;
 pub mod registry;
 pub mod schema;
+pub mod template;
 pub mod tokens;
 pub mod wire;
 

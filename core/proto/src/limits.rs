@@ -232,6 +232,12 @@ limits! {
     RATE_CALLERS: usize = 4_096;
     /// Text of one JSON Schema, in bytes.
     SCHEMA_BYTES: usize = 256 * KIB;
+    /// Looks of a schema at one value, without going into it.
+    SCHEMA_BRANCHES: u64 = 100_000;
+    /// Validators of a schema that may run inside each other.
+    SCHEMA_NESTING: u64 = 2_048;
+    /// Looks of a schema at all values of one check.
+    SCHEMA_STEPS: u64 = 50_000_000;
     /// Compiled schemas kept.
     SCHEMA_CACHE_ENTRIES: usize = 256;
     /// Text of the compiled schemas kept, in bytes.
@@ -280,6 +286,8 @@ limits! {
     DIRECTORY_SCHEMAS: usize = 4_096;
     /// Bytes of the input schemas that a directory keeps.
     DIRECTORY_SCHEMA_BYTES: usize = 16 * MIB;
+    /// One template, in bytes of its JSON form.
+    TEMPLATE_BYTES: usize = 64 * KIB;
     /// Id of a skill, in bytes.
     SKILL_ID_BYTES: usize = 256;
     /// Letters, or white space, in a row that the token counter takes.

@@ -127,6 +127,11 @@ impl Directory {
         self.nodes.get(node).map_or(0, |row| row.agents.len())
     }
 
+    /// The nodes that are known, with the number of their agents.
+    pub fn nodes(&self) -> impl Iterator<Item = (&NodeKey, usize)> {
+        self.nodes.iter().map(|(node, row)| (node, row.agents.len()))
+    }
+
     /// Checks the signatures of a host that was only read so far; false: it does not hold, and is
     /// gone.
     pub(super) fn settle(&mut self, id: &AgentId, node: &NodeKey, now_ms: u64) -> bool {
