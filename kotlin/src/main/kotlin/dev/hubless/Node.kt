@@ -11,6 +11,7 @@ import dev.hubless.internal.some
 import dev.hubless.internal.text
 import dev.hubless.internal.textArray
 import dev.hubless.internal.texts
+import kotlinx.coroutines.CompletableDeferred
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.Job
@@ -79,6 +80,7 @@ public class Node private constructor(private val options: NodeOptions) : AutoCl
     internal val host: Host = Host(this, scope)
     internal val session: Session = Session(scope, host::onEvent)
     private val closing = AtomicBoolean()
+    private val ended = CompletableDeferred<Unit>()
     private lateinit var started: JsonObject
 
     /** Key of the node. */
@@ -149,12 +151,15 @@ public class Node private constructor(private val options: NodeOptions) : AutoCl
     /**
      * Ends the node: refuses new calls, lets running ones end within [grace], says good-bye.
      *
-     * Idempotent. Calls that are still open fail with kind `closed`. A cancelled caller does not
+     * Idempotent: a second one waits for the first. Calls that are still open fail with kind `closed`. A cancelled caller does not
      * stop the end.
      */
     public suspend fun close(grace: Duration) {
-        if (!closing.compareAndSet(false, true)) return
         withContext(NonCancellable) {
+            if (!closing.compareAndSet(false, true)) {
+                ended.await()
+                return@withContext
+            }
             try {
                 session.call("node.close", obj { put("graceMs", grace.inWholeMilliseconds) })
             } catch (failure: HublessException) {
@@ -173,6 +178,7 @@ public class Node private constructor(private val options: NodeOptions) : AutoCl
     private fun end() {
         Shutdown.forget(this)
         session.close()
+        ended.complete(Unit)
         host.stop()
         // What still runs was cancelled; the scope may end when it has.
         job.complete()

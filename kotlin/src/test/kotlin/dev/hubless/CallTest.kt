@@ -194,6 +194,17 @@ class CallTest {
     }
 
     @Test
+    fun `text that is no Unicode and JSON without end are refused here`() = withNode {
+        agent<Content, Content>("echo") { it }
+        failure(ErrorKind.INVALID_ARGUMENT) { ask("echo", "half a pair: \uD83D") }
+        assertEquals("whole: \uD83D\uDE00 \u0000", ask("echo", "whole: \uD83D\uDE00 \u0000").text)
+        val deep = (1..100_000).fold(JsonPrimitive(1) as JsonElement) { inner, _ ->
+            kotlinx.serialization.json.JsonArray(listOf(inner))
+        }
+        assertEquals("too_deep", failure(ErrorKind.JSON) { ask("echo", deep) }.code)
+    }
+
+    @Test
     fun `check says what would be refused without calling`() = withNode {
         val agent = rates()
         assertNull(check(agent, Query1("EURUSD")))

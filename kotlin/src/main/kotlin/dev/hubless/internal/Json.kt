@@ -1,5 +1,7 @@
 package dev.hubless.internal
 
+import dev.hubless.ErrorKind
+import dev.hubless.HublessException
 import kotlinx.serialization.json.Json
 import kotlinx.serialization.json.JsonArray
 import kotlinx.serialization.json.JsonElement
@@ -29,6 +31,15 @@ internal val Reader: Json = Json {
 internal val emptyObject: JsonObject = JsonObject(emptyMap())
 
 internal inline fun obj(fill: JsonObjectBuilder.() -> Unit): JsonObject = buildJsonObject(fill)
+
+/** Writes a body; refuses what would not arrive as it was meant. */
+internal fun utf8(body: JsonObject): ByteArray = try {
+    body.toString().encodeToByteArray(throwOnInvalidSequence = true)
+} catch (_: CharacterCodingException) {
+    throw invalidArgument("content", "expected Unicode text, got a lone surrogate")
+} catch (_: StackOverflowError) {
+    throw HublessException(ErrorKind.JSON, "expected JSON of at most 64 levels", code = "too_deep")
+}
 
 internal fun parseObject(bytes: ByteArray): JsonObject =
     if (bytes.isEmpty()) emptyObject else Json.parseToJsonElement(String(bytes)) as JsonObject

@@ -91,10 +91,10 @@ internal class Session(
         body: JsonObject,
         attachments: List<ByteArray>,
     ) {
+        val bytes = utf8(body)
         pending[ticket] = entry
         entry.hooks?.onTicket?.invoke(ticket)
         val files = if (attachments.isEmpty()) null else attachments.toTypedArray()
-        val bytes = body.toString().toByteArray()
         if (!Native.submit(handle, ticket, entry.operation.toByteArray(), bytes, files)) {
             pending.remove(ticket)?.continuation?.resumeWithException(closedError(entry.operation))
         }
