@@ -1,1 +1,52 @@
-//! To come.
+//! The C library: `include/hubless.h` over the contract of all languages.
+//!
+//! Owns: the C types, checked handles, callbacks and their one thread. Must not know: any decision
+//! about agents or calls. Every function returns a status and fills an error; a panic becomes
+//! `HUBLESS_INTERNAL`. Tested by the C suite in `include/tests`.
+#![deny(unsafe_op_in_unsafe_fn)]
+// Names are those of the header.
+#![allow(non_camel_case_types)]
+
+mod agent;
+mod arena;
+mod body;
+mod call;
+mod content;
+mod dispatch;
+mod entry;
+mod fault;
+mod find;
+mod handles;
+mod json;
+mod keep;
+mod node;
+mod pending;
+mod poll;
+mod question;
+mod reply;
+mod request;
+mod state;
+mod stream;
+#[cfg(feature = "testing")]
+mod testing;
+mod texts;
+mod types;
+mod watch;
+
+pub use agent::*;
+pub use body::*;
+pub use call::*;
+pub use content::*;
+pub use fault::*;
+pub use find::*;
+pub use json::*;
+pub use keep::*;
+pub use node::*;
+pub use poll::*;
+pub use question::*;
+pub use reply::*;
+pub use request::*;
+pub use stream::*;
+pub use texts::*;
+pub use types::*;
+pub use watch::*;

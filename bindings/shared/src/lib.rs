@@ -6,7 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod bodies;
-mod event;
+pub mod event;
 mod foreign;
 mod handler;
 mod json;

@@ -38,14 +38,6 @@ pub(crate) fn present<'de, D: serde::Deserializer<'de>>(
     Box::<RawValue>::deserialize(deserializer).map(Some)
 }
 
-/// The JSON text of an optional field; the empty text stands for none.
-pub(crate) fn text_of(value: Option<Box<RawValue>>) -> String {
-    value
-        .filter(|v| v.get() != "null")
-        .map(|v| String::from(Box::<str>::from(v)))
-        .unwrap_or_default()
-}
-
 /// Unwraps a field that must be there.
 ///
 /// # Errors

@@ -1,0 +1,302 @@
+//! Agents of the program.
+
+use crate::entry::{Options, entry, fill, give, in_callback, is_callback, json, options, text};
+use crate::fault::{Fault, Result, hubless_error};
+use crate::handles::{handle, lock};
+use crate::pending::{Hook, Told};
+use crate::question::{OnAuth, OnCount, hubless_on_auth, hubless_on_count};
+use crate::state::{AGENTS, Agent, NODES, Node, User, call_of};
+use crate::types::{hubless_agent, hubless_call, hubless_node, hubless_status, hubless_str};
+use hubless_proto::{Error, Kind};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use std::os::raw::c_void;
+use std::sync::{Arc, OnceLock};
+
+/// Takes one call. It is answered by `hubless_call_final` or `hubless_call_fail`, now or later, on
+/// any thread; what takes long belongs on a thread of the program's own.
+pub type hubless_on_call = Option<unsafe extern "C" fn(call: *mut hubless_call, user: *mut c_void)>;
+
+/// Is told that a call is to be stopped: `HUBLESS_CANCELLED`, `HUBLESS_DEADLINE` and others. The
+/// call must still be ended; how does not matter any more.
+pub type hubless_on_cancel = Option<
+    unsafe extern "C" fn(call: *mut hubless_call, reason: hubless_status, user: *mut c_void),
+>;
+
+/// Makes the instance of one call of an isolated agent.
+pub type hubless_on_create = Option<unsafe extern "C" fn(user: *mut c_void) -> *mut c_void>;
+
+/// Destroys such an instance once its call has ended; may come from any thread.
+pub type hubless_on_destroy =
+    Option<unsafe extern "C" fn(instance: *mut c_void, user: *mut c_void)>;
+
+/// Is told that no further callback of an agent will come; may come from any thread.
+pub type hubless_on_free = Option<unsafe extern "C" fn(user: *mut c_void)>;
+
+/// Options of `hubless_register`. Zero means the default everywhere.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct hubless_agent_options {
+    /// `sizeof(hubless_agent_options)`.
+    pub size: usize,
+    /// 1 to 64 of `a-z 0-9 - _ .`, unique in its node.
+    pub name: hubless_str,
+    /// What the agent is good for.
+    pub description: hubless_str,
+    /// One skill as a JSON object: id, description, inputSchema, outputSchema, effect, tags, …
+    pub skill_json: hubless_str,
+    /// Several skills as a JSON array; instead of `skill_json`.
+    pub skills_json: hubless_str,
+    /// Words to be found by, separated by spaces.
+    pub tags: hubless_str,
+    /// Private rules as a JSON object: maxTokens, auth, acceptedContent, …
+    pub requirements_json: hubless_str,
+    /// Name of a stored identity; none: a fresh key.
+    pub identity: hubless_str,
+    /// All other fields of the contract's `register`, as a JSON object.
+    pub options_json: hubless_str,
+    /// 1: each call gets an instance of its own, from `on_create`.
+    pub isolated: i32,
+    /// 1: its answers come in pieces.
+    pub streaming: i32,
+    /// 1: the agent lives only moments.
+    pub transient: i32,
+    /// 1: further processes may host the same stored identity.
+    pub replica: i32,
+    /// An isolated call that this agent belongs to; it is removed at the end of that call.
+    pub parent: *mut hubless_call,
+    /// Takes calls; must be set.
+    pub on_call: hubless_on_call,
+    /// Is told of calls that are to be stopped.
+    pub on_cancel: hubless_on_cancel,
+    /// Checks credentials, when the requirements say `{"auth": {"host": true}}`.
+    pub on_auth: hubless_on_auth,
+    /// Counts tokens, when the requirements say `{"tokenCounter": "host"}`.
+    pub on_count: hubless_on_count,
+    /// Makes instances of an isolated agent.
+    pub on_create: hubless_on_create,
+    /// Destroys them.
+    pub on_destroy: hubless_on_destroy,
+    /// Is told once that nothing more comes.
+    pub on_free: hubless_on_free,
+    /// Handed to every callback.
+    pub user: *mut c_void,
+}
+
+// SAFETY: `repr(C)`, begins with its size, all zero is a value.
+unsafe impl Options for hubless_agent_options {}
+
+/// What an agent is, once it is registered.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct hubless_agent_info {
+    /// `sizeof(hubless_agent_info)`.
+    pub size: usize,
+    /// Its id.
+    pub agent_id: hubless_str,
+    /// Its short address.
+    pub address: hubless_str,
+    /// Its name.
+    pub name: hubless_str,
+}
+
+/// The callbacks of an agent.
+pub(crate) struct Callbacks {
+    pub(crate) on_call: unsafe extern "C" fn(*mut hubless_call, *mut c_void),
+    pub(crate) on_cancel:
+        Option<unsafe extern "C" fn(*mut hubless_call, hubless_status, *mut c_void)>,
+    pub(crate) on_auth: Option<OnAuth>,
+    pub(crate) on_count: Option<OnCount>,
+    pub(crate) on_create: Option<unsafe extern "C" fn(*mut c_void) -> *mut c_void>,
+    pub(crate) on_destroy: Option<unsafe extern "C" fn(*mut c_void, *mut c_void)>,
+    pub(crate) on_free: Option<unsafe extern "C" fn(*mut c_void)>,
+    pub(crate) user: User,
+}
+
+impl Callbacks {
+    /// Says that nothing more comes.
+    pub(crate) fn free(&self) {
+        if let Some(on_free) = self.on_free {
+            // SAFETY: the program gave the function for this.
+            in_callback(|| unsafe { on_free(self.user.0) });
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Registered {
+    agent: u64,
+    agent_id: String,
+    address: String,
+    name: String,
+}
+
+/// Registers an agent: it can be found and called when this returns. Blocks shortly. `agent` may
+/// be NULL: it stays until its node is closed.
+///
+/// # Safety
+/// `given` is valid; `agent` is NULL or writable; `err` is NULL or initialised.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hubless_register(
+    node: *const hubless_node,
+    given: *const hubless_agent_options,
+    agent: *mut *mut hubless_agent,
+    err: *mut hubless_error,
+) -> hubless_status {
+    // SAFETY: the caller vouches for the pointers in this function.
+    unsafe {
+        entry(err, || {
+            let node = NODES.get(node)?;
+            let given = options(given)?;
+            let body = body(&given)?;
+            let on_call = given.on_call;
+            let on_call =
+                on_call.ok_or_else(|| Fault::invalid("on_call", "expected a function"))?;
+            let callbacks = Callbacks {
+                on_call,
+                on_cancel: given.on_cancel,
+                on_auth: given.on_auth,
+                on_count: given.on_count,
+                on_create: given.on_create,
+                on_destroy: given.on_destroy,
+                on_free: given.on_free,
+                user: User(given.user),
+            };
+            let registered = run(&node, body, callbacks)?;
+            if agent.is_null() { Ok(()) } else { give("agent", agent, registered) }
+        })
+    }
+}
+
+fn run(node: &Arc<Node>, body: Value, callbacks: Callbacks) -> Result<*mut hubless_agent> {
+    let kept = Arc::new(OnceLock::new());
+    let (keeps, of) = (Arc::clone(&kept), Arc::clone(node));
+    // Kept on the thread that delivers events: the agent's first call comes right behind.
+    let hook: Hook = Box::new(move |done| {
+        if let Ok(registered) = done.read::<Registered>() {
+            let _ = keeps.set(keep(&of, registered, callbacks));
+        }
+    });
+    node.run_as("register", (body, Vec::new()), (Some(hook), |_| Ok(())))?;
+    let unread = || Error::new(Kind::Internal, "a registration could not be read");
+    Ok(handle(*kept.get().ok_or_else(unread)?))
+}
+
+fn keep(node: &Arc<Node>, registered: Registered, callbacks: Callbacks) -> usize {
+    let Registered { agent, agent_id, address, name } = registered;
+    let (id, kept) = AGENTS.insert_with(|handle| Agent {
+        node: Arc::clone(node),
+        id: agent,
+        handle,
+        callbacks,
+        agent_id,
+        address,
+        name,
+    });
+    lock(&node.agents).insert(agent, kept);
+    id
+}
+
+unsafe fn body(given: &hubless_agent_options) -> Result<Value> {
+    // SAFETY: the caller vouches for the texts.
+    unsafe {
+        let mut body = object("options_json", given.options_json)?;
+        for (name, value) in [("name", given.name), ("description", given.description)] {
+            if let Some(value) = text(name, value)? {
+                body.insert(name.to_owned(), Value::String(value));
+            }
+        }
+        if let Some(skill) = json("skill_json", given.skill_json)? {
+            body.insert("skills".to_owned(), json!([skill]));
+        }
+        if let Some(skills) = json("skills_json", given.skills_json)? {
+            body.insert("skills".to_owned(), json!(skills));
+        }
+        if let Some(tags) = text("tags", given.tags)? {
+            body.insert("tags".to_owned(), json!(tags.split_whitespace().collect::<Vec<_>>()));
+        }
+        if let Some(requirements) = json("requirements_json", given.requirements_json)? {
+            body.insert("requirements".to_owned(), json!(requirements));
+        }
+        if let Some(identity) = text("identity", given.identity)? {
+            body.insert("identity".to_owned(), json!({ "stored": identity }));
+        }
+        if given.isolated != 0 {
+            body.insert("concurrency".to_owned(), json!("isolated"));
+        }
+        let flags = [
+            ("streaming", given.streaming),
+            ("transient", given.transient),
+            ("replica", given.replica),
+        ];
+        for (name, flag) in flags {
+            if flag != 0 {
+                body.insert(name.to_owned(), json!(true));
+            }
+        }
+        if let Some(parent) = call_of(given.parent)? {
+            body.insert("parent".to_owned(), json!(parent.id));
+        }
+        Ok(Value::Object(body))
+    }
+}
+
+/// Reads a JSON object; empty when there is none.
+///
+/// # Safety
+/// As `text`.
+pub(crate) unsafe fn object(field: &str, value: hubless_str) -> Result<Map<String, Value>> {
+    // SAFETY: the caller vouches for the text.
+    let Some(read) = (unsafe { text(field, value)? }) else { return Ok(Map::new()) };
+    serde_json::from_str(&read).map_err(|_| Fault::invalid(field, "expected a JSON object"))
+}
+
+/// Tells what an agent is; the texts live until it is freed.
+///
+/// # Safety
+/// `info` is NULL or its `size` is set; `err` is NULL or initialised.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hubless_agent_get(
+    agent: *const hubless_agent,
+    info: *mut hubless_agent_info,
+    err: *mut hubless_error,
+) -> hubless_status {
+    // SAFETY: the caller vouches for the pointers in this function.
+    unsafe {
+        entry(err, || {
+            let agent = AGENTS.get(agent)?;
+            let known = hubless_agent_info {
+                size: size_of::<hubless_agent_info>(),
+                agent_id: hubless_str::of(&agent.agent_id),
+                address: hubless_str::of(&agent.address),
+                name: hubless_str::of(&agent.name),
+            };
+            fill("info", info, &known)
+        })
+    }
+}
+
+/// Takes an agent out: new calls are refused at once, running ones may end within 10 s. Waits for
+/// them, except inside a callback, where it returns at once; `on_free` says when it is over.
+#[unsafe(no_mangle)]
+pub extern "C" fn hubless_agent_free(agent: *mut hubless_agent) -> hubless_status {
+    // SAFETY: no error is filled.
+    unsafe {
+        entry(std::ptr::null_mut(), || {
+            let agent = AGENTS.remove(agent)?;
+            let (node, id) = (Arc::clone(&agent.node), agent.id);
+            drop(agent);
+            let work = (json!({ "agent": id }), Vec::new());
+            if is_callback() {
+                let forgets = Arc::clone(&node);
+                let told = Told::new(move |_| drop(lock(&forgets.agents).remove(&id)));
+                return node.begin("unregister", work, told).map(drop);
+            }
+            let done = node.run("unregister", work);
+            let kept = lock(&node.agents).remove(&id);
+            drop(kept);
+            done.map(drop)
+        })
+    }
+}

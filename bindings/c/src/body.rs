@@ -1,0 +1,262 @@
+//! Streamed parts: read and written in pieces.
+
+use crate::entry::{bytes, entry, give, in_callback, text};
+use crate::fault::{Fault, Result, hubless_error};
+use crate::handles::handle;
+use crate::pending::{Done, Told};
+use crate::state::{BODIES, NODES, Node, User};
+use crate::types::{hubless_body, hubless_bytes, hubless_node, hubless_status, hubless_str};
+use serde::Deserialize;
+use serde_json::json;
+use std::os::raw::c_void;
+use std::sync::Arc;
+
+/// A streamed part.
+pub(crate) struct Body {
+    pub(crate) node: Arc<Node>,
+    /// Its number in the session.
+    pub(crate) id: u64,
+}
+
+#[derive(Deserialize)]
+struct Opened {
+    body: u64,
+}
+
+#[derive(Deserialize)]
+struct Read {
+    #[serde(default)]
+    end: bool,
+}
+
+/// Is told how something without a result ended. `err` lives until it returns.
+pub type hubless_on_done = Option<
+    unsafe extern "C" fn(status: hubless_status, err: *const hubless_error, user: *mut c_void),
+>;
+
+/// Takes bytes that were read; `bytes` is empty at the end, and lives until the callback returns.
+pub type hubless_on_bytes = Option<
+    unsafe extern "C" fn(
+        status: hubless_status,
+        bytes: hubless_bytes,
+        err: *const hubless_error,
+        user: *mut c_void,
+    ),
+>;
+
+/// Lets a streamed part go that nobody reads any more.
+pub(crate) fn let_go(id: usize) {
+    if let Some(body) = BODIES.take(id) {
+        // A closed node has let go of it by itself.
+        let _ = body.node.tell("body.drop", (json!({"body": body.id}), Vec::new()));
+    }
+}
+
+/// Opens a streamed part for writing. Use it in a `HUBLESS_PART_STREAM` part, then write to it.
+/// Blocks shortly.
+///
+/// # Safety
+/// `body` is writable; `err` is NULL or initialised.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hubless_body_open(
+    node: *const hubless_node,
+    body: *mut *mut hubless_body,
+    err: *mut hubless_error,
+) -> hubless_status {
+    // SAFETY: the caller vouches for the pointers in this function.
+    unsafe {
+        entry(err, || {
+            give("body", body, std::ptr::null_mut())?;
+            let node = NODES.get(node)?;
+            let opened: Opened = node.run("body.open", (json!({}), Vec::new()))?.read()?;
+            let (id, _) = BODIES.insert(Body { node, id: opened.body });
+            give("body", body, handle(id))
+        })
+    }
+}
+
+/// Writes bytes of any number; waits while the reader is behind.
+///
+/// # Safety
+/// The bytes are readable; `err` is NULL or initialised.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hubless_body_write(
+    body: *const hubless_body,
+    piece: hubless_bytes,
+    err: *mut hubless_error,
+) -> hubless_status {
+    // SAFETY: the caller vouches for the pointers in this function.
+    unsafe {
+        entry(err, || {
+            let open = BODIES.get(body)?;
+            let piece = bytes("piece", piece)?.unwrap_or_default();
+            let work = (json!({"body": open.id, "attachment": 0}), vec![piece]);
+            open.node.run("body.write", work).map(drop)
+        })
+    }
+}
+
+/// As `hubless_body_write`, without blocking: `on_done` comes when there is room for more.
+///
+/// # Safety
+/// As `hubless_body_write`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hubless_body_write_async(
+    body: *const hubless_body,
+    piece: hubless_bytes,
+    on_done: hubless_on_done,
+    user: *mut c_void,
+    err: *mut hubless_error,
+) -> hubless_status {
+    // SAFETY: the caller vouches for the pointers in this function.
+    unsafe {
+        entry(err, || {
+            let open = BODIES.get(body)?;
+            let piece = bytes("piece", piece)?.unwrap_or_default();
+            let work = (json!({"body": open.id, "attachment": 0}), vec![piece]);
+            open.node.begin("body.write", work, told_done(on_done, User(user))?).map(drop)
+        })
+    }
+}
+
+/// Tells the program how something ended.
+pub(crate) fn told_done(on_done: hubless_on_done, user: User) -> Result<Told> {
+    let on_done = on_done.ok_or_else(|| Fault::invalid("on_done", "expected a function"))?;
+    Ok(Told::new(move |ended| {
+        let user = user;
+        let (status, error) = match ended {
+            Ok(_) => (hubless_status::HUBLESS_OK, hubless_error::none()),
+            Err(fault) => (fault.status(), hubless_error::of(fault)),
+        };
+        // SAFETY: the program gave the function for this; `error` lives until it returns.
+        in_callback(|| unsafe { on_done(status, &raw const error, user.0) });
+        error.release();
+    }))
+}
+
+/// Says that a written part is complete, and frees it. Never blocks.
+///
+/// # Safety
+/// `err` is NULL or initialised.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hubless_body_end(
+    body: *mut hubless_body,
+    err: *mut hubless_error,
+) -> hubless_status {
+    // SAFETY: the caller vouches for `err`.
+    unsafe {
+        entry(err, || {
+            let open = BODIES.remove(body)?;
+            open.node.tell("body.end", (json!({"body": open.id}), Vec::new()))
+        })
+    }
+}
+
+/// Says why a written part will not be completed, and frees it. Never blocks.
+///
+/// # Safety
+/// The text is readable; `err` is NULL or initialised.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hubless_body_fail(
+    body: *mut hubless_body,
+    message: hubless_str,
+    err: *mut hubless_error,
+) -> hubless_status {
+    // SAFETY: the caller vouches for the pointers in this function.
+    unsafe {
+        entry(err, || {
+            let message = text("message", message)?.unwrap_or_default();
+            let open = BODIES.remove(body)?;
+            let body = json!({"body": open.id, "message": message});
+            open.node.tell("body.fail", (body, Vec::new()))
+        })
+    }
+}
+
+/// Reads at most `room` bytes into `into`; waits for some. `count` is 0 at the end, when the size
+/// and digest that were announced have been checked.
+///
+/// # Safety
+/// `into` points to `room` writable bytes; `count` is writable; `err` is NULL or initialised.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hubless_body_read(
+    body: *const hubless_body,
+    into: *mut u8,
+    room: usize,
+    count: *mut usize,
+    err: *mut hubless_error,
+) -> hubless_status {
+    // SAFETY: the caller vouches for the pointers in this function.
+    unsafe {
+        entry(err, || {
+            give("count", count, 0)?;
+            if into.is_null() || room == 0 {
+                return Err(Fault::invalid("into", "expected room for at least one byte"));
+            }
+            let open = BODIES.get(body)?;
+            let done = open.node.run("body.read", (read_body(&open, room), Vec::new()))?;
+            let piece = piece(&done)?;
+            let piece = piece.get(..room).unwrap_or(piece);
+            into.copy_from_nonoverlapping(piece.as_ptr(), piece.len());
+            give("count", count, piece.len())
+        })
+    }
+}
+
+/// As `hubless_body_read`, without blocking: at most `max` bytes come to `on_bytes`.
+///
+/// # Safety
+/// `err` is NULL or initialised.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hubless_body_read_async(
+    body: *const hubless_body,
+    max: usize,
+    on_bytes: hubless_on_bytes,
+    user: *mut c_void,
+    err: *mut hubless_error,
+) -> hubless_status {
+    // SAFETY: the caller vouches for the pointers in this function.
+    unsafe {
+        entry(err, || {
+            let open = BODIES.get(body)?;
+            let on_bytes =
+                on_bytes.ok_or_else(|| Fault::invalid("on_bytes", "expected a function"))?;
+            let user = User(user);
+            let told = Told::new(move |ended| {
+                let user = user;
+                let read = ended.and_then(|done| piece(&done).map(bytes::Bytes::copy_from_slice));
+                let (status, read, error) = match read {
+                    Ok(read) => (hubless_status::HUBLESS_OK, read, hubless_error::none()),
+                    Err(fault) => (fault.status(), bytes::Bytes::new(), hubless_error::of(fault)),
+                };
+                let view = hubless_bytes { data: read.as_ptr(), len: read.len() };
+                in_callback(|| on_bytes(status, view, &raw const error, user.0));
+                error.release();
+            });
+            let work = (read_body(&open, max.max(1)), Vec::new());
+            open.node.begin("body.read", work, told).map(drop)
+        })
+    }
+}
+
+fn read_body(open: &Body, max: usize) -> serde_json::Value {
+    json!({"body": open.id, "max": max})
+}
+
+/// The bytes of a read; none at the end.
+fn piece(done: &Done) -> Result<&[u8]> {
+    let Read { end } = done.read()?;
+    Ok(if end { &[] } else { done.attachments.first().map_or(&[], |bytes| bytes) })
+}
+
+/// Frees a streamed part: one that is read is given up, one that is written fails.
+#[unsafe(no_mangle)]
+pub extern "C" fn hubless_body_free(body: *mut hubless_body) -> hubless_status {
+    // SAFETY: no error is filled.
+    unsafe {
+        entry(std::ptr::null_mut(), || {
+            let open = BODIES.remove(body)?;
+            open.node.tell("body.drop", (json!({"body": open.id}), Vec::new()))
+        })
+    }
+}

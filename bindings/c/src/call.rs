@@ -1,0 +1,566 @@
+//! Inbound calls: what they ask, and how they are answered.
+
+use crate::arena::Arena;
+use crate::content::{self, ContentIn, Received, hubless_content, hubless_received};
+use crate::entry::{entry, fill, give, in_callback, is_callback, json, text};
+use crate::fault::{Fault, Result, hubless_error};
+use crate::handles::{handle, lock};
+use crate::pending::{Done, Told};
+use crate::reply::Reply;
+use crate::state::{Agent, CALLS, Node, REPLIES, User};
+use crate::types::{hubless_agent, hubless_call, hubless_reply, hubless_status, hubless_str};
+use hubless_proto::Kind;
+use hubless_shared::Event;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use std::os::raw::c_void;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What a call asks. Its texts live until the call is ended, and at least until `on_call` returns.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct hubless_call_info {
+    /// `sizeof(hubless_call_info)`.
+    pub size: usize,
+    /// The agent that is called.
+    pub agent: *mut hubless_agent,
+    /// What `on_create` made for this call; NULL unless the agent is isolated.
+    pub instance: *mut c_void,
+    /// Skill that is meant.
+    pub skill: hubless_str,
+    /// What is asked.
+    pub content: hubless_received,
+    /// Milliseconds until the deadline, as it was when the call came.
+    pub deadline_ms: u64,
+    /// Depth of nested calls, 0 at the outside.
+    pub depth: u32,
+    /// `local`, `member` or `external`.
+    pub caller_kind: hubless_str,
+    /// Key of the calling node.
+    pub caller_node: hubless_str,
+    /// Id of the calling agent; none: the node itself.
+    pub caller_agent: hubless_str,
+    /// Principal of the caller.
+    pub caller_principal: hubless_str,
+    /// Conversation that it belongs to.
+    pub conversation_id: hubless_str,
+    /// W3C Trace Context of this call.
+    pub traceparent: hubless_str,
+    /// Idempotency key that the caller gave.
+    pub idempotency_key: hubless_str,
+    /// The context as a JSON object; none when there is none.
+    pub context_json: hubless_str,
+    /// Tools that the caller offers, as a JSON array.
+    pub tools_json: hubless_str,
+    /// The whole call as the contract's JSON.
+    pub json: hubless_str,
+}
+
+#[derive(Deserialize)]
+struct CallerIn {
+    kind: String,
+    node: String,
+    agent: Option<String>,
+    principal: String,
+}
+
+#[derive(Deserialize)]
+struct TraceIn {
+    #[serde(default)]
+    traceparent: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CallIn {
+    agent: u64,
+    fresh: bool,
+    skill: String,
+    content: ContentIn,
+    caller: CallerIn,
+    #[serde(default)]
+    conversation_id: String,
+    tools: Box<RawValue>,
+    context: Option<Box<RawValue>>,
+    deadline_ms: u64,
+    depth: u32,
+    trace: TraceIn,
+    #[serde(default)]
+    idempotency_key: String,
+}
+
+/// A call that the program is answering.
+pub(crate) struct Call {
+    pub(crate) node: Arc<Node>,
+    /// Its number in the session.
+    pub(crate) id: u64,
+    agent: Arc<Agent>,
+    instance: Option<User>,
+    received: Received,
+    info: hubless_call_info,
+    cancelled: AtomicBool,
+    _arena: Arena,
+}
+
+// SAFETY: its pointers go into its own memory, are handles, or belong to the program.
+unsafe impl Send for Call {}
+// SAFETY: as above; what changes is atomic.
+unsafe impl Sync for Call {}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.received.let_go();
+        lock(&self.node.calls).remove(&self.id);
+        if let (Some(instance), Some(destroy)) = (self.instance, self.agent.callbacks.on_destroy) {
+            // SAFETY: the program gave the function for this.
+            in_callback(|| unsafe { destroy(instance.0, self.agent.callbacks.user.0) });
+        }
+    }
+}
+
+impl Call {
+    /// The one value of its content as JSON, and memory for what is read out of it.
+    pub(crate) fn with_value<T>(&self, read: impl FnOnce(&mut Arena, Option<&str>) -> T) -> T {
+        self.received.with_value(read)
+    }
+}
+
+/// A `call` event.
+pub(crate) fn begin(node: &Arc<Node>, event: Event) {
+    let id = event.ticket;
+    let Ok(read) = serde_json::from_slice::<CallIn>(&event.body) else {
+        refuse(node, id, "the call could not be read");
+        return;
+    };
+    let agent = lock(&node.agents).get(&read.agent).cloned();
+    let Some(agent) = agent else {
+        refuse(node, id, "the agent was taken out");
+        return;
+    };
+    let create = agent.callbacks.on_create.filter(|_| read.fresh);
+    // SAFETY: the program gave the function for this.
+    let made = create.map(|create| in_callback(|| unsafe { create(agent.callbacks.user.0) }));
+    let instance = made.map(User);
+    let (on_call, user) = (agent.callbacks.on_call, agent.callbacks.user);
+    let (handle_id, call) = CALLS.insert_with(|_| show(node, &event, (read, agent, instance)));
+    lock(&node.calls).insert(id, handle_id);
+    // SAFETY: the program gave the function for this; `call` keeps the memory until it returns.
+    in_callback(|| unsafe { on_call(handle(handle_id), user.0) });
+    drop(call);
+}
+
+fn show(
+    node: &Arc<Node>,
+    event: &Event,
+    (read, agent, instance): (CallIn, Arc<Agent>, Option<User>),
+) -> Call {
+    let received = Received::new(read.content, &event.attachments, node);
+    let mut arena = Arena::default();
+    let optional = |arena: &mut Arena, text: Option<String>| {
+        text.map_or(hubless_str::NONE, |text| arena.text(text))
+    };
+    let info = hubless_call_info {
+        size: size_of::<hubless_call_info>(),
+        agent: handle(agent.handle),
+        instance: instance.map_or(std::ptr::null_mut(), |instance| instance.0),
+        skill: arena.text(read.skill),
+        content: received.view(),
+        deadline_ms: read.deadline_ms,
+        depth: read.depth,
+        caller_kind: arena.text(read.caller.kind),
+        caller_node: arena.text(read.caller.node),
+        caller_agent: optional(&mut arena, read.caller.agent),
+        caller_principal: arena.text(read.caller.principal),
+        conversation_id: arena.text(read.conversation_id),
+        traceparent: arena.text(read.trace.traceparent),
+        idempotency_key: arena.text(read.idempotency_key),
+        context_json: optional(&mut arena, read.context.map(|c| c.get().to_owned())),
+        tools_json: arena.text(Box::<str>::from(read.tools)),
+        json: arena.text(String::from_utf8_lossy(&event.body)),
+    };
+    Call {
+        node: Arc::clone(node),
+        id: event.ticket,
+        agent,
+        instance,
+        received,
+        info,
+        cancelled: AtomicBool::new(false),
+        _arena: arena,
+    }
+}
+
+fn refuse(node: &Node, id: u64, message: &str) {
+    // A node that is closed fails its callers by itself.
+    let _ = node.tell("call.fail", (json!({"call": id, "message": message}), Vec::new()));
+}
+
+#[derive(Deserialize)]
+struct CancelIn {
+    kind: String,
+}
+
+/// A `cancel` event; questions that are taken back are answered all the same, and ignored.
+pub(crate) fn cancelled(node: &Arc<Node>, event: &Event) {
+    let id = lock(&node.calls).get(&event.ticket).copied();
+    let Some(call) = id.and_then(|id| CALLS.get(handle::<hubless_call>(id)).ok()) else { return };
+    call.cancelled.store(true, Ordering::Release);
+    let reason = serde_json::from_slice::<CancelIn>(&event.body);
+    let reason = reason.ok().and_then(|reason| reason.kind.parse().ok()).unwrap_or(Kind::Cancelled);
+    if let (Some(id), Some(on_cancel)) = (id, call.agent.callbacks.on_cancel) {
+        let user = call.agent.callbacks.user;
+        // SAFETY: the program gave the function for this; `call` keeps the memory meanwhile.
+        in_callback(|| unsafe {
+            on_cancel(handle(id), hubless_status::of_kind(reason), user.0);
+        });
+    }
+}
+
+/// Tells what a call asks.
+///
+/// # Safety
+/// `info` is NULL or its `size` is set; `err` is NULL or initialised.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hubless_call_get(
+    call: *const hubless_call,
+    info: *mut hubless_call_info,
+    err: *mut hubless_error,
+) -> hubless_status {
+    // SAFETY: the caller vouches for the pointers in this function.
+    unsafe { entry(err, || fill("info", info, &CALLS.get(call)?.info)) }
+}
+
+/// Tells whether a call is to be stopped: 1 or 0.
+///
+/// # Safety
+/// `cancelled` is writable; `err` is NULL or initialised.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hubless_call_cancelled(
+    call: *const hubless_call,
+    cancelled: *mut i32,
+    err: *mut hubless_error,
+) -> hubless_status {
+    // SAFETY: the caller vouches for the pointers in this function.
+    unsafe {
+        entry(err, || {
+            let is = CALLS.get(call)?.cancelled.load(Ordering::Acquire);
+            give("cancelled", cancelled, i32::from(is))
+        })
+    }
+}
+
+/// Ends a call with its answer and frees it. Never blocks.
+///
+/// # Safety
+/// `answer` is NULL (nothing to say) or valid; `err` is NULL or initialised.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hubless_call_final(
+    call: *mut hubless_call,
+    answer: *const hubless_content,
+    err: *mut hubless_error,
+) -> hubless_status {
+    // SAFETY: the caller vouches for the pointers in this function.
+    unsafe {
+        entry(err, || {
+            let open = CALLS.get(call)?;
+            let (answer, attachments) = content::read(answer)?;
+            let body = json!({"call": open.id, "content": answer});
+            end(call, &open, "call.final", (body, attachments))
+        })
+    }
+}
+
+/// Ends a call with a failure and frees it. Never blocks. `kind`: `HUBLESS_HANDLER_FAILED`, or
+/// what the program means; `code` and `message` are for people and tests.
+///
+/// # Safety
+/// The texts are readable; `err` is NULL or initialised.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hubless_call_fail(
+    call: *mut hubless_call,
+    kind: i32,
+    code: hubless_str,
+    message: hubless_str,
+    err: *mut hubless_error,
+) -> hubless_status {
+    // SAFETY: the caller vouches for the pointers in this function.
+    unsafe {
+        entry(err, || {
+            let open = CALLS.get(call)?;
+            let known = Kind::ALL.into_iter().find(|known| known.row().c == kind);
+            let kind = known.ok_or_else(|| Fault::invalid("kind", "expected a kind of error"))?;
+            let body = json!({
+                "call": open.id,
+                "kind": kind.name(),
+                "code": text("code", code)?,
+                "message": text("message", message)?.unwrap_or_default(),
+            });
+            end(call, &open, "call.fail", (body, Vec::new()))
+        })
+    }
+}
+
+fn end(
+    call: *const hubless_call,
+    open: &Call,
+    op: &str,
+    work: (Value, Vec<bytes::Bytes>),
+) -> Result<()> {
+    // Whoever takes the handle out ends the call: a second end finds nothing.
+    drop(CALLS.remove(call)?);
+    if open.cancelled.load(Ordering::Acquire) {
+        return Ok(());
+    }
+    open.node.tell(op, work)
+}
+
+/// Tells the caller how far the call is; `fraction` below 0: not known. Never blocks.
+///
+/// # Safety
+/// The text is readable; `err` is NULL or initialised.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hubless_call_progress(
+    call: *const hubless_call,
+    note: hubless_str,
+    fraction: f64,
+    err: *mut hubless_error,
+) -> hubless_status {
+    // SAFETY: the caller vouches for the pointers in this function.
+    unsafe {
+        entry(err, || {
+            let open = CALLS.get(call)?;
+            let note = text("note", note)?.unwrap_or_default();
+            let mut body = json!({"call": open.id, "note": note});
+            if fraction >= 0.0 {
+                content::set(&mut body, "fraction", json!(fraction));
+            }
+            open.node.tell("call.progress", (body, Vec::new()))
+        })
+    }
+}
+
+/// Sends one part of the answer ahead. `append`: 1 continues the part before it, 0 begins a new
+/// one, -1 decides by kind (text continues text). Waits while the caller is behind, except inside
+/// a callback, where it never waits and pieces queue up.
+///
+/// # Safety
+/// `part` is valid content of exactly one part; `err` is NULL or initialised.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hubless_call_chunk(
+    call: *const hubless_call,
+    part: *const hubless_content,
+    append: i32,
+    err: *mut hubless_error,
+) -> hubless_status {
+    // SAFETY: the caller vouches for the pointers in this function.
+    unsafe {
+        entry(err, || {
+            let open = CALLS.get(call)?;
+            let (part, attachments) = content::read(part)?;
+            let mut body = json!({"call": open.id, "part": one_part(part)?});
+            if append >= 0 {
+                content::set(&mut body, "append", json!(append > 0));
+            }
+            if is_callback() {
+                return open.node.tell("call.chunk", (body, attachments));
+            }
+            open.node.run("call.chunk", (body, attachments)).map(drop)
+        })
+    }
+}
+
+fn one_part(content: Value) -> Result<Value> {
+    let Value::Object(mut fields) = content else { return Ok(content) };
+    if fields.contains_key("value") {
+        return Ok(Value::Object(fields));
+    }
+    match fields.remove("parts") {
+        Some(Value::Array(parts)) if parts.len() == 1 => {
+            Ok(parts.into_iter().next().unwrap_or_default())
+        }
+        _ => Err(Fault::invalid("part", "expected exactly one part")),
+    }
+}
+
+/// Adds to the usage that the answer reports. Never blocks.
+///
+/// # Safety
+/// The text is readable; `err` is NULL or initialised.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hubless_call_usage(
+    call: *const hubless_call,
+    input_tokens: u64,
+    output_tokens: u64,
+    model: hubless_str,
+    err: *mut hubless_error,
+) -> hubless_status {
+    // SAFETY: the caller vouches for the pointers in this function.
+    unsafe {
+        entry(err, || {
+            let open = CALLS.get(call)?;
+            let body = json!({
+                "call": open.id,
+                "inputTokens": input_tokens,
+                "outputTokens": output_tokens,
+                "model": text("model", model)?,
+            });
+            open.node.tell("call.usage", (body, Vec::new()))
+        })
+    }
+}
+
+/// Is told how something ended; owns `reply`, which is NULL unless the status is `HUBLESS_OK`.
+/// `err` lives until it returns.
+pub type hubless_on_reply = Option<
+    unsafe extern "C" fn(
+        status: hubless_status,
+        reply: *mut hubless_reply,
+        err: *const hubless_error,
+        user: *mut c_void,
+    ),
+>;
+
+/// Calls a tool that the caller offered; its answer is read like a reply. Blocks.
+///
+/// # Safety
+/// The texts are readable; `answer` is writable; `err` is NULL or initialised.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hubless_call_tool(
+    call: *const hubless_call,
+    name: hubless_str,
+    arguments_json: hubless_str,
+    answer: *mut *mut hubless_reply,
+    err: *mut hubless_error,
+) -> hubless_status {
+    // SAFETY: the caller vouches for the pointers in this function.
+    unsafe {
+        entry(err, || {
+            give("answer", answer, std::ptr::null_mut())?;
+            let open = CALLS.get(call)?;
+            let done = open.node.run("call.tool", tool_body(&open, name, arguments_json)?)?;
+            give("answer", answer, keep(&open.node, &done)?)
+        })
+    }
+}
+
+/// As `hubless_call_tool`, without blocking.
+///
+/// # Safety
+/// The texts are readable; `err` is NULL or initialised.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hubless_call_tool_async(
+    call: *const hubless_call,
+    name: hubless_str,
+    arguments_json: hubless_str,
+    on_answer: hubless_on_reply,
+    user: *mut c_void,
+    err: *mut hubless_error,
+) -> hubless_status {
+    // SAFETY: the caller vouches for the pointers in this function.
+    unsafe {
+        entry(err, || {
+            let open = CALLS.get(call)?;
+            let work = tool_body(&open, name, arguments_json)?;
+            let told = told_content(&open.node, on_answer, User(user))?;
+            open.node.begin("call.tool", work, told).map(drop)
+        })
+    }
+}
+
+unsafe fn tool_body(
+    open: &Call,
+    name: hubless_str,
+    arguments: hubless_str,
+) -> Result<(Value, Vec<bytes::Bytes>)> {
+    // SAFETY: the caller vouches for the texts.
+    unsafe {
+        let name = crate::entry::need("name", name)?;
+        let arguments = json("arguments_json", arguments)?;
+        Ok((json!({"call": open.id, "name": name, "arguments": arguments}), Vec::new()))
+    }
+}
+
+/// Asks the caller back; its answer is read like a reply. Blocks; the time does not count.
+///
+/// # Safety
+/// `prompt` is valid; `answer` is writable; `err` is NULL or initialised.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hubless_call_input(
+    call: *const hubless_call,
+    prompt: *const hubless_content,
+    answer: *mut *mut hubless_reply,
+    err: *mut hubless_error,
+) -> hubless_status {
+    // SAFETY: the caller vouches for the pointers in this function.
+    unsafe {
+        entry(err, || {
+            give("answer", answer, std::ptr::null_mut())?;
+            let open = CALLS.get(call)?;
+            let (prompt, attachments) = content::read(prompt)?;
+            let body = json!({"call": open.id, "prompt": prompt});
+            let done = open.node.run("call.input", (body, attachments))?;
+            give("answer", answer, keep(&open.node, &done)?)
+        })
+    }
+}
+
+/// As `hubless_call_input`, without blocking.
+///
+/// # Safety
+/// `prompt` is valid; `err` is NULL or initialised.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hubless_call_input_async(
+    call: *const hubless_call,
+    prompt: *const hubless_content,
+    on_answer: hubless_on_reply,
+    user: *mut c_void,
+    err: *mut hubless_error,
+) -> hubless_status {
+    // SAFETY: the caller vouches for the pointers in this function.
+    unsafe {
+        entry(err, || {
+            let open = CALLS.get(call)?;
+            let (prompt, attachments) = content::read(prompt)?;
+            let body = json!({"call": open.id, "prompt": prompt});
+            let told = told_content(&open.node, on_answer, User(user))?;
+            open.node.begin("call.input", (body, attachments), told).map(drop)
+        })
+    }
+}
+
+/// Gives the turns of this conversation before this one, as a JSON text `{"turns": […]}`. Blocks
+/// shortly.
+///
+/// # Safety
+/// `turns` is writable; `err` is NULL or initialised.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hubless_call_history(
+    call: *const hubless_call,
+    turns: *mut *mut crate::types::hubless_text,
+    err: *mut hubless_error,
+) -> hubless_status {
+    // SAFETY: the caller vouches for the pointers in this function.
+    unsafe {
+        entry(err, || {
+            give("turns", turns, std::ptr::null_mut())?;
+            let open = CALLS.get(call)?;
+            let done = open.node.run("call.history", (json!({"call": open.id}), Vec::new()))?;
+            let text = String::from_utf8_lossy(&done.body).into_owned();
+            give("turns", turns, handle(crate::state::TEXTS.insert(text).0))
+        })
+    }
+}
+
+/// Keeps content that came back for a call.
+fn keep(node: &Arc<Node>, done: &Done) -> Result<*mut hubless_reply> {
+    let content: ContentIn = done.read()?;
+    let received = Received::new(content, &done.attachments, node);
+    Ok(handle(REPLIES.insert(Reply::of_content(received)).0))
+}
+
+fn told_content(node: &Arc<Node>, on_answer: hubless_on_reply, user: User) -> Result<Told> {
+    let node = Arc::clone(node);
+    crate::reply::told(on_answer, user, move |ended| ended.and_then(|done| keep(&node, &done)))
+}

@@ -1,0 +1,237 @@
+//! What every function does first and last: panics, forks, texts, options, results.
+
+use crate::fault::{Fault, Result, hubless_error};
+use crate::types::{hubless_bytes, hubless_status, hubless_str};
+use bytes::Bytes;
+use hubless_proto::{Error, Kind};
+use serde_json::value::RawValue;
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
+
+/// Longest text that is taken in; anything longer is a mistake, such as a negative length.
+const TEXT_BYTES_MAX: usize = 1 << 30;
+
+static HOME_PROCESS: OnceLock<u32> = OnceLock::new();
+
+thread_local! {
+    static CALLBACKS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Runs the body of a function and says how it went.
+///
+/// # Safety
+/// `err` is NULL or points to a `hubless_error` that was initialised.
+pub(crate) unsafe fn entry(
+    err: *mut hubless_error,
+    body: impl FnOnce() -> Result<()>,
+) -> hubless_status {
+    let here = std::process::id();
+    let result = if *HOME_PROCESS.get_or_init(|| here) == here {
+        catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| {
+            Err(Error::new(Kind::Internal, "the library panicked; this is a bug").into())
+        })
+    } else {
+        Err(Fault::closed("this process was forked after hubless was used in its parent"))
+    };
+    // SAFETY: the caller vouches for `err`.
+    unsafe { report(err, result) }
+}
+
+/// Fills an error in, or clears it.
+///
+/// # Safety
+/// As `entry`.
+unsafe fn report(err: *mut hubless_error, result: Result<()>) -> hubless_status {
+    let status = result.as_ref().map_or_else(Fault::status, |()| hubless_status::HUBLESS_OK);
+    // SAFETY: NULL or initialised, says the caller; an older, smaller one is not written to.
+    if let Some(out) = unsafe { err.as_mut() }
+        && out.size >= size_of::<hubless_error>()
+    {
+        let size = out.size;
+        out.release();
+        *out = result.err().map_or_else(hubless_error::none, hubless_error::of);
+        out.size = size;
+    }
+    status
+}
+
+/// Marks this thread as one that runs a callback of the program.
+pub(crate) fn in_callback<T>(run: impl FnOnce() -> T) -> T {
+    struct Leave;
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            CALLBACKS.set(CALLBACKS.get().saturating_sub(1));
+        }
+    }
+    CALLBACKS.set(CALLBACKS.get() + 1);
+    let _leave = Leave;
+    run()
+}
+
+/// True on a thread that runs a callback.
+pub(crate) fn is_callback() -> bool {
+    CALLBACKS.get() > 0
+}
+
+/// Refuses to block inside a callback.
+pub(crate) fn may_block() -> Result<()> {
+    if is_callback() { Err(Fault::would_deadlock()) } else { Ok(()) }
+}
+
+/// Reads a text; none when there is none.
+///
+/// # Safety
+/// `text` points to `len` readable bytes.
+pub(crate) unsafe fn text(field: &str, text: hubless_str) -> Result<Option<String>> {
+    // SAFETY: the caller vouches for the bytes.
+    let bytes = unsafe { slice(field, text.data.cast(), text.len)? };
+    let Some(bytes) = bytes else { return Ok(None) };
+    let read = std::str::from_utf8(bytes);
+    let read = read.map_err(|_| Fault::invalid(field, "expected UTF-8"))?;
+    if read.contains('\0') {
+        return Err(Fault::invalid(field, "expected text without NUL"));
+    }
+    Ok(Some(read.to_owned()))
+}
+
+/// Reads a text that must be there.
+///
+/// # Safety
+/// As `text`.
+pub(crate) unsafe fn need(field: &str, value: hubless_str) -> Result<String> {
+    // SAFETY: the caller vouches for the bytes.
+    let read = unsafe { text(field, value)? };
+    read.ok_or_else(|| Fault::invalid(field, "expected a text, got none"))
+}
+
+/// Reads a JSON text; none when there is none.
+///
+/// # Safety
+/// As `text`.
+pub(crate) unsafe fn json(field: &str, value: hubless_str) -> Result<Option<Box<RawValue>>> {
+    // SAFETY: the caller vouches for the bytes.
+    let read = unsafe { text(field, value)? };
+    read.map(|read| RawValue::from_string(read).map_err(|_| Fault::invalid(field, "expected JSON")))
+        .transpose()
+}
+
+/// Copies bytes; none when there are none.
+///
+/// # Safety
+/// `bytes` points to `len` readable bytes.
+pub(crate) unsafe fn bytes(field: &str, bytes: hubless_bytes) -> Result<Option<Bytes>> {
+    // SAFETY: the caller vouches for the bytes.
+    Ok(unsafe { slice(field, bytes.data, bytes.len)? }.map(Bytes::copy_from_slice))
+}
+
+unsafe fn slice<'a>(field: &str, data: *const u8, len: usize) -> Result<Option<&'a [u8]>> {
+    if data.is_null() {
+        let message = "expected a pointer with this length, got NULL";
+        return if len == 0 { Ok(None) } else { Err(Fault::invalid(field, message)) };
+    }
+    if len > TEXT_BYTES_MAX {
+        return Err(Fault::invalid(field, "expected at most 2^30 bytes"));
+    }
+    // SAFETY: not null, of a sane length, and readable says the caller.
+    Ok(Some(unsafe { std::slice::from_raw_parts(data, len) }))
+}
+
+/// A struct of options that begins with its own size and is valid when all zero.
+///
+/// # Safety
+/// The type is `repr(C)`, begins with `size: usize`, and all-zero bytes are a value of it.
+pub(crate) unsafe trait Options: Copy {}
+
+/// Reads options of this or an older header; what an older one lacks is zero.
+///
+/// # Safety
+/// `options` is NULL or points to as many readable bytes as its first field says.
+pub(crate) unsafe fn options<T: Options>(options: *const T) -> Result<T> {
+    // SAFETY: `Options` says that zeroes are a value.
+    let mut read: T = unsafe { std::mem::zeroed() };
+    if options.is_null() {
+        return Ok(read);
+    }
+    // SAFETY: not null; the first field is the size, says `Options`.
+    let size = unsafe { options.cast::<usize>().read() };
+    let known = size_of::<T>();
+    if size < size_of::<usize>() {
+        return Err(Fault::invalid("size", "expected sizeof the options"));
+    }
+    // SAFETY: `size` bytes are readable, and `known` are writable.
+    unsafe {
+        let from = options.cast::<u8>();
+        from.copy_to_nonoverlapping((&raw mut read).cast(), size.min(known));
+        for index in known..size {
+            if from.add(index).read() != 0 {
+                let message = "expected zero in the options that this version does not know";
+                return Err(Error::new(Kind::Unsupported, message).with_field("size").into());
+            }
+        }
+    }
+    Ok(read)
+}
+
+/// Reads an array whose elements begin with their own size.
+///
+/// # Safety
+/// `first` points to `count` elements, each of the size that the first one says.
+pub(crate) unsafe fn array<T: Options>(
+    field: &str,
+    first: *const T,
+    count: usize,
+) -> Result<Vec<T>> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    if first.is_null() {
+        return Err(Fault::invalid(field, "expected an array, got NULL"));
+    }
+    if count > 65_536 {
+        return Err(Fault::invalid(field, "expected at most 65536 elements"));
+    }
+    // SAFETY: not null, says the check; the first field is the size.
+    let stride = unsafe { first.cast::<usize>().read() };
+    (0..count)
+        // SAFETY: the caller vouches for `count` elements of `stride` bytes.
+        .map(|index| unsafe { options(first.byte_add(index * stride)) })
+        .collect()
+}
+
+/// Writes a result to where the program wants it.
+///
+/// # Safety
+/// `out` is NULL or writable.
+pub(crate) unsafe fn give<T>(field: &str, out: *mut T, value: T) -> Result<()> {
+    if out.is_null() {
+        return Err(Fault::invalid(field, "expected where to write to, got NULL"));
+    }
+    // SAFETY: not null, and writable says the caller.
+    unsafe { out.write(value) };
+    Ok(())
+}
+
+/// Writes a struct that begins with its own size, as far as the program's header knows it.
+///
+/// # Safety
+/// `out` is NULL or points to as many writable bytes as its first field says.
+pub(crate) unsafe fn fill<T>(field: &str, out: *mut T, value: &T) -> Result<()> {
+    if out.is_null() {
+        return Err(Fault::invalid(field, "expected where to write to, got NULL"));
+    }
+    // SAFETY: not null; the first field is the size.
+    let size = unsafe { out.cast::<usize>().read() };
+    if size < size_of::<usize>() {
+        return Err(Fault::invalid(field, "expected its size in the first field"));
+    }
+    let count = size.min(size_of::<T>()) - size_of::<usize>();
+    // SAFETY: both hold `count` bytes after their first field.
+    unsafe {
+        (&raw const *value)
+            .cast::<u8>()
+            .add(size_of::<usize>())
+            .copy_to_nonoverlapping(out.cast::<u8>().add(size_of::<usize>()), count);
+    }
+    Ok(())
+}

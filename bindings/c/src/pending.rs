@@ -1,0 +1,194 @@
+//! Operations that the program waits for, or is called back about, exactly once.
+
+use crate::fault::{Fault, Result};
+use crate::handles::lock;
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+use std::sync::{Condvar, Mutex, PoisonError};
+
+/// The result of an operation.
+pub(crate) struct Done {
+    pub(crate) body: Bytes,
+    pub(crate) attachments: Vec<Bytes>,
+}
+
+impl Done {
+    /// Reads the body.
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            let message = format!("a result could not be read: {error}");
+            hubless_proto::Error::new(hubless_proto::Kind::Internal, message).into()
+        })
+    }
+}
+
+/// How an operation ended.
+pub(crate) type Ended = Result<Done>;
+
+/// Told once how its operation ended; dropped untold, it is told `closed`.
+pub(crate) struct Told {
+    tell: Option<Box<dyn FnOnce(Ended) + Send>>,
+}
+
+impl Told {
+    pub(crate) fn new(tell: impl FnOnce(Ended) + Send + 'static) -> Self {
+        Self { tell: Some(Box::new(tell)) }
+    }
+
+    pub(crate) fn tell(mut self, ended: Ended) {
+        if let Some(tell) = self.tell.take() {
+            tell(ended);
+        }
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        if let Some(tell) = self.tell.take() {
+            tell(Err(Fault::closed("the node was closed")));
+        }
+    }
+}
+
+/// Sees a result on the thread that delivers events, before any later event.
+pub(crate) type Hook = Box<dyn FnOnce(&Done) + Send>;
+
+enum Slot {
+    /// A thread waits.
+    Waiting(Option<Hook>),
+    /// The end that a thread waits for.
+    Ended(Ended),
+    /// Someone is told.
+    Told(Told),
+}
+
+#[derive(Default)]
+struct State {
+    slots: BTreeMap<u64, Slot>,
+    last: u64,
+    closed: bool,
+    /// True: some thread takes events off the queue.
+    pumped: bool,
+}
+
+/// The open operations of a node.
+#[derive(Default)]
+pub(crate) struct Pending {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl Pending {
+    /// A ticket that a thread will wait for.
+    pub(crate) fn waiting(&self, hook: Option<Hook>) -> Result<u64> {
+        self.insert(Slot::Waiting(hook)).map_err(|_| closed())
+    }
+
+    /// A ticket whose end is told; told at once when the node is closed.
+    pub(crate) fn told(&self, told: Told) -> Result<u64> {
+        self.insert(Slot::Told(told)).map_err(|_| closed())
+    }
+
+    fn insert(&self, slot: Slot) -> std::result::Result<u64, Slot> {
+        let mut state = lock(&self.state);
+        if state.closed {
+            return Err(slot);
+        }
+        state.last += 1;
+        let ticket = state.last;
+        state.slots.insert(ticket, slot);
+        Ok(ticket)
+    }
+
+    /// Forgets an operation that could not be started, without telling anyone.
+    pub(crate) fn forget(&self, ticket: u64) {
+        let slot = lock(&self.state).slots.remove(&ticket);
+        if let Some(Slot::Told(mut told)) = slot {
+            told.tell = None;
+        }
+    }
+
+    /// Ends an operation; must not be called with any lock held, since it may call back.
+    pub(crate) fn end(&self, ticket: u64, ended: Ended) {
+        let mut state = lock(&self.state);
+        match state.slots.remove(&ticket) {
+            Some(Slot::Waiting(hook)) => {
+                drop(state);
+                if let (Some(hook), Ok(done)) = (hook, &ended) {
+                    hook(done);
+                }
+                lock(&self.state).slots.insert(ticket, Slot::Ended(ended));
+                self.changed.notify_all();
+            }
+            Some(Slot::Ended(first)) => {
+                state.slots.insert(ticket, Slot::Ended(first));
+            }
+            Some(Slot::Told(told)) => {
+                drop(state);
+                told.tell(ended);
+            }
+            None => {}
+        }
+    }
+
+    /// Ends everything; nothing can be started afterwards.
+    pub(crate) fn close(&self) {
+        let mut state = lock(&self.state);
+        state.closed = true;
+        let mut told = Vec::new();
+        for (ticket, slot) in std::mem::take(&mut state.slots) {
+            match slot {
+                Slot::Waiting(_) => {
+                    state.slots.insert(ticket, Slot::Ended(Err(closed())));
+                }
+                Slot::Ended(ended) => {
+                    state.slots.insert(ticket, Slot::Ended(ended));
+                }
+                Slot::Told(one) => told.push(one),
+            }
+        }
+        drop(state);
+        self.changed.notify_all();
+        drop(told);
+    }
+
+    /// Waits for an operation. `pump` takes events off the queue when nobody else does.
+    pub(crate) fn wait(&self, ticket: u64, pump: Option<&dyn Fn()>) -> Ended {
+        let mut state = lock(&self.state);
+        loop {
+            if matches!(state.slots.get(&ticket), Some(Slot::Ended(_)))
+                && let Some(Slot::Ended(ended)) = state.slots.remove(&ticket)
+            {
+                return ended;
+            }
+            match pump {
+                Some(pump) if !state.pumped => {
+                    state.pumped = true;
+                    drop(state);
+                    pump();
+                    self.stop_pumping();
+                    state = lock(&self.state);
+                }
+                Some(_) | None => {
+                    state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        }
+    }
+
+    /// Takes the right to take events off the queue; false: another thread has it.
+    pub(crate) fn start_pumping(&self) -> bool {
+        !std::mem::replace(&mut lock(&self.state).pumped, true)
+    }
+
+    /// Gives that right back.
+    pub(crate) fn stop_pumping(&self) {
+        lock(&self.state).pumped = false;
+        self.changed.notify_all();
+    }
+}
+
+fn closed() -> Fault {
+    Fault::closed("the node is closed")
+}

@@ -1,0 +1,1975 @@
+/*
+ * Hubless: agents find each other and talk directly.
+ *
+ * Generated from bindings/c/src; do not edit (cargo run -p hubless-runner -- generate).
+ *
+ * Every function returns a status and fills an error that may be NULL. Handles are checked: a
+ * freed, foreign or NULL handle is an error code. Texts are UTF-8 with a length and are copied
+ * before a call returns. Callbacks come from one thread of the node, one at a time, unless the
+ * node is `polled`; blocking functions called from a callback return HUBLESS_WOULD_DEADLOCK.
+ * What a callback completes, it completes exactly once. Structs begin with their own size.
+ */
+
+#ifndef HUBLESS_H
+#define HUBLESS_H
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+/** A text from a literal. */
+#ifdef __cplusplus
+#define HUBLESS_STR(literal) (hubless_str{ "" literal, sizeof(literal) - 1 })
+#else
+#define HUBLESS_STR(literal) ((hubless_str){ "" literal, sizeof(literal) - 1 })
+#endif
+
+/** An error to start from. */
+#ifdef __cplusplus
+#define HUBLESS_ERROR_INIT (hubless_error_none())
+#else
+#define HUBLESS_ERROR_INIT { .size = sizeof(hubless_error) }
+#endif
+
+/**
+ * `kind` of a part: text.
+ */
+#define HUBLESS_PART_TEXT 1
+
+/**
+ * `kind` of a part: a JSON value.
+ */
+#define HUBLESS_PART_JSON 2
+
+/**
+ * `kind` of a part: bytes with a media type.
+ */
+#define HUBLESS_PART_BLOB 3
+
+/**
+ * `kind` of a part: the address of something elsewhere.
+ */
+#define HUBLESS_PART_URI 4
+
+/**
+ * `kind` of a part: bytes that are streamed, see `hubless_body`.
+ */
+#define HUBLESS_PART_STREAM 5
+
+/**
+ * `retry` of an error: the same request will be refused again.
+ */
+#define HUBLESS_RETRY_NEVER 0
+
+/**
+ * `retry` of an error: later, at the caller's own pace.
+ */
+#define HUBLESS_RETRY_LATER 1
+
+/**
+ * `retry` of an error: after `retry_after_ms`.
+ */
+#define HUBLESS_RETRY_AFTER 2
+
+/**
+ * `kind` of an event: the callee has the request.
+ */
+#define HUBLESS_EVENT_ACCEPTED 1
+
+/**
+ * `kind` of an event: how far it is.
+ */
+#define HUBLESS_EVENT_PROGRESS 2
+
+/**
+ * `kind` of an event: a part of the answer, sent ahead.
+ */
+#define HUBLESS_EVENT_CHUNK 3
+
+/**
+ * `kind` of an event: the end, with the answer.
+ */
+#define HUBLESS_EVENT_FINAL 4
+
+/**
+ * `kind` of an event: the end, with an error.
+ */
+#define HUBLESS_EVENT_FAILED 5
+
+/**
+ * `kind` of a change: the agent matches, or matches now.
+ */
+#define HUBLESS_CHANGE_ARRIVED 1
+
+/**
+ * `kind` of a change: the agent is different.
+ */
+#define HUBLESS_CHANGE_CHANGED 2
+
+/**
+ * `kind` of a change: the agent is gone; only id and name are told.
+ */
+#define HUBLESS_CHANGE_DEPARTED 3
+
+/**
+ * `kind` of a change: changes were left out; all that match follow as arrived.
+ */
+#define HUBLESS_CHANGE_LAGGED 4
+
+/**
+ * `kind` of a change: nothing more comes. The last one, exactly once.
+ */
+#define HUBLESS_CHANGE_END 5
+
+/**
+ * Result of every function. The numbers 1 to 28 are the kinds of errors, the same in every
+ * language; `hubless_error` says more.
+ */
+typedef enum {
+    /**
+     * It is done.
+     */
+    HUBLESS_OK = 0,
+    /**
+     * The caller did not prove who it is.
+     */
+    HUBLESS_AUTH = 1,
+    /**
+     * The form or the token count of the prompt was refused.
+     */
+    HUBLESS_PROMPT = 2,
+    /**
+     * A schema does not hold, or custom JSON is not taken.
+     */
+    HUBLESS_JSON = 3,
+    /**
+     * A content type or a digest was refused.
+     */
+    HUBLESS_CONTENT = 4,
+    /**
+     * The way between two nodes failed.
+     */
+    HUBLESS_TRANSPORT = 5,
+    /**
+     * The context was refused.
+     */
+    HUBLESS_CONTEXT = 6,
+    /**
+     * Our own set-up is wrong.
+     */
+    HUBLESS_CONFIGURATION = 7,
+    /**
+     * No such agent, skill or peer.
+     */
+    HUBLESS_NOT_FOUND = 8,
+    /**
+     * Several match where one was asked for.
+     */
+    HUBLESS_AMBIGUOUS = 9,
+    /**
+     * The agent has no room; `retry` says when.
+     */
+    HUBLESS_BUSY = 10,
+    /**
+     * The time was over.
+     */
+    HUBLESS_DEADLINE = 11,
+    /**
+     * Someone gave it up.
+     */
+    HUBLESS_CANCELLED = 12,
+    /**
+     * Too many hops or nested calls.
+     */
+    HUBLESS_HOP_LIMIT = 13,
+    /**
+     * The call came back to an agent that does not take itself.
+     */
+    HUBLESS_CYCLE = 14,
+    /**
+     * Something else holds that name, key or version.
+     */
+    HUBLESS_CONFLICT = 15,
+    /**
+     * A newer attempt of the same task exists.
+     */
+    HUBLESS_STALE_ATTEMPT = 16,
+    /**
+     * Nobody can say whether it ran.
+     */
+    HUBLESS_UNKNOWN_OUTCOME = 17,
+    /**
+     * The budget does not allow it.
+     */
+    HUBLESS_BUDGET_EXHAUSTED = 18,
+    /**
+     * The call tree was stopped.
+     */
+    HUBLESS_KILLED = 19,
+    /**
+     * The agent's own code failed.
+     */
+    HUBLESS_HANDLER_FAILED = 20,
+    /**
+     * A size is over its bound.
+     */
+    HUBLESS_TOO_LARGE = 21,
+    /**
+     * This version or agent cannot do it.
+     */
+    HUBLESS_UNSUPPORTED = 22,
+    /**
+     * Its time is over.
+     */
+    HUBLESS_EXPIRED = 23,
+    /**
+     * It was taken back.
+     */
+    HUBLESS_REVOKED = 24,
+    /**
+     * The caller may not.
+     */
+    HUBLESS_DENIED = 25,
+    /**
+     * An argument is wrong: NULL, a freed or foreign handle, text that is not UTF-8.
+     */
+    HUBLESS_INVALID_ARGUMENT = 26,
+    /**
+     * The node is closed, or this process was forked after first use.
+     */
+    HUBLESS_CLOSED = 27,
+    /**
+     * A fault of the library.
+     */
+    HUBLESS_INTERNAL = 28,
+    /**
+     * A peer or a check refused; the error's `kind` says why.
+     */
+    HUBLESS_REJECTED = 64,
+    /**
+     * A blocking function was called from a callback; use its async form.
+     */
+    HUBLESS_WOULD_DEADLOCK = 65,
+} hubless_status;
+
+/**
+ * A registered agent. Made by `hubless_register`, ended by `hubless_agent_free`.
+ */
+typedef struct hubless_agent hubless_agent;
+
+/**
+ * Agents that were found; freed by `hubless_agents_free`.
+ */
+typedef struct hubless_agents hubless_agents;
+
+/**
+ * A streamed part that is read or written; freed by `hubless_body_free`.
+ */
+typedef struct hubless_body hubless_body;
+
+/**
+ * An inbound call. Given to `on_call`; ended by exactly one of `hubless_call_final`,
+ * `hubless_call_fail`.
+ */
+typedef struct hubless_call hubless_call;
+
+/**
+ * One process's presence in a mesh. Made by `hubless_node_start`, ended by
+ * `hubless_node_close`.
+ */
+typedef struct hubless_node hubless_node;
+
+/**
+ * A question to the program (auth, token count, tool, input, credential); answered once.
+ */
+typedef struct hubless_question hubless_question;
+
+/**
+ * The answer of a request; freed by `hubless_reply_free`.
+ */
+typedef struct hubless_reply hubless_reply;
+
+/**
+ * A text that the library made; freed by `hubless_text_free`.
+ */
+typedef struct hubless_text hubless_text;
+
+/**
+ * A running `hubless_discover` or `hubless_watch`; ended by `hubless_watch_free`.
+ */
+typedef struct hubless_watch hubless_watch;
+
+/**
+ * UTF-8 text with its length in bytes; it need not end with NUL. `{NULL, 0}` is no text.
+ * Texts given to the library are copied before the call returns.
+ */
+typedef struct {
+    /**
+     * First byte.
+     */
+    const char *data;
+    /**
+     * Number of bytes.
+     */
+    size_t len;
+} hubless_str;
+
+/**
+ * Takes one call. It is answered by `hubless_call_final` or `hubless_call_fail`, now or later, on
+ * any thread; what takes long belongs on a thread of the program's own.
+ */
+typedef void (*hubless_on_call)(hubless_call *call, void *user);
+
+/**
+ * Is told that a call is to be stopped: `HUBLESS_CANCELLED`, `HUBLESS_DEADLINE` and others. The
+ * call must still be ended; how does not matter any more.
+ */
+typedef void (*hubless_on_cancel)(hubless_call *call, hubless_status reason, void *user);
+
+/**
+ * A credential to be checked; the texts live until the callback returns.
+ */
+typedef struct {
+    /**
+     * Scheme of the credential; none: there was none.
+     */
+    hubless_str scheme;
+    /**
+     * The credential.
+     */
+    hubless_str credential;
+    /**
+     * Who calls, as a JSON object: kind, node, agent, principal, mesh, role, groups.
+     */
+    hubless_str caller_json;
+} hubless_auth_check;
+
+/**
+ * Checks a credential; answered once by `hubless_auth_verdict`, now or later, on any thread.
+ */
+typedef void (*hubless_on_auth)(hubless_question *question,
+                                const hubless_auth_check *check,
+                                void *user);
+
+/**
+ * Counts the tokens of all texts together; answered once by `hubless_count_result`.
+ */
+typedef void (*hubless_on_count)(hubless_question *question,
+                                 const hubless_str *texts,
+                                 size_t count,
+                                 void *user);
+
+/**
+ * Makes the instance of one call of an isolated agent.
+ */
+typedef void *(*hubless_on_create)(void *user);
+
+/**
+ * Destroys such an instance once its call has ended; may come from any thread.
+ */
+typedef void (*hubless_on_destroy)(void *instance, void *user);
+
+/**
+ * Is told that no further callback of an agent will come; may come from any thread.
+ */
+typedef void (*hubless_on_free)(void *user);
+
+/**
+ * Options of `hubless_register`. Zero means the default everywhere.
+ */
+typedef struct {
+    /**
+     * `sizeof(hubless_agent_options)`.
+     */
+    size_t size;
+    /**
+     * 1 to 64 of `a-z 0-9 - _ .`, unique in its node.
+     */
+    hubless_str name;
+    /**
+     * What the agent is good for.
+     */
+    hubless_str description;
+    /**
+     * One skill as a JSON object: id, description, inputSchema, outputSchema, effect, tags, …
+     */
+    hubless_str skill_json;
+    /**
+     * Several skills as a JSON array; instead of `skill_json`.
+     */
+    hubless_str skills_json;
+    /**
+     * Words to be found by, separated by spaces.
+     */
+    hubless_str tags;
+    /**
+     * Private rules as a JSON object: maxTokens, auth, acceptedContent, …
+     */
+    hubless_str requirements_json;
+    /**
+     * Name of a stored identity; none: a fresh key.
+     */
+    hubless_str identity;
+    /**
+     * All other fields of the contract's `register`, as a JSON object.
+     */
+    hubless_str options_json;
+    /**
+     * 1: each call gets an instance of its own, from `on_create`.
+     */
+    int32_t isolated;
+    /**
+     * 1: its answers come in pieces.
+     */
+    int32_t streaming;
+    /**
+     * 1: the agent lives only moments.
+     */
+    int32_t transient;
+    /**
+     * 1: further processes may host the same stored identity.
+     */
+    int32_t replica;
+    /**
+     * An isolated call that this agent belongs to; it is removed at the end of that call.
+     */
+    hubless_call *parent;
+    /**
+     * Takes calls; must be set.
+     */
+    hubless_on_call on_call;
+    /**
+     * Is told of calls that are to be stopped.
+     */
+    hubless_on_cancel on_cancel;
+    /**
+     * Checks credentials, when the requirements say `{"auth": {"host": true}}`.
+     */
+    hubless_on_auth on_auth;
+    /**
+     * Counts tokens, when the requirements say `{"tokenCounter": "host"}`.
+     */
+    hubless_on_count on_count;
+    /**
+     * Makes instances of an isolated agent.
+     */
+    hubless_on_create on_create;
+    /**
+     * Destroys them.
+     */
+    hubless_on_destroy on_destroy;
+    /**
+     * Is told once that nothing more comes.
+     */
+    hubless_on_free on_free;
+    /**
+     * Handed to every callback.
+     */
+    void *user;
+} hubless_agent_options;
+
+/**
+ * What went wrong. Start from `HUBLESS_ERROR_INIT`; `hubless_error_clear` frees its texts. A
+ * function that succeeds leaves it cleared. Texts may be empty.
+ */
+typedef struct {
+    /**
+     * `sizeof(hubless_error)`.
+     */
+    size_t size;
+    /**
+     * Kind of the error, `HUBLESS_AUTH` to `HUBLESS_INTERNAL`; also set for `HUBLESS_REJECTED`.
+     */
+    hubless_status kind;
+    /**
+     * 1: a peer or a check refused.
+     */
+    int32_t rejected;
+    /**
+     * One of `HUBLESS_RETRY_*`.
+     */
+    int32_t retry;
+    /**
+     * Milliseconds, with `HUBLESS_RETRY_AFTER`.
+     */
+    uint64_t retry_after_ms;
+    /**
+     * Stable name of the kind.
+     */
+    hubless_str name;
+    /**
+     * Detail in snake_case.
+     */
+    hubless_str code;
+    /**
+     * What was being done.
+     */
+    hubless_str operation;
+    /**
+     * What was expected and what came.
+     */
+    hubless_str message;
+    /**
+     * Field or argument that was refused.
+     */
+    hubless_str field;
+    /**
+     * Bound that was reached.
+     */
+    hubless_str limit_name;
+    /**
+     * Value of that bound, in the unit of its name.
+     */
+    uint64_t limit_value;
+    /**
+     * Id of the agent concerned.
+     */
+    hubless_str agent;
+    /**
+     * Key of the node that refused.
+     */
+    hubless_str origin;
+    /**
+     * Trace the call belonged to.
+     */
+    hubless_str trace_id;
+    /**
+     * JSON pointer into the refused value.
+     */
+    hubless_str pointer;
+    /**
+     * The library's own.
+     */
+    uint64_t texts;
+} hubless_error;
+
+/**
+ * What an agent is, once it is registered.
+ */
+typedef struct {
+    /**
+     * `sizeof(hubless_agent_info)`.
+     */
+    size_t size;
+    /**
+     * Its id.
+     */
+    hubless_str agent_id;
+    /**
+     * Its short address.
+     */
+    hubless_str address;
+    /**
+     * Its name.
+     */
+    hubless_str name;
+} hubless_agent_info;
+
+/**
+ * Bytes with their length.
+ */
+typedef struct {
+    /**
+     * First byte.
+     */
+    const uint8_t *data;
+    /**
+     * Number of bytes.
+     */
+    size_t len;
+} hubless_bytes;
+
+/**
+ * Is told how something without a result ended. `err` lives until it returns.
+ */
+typedef void (*hubless_on_done)(hubless_status status, const hubless_error *err, void *user);
+
+/**
+ * Takes bytes that were read; `bytes` is empty at the end, and lives until the callback returns.
+ */
+typedef void (*hubless_on_bytes)(hubless_status status,
+                                 hubless_bytes bytes,
+                                 const hubless_error *err,
+                                 void *user);
+
+/**
+ * One part of content. Zero what a kind does not use.
+ */
+typedef struct {
+    /**
+     * `sizeof(hubless_part)`, in every element.
+     */
+    size_t size;
+    /**
+     * One of `HUBLESS_PART_*`.
+     */
+    int32_t kind;
+    /**
+     * The text, the JSON text, or the URI.
+     */
+    hubless_str text;
+    /**
+     * Bytes of a blob.
+     */
+    hubless_bytes bytes;
+    /**
+     * Media type of a blob, stream or URI, such as `image/png`.
+     */
+    hubless_str media_type;
+    /**
+     * File name of a blob or stream.
+     */
+    hubless_str filename;
+    /**
+     * Conversation role: `user`, `assistant`, `system`, `developer` or `tool`.
+     */
+    hubless_str role;
+    /**
+     * A JSON object.
+     */
+    hubless_str metadata_json;
+    /**
+     * The streamed bytes. Given: one of `hubless_body_open`, or one that was received.
+     */
+    hubless_body *body;
+    /**
+     * Announced size of a streamed part in bytes; 0: not known.
+     */
+    uint64_t stream_size;
+    /**
+     * Announced SHA-256 of a streamed part in hex.
+     */
+    hubless_str sha256;
+} hubless_part;
+
+/**
+ * Content that was received; everything in it belongs to what it came with.
+ */
+typedef struct {
+    /**
+     * All text parts, joined.
+     */
+    hubless_str text;
+    /**
+     * With exactly one text or data part: its value as JSON; else none.
+     */
+    hubless_str value_json;
+    /**
+     * The parts.
+     */
+    const hubless_part *parts;
+    /**
+     * Number of them.
+     */
+    size_t part_count;
+    /**
+     * A JSON object; none when empty.
+     */
+    hubless_str metadata_json;
+} hubless_received;
+
+/**
+ * What a call asks. Its texts live until the call is ended, and at least until `on_call` returns.
+ */
+typedef struct {
+    /**
+     * `sizeof(hubless_call_info)`.
+     */
+    size_t size;
+    /**
+     * The agent that is called.
+     */
+    hubless_agent *agent;
+    /**
+     * What `on_create` made for this call; NULL unless the agent is isolated.
+     */
+    void *instance;
+    /**
+     * Skill that is meant.
+     */
+    hubless_str skill;
+    /**
+     * What is asked.
+     */
+    hubless_received content;
+    /**
+     * Milliseconds until the deadline, as it was when the call came.
+     */
+    uint64_t deadline_ms;
+    /**
+     * Depth of nested calls, 0 at the outside.
+     */
+    uint32_t depth;
+    /**
+     * `local`, `member` or `external`.
+     */
+    hubless_str caller_kind;
+    /**
+     * Key of the calling node.
+     */
+    hubless_str caller_node;
+    /**
+     * Id of the calling agent; none: the node itself.
+     */
+    hubless_str caller_agent;
+    /**
+     * Principal of the caller.
+     */
+    hubless_str caller_principal;
+    /**
+     * Conversation that it belongs to.
+     */
+    hubless_str conversation_id;
+    /**
+     * W3C Trace Context of this call.
+     */
+    hubless_str traceparent;
+    /**
+     * Idempotency key that the caller gave.
+     */
+    hubless_str idempotency_key;
+    /**
+     * The context as a JSON object; none when there is none.
+     */
+    hubless_str context_json;
+    /**
+     * Tools that the caller offers, as a JSON array.
+     */
+    hubless_str tools_json;
+    /**
+     * The whole call as the contract's JSON.
+     */
+    hubless_str json;
+} hubless_call_info;
+
+/**
+ * Content that is given: `text`, or `json`, or `parts`.
+ */
+typedef struct {
+    /**
+     * `sizeof(hubless_content)`.
+     */
+    size_t size;
+    /**
+     * One text part.
+     */
+    hubless_str text;
+    /**
+     * One data part: a JSON text.
+     */
+    hubless_str json;
+    /**
+     * Any parts.
+     */
+    const hubless_part *parts;
+    /**
+     * Number of them.
+     */
+    size_t part_count;
+    /**
+     * A JSON object.
+     */
+    hubless_str metadata_json;
+} hubless_content;
+
+/**
+ * Is told how something ended; owns `reply`, which is NULL unless the status is `HUBLESS_OK`.
+ * `err` lives until it returns.
+ */
+typedef void (*hubless_on_reply)(hubless_status status,
+                                 hubless_reply *reply,
+                                 const hubless_error *err,
+                                 void *user);
+
+/**
+ * What an agent must be like. Zero means any.
+ */
+typedef struct {
+    /**
+     * `sizeof(hubless_query)`.
+     */
+    size_t size;
+    /**
+     * What it should be good for, in words.
+     */
+    hubless_str text;
+    /**
+     * A skill that it must have.
+     */
+    hubless_str skill;
+    /**
+     * Tags that it must have, separated by spaces.
+     */
+    hubless_str tags;
+    /**
+     * All other fields of the contract's Query, as a JSON object: filter, exclude, limit, …
+     */
+    hubless_str query_json;
+    /**
+     * Milliseconds to wait for a first match; 0: 1,000, below 0: none.
+     */
+    int64_t wait_ms;
+    /**
+     * 1: each answer says why it stands where it stands.
+     */
+    int32_t explain;
+} hubless_query;
+
+/**
+ * An agent that was found; its texts live until the list is freed, or the callback returns.
+ */
+typedef struct {
+    /**
+     * `sizeof(hubless_found)`.
+     */
+    size_t size;
+    /**
+     * Its id: what to call it by.
+     */
+    hubless_str agent_id;
+    /**
+     * Its short address.
+     */
+    hubless_str address;
+    /**
+     * Its name.
+     */
+    hubless_str name;
+    /**
+     * What it is good for.
+     */
+    hubless_str description;
+    /**
+     * Key of its node; none: known from a catalogue only.
+     */
+    hubless_str node_key;
+    /**
+     * `in_process`, `direct` or `relay`.
+     */
+    hubless_str path;
+    /**
+     * From 0 to 1, for order within one answer only.
+     */
+    double score;
+    /**
+     * Everything known as the contract's Found.
+     */
+    hubless_str json;
+} hubless_found;
+
+/**
+ * Runs a tool; answered once by `hubless_answer` or `hubless_answer_fail`.
+ */
+typedef void (*hubless_on_tool)(hubless_question *question,
+                                hubless_str name,
+                                hubless_str arguments_json,
+                                void *user);
+
+/**
+ * A function that the callee may call back during one request.
+ */
+typedef struct {
+    /**
+     * `sizeof(hubless_tool)`, in every element.
+     */
+    size_t size;
+    /**
+     * Its name.
+     */
+    hubless_str name;
+    /**
+     * What it does.
+     */
+    hubless_str description;
+    /**
+     * JSON Schema 2020-12 of its arguments.
+     */
+    hubless_str input_schema_json;
+    /**
+     * `PURE`, `IDEMPOTENT` or `AT_MOST_ONCE` (default).
+     */
+    hubless_str effect;
+    /**
+     * Runs it; must be set.
+     */
+    hubless_on_tool on_tool;
+    /**
+     * Handed to `on_tool`.
+     */
+    void *user;
+} hubless_tool;
+
+/**
+ * Answers what a callee asks back; answered once by `hubless_answer` or `hubless_answer_fail`.
+ */
+typedef void (*hubless_on_input)(hubless_question *question,
+                                 const hubless_received *prompt,
+                                 hubless_str schema_json,
+                                 void *user);
+
+/**
+ * Options of a request. Zero means the default everywhere.
+ */
+typedef struct {
+    /**
+     * `sizeof(hubless_request_options)`.
+     */
+    size_t size;
+    /**
+     * Skill that is meant.
+     */
+    hubless_str skill;
+    /**
+     * The call that is being handled: deadline, depth and trace go on, its end cancels this.
+     */
+    const hubless_call *parent;
+    /**
+     * Agent of this node that asks; NULL: the parent's, or the node itself.
+     */
+    const hubless_agent *from;
+    /**
+     * Milliseconds to the first event, then between events; 0: 60,000.
+     */
+    uint64_t timeout_ms;
+    /**
+     * Milliseconds of the whole call; 0: no bound of its own.
+     */
+    uint64_t total_ms;
+    /**
+     * Milliseconds that a name may take to appear; 0: 1,000, below 0: none.
+     */
+    int64_t wait_ms;
+    /**
+     * Scheme of the credential for the agent; with `auth_secret`: `shared_secret`.
+     */
+    hubless_str auth_scheme;
+    /**
+     * Credential for the agent.
+     */
+    hubless_str auth_secret;
+    /**
+     * Context as a JSON object.
+     */
+    hubless_str context_json;
+    /**
+     * At most 64 bytes, chosen by the caller.
+     */
+    hubless_str conversation_id;
+    /**
+     * Same key, same outcome, for 10 minutes.
+     */
+    hubless_str idempotency_key;
+    /**
+     * `PURE`, `IDEMPOTENT` or `AT_MOST_ONCE`; none: as the skill says.
+     */
+    hubless_str effect;
+    /**
+     * JSON Schema 2020-12 that the content must hold.
+     */
+    hubless_str input_schema_json;
+    /**
+     * JSON Schema 2020-12 that the answer must hold.
+     */
+    hubless_str output_schema_json;
+    /**
+     * W3C Trace Context to continue.
+     */
+    hubless_str traceparent;
+    /**
+     * Name of a template of this node.
+     */
+    hubless_str template_name;
+    /**
+     * All other fields of the contract's RequestOptions, as a JSON object.
+     */
+    hubless_str options_json;
+    /**
+     * Functions that the callee may call back.
+     */
+    const hubless_tool *tools;
+    /**
+     * Number of them.
+     */
+    size_t tool_count;
+    /**
+     * Answers what the callee asks back; NULL: it is refused.
+     */
+    hubless_on_input on_input;
+    /**
+     * Handed to `on_input`.
+     */
+    void *user;
+    /**
+     * Where to write the ticket for `hubless_cancel`, before anything is sent; may be NULL.
+     */
+    uint64_t *ticket;
+} hubless_request_options;
+
+/**
+ * Takes one log line of the library; must not call the library.
+ */
+typedef void (*hubless_on_log)(hubless_str level,
+                               hubless_str target,
+                               hubless_str message,
+                               hubless_str fields_json,
+                               void *user);
+
+/**
+ * Options of `hubless_node_start`. Zero means the default everywhere.
+ */
+typedef struct {
+    /**
+     * `sizeof(hubless_node_options)`.
+     */
+    size_t size;
+    /**
+     * Name of a stored node key; none: a fresh key in memory.
+     */
+    hubless_str name;
+    /**
+     * Id of a joined mesh; none: the user's own.
+     */
+    hubless_str mesh;
+    /**
+     * Folder of data and runtime files; none: `HUBLESS_HOME`, else the platform's.
+     */
+    hubless_str home;
+    /**
+     * `loopback` (default), `all`, or addresses separated by commas.
+     */
+    hubless_str listen;
+    /**
+     * UDP port; 0: any.
+     */
+    uint16_t port;
+    /**
+     * 1: nothing is read from or written to a disk.
+     */
+    int32_t memory_only;
+    /**
+     * Concurrent calls of all agents together; 0: no bound of the node's own.
+     */
+    uint64_t max_concurrency;
+    /**
+     * `error`, `warn`, `info`, `debug` or `trace`: lines at this level and graver go to `on_log`.
+     */
+    hubless_str log;
+    /**
+     * Takes log lines.
+     */
+    hubless_on_log on_log;
+    /**
+     * Handed to `on_log`.
+     */
+    void *user;
+    /**
+     * 1: no thread of the library calls back; the program calls `hubless_poll`.
+     */
+    int32_t polled;
+} hubless_node_options;
+
+/**
+ * What was answered; its texts live until the reply is freed.
+ */
+typedef struct {
+    /**
+     * `sizeof(hubless_reply_info)`.
+     */
+    size_t size;
+    /**
+     * The answer.
+     */
+    hubless_received content;
+    /**
+     * Tokens read.
+     */
+    uint64_t input_tokens;
+    /**
+     * Tokens written.
+     */
+    uint64_t output_tokens;
+    /**
+     * Cost in 1e-6 of the currency unit.
+     */
+    uint64_t cost_micros;
+    /**
+     * The same by model, as a JSON object.
+     */
+    hubless_str by_model_json;
+    /**
+     * Microseconds in the agent's queue.
+     */
+    uint64_t queue_us;
+    /**
+     * Microseconds in its handler.
+     */
+    uint64_t handler_us;
+    /**
+     * Microseconds on the way.
+     */
+    uint64_t network_us;
+    /**
+     * Id of who answered.
+     */
+    hubless_str agent_id;
+    /**
+     * Name of who answered.
+     */
+    hubless_str agent_name;
+    /**
+     * Key of its node.
+     */
+    hubless_str node_key;
+    /**
+     * `in_process`, `direct` or `relay`.
+     */
+    hubless_str path;
+    /**
+     * Attempts that were made.
+     */
+    uint32_t attempts;
+} hubless_reply_info;
+
+/**
+ * One event of a streamed answer; everything in it lives until the callback returns, but `reply`,
+ * which belongs to the program.
+ */
+typedef struct {
+    /**
+     * `sizeof(hubless_event)`.
+     */
+    size_t size;
+    /**
+     * One of `HUBLESS_EVENT_*`.
+     */
+    int32_t kind;
+    /**
+     * Note of a progress event.
+     */
+    hubless_str note;
+    /**
+     * Fraction of a progress event, 0 to 1; below 0: not known.
+     */
+    double fraction;
+    /**
+     * The part of a chunk.
+     */
+    const hubless_part *part;
+    /**
+     * Text of a chunk.
+     */
+    hubless_str text;
+    /**
+     * 1: the chunk continues the part before it.
+     */
+    int32_t append;
+    /**
+     * The answer of a final event; freed by the program.
+     */
+    hubless_reply *reply;
+    /**
+     * The status of a failed event.
+     */
+    hubless_status status;
+    /**
+     * The error of a failed event.
+     */
+    const hubless_error *error;
+} hubless_event;
+
+/**
+ * Takes one event; the last one is `HUBLESS_EVENT_FINAL` or `HUBLESS_EVENT_FAILED`, exactly once.
+ */
+typedef void (*hubless_on_event)(const hubless_event *event, void *user);
+
+/**
+ * Takes a change; `found` is NULL where there is no agent, and lives until it returns.
+ */
+typedef void (*hubless_on_change)(int32_t kind, const hubless_found *found, void *user);
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * Registers an agent: it can be found and called when this returns. Blocks shortly. `agent` may
+ * be NULL: it stays until its node is closed.
+ *
+ * # Safety
+ * `given` is valid; `agent` is NULL or writable; `err` is NULL or initialised.
+ */
+hubless_status hubless_register(const hubless_node *node,
+                                const hubless_agent_options *given,
+                                hubless_agent **agent,
+                                hubless_error *err);
+
+/**
+ * Tells what an agent is; the texts live until it is freed.
+ *
+ * # Safety
+ * `info` is NULL or its `size` is set; `err` is NULL or initialised.
+ */
+hubless_status hubless_agent_get(const hubless_agent *agent,
+                                 hubless_agent_info *info,
+                                 hubless_error *err);
+
+/**
+ * Takes an agent out: new calls are refused at once, running ones may end within 10 s. Waits for
+ * them, except inside a callback, where it returns at once; `on_free` says when it is over.
+ */
+hubless_status hubless_agent_free(hubless_agent *agent);
+
+/**
+ * Opens a streamed part for writing. Use it in a `HUBLESS_PART_STREAM` part, then write to it.
+ * Blocks shortly.
+ *
+ * # Safety
+ * `body` is writable; `err` is NULL or initialised.
+ */
+hubless_status hubless_body_open(const hubless_node *node, hubless_body **body, hubless_error *err);
+
+/**
+ * Writes bytes of any number; waits while the reader is behind.
+ *
+ * # Safety
+ * The bytes are readable; `err` is NULL or initialised.
+ */
+hubless_status hubless_body_write(const hubless_body *body,
+                                  hubless_bytes piece,
+                                  hubless_error *err);
+
+/**
+ * As `hubless_body_write`, without blocking: `on_done` comes when there is room for more.
+ *
+ * # Safety
+ * As `hubless_body_write`.
+ */
+hubless_status hubless_body_write_async(const hubless_body *body,
+                                        hubless_bytes piece,
+                                        hubless_on_done on_done,
+                                        void *user,
+                                        hubless_error *err);
+
+/**
+ * Says that a written part is complete, and frees it. Never blocks.
+ *
+ * # Safety
+ * `err` is NULL or initialised.
+ */
+hubless_status hubless_body_end(hubless_body *body, hubless_error *err);
+
+/**
+ * Says why a written part will not be completed, and frees it. Never blocks.
+ *
+ * # Safety
+ * The text is readable; `err` is NULL or initialised.
+ */
+hubless_status hubless_body_fail(hubless_body *body, hubless_str message, hubless_error *err);
+
+/**
+ * Reads at most `room` bytes into `into`; waits for some. `count` is 0 at the end, when the size
+ * and digest that were announced have been checked.
+ *
+ * # Safety
+ * `into` points to `room` writable bytes; `count` is writable; `err` is NULL or initialised.
+ */
+hubless_status hubless_body_read(const hubless_body *body,
+                                 uint8_t *into,
+                                 size_t room,
+                                 size_t *count,
+                                 hubless_error *err);
+
+/**
+ * As `hubless_body_read`, without blocking: at most `max` bytes come to `on_bytes`.
+ *
+ * # Safety
+ * `err` is NULL or initialised.
+ */
+hubless_status hubless_body_read_async(const hubless_body *body,
+                                       size_t max,
+                                       hubless_on_bytes on_bytes,
+                                       void *user,
+                                       hubless_error *err);
+
+/**
+ * Frees a streamed part: one that is read is given up, one that is written fails.
+ */
+hubless_status hubless_body_free(hubless_body *body);
+
+/**
+ * Tells what a call asks.
+ *
+ * # Safety
+ * `info` is NULL or its `size` is set; `err` is NULL or initialised.
+ */
+hubless_status hubless_call_get(const hubless_call *call,
+                                hubless_call_info *info,
+                                hubless_error *err);
+
+/**
+ * Tells whether a call is to be stopped: 1 or 0.
+ *
+ * # Safety
+ * `cancelled` is writable; `err` is NULL or initialised.
+ */
+hubless_status hubless_call_cancelled(const hubless_call *call,
+                                      int32_t *cancelled,
+                                      hubless_error *err);
+
+/**
+ * Ends a call with its answer and frees it. Never blocks.
+ *
+ * # Safety
+ * `answer` is NULL (nothing to say) or valid; `err` is NULL or initialised.
+ */
+hubless_status hubless_call_final(hubless_call *call,
+                                  const hubless_content *answer,
+                                  hubless_error *err);
+
+/**
+ * Ends a call with a failure and frees it. Never blocks. `kind`: `HUBLESS_HANDLER_FAILED`, or
+ * what the program means; `code` and `message` are for people and tests.
+ *
+ * # Safety
+ * The texts are readable; `err` is NULL or initialised.
+ */
+hubless_status hubless_call_fail(hubless_call *call,
+                                 int32_t kind,
+                                 hubless_str code,
+                                 hubless_str message,
+                                 hubless_error *err);
+
+/**
+ * Tells the caller how far the call is; `fraction` below 0: not known. Never blocks.
+ *
+ * # Safety
+ * The text is readable; `err` is NULL or initialised.
+ */
+hubless_status hubless_call_progress(const hubless_call *call,
+                                     hubless_str note,
+                                     double fraction,
+                                     hubless_error *err);
+
+/**
+ * Sends one part of the answer ahead. `append`: 1 continues the part before it, 0 begins a new
+ * one, -1 decides by kind (text continues text). Waits while the caller is behind, except inside
+ * a callback, where it never waits and pieces queue up.
+ *
+ * # Safety
+ * `part` is valid content of exactly one part; `err` is NULL or initialised.
+ */
+hubless_status hubless_call_chunk(const hubless_call *call,
+                                  const hubless_content *part,
+                                  int32_t append,
+                                  hubless_error *err);
+
+/**
+ * Adds to the usage that the answer reports. Never blocks.
+ *
+ * # Safety
+ * The text is readable; `err` is NULL or initialised.
+ */
+hubless_status hubless_call_usage(const hubless_call *call,
+                                  uint64_t input_tokens,
+                                  uint64_t output_tokens,
+                                  hubless_str model,
+                                  hubless_error *err);
+
+/**
+ * Calls a tool that the caller offered; its answer is read like a reply. Blocks.
+ *
+ * # Safety
+ * The texts are readable; `answer` is writable; `err` is NULL or initialised.
+ */
+hubless_status hubless_call_tool(const hubless_call *call,
+                                 hubless_str name,
+                                 hubless_str arguments_json,
+                                 hubless_reply **answer,
+                                 hubless_error *err);
+
+/**
+ * As `hubless_call_tool`, without blocking.
+ *
+ * # Safety
+ * The texts are readable; `err` is NULL or initialised.
+ */
+hubless_status hubless_call_tool_async(const hubless_call *call,
+                                       hubless_str name,
+                                       hubless_str arguments_json,
+                                       hubless_on_reply on_answer,
+                                       void *user,
+                                       hubless_error *err);
+
+/**
+ * Asks the caller back; its answer is read like a reply. Blocks; the time does not count.
+ *
+ * # Safety
+ * `prompt` is valid; `answer` is writable; `err` is NULL or initialised.
+ */
+hubless_status hubless_call_input(const hubless_call *call,
+                                  const hubless_content *prompt,
+                                  hubless_reply **answer,
+                                  hubless_error *err);
+
+/**
+ * As `hubless_call_input`, without blocking.
+ *
+ * # Safety
+ * `prompt` is valid; `err` is NULL or initialised.
+ */
+hubless_status hubless_call_input_async(const hubless_call *call,
+                                        const hubless_content *prompt,
+                                        hubless_on_reply on_answer,
+                                        void *user,
+                                        hubless_error *err);
+
+/**
+ * Gives the turns of this conversation before this one, as a JSON text `{"turns": […]}`. Blocks
+ * shortly.
+ *
+ * # Safety
+ * `turns` is writable; `err` is NULL or initialised.
+ */
+hubless_status hubless_call_history(const hubless_call *call,
+                                    hubless_text **turns,
+                                    hubless_error *err);
+
+/**
+ * Finds agents, best first; waits for a first match. Finding none is no error.
+ *
+ * # Safety
+ * `query` is NULL or valid; `found` is writable; `err` is NULL or initialised.
+ */
+hubless_status hubless_find(const hubless_node *node,
+                            const hubless_query *query,
+                            hubless_agents **found,
+                            hubless_error *err);
+
+/**
+ * Lists agents by scope: `global`, `local`, `client` or `all`. Blocks shortly.
+ *
+ * # Safety
+ * `found` is writable; `err` is NULL or initialised.
+ */
+hubless_status hubless_list_agents(const hubless_node *node,
+                                   hubless_str scope,
+                                   hubless_agents **found,
+                                   hubless_error *err);
+
+/**
+ * Number of agents in a list; 0 for a freed one.
+ */
+size_t hubless_agents_count(const hubless_agents *list);
+
+/**
+ * Tells about one agent of a list.
+ *
+ * # Safety
+ * `found` is NULL or its `size` is set; `err` is NULL or initialised.
+ */
+hubless_status hubless_agents_get(const hubless_agents *list,
+                                  size_t index,
+                                  hubless_found *found,
+                                  hubless_error *err);
+
+/**
+ * Frees a list.
+ */
+hubless_status hubless_agents_free(hubless_agents *list);
+
+/**
+ * Gives the value at a JSON pointer (RFC 6901) of a JSON text: a string as its text, anything
+ * else as JSON. `HUBLESS_NOT_FOUND` when there is none.
+ *
+ * # Safety
+ * The texts are readable; `value` is writable; `err` is NULL or initialised.
+ */
+hubless_status hubless_json_get(hubless_str json,
+                                hubless_str pointer,
+                                hubless_text **value,
+                                hubless_error *err);
+
+/**
+ * The value at a JSON pointer of what a call asks, such as `/name`; lives as long as the call.
+ * No text when there is none.
+ *
+ * # Safety
+ * The text is readable.
+ */
+hubless_str hubless_call_value(const hubless_call *call, hubless_str pointer);
+
+/**
+ * The value at a JSON pointer of an answer; lives as long as the reply. No text when there is
+ * none.
+ *
+ * # Safety
+ * The text is readable.
+ */
+hubless_str hubless_reply_value(const hubless_reply *reply, hubless_str pointer);
+
+/**
+ * Keeps a template of requests: content, context, auth, schemas, tools, metadata as a JSON
+ * object. Blocks shortly.
+ *
+ * # Safety
+ * The texts are readable; `err` is NULL or initialised.
+ */
+hubless_status hubless_template_set(const hubless_node *node,
+                                    hubless_str name,
+                                    hubless_str template_json,
+                                    hubless_error *err);
+
+/**
+ * Forgets a template. Blocks shortly.
+ *
+ * # Safety
+ * The texts are readable; `err` is NULL or initialised.
+ */
+hubless_status hubless_template_remove(const hubless_node *node,
+                                       hubless_str name,
+                                       hubless_error *err);
+
+/**
+ * Keeps a credential for a target: an agent id, a mesh id or a URL origin. `scheme` may be
+ * none: `shared_secret`. Blocks shortly.
+ *
+ * # Safety
+ * The texts are readable; `err` is NULL or initialised.
+ */
+hubless_status hubless_credential_set(const hubless_node *node,
+                                      hubless_str target,
+                                      hubless_str scheme,
+                                      hubless_str secret,
+                                      hubless_error *err);
+
+/**
+ * Forgets a credential. Blocks shortly.
+ *
+ * # Safety
+ * The texts are readable; `err` is NULL or initialised.
+ */
+hubless_status hubless_credential_remove(const hubless_node *node,
+                                         hubless_str target,
+                                         hubless_error *err);
+
+/**
+ * Pins a name to an agent id: no other key may answer to it. Blocks shortly.
+ *
+ * # Safety
+ * The texts are readable; `err` is NULL or initialised.
+ */
+hubless_status hubless_pin_set(const hubless_node *node,
+                               hubless_str name,
+                               hubless_str agent_id,
+                               hubless_error *err);
+
+/**
+ * Forgets a pin. Blocks shortly.
+ *
+ * # Safety
+ * The texts are readable; `err` is NULL or initialised.
+ */
+hubless_status hubless_pin_remove(const hubless_node *node, hubless_str name, hubless_error *err);
+
+/**
+ * Gives everything that is public of an agent, by id, address or name, as a JSON text
+ * `{descriptor, skills}`. Blocks.
+ *
+ * # Safety
+ * The texts are readable; `out` is writable; `err` is NULL or initialised.
+ */
+hubless_status hubless_describe(const hubless_node *node,
+                                hubless_str agent,
+                                hubless_text **out,
+                                hubless_error *err);
+
+/**
+ * Imports a static catalogue: a JSON array of descriptors; gives `{loaded, refused}`. Blocks
+ * shortly.
+ *
+ * # Safety
+ * The texts are readable; `out` is writable; `err` is NULL or initialised.
+ */
+hubless_status hubless_load_agents(const hubless_node *node,
+                                   hubless_str descriptors_json,
+                                   hubless_text **out,
+                                   hubless_error *err);
+
+/**
+ * Gives the names of templates as `{templates: […]}`. Blocks shortly.
+ *
+ * # Safety
+ * The texts are readable; `out` is writable; `err` is NULL or initialised.
+ */
+hubless_status hubless_template_list(const hubless_node *node,
+                                     hubless_text **out,
+                                     hubless_error *err);
+
+/**
+ * Gives the pins as `{pins: [{name, agentId}]}`. Blocks shortly.
+ *
+ * # Safety
+ * The texts are readable; `out` is writable; `err` is NULL or initialised.
+ */
+hubless_status hubless_pin_list(const hubless_node *node, hubless_text **out, hubless_error *err);
+
+/**
+ * Makes a ticket for others to join this mesh; options as a JSON object, or none; gives
+ * `{ticket}`. Blocks.
+ *
+ * # Safety
+ * The texts are readable; `out` is writable; `err` is NULL or initialised.
+ */
+hubless_status hubless_invite(const hubless_node *node,
+                              hubless_str options_json,
+                              hubless_text **out,
+                              hubless_error *err);
+
+/**
+ * Runs the checks of a hosted agent on a request without calling it; gives `{}` or
+ * `{rejection: …}`. Blocks shortly.
+ *
+ * # Safety
+ * All pointers are valid; `given` may be NULL; `err` is NULL or initialised.
+ */
+hubless_status hubless_check(const hubless_agent *agent,
+                             const hubless_content *content,
+                             const hubless_request_options *given,
+                             hubless_text **out,
+                             hubless_error *err);
+
+/**
+ * Joins the mesh of a ticket, for all nodes of this data folder that are started later. `home`
+ * may be none. Gives `{meshId}`. Blocks.
+ *
+ * # Safety
+ * The texts are readable; `out` is writable; `err` is NULL or initialised.
+ */
+hubless_status hubless_join(hubless_str home,
+                            hubless_str ticket,
+                            hubless_text **out,
+                            hubless_error *err);
+
+/**
+ * Starts a node and joins this user's mesh on this machine. Blocks, for milliseconds.
+ *
+ * Callbacks of the node come from one thread of the library, one at a time, unless the node is
+ * `polled`.
+ *
+ * # Safety
+ * `given` is NULL or valid; `node` is writable; `err` is NULL or initialised.
+ */
+hubless_status hubless_node_start(const hubless_node_options *given,
+                                  hubless_node **node,
+                                  hubless_error *err);
+
+/**
+ * The node that this process shares by default, started on first use without any option; NULL
+ * when it cannot be started. Blocks, on first use.
+ *
+ * # Safety
+ * `err` is NULL or initialised.
+ */
+hubless_node *hubless_default_node(hubless_error *err);
+
+/**
+ * Closes a node: refuses new calls, lets running ones end within `grace_ms`, says good-bye to
+ * every peer. Blocks. Afterwards every handle of the node is gone, and no callback comes.
+ */
+hubless_status hubless_node_close(hubless_node *node, uint64_t grace_ms);
+
+/**
+ * Describes the node as a JSON text: key, mesh, addresses, agents, peers, calls. Blocks shortly.
+ *
+ * # Safety
+ * `status` is writable; `err` is NULL or initialised.
+ */
+hubless_status hubless_node_status(const hubless_node *node,
+                                   hubless_text **status,
+                                   hubless_error *err);
+
+/**
+ * Gives an open operation up by the ticket that its options gave; unknown tickets are ignored.
+ * It still ends exactly once: with `HUBLESS_CANCELLED`, unless its end came first.
+ *
+ * # Safety
+ * `err` is NULL or initialised.
+ */
+hubless_status hubless_cancel(const hubless_node *node, uint64_t ticket, hubless_error *err);
+
+/**
+ * Version of the library, as in `0.1.0`; lives as long as the library.
+ */
+hubless_str hubless_version(void);
+
+/**
+ * Counts live sessions, agents, calls, streams and bodies of this process, for leak tests.
+ */
+size_t hubless_handles(void);
+
+/**
+ * Frees the texts of an error and empties it; harmless when it is empty.
+ *
+ * # Safety
+ * `err` is NULL or initialised.
+ */
+void hubless_error_clear(hubless_error *err);
+
+/**
+ * Gives a descriptor that is readable while the node has events; watch it, never read or close
+ * it. Only for nodes started with `polled`; -1 where the system has none.
+ *
+ * # Safety
+ * `fd` is NULL or writable; `err` is NULL or initialised.
+ */
+hubless_status hubless_node_fd(const hubless_node *node, int32_t *fd, hubless_error *err);
+
+/**
+ * Delivers events of a polled node: runs their callbacks on this thread, and returns without
+ * waiting. `max`: most events, 0: 64. `delivered`: how many, may be NULL.
+ *
+ * # Safety
+ * `delivered` is NULL or writable; `err` is NULL or initialised.
+ */
+hubless_status hubless_poll(const hubless_node *node,
+                            size_t max,
+                            size_t *delivered,
+                            hubless_error *err);
+
+/**
+ * Says whether a credential lets its caller in. The answer may be kept for `cache_ms`, at most
+ * 60,000; 0: not at all.
+ *
+ * # Safety
+ * `err` is NULL or initialised.
+ */
+hubless_status hubless_auth_verdict(hubless_question *question,
+                                    int32_t allow,
+                                    uint64_t cache_ms,
+                                    hubless_error *err);
+
+/**
+ * Says how many tokens the texts have.
+ *
+ * # Safety
+ * `err` is NULL or initialised.
+ */
+hubless_status hubless_count_result(hubless_question *question,
+                                    uint64_t tokens,
+                                    hubless_error *err);
+
+/**
+ * Answers a tool call or a question of the callee.
+ *
+ * # Safety
+ * `answer` is NULL or valid; `err` is NULL or initialised.
+ */
+hubless_status hubless_answer(hubless_question *question,
+                              const hubless_content *answer,
+                              hubless_error *err);
+
+/**
+ * Fails a tool call or a question of the callee.
+ *
+ * # Safety
+ * The text is readable; `err` is NULL or initialised.
+ */
+hubless_status hubless_answer_fail(hubless_question *question,
+                                   hubless_str message,
+                                   hubless_error *err);
+
+/**
+ * Tells what was answered.
+ *
+ * # Safety
+ * `info` is NULL or its `size` is set; `err` is NULL or initialised.
+ */
+hubless_status hubless_reply_get(const hubless_reply *reply,
+                                 hubless_reply_info *info,
+                                 hubless_error *err);
+
+/**
+ * All text of an answer; lives until the reply is freed. `{NULL, 0}` for a freed one.
+ */
+hubless_str hubless_reply_text(const hubless_reply *reply);
+
+/**
+ * Frees an answer, with its streamed parts.
+ */
+hubless_status hubless_reply_free(hubless_reply *reply);
+
+/**
+ * Asks an agent, by id, address or name, and waits for its whole answer. `to` may be none when
+ * `options_json` holds `{"to": {"query": …}}`. A refusal is `HUBLESS_REJECTED`.
+ *
+ * # Safety
+ * All pointers are valid; `given` may be NULL; `err` is NULL or initialised.
+ */
+hubless_status hubless_request(const hubless_node *node,
+                               hubless_str to,
+                               const hubless_content *content,
+                               const hubless_request_options *given,
+                               hubless_reply **reply,
+                               hubless_error *err);
+
+/**
+ * As `hubless_request`, without blocking: `on_reply` comes exactly once, unless this function
+ * itself fails.
+ *
+ * # Safety
+ * As `hubless_request`.
+ */
+hubless_status hubless_request_async(const hubless_node *node,
+                                     hubless_str to,
+                                     const hubless_content *content,
+                                     const hubless_request_options *given,
+                                     hubless_on_reply on_reply,
+                                     void *user,
+                                     hubless_error *err);
+
+/**
+ * Asks an agent and gives its answer as it comes, by callbacks; does not block. The callee is
+ * held back while a callback runs. `hubless_cancel` with the ticket of the options ends it.
+ *
+ * # Safety
+ * As `hubless_request`.
+ */
+hubless_status hubless_stream(const hubless_node *node,
+                              hubless_str to,
+                              const hubless_content *content,
+                              const hubless_request_options *given,
+                              hubless_on_event on_event,
+                              void *user,
+                              hubless_error *err);
+
+/**
+ * Reads a text; the result lives until the text is freed. `{NULL, 0}` for a freed one.
+ */
+hubless_str hubless_text_get(const hubless_text *text);
+
+/**
+ * Frees a text.
+ */
+hubless_status hubless_text_free(hubless_text *text);
+
+/**
+ * Tells agents that match as they are found, each once, until it is freed. Blocks shortly.
+ *
+ * # Safety
+ * `query` is NULL or valid; `watch` is writable; `err` is NULL or initialised.
+ */
+hubless_status hubless_discover(const hubless_node *node,
+                                const hubless_query *query,
+                                hubless_on_change on_change,
+                                void *user,
+                                hubless_watch **watch,
+                                hubless_error *err);
+
+/**
+ * Tells what matches, then every change of it, until it is freed. Blocks shortly.
+ *
+ * # Safety
+ * `query` is NULL or valid; `watch` is writable; `err` is NULL or initialised.
+ */
+hubless_status hubless_watch_start(const hubless_node *node,
+                                   const hubless_query *query,
+                                   hubless_on_change on_change,
+                                   void *user,
+                                   hubless_watch **watch,
+                                   hubless_error *err);
+
+/**
+ * Ends a search. Its last change is `HUBLESS_CHANGE_END`. Never blocks.
+ */
+hubless_status hubless_watch_free(hubless_watch *watch);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* HUBLESS_H */
+
+/** A text from a string that ends with NUL; NULL is no text. */
+static inline hubless_str hubless_cstr(const char *text) {
+    hubless_str made;
+    made.data = text;
+    made.len = text == NULL ? 0 : strlen(text);
+    return made;
+}
+
+/** Content of one text part. */
+static inline hubless_content hubless_content_text(hubless_str text) {
+    hubless_content made;
+    memset(&made, 0, sizeof made);
+    made.size = sizeof made;
+    made.text = text;
+    return made;
+}
+
+/** Content of one data part: a JSON text. */
+static inline hubless_content hubless_content_json(hubless_str json) {
+    hubless_content made;
+    memset(&made, 0, sizeof made);
+    made.size = sizeof made;
+    made.json = json;
+    return made;
+}
+
+/** Options of an agent with a name, a handler, and what is handed to it. */
+static inline hubless_agent_options hubless_agent_named(const char *name, hubless_on_call on_call,
+                                                        void *user) {
+    hubless_agent_options made;
+    memset(&made, 0, sizeof made);
+    made.size = sizeof made;
+    made.name = hubless_cstr(name);
+    made.on_call = on_call;
+    made.user = user;
+    return made;
+}
+
+/** Serves until standard input ends, then closes the node; the exit status of a program. */
+static inline int hubless_serve(hubless_node *node) {
+    while (getchar() != EOF) {
+    }
+    return hubless_node_close(node, 10000) == HUBLESS_OK ? 0 : 1;
+}
+
+#if defined(__GNUC__)
+__attribute__((format(printf, 2, 3)))
+#endif
+/** Ends a call with a text of at most 4,095 bytes, made as by printf. */
+static inline hubless_status hubless_call_finalf(hubless_call *call, const char *format, ...) {
+    char text[4096];
+    va_list values;
+    hubless_content content;
+    va_start(values, format);
+    vsnprintf(text, sizeof text, format, values);
+    va_end(values);
+    content = hubless_content_text(hubless_cstr(text));
+    return hubless_call_final(call, &content, NULL);
+}
+
+#if defined(__GNUC__)
+__attribute__((format(printf, 2, 3)))
+#endif
+/** Ends a call with a JSON text of at most 4,095 bytes, made as by printf. */
+static inline hubless_status hubless_call_jsonf(hubless_call *call, const char *format, ...) {
+    char text[4096];
+    va_list values;
+    hubless_content content;
+    va_start(values, format);
+    vsnprintf(text, sizeof text, format, values);
+    va_end(values);
+    content = hubless_content_json(hubless_cstr(text));
+    return hubless_call_final(call, &content, NULL);
+}
+
+/** An error without texts. */
+static inline hubless_error hubless_error_none(void) {
+    hubless_error made;
+    memset(&made, 0, sizeof made);
+    made.size = sizeof made;
+    return made;
+}
