@@ -17,7 +17,9 @@ import type { WireCall } from './wire.js';
 
 /** A registered agent. */
 export class Agent {
+  /** Its name, folded to lower case. */
   readonly name: string;
+  /** Its public key as `did:key:…`. */
   readonly agentId: string;
   /** Short form `N:NNNN.HHHH.LLLL` of the id. */
   readonly address: string;
@@ -52,17 +54,25 @@ export class Agent {
 
 /** The result of `register`. */
 export interface Registered {
+  /** Handle of the agent. */
   agent: number;
+  /** Its public key as text. */
   agentId: string;
+  /** Short form of the id. */
   address: string;
+  /** Its name, folded to lower case. */
   name: string;
 }
 
 /** What is kept of an agent. */
 export interface Hosted {
+  /** How calls are handled. */
   implementation: Implementation;
+  /** What handles them, unless every call gets its own. */
   instance: object | undefined;
+  /** Who is let in, where a function decides. */
   auth: AuthRule | undefined;
+  /** Counts tokens, where a function does. */
   counter: TokenCounter | undefined;
 }
 

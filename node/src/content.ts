@@ -22,21 +22,29 @@ export interface PartOptions {
 
 /** Text. */
 export interface TextPart extends PartOptions {
+  /** Tells the kinds of parts apart. */
   readonly type: 'text';
+  /** The text. */
   readonly text: string;
 }
 
 /** A JSON value. */
 export interface DataPart extends PartOptions {
+  /** Tells the kinds of parts apart. */
   readonly type: 'data';
+  /** Any JSON value. */
   readonly data: unknown;
 }
 
 /** A reference to bytes elsewhere; Hubless never fetches it. */
 export interface UriPart extends PartOptions {
+  /** Tells the kinds of parts apart. */
   readonly type: 'uri';
+  /** Where the bytes are. */
   readonly uri: string;
+  /** What they are, if known. */
   readonly mediaType?: string;
+  /** Digest of the bytes, if known. */
   readonly digest?: string;
   /** In bytes. */
   readonly size?: number;
@@ -46,6 +54,7 @@ export interface UriPart extends PartOptions {
 export interface BlobOptions extends PartOptions {
   /** Default `application/octet-stream`. */
   mediaType?: string;
+  /** A name for people; never used as a path. */
   filename?: string;
   /** In bytes; known without asking where the bytes are in memory. */
   size?: number;
@@ -54,11 +63,15 @@ export interface BlobOptions extends PartOptions {
 /** Bytes, in memory or streamed: one type, whichever way they travel. */
 export class BlobPart implements PartOptions {
   readonly type = 'blob';
+  /** What the bytes are. */
   readonly mediaType: string;
+  /** A name for people; never use it as a path unchecked. */
   readonly filename: string | undefined;
   /** In bytes, where known. */
   readonly size: number | undefined;
+  /** Who says it, where content is a dialogue. */
   readonly role: Role | undefined;
+  /** Further facts, carried as they are. */
   readonly metadata: Record<string, unknown> | undefined;
   readonly #source: Uint8Array | ByteSource;
 
@@ -181,6 +194,7 @@ export function blob(source: Uint8Array | ByteSource, options: BlobOptions = {})
 
 /** A content on its way into the core. */
 export class Encoder {
+  /** Byte strings that the body names by index. */
   readonly attachments: Uint8Array[] = [];
   readonly #streams: { part: { body: number }; source: BlobPart }[] = [];
 

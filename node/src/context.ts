@@ -14,21 +14,31 @@ import type { WireCall, WireContent, WirePart } from './wire.js';
 
 /** Who asks, as the node found out; never taken from the message. */
 export interface Caller {
+  /** How the caller is related to this node. */
   kind: 'local' | 'member' | 'bridged' | 'external' | 'edge';
+  /** Key of its node. */
   node: string;
   /** Id of the calling agent, when an agent calls. */
   agent?: string | null;
+  /** Who it is in one string, such as `mesh:<node key>`. */
   principal: string;
+  /** Its mesh. */
   mesh: string;
+  /** Its role in the mesh, if it has one. */
   role?: string;
+  /** The groups that its membership names. */
   groups: readonly string[];
 }
 
 /** A tool that the caller offers. */
 export interface OfferedTool {
+  /** Name to call it by. */
   readonly name: string;
+  /** What it does. */
   readonly description: string;
+  /** JSON Schema of its arguments. */
   readonly inputSchema?: object;
+  /** What may be repeated. */
   readonly effect?: string;
 }
 
@@ -40,22 +50,31 @@ export class CallContext {
   readonly skill: string | undefined;
   /** All that was sent. */
   readonly content: Content;
+  /** Who asks. */
   readonly caller: Caller;
   /** Scheme of the credential that was shown; never the credential itself. */
   readonly authScheme: string | undefined;
+  /** What the caller can take. */
   readonly accept: RequestOptions['accept'];
   /** What the caller let the handler know besides. */
   readonly context: ContextData | undefined;
+  /** The conversation it belongs to, chosen by the caller. */
   readonly conversationId: string | undefined;
+  /** What the caller offers to be called back. */
   readonly tools: readonly OfferedTool[];
   /** Depth of nested calls; 0 where nobody's handler made the call. */
   readonly depth: number;
   /** W3C trace context of this call. */
   readonly trace: { readonly traceparent?: string; readonly tracestate?: string };
+  /** Key under which the outcome is remembered. */
   readonly idempotencyKey: string | undefined;
+  /** Further facts from the caller. */
   readonly metadata: Readonly<Record<string, unknown>>;
+  /** Id of the request, the same in every attempt. */
   readonly requestId: string;
+  /** Which try this is. */
   readonly attempt: number;
+  /** JSON Schema that the caller wants the answer to hold. */
   readonly outputSchema: object | undefined;
   readonly #session: Session;
   readonly #id: number;

@@ -120,6 +120,7 @@ export class Rejected extends HublessError {}
 
 /** The contract's error record. */
 export interface WireError extends ErrorFields {
+  /** Whether an agent or its node refused. */
   rejection?: boolean;
 }
 

@@ -19,13 +19,16 @@ export type Skills = Readonly<Record<string, SkillOptions>>;
 
 /** An object that handles calls: by `handle`, or by one method for each of its `skills`. */
 export interface AgentObject {
+  /** Schemas and facts by method; without it `handle` takes every call. */
   readonly skills?: Skills;
+  /** Handles calls of an agent with one skill. */
   handle?: Handler<never>;
 }
 
 /** A class of such objects; its skills are static. */
 export interface AgentClass {
   new (): object;
+  /** Schemas and facts by method; without it `handle` takes every call. */
   readonly skills?: Skills;
 }
 
@@ -45,6 +48,7 @@ export type AgentTarget = Handler<never> | AgentObject | AgentClass | Factory;
 
 /** One skill with the method that carries it. */
 export interface SkillMethod extends SkillOptions {
+  /** Id by which it is asked for. */
   id: string;
   /** Undefined: the instance is a function, or handles by `handle`. */
   method: string | undefined;
@@ -52,10 +56,15 @@ export interface SkillMethod extends SkillOptions {
 
 /** A target, read. */
 export interface Implementation {
+  /** Name to register under. */
   name: string;
+  /** What it can do. */
   skills: readonly SkillMethod[];
+  /** Whether every call gets an instance of its own. */
   isolated: boolean;
+  /** Whether it answers in pieces. */
   streaming: boolean;
+  /** Makes an instance. */
   create: () => object | Promise<object>;
 }
 

@@ -45,10 +45,15 @@ import type { WireReply, WireResponse } from './wire.js';
 
 /** How a node does. */
 export interface NodeStatus {
+  /** Key of the node. */
   readonly nodeKey: string;
+  /** The mesh it belongs to. */
   readonly meshId: string;
+  /** Where it can be reached. */
   readonly addresses: readonly string[];
+  /** The agents it hosts. */
   readonly agents: unknown;
+  /** The nodes it is connected to. */
   readonly peers: readonly {
     readonly nodeKey: string;
     readonly path: string;
@@ -56,7 +61,9 @@ export interface NodeStatus {
     readonly agents: number;
     readonly connections: number;
   }[];
+  /** Calls that run. */
   readonly calls: unknown;
+  /** Version of the library. */
   readonly version: string;
 }
 
@@ -69,8 +76,11 @@ export type WatchEvent =
 
 /** The outcome of `send`: an answer or a refusal, and what was spent. */
 export interface Response {
+  /** The answer, if there was one. */
   readonly output: Reply | undefined;
+  /** The refusal, if there was one. */
   readonly rejection: HublessError | undefined;
+  /** What was spent. */
   readonly usage: Usage;
 }
 
@@ -78,13 +88,17 @@ export interface Response {
 export class Node {
   /** Key of this node, as text. */
   readonly nodeKey: string;
+  /** The mesh it belongs to. */
   readonly meshId: string;
   /** Folder of keys and records. */
   readonly home: string | null;
   /** Whether nothing is written to disk. */
   readonly memoryOnly: boolean;
+  /** Stored templates of requests. */
   readonly templates: Templates;
+  /** Secrets for others, by target. */
   readonly credentials: Credentials;
+  /** Which key a name belongs to. */
   readonly pins: Pins;
   readonly #session: Session;
   readonly #agents: AgentHost;

@@ -8,21 +8,37 @@ import type { CallStream } from './stream.js';
 
 /** What is known of an agent that was found. */
 export interface Found {
+  /** Its public key as `did:key:…`. */
   readonly agentId: string;
+  /** Short form `N:NNNN.HHHH.LLLL` of the id. */
   readonly address: string;
+  /** Its name. */
   readonly name: string;
+  /** A title for people. */
   readonly title?: string;
+  /** What it does; text of a stranger. */
   readonly description: string;
+  /** Its version. */
   readonly version: string;
+  /** The node that hosts it. */
   readonly nodeKey: string;
+  /** Its tags. */
   readonly tags: readonly string[];
+  /** What it can do, in short. */
   readonly skills: readonly FoundSkill[];
+  /** Whether it wants a credential. */
   readonly requiresAuth: boolean;
+  /** Whether its key outlives its process. */
   readonly stored: boolean;
+  /** Whether it lives only moments. */
   readonly transient: boolean;
+  /** What it needs of callers. */
   readonly needs: Readonly<Record<string, unknown>>;
+  /** How well it fits. */
   readonly score: number;
+  /** How it is reached. */
   readonly path: 'in_process' | 'direct' | 'relay' | 'unknown';
+  /** Time there and back, if known. */
   readonly latencyUs?: number;
   /** What spoke for it, when it was asked to be explained. */
   readonly explain?: readonly { signal: string; value: number; weight: number }[];
@@ -30,17 +46,25 @@ export interface Found {
 
 /** The short form of a skill. */
 export interface FoundSkill {
+  /** Id to ask for. */
   readonly id: string;
+  /** A title for people. */
   readonly title?: string;
+  /** The beginning of its description. */
   readonly description?: string;
+  /** Its tags. */
   readonly tags?: readonly string[];
+  /** Its typed facts. */
   readonly attributes?: Readonly<Record<string, unknown>>;
+  /** What may be repeated. */
   readonly effect?: string;
 }
 
 /** All that an agent publishes. */
 export interface Description {
+  /** What the agent signed. */
   readonly descriptor: Readonly<Record<string, unknown>>;
+  /** Its skills with their schemas. */
   readonly skills: readonly Readonly<Record<string, unknown>>[];
 }
 

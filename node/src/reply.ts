@@ -6,18 +6,25 @@ import type { WireReply } from './wire.js';
 
 /** What a call spent. */
 export interface Usage {
+  /** Tokens read. */
   inputTokens: number;
+  /** Tokens written. */
   outputTokens: number;
   /** Millionths of the currency unit. */
   costMicros: number;
+  /** Calls made for it. */
   calls: number;
+  /** The same by model. */
   byModel: Readonly<Record<string, unknown>>;
 }
 
 /** Where the time went, in microseconds. */
 export interface Timing {
+  /** Waiting for a free place. */
   queueUs: number;
+  /** In the handler. */
   handlerUs: number;
+  /** On the way. */
   networkUs: number;
 }
 
@@ -29,10 +36,13 @@ export interface Reply<Value = unknown> {
   readonly value: Value;
   /** All text parts joined. */
   readonly text: string;
+  /** What was spent. */
   readonly usage: Usage;
+  /** Where the time went. */
   readonly timing: Timing;
   /** Who answered. */
   readonly agent: { readonly agentId: string; readonly name: string; readonly nodeKey: string };
+  /** How the agent was reached. */
   readonly path: 'in_process' | 'direct' | 'relay';
   /** How often it was tried. */
   readonly attempts: number;

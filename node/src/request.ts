@@ -13,23 +13,33 @@ export type Target = string | { readonly agentId: string } | { readonly query: Q
 
 /** A request in the contract's form. */
 export interface EncodedRequest {
+  /** JSON object. */
   body: object;
+  /** Its attachments and streamed parts. */
   encoder: Encoder;
 }
 
 /** The short form of a request, as people and models write it. */
 export interface AgentRequest {
+  /** Id, address or name. */
   agent: string;
+  /** What is asked; `content` wins over it. */
   prompt?: string;
+  /** Schema of what is asked. */
   promptSchema?: Schema;
+  /** What is asked, in any form of content. */
   content?: unknown;
+  /** Id of the skill that is meant. */
   skill?: string;
+  /** What the callee may call back. */
   tools?: RequestOptions['tools'];
+  /** Name of a stored template. */
   template?: string;
 }
 
 /** A request as one value: its options and its content. */
 export interface RequestInput extends RequestOptions {
+  /** What is asked. */
   content?: unknown;
 }
 

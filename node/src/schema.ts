@@ -27,7 +27,9 @@ export type StandardResult<Output> =
 
 /** One thing wrong with a value. */
 export interface StandardIssue {
+  /** For people. */
   readonly message: string;
+  /** Where in the value. */
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
 }
 

@@ -8,6 +8,7 @@ export interface ServeOptions {
   signals?: readonly ('SIGINT' | 'SIGTERM' | 'SIGHUP')[];
   /** Whether the end of standard input ends it too; default false. */
   untilStdinEnds?: boolean;
+  /** Ends it too. */
   signal?: AbortSignal;
   /** How long running calls may take to end; default 10,000. */
   graceMs?: number;

@@ -25,7 +25,9 @@ export const EVENT = {
 
 /** The result of an operation. */
 export interface Done<Body> {
+  /** The result. */
   body: Body;
+  /** Byte strings that it names by index. */
   attachments: readonly Uint8Array[];
 }
 

@@ -13,6 +13,7 @@ export interface Template
     RequestOptions,
     'context' | 'auth' | 'inputSchema' | 'outputSchema' | 'tools' | 'metadata'
   > {
+  /** What is asked where the request has no content. */
   content?: unknown;
 }
 

@@ -11,10 +11,15 @@ import type { WireStreamItem } from './wire.js';
 
 /** How a stream is opened and read. */
 export interface Source<Item> {
+  /** The session it belongs to. */
   session: Session;
+  /** What errors name. */
   operation: string;
+  /** Opens it and gives its handle. */
   open: () => Promise<number>;
+  /** Makes an item of what the core gave. */
   decode: (item: never, attachments: readonly Uint8Array[]) => Item;
+  /** Ends it. */
   signal?: AbortSignal | undefined;
   /** Called once, when nothing more comes. */
   onEnd?: () => void;
@@ -108,6 +113,7 @@ export class ItemStream<Item> implements AsyncIterableIterator<Item> {
 
 /** A piece of an answer. */
 export interface Chunk {
+  /** The piece itself. */
   readonly part: Part;
   /** Its string or JSON value, else null. */
   readonly value: unknown;
