@@ -69,7 +69,8 @@ test('SIGTERM ends an agent gracefully', async (t) => {
   const home = freshHome(t);
   const agent = run(t, 'examples/hello_agent.mjs', { home });
   const node = await startNode(t, { home });
-  await node.peer('greet', { waitMs: 10_000 });
+  // Once it has answered it has also begun to listen for signals.
+  await node.request('greet', { name: 'x' }, { waitMs: 10_000 });
   agent.child.kill('SIGTERM');
   assert.deepEqual(await agent.ended, { code: 0, signal: null, stderr: '' });
   const gone = async () => (await node.find('greet', { waitMs: 0 })).length === 0;
