@@ -15,13 +15,15 @@ pub(super) fn prepare() -> Result<()> {
     })
 }
 
+/// `npm install`, not `npm ci`: the latter refuses a lock file that leaves out the packages of
+/// platforms which this one cannot install.
 fn install(folder: &str) -> Result<()> {
     let lock = format!("{folder}/package-lock.json");
     let modules = root().join(folder).join("node_modules");
     let name = format!("npm-{}", folder.replace('/', "-"));
     stamp::unless_done(&name, &[&lock], &modules, || {
         Step::new(&format!("node: install in {folder}"), "npm")
-            .args(["ci", "--no-audit", "--no-fund", "--loglevel=error", "--prefer-offline"])
+            .args(["install", "--no-audit", "--no-fund", "--loglevel=error", "--prefer-offline"])
             .folder(root().join(folder))
             .must()
             .map(drop)
