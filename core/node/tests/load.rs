@@ -69,9 +69,10 @@ async fn agents_come_and_go_while_isolated_calls_run_and_none_is_lost() {
 #[tokio::test]
 async fn ten_thousand_agents_live_in_one_node() {
     let node = memory_node().await;
-    let echo = handler(|call: hubless::Call, _: Content| async move {
-        Ok(Content::text(call.agent_name()))
-    });
+    let echo =
+        handler(
+            |call: hubless::Call, _: Content| async move { Ok(Content::text(call.agent_name())) },
+        );
     let mut hundreds = Vec::new();
     let mut ids = Vec::new();
     for hundred in 0..100 {

@@ -341,6 +341,64 @@ async fn a_stored_name_is_pinned_at_first_use_and_never_answered_by_another() {
 }
 
 #[tokio::test]
+async fn a_replica_has_the_same_key_and_the_same_descriptor() {
+    let Pair { one, two, _home } = pair().await;
+    let stored = |json: Value, replica: bool| AgentOptions {
+        identity: hubless::node::Identity::Stored("twin".into()),
+        replica,
+        ..agent(json)
+    };
+    let echo = hubless::handler(|_, c| async move { Ok(c) });
+    let first = one.register(stored(json!({"name": "twin"}), false), Arc::clone(&echo)).await;
+    let first = first.unwrap();
+    let query = Query::read(json!({"filter": {"field": "name", "op": "=", "value": "twin"}}));
+    two.peer(query.unwrap(), FindOptions::default()).await.unwrap();
+    let other = stored(json!({"name": "twin", "description": "another"}), true);
+    let error = two.register(other, Arc::clone(&echo)).await.unwrap_err();
+    assert_eq!((error.kind, error.code.as_str()), (Kind::Conflict, "replica"));
+    let same = two.register(stored(json!({"name": "twin"}), true), echo).await.unwrap();
+    assert_eq!(same.id(), first.id());
+    assert!(one.request(ask("twin", json!(1))).await.is_ok());
+    assert_eq!(two.request(ask("twin", json!(1))).await.unwrap().path, Path::InProcess);
+}
+
+#[tokio::test]
+async fn a_duplicate_stands_only_where_both_allow_it() {
+    let home = tempfile::tempdir().unwrap();
+    let node = support::node_in(&home).await;
+    let named = |name: &str, allow: bool| AgentOptions {
+        identity: hubless::node::Identity::Stored("twin".into()),
+        ..agent(json!({"name": name, "requirements": {"allowAgentDuplication": allow}}))
+    };
+    let echo = hubless::handler(|_, c| async move { Ok(c) });
+    let first = node.register(named("first", true), Arc::clone(&echo)).await.unwrap();
+    let error = node.register(named("second", false), Arc::clone(&echo)).await.unwrap_err();
+    assert_eq!((error.kind, error.code.as_str()), (Kind::Conflict, "agent_taken"));
+    let second = node.register(named("second", true), echo).await.unwrap();
+    assert_eq!(first.id(), second.id());
+    first.unregister(Duration::ZERO).await.unwrap();
+    assert!(node.request(ask(&second.id().to_string(), json!(1))).await.is_ok());
+}
+
+#[tokio::test]
+async fn an_invite_names_the_node_that_made_it_at_once() {
+    let home = tempfile::tempdir().unwrap();
+    let node = support::node_in(&home).await;
+    let options = hubless::node::InviteOptions { local: true, ..Default::default() };
+    let ticket = node.invite(options).await.unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let mesh = hubless::node::join(Some(elsewhere.path()), &ticket).await.unwrap();
+    assert_eq!(mesh, node.mesh_id());
+    register(&node, json!({"name": "echo"}), |_, c| async move { Ok(c) }).await;
+    let joined = support::node_in(&elsewhere).await;
+    assert_eq!(joined.mesh_id(), node.mesh_id());
+    let reply = joined.request(ask("echo", json!("across"))).await.unwrap();
+    assert_eq!((reply.path, reply.agent.node_key), (Path::Direct, node.key()));
+    let used_up = hubless::node::join(Some(elsewhere.path()), &ticket).await.unwrap_err();
+    assert_eq!(used_up.kind, Kind::Denied);
+}
+
+#[tokio::test]
 async fn two_agents_of_one_name_are_ambiguous() {
     let Pair { one, two, _home } = pair().await;
     let three = support::node_in(&_home).await;

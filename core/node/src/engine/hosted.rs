@@ -19,8 +19,10 @@ pub(crate) struct Hosted {
     pub(crate) serial: u64,
     pub(crate) name: Name,
     pub(crate) key: SecretKey,
-    /// Held while it lives, for a stored identity.
-    pub(crate) _key_lock: Option<Lock>,
+    /// Name of its key file, for a stored identity.
+    pub(crate) stored: Option<Name>,
+    /// Held while it lives, for a stored identity; shared by its duplicates in this node.
+    pub(crate) key_lock: Option<Arc<Lock>>,
     pub(crate) policy: Policy,
     pub(crate) documents: Vec<Sealed>,
     /// True: a fresh instance for each call.
@@ -54,7 +56,8 @@ pub(crate) struct Parts {
     pub(crate) serial: u64,
     pub(crate) name: Name,
     pub(crate) key: SecretKey,
-    pub(crate) key_lock: Option<Lock>,
+    pub(crate) stored: Option<Name>,
+    pub(crate) key_lock: Option<Arc<Lock>>,
     pub(crate) policy: Policy,
     pub(crate) documents: Vec<Sealed>,
     pub(crate) isolated: bool,
@@ -72,7 +75,8 @@ impl Hosted {
             serial: parts.serial,
             name: parts.name,
             key: parts.key,
-            _key_lock: parts.key_lock,
+            stored: parts.stored,
+            key_lock: parts.key_lock,
             policy: parts.policy,
             documents: parts.documents,
             isolated: parts.isolated,

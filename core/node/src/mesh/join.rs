@@ -28,6 +28,19 @@ pub fn invite(home: &Home, options: &InviteOptions) -> Result<Ticket> {
     membership::invite(home, &running(home, &own), options, now_ms())
 }
 
+/// As [`invite`], from a running node of the user's own mesh, which the ticket names even before
+/// its record is in the runtime folder.
+///
+/// # Errors
+/// As [`invite`].
+pub fn invite_beside(home: &Home, node: Minter, options: &InviteOptions) -> Result<Ticket> {
+    let own = Membership::open(home, super::MeshChoice::Own)?;
+    let mut minters = running(home, &own);
+    minters.retain(|minter| minter.node != node.node);
+    minters.insert(0, node);
+    membership::invite(home, &minters, options, now_ms())
+}
+
 /// Joins the mesh of a ticket: every node that this data folder starts from then on is in it,
 /// unless told otherwise.
 ///

@@ -27,7 +27,7 @@ mod stream;
 
 pub use self::core::Mesh;
 pub use host::{MeshHost, Source};
-pub use join::{invite, join};
+pub use join::{invite, invite_beside, join};
 pub use options::{Listen, MeshChoice, MeshOptions};
 pub use status::{CallPath, PeerStatus};
 

@@ -8,11 +8,13 @@ use super::request::RequestOptions;
 use crate::chance::now_ms;
 use crate::engine::{Admission, Hosted, Parts, lock};
 use crate::foreign::Handler;
+use crate::home::Lock;
 use crate::keys;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{Address, AgentId, Name, SecretKey};
 use hubless_proto::policy::{AuthRule, Caller, TokenCounter};
 use hubless_proto::registry;
+use hubless_proto::wire::v1;
 use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -58,16 +60,19 @@ impl Node {
         if lock(&inner.engine.registry).by_name(&name).is_some() {
             return Err(name_taken(&name));
         }
-        let (key, key_lock) = agent_key(inner, &options).await?;
+        let AgentKey { key, lock: key_lock, stored } = agent_key(inner, &options).await?;
         let id = key.agent_id();
         let (node_auth, _) = inner.engine.auth();
-        let stored = options.identity != Identity::Ephemeral;
         let Published { name, policy, documents } =
-            publish::publish(id, &options, stored, &node_auth)?;
+            publish::publish(id, &options, stored.is_some(), &node_auth)?;
+        if options.replica {
+            check_replica(inner, id, policy.descriptor())?;
+        }
         let hosted = Arc::new(Hosted::new(Parts {
             serial: inner.engine.serial(),
             name: name.clone(),
             key,
+            stored,
             key_lock,
             policy,
             documents,
@@ -223,23 +228,45 @@ fn check_functions(options: &AgentOptions) -> Result<()> {
     Ok(())
 }
 
-async fn agent_key(
-    inner: &Inner,
-    options: &AgentOptions,
-) -> Result<(SecretKey, Option<crate::home::Lock>)> {
-    match &options.identity {
-        Identity::Ephemeral => Ok((keys::fresh()?, None)),
-        Identity::Stored(name) => {
-            let name: Name = name.parse().map_err(|error: Error| error.with_field("identity"))?;
-            let (home, replica) = (inner.home.clone(), options.replica);
-            super::blocking(move || {
-                if replica {
-                    return keys::stored_agent_shared(&home, &name).map(|key| (key, None));
-                }
-                keys::stored_agent(&home, &name).map(|stored| (stored.key, Some(stored.lock)))
-            })
-            .await
+/// The key of an agent, and what keeps others from using it.
+struct AgentKey {
+    key: SecretKey,
+    lock: Option<Arc<Lock>>,
+    stored: Option<Name>,
+}
+
+async fn agent_key(inner: &Arc<Inner>, options: &AgentOptions) -> Result<AgentKey> {
+    let Identity::Stored(name) = &options.identity else {
+        return Ok(AgentKey { key: keys::fresh()?, lock: None, stored: None });
+    };
+    let name: Name = name.parse().map_err(|error: Error| error.with_field("identity"))?;
+    let stored = Some(name.clone());
+    // A duplicate in this node; whether it may stand is decided by the registry.
+    let twin = inner.hosted().into_iter().find(|hosted| hosted.stored == stored);
+    if let Some(twin) = twin {
+        let (key, lock) = (twin.key.clone(), twin.key_lock.clone());
+        return Ok(AgentKey { key, lock, stored });
+    }
+    let (home, replica) = (inner.home.clone(), options.replica);
+    super::blocking(move || {
+        if replica {
+            let key = keys::stored_agent_shared(&home, &name)?;
+            return Ok(AgentKey { key, lock: None, stored });
         }
+        let found = keys::stored_agent(&home, &name)?;
+        Ok(AgentKey { key: found.key, lock: Some(Arc::new(found.lock)), stored })
+    })
+    .await
+}
+
+/// A replica publishes what the other hosts of its key publish.
+fn check_replica(inner: &Inner, id: AgentId, own: &Arc<v1::Descriptor>) -> Result<()> {
+    match inner.world.by_id(&id) {
+        Some(known) if known.descriptor != *own => {
+            let message = "another host of this identity publishes another descriptor";
+            Err(Error::new(Kind::Conflict, message).with_code("replica").with_agent(id))
+        }
+        Some(_) | None => Ok(()),
     }
 }
 

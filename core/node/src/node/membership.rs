@@ -4,6 +4,7 @@ use super::blocking;
 use super::lifecycle::Node;
 use crate::executor;
 use crate::home::Home;
+use crate::membership::Minter;
 use crate::{membership, mesh};
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::MeshId;
@@ -40,8 +41,11 @@ impl Node {
     /// # Cancellation
     /// The invite may have been written.
     pub async fn invite(&self, options: InviteOptions) -> Result<String> {
-        let home = self.open()?.home.clone();
-        invite(home, options).await
+        let inner = self.open()?;
+        let node = inner
+            .own_mesh
+            .then(|| Minter { node: inner.mesh.node_key(), addresses: inner.mesh.addresses() });
+        make(inner.home.clone(), node, options).await
     }
 }
 
@@ -53,6 +57,10 @@ impl Node {
 /// # Cancellation
 /// The invite may have been written.
 pub async fn invite(home: Home, options: InviteOptions) -> Result<String> {
+    make(home, None, options).await
+}
+
+async fn make(home: Home, node: Option<Minter>, options: InviteOptions) -> Result<String> {
     if options.bearer {
         let message = "bearer tickets are not made by this version; leave bearer out";
         return Err(Error::new(Kind::Unsupported, message).with_field("bearer"));
@@ -71,7 +79,10 @@ pub async fn invite(home: Home, options: InviteOptions) -> Result<String> {
     if let Some(uses) = options.uses {
         wanted.uses = uses;
     }
-    let made = executor::spawn(blocking(move || mesh::invite(&home, &wanted)))?;
+    let made = executor::spawn(blocking(move || match node {
+        Some(node) => mesh::invite_beside(&home, node, &wanted),
+        None => mesh::invite(&home, &wanted),
+    }))?;
     let ticket = AbortOnDropHandle::new(made).await.unwrap_or_else(|_| Err(broken()))?;
     Ok(ticket.text())
 }

@@ -40,9 +40,6 @@ pub(super) struct Prepared {
 
 /// Checks everything that does not depend on the callee.
 pub(super) fn prepare(inner: &Inner, mut options: RequestOptions) -> Result<Prepared> {
-    if let Some(name) = options.template.take() {
-        inner.templates.merge(&name, &mut options)?;
-    }
     let now = Instant::now();
     let mut timeout = bounded("timeoutMs", options.timeout_ms)?.unwrap_or(limits::DEADLINE);
     let mut total_deadline = bounded("totalMs", options.total_ms)?.map(|total| now + total);
@@ -78,11 +75,12 @@ pub(super) fn prepare(inner: &Inner, mut options: RequestOptions) -> Result<Prep
         input_host: options.input_host.take(),
         request: v1::Request::default(),
     };
-    let content = std::mem::take(&mut options.content.message);
+    let template = options.template.take();
     let mut request = message(&prepared, options)?;
-    check(&request)?;
-    content::check(&content)?;
-    request.content = Some(content);
+    if let Some(name) = template {
+        inner.templates.fill(&name, &mut request)?;
+    }
+    check(&mut request)?;
     Ok(Prepared { request, ..prepared })
 }
 
@@ -103,6 +101,7 @@ fn message(prepared: &Prepared, options: RequestOptions) -> Result<v1::Request> 
         critical_extensions: critical.map(|(name, _)| name.clone()).collect(),
         from: prepared.from.map(|from| from.to_wire()).unwrap_or_default(),
         skill: options.skill,
+        content: Some(options.content.message),
         accept: options.accept,
         auth: options.auth,
         transport_auth: options.transport_auth,
@@ -125,7 +124,7 @@ fn message(prepared: &Prepared, options: RequestOptions) -> Result<v1::Request> 
 }
 
 /// The bounds of the wire, as faults of the caller's own arguments.
-fn check(request: &v1::Request) -> Result<()> {
+fn check(request: &mut v1::Request) -> Result<()> {
     for (field, text, most) in [
         ("conversationId", &request.conversation_id, limits::CONVERSATION_ID_BYTES),
         ("idempotencyKey", &request.idempotency_key, limits::IDEMPOTENCY_KEY_BYTES),
@@ -144,9 +143,12 @@ fn check(request: &v1::Request) -> Result<()> {
         return Err(Error::refusal(Kind::HopLimit, "depth", "calls are nested too deep")
             .with_limit("CALL_DEPTH", u64::from(limits::CALL_DEPTH)));
     }
-    // The callee is chosen later; everything else is as it will be sent.
-    let whole = v1::Request { to: bytes::Bytes::from_static(&[0; 32]), ..request.clone() };
-    whole.check().map_err(|mut error| {
+    // The callee is chosen later, and large parts are streamed then.
+    let content = request.content.take();
+    request.to = bytes::Bytes::from_static(&[0; 32]);
+    let checked = request.check().and_then(|()| content.as_ref().map_or(Ok(()), content::check));
+    request.content = content;
+    checked.map_err(|mut error| {
         error.field = error.field.as_deref().map(camel);
         error
     })

@@ -6,6 +6,7 @@ use hubless_proto::identity::{AgentId, Name};
 use hubless_proto::limits;
 use hubless_proto::policy::{AuthRule, Policy};
 use hubless_proto::query::attribute_from_json;
+use hubless_proto::template::Template;
 use hubless_proto::wire::document::{self, Sealed};
 use hubless_proto::wire::{descriptor, v1};
 use serde_json::Value;
@@ -127,16 +128,10 @@ fn skill_document(skill: &SkillOptions) -> Result<v1::SkillDocument> {
 
 /// A descriptor's template may hold content, context and schemas only.
 fn check_template(template: Option<&Value>) -> Result<()> {
-    const ALLOWED: [&str; 4] = ["content", "context", "inputSchema", "outputSchema"];
     let Some(template) = template else { return Ok(()) };
-    let object = template
-        .as_object()
-        .ok_or_else(|| Error::invalid("requestTemplate", "expected an object"))?;
-    match object.keys().find(|name| !ALLOWED.contains(&name.as_str())) {
-        None => Ok(()),
-        Some(name) => {
-            let field = format!("requestTemplate.{name}");
-            Err(Error::invalid(&field, format!("expected only {}", ALLOWED.join(", "))))
-        }
-    }
+    Template::read_of_callee(template.clone()).map(drop).map_err(|error| {
+        let field = error.field.as_deref().unwrap_or("template");
+        let field = field.replacen("template", "requestTemplate", 1);
+        error.with_field(&field)
+    })
 }

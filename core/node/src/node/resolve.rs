@@ -148,7 +148,7 @@ impl Inner {
 
     /// Adds what depends on the callee: its template and the caller's stored credential.
     pub(super) async fn complete(&self, prepared: &mut Prepared, route: &Route) -> Result<()> {
-        super::templates::merge_of_callee(prepared, &route.descriptor)?;
+        super::templates::fill_of_callee(prepared, &route.descriptor);
         if prepared.request.auth.is_some() || !route.descriptor.requires_auth {
             return Ok(());
         }

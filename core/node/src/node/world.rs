@@ -90,14 +90,9 @@ impl World {
 
     /// Other nodes, with the number of their agents.
     pub(super) fn nodes(&self) -> BTreeMap<NodeKey, usize> {
-        let all = Query { limit: usize::MAX, ..Query::default() };
-        let mut nodes = BTreeMap::new();
-        for found in self.with(|directory, now| directory.find(&all, now)) {
-            if found.node != self.own {
-                *nodes.entry(found.node).or_insert(0) += 1;
-            }
-        }
-        nodes
+        let directory = lock(&self.directory);
+        let others = directory.nodes().filter(|(node, _)| **node != self.own);
+        others.map(|(node, agents)| (*node, agents)).collect()
     }
 
     pub(super) fn by_id(&self, id: &AgentId) -> Option<Known> {
