@@ -313,7 +313,7 @@ fn texts() -> Vec<Seed> {
         ("json_text", "deep", [b"[".repeat(64), b"]".repeat(64)].concat()),
         ("query", "fx", query.to_string().into_bytes()),
         ("schema", "object", schema("{\"a\":[1,\"x\"],\"b\":{\"a\":[]}}")),
-        ("schema", "loop", b"{\"$ref\":\"#\"}\x001".to_vec()),
+        ("schema", "refused", b"{\"$ref\":\"#\"}\x001".to_vec()),
         ("schema", "deep", schema(&format!("{}{}", "[".repeat(60), "]".repeat(60)))),
         ("requirements", "all", rules.to_string().into_bytes()),
     ]

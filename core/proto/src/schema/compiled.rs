@@ -1,5 +1,6 @@
 //! One compiled schema.
 
+use super::cost::Cost;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use jsonschema::{Draft, PatternOptions, Validator};
@@ -19,6 +20,7 @@ use std::fmt;
 pub struct Schema {
     validator: Validator,
     source: Value,
+    cost: Cost,
 }
 
 impl Schema {
@@ -26,7 +28,8 @@ impl Schema {
     ///
     /// # Errors
     /// `json`, code `bad_schema`: no JSON, no schema, larger than `SCHEMA_BYTES`, deeper than
-    /// `JSON_DEPTH`, or with a reference that leads outside.
+    /// `JSON_DEPTH`, with a reference that leads outside or back to itself in place, or with more
+    /// than `SCHEMA_BRANCHES` looks at one value.
     pub fn compile(text: &str) -> Result<Self> {
         if text.len() > limits::SCHEMA_BYTES {
             return Err(bad("the schema is larger than allowed")
@@ -51,15 +54,25 @@ impl Schema {
             .with_pattern_options(patterns)
             .build(&source)
             .map_err(|error| bad(&reason(&error)))?;
-        Ok(Self { validator, source })
+        let cost = Cost::of(&source)?;
+        Ok(Self { validator, source, cost })
     }
 
     /// Checks a value that stands in `field`.
     ///
     /// # Errors
-    /// `json`, code `schema`, with the JSON pointer of the first place that does not fit. The
-    /// message names the rule, never the value.
+    /// `json`, code `schema`, with the JSON pointer of the first place that does not fit, unless
+    /// the search for it would not end. The message names the rule, never the value. A value that
+    /// cannot be checked within `SCHEMA_STEPS` and `SCHEMA_NESTING` is refused unseen.
     pub fn check(&self, value: &Value, field: &str) -> Result<()> {
+        let search = self.cost.admit(value).map_err(|error| error.with_field(field))?;
+        if self.validator.is_valid(value) {
+            return Ok(());
+        }
+        if !search {
+            let message = "the value does not fit the schema";
+            return Err(Error::refusal(Kind::Json, "schema", message).with_field(field));
+        }
         let Err(error) = self.validator.validate(value) else { return Ok(()) };
         let pointer = error.instance_path().to_string();
         Err(Error::refusal(Kind::Json, "schema", reason(&error))
@@ -126,6 +139,22 @@ mod tests {
     }
 
     #[test]
+    fn a_check_ends_where_its_work_doubles_at_every_level() {
+        let twice = |next: &str| json!({"allOf": [{"$ref": next}, {"$ref": next}]});
+        let deep = |last: Value| (0..60).fold(last, |inner, _| json!([inner]));
+        let tree = json!({"items": twice("#"), "not": {"const": "x"}});
+        assert_eq!(code(&tree, &deep(json!(1))), "ok");
+        assert_eq!(code(&tree, &deep(json!("x"))), "schema");
+        let union = json!({"anyOf": [
+            {"items": {"$ref": "#"}, "type": "array"},
+            {"items": {"$ref": "#"}, "type": "array"},
+            {"type": "number"},
+        ]});
+        assert_eq!(code(&union, &deep(json!(1))), "ok");
+        assert_eq!(code(&union, &deep(json!("x"))), "schema");
+    }
+
+    #[test]
     fn attacks_end_in_an_answer() {
         let text = json!("a".repeat(60) + "!");
         for (schema, answer) in [
@@ -134,9 +163,12 @@ mod tests {
             (json!({"$ref": "#/$defs/none"}), "bad_schema"),
             (json!({"type": "strange"}), "bad_schema"),
             (json!({"pattern": "("}), "bad_schema"),
-            (json!({"$ref": "#"}), "ok"),
-            (json!({"allOf": [{"$ref": "#"}, {"$ref": "#"}]}), "ok"),
-            (json!({"$defs": {"a": {"not": {"$ref": "#/$defs/a"}}}, "$ref": "#/$defs/a"}), "ok"),
+            (json!({"$ref": "#"}), "bad_schema"),
+            (json!({"allOf": [{"$ref": "#"}, {"$ref": "#"}]}), "bad_schema"),
+            (
+                json!({"$defs": {"a": {"not": {"$ref": "#/$defs/a"}}}, "$ref": "#/$defs/a"}),
+                "bad_schema",
+            ),
             (json!({"pattern": "^(a+)+$"}), "schema"),
             (json!({"pattern": "^(?=(a|a)*$)"}), "schema"),
             (json!({"pattern": "(((a{100}){100}){100}){100}"}), "bad_schema"),

@@ -6,6 +6,8 @@
 mod accept;
 mod cache;
 mod compiled;
+mod cost;
+mod graph;
 
 pub use accept::accepts;
 pub use cache::SchemaCache;
