@@ -4,6 +4,7 @@
 //! Needs root to make the namespaces; skipped with the reason elsewhere.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stderr, reason = "tests print what they measured")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod lab;
 

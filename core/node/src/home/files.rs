@@ -90,10 +90,13 @@ pub fn remove(path: &Path) -> Result<()> {
 /// An I/O failure on one of our files.
 pub(crate) fn io_error(what: &str, path: &Path, error: &std::io::Error) -> Error {
     let message = format!("cannot {what} {}: {error}; see HUBLESS_HOME", path.display());
-    let code = match error.kind() {
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => "not_writable",
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "disk_full",
-        _ => "file",
+    let kind = error.kind();
+    let code = if matches!(kind, ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) {
+        "not_writable"
+    } else if matches!(kind, ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
+        "disk_full"
+    } else {
+        "file"
     };
     Error::new(Kind::Configuration, message).with_code(code)
 }

@@ -153,13 +153,7 @@ fn make_private(folder: &Path) -> Result<()> {
     if let Err(error) = made
         && error.kind() != std::io::ErrorKind::AlreadyExists
     {
-        let code = match error.kind() {
-            std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
-                "not_writable"
-            }
-            _ => "folder",
-        };
-        return Err(io_error("make", folder, &error).with_code(code));
+        return Err(io_error("make", folder, &error));
     }
     check_private(folder)
 }

@@ -58,6 +58,14 @@ impl Tunnel {
         Ok(bytes)
     }
 
+    /// The group that the handshake's keys come from, as TLS names it (RFC 8446 section 4.2.7).
+    #[cfg(test)]
+    pub(crate) fn key_exchange(&self) -> Option<String> {
+        let data = self.connection.handshake_data()?;
+        let data = data.downcast::<noq_proto::crypto::rustls::HandshakeData>().ok()?;
+        data.negotiated_key_exchange_group.map(|group| format!("{group:?}"))
+    }
+
     /// Opens a stream; waits while the peer allows no more of them.
     pub(crate) async fn open(&self) -> Result<(SendStream, RecvStream)> {
         self.connection.open_bi().await.map_err(|error| lost(&error))

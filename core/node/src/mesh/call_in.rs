@@ -35,7 +35,7 @@ pub(super) async fn run(call: InCall) {
                 ended = &mut down => break ended,
                 why = &mut up, if !received => match why {
                     End::Finished => received = true,
-                    other => break Err(other),
+                    other @ (End::Reset(_) | End::Lost | End::Broken(_)) => break Err(other),
                 },
                 code = &mut stopped => break Err(code.map_or(End::Lost, End::Reset)),
             }
@@ -74,6 +74,7 @@ async fn give_up(
     reader.stop(code as u32);
 }
 
+#[allow(clippy::wildcard_enum_match_arm, reason = "the types of frames grow")]
 async fn receive(reader: &mut FrameReader, mut parts: Incoming, control: &mpsc::Sender<Up>) -> End {
     loop {
         let Frame { kind, body } = match reader.next().await {

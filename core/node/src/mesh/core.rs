@@ -17,8 +17,8 @@ use hubless_proto::wire::frame::FrameType;
 use hubless_proto::wire::v1;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -183,8 +183,19 @@ impl Mesh {
     }
 
     #[cfg(test)]
-    pub(super) fn shared_for_tests(&self) -> &Shared {
+    pub(super) fn shared_for_tests(&self) -> &Arc<Shared> {
         &self.shared
+    }
+
+    /// Ends every task and lets the locks go, without a word to anyone.
+    #[cfg(test)]
+    pub(super) fn vanish_for_tests(&self) {
+        self.shared.closing.store(true, Ordering::SeqCst);
+        self.shared.stop.cancel();
+        if let Some(presence) = &self.shared.presence {
+            presence.end();
+        }
+        self.shared.use_lock.lock().unwrap().take();
     }
 
     async fn open(&self, node: NodeKey) -> Result<Stream> {
@@ -277,5 +288,6 @@ impl Shared {
         self.stop.cancel();
         self.tasks.close();
         self.link.close().await;
+        drop(self.use_lock.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }

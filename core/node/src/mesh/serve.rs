@@ -161,6 +161,7 @@ async fn hear(
     }
 }
 
+#[allow(clippy::wildcard_enum_match_arm, reason = "the types of frames grow")]
 fn heard(shared: &Arc<Shared>, connection: &Arc<Connection>, frame: Frame) -> Result<()> {
     let node = connection.peer();
     let member = connection.greeting().is_some_and(hello::Greeting::is_member);

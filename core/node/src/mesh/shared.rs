@@ -7,8 +7,8 @@ use super::peers::Peers;
 use crate::home::{Home, Lock};
 use crate::link::Link;
 use crate::runtime::Presence;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -33,8 +33,7 @@ pub(super) struct Shared {
     pub(super) stop: CancellationToken,
     pub(super) tasks: TaskTracker,
     /// Keeps a stored node key to this process.
-    #[allow(dead_code)]
-    pub(super) use_lock: Option<Lock>,
+    pub(super) use_lock: Mutex<Option<Lock>>,
 }
 
 impl Shared {

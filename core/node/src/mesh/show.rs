@@ -9,7 +9,11 @@ use hubless_proto::wire::v1;
 use prost::Message;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::sleep;
 
+/// Pause for each agent that is shown: the peer takes 1,000 new ones a second.
+const PACE: Duration = Duration::from_micros(1_250);
 /// Agents of one HIDE: 32 bytes each, and as much again to be safe.
 const HIDDEN_AT_ONCE: usize = limits::CONTROL_FRAME_BYTES / 64;
 
@@ -23,9 +27,11 @@ pub(super) fn all(shared: &Arc<Shared>, connection: &Arc<Connection>) {
             changes.borrow_and_update();
             let now = by_id(&task.local.agents());
             for say in difference(&shown, &now) {
+                let agents = if let Say::Show(show) = &say { show.agents.len() } else { 0 };
                 if connection.control.send(say).await.is_err() {
                     return;
                 }
+                sleep(PACE * u32::try_from(agents).unwrap_or(u32::MAX)).await;
             }
             shown = now;
             tokio::select! {

@@ -15,8 +15,8 @@ use hubless_proto::identity::{NodeKey, SecretKey};
 use hubless_proto::limits;
 use hubless_proto::wire::{record, v1};
 use prost::Message;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch as signal};
 use tokio::time::timeout;
@@ -68,8 +68,12 @@ pub(super) async fn start(options: MeshOptions, host: Arc<dyn MeshHost>) -> Resu
         closing: AtomicBool::new(false),
         stop: CancellationToken::new(),
         tasks: TaskTracker::new(),
-        use_lock,
+        use_lock: Mutex::new(use_lock),
     });
+    if listen != Listen::Loopback {
+        // It may be asked at once to admit others, who are told of it by its record.
+        publish(&shared).await?;
+    }
     tasks(&shared);
     tracing::info!(
         node = %shared.local.node(),

@@ -69,6 +69,7 @@ enum First {
     Ask(v1::Ask),
 }
 
+#[allow(clippy::wildcard_enum_match_arm, reason = "the types of frames grow")]
 /// What the stream is for. Announcements may come first: of agents that call.
 async fn first(connection: &Connection, reader: &mut FrameReader) -> Result<First, End> {
     loop {

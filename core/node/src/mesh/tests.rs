@@ -1,4 +1,5 @@
 //! Two nodes of one process, each with its own endpoint, over loopback.
+#![allow(clippy::wildcard_enum_match_arm, reason = "tests wait for one of many things")]
 
 use super::*;
 use crate::call::body::{Bodies, body};
@@ -170,7 +171,7 @@ struct Two {
     _folder: tempfile::TempDir,
     a: Mesh,
     b: Mesh,
-    sees_a: Seeing,
+    _sees_a: Seeing,
     sees_b: Seeing,
 }
 
@@ -181,7 +182,7 @@ async fn two() -> Two {
     let (b, mut sees_b) = node(&home).await;
     meet(&mut sees_a, &b).await;
     meet(&mut sees_b, &a).await;
-    Two { _folder: folder, a, b, sees_a, sees_b }
+    Two { _folder: folder, a, b, _sees_a: sees_a, sees_b }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -361,6 +362,8 @@ async fn another_user_joins_by_ticket_and_is_found_both_ways() {
     let (minter, mut sees) = node(&ours).await;
     let (id, announcement) = agent(9, minter.node_key());
     minter.announce(vec![announcement]);
+    let (_other, mut sees_other) = node(&ours).await;
+    meet(&mut sees_other, &minter).await;
     let options = crate::membership::InviteOptions { local: true, ..Default::default() };
     let ticket = invite(&ours, &options).unwrap();
     let ticket: crate::membership::Ticket = ticket.text().parse().unwrap();
@@ -419,4 +422,105 @@ async fn nodes_of_two_users_do_not_meet() {
     let error = b.call(a.node_key(), text_request("", ""), Bodies::none(), end).await.unwrap_err();
     assert_eq!(error.kind, hubless_proto::Kind::Auth);
     assert!(sees_b.0.get_mut().unwrap().try_recv().is_err());
+}
+
+/// The one connection from `a` to `b`.
+async fn connection(two: &Two) -> Arc<connection::Connection> {
+    let shared = two.a.shared_for_tests();
+    let found = shared.connection(two.b.node_key()).await.unwrap();
+    found.introduced().await.unwrap();
+    found
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_has_so_many_streams_and_no_more() {
+    let mut two = two().await;
+    let tunnel = connection(&two).await.tunnel.clone();
+    let mut idle = Vec::new();
+    // A stream is there for the peer once something was written on it.
+    let open = async |idle: &mut Vec<_>| {
+        let (mut send, recv) = tunnel.open().await.unwrap();
+        send.write_all(&[32]).await.unwrap();
+        idle.push((send, recv));
+    };
+    for _ in 0..hubless_proto::limits::MEMBER_STREAMS {
+        timeout(LONG, open(&mut idle)).await.expect("within the bound");
+    }
+    let more = timeout(Duration::from_millis(300), open(&mut idle)).await;
+    assert!(more.is_err(), "one stream more than the bound was opened");
+    // Calls of ours wait meanwhile, and go on as soon as there is room.
+    let (mut caller, end) = pipe();
+    let node = two.b.node_key();
+    let call = two.a.call(node, text_request("", "waits"), Bodies::none(), end);
+    let mut call = std::pin::pin!(call);
+    assert!(timeout(Duration::from_millis(300), &mut call).await.is_err());
+    for (mut send, mut recv) in idle.drain(..) {
+        let _ = (send.reset(1_u32.into()), recv.stop(1_u32.into()));
+    }
+    timeout(LONG, call).await.unwrap().unwrap();
+    assert_eq!(final_text(&mut caller).await.as_deref(), Some("waits"));
+    two.sees_b.until(|seen| matches!(seen, Seen::Inbound(_)).then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_come_from_x25519_and_are_fresh_for_each_connection() {
+    let two = two().await;
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..5 {
+        let connection = connection(&two).await;
+        assert_eq!(connection.tunnel.key_exchange().as_deref(), Some("X25519"));
+        assert!(seen.insert(connection.tunnel.exporter().unwrap()), "keys came twice");
+        connection.tunnel.close(crate::link::CloseReason::Idle);
+        connection.tunnel.closed().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restarted_node_replaces_its_old_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = Home::open(Some(folder.path())).unwrap();
+    let (b, _sees_b) = node(&home).await;
+    let named = async || {
+        let (host, mut sees) = Echo::new();
+        let options = MeshOptions { name: Some("worker".into()), ..MeshOptions::new(home.clone()) };
+        let mesh = Mesh::start(options, host).await.unwrap();
+        meet(&mut sees, &b).await;
+        mesh
+    };
+    let first = named().await;
+    let (_hanging, end) = pipe();
+    let request = text_request("hang", "");
+    first.call(b.node_key(), request, Bodies::none(), end).await.unwrap();
+    let key = first.node_key();
+    // Gone without a word to its peers, as after a crash: only its lock is let go.
+    first.vanish_for_tests();
+    drop(first);
+    let second = named().await;
+    assert_eq!(second.node_key(), key);
+    for text in ["one", "two"] {
+        let (mut caller, end) = pipe();
+        second.call(b.node_key(), text_request("", text), Bodies::none(), end).await.unwrap();
+        assert_eq!(final_text(&mut caller).await.as_deref(), Some(text));
+    }
+    let (mut caller, end) = pipe();
+    b.call(key, text_request("", "back"), Bodies::none(), end).await.unwrap();
+    assert_eq!(final_text(&mut caller).await.as_deref(), Some("back"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broken_frame_ends_its_stream_and_the_next_call_is_served() {
+    let two = two().await;
+    let tunnel = connection(&two).await.tunnel.clone();
+    // Too long, unknown, out of place, and cut off.
+    for bytes in [&[32_u8, 0xbf, 0xff, 0xff, 0xff][..], &[99, 0], &[33, 0], &[32, 5, 1]] {
+        let (mut send, mut recv) = tunnel.open().await.unwrap();
+        send.write_all(bytes).await.unwrap();
+        send.finish().unwrap();
+        // A typed refusal, or a reset: never silence, never a lost connection.
+        let answer = timeout(LONG, recv.read_to_end(1 << 16)).await.expect("no silence");
+        assert!(answer.is_ok() || !tunnel.is_closed());
+    }
+    let (mut caller, end) = pipe();
+    two.a.call(two.b.node_key(), text_request("", "next"), Bodies::none(), end).await.unwrap();
+    assert_eq!(final_text(&mut caller).await.as_deref(), Some("next"));
 }

@@ -2,7 +2,7 @@
 
 use super::spawn;
 use hubless_mesh_tests::{LONG, Subject};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::time::Instant;
 
 /// Rounds, unless `HUBLESS_TEST_ROUNDS` says otherwise.
@@ -65,6 +65,6 @@ fn settle(side: &mut Subject) -> bool {
             return more;
         }
         more |= open > 1;
-        assert!(Instant::now() < until, "{open} connections are left: {:?}", Value::from(status));
+        assert!(Instant::now() < until, "{open} connections are left: {status}");
     }
 }

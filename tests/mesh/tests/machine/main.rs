@@ -2,6 +2,7 @@
 //! user sees nothing of it.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stderr, reason = "tests print what they measured")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod crowd;
 mod dial;
