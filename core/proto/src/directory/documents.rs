@@ -55,3 +55,38 @@ impl Documents {
         self.schemas.get(&digest)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document(schema: &str) -> v1::SkillDocument {
+        let input_schema_json = schema.to_owned();
+        v1::SkillDocument { input_schema_json, ..v1::SkillDocument::default() }
+    }
+
+    fn digest(n: usize) -> Digest {
+        let mut digest = [0; 32];
+        digest[..8].copy_from_slice(&(n as u64).to_be_bytes());
+        digest
+    }
+
+    #[test]
+    fn keeps_the_latest_within_number_and_bytes() {
+        let mut all = Documents::default();
+        for n in 0..limits::DIRECTORY_SCHEMAS + 3 {
+            all.add(digest(n), &document("{}"));
+        }
+        assert_eq!(all.schemas.len(), limits::DIRECTORY_SCHEMAS);
+        assert!(!all.knows(&digest(2)) && all.schema(&digest(3)).is_some());
+        let large = format!("{{\"title\": \"{}\"}}", "x".repeat(limits::SCHEMA_BYTES));
+        for n in 0..limits::DIRECTORY_SCHEMA_BYTES / limits::SCHEMA_BYTES + 3 {
+            all.add(digest(1_000_000 + n), &document(&large));
+            assert!(all.bytes <= limits::DIRECTORY_SCHEMA_BYTES);
+        }
+        assert_eq!(all.schemas.len(), all.order.len());
+        all.add(digest(5_000_000), &document(""));
+        assert!(all.knows(&digest(5_000_000)) && all.schema(&digest(5_000_000)).is_none());
+        assert!(!all.knows(b"short"));
+    }
+}

@@ -361,6 +361,30 @@ fn a_member_has_a_bounded_number_of_live_records() {
 }
 
 #[test]
+fn a_directory_holds_a_bounded_number_of_nodes() {
+    let mut all = directory();
+    for n in 0..limits::DIRECTORY_NODES as u64 {
+        let mut key = [3; 32];
+        key[..8].copy_from_slice(&n.to_be_bytes());
+        all.nodes.entry(NodeKey::from_bytes(key)).or_default();
+    }
+    assert_eq!(show(1, 1).to(&mut all, Source::Member, NOW), "too_large/");
+    assert!(all.is_empty() && all.ends.is_empty());
+}
+
+#[test]
+fn an_answer_that_is_ambiguous_names_a_bounded_number() {
+    let mut all = directory();
+    for seed in 0..limits::CANDIDATES as u64 + 3 {
+        let mut show = show(seed, 1);
+        show.descriptor.name = "same".to_owned();
+        show.to(&mut all, Source::Member, NOW);
+    }
+    let error = all.resolve(&"same".parse().unwrap(), NOW).unwrap_err();
+    assert_eq!(error.candidates.len(), limits::CANDIDATES);
+}
+
+#[test]
 fn a_folder_says_everything_and_a_connection_adds() {
     let mut all = directory();
     let sign = |seeds: &[u64]| -> Vec<v1::AgentAnnouncement> {

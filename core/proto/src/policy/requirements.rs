@@ -336,7 +336,7 @@ mod tests {
             (json!({"tokenCounter": "canary"}), "requirements.tokenCounter"),
             (json!({"acceptedContent": ["canary"]}), "requirements.acceptedContent"),
             (json!({"maxConcurrency": 0}), "requirements.maxConcurrency"),
-            (json!({"queue": 10_000_000}), "requirements.queue"),
+            (json!({"queue": limits::AGENT_QUEUE_MAX + 1}), "requirements.queue"),
             (json!({"ratePerS": 0}), "requirements.ratePerS"),
             (json!({"rateBurst": 1}), "requirements.rateBurst"),
             (json!({"ratePerS": 1, "rateBurst": 0}), "requirements.rateBurst"),
@@ -344,6 +344,14 @@ mod tests {
             (json!({"auth": {"none": true, "host": true}}), "auth"),
             (json!({"auth": {"sharedSecret": ""}}), "auth.sharedSecret"),
             (json!({"auth": {"sharedSecret": ["canary"]}}), "auth.sharedSecret"),
+            (
+                json!({"auth": {"sharedSecret": "x".repeat(limits::SECRET_BYTES + 1)}}),
+                "auth.sharedSecret",
+            ),
+            (
+                json!({"maxConcurrency": limits::AGENT_CONCURRENCY_MAX + 1}),
+                "requirements.maxConcurrency",
+            ),
             (json!({"auth": {"none": true, "x": 1}}), "auth.x"),
             (json!({"allowedCallers": {"x": 1}}), "requirements.allowedCallers.x"),
             (

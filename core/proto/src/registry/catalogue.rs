@@ -151,4 +151,20 @@ mod tests {
         assert_eq!((good.name.as_str(), good.descriptor.tags.len()), ("good", 1));
         assert_eq!(all.iter().count(), 2);
     }
+    #[test]
+    fn holds_a_bounded_number() {
+        let mut all = Catalogue::new();
+        for n in 0..limits::CATALOGUE_AGENTS {
+            let mut key = [0; 32];
+            key[..8].copy_from_slice(&(n as u64).to_be_bytes());
+            let (id, name) = (AgentId::from_bytes(key), format!("n{n}"));
+            let name: Name = name.parse().unwrap();
+            let descriptor = v1::Descriptor::default();
+            all.names.insert(id, name.clone());
+            all.agents.insert(name.clone(), ClientAgent { id, name, node: None, descriptor });
+        }
+        let (loaded, refused) = all.load(vec![object("one-more", 9)], |_| false);
+        let limit = refused[0].limit.as_ref().map(|limit| limit.name.as_str());
+        assert_eq!((loaded, limit), (0, Some("CATALOGUE_AGENTS")));
+    }
 }

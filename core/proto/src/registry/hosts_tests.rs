@@ -94,6 +94,18 @@ fn children_go_with_their_call_and_nothing_else_does() {
 }
 
 #[test]
+fn a_node_hosts_a_bounded_number() {
+    let mut all = Registry::new(mesh());
+    for n in 0..limits::HOSTED_AGENTS as u64 {
+        all.register(agent(&format!("a{n}"), n)).unwrap();
+    }
+    let error = all.register(agent("one-more", u64::MAX)).unwrap_err();
+    assert_eq!(error.limit.map(|limit| limit.name).as_deref(), Some("HOSTED_AGENTS"));
+    assert!(all.unregister(&name("a7")).is_some());
+    assert!(all.register(agent("one-more", u64::MAX)).is_ok());
+}
+
+#[test]
 fn scopes_list_what_they_name() {
     let mut all = Registry::new(mesh());
     all.register(agent("a", 1)).unwrap();
