@@ -1,4 +1,4 @@
-//! Node.js glue: the native surface of `bindings/CONTRACT.md` as ten functions.
+//! Node.js glue: the native surface of `bindings/CONTRACT.md` as seven functions.
 //!
 //! Owns the conversion of strings and byte strings, and the doorbell. Must not know any
 //! operation or event: it carries bodies as text. Tested by the suite of the `hubless` package
