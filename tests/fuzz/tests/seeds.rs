@@ -297,7 +297,10 @@ fn texts() -> Vec<Seed> {
     let schema = |value: &str| {
         let schema = json!({
             "$defs": {"node": {
-                "properties": {"a": {"items": {"pattern": "^(x+)+$"}}, "b": {"$ref": "#/$defs/node"}},
+                "properties": {
+                    "a": {"items": {"pattern": "^(x+)+$"}},
+                    "b": {"$ref": "#/$defs/node"},
+                },
             }},
             "$ref": "#/$defs/node",
         });
