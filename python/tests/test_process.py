@@ -109,7 +109,7 @@ def test_samples_of_the_readme_print_what_they_say(programs: Programs) -> None:
     for code, output in others:
         program = programs.code(code)
         out, err = program.communicate(timeout=30)
-        assert (err, program.returncode) == ("", 0)
+        assert program.returncode == 0, err
         assert output is not None
         assert out.rstrip() == output.rstrip()
 
@@ -236,7 +236,7 @@ def test_fork_after_use_is_a_clear_error(programs: Programs) -> None:
         )
     )
     _, err = program.communicate(timeout=20)
-    assert (err, program.returncode) == ("", 0)
+    assert program.returncode == 0, err
 
 
 def test_spawn_after_use_works(programs: Programs, tmp_path: Path) -> None:
