@@ -9,6 +9,7 @@ use crate::call::body::Bodies;
 use crate::call::pipe::CalleeEnd;
 use crate::home::Home;
 use crate::link::CloseReason;
+use crate::runtime::Presence;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{AgentId, MeshId, NodeKey};
 use hubless_proto::limits;
@@ -263,10 +264,15 @@ impl Shared {
         self.closing.load(Ordering::SeqCst)
     }
 
+    /// False once this node takes itself out of the mesh.
+    pub(super) fn shows_itself(&self) -> bool {
+        self.presence.as_ref().is_some_and(Presence::is_shown)
+    }
+
     async fn close(&self, grace: Duration) {
         self.closing.store(true, Ordering::SeqCst);
         if let Some(presence) = &self.presence {
-            presence.end();
+            presence.hide();
         }
         let deadline_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
         for connection in self.peers.all() {
@@ -288,6 +294,9 @@ impl Shared {
         self.stop.cancel();
         self.tasks.close();
         self.link.close().await;
+        if let Some(presence) = &self.presence {
+            presence.end();
+        }
         drop(self.use_lock.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }

@@ -199,6 +199,19 @@ impl Shared {
         })
     }
 
+    /// A node takes no new calls and is found no more; its running calls go on.
+    pub(super) fn node_left(&self, node: NodeKey) {
+        let known = self.book.gone(node);
+        let mut open = false;
+        for connection in self.peers.of(node) {
+            open |= connection.start_drain();
+        }
+        if known || open {
+            tracing::debug!(%node, "a node goes away");
+            self.host.gone(node);
+        }
+    }
+
     /// The process of a node ceased to exist: its calls end, and the engine is told.
     pub(super) fn node_died(&self, node: NodeKey) {
         let known = self.book.gone(node);

@@ -196,7 +196,7 @@ fn heard(shared: &Arc<Shared>, connection: &Arc<Connection>, frame: Frame) -> Re
         FrameType::Goodbye => {
             let goodbye: v1::Goodbye = decode(kind, body)?;
             tracing::debug!(%node, ms = goodbye.deadline_ms, "a peer says good-bye");
-            shared.said_goodbye(connection);
+            shared.node_left(node);
         }
         // Readings for later use; an external's announcements count for nothing.
         FrameType::Clock | FrameType::Load | FrameType::Show | FrameType::Hide => {}
@@ -257,15 +257,5 @@ fn end(shared: &Arc<Shared>, connection: &Arc<Connection>, reason: Option<u64>) 
             shared.book.gone(node);
             shared.host.gone(node);
         }
-    }
-}
-
-impl Shared {
-    /// A peer goes away: nothing new is sent to it, and it is found no more.
-    fn said_goodbye(&self, connection: &Arc<Connection>) {
-        connection.start_drain();
-        let node = connection.peer();
-        self.book.gone(node);
-        self.host.gone(node);
     }
 }

@@ -163,6 +163,8 @@ async fn sightings(shared: &Arc<Shared>, mut seen: mpsc::Receiver<Sighting>) {
         match sighting {
             Sighting::Seen(node, announcement) => near(shared, node, announcement),
             Sighting::Gone(node) => shared.node_died(node),
+            Sighting::Left(node) => shared.node_left(node),
+            Sighting::OwnRecordLost if !shared.shows_itself() => {}
             Sighting::OwnRecordLost => shared.announced.send_modify(|version| *version += 1),
         }
     }

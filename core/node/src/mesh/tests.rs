@@ -70,6 +70,9 @@ impl MeshHost for Echo {
             if request.skill == "drop" {
                 return;
             }
+            if request.skill == "slow" {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+            }
             let mut echoed = Bodies::none();
             for (index, mut source) in bodies.drain() {
                 let (writer, reader) = body();
@@ -171,7 +174,7 @@ struct Two {
     _folder: tempfile::TempDir,
     a: Mesh,
     b: Mesh,
-    _sees_a: Seeing,
+    sees_a: Seeing,
     sees_b: Seeing,
 }
 
@@ -182,7 +185,7 @@ async fn two() -> Two {
     let (b, mut sees_b) = node(&home).await;
     meet(&mut sees_a, &b).await;
     meet(&mut sees_b, &a).await;
-    Two { _folder: folder, a, b, _sees_a: sees_a, sees_b }
+    Two { _folder: folder, a, b, sees_a: sees_a, sees_b }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -413,7 +416,7 @@ async fn another_user_joins_by_ticket_and_is_found_both_ways() {
 async fn nodes_of_two_users_do_not_meet() {
     let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
     let [ours, theirs] = [0, 1].map(|i: usize| Home::open(Some(folders[i].path())).unwrap());
-    let (a, _sees_a) = node(&ours).await;
+    let (a, sees_a) = node(&ours).await;
     let (b, mut sees_b) = node(&theirs).await;
     assert_ne!(a.mesh_id(), b.mesh_id());
     // Dialled by hand, with the right key and address: the introduction is refused.
@@ -523,4 +526,24 @@ async fn a_broken_frame_ends_its_stream_and_the_next_call_is_served() {
     let (mut caller, end) = pipe();
     two.a.call(two.b.node_key(), text_request("", "next"), Bodies::none(), end).await.unwrap();
     assert_eq!(final_text(&mut caller).await.as_deref(), Some("next"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_goes_away_ends_its_calls_and_takes_no_more() {
+    let mut two = two().await;
+    let node = two.b.node_key();
+    let (mut caller, end) = pipe();
+    two.a.call(node, text_request("slow", "to the end"), Bodies::none(), end).await.unwrap();
+    two.sees_b.until(|seen| matches!(seen, Seen::Inbound(_)).then_some(())).await;
+    let closing = tokio::spawn({
+        let b = two.b.clone();
+        async move { b.close(Duration::from_secs(10)).await }
+    });
+    let gone = two.sees_a.until(|seen| if let Seen::Gone(node) = seen { Some(node) } else { None });
+    assert_eq!(gone.await, node);
+    let (_second, end) = pipe();
+    let late = two.a.call(node, text_request("", "late"), Bodies::none(), end).await;
+    assert_eq!(late.unwrap_err().code, "unknown_node");
+    assert_eq!(final_text(&mut caller).await.as_deref(), Some("to the end"));
+    timeout(Duration::from_secs(5), closing).await.expect("closed before its grace").unwrap();
 }

@@ -23,6 +23,8 @@ pub(super) enum Found {
     Record(v1::NodeAnnouncement),
     /// It lives, and its record is known.
     Known,
+    /// It took its record back, and still lives.
+    Left,
     /// It is no more.
     Dead,
 }
@@ -66,7 +68,8 @@ impl Folder {
         let (record, lock) = (record_path(&self.records, node), lock_path(&self.locks, node));
         let Ok(meta) = fs::symlink_metadata(&record) else {
             self.read.remove(&node);
-            return Ok(Found::Dead);
+            let dead = !lock.exists() || sweep(&record, &lock)?;
+            return Ok(if dead { Found::Dead } else { Found::Left });
         };
         if sweep(&record, &lock)? {
             self.read.remove(&node);
@@ -101,7 +104,7 @@ pub(crate) fn records(home: &Home) -> Vec<v1::NodeAnnouncement> {
     found
         .filter_map(|found| match found {
             Ok(Found::Record(announcement)) => Some(announcement),
-            Ok(Found::Known | Found::Dead) | Err(_) => None,
+            Ok(Found::Known | Found::Left | Found::Dead) | Err(_) => None,
         })
         .collect()
 }

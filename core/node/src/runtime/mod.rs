@@ -10,6 +10,9 @@ mod folder;
 mod presence;
 mod watch;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use folder::records;
 pub(crate) use presence::Presence;
 pub(crate) use watch::{Sighting, watch};

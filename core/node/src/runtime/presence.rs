@@ -7,8 +7,8 @@ use hubless_proto::identity::NodeKey;
 use hubless_proto::limits;
 use hubless_proto::wire::v1;
 use prost::Message;
-use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// This node's files in the runtime folder; dropping it removes them.
 #[derive(Debug)]
@@ -17,7 +17,15 @@ pub(crate) struct Presence {
     locks: PathBuf,
     record: PathBuf,
     temporary: PathBuf,
-    lock: Mutex<Option<Lock>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// None once we ended.
+    lock: Option<Lock>,
+    /// Our record is taken back for good.
+    hidden: bool,
 }
 
 impl Presence {
@@ -34,7 +42,7 @@ impl Presence {
             temporary: folders.tmp().join(format!("{node}.rec")),
             records,
             locks,
-            lock: Mutex::new(Some(lock)),
+            state: Mutex::new(State { lock: Some(lock), hidden: false }),
         }))
     }
 
@@ -50,8 +58,8 @@ impl Presence {
                 .with_limit("RECORD_FILE_BYTES", limits::RECORD_FILE_BYTES as u64));
         }
         // Held while writing, so that an ending node does not leave a record behind.
-        let lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        if lock.is_none() {
+        let state = self.lock();
+        if state.hidden {
             return Ok(());
         }
         home::replace_volatile(&self.record, &self.temporary, &bytes)
@@ -63,20 +71,40 @@ impl Presence {
         record.exists() && sweep(&record, &lock_path(&self.locks, node)).unwrap_or(false)
     }
 
-    /// Removes our files: we are found no more.
-    pub(crate) fn end(&self) {
-        let held = self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(held) = held else { return };
-        for path in [self.record.as_path(), held.path()] {
-            if let Err(error) = home::remove(path) {
-                tracing::warn!(%error, "a file of ours stays behind");
-            }
+    /// True while our record should be there.
+    pub(crate) fn is_shown(&self) -> bool {
+        !self.lock().hidden
+    }
+
+    /// Removes our record: we are found no more, but live until our running calls are over.
+    pub(crate) fn hide(&self) {
+        let mut state = self.lock();
+        if !std::mem::replace(&mut state.hidden, true) {
+            remove(&self.record);
         }
+    }
+
+    /// Removes our files: we are no more.
+    pub(crate) fn end(&self) {
+        self.hide();
+        if let Some(held) = self.lock().lock.take() {
+            remove(held.path());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Presence {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+fn remove(path: &Path) {
+    if let Err(error) = home::remove(path) {
+        tracing::warn!(%error, "a file of ours stays behind");
     }
 }

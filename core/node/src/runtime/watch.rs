@@ -24,6 +24,8 @@ const GATHER: Duration = Duration::from_millis(3);
 pub(crate) enum Sighting {
     /// A node wrote this; nothing of it is verified but the name of the file.
     Seen(NodeKey, v1::NodeAnnouncement),
+    /// This node took its record back; its running calls may still end well.
+    Left(NodeKey),
     /// The process of this node is no more.
     Gone(NodeKey),
     /// Our own record disappeared.
@@ -60,6 +62,11 @@ pub(crate) async fn watch(folders: &Folders, own: NodeKey, to: mpsc::Sender<Sigh
             tracing::info!(%error, "cannot watch the runtime folder; looking at it each second");
         }
     }
+    poll(folder, own, to).await;
+}
+
+/// Looks at the whole folder each second.
+pub(super) async fn poll(mut folder: Folder, own: NodeKey, to: mpsc::Sender<Sighting>) {
     let mut ticks = interval(POLL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
@@ -122,6 +129,7 @@ async fn report(
             } else {
                 match folder.examine(node) {
                     Ok(Found::Record(announcement)) => Sighting::Seen(node, announcement),
+                    Ok(Found::Left) => Sighting::Left(node),
                     Ok(Found::Dead) => Sighting::Gone(node),
                     Ok(Found::Known) => continue,
                     Err(error) => {

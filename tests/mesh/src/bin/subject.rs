@@ -121,6 +121,10 @@ async fn register(subject: &Subject, node: &Node, name: &str) -> Result<hubless:
                 say("given_up", &json!({"kind": error.kind.name()}));
                 return Err(error);
             }
+            if call.request().skill == "slow" {
+                say("working", &json!({}));
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
             Ok(content)
         }
     });
@@ -131,7 +135,7 @@ async fn register(subject: &Subject, node: &Node, name: &str) -> Result<hubless:
     };
     let options = AgentOptions {
         name: name.to_owned(),
-        skills: vec![skill("echo", "PURE"), skill("hang", "AT_MOST_ONCE")],
+        skills: vec![skill("echo", "PURE"), skill("slow", "PURE"), skill("hang", "AT_MOST_ONCE")],
         ..AgentOptions::default()
     };
     node.register(options, echo).await

@@ -143,3 +143,20 @@ fn a_stored_node_key_is_used_by_one_process_at_a_time() {
     let second = second.take(100).find(|event| event["event"] == "ready").unwrap();
     assert_eq!(first["node"], second["node"]);
 }
+
+#[test]
+fn a_process_that_closes_ends_its_running_calls_first() {
+    let home = tempfile::tempdir().unwrap();
+    let (mut a, mut b) = (spawn(home.path(), "anna"), spawn(home.path(), "bert"));
+    a.start(&json!({"do": "start"}));
+    b.start(&json!({"do": "start"}));
+    a.sees("bert");
+    a.tell(&json!({"do": "call", "to": "bert", "skill": "slow", "text": "to the end"}));
+    b.event("working");
+    b.tell(&json!({"do": "close"}));
+    let left = a.misses("bert");
+    let reply = a.event("reply");
+    assert_eq!(reply["text"], "to the end");
+    assert!(left < reply["at_us"].as_u64().unwrap(), "it is found no more while it ends its call");
+    b.event("closed");
+}

@@ -1,0 +1,115 @@
+//! Records and locks, alive and left behind.
+
+use super::folder::{Folder, Found, lock_path, record_path};
+use super::watch::poll;
+use super::*;
+use crate::home::{Home, Lock};
+use hubless_proto::identity::NodeKey;
+use hubless_proto::wire::v1;
+use std::fs::File;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+const LONG: Duration = Duration::from_secs(20);
+
+fn home() -> (tempfile::TempDir, Home) {
+    let folder = tempfile::tempdir().unwrap();
+    let home = Home::open(Some(folder.path())).unwrap();
+    (folder, home)
+}
+
+fn node(byte: u8) -> NodeKey {
+    NodeKey::from_bytes([byte; 32])
+}
+
+/// A node with its record written.
+fn present(home: &Home, byte: u8) -> Presence {
+    let presence = Presence::begin(home, node(byte)).unwrap().unwrap();
+    presence.write(&v1::NodeAnnouncement::default()).unwrap();
+    presence
+}
+
+#[test]
+fn a_record_is_read_once_and_gone_with_its_node() {
+    let (_folder, home) = home();
+    let mut folder = Folder::new(home.folders().unwrap());
+    let presence = present(&home, 1);
+    assert!(matches!(folder.examine(node(1)), Ok(Found::Record(_))));
+    assert!(matches!(folder.examine(node(1)), Ok(Found::Known)));
+    presence.hide();
+    assert!(matches!(folder.examine(node(1)), Ok(Found::Left)));
+    presence.write(&v1::NodeAnnouncement::default()).unwrap();
+    assert!(matches!(folder.examine(node(1)), Ok(Found::Left)), "it is not shown again");
+    presence.end();
+    assert!(matches!(folder.examine(node(1)), Ok(Found::Dead)));
+}
+
+#[test]
+fn what_a_dead_process_left_is_removed_by_who_finds_it() {
+    let (_folder, home) = home();
+    let folders = home.folders().unwrap();
+    let (record, lock) =
+        (record_path(&folders.records(), node(1)), lock_path(&folders.locks(), node(1)));
+    let mut folder = Folder::new(folders);
+    // With its lock let go, and with its lock missing.
+    for with_lock in [true, false] {
+        File::create(&record).unwrap();
+        if with_lock {
+            File::create(&lock).unwrap();
+        }
+        assert!(matches!(folder.examine(node(1)), Ok(Found::Dead)));
+        assert!(!record.exists() && !lock.exists());
+    }
+    // The control: a live one stays.
+    let held = Lock::take(&lock).unwrap();
+    File::create(&record).unwrap();
+    assert!(matches!(folder.examine(node(1)), Ok(Found::Record(_))));
+    assert!(record.exists());
+    drop(held);
+}
+
+#[test]
+fn one_key_is_one_running_node() {
+    let (_folder, home) = home();
+    let first = present(&home, 1);
+    let second = Presence::begin(&home, node(1)).unwrap_err();
+    assert_eq!(second.kind, hubless_proto::Kind::Conflict);
+    drop(first);
+    assert!(Presence::begin(&home, node(1)).is_ok());
+}
+
+#[tokio::test]
+async fn polling_sees_arrivals_and_ends_where_nothing_can_be_watched() {
+    let (_folder, home) = home();
+    let (sender, mut seen) = mpsc::channel(16);
+    let folder = Folder::new(home.folders().unwrap());
+    let polling = tokio::spawn(poll(folder, node(9), sender));
+    let presence = present(&home, 1);
+    let arrived = timeout(LONG, seen.recv()).await.unwrap().unwrap();
+    assert!(matches!(arrived, Sighting::Seen(key, _) if key == node(1)));
+    presence.end();
+    let gone = timeout(LONG, seen.recv()).await.unwrap().unwrap();
+    assert!(matches!(gone, Sighting::Gone(key) if key == node(1)));
+    drop(seen);
+    polling.abort();
+}
+
+#[tokio::test]
+async fn watching_tells_of_a_lost_record_of_our_own() {
+    let (_folder, home) = home();
+    let (sender, mut seen) = mpsc::channel(16);
+    let presence = present(&home, 1);
+    let watching = home.clone();
+    let task = tokio::spawn(async move {
+        watch(watching.folders().unwrap(), node(1), sender).await;
+    });
+    let other = present(&home, 2);
+    let arrived = timeout(LONG, seen.recv()).await.unwrap().unwrap();
+    assert!(matches!(arrived, Sighting::Seen(key, _) if key == node(2)));
+    std::fs::remove_file(record_path(&home.folders().unwrap().records(), node(1))).unwrap();
+    let lost = timeout(LONG, seen.recv()).await.unwrap().unwrap();
+    assert!(matches!(lost, Sighting::OwnRecordLost));
+    drop((presence, other));
+    task.abort();
+}
