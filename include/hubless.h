@@ -1294,6 +1294,15 @@ hubless_status hubless_body_read_async(const hubless_body *body,
                                        hubless_error *err);
 
 /**
+ * Keeps a received part that would be freed with its call or reply: it is the program's own to
+ * free from now on. For handlers that answer first and read on.
+ *
+ * # Safety
+ * `err` is NULL or initialised.
+ */
+hubless_status hubless_body_keep(const hubless_body *body, hubless_error *err);
+
+/**
  * Frees a streamed part: one that is read is given up, one that is written fails.
  */
 hubless_status hubless_body_free(hubless_body *body);
@@ -1889,8 +1898,6 @@ hubless_status hubless_watch_free(hubless_watch *watch);
 }  // extern "C"
 #endif  // __cplusplus
 
-#endif  /* HUBLESS_H */
-
 /** A text from a string that ends with NUL; NULL is no text. */
 static inline hubless_str hubless_cstr(const char *text) {
     hubless_str made;
@@ -1973,3 +1980,5 @@ static inline hubless_error hubless_error_none(void) {
     made.size = sizeof made;
     return made;
 }
+
+#endif /* HUBLESS_H */

@@ -10,12 +10,26 @@ use serde::Deserialize;
 use serde_json::json;
 use std::os::raw::c_void;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A streamed part.
 pub(crate) struct Body {
     pub(crate) node: Arc<Node>,
     /// Its number in the session.
     pub(crate) id: u64,
+    /// True: it outlives the call or reply that it came with.
+    kept: AtomicBool,
+}
+
+impl Body {
+    /// A part under its number in the session.
+    pub(crate) const fn new(node: Arc<Node>, id: u64) -> Self {
+        Self { node, id, kept: AtomicBool::new(false) }
+    }
+
+    fn kept(&self) -> bool {
+        self.kept.load(Ordering::Acquire)
+    }
 }
 
 #[derive(Deserialize)]
@@ -44,9 +58,10 @@ pub type hubless_on_bytes = Option<
     ),
 >;
 
-/// Lets a streamed part go that nobody reads any more.
+/// Lets a streamed part go with what it came with, unless the program keeps it.
 pub(crate) fn let_go(id: usize) {
-    if let Some(body) = BODIES.take(id) {
+    let kept = BODIES.get(handle::<hubless_body>(id)).is_ok_and(|body| body.kept());
+    if !kept && let Some(body) = BODIES.take(id) {
         // A closed node has let go of it by itself.
         let _ = body.node.tell("body.drop", (json!({"body": body.id}), Vec::new()));
     }
@@ -69,7 +84,7 @@ pub unsafe extern "C" fn hubless_body_open(
             give("body", body, std::ptr::null_mut())?;
             let node = NODES.get(node)?;
             let opened: Opened = node.run("body.open", (json!({}), Vec::new()))?.read()?;
-            let (id, _) = BODIES.insert(Body { node, id: opened.body });
+            let (id, _) = BODIES.insert(Body::new(node, opened.body));
             give("body", body, handle(id))
         })
     }
@@ -247,6 +262,25 @@ fn read_body(open: &Body, max: usize) -> serde_json::Value {
 fn piece(done: &Done) -> Result<&[u8]> {
     let Read { end } = done.read()?;
     Ok(if end { &[] } else { done.attachments.first().map_or(&[], |bytes| bytes) })
+}
+
+/// Keeps a received part that would be freed with its call or reply: it is the program's own to
+/// free from now on. For handlers that answer first and read on.
+///
+/// # Safety
+/// `err` is NULL or initialised.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hubless_body_keep(
+    body: *const hubless_body,
+    err: *mut hubless_error,
+) -> hubless_status {
+    // SAFETY: the caller vouches for `err`.
+    unsafe {
+        entry(err, || {
+            BODIES.get(body)?.kept.store(true, Ordering::Release);
+            Ok(())
+        })
+    }
 }
 
 /// Frees a streamed part: one that is read is given up, one that is written fails.

@@ -1,6 +1,7 @@
 //! Content in both directions: parts of the program, parts of the library.
 
 use crate::arena::Arena;
+use crate::body::Body;
 use crate::entry::{self, Options};
 use crate::fault::{Fault, Result};
 use crate::handles::{handle, lock};
@@ -185,14 +186,23 @@ pub(crate) struct ContentIn {
     #[serde(default)]
     parts: Vec<PartIn>,
     metadata: Option<Box<RawValue>>,
+    #[serde(default, deserialize_with = "present")]
     value: Option<Box<RawValue>>,
     #[serde(default)]
     text: String,
 }
 
+fn present<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<Box<RawValue>>, D::Error> {
+    Box::<RawValue>::deserialize(deserializer).map(Some)
+}
+
 #[derive(Deserialize)]
 struct PartIn {
     text: Option<String>,
+    // A JSON null is a value as well.
+    #[serde(default, deserialize_with = "present")]
     data: Option<Box<RawValue>>,
     blob: Option<BlobIn>,
     uri: Option<UriIn>,
@@ -319,9 +329,7 @@ fn show(
         stream_size: 0,
         sha256: hubless_str::NONE,
     };
-    if let Some(text) = part.text {
-        (out.kind, out.text) = (HUBLESS_PART_TEXT, arena.text(text));
-    } else if let Some(blob) = part.blob {
+    if let Some(blob) = part.blob {
         out.kind = HUBLESS_PART_BLOB;
         out.bytes = arena.bytes(attachments.get(blob.attachment).cloned().unwrap_or_default());
         out.media_type = arena.text(blob.media_type);
@@ -335,13 +343,13 @@ fn show(
         out.filename = arena.text(stream.filename.unwrap_or_default());
         out.sha256 = arena.text(stream.sha256.unwrap_or_default());
         out.stream_size = stream.size.unwrap_or_default();
-        let (id, _) = BODIES.insert(crate::body::Body { node: Arc::clone(node), id: stream.body });
+        let (id, _) = BODIES.insert(Body::new(Arc::clone(node), stream.body));
         bodies.push(id);
         out.body = handle(id);
+    } else if let Some(data) = part.data {
+        (out.kind, out.text) = (HUBLESS_PART_JSON, arena.text(Box::<str>::from(data)));
     } else {
-        out.kind = HUBLESS_PART_JSON;
-        let null = RawValue::from_string("null".to_owned()).ok();
-        out.text = raw(arena, part.data.or(null));
+        (out.kind, out.text) = (HUBLESS_PART_TEXT, arena.text(part.text.unwrap_or_default()));
     }
     out
 }

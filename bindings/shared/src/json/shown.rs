@@ -72,7 +72,9 @@ pub(crate) struct ValuedPart {
     #[serde(flatten)]
     part: PartOut,
     value: Option<Value>,
-    text: String,
+    // A text part has its text already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<&'static str>,
 }
 
 /// Content as a host sees it.
@@ -125,8 +127,8 @@ impl<'a> Outlet<'a> {
     /// As `content`.
     pub(crate) fn valued(&mut self, part: v1::Part, bodies: &mut Bodies) -> Result<ValuedPart> {
         let part = self.part(part, bodies)?;
-        let (value, text) = (part.value(), part.text().unwrap_or_default().to_owned());
-        Ok(ValuedPart { part, value, text })
+        let text = if part.text().is_some() { None } else { Some("") };
+        Ok(ValuedPart { value: part.value(), part, text })
     }
 
     /// Shows one part.

@@ -1,0 +1,296 @@
+#include "ask.h"
+
+#include "support/sha256.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { PARTS_MAX = 8, PIECE = 100000 };
+
+static uint8_t pattern(size_t i) { return (uint8_t)((i * 31 + 7) % 251); }
+
+static json *text_of(hubless_str text) {
+    return text.data == NULL ? json_string("") : json_string_of(text.data, text.len);
+}
+
+static json *error_of(const hubless_error *err) {
+    json *out = json_new(JSON_OBJECT), *error = json_new(JSON_OBJECT);
+    json_set(error, "kind", text_of(err->name));
+    json_set(error, "code", text_of(err->code));
+    json_set(error, "field", text_of(err->field));
+    json_set(error, "message", text_of(err->message));
+    json_set(error, "rejection", json_bool(err->rejected));
+    json_set(out, "error", error);
+    return out;
+}
+
+/* The content of a case, and what it is made of. */
+typedef struct {
+    hubless_content content;
+    hubless_part parts[PARTS_MAX];
+    char *texts[PARTS_MAX];
+    uint8_t *bytes[PARTS_MAX];
+    hubless_body *written[PARTS_MAX];
+    size_t sizes[PARTS_MAX];
+    size_t count;
+} prepared;
+
+static void prepare_blob(const ask *what, prepared *made, const json *blob) {
+    size_t at = made->count;
+    hubless_part *part = &made->parts[at];
+    size_t size = (size_t)json_get_number(blob, "size", 0);
+    const json *streamed = json_get(blob, "streamed");
+    part->media_type = hubless_cstr(json_get_text(blob, "mediaType"));
+    part->filename = hubless_cstr(json_get_text(blob, "filename"));
+    if (streamed != NULL && streamed->flag) {
+        part->kind = HUBLESS_PART_STREAM;
+        hubless_body_open(what->node, &made->written[at], NULL);
+        made->sizes[at] = size;
+        part->body = made->written[at];
+        return;
+    }
+    made->bytes[at] = malloc(size + 1);
+    for (size_t i = 0; i < size; i++) {
+        made->bytes[at][i] = pattern(i);
+    }
+    part->kind = HUBLESS_PART_BLOB;
+    part->bytes = (hubless_bytes){made->bytes[at], size};
+}
+
+static void prepare_part(const ask *what, prepared *made, const json *from) {
+    size_t at = made->count;
+    hubless_part *part = &made->parts[at];
+    const json *data = json_get(from, "data"), *uri = json_get(from, "uri");
+    *part = (hubless_part){.size = sizeof *part};
+    part->role = hubless_cstr(json_get_text(from, "role"));
+    if (json_get(from, "blob") != NULL) {
+        prepare_blob(what, made, json_get(from, "blob"));
+    } else if (uri != NULL) {
+        part->kind = HUBLESS_PART_URI;
+        part->text = hubless_cstr(json_get_text(uri, "uri"));
+        part->media_type = hubless_cstr(json_get_text(uri, "mediaType"));
+    } else if (data != NULL) {
+        made->texts[at] = json_print(data);
+        part->kind = HUBLESS_PART_JSON;
+        part->text = hubless_cstr(made->texts[at]);
+    } else {
+        part->kind = HUBLESS_PART_TEXT;
+        part->text = hubless_cstr(json_get_text(from, "text"));
+    }
+    made->count++;
+}
+
+static void prepare(const ask *what, prepared *made) {
+    const json *content = json_get(what->request, "content");
+    const json *value = json_get(content, "value"), *parts = json_get(content, "parts");
+    *made = (prepared){.content = {.size = sizeof made->content}};
+    if (value != NULL) {
+        made->texts[0] = json_print(value);
+        made->content.json = hubless_cstr(made->texts[0]);
+        if (value->type == JSON_STRING) {
+            made->content.json = (hubless_str){NULL, 0};
+            made->content.text = hubless_cstr(value->text);
+        }
+        return;
+    }
+    for (size_t i = 0; parts != NULL && i < parts->count && i < PARTS_MAX; i++) {
+        prepare_part(what, made, parts->items[i]);
+    }
+    made->content.parts = made->parts;
+    made->content.part_count = made->count;
+}
+
+static void *write_all(void *argument) {
+    prepared *made = argument;
+    uint8_t *piece = malloc(PIECE);
+    for (size_t part = 0; part < made->count; part++) {
+        size_t at = 0;
+        while (made->written[part] != NULL && at < made->sizes[part]) {
+            size_t now = made->sizes[part] - at < PIECE ? made->sizes[part] - at : PIECE;
+            for (size_t i = 0; i < now; i++) {
+                piece[i] = pattern(at + i);
+            }
+            if (hubless_body_write(made->written[part], (hubless_bytes){piece, now}, NULL)) {
+                break;
+            }
+            at += now;
+        }
+        if (made->written[part] != NULL) {
+            hubless_body_end(made->written[part], NULL);
+        }
+    }
+    free(piece);
+    return NULL;
+}
+
+static void drop(prepared *made) {
+    for (size_t i = 0; i < PARTS_MAX; i++) {
+        free(made->texts[i]);
+        free(made->bytes[i]);
+    }
+}
+
+static json *blob_of(const hubless_part *part) {
+    sha256 hash;
+    char hex[65];
+    uint64_t size = part->bytes.len;
+    sha256_begin(&hash);
+    if (part->kind == HUBLESS_PART_BLOB) {
+        sha256_add(&hash, part->bytes.data, part->bytes.len);
+    } else {
+        uint8_t *piece = malloc(PIECE);
+        size_t count = 0;
+        while (!hubless_body_read(part->body, piece, PIECE, &count, NULL) && count > 0) {
+            sha256_add(&hash, piece, count);
+            size += count;
+        }
+        free(piece);
+    }
+    sha256_end(&hash, hex);
+    json *out = json_new(JSON_OBJECT);
+    json_set(out, "size", json_number((double)size));
+    json_set(out, "sha256", json_string(hex));
+    json_set(out, "streamed", json_bool(part->kind == HUBLESS_PART_STREAM));
+    return out;
+}
+
+static json *reply_of(hubless_reply *reply) {
+    hubless_reply_info got = {.size = sizeof got};
+    json *out = json_new(JSON_OBJECT);
+    hubless_reply_get(reply, &got, NULL);
+    json *value = json_parse(got.content.value_json.data, got.content.value_json.len);
+    json_set(out, "value", value == NULL ? json_new(JSON_NULL) : value);
+    json_set(out, "text", text_of(got.content.text));
+    json_set(out, "path", text_of(got.path));
+    json_set(out, "peer", text_of(got.node_key));
+    for (size_t i = 0; i < got.content.part_count; i++) {
+        const hubless_part *part = &got.content.parts[i];
+        if (part->kind == HUBLESS_PART_BLOB || part->kind == HUBLESS_PART_STREAM) {
+            json_set(out, "blob", blob_of(part));
+        }
+    }
+    hubless_reply_free(reply);
+    return out;
+}
+
+static void on_add(hubless_question *question, hubless_str name, hubless_str arguments,
+                   void *user) {
+    (void)name;
+    (void)user;
+    char text[64];
+    json *in = json_parse(arguments.data, arguments.len);
+    snprintf(text, sizeof text, "%.0f", json_get_number(in, "a", 0) + json_get_number(in, "b", 0));
+    hubless_content sum = hubless_content_json(hubless_cstr(text));
+    hubless_answer(question, &sum, NULL);
+    json_free(in);
+}
+
+static void on_input(hubless_question *question, const hubless_received *prompt,
+                     hubless_str schema, void *user) {
+    (void)prompt;
+    (void)schema;
+    char *text = json_print(json_get(user, "input"));
+    hubless_content given = hubless_content_json(hubless_cstr(text));
+    hubless_answer(question, &given, NULL);
+    free(text);
+}
+
+/* Events of a stream, as they come on the library's thread. */
+typedef struct {
+    pthread_mutex_t lock;
+    pthread_cond_t over;
+    json *outcome, *chunks, *notes;
+    hubless_reply *reply;
+    int ended;
+} collected;
+
+static void on_event(const hubless_event *event, void *user) {
+    collected *all = user;
+    pthread_mutex_lock(&all->lock);
+    if (event->kind == HUBLESS_EVENT_CHUNK) {
+        json_push(all->chunks, text_of(event->text));
+    } else if (event->kind == HUBLESS_EVENT_PROGRESS) {
+        json_push(all->notes, text_of(event->note));
+    } else if (event->kind == HUBLESS_EVENT_FINAL) {
+        all->reply = event->reply;
+        all->ended = 1;
+    } else if (event->kind == HUBLESS_EVENT_FAILED) {
+        all->outcome = error_of(event->error);
+        all->ended = 1;
+    }
+    pthread_cond_broadcast(&all->over);
+    pthread_mutex_unlock(&all->lock);
+}
+
+static void on_reply(hubless_status status, hubless_reply *reply, const hubless_error *err,
+                     void *user) {
+    collected *all = user;
+    pthread_mutex_lock(&all->lock);
+    all->reply = reply;
+    all->outcome = status == HUBLESS_OK ? NULL : error_of(err);
+    all->ended = 1;
+    pthread_cond_broadcast(&all->over);
+    pthread_mutex_unlock(&all->lock);
+}
+
+static json *outcome_of(collected *all) {
+    pthread_mutex_lock(&all->lock);
+    while (!all->ended) {
+        pthread_cond_wait(&all->over, &all->lock);
+    }
+    pthread_mutex_unlock(&all->lock);
+    json *out = all->outcome != NULL ? all->outcome : reply_of(all->reply);
+    json_set(out, "chunks", all->chunks);
+    json_set(out, "notes", all->notes);
+    return out;
+}
+
+static json *run(const ask *what, int stream, long cancel_ms) {
+    prepared made;
+    prepare(what, &made);
+    json *rest = json_copy(what->request);
+    json_remove(rest, "content");
+    char *options_text = json_print(rest);
+    uint64_t ticket = 0;
+    hubless_tool add = {
+        .size = sizeof add, .name = HUBLESS_STR("add"), .description = HUBLESS_STR("adds"),
+        .input_schema_json =
+            HUBLESS_STR("{\"type\": \"object\", \"required\": [\"a\", \"b\"]}"),
+        .on_tool = on_add};
+    hubless_error err = HUBLESS_ERROR_INIT;
+    hubless_request_options options = {
+        .size = sizeof options, .options_json = hubless_cstr(options_text), .ticket = &ticket,
+        .tools = json_get(what->action, "tool") != NULL ? &add : NULL,
+        .tool_count = json_get(what->action, "tool") != NULL ? 1 : 0,
+        .on_input = json_get(what->action, "input") != NULL ? on_input : NULL,
+        .user = (void *)what->action};
+    collected all = {.lock = PTHREAD_MUTEX_INITIALIZER, .over = PTHREAD_COND_INITIALIZER,
+                     .chunks = json_new(JSON_ARRAY), .notes = json_new(JSON_ARRAY)};
+    hubless_str to = hubless_cstr(what->to);
+    pthread_t writer;
+    pthread_create(&writer, NULL, write_all, &made);
+    hubless_status status =
+        stream ? hubless_stream(what->node, to, &made.content, &options, on_event, &all, &err)
+               : hubless_request_async(what->node, to, &made.content, &options, on_reply, &all,
+                                       &err);
+    if (status != HUBLESS_OK) {
+        all.outcome = error_of(&err);
+        all.ended = 1;
+    } else if (cancel_ms > 0) {
+        struct timespec wait = {cancel_ms / 1000, cancel_ms % 1000 * 1000000};
+        nanosleep(&wait, NULL);
+        hubless_cancel(what->node, ticket, NULL);
+    }
+    json *out = outcome_of(&all);
+    pthread_join(writer, NULL);
+    hubless_error_clear(&err);
+    json_free(rest);
+    free(options_text);
+    drop(&made);
+    return out;
+}
+
+json *ask_once(const ask *what) { return run(what, json_get(what->action, "stream") != NULL, 0); }
+
+json *ask_and_cancel(const ask *what, long ms) { return run(what, 0, ms); }

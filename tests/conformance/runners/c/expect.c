@@ -1,0 +1,89 @@
+#include "expect.h"
+
+#include <string.h>
+
+static int has(const json *wanted, const json *got) {
+    for (size_t i = 0; i < wanted->count; i++) {
+        if (!json_equal(wanted->items[i], json_get(got, wanted->keys[i]))) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static int error_holds(const json *wanted, const json *error) {
+    for (size_t i = 0; error != NULL && i < wanted->count; i++) {
+        const char *key = wanted->keys[i];
+        if (strcmp(key, "messageHas") == 0) {
+            const char *message = json_get_text(error, "message");
+            if (message == NULL || strstr(message, wanted->items[i]->text) == NULL) {
+                return 0;
+            }
+        } else if (!json_equal(wanted->items[i], json_get(error, key))) {
+            return 0;
+        }
+    }
+    return error != NULL;
+}
+
+static int range_holds(const json *wanted, const json *value) {
+    for (size_t i = 0; i < wanted->count; i++) {
+        const json *found = json_get(value, wanted->keys[i]), *range = wanted->items[i];
+        if (found == NULL || found->type != JSON_NUMBER || range->count != 2 ||
+            found->number < range->items[0]->number || found->number > range->items[1]->number) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static int at_most_holds(const json *wanted, const json *value) {
+    for (size_t i = 0; i < wanted->count; i++) {
+        const json *found = json_get(value, wanted->keys[i]);
+        if (found == NULL || found->number > wanted->items[i]->number) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static int trace_holds(const json *wanted, const json *value) {
+    const char *parent = json_get_text(value, "traceparent");
+    return parent != NULL && strstr(parent, wanted->text) != NULL;
+}
+
+static int one_holds(const char *key, const json *wanted, const json *outcome) {
+    const json *value = json_get(outcome, "value");
+    if (strcmp(key, "error") == 0) {
+        return error_holds(wanted, json_get(outcome, "error"));
+    }
+    if (json_get(outcome, "error") != NULL) {
+        return 0;
+    }
+    if (strcmp(key, "valueHas") == 0) {
+        return has(wanted, value);
+    }
+    if (strcmp(key, "blob") == 0) {
+        return json_get(outcome, "blob") != NULL && has(wanted, json_get(outcome, "blob"));
+    }
+    if (strcmp(key, "range") == 0) {
+        return range_holds(wanted, value);
+    }
+    if (strcmp(key, "at most") == 0) {
+        return at_most_holds(wanted, value);
+    }
+    if (strcmp(key, "traceId") == 0) {
+        return trace_holds(wanted, value);
+    }
+    /* value, text, chunks, notes, outcomes, first, none */
+    return json_equal(wanted, json_get(outcome, key));
+}
+
+int expect_holds(const json *expect, const json *outcome) {
+    for (size_t i = 0; i < expect->count; i++) {
+        if (!one_holds(expect->keys[i], expect->items[i], outcome)) {
+            return 0;
+        }
+    }
+    return expect->count > 0;
+}

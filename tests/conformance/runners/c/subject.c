@@ -1,0 +1,180 @@
+/* The table of subject agents, and how their calls start. */
+#include "subject.h"
+
+#include "behaviour.h"
+#include "support/json.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+typedef void (*behaviour)(hubless_call *call, const hubless_call_info *info);
+
+typedef struct {
+    const char *name;
+    behaviour run;
+    const char *options; /* further fields of `register` */
+    const char *skill;   /* a skill, or NULL */
+    const char *requirements;
+    int isolated;
+    hubless_on_auth on_auth;
+    hubless_on_count on_count;
+    atomic_long runs;
+    atomic_long cancelled;
+} subject;
+
+static void run_stats(hubless_call *call, const hubless_call_info *info);
+
+static void on_auth(hubless_question *question, const hubless_auth_check *check, void *user) {
+    (void)user;
+    int allow = check->scheme.len == 6 && memcmp(check->scheme.data, "custom", 6) == 0 &&
+                check->credential.len == 7 && memcmp(check->credential.data, "letmein", 7) == 0;
+    hubless_auth_verdict(question, allow, 0, NULL);
+}
+
+static void on_count(hubless_question *question, const hubless_str *texts, size_t count,
+                     void *user) {
+    (void)user;
+    uint64_t words = 0;
+    for (size_t i = 0; i < count; i++) {
+        int inside = 0;
+        for (size_t at = 0; at < texts[i].len; at++) {
+            int letter = texts[i].data[at] != ' ';
+            words += letter && !inside;
+            inside = letter;
+        }
+    }
+    hubless_count_result(question, words, NULL);
+}
+
+static void *on_create(void *user) {
+    (void)user;
+    return calloc(1, sizeof(int));
+}
+
+static void on_destroy(void *instance, void *user) {
+    (void)user;
+    free(instance);
+}
+
+#define SUM_IN                                                                                     \
+    "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"integer\"},"                           \
+    "\"b\":{\"type\":\"integer\"}},\"required\":[\"a\",\"b\"],\"additionalProperties\":false}"
+#define SUM_OUT                                                                                    \
+    "{\"type\":\"object\",\"properties\":{\"sum\":{\"type\":\"integer\"}},"                        \
+    "\"required\":[\"sum\"]}"
+
+static subject subjects[] = {
+    {.name = "echo", .run = run_echo, .skill = "{\"id\": \"echo\", \"effect\": \"PURE\"}"},
+    {.name = "sum", .run = run_sum,
+     .skill = "{\"id\": \"sum\", \"effect\": \"PURE\", \"inputSchema\": " SUM_IN
+              ", \"outputSchema\": " SUM_OUT "}"},
+    {.name = "context", .run = run_context},
+    {.name = "digest", .run = run_digest},
+    {.name = "make", .run = run_make},
+    {.name = "count", .run = run_count, .options = "{\"streaming\": true}"},
+    {.name = "slow", .run = run_slow},
+    {.name = "secret", .run = run_in,
+     .requirements = "{\"auth\": {\"sharedSecret\": \"open-sesame\"}}"},
+    {.name = "guarded", .run = run_in, .on_auth = on_auth,
+     .requirements = "{\"auth\": {\"host\": true}}"},
+    {.name = "textonly", .run = run_ok, .requirements = "{\"acceptedContent\": [\"text\"]}"},
+    {.name = "frugal", .run = run_ok, .requirements = "{\"maxTokens\": 16}"},
+    {.name = "counted", .run = run_ok, .on_count = on_count,
+     .requirements = "{\"maxTokens\": 5, \"tokenCounter\": \"host\"}"},
+    {.name = "single", .run = run_slow, .requirements = "{\"maxConcurrency\": 1, \"queue\": 0}"},
+    {.name = "fail", .run = run_fail},
+    {.name = "refuse", .run = run_refuse},
+    {.name = "tool", .run = run_tool},
+    {.name = "badtool", .run = run_badtool},
+    {.name = "fresh", .run = run_fresh, .isolated = 1},
+    {.name = "once", .run = run_once,
+     .skill = "{\"id\": \"once\", \"effect\": \"IDEMPOTENT\"}"},
+    {.name = "wrong", .run = run_wrong,
+     .skill = "{\"id\": \"wrong\", \"outputSchema\": {\"type\": \"object\", "
+              "\"required\": [\"x\"]}}"},
+    {.name = "ask", .run = run_ask},
+    {.name = "nested", .run = run_nested},
+    {.name = "depth", .run = run_depth},
+    {.name = "trace", .run = run_trace},
+    {.name = "talk", .run = run_talk,
+     .options = "{\"flags\": {\"recordsInteractionContext\": true}}"},
+    {.name = "stats", .run = run_stats},
+};
+
+static const size_t subject_count = sizeof subjects / sizeof subjects[0];
+
+static void run_stats(hubless_call *call, const hubless_call_info *info) {
+    (void)info;
+    json *out = json_new(JSON_OBJECT);
+    json *runs = json_new(JSON_OBJECT), *cancelled = json_new(JSON_OBJECT);
+    for (size_t i = 0; i < subject_count; i++) {
+        json_set(runs, subjects[i].name, json_number((double)subjects[i].runs));
+        json_set(cancelled, subjects[i].name, json_number((double)subjects[i].cancelled));
+    }
+    json_set(out, "runs", runs);
+    json_set(out, "cancelled", cancelled);
+    answer(call, out);
+}
+
+typedef struct {
+    hubless_call *call;
+    subject *of;
+} job;
+
+static void *run(void *argument) {
+    job *work = argument;
+    hubless_call_info info = {.size = sizeof info};
+    if (hubless_call_get(work->call, &info, NULL) == HUBLESS_OK) {
+        work->of->run(work->call, &info);
+    }
+    free(work);
+    return NULL;
+}
+
+static void on_call(hubless_call *call, void *user) {
+    subject *of = user;
+    atomic_fetch_add(&of->runs, 1);
+    job *work = malloc(sizeof *work);
+    *work = (job){call, of};
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, run, work) == 0) {
+        pthread_detach(thread);
+    } else {
+        free(work);
+        hubless_call_fail(call, HUBLESS_BUSY, HUBLESS_STR(""), HUBLESS_STR("no thread"), NULL);
+    }
+}
+
+static void on_cancel(hubless_call *call, hubless_status reason, void *user) {
+    (void)call;
+    (void)reason;
+    subject *of = user;
+    atomic_fetch_add(&of->cancelled, 1);
+    pthread_mutex_lock(&cancel_lock);
+    pthread_cond_broadcast(&cancel_told);
+    pthread_mutex_unlock(&cancel_lock);
+}
+
+int subject_register(hubless_node *node, const char *name) {
+    behaviour_node = node;
+    for (size_t i = 0; i < subject_count; i++) {
+        subject *of = &subjects[i];
+        char full[80];
+        snprintf(full, sizeof full, "%s.%s", name, of->name);
+        hubless_error err = HUBLESS_ERROR_INIT;
+        hubless_agent_options options = {
+            .size = sizeof options, .name = hubless_cstr(full),
+            .options_json = hubless_cstr(of->options), .skill_json = hubless_cstr(of->skill),
+            .requirements_json = hubless_cstr(of->requirements), .isolated = of->isolated,
+            .on_call = on_call, .on_cancel = on_cancel, .on_auth = of->on_auth,
+            .on_count = of->on_count, .on_create = of->isolated ? on_create : NULL,
+            .on_destroy = of->isolated ? on_destroy : NULL, .user = of};
+        if (hubless_register(node, &options, NULL, &err) != HUBLESS_OK) {
+            fprintf(stderr, "%s: %.*s\n", full, (int)err.message.len, err.message.data);
+            hubless_error_clear(&err);
+            return 1;
+        }
+    }
+    return 0;
+}
