@@ -90,9 +90,10 @@ async fn ten_thousand_agents_live_in_one_node() {
             assert_eq!(reply.content.joined_text(), one.name());
         }
     }
-    let early: Duration = hundreds[1..11].iter().sum();
-    let late: Duration = hundreds[90..].iter().sum();
-    assert!(late < early * 4, "registration grows with the number of agents: {early:?} {late:?}");
+    // The best of ten: a busy machine slows some of them down.
+    let early = hundreds[1..11].iter().min().unwrap();
+    let late = hundreds[90..].iter().min().unwrap();
+    assert!(*late < *early * 4, "registration grows with the agents: {early:?} {late:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,9 +1,11 @@
 //! What a caller learns when the process of its callee is killed.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail their test")]
+
 mod support;
 
 use hubless::node::{Change, Path};
-use hubless::{Content, FindOptions, Kind, Node};
+use hubless::{Content, FindOptions, Kind, Node, StreamItem};
 use hubless_proto::query::Query;
 use serde_json::json;
 use std::io::{BufRead, BufReader};
@@ -77,12 +79,8 @@ async fn a_killed_process_is_gone_at_once_and_its_calls_end_by_their_effect() {
     let mut running = Vec::new();
     for name in ["careful", "pure"] {
         let mut stream = node.stream(ask(name, json!(1))).unwrap();
-        loop {
-            match stream.next().await.unwrap().unwrap() {
-                hubless::StreamItem::Progress { .. } => break,
-                _ => {}
-            }
-        }
+        let is_running = |item: &StreamItem| matches!(item, StreamItem::Progress { .. });
+        while !is_running(&stream.next().await.unwrap().unwrap()) {}
         running.push(stream);
     }
     other.0.kill().unwrap();

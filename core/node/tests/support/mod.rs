@@ -1,5 +1,5 @@
 //! What the tests of the node share.
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(dead_code, clippy::unwrap_used, reason = "each test binary uses a part of it")]
 
 use hubless::call::handle::Call;
 use hubless::{Agent, AgentOptions, Content, Node, NodeOptions, RequestOptions, Result, handler};
@@ -7,18 +7,18 @@ use serde_json::Value;
 use std::future::Future;
 
 /// A node without folders.
-pub async fn memory_node() -> Node {
+pub(crate) async fn memory_node() -> Node {
     let options = NodeOptions { memory_only: true, ..NodeOptions::default() };
     Node::start(options).await.unwrap()
 }
 
 /// Options of an agent in their JSON form.
-pub fn agent(options: Value) -> AgentOptions {
+pub(crate) fn agent(options: Value) -> AgentOptions {
     AgentOptions::read(options).unwrap()
 }
 
 /// Registers an agent that answers by an async function.
-pub async fn register<F, A>(node: &Node, options: Value, function: F) -> Agent
+pub(crate) async fn register<F, A>(node: &Node, options: Value, function: F) -> Agent
 where
     F: Fn(Call, Content) -> A + Send + Sync + 'static,
     A: Future<Output = Result<Content>> + Send + 'static,
@@ -27,19 +27,19 @@ where
 }
 
 /// A request with a value.
-pub fn ask(to: &str, value: Value) -> RequestOptions {
+pub(crate) fn ask(to: &str, value: Value) -> RequestOptions {
     RequestOptions::new(to, Content::value(value))
 }
 
 /// Two nodes of one home.
-pub struct Pair {
-    pub one: Node,
-    pub two: Node,
-    pub _home: tempfile::TempDir,
+pub(crate) struct Pair {
+    pub(crate) one: Node,
+    pub(crate) two: Node,
+    pub(crate) _home: tempfile::TempDir,
 }
 
 /// Starts two nodes in an empty home.
-pub async fn pair() -> Pair {
+pub(crate) async fn pair() -> Pair {
     let home = tempfile::tempdir().unwrap();
     let one = node_in(&home).await;
     let two = node_in(&home).await;
@@ -47,7 +47,7 @@ pub async fn pair() -> Pair {
 }
 
 /// Starts a node in a home.
-pub async fn node_in(home: &tempfile::TempDir) -> Node {
+pub(crate) async fn node_in(home: &tempfile::TempDir) -> Node {
     let options = NodeOptions { home: Some(home.path().to_owned()), ..NodeOptions::default() };
     Node::start(options).await.unwrap()
 }
