@@ -76,12 +76,19 @@ export interface Hosted {
   counter: TokenCounter | undefined;
 }
 
+/** A call being handled. */
+interface Running {
+  context: CallContext;
+  /** Lets the process end. */
+  release: () => void;
+}
+
 /** Runs what the core asks of the agents of one session. */
 export class AgentHost {
   readonly #node: Node;
   readonly #session: Session;
   readonly #hosted = new Map<number, Hosted>();
-  readonly #running = new Map<number, CallContext>();
+  readonly #running = new Map<number, Running>();
   /** The node's own auth function, for agents without one. */
   auth: AuthRule | undefined;
 
@@ -121,14 +128,17 @@ export class AgentHost {
 
   /** Stops the handler of a call; false when there is no such call. */
   cancel(id: number, reason: object): boolean {
-    const context = this.#running.get(id);
-    context?.cancel(reason);
-    return context !== undefined;
+    const running = this.#running.get(id);
+    running?.context.cancel(reason);
+    running?.release();
+    return running !== undefined;
   }
 
   /** Stops everything; nothing is answered any more. */
   close(): void {
-    for (const context of this.#running.values()) context.cancel({ message: 'the node is closed' });
+    for (const { context } of this.#running.values()) {
+      context.cancel({ message: 'the node is closed' });
+    }
     this.#running.clear();
     this.#hosted.clear();
   }
@@ -136,7 +146,9 @@ export class AgentHost {
   async #call(id: number, wire: WireCall, attachments: readonly Uint8Array[]): Promise<void> {
     const content = decodeContent(this.#session, wire.content, attachments);
     const context = new CallContext(this.#node, this.#session, id, wire, content);
-    this.#running.set(id, context);
+    // Not idle while a call is handled; one that was given up is not waited for.
+    const release = this.#session.hold();
+    this.#running.set(id, { context, release });
     try {
       const result = await runIn(context, () => this.#handle(wire, context));
       if (!context.cancelled) await this.#final(id, result);
@@ -144,6 +156,7 @@ export class AgentHost {
       if (!context.cancelled) this.#session.answer('call.fail', { call: id, ...toFailure(error) });
     } finally {
       this.#running.delete(id);
+      release();
     }
   }
 

@@ -54,6 +54,7 @@ export class Session {
   readonly #listeners = new Map<number, Listener>();
   readonly #keepAlive = setInterval(() => {}, KEEP_ALIVE_MS).unref();
   readonly #onClose = new Set<() => void>();
+  #holders = 0;
   #nextTicket = 1;
   #closed = false;
 
@@ -70,6 +71,16 @@ export class Session {
   /** Sets what happens on events of one kind. */
   on(kind: number, listener: Listener): void {
     this.#listeners.set(kind, listener);
+  }
+
+  /** Keeps the process alive until the function it gives is called; calling it again is harmless. */
+  hold(): () => void {
+    let held = true;
+    this.#hold();
+    return () => {
+      if (held) this.#release();
+      held = false;
+    };
   }
 
   /** Calls `listener` when the session is closed. */
@@ -98,7 +109,7 @@ export class Session {
       if (this.#closed || !native().submit(this.#handle, ticket, operation, text, attachments)) {
         throw closedError(operation);
       }
-      if (this.#pending.size === 0) this.#keepAlive.ref();
+      if (this.#pending.size === 0) this.#hold();
       this.#pending.set(ticket, { operation, onDone, resolve, reject });
     });
     return { ticket, done };
@@ -189,8 +200,18 @@ export class Session {
 
   #take(ticket: number): Pending | undefined {
     const pending = this.#pending.get(ticket);
-    if (this.#pending.delete(ticket) && this.#pending.size === 0) this.#keepAlive.unref();
+    if (this.#pending.delete(ticket) && this.#pending.size === 0) this.#release();
     return pending;
+  }
+
+  #hold(): void {
+    this.#holders += 1;
+    if (this.#holders === 1) this.#keepAlive.ref();
+  }
+
+  #release(): void {
+    this.#holders -= 1;
+    if (this.#holders === 0) this.#keepAlive.unref();
   }
 }
 

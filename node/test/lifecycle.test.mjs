@@ -88,6 +88,15 @@ test('a peer killed in the middle of a call is a typed error', async (t) => {
   await assert.rejects(request, (error) => ['transport', 'unknown_outcome'].includes(error.kind));
 });
 
+test('a process that handles a call is not idle, and ends afterwards', async (t) => {
+  const home = freshHome(t);
+  const agent = run(t, 'test/programs/handling.mjs', { home });
+  const node = await startNode(t, { home });
+  const reply = await node.request('slow', 1, { waitMs: 10_000 });
+  assert.equal(reply.value, 'as expected');
+  assert.deepEqual(await agent.ended, { code: 0, signal: null, stderr: '' });
+});
+
 function inWorker(t, mode, home) {
   const worker = new Worker(new URL('./programs/worker.mjs', import.meta.url), {
     workerData: { mode, home },
