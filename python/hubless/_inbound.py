@@ -254,9 +254,12 @@ class Inbound:
             out = outgoing(await work)
             await out.open(session)
             body = {"id": ticket, "content": out.record}
-            await asyncio.gather(
-                session.call(f"{what}.final", body, out.attachments), out.pump(session)
-            )
+            pump = out.write(session)
+            try:
+                await session.call(f"{what}.final", body, out.attachments)
+                await pump
+            finally:
+                pump.cancel()
         except Exception as error:
             said = {key: value for key, value in failure(error).items() if key != "retry"}
             session.forget(f"{what}.fail", {"id": ticket, **said})

@@ -127,7 +127,7 @@ class Call:
         if not out.streams:
             await sent
             return
-        pump = asyncio.ensure_future(out.pump(session))
+        pump = out.write(session)
         try:
             await sent
             await pump

@@ -187,34 +187,54 @@ class Outgoing:
     record: dict[str, Any]
     attachments: list[Bytes] = field(default_factory=list)
     streams: list[tuple[Blob, dict[str, Any]]] = field(default_factory=list)
+    ended: set[int] = field(default_factory=set)
 
     async def open(self, session: Session) -> None:
         """Opens a body for each streamed blob; must come before the record is sent."""
-        for blob, record in self.streams:
-            answer, _ = await session.call(
-                "body.open",
-                _wire.compact({"size": blob.size}),
-                orphan=lambda body: session.forget("body.drop", {"body": body["body"]}),
-            )
-            record["body"] = answer["body"]
+        try:
+            for blob, record in self.streams:
+                answer, _ = await session.call(
+                    "body.open",
+                    _wire.compact({"size": blob.size}),
+                    orphan=lambda body: session.forget("body.drop", {"body": body["body"]}),
+                )
+                record["body"] = answer["body"]
+        except BaseException:
+            self.release(session)
+            raise
 
-    async def pump(self, session: Session) -> None:
-        """Writes every streamed blob; returns when all are taken."""
-        await asyncio.gather(
-            *(_write(session, record["body"], blob) for blob, record in self.streams)
-        )
+    def write(self, session: Session) -> asyncio.Task[None]:
+        """Starts writing every streamed blob; what is not written to its end is given back."""
+        task = asyncio.ensure_future(self._write(session))
+        # Not in the task itself: one that is cancelled before its first step never runs.
+        task.add_done_callback(lambda _: self.release(session))
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return task
 
+    async def _write(self, session: Session) -> None:
+        await asyncio.gather(*(self._write_one(session, *stream) for stream in self.streams))
 
-async def _write(session: Session, body: int, blob: Blob) -> None:
-    try:
-        async for data in blob.reader():
-            for start in range(0, len(data), _PIECE_BYTES):
-                piece = bytes(data[start : start + _PIECE_BYTES])
-                await session.call("body.write", {"body": body, "attachment": 0}, [piece])
-    except BaseException as error:
-        session.forget("body.fail", {"body": body, "message": str(error) or type(error).__name__})
-        raise
-    await session.call("body.end", {"body": body})
+    async def _write_one(self, session: Session, blob: Blob, record: dict[str, Any]) -> None:
+        body = record["body"]
+        try:
+            async for data in blob.reader():
+                for start in range(0, len(data), _PIECE_BYTES):
+                    piece = bytes(data[start : start + _PIECE_BYTES])
+                    await session.call("body.write", {"body": body, "attachment": 0}, [piece])
+            await session.call("body.end", {"body": body})
+            self.ended.add(body)
+        except Exception as error:
+            self.ended.add(body)
+            message = str(error) or type(error).__name__
+            session.forget("body.fail", {"body": body, "message": message})
+            raise
+
+    def release(self, session: Session) -> None:
+        """Gives back every body that was not written to its end."""
+        for _, record in self.streams:
+            if "body" in record and record["body"] not in self.ended:
+                self.ended.add(record["body"])
+                session.forget("body.drop", {"body": record["body"]})
 
 
 def outgoing(value: Any) -> Outgoing:

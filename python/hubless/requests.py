@@ -200,8 +200,7 @@ async def _pumping(out: Outgoing, node: Node, call: Coroutine[Any, Any, T]) -> T
     An answer may come before all is written, and goes on being made of what is still to come:
     then the writing goes on until it is done or nobody reads it. Without an answer it stops.
     """
-    pump = asyncio.ensure_future(out.pump(node.session))
-    pump.add_done_callback(lambda done: done.cancelled() or done.exception())
+    pump = out.write(node.session)
     try:
         answer = await call
     except BaseException:
@@ -312,13 +311,13 @@ class Stream(Feed):
                 "stream", composed.body, composed.out.attachments, self._ticket
             )
         except BaseException:
+            composed.out.release(node.session)
             self._end()
             raise
         self._took(int(answer["stream"]))
         weakref.finalize(self, node.inbound.offers.pop, self._ticket, None).atexit = False
         if composed.out.streams:
-            self._pump = asyncio.ensure_future(composed.out.pump(node.session))
-            self._pump.add_done_callback(lambda done: done.cancelled() or done.exception())
+            self._pump = composed.out.write(node.session)
             node.keep(self._pump)
 
     def _end(self) -> None:
