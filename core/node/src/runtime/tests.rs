@@ -4,8 +4,10 @@ use super::folder::{Folder, Found, lock_path, record_path};
 use super::watch::poll;
 use super::*;
 use crate::home::{Home, Lock};
-use hubless_proto::identity::NodeKey;
+use hubless_proto::identity::{NodeKey, SecretKey};
+use hubless_proto::wire::record::{self, Term};
 use hubless_proto::wire::v1;
+use prost::Message;
 use std::fs::File;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -23,10 +25,18 @@ fn node(byte: u8) -> NodeKey {
     NodeKey::from_bytes([byte; 32])
 }
 
+/// What a node may say; whose signature it carries is not looked at here.
+fn announcement() -> v1::NodeAnnouncement {
+    let key = SecretKey::from_seed([7; 32]);
+    let term = Term::starting(1_700_000_000_000, Duration::from_secs(60));
+    let node = record::sign(&key, term, &v1::NodeRecord::default()).unwrap();
+    v1::NodeAnnouncement { node: Some(node), agents: Vec::new() }
+}
+
 /// A node with its record written.
 fn present(home: &Home, byte: u8) -> Presence {
     let presence = Presence::begin(home, node(byte)).unwrap().unwrap();
-    presence.write(&v1::NodeAnnouncement::default()).unwrap();
+    presence.write(&announcement()).unwrap();
     presence
 }
 
@@ -39,7 +49,7 @@ fn a_record_is_read_once_and_gone_with_its_node() {
     assert!(matches!(folder.examine(node(1)), Ok(Found::Known)));
     presence.hide();
     assert!(matches!(folder.examine(node(1)), Ok(Found::Left)));
-    presence.write(&v1::NodeAnnouncement::default()).unwrap();
+    presence.write(&announcement()).unwrap();
     assert!(matches!(folder.examine(node(1)), Ok(Found::Left)), "it is not shown again");
     presence.end();
     assert!(matches!(folder.examine(node(1)), Ok(Found::Dead)));
@@ -63,7 +73,7 @@ fn what_a_dead_process_left_is_removed_by_who_finds_it() {
     }
     // The control: a live one stays.
     let held = Lock::take(&lock).unwrap();
-    File::create(&record).unwrap();
+    std::fs::write(&record, announcement().encode_to_vec()).unwrap();
     assert!(matches!(folder.examine(node(1)), Ok(Found::Record(_))));
     assert!(record.exists());
     drop(held);
