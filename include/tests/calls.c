@@ -1,0 +1,286 @@
+/* Requests and their handlers, in process. */
+#include "suite.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static void on_greet(hubless_call *call, void *user) {
+    hubless_str name = hubless_call_value(call, HUBLESS_STR("/name"));
+    hubless_call_usage(call, 3, 4, HUBLESS_STR("m"), NULL);
+    hubless_call_finalf(call, "%s %.*s", (char *)user, (int)name.len, name.data);
+}
+
+static void a_request_is_answered(void) {
+    suite_agent("greet", on_greet, (void *)"hello");
+    hubless_content content = hubless_content_json(HUBLESS_STR("{\"name\": \"Gr\xc3\xbc\xc3\x9f\"}"));
+    hubless_reply *reply = NULL;
+    hubless_reply_info info = {.size = sizeof info};
+    CHECK(hubless_request(suite_node(), HUBLESS_STR("greet"), &content, NULL, &reply, NULL) ==
+          HUBLESS_OK);
+    CHECK(hubless_reply_get(reply, &info, NULL) == HUBLESS_OK);
+    CHECK(suite_is(info.content.text, "hello Gr\xc3\xbc\xc3\x9f"));
+    CHECK(info.content.part_count == 1 && info.content.parts[0].kind == HUBLESS_PART_TEXT);
+    CHECK(info.input_tokens == 3 && info.output_tokens == 4);
+    CHECK(suite_is(info.path, "in_process") && suite_is(info.agent_name, "greet"));
+    CHECK(info.attempts == 1);
+    hubless_reply_free(reply);
+}
+
+static void on_fail_as(hubless_call *call, void *user) {
+    (void)user;
+    hubless_call_info info = {.size = sizeof info};
+    hubless_call_get(call, &info, NULL);
+    int kind = atoi(info.content.text.data);
+    hubless_call_fail(call, kind, HUBLESS_STR("on_purpose"), HUBLESS_STR("as asked"), NULL);
+}
+
+static void every_kind_has_its_number(void) {
+    suite_agent("fail", on_fail_as, NULL);
+    for (int kind = HUBLESS_AUTH; kind <= HUBLESS_INTERNAL; kind++) {
+        char number[8];
+        hubless_error err = HUBLESS_ERROR_INIT;
+        hubless_reply *reply = NULL;
+        snprintf(number, sizeof number, "%d", kind);
+        CHECK(suite_ask("fail", number, &reply, &err) == HUBLESS_REJECTED);
+        CHECK((int)err.kind == kind && err.rejected == 1 && reply == NULL);
+        CHECK(suite_is(err.code, "on_purpose") && suite_is(err.message, "as asked"));
+        hubless_error_clear(&err);
+    }
+}
+
+static void on_block(hubless_call *call, void *user) {
+    hubless_error err = HUBLESS_ERROR_INIT;
+    hubless_content content = hubless_content_text(HUBLESS_STR("x"));
+    hubless_reply *reply = NULL;
+    hubless_agents *list = NULL;
+    int *refused = user;
+    *refused += hubless_request(suite_node(), HUBLESS_STR("block"), &content, NULL, &reply,
+                                &err) == HUBLESS_WOULD_DEADLOCK;
+    *refused += hubless_find(suite_node(), NULL, &list, &err) == HUBLESS_WOULD_DEADLOCK;
+    *refused += hubless_node_close(suite_node(), 0) == HUBLESS_WOULD_DEADLOCK;
+    hubless_error_clear(&err);
+    hubless_call_finalf(call, "done");
+}
+
+static void blocking_in_a_callback_is_refused(void) {
+    int refused = 0;
+    hubless_reply *reply = NULL;
+    suite_agent("block", on_block, &refused);
+    CHECK(suite_ask("block", "x", &reply, NULL) == HUBLESS_OK);
+    CHECK(refused == 3);
+    hubless_reply_free(reply);
+}
+
+static void on_keep(hubless_call *call, void *user) { *(hubless_call **)user = call; }
+
+static void a_call_is_ended_once(void) {
+    hubless_call *kept = NULL;
+    hubless_reply *reply = NULL;
+    hubless_content content = hubless_content_text(HUBLESS_STR("first"));
+    suite_agent("keep", on_keep, &kept);
+    hubless_request_options asked = {.size = sizeof asked, .total_ms = 5000};
+    hubless_error err = HUBLESS_ERROR_INIT;
+    pthread_t asker;
+    (void)asker;
+    /* Asked without blocking, answered here. */
+    extern void calls_count(hubless_status, hubless_reply *, const hubless_error *, void *);
+    volatile int ended = 0;
+    CHECK(hubless_request_async(suite_node(), HUBLESS_STR("keep"), &content, &asked, calls_count,
+                                (void *)&ended, &err) == HUBLESS_OK);
+    for (int i = 0; i < 5000 && __atomic_load_n(&kept, __ATOMIC_SEQ_CST) == NULL; i++) {
+        usleep(1000);
+    }
+    CHECK(hubless_call_final(kept, &content, &err) == HUBLESS_OK);
+    CHECK(hubless_call_final(kept, &content, &err) == HUBLESS_INVALID_ARGUMENT);
+    CHECK(suite_reaches(&ended, 1));
+    hubless_error_clear(&err);
+    (void)reply;
+}
+
+void calls_count(hubless_status status, hubless_reply *reply, const hubless_error *err,
+                 void *user) {
+    (void)err;
+    if (status == HUBLESS_OK) {
+        hubless_reply_free(reply);
+    }
+    __atomic_add_fetch((int *)user, 1, __ATOMIC_SEQ_CST);
+}
+
+static void on_cancelled(hubless_call *call, hubless_status reason, void *user) {
+    *(volatile int *)user = (int)reason;
+    hubless_call_finalf(call, "too late");
+}
+
+static void on_nothing(hubless_call *call, void *user) {
+    (void)call;
+    (void)user;
+}
+
+static void a_cancelled_call_is_told_and_ends(void) {
+    volatile int reason = 0, ended = 0;
+    uint64_t ticket = 0;
+    hubless_agent_options options = hubless_agent_named("slow", on_nothing, (void *)&reason);
+    options.on_cancel = on_cancelled;
+    CHECK(hubless_register(suite_node(), &options, NULL, NULL) == HUBLESS_OK);
+    hubless_content content = hubless_content_text(HUBLESS_STR("x"));
+    hubless_request_options asked = {.size = sizeof asked, .ticket = &ticket};
+    CHECK(hubless_request_async(suite_node(), HUBLESS_STR("slow"), &content, &asked, calls_count,
+                                (void *)&ended, NULL) == HUBLESS_OK);
+    usleep(50000);
+    CHECK(ended == 0 && ticket != 0);
+    CHECK(hubless_cancel(suite_node(), ticket, NULL) == HUBLESS_OK);
+    CHECK(suite_reaches(&ended, 1));
+    CHECK(suite_reaches(&reason, HUBLESS_CANCELLED));
+}
+
+static void a_deadline_is_kept(void) {
+    volatile int reason = 0;
+    hubless_error err = HUBLESS_ERROR_INIT;
+    hubless_reply *reply = NULL;
+    hubless_agent_options options = hubless_agent_named("slow", on_nothing, (void *)&reason);
+    options.on_cancel = on_cancelled;
+    CHECK(hubless_register(suite_node(), &options, NULL, NULL) == HUBLESS_OK);
+    hubless_content content = hubless_content_text(HUBLESS_STR("x"));
+    hubless_request_options asked = {.size = sizeof asked, .total_ms = 80};
+    hubless_status status =
+        hubless_request(suite_node(), HUBLESS_STR("slow"), &content, &asked, &reply, &err);
+    CHECK(status == HUBLESS_REJECTED || status == HUBLESS_DEADLINE);
+    CHECK(err.kind == HUBLESS_DEADLINE);
+    CHECK(suite_reaches(&reason, HUBLESS_DEADLINE));
+    hubless_error_clear(&err);
+}
+
+typedef struct {
+    volatile int created, destroyed;
+} instances;
+
+static void *on_create(void *user) {
+    __atomic_add_fetch(&((instances *)user)->created, 1, __ATOMIC_SEQ_CST);
+    return calloc(1, sizeof(int));
+}
+
+static void on_destroy(void *instance, void *user) {
+    free(instance);
+    __atomic_add_fetch(&((instances *)user)->destroyed, 1, __ATOMIC_SEQ_CST);
+}
+
+static void on_instance(hubless_call *call, void *user) {
+    (void)user;
+    hubless_call_info info = {.size = sizeof info};
+    hubless_call_get(call, &info, NULL);
+    hubless_call_jsonf(call, "%d", ++*(int *)info.instance);
+}
+
+static void an_isolated_agent_has_fresh_instances(void) {
+    instances all = {0, 0};
+    hubless_agent_options options = hubless_agent_named("fresh", on_instance, &all);
+    options.isolated = 1;
+    options.on_create = on_create;
+    options.on_destroy = on_destroy;
+    CHECK(hubless_register(suite_node(), &options, NULL, NULL) == HUBLESS_OK);
+    for (int i = 0; i < 3; i++) {
+        hubless_reply *reply = NULL;
+        CHECK(suite_ask("fresh", "x", &reply, NULL) == HUBLESS_OK);
+        CHECK(suite_is(hubless_reply_value(reply, HUBLESS_STR("")), "1"));
+        hubless_reply_free(reply);
+    }
+    CHECK(all.created == 3);
+    CHECK(suite_reaches(&all.destroyed, 3));
+}
+
+static void *ask_often(void *user) {
+    int *wrong = user;
+    for (int i = 0; i < 100; i++) {
+        char text[32], wanted[48];
+        hubless_reply *reply = NULL;
+        snprintf(text, sizeof text, "{\"name\": \"%d\"}", i);
+        snprintf(wanted, sizeof wanted, "hello %d", i);
+        hubless_content content = hubless_content_json(hubless_cstr(text));
+        hubless_status status =
+            hubless_request(suite_node(), HUBLESS_STR("greet"), &content, NULL, &reply, NULL);
+        *wrong += status != HUBLESS_OK || !suite_is(hubless_reply_text(reply), wanted);
+        hubless_reply_free(reply);
+    }
+    return NULL;
+}
+
+static void many_threads_ask_at_once(void) {
+    enum { THREADS = 8 };
+    pthread_t threads[THREADS];
+    int wrong[THREADS] = {0}, sum = 0;
+    suite_agent("greet", on_greet, (void *)"hello");
+    for (int i = 0; i < THREADS; i++) {
+        CHECK(pthread_create(&threads[i], NULL, ask_often, &wrong[i]) == 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+        sum += wrong[i];
+    }
+    CHECK(sum == 0);
+}
+
+static void on_auth(hubless_question *question, const hubless_auth_check *check, void *user) {
+    ++*(int *)user;
+    hubless_auth_verdict(question, suite_is(check->credential, "letmein"), 0, NULL);
+    CHECK(hubless_auth_verdict(question, 1, 0, NULL) == HUBLESS_INVALID_ARGUMENT);
+}
+
+static void on_ok(hubless_call *call, void *user) {
+    (void)user;
+    hubless_call_finalf(call, "in");
+}
+
+static void an_auth_function_decides(void) {
+    int checks = 0;
+    hubless_agent_options options = hubless_agent_named("guarded", on_ok, &checks);
+    options.on_auth = on_auth;
+    options.requirements_json = HUBLESS_STR("{\"auth\": {\"host\": true}}");
+    CHECK(hubless_register(suite_node(), &options, NULL, NULL) == HUBLESS_OK);
+    hubless_content content = hubless_content_text(HUBLESS_STR("x"));
+    hubless_request_options asked = {.size = sizeof asked, .auth_scheme = HUBLESS_STR("custom"),
+                                     .auth_secret = HUBLESS_STR("letmein")};
+    hubless_reply *reply = NULL;
+    hubless_error err = HUBLESS_ERROR_INIT;
+    CHECK(hubless_request(suite_node(), HUBLESS_STR("guarded"), &content, &asked, &reply, &err) ==
+          HUBLESS_OK);
+    hubless_reply_free(reply);
+    asked.auth_secret = HUBLESS_STR("nope");
+    CHECK(hubless_request(suite_node(), HUBLESS_STR("guarded"), &content, &asked, &reply, &err) ==
+          HUBLESS_REJECTED);
+    CHECK(err.kind == HUBLESS_AUTH && checks == 2);
+    hubless_error_clear(&err);
+}
+
+static void found_agents_can_be_called(void) {
+    suite_agent("greet", on_greet, (void *)"hello");
+    hubless_query query = {.size = sizeof query, .text = HUBLESS_STR("greet")};
+    hubless_agents *list = NULL;
+    hubless_found found = {.size = sizeof found};
+    hubless_reply *reply = NULL;
+    CHECK(hubless_find(suite_node(), &query, &list, NULL) == HUBLESS_OK);
+    CHECK(hubless_agents_count(list) == 1);
+    CHECK(hubless_agents_get(list, 0, &found, NULL) == HUBLESS_OK);
+    CHECK(suite_is(found.name, "greet") && suite_is(found.path, "in_process"));
+    CHECK(hubless_agents_get(list, 1, &found, NULL) == HUBLESS_INVALID_ARGUMENT);
+    hubless_content content = hubless_content_json(HUBLESS_STR("{\"name\": \"you\"}"));
+    CHECK(hubless_request(suite_node(), found.agent_id, &content, NULL, &reply, NULL) ==
+          HUBLESS_OK);
+    CHECK(suite_is(hubless_reply_text(reply), "hello you"));
+    hubless_reply_free(reply);
+    hubless_agents_free(list);
+}
+
+const test call_tests[] = {
+    {"a request is answered", a_request_is_answered},
+    {"every kind has its number", every_kind_has_its_number},
+    {"blocking in a callback is refused", blocking_in_a_callback_is_refused},
+    {"a call is ended once", a_call_is_ended_once},
+    {"a cancelled call is told and ends", a_cancelled_call_is_told_and_ends},
+    {"a deadline is kept", a_deadline_is_kept},
+    {"an isolated agent has fresh instances", an_isolated_agent_has_fresh_instances},
+    {"many threads ask at once", many_threads_ask_at_once},
+    {"an auth function decides", an_auth_function_decides},
+    {"found agents can be called", found_agents_can_be_called},
+    {NULL, NULL},
+};

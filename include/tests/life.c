@@ -1,0 +1,206 @@
+/* From start to end: callbacks that free, nodes that close, programs with their own loop. */
+#include "suite.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+typedef struct {
+    hubless_agent *agent;
+    volatile int freed;
+    hubless_status status;
+} itself;
+
+static void on_free(void *user) {
+    __atomic_add_fetch(&((itself *)user)->freed, 1, __ATOMIC_SEQ_CST);
+}
+
+static void on_leave(hubless_call *call, void *user) {
+    itself *me = user;
+    me->status = hubless_agent_free(me->agent);
+    hubless_call_finalf(call, "bye");
+}
+
+static void an_agent_frees_itself(void) {
+    itself me = {NULL, 0, HUBLESS_INTERNAL};
+    hubless_reply *reply = NULL;
+    hubless_agent_options options = hubless_agent_named("leaver", on_leave, &me);
+    options.on_free = on_free;
+    CHECK(hubless_register(suite_node(), &options, &me.agent, NULL) == HUBLESS_OK);
+    CHECK(suite_ask("leaver", "x", &reply, NULL) == HUBLESS_OK);
+    CHECK(me.status == HUBLESS_OK);
+    CHECK(suite_is(hubless_reply_text(reply), "bye"));
+    hubless_reply_free(reply);
+    CHECK(suite_reaches(&me.freed, 1));
+    hubless_request_options asked = {.size = sizeof asked, .wait_ms = -1};
+    hubless_content content = hubless_content_text(HUBLESS_STR("x"));
+    hubless_error err = HUBLESS_ERROR_INIT;
+    CHECK(hubless_request(suite_node(), HUBLESS_STR("leaver"), &content, &asked, &reply, &err) !=
+          HUBLESS_OK);
+    CHECK(err.kind == HUBLESS_NOT_FOUND);
+    hubless_error_clear(&err);
+}
+
+static void an_agent_is_freed_once_with_its_node(void) {
+    itself me = {NULL, 0, HUBLESS_OK};
+    hubless_agent_options options = hubless_agent_named("leaver", on_leave, &me);
+    options.on_free = on_free;
+    CHECK(hubless_register(suite_node(), &options, &me.agent, NULL) == HUBLESS_OK);
+    CHECK(hubless_node_close(suite_node(), 0) == HUBLESS_OK);
+    CHECK(me.freed == 1);
+}
+
+static void on_nothing(hubless_call *call, void *user) {
+    (void)call;
+    (void)user;
+}
+
+typedef struct {
+    volatile int ended, closed;
+} ends;
+
+static void on_reply(hubless_status status, hubless_reply *reply, const hubless_error *err,
+                     void *user) {
+    ends *all = user;
+    (void)reply;
+    (void)err;
+    if (status != HUBLESS_OK) {
+        __atomic_add_fetch(&all->closed, 1, __ATOMIC_SEQ_CST);
+    }
+    __atomic_add_fetch(&all->ended, 1, __ATOMIC_SEQ_CST);
+}
+
+static void closing_ends_everything_exactly_once(void) {
+    enum { REQUESTS = 20 };
+    ends all = {0, 0};
+    suite_agent("slow", on_nothing, NULL);
+    hubless_content content = hubless_content_text(HUBLESS_STR("x"));
+    for (int i = 0; i < REQUESTS; i++) {
+        CHECK(hubless_request_async(suite_node(), HUBLESS_STR("slow"), &content, NULL, on_reply,
+                                    &all, NULL) == HUBLESS_OK);
+    }
+    CHECK(hubless_node_close(suite_node(), 0) == HUBLESS_OK);
+    CHECK(all.ended == REQUESTS && all.closed == REQUESTS);
+}
+
+static void *ask(void *user) {
+    hubless_reply *reply = NULL;
+    hubless_status *status = user;
+    *status = suite_ask("slow", "x", &reply, NULL);
+    return NULL;
+}
+
+static void closing_wakes_a_thread_that_waits(void) {
+    hubless_status status = HUBLESS_OK;
+    pthread_t asker;
+    suite_agent("slow", on_nothing, NULL);
+    CHECK(pthread_create(&asker, NULL, ask, &status) == 0);
+    usleep(50000);
+    CHECK(hubless_node_close(suite_node(), 0) == HUBLESS_OK);
+    pthread_join(asker, NULL);
+    CHECK(status != HUBLESS_OK);
+}
+
+static void on_hello(hubless_call *call, void *user) {
+    /* Callbacks of a polled node come from the thread that polls. */
+    CHECK(pthread_equal(pthread_self(), *(pthread_t *)user));
+    hubless_call_finalf(call, "hello");
+}
+
+static void a_program_polls_in_its_own_loop(void) {
+    hubless_node_options options = {.size = sizeof options, .polled = 1};
+    hubless_node *node = NULL;
+    ends all = {0, 0};
+    pthread_t me = pthread_self();
+    int fd = -1;
+    CHECK(hubless_poll(suite_node(), 0, NULL, NULL) == HUBLESS_INVALID_ARGUMENT);
+    CHECK(hubless_node_start(&options, &node, NULL) == HUBLESS_OK);
+    hubless_agent_options agent = hubless_agent_named("hello", on_hello, &me);
+    CHECK(hubless_register(node, &agent, NULL, NULL) == HUBLESS_OK);
+    CHECK(hubless_node_fd(node, &fd, NULL) == HUBLESS_OK && fd >= 0);
+    /* Blocking functions deliver events by themselves. */
+    hubless_content content = hubless_content_text(HUBLESS_STR("x"));
+    hubless_reply *reply = NULL;
+    CHECK(hubless_request(node, HUBLESS_STR("hello"), &content, NULL, &reply, NULL) == HUBLESS_OK);
+    hubless_reply_free(reply);
+    CHECK(hubless_request_async(node, HUBLESS_STR("hello"), &content, NULL, on_reply, &all,
+                                NULL) == HUBLESS_OK);
+    for (int i = 0; i < 100 && all.ended == 0; i++) {
+        struct pollfd waits = {.fd = fd, .events = POLLIN};
+        CHECK(poll(&waits, 1, 5000) == 1);
+        CHECK(hubless_poll(node, 0, NULL, NULL) == HUBLESS_OK);
+    }
+    CHECK(all.ended == 1 && all.closed == 0);
+    CHECK(hubless_node_close(node, 1000) == HUBLESS_OK);
+}
+
+static void *ask_polled(void *user) {
+    hubless_node *node = user;
+    hubless_content content = hubless_content_text(HUBLESS_STR("x"));
+    hubless_reply *reply = NULL;
+    hubless_status status =
+        hubless_request(node, HUBLESS_STR("nobody"), &content,
+                        &(hubless_request_options){.size = sizeof(hubless_request_options),
+                                                   .wait_ms = 100}, &reply, NULL);
+    return (void *)(uintptr_t)status;
+}
+
+static void threads_may_wait_in_a_polled_node(void) {
+    hubless_node_options options = {.size = sizeof options, .polled = 1};
+    hubless_node *node = NULL;
+    pthread_t threads[4];
+    CHECK(hubless_node_start(&options, &node, NULL) == HUBLESS_OK);
+    for (int i = 0; i < 4; i++) {
+        CHECK(pthread_create(&threads[i], NULL, ask_polled, node) == 0);
+    }
+    for (int i = 0; i < 4; i++) {
+        void *status = NULL;
+        pthread_join(threads[i], &status);
+        CHECK((uintptr_t)status == HUBLESS_NOT_FOUND || (uintptr_t)status == HUBLESS_REJECTED);
+    }
+    CHECK(hubless_node_close(node, 1000) == HUBLESS_OK);
+}
+
+static volatile int lines;
+
+static void on_log(hubless_str level, hubless_str target, hubless_str message,
+                   hubless_str fields_json, void *user) {
+    (void)level;
+    (void)message;
+    (void)fields_json;
+    (void)user;
+    if (target.len >= 7 && memcmp(target.data, "hubless", 7) == 0) {
+        __atomic_add_fetch(&lines, 1, __ATOMIC_SEQ_CST);
+    }
+}
+
+static void log_lines_reach_the_program(void) {
+    hubless_node_options options = {.size = sizeof options, .log = HUBLESS_STR("trace"),
+                                    .on_log = on_log};
+    hubless_node *node = NULL;
+    hubless_error err = HUBLESS_ERROR_INIT;
+    lines = 0;
+    CHECK(hubless_node_start(&options, &node, NULL) == HUBLESS_OK);
+    hubless_agent_options agent = hubless_agent_named("logged", on_nothing, NULL);
+    CHECK(hubless_register(node, &agent, NULL, NULL) == HUBLESS_OK);
+    usleep(50000);
+    CHECK(lines > 0);
+    CHECK(hubless_node_close(node, 0) == HUBLESS_OK);
+    options.log = HUBLESS_STR("loud");
+    CHECK(hubless_node_start(&options, &node, &err) == HUBLESS_INVALID_ARGUMENT);
+    CHECK(suite_is(err.field, "log") && node == NULL);
+    hubless_error_clear(&err);
+}
+
+const test life_tests[] = {
+    {"an agent frees itself", an_agent_frees_itself},
+    {"an agent is freed once with its node", an_agent_is_freed_once_with_its_node},
+    {"closing ends everything exactly once", closing_ends_everything_exactly_once},
+    {"closing wakes a thread that waits", closing_wakes_a_thread_that_waits},
+    {"a program polls in its own loop", a_program_polls_in_its_own_loop},
+    {"threads may wait in a polled node", threads_may_wait_in_a_polled_node},
+    {"log lines reach the program", log_lines_reach_the_program},
+    {NULL, NULL},
+};

@@ -1,0 +1,224 @@
+/* Streamed answers, streamed parts, and searches that go on. */
+#include "suite.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+typedef struct {
+    volatile int chunks, notes, ended;
+    hubless_status status;
+    char text[256];
+} seen;
+
+static void on_event(const hubless_event *event, void *user) {
+    seen *all = user;
+    if (event->kind == HUBLESS_EVENT_CHUNK) {
+        strncat(all->text, event->text.data, event->text.len);
+        all->chunks++;
+    } else if (event->kind == HUBLESS_EVENT_PROGRESS) {
+        all->notes++;
+    } else if (event->kind == HUBLESS_EVENT_FINAL) {
+        hubless_reply_free(event->reply);
+        all->ended++;
+    } else if (event->kind == HUBLESS_EVENT_FAILED) {
+        all->status = event->status;
+        all->ended++;
+    }
+}
+
+/* In a callback: chunks queue up, nothing waits. */
+static void on_count(hubless_call *call, void *user) {
+    (void)user;
+    for (int i = 0; i < 40; i++) {
+        char letter[2] = {(char)('a' + i % 26), '\0'};
+        hubless_content chunk = hubless_content_text(hubless_cstr(letter));
+        CHECK(hubless_call_chunk(call, &chunk, -1, NULL) == HUBLESS_OK);
+    }
+    hubless_call_progress(call, HUBLESS_STR("half"), 0.5, NULL);
+    hubless_call_jsonf(call, "{\"n\": 40}");
+}
+
+static void a_streamed_answer_comes_in_order(void) {
+    seen all = {.status = HUBLESS_OK};
+    suite_agent("count", on_count, NULL);
+    hubless_content content = hubless_content_text(HUBLESS_STR("x"));
+    CHECK(hubless_stream(suite_node(), HUBLESS_STR("count"), &content, NULL, on_event, &all,
+                         NULL) == HUBLESS_OK);
+    CHECK(suite_reaches(&all.ended, 1));
+    CHECK(all.chunks == 40 && all.notes == 1 && all.status == HUBLESS_OK);
+    CHECK(strcmp(all.text, "abcdefghijklmnopqrstuvwxyzabcdefghijklmn") == 0);
+}
+
+static void on_nothing(hubless_call *call, void *user) {
+    (void)call;
+    (void)user;
+}
+
+static void on_cancel(hubless_call *call, hubless_status reason, void *user) {
+    *(volatile int *)user = (int)reason;
+    hubless_call_final(call, NULL, NULL);
+}
+
+static void a_stream_is_cancelled_by_its_ticket(void) {
+    seen all = {.status = HUBLESS_OK};
+    volatile int reason = 0;
+    uint64_t ticket = 0;
+    hubless_agent_options options = hubless_agent_named("slow", on_nothing, (void *)&reason);
+    options.on_cancel = on_cancel;
+    CHECK(hubless_register(suite_node(), &options, NULL, NULL) == HUBLESS_OK);
+    hubless_content content = hubless_content_text(HUBLESS_STR("x"));
+    hubless_request_options asked = {.size = sizeof asked, .ticket = &ticket};
+    CHECK(hubless_stream(suite_node(), HUBLESS_STR("slow"), &content, &asked, on_event, &all,
+                         NULL) == HUBLESS_OK);
+    usleep(50000);
+    CHECK(hubless_cancel(suite_node(), ticket, NULL) == HUBLESS_OK);
+    CHECK(suite_reaches(&all.ended, 1));
+    CHECK(all.status == HUBLESS_CANCELLED);
+    CHECK(suite_reaches(&reason, HUBLESS_CANCELLED));
+}
+
+static void a_refused_stream_ends_once(void) {
+    seen all = {.status = HUBLESS_OK};
+    hubless_content content = hubless_content_text(HUBLESS_STR("x"));
+    hubless_request_options asked = {.size = sizeof asked, .wait_ms = -1};
+    CHECK(hubless_stream(suite_node(), HUBLESS_STR("nobody"), &content, &asked, on_event, &all,
+                         NULL) == HUBLESS_OK);
+    CHECK(suite_reaches(&all.ended, 1));
+    usleep(20000);
+    CHECK(all.ended == 1 && all.status != HUBLESS_OK);
+}
+
+enum { SIZE = 700000 };
+
+static void *sum_body(void *user) {
+    hubless_call *call = user;
+    hubless_call_info info = {.size = sizeof info};
+    hubless_error err = HUBLESS_ERROR_INIT;
+    uint8_t piece[50000];
+    size_t count = 0, size = 0;
+    unsigned long sum = 0;
+    hubless_call_get(call, &info, NULL);
+    while (hubless_body_read(info.content.parts[0].body, piece, sizeof piece, &count, &err) ==
+               HUBLESS_OK && count > 0) {
+        size += count;
+        for (size_t i = 0; i < count; i++) {
+            sum += piece[i];
+        }
+    }
+    if (err.kind == HUBLESS_OK) {
+        hubless_call_jsonf(call, "{\"size\": %zu, \"sum\": %lu}", size, sum);
+    } else {
+        hubless_call_fail(call, (int)err.kind, err.code, err.message, NULL);
+    }
+    hubless_error_clear(&err);
+    return NULL;
+}
+
+static void on_sum(hubless_call *call, void *user) {
+    (void)user;
+    pthread_t thread;
+    pthread_create(&thread, NULL, sum_body, call);
+    pthread_detach(thread);
+}
+
+typedef struct {
+    hubless_body *body;
+    int fails;
+} writing;
+
+static void *write_body(void *user) {
+    writing *what = user;
+    uint8_t *bytes = malloc(SIZE);
+    memset(bytes, 3, SIZE);
+    hubless_body_write(what->body, (hubless_bytes){bytes, SIZE}, NULL);
+    if (what->fails) {
+        hubless_body_fail(what->body, HUBLESS_STR("gave up"), NULL);
+    } else {
+        hubless_body_end(what->body, NULL);
+    }
+    free(bytes);
+    return NULL;
+}
+
+static hubless_status send_stream(int fails, hubless_reply **reply, hubless_error *err) {
+    writing what = {NULL, fails};
+    pthread_t writer;
+    CHECK(hubless_body_open(suite_node(), &what.body, NULL) == HUBLESS_OK);
+    hubless_part part = {.size = sizeof part, .kind = HUBLESS_PART_STREAM, .body = what.body,
+                         .media_type = HUBLESS_STR("application/octet-stream")};
+    hubless_content content = {.size = sizeof content, .parts = &part, .part_count = 1};
+    pthread_create(&writer, NULL, write_body, &what);
+    hubless_status status =
+        hubless_request(suite_node(), HUBLESS_STR("sum"), &content, NULL, reply, err);
+    pthread_join(writer, NULL);
+    return status;
+}
+
+static void a_streamed_part_is_read_in_pieces(void) {
+    hubless_reply *reply = NULL;
+    suite_agent("sum", on_sum, NULL);
+    CHECK(send_stream(0, &reply, NULL) == HUBLESS_OK);
+    CHECK(suite_is(hubless_reply_value(reply, HUBLESS_STR("/size")), "700000"));
+    CHECK(suite_is(hubless_reply_value(reply, HUBLESS_STR("/sum")), "2100000"));
+    hubless_reply_free(reply);
+}
+
+static void a_part_that_is_given_up_fails_its_reader(void) {
+    hubless_reply *reply = NULL;
+    hubless_error err = HUBLESS_ERROR_INIT;
+    suite_agent("sum", on_sum, NULL);
+    CHECK(send_stream(1, &reply, &err) == HUBLESS_REJECTED);
+    CHECK(err.kind == HUBLESS_TRANSPORT);
+    hubless_error_clear(&err);
+}
+
+typedef struct {
+    volatile int arrived, departed, ended;
+} changes;
+
+static void on_change(int kind, const hubless_found *found, void *user) {
+    changes *all = user;
+    if (kind == HUBLESS_CHANGE_END) {
+        __atomic_add_fetch(&all->ended, 1, __ATOMIC_SEQ_CST);
+    } else if (found != NULL && suite_is(found->name, "late")) {
+        __atomic_add_fetch(kind == HUBLESS_CHANGE_DEPARTED ? &all->departed : &all->arrived, 1,
+                           __ATOMIC_SEQ_CST);
+    }
+}
+
+static void a_watch_tells_who_comes_and_goes(void) {
+    changes all = {0, 0, 0};
+    hubless_watch *watch = NULL;
+    hubless_query query = {.size = sizeof query, .text = HUBLESS_STR("late")};
+    CHECK(hubless_watch_start(suite_node(), &query, on_change, &all, &watch, NULL) == HUBLESS_OK);
+    hubless_agent *agent = suite_agent("late", on_nothing, NULL);
+    CHECK(suite_reaches(&all.arrived, 1));
+    CHECK(hubless_agent_free(agent) == HUBLESS_OK);
+    CHECK(suite_reaches(&all.departed, 1));
+    CHECK(hubless_watch_free(watch) == HUBLESS_OK);
+    CHECK(suite_reaches(&all.ended, 1));
+    CHECK(hubless_watch_free(watch) == HUBLESS_INVALID_ARGUMENT);
+}
+
+static void a_discovery_tells_each_once(void) {
+    changes all = {0, 0, 0};
+    hubless_watch *watch = NULL;
+    hubless_query query = {.size = sizeof query, .text = HUBLESS_STR("late")};
+    CHECK(hubless_discover(suite_node(), &query, on_change, &all, &watch, NULL) == HUBLESS_OK);
+    suite_agent("late", on_nothing, NULL);
+    CHECK(suite_reaches(&all.arrived, 1));
+    CHECK(hubless_watch_free(watch) == HUBLESS_OK);
+    CHECK(suite_reaches(&all.ended, 1));
+}
+
+const test stream_tests[] = {
+    {"a streamed answer comes in order", a_streamed_answer_comes_in_order},
+    {"a stream is cancelled by its ticket", a_stream_is_cancelled_by_its_ticket},
+    {"a refused stream ends once", a_refused_stream_ends_once},
+    {"a streamed part is read in pieces", a_streamed_part_is_read_in_pieces},
+    {"a part that is given up fails its reader", a_part_that_is_given_up_fails_its_reader},
+    {"a watch tells who comes and goes", a_watch_tells_who_comes_and_goes},
+    {"a discovery tells each once", a_discovery_tells_each_once},
+    {NULL, NULL},
+};

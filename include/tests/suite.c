@@ -1,0 +1,99 @@
+#include "suite.h"
+
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+static int failures, passed, failed, skipped;
+static const char *skip_reason;
+static hubless_node *nodes[4];
+static int node_count;
+
+void suite_fail(const char *file, int line, const char *what) {
+    const char *name = strrchr(file, '/');
+    printf("    %s:%d: expected %s\n", name == NULL ? file : name + 1, line, what);
+    failures++;
+}
+
+void suite_skip(const char *reason) { skip_reason = reason; }
+
+hubless_node *suite_other_node(void) {
+    hubless_error err = HUBLESS_ERROR_INIT;
+    hubless_node *node = NULL;
+    if (hubless_node_start(NULL, &node, &err) != HUBLESS_OK) {
+        printf("    no node: %.*s\n", (int)err.message.len, err.message.data);
+        exit(1);
+    }
+    nodes[node_count++] = node;
+    return node;
+}
+
+hubless_node *suite_node(void) { return node_count > 0 ? nodes[0] : suite_other_node(); }
+
+hubless_agent *suite_agent(const char *name, hubless_on_call on_call, void *user) {
+    hubless_agent_options options = hubless_agent_named(name, on_call, user);
+    hubless_agent *agent = NULL;
+    CHECK(hubless_register(suite_node(), &options, &agent, NULL) == HUBLESS_OK);
+    return agent;
+}
+
+hubless_status suite_ask(const char *to, const char *text, hubless_reply **reply,
+                         hubless_error *err) {
+    hubless_content content = hubless_content_text(hubless_cstr(text));
+    return hubless_request(suite_node(), hubless_cstr(to), &content, NULL, reply, err);
+}
+
+int suite_is(hubless_str text, const char *wanted) {
+    return text.len == strlen(wanted) && memcmp(text.data, wanted, text.len) == 0;
+}
+
+int suite_reaches(volatile int *counter, int value) {
+    for (int i = 0; i < 5000 && __atomic_load_n(counter, __ATOMIC_SEQ_CST) < value; i++) {
+        usleep(1000);
+    }
+    return __atomic_load_n(counter, __ATOMIC_SEQ_CST) == value;
+}
+
+static void run(const test *one) {
+    failures = 0;
+    skip_reason = NULL;
+    one->run();
+    while (node_count > 0) {
+        /* A test may have closed its node by itself. */
+        hubless_node_close(nodes[--node_count], 0);
+    }
+    if (hubless_handles() != 0) {
+        printf("    %zu handles are left\n", hubless_handles());
+        failures++;
+    }
+    if (skip_reason != NULL) {
+        printf("skip %s: %s\n", one->name, skip_reason);
+        skipped++;
+        return;
+    }
+    printf("%s %s\n", failures == 0 ? "ok  " : "FAIL", one->name);
+    *(failures == 0 ? &passed : &failed) += 1;
+}
+
+int main(int argc, char **argv) {
+    const test *const files[] = {edge_tests, call_tests, stream_tests, life_tests, process_tests};
+    char home[] = "/tmp/hubless-c-XXXXXX", command[64];
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (mkdtemp(home) == NULL) {
+        return 1;
+    }
+    setenv("HUBLESS_HOME", home, 1);
+    for (size_t file = 0; file < sizeof files / sizeof files[0]; file++) {
+        for (const test *one = files[file]; one->name != NULL; one++) {
+            if (argc < 2 || strstr(one->name, argv[1]) != NULL) {
+                run(one);
+            }
+        }
+    }
+    snprintf(command, sizeof command, "rm -rf %s", home);
+    if (system(command) != 0) {
+        printf("could not remove %s\n", home);
+    }
+    printf("%d passed, %d failed, %d skipped\n", passed, failed, skipped);
+    return failed == 0 ? 0 : 1;
+}

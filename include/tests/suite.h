@@ -1,0 +1,44 @@
+/* The C suite: tests that count themselves, on a node in an empty home of its own. */
+#ifndef SUITE_H
+#define SUITE_H
+
+#include <hubless.h>
+
+typedef struct {
+    const char *name;
+    void (*run)(void);
+} test;
+
+/* The tests of each file; the last one has no name. */
+extern const test edge_tests[];
+extern const test call_tests[];
+extern const test stream_tests[];
+extern const test life_tests[];
+extern const test process_tests[];
+
+/* Fails the running test, and says where; the test goes on. */
+void suite_fail(const char *file, int line, const char *what);
+/* Skips the running test. */
+void suite_skip(const char *reason);
+/* A node of the running test, closed at its end. */
+hubless_node *suite_node(void);
+/* A further one. */
+hubless_node *suite_other_node(void);
+/* Registers an agent on `suite_node`. */
+hubless_agent *suite_agent(const char *name, hubless_on_call on_call, void *user);
+/* Asks an agent of `suite_node` with a text; the status, and the error in `err`. */
+hubless_status suite_ask(const char *to, const char *text, hubless_reply **reply,
+                         hubless_error *err);
+/* 1 when a text is this. */
+int suite_is(hubless_str text, const char *wanted);
+/* Waits until a counter has reached a value, for at most 5 s. */
+int suite_reaches(volatile int *counter, int value);
+
+#define CHECK(what)                                                                                \
+    do {                                                                                           \
+        if (!(what)) {                                                                             \
+            suite_fail(__FILE__, __LINE__, #what);                                                 \
+        }                                                                                          \
+    } while (0)
+
+#endif
