@@ -45,6 +45,9 @@ pub(super) async fn run(call: InCall) {
         Ok(()) => {
             writer.finish();
             reader.stop(NO_ERROR);
+            // The call counts until the peer has it all: a connection that is closed before that
+            // drops what is still on its way.
+            let _ = writer.stopped().await;
         }
         Err(why) => give_up(&mut writer, &mut reader, &end.cancel, why).await,
     }
