@@ -31,7 +31,9 @@ static void on_fail_as(hubless_call *call, void *user) {
     (void)user;
     hubless_call_info info = {.size = sizeof info};
     hubless_call_get(call, &info, NULL);
-    int kind = atoi(info.content.text.data);
+    char number[8];
+    snprintf(number, sizeof number, "%.*s", (int)info.content.text.len, info.content.text.data);
+    int kind = atoi(number);
     hubless_call_fail(call, kind, HUBLESS_STR("on_purpose"), HUBLESS_STR("as asked"), NULL);
 }
 

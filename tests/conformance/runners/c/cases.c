@@ -81,8 +81,9 @@ static json *stats(const runner *of) {
     return outcome;
 }
 
+/* An agent that has never run may be missing. */
 static double counted(const json *stats, const char *what, const char *agent) {
-    return json_get_number(json_get(json_get(stats, "value"), what), agent, -1);
+    return json_get_number(json_get(json_get(stats, "value"), what), agent, 0);
 }
 
 static json *find(const runner *of, const json *query) {
