@@ -50,6 +50,7 @@ fn main() -> ExitCode {
         Command::Demo(options) => demo::run(&options),
         Command::Verify { parts } => parts::verify(&parts),
         Command::Hello => prepare::everything().and_then(|()| hello::all()).map(|outcome| {
+            outcome.notes.iter().for_each(|note| eprintln!("{note}"));
             println!("{outcome}");
             outcome.failed == 0
         }),
