@@ -181,8 +181,10 @@ internal suspend fun Node.registerAgent(options: AgentOptions, serving: Serving)
     val hooks = Hooks(
         onDone = { event -> event.body.long("agent")?.let { host.agents[it] = hosted } },
         onOrphan = { event ->
-            host.agents.remove(event.body.long("agent"))
-            session.post("unregister", event.body)
+            event.body.long("agent")?.let { agent ->
+                host.agents.remove(agent)
+                session.post("unregister", obj { put("agent", agent) })
+            }
         },
     )
     // An agent registered inside an isolated call belongs to that call.

@@ -241,13 +241,17 @@ public class Node private constructor(private val options: NodeOptions) : AutoCl
          * Makes this user a member of another mesh by a ticket of [invite]; a node started with
          * that mesh then is one.
          *
+         * @param home folder of the membership; default as in [NodeOptions.home]
          * @return id of the mesh
          */
-        public suspend fun join(ticket: String): String {
+        public suspend fun join(ticket: String, home: Path? = null): String {
             val session = Session(CoroutineScope(currentCoroutineContext())) { }
             session.start()
             try {
-                val body = obj { put("ticket", ticket) }
+                val body = obj {
+                    put("ticket", ticket)
+                    some("home", home?.toAbsolutePath()?.toString())
+                }
                 return session.call("join", body).body.text("meshId").orEmpty()
             } finally {
                 session.close()

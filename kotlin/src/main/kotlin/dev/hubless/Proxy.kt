@@ -6,9 +6,9 @@ import kotlin.reflect.KClass
 /**
  * Makes an agent look like an interface of the program's own: each function is a skill.
  *
- * Functions may suspend, return a `CompletionStage`, return a `Flow` (streamed), or block. Arguments
- * travel as an object by the names of the parameters, a single parameter of a class as it is.
- * [Skill] renames a skill and says what may be retried.
+ * Functions may suspend, return a `CompletionStage`, return a `Flow` (streamed), or block.
+ * Arguments travel as an object by the names of the parameters, a single parameter of a class as
+ * it is. [Skill] renames a skill and says what may be retried.
  *
  * @param type an interface
  * @param to id, address or name of the agent

@@ -117,6 +117,18 @@ class BackTest {
     }
 
     @Test
+    fun `the rule of the node holds where an agent has none`() = withNode {
+        agent<String, String>("plain") { "in" }
+        agent<String, String>("open", configure = {
+            requirements { auth = AuthRule.Open }
+        }) { "in" }
+        globalAuth(AuthRule.Function { it.credential == "letmein" })
+        failure(ErrorKind.AUTH) { request<String>("plain", "?") }
+        assertEquals("in", request<String>("plain", "?") { auth = Credential("custom", "letmein") })
+        assertEquals("in", request<String>("open", "?"))
+    }
+
+    @Test
     fun `a token counter of one's own counts`() = withNode {
         agent<String, String>("counted", configure = {
             requirements {

@@ -5,8 +5,10 @@ import kotlinx.coroutines.coroutineScope
 import kotlinx.coroutines.flow.first
 import kotlinx.coroutines.launch
 import org.junit.jupiter.api.Assertions.assertEquals
+import org.junit.jupiter.api.Assertions.assertNotEquals
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
+import java.nio.file.Files
 import java.time.LocalDate
 import kotlin.time.Duration.Companion.milliseconds
 
@@ -83,6 +85,44 @@ class DirectoryTest {
         assertEquals(agent.agentId, pins.all()["pinned"])
         pins.remove("pinned")
         assertTrue("pinned" !in pins.all())
+    }
+
+    @Test
+    fun `another data folder joins by a ticket`() = withNode {
+        agent<String, String>("host") { "from ${caller.kind}" }
+        val ticket = invite {
+            uses = 1
+            local = true
+        }
+        val elsewhere = Files.createTempDirectory(testHome, "joined")
+        assertEquals(meshId, Node.join(ticket, elsewhere))
+        hubless({
+            home = elsewhere
+            mesh = this@withNode.meshId
+        }) {
+            assertEquals(this@withNode.meshId, meshId)
+        }
+        val wrong = runCatching { Node.join("no-ticket", elsewhere) }.exceptionOrNull()
+        assertTrue(wrong is HublessException, "$wrong")
+    }
+
+    @Test
+    fun `a stored identity keeps its id and is held once`() = withNode {
+        val kept: AgentOptions.() -> Unit = { identity = "keeper" }
+        val first = agent<String, String>("keeper", configure = kept) { "1" }
+        hubless({ home = testHome }) {
+            failure(ErrorKind.CONFLICT) {
+                agent<String, String>("keeper", configure = kept) { "2" }
+            }
+        }
+        first.unregister()
+        assertEquals(
+            first.agentId,
+            agent<String, String>("keeper", configure = kept) {
+                "3"
+            }.agentId,
+        )
+        assertNotEquals(first.agentId, agent<String, String>("fresh") { "4" }.agentId)
     }
 
     @Test

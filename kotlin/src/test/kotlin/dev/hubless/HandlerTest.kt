@@ -5,6 +5,8 @@ import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.Job
 import kotlinx.coroutines.asCoroutineDispatcher
+import kotlinx.coroutines.async
+import kotlinx.coroutines.awaitAll
 import kotlinx.coroutines.awaitCancellation
 import kotlinx.coroutines.coroutineScope
 import kotlinx.coroutines.flow.Flow
@@ -12,6 +14,7 @@ import kotlinx.coroutines.flow.flow
 import kotlinx.coroutines.flow.toList
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.withContext
+import kotlinx.coroutines.yield
 import kotlinx.serialization.Serializable
 import kotlinx.serialization.json.JsonElement
 import kotlinx.serialization.json.JsonObject
@@ -20,6 +23,8 @@ import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertFalse
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
+import java.util.concurrent.ConcurrentHashMap
+import java.util.concurrent.CountDownLatch
 import java.util.concurrent.Executors
 import java.util.concurrent.atomic.AtomicInteger
 
@@ -186,6 +191,67 @@ class HandlerTest {
                 seen.complete(Thread.currentThread().name)
             }
             assertFalse("hubless" in seen.await())
+        }
+    }
+
+    @Test
+    fun `a handler that blocks its threads stops nothing else`() {
+        val executor = Executors.newSingleThreadExecutor()
+        val own = CoroutineScope(executor.asCoroutineDispatcher() + Job())
+        val (entered, release) = CountDownLatch(1) to CountDownLatch(1)
+        try {
+            withNode { scope ->
+                val blocked = Node.start {
+                    home = testHome
+                    this.scope = own
+                }
+                blocked.agent<String, String>("blocking") {
+                    entered.countDown()
+                    release.await()
+                    "released"
+                }
+                val answer = scope.async(Dispatchers.Default) { request<String>("blocking", "?") }
+                withContext(Dispatchers.IO) { entered.await() }
+                assertEquals(1, blocked.status().calls)
+                assertEquals("blocking", peer { where(Filter.field("name") eq "blocking") }.name)
+                release.countDown()
+                assertEquals("released", answer.await())
+                blocked.close()
+            }
+        } finally {
+            release.countDown()
+            executor.shutdown()
+        }
+    }
+
+    @Test
+    fun `agents come and go on many threads while calls run`() = withNode { scope ->
+        registerFactory("steady") { AgentHandler { "ok" } }
+        val calls =
+            List(200) { scope.async(Dispatchers.Default) { request<String>("steady", "?") } }
+        val churn = List(16) { n ->
+            scope.async(Dispatchers.Default) {
+                repeat(10) { agent<String, String>("churn-$n") { "x" }.unregister() }
+            }
+        }
+        churn.awaitAll()
+        assertEquals(List(200) { "ok" }, calls.awaitAll())
+        assertEquals(listOf("steady"), listAgents(Scope.LOCAL).map { it.name })
+    }
+
+    @Test
+    fun `an agent whose registration was cancelled does not stay`() = withNode { scope ->
+        val kept = ConcurrentHashMap.newKeySet<String>()
+        repeat(50) { n ->
+            val registering = scope.launch(Dispatchers.Default) {
+                kept.add(agent<String, String>("agent-$n") { "x" }.name)
+            }
+            if (n % 2 == 0) yield()
+            registering.cancel()
+            registering.join()
+        }
+        eventually("only those that were handed out are left") {
+            listAgents(Scope.LOCAL).map { it.name }.toSet() == kept
         }
     }
 

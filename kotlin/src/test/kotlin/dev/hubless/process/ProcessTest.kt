@@ -39,11 +39,20 @@ class ProcessTest {
         }
     }
 
-    private fun start(main: String, vararg arguments: String): Program {
+    private fun start(main: String, vararg arguments: String) = started(
+        emptyList(),
+        main,
+        *arguments,
+    )
+
+    private fun started(flags: List<String>, main: String, vararg arguments: String): Program {
         val classPath = Files.readString(Path.of("target", "classpath.txt")).trim()
         val java = Path.of(System.getProperty("java.home"), "bin", "java").toString()
         val tuning = arrayOf("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
-        val builder = ProcessBuilder(java, *tuning, "-cp", classPath, main, *arguments)
+        val builder =
+            ProcessBuilder(
+                listOf(java, *tuning) + flags + listOf("-cp", classPath, main, *arguments),
+            )
         builder.environment()["HUBLESS_HOME"] = testHome.toString()
         return Program(builder.redirectError(ProcessBuilder.Redirect.INHERIT))
     }
@@ -59,6 +68,26 @@ class ProcessTest {
     @Test
     fun `a program ends by itself with a request pending`() {
         start("dev.hubless.process.Pending").use { program ->
+            assertEquals("ready", program.output.readLine())
+            assertEquals(0, program.exitStatus())
+        }
+    }
+
+    @Test
+    fun `the library is unpacked where it is told to and leaves nothing there`() {
+        val folder = Files.createTempDirectory(testHome, "native")
+        started(listOf("-Dhubless.native.tmp=$folder"), "dev.hubless.process.Idle").use { program ->
+            assertEquals("ready", program.output.readLine())
+            assertEquals(0, program.exitStatus())
+        }
+        assertEquals(emptyList<Path>(), Files.list(folder).use { it.toList() })
+        val missing = "-Dhubless.native.tmp=$folder/missing"
+        started(listOf(missing), "dev.hubless.process.Idle").use {
+            assertEquals(1, it.exitStatus())
+        }
+        val library = Path.of("src/main/resources/linux-x86-64/libhubless_jvm.so")
+        val named = "-Dhubless.native.path=$library"
+        started(listOf(named, missing), "dev.hubless.process.Idle").use { program ->
             assertEquals("ready", program.output.readLine())
             assertEquals(0, program.exitStatus())
         }
