@@ -29,11 +29,12 @@ impl Host {
     /// The node is there.
     pub(super) fn ready(&self, node: &Arc<Inner>) {
         let mut early = crate::engine::lock(&self.early);
-        // Set once, by the one start of the node.
-        let _ = self.node.set(Arc::downgrade(node));
         for news in early.drain(..) {
             node.news(news);
         }
+        // Set once, by the one start of the node, and after what came early was told: a later
+        // record of a node must not be overtaken by an earlier one.
+        let _ = self.node.set(Arc::downgrade(node));
     }
 
     fn tell(&self, news: News) {
