@@ -2,6 +2,6 @@ import dev.hubless.hubless
 import dev.hubless.peer
 
 suspend fun main(args: Array<String>) = hubless {
-    val greet = peer { skill = "greet" }
+    val greet = peer("greet")
     println(greet.request<String>(mapOf("name" to (args.firstOrNull() ?: "world"))))
 }

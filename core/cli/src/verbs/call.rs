@@ -1,6 +1,6 @@
 //! `call`: one request to one agent.
 
-use super::{Context, GRACE};
+use super::run::{Context, GRACE};
 use crate::args::Call;
 use crate::output;
 use hubless::call::content::{part_text, part_value};

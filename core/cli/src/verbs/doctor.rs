@@ -1,6 +1,6 @@
 //! `doctor`: what could keep agents from finding each other, each line with its fix.
 
-use super::{Context, GRACE};
+use super::run::{Context, GRACE};
 use crate::output;
 use hubless::home::Home;
 use hubless::node::FindOptions;

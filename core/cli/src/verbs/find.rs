@@ -1,6 +1,6 @@
 //! `find`: agents by what they can do.
 
-use super::{Context, GRACE};
+use super::run::{Context, GRACE};
 use crate::args::Find;
 use crate::output;
 use hubless::node::FindOptions;

@@ -1,6 +1,6 @@
 //! `id`: stored identities of agents.
 
-use super::Context;
+use super::run::Context;
 use crate::args::Id;
 use crate::output;
 use hubless::home::Home;

@@ -1,6 +1,6 @@
 //! `pin` and `secret`: what the data folder keeps for the user.
 
-use super::{Context, GRACE};
+use super::run::{Context, GRACE};
 use crate::args::{Pin, Secret};
 use crate::output;
 use hubless::{Error, Kind, Result};

@@ -1,6 +1,6 @@
 //! `invite` and `join`: tickets.
 
-use super::Context;
+use super::run::Context;
 use crate::args::Invite;
 use crate::output;
 use hubless::home::Home;

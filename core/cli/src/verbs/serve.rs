@@ -1,6 +1,6 @@
 //! `serve`: any program over stdio as an agent, until a signal ends it.
 
-use super::Context;
+use super::run::Context;
 use crate::args::Serve;
 use crate::output;
 use hubless::node::SkillOptions;

@@ -1,6 +1,6 @@
 //! `status`: this mesh as a node of it sees it.
 
-use super::{Context, GRACE};
+use super::run::{Context, GRACE};
 use crate::output;
 use hubless::Result;
 use hubless::node::{FindOptions, Scope};

@@ -1,6 +1,6 @@
 //! The figures of the table, computed once more and independently of all four languages.
 
-use super::table;
+use super::place::table;
 use crate::house::Result;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;

@@ -1,6 +1,7 @@
 //! The processes of one run, and what they say.
 
-use super::{Asker, timeline};
+use super::run::{Asker, SLOW_MS};
+use super::{place, timeline};
 use crate::house::{self, Result};
 use crate::language::{Language, Program};
 use crate::process::Process;
@@ -30,7 +31,7 @@ pub(super) struct Session {
 impl Session {
     /// Starts one process of each language, all at once, and waits until each is ready.
     pub(super) fn start(name: &'static str, slow_ms: u32, show: bool) -> Result<Self> {
-        let home = super::home(name)?;
+        let home = place::home(name)?;
         let mut session = Self { name, home, members: Vec::new(), heard: Vec::new(), show };
         for language in Language::ALL {
             session.spawn(language, language.name(), slow_ms)?;
@@ -118,7 +119,7 @@ impl Session {
         let found = self.members.iter().position(|member| member.node_key == node_key);
         let index = found.ok_or_else(|| format!("no process has the node key {node_key}"))?;
         // Half way through the chart, not at its first instant.
-        std::thread::sleep(Duration::from_millis(u64::from(super::SLOW_MS) / 2));
+        std::thread::sleep(Duration::from_millis(u64::from(SLOW_MS) / 2));
         let mut member = self.members.remove(index);
         if self.show {
             println!(
