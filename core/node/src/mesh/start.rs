@@ -23,8 +23,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Sightings of the runtime folder that wait for the mesh.
-const SIGHTINGS: usize = 64;
+/// Looks at the runtime folder whose sightings wait for the mesh.
+const SIGHTINGS: usize = 4;
 /// Connections that may introduce themselves at once.
 const INTRODUCTIONS: usize = 256;
 /// How often idle connections, addresses and our own record are looked at.
@@ -158,15 +158,19 @@ async fn publish(shared: &Arc<Shared>) -> Result<()> {
     .await
 }
 
-async fn sightings(shared: &Arc<Shared>, mut seen: mpsc::Receiver<Sighting>) {
-    while let Some(sighting) = seen.recv().await {
-        match sighting {
-            Sighting::Seen(node, announcement) => near(shared, node, announcement),
-            Sighting::Gone(node) => shared.node_died(node),
-            Sighting::Left(node) => shared.node_left(node),
-            Sighting::OwnRecordLost if !shared.shows_itself() => {}
-            Sighting::OwnRecordLost => shared.announced.send_modify(|version| *version += 1),
-        }
+async fn sightings(shared: &Arc<Shared>, mut seen: mpsc::Receiver<Vec<Sighting>>) {
+    while let Some(together) = seen.recv().await {
+        together.into_iter().for_each(|sighting| sighted(shared, sighting));
+    }
+}
+
+fn sighted(shared: &Shared, sighting: Sighting) {
+    match sighting {
+        Sighting::Seen(node, announcement) => near(shared, node, announcement),
+        Sighting::Left(node) => shared.node_left(node),
+        Sighting::Gone(node) => shared.node_died(node),
+        Sighting::OwnRecordLost if !shared.shows_itself() => {}
+        Sighting::OwnRecordLost => shared.announced.send_modify(|version| *version += 1),
     }
 }
 

@@ -33,6 +33,13 @@ fn announcement() -> v1::NodeAnnouncement {
     v1::NodeAnnouncement { node: Some(node), agents: Vec::new() }
 }
 
+/// The one thing that was seen.
+async fn next(seen: &mut mpsc::Receiver<Vec<Sighting>>) -> Sighting {
+    let mut together = timeout(LONG, seen.recv()).await.unwrap().unwrap();
+    assert_eq!(together.len(), 1, "{together:?}");
+    together.remove(0)
+}
+
 /// A node with its record written.
 fn present(home: &Home, byte: u8) -> Presence {
     let presence = Presence::begin(home, node(byte)).unwrap().unwrap();
@@ -96,10 +103,10 @@ async fn polling_sees_arrivals_and_ends_where_nothing_can_be_watched() {
     let folder = Folder::new(home.folders().unwrap());
     let polling = tokio::spawn(poll(folder, node(9), sender));
     let presence = present(&home, 1);
-    let arrived = timeout(LONG, seen.recv()).await.unwrap().unwrap();
+    let arrived = next(&mut seen).await;
     assert!(matches!(arrived, Sighting::Seen(key, _) if key == node(1)));
     presence.end();
-    let gone = timeout(LONG, seen.recv()).await.unwrap().unwrap();
+    let gone = next(&mut seen).await;
     assert!(matches!(gone, Sighting::Gone(key) if key == node(1)));
     drop(seen);
     polling.abort();
@@ -115,10 +122,10 @@ async fn watching_tells_of_a_lost_record_of_our_own() {
         watch(watching.folders().unwrap(), node(1), sender).await;
     });
     let other = present(&home, 2);
-    let arrived = timeout(LONG, seen.recv()).await.unwrap().unwrap();
+    let arrived = next(&mut seen).await;
     assert!(matches!(arrived, Sighting::Seen(key, _) if key == node(2)));
     std::fs::remove_file(record_path(&home.folders().unwrap().records(), node(1))).unwrap();
-    let lost = timeout(LONG, seen.recv()).await.unwrap().unwrap();
+    let lost = next(&mut seen).await;
     assert!(matches!(lost, Sighting::OwnRecordLost));
     drop((presence, other));
     task.abort();

@@ -6,7 +6,7 @@ use hubless_proto::identity::NodeKey;
 use hubless_proto::wire::v1;
 use inotify::{EventMask, Inotify, WatchMask};
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep};
@@ -16,8 +16,10 @@ const EVENTS_BYTES: usize = 16 * 1024;
 /// How often the folder is looked at where it cannot be watched.
 const POLL: Duration = Duration::from_secs(1);
 
-/// Pause after a look, so that a burst of changes costs few looks.
-const GATHER: Duration = Duration::from_millis(3);
+/// Shortest and longest pause after a look, so that a burst of changes costs few looks.
+const GATHER: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(25));
+/// Sightings of one look that are handed on together.
+const TOGETHER: usize = 64;
 
 /// What was seen in the runtime folder.
 #[derive(Debug)]
@@ -33,7 +35,7 @@ pub(crate) enum Sighting {
 }
 
 /// Reports every node but `own` that is there, then every change, until nobody listens.
-pub(crate) async fn watch(folders: &Folders, own: NodeKey, to: mpsc::Sender<Sighting>) {
+pub(crate) async fn watch(folders: &Folders, own: NodeKey, to: mpsc::Sender<Vec<Sighting>>) {
     let mut folder = Folder::new(folders);
     // Watch first, then look: what comes between is seen twice, not never.
     match start(&folder) {
@@ -44,12 +46,14 @@ pub(crate) async fn watch(folders: &Folders, own: NodeKey, to: mpsc::Sender<Sigh
             loop {
                 match next(&mut events, &mut buffer).await {
                     Ok(names) => {
+                        let began = Instant::now();
                         match report(folder, names, own, &to).await {
                             Some(back) => folder = back,
                             None => return,
                         }
-                        // What comes in a burst is looked at together.
-                        sleep(GATHER).await;
+                        // What comes in a burst is looked at together, the more the longer a
+                        // look takes.
+                        sleep((began.elapsed() * 4).clamp(GATHER.0, GATHER.1)).await;
                     }
                     Err(error) => {
                         tracing::warn!(%error, "watching the runtime folder failed");
@@ -66,7 +70,7 @@ pub(crate) async fn watch(folders: &Folders, own: NodeKey, to: mpsc::Sender<Sigh
 }
 
 /// Looks at the whole folder each second.
-pub(super) async fn poll(mut folder: Folder, own: NodeKey, to: mpsc::Sender<Sighting>) {
+pub(super) async fn poll(mut folder: Folder, own: NodeKey, to: mpsc::Sender<Vec<Sighting>>) {
     let mut ticks = interval(POLL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
@@ -117,32 +121,37 @@ async fn report(
     mut folder: Folder,
     nodes: Option<BTreeSet<NodeKey>>,
     own: NodeKey,
-    to: &mpsc::Sender<Sighting>,
+    to: &mpsc::Sender<Vec<Sighting>>,
 ) -> Option<Folder> {
     let sender = to.clone();
     let looked = tokio::task::spawn_blocking(move || {
         let nodes = nodes.map_or_else(|| folder.list(), |nodes| nodes.into_iter().collect());
-        for node in nodes {
-            let sighting = if node == own {
-                let own = super::folder::record_path(folder.records(), own);
-                if own.exists() { continue } else { Sighting::OwnRecordLost }
-            } else {
-                match folder.examine(node) {
-                    Ok(Found::Record(announcement)) => Sighting::Seen(node, announcement),
-                    Ok(Found::Left) => Sighting::Left(node),
-                    Ok(Found::Dead) => Sighting::Gone(node),
-                    Ok(Found::Known) => continue,
-                    Err(error) => {
-                        tracing::debug!(%node, %error, "cannot look at a record");
-                        continue;
-                    }
-                }
-            };
-            if sender.blocking_send(sighting).is_err() {
+        for some in nodes.chunks(TOGETHER) {
+            let seen: Vec<_> =
+                some.iter().filter_map(|node| look(&mut folder, *node, own)).collect();
+            if !seen.is_empty() && sender.blocking_send(seen).is_err() {
                 return None;
             }
         }
         Some(folder)
     });
     looked.await.ok().flatten()
+}
+
+/// What is new of one node.
+fn look(folder: &mut Folder, node: NodeKey, own: NodeKey) -> Option<Sighting> {
+    if node == own {
+        let own = super::folder::record_path(folder.records(), own);
+        return (!own.exists()).then_some(Sighting::OwnRecordLost);
+    }
+    match folder.examine(node) {
+        Ok(Found::Record(announcement)) => Some(Sighting::Seen(node, announcement)),
+        Ok(Found::Left) => Some(Sighting::Left(node)),
+        Ok(Found::Dead) => Some(Sighting::Gone(node)),
+        Ok(Found::Known) => None,
+        Err(error) => {
+            tracing::debug!(%node, %error, "cannot look at a record");
+            None
+        }
+    }
 }

@@ -34,7 +34,7 @@ fn a_hundred_processes_see_each_other_and_the_death_of_one() {
         (last - began) as f64 / 1_000.0,
         all as f64 / 1_000.0
     );
-    assert!(longest * 1_000.0 < ALL_US as f64, "all see each other only after {longest} ms");
+    assert!(all < ALL_US, "all see each other only {all} us after the last was there");
 
     let mut victim = crowd.pop().unwrap();
     let killed = victim.kill();
