@@ -1,5 +1,6 @@
 package dev.hubless
 
+import dev.hubless.internal.Event
 import dev.hubless.internal.Hooks
 import dev.hubless.internal.Offers
 import dev.hubless.internal.Outgoing
@@ -208,7 +209,7 @@ private suspend fun <T> Node.exchange(
     to: JsonElement,
     input: Any?,
     options: RequestOptions,
-    read: Session.(dev.hubless.internal.Event) -> T,
+    read: Session.(Event) -> T,
 ): T {
     val out = Outgoing(session)
     val body = out.request(to, contentOfValue(input), options, callHandle(options.parent))

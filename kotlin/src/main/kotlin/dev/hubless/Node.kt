@@ -4,6 +4,7 @@ import dev.hubless.internal.Host
 import dev.hubless.internal.Log
 import dev.hubless.internal.Session
 import dev.hubless.internal.Shutdown
+import dev.hubless.internal.authRuleOf
 import dev.hubless.internal.long
 import dev.hubless.internal.obj
 import dev.hubless.internal.objects
@@ -145,14 +146,14 @@ public class Node private constructor(private val options: NodeOptions) : AutoCl
     /** Says how callers are let in by agents without a rule of their own. */
     public suspend fun globalAuth(rule: AuthRule) {
         host.globalAuth = (rule as? AuthRule.Function)?.check
-        session.call("auth.global", obj { put("auth", dev.hubless.internal.authRuleOf(rule)) })
+        session.call("auth.global", obj { put("auth", authRuleOf(rule)) })
     }
 
     /**
      * Ends the node: refuses new calls, lets running ones end within [grace], says good-bye.
      *
-     * Idempotent: a second one waits for the first. Calls that are still open fail with kind `closed`. A cancelled caller does not
-     * stop the end.
+     * Idempotent: a second one waits for the first. Calls that are still open fail with kind
+     * `closed`. A cancelled caller does not stop the end.
      */
     public suspend fun close(grace: Duration) {
         withContext(NonCancellable) {

@@ -12,7 +12,9 @@ import dev.hubless.internal.ProxyFunctions
 import dev.hubless.peer
 import dev.hubless.register
 import kotlinx.coroutines.CoroutineScope
+import kotlinx.coroutines.DelicateCoroutinesApi
 import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.GlobalScope
 import kotlinx.coroutines.future.future
 import java.time.Duration
 import java.util.concurrent.CompletableFuture
@@ -77,10 +79,10 @@ public class AsyncNode internal constructor(
     public fun <T : Any> proxy(type: Class<T>, to: String): T = ProxyFunctions.proxy(node, type, to)
 
     /** Ends the node gracefully: running calls get [grace] to end. */
-    @OptIn(kotlinx.coroutines.DelicateCoroutinesApi::class)
+    @OptIn(DelicateCoroutinesApi::class)
     public fun close(grace: Duration): CompletableFuture<Void?> =
         // Not in the node's own scope, which ends with it.
-        kotlinx.coroutines.GlobalScope.future {
+        GlobalScope.future {
             node.close(grace.toKotlinDuration())
             null
         }

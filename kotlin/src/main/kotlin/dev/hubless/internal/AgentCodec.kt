@@ -32,19 +32,9 @@ internal fun registerBody(options: AgentOptions, parent: Long?): JsonObject = ob
     )
     some("requirements", options.requirements?.let(::requirementsOf))
     put("concurrency", if (options.concurrency == Concurrency.ISOLATED) "isolated" else "shared")
-    val identity = options.identity
-    put(
-        "identity",
-        obj {
-            if (identity ==
-                null
-            ) {
-                put("ephemeral", true)
-            } else {
-                put("stored", identity)
-            }
-        },
-    )
+    val stored = options.identity
+    val identity = if (stored == null) "ephemeral" to true else "stored" to stored
+    put("identity", obj { some(identity.first, identity.second) })
     if (options.transient) put("transient", true)
     if (options.replica) put("replica", true)
     some("parent", parent)
@@ -97,15 +87,10 @@ private fun exampleOf(example: Example): JsonObject = obj {
 /** Writes a typed fact: text, a number, a flag, a date, an interval or a list of those. */
 internal fun attributeOf(value: Any?): JsonElement = when (value) {
     null -> JsonNull
-
     is JsonElement -> value
-
     is String -> JsonPrimitive(value)
-
     is Number -> JsonPrimitive(value)
-
     is Boolean -> JsonPrimitive(value)
-
     is LocalDate -> obj { put("date", value.toString()) }
 
     is Interval -> obj {
@@ -119,7 +104,6 @@ internal fun attributeOf(value: Any?): JsonElement = when (value) {
     }
 
     is Iterable<*> -> JsonArray(value.map(::attributeOf))
-
     else -> throw invalidArgument(
         "attributes",
         "expected text, number, flag, date, interval or list, got ${value.javaClass.name}",

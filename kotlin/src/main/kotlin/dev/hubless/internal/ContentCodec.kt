@@ -31,9 +31,7 @@ internal class Outgoing(private val session: Session) {
     suspend fun part(part: Part): JsonObject {
         val inner = when (part) {
             is Part.Text -> "text" to JsonPrimitive(part.text)
-
             is Part.Data -> "data" to part.value
-
             is Part.Blob -> "blob" to obj {
                 put("mediaType", part.mediaType)
                 some("filename", part.filename)

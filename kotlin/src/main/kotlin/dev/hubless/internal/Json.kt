@@ -73,26 +73,11 @@ internal fun textArray(texts: Iterable<String>): JsonArray = JsonArray(texts.map
 internal fun JsonObjectBuilder.some(name: String, value: Any?) {
     when (value) {
         null -> Unit
-
         is JsonElement -> put(name, value)
-
         is String -> put(name, JsonPrimitive(value))
-
         is Number -> put(name, JsonPrimitive(value))
-
         is Boolean -> put(name, JsonPrimitive(value))
-
-        is Collection<*> -> if (value.isNotEmpty()) {
-            put(
-                name,
-                textArray(
-                    value.map {
-                        it.toString()
-                    },
-                ),
-            )
-        }
-
+        is Collection<*> -> if (value.isNotEmpty()) put(name, textArray(value.map(Any?::toString)))
         else -> error("invariant: $name is JSON, text, a number, a flag or a list of texts")
     }
 }

@@ -1,6 +1,8 @@
 package dev.hubless.internal
 
+import dev.hubless.Description
 import kotlinx.serialization.ExperimentalSerializationApi
+import kotlinx.serialization.InternalSerializationApi
 import kotlinx.serialization.KSerializer
 import kotlinx.serialization.SerializationException
 import kotlinx.serialization.builtins.ListSerializer
@@ -54,7 +56,7 @@ private fun collectionSerializer(type: ParameterizedType): KSerializer<*>? {
 }
 
 /** A Java enum without an annotation, by the names of its constants. */
-@OptIn(ExperimentalSerializationApi::class, kotlinx.serialization.InternalSerializationApi::class)
+@OptIn(ExperimentalSerializationApi::class, InternalSerializationApi::class)
 private class EnumSerializer(private val type: Class<*>) : KSerializer<Any> {
     private val constants = type.enumConstants.map { it as Enum<*> }
 
@@ -104,7 +106,7 @@ internal class RecordSerializer private constructor(private val type: Class<*>) 
         buildClassSerialDescriptor(type.name) {
             components.forEachIndexed { index, component ->
                 val optional = component.type == Optional::class.java
-                val notes = component.annotations.filterIsInstance<dev.hubless.Description>()
+                val notes = component.annotations.filterIsInstance<Description>()
                 element(component.name, parts[index].descriptor, notes, optional)
             }
         }

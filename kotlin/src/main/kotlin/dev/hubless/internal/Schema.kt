@@ -120,14 +120,8 @@ private class SchemaWalk {
             val name = descriptor.getElementName(index)
             val note = note(descriptor.getElementAnnotations(index))
             val schema = schema(element)
-            fields[name] =
-                if (note ==
-                    null
-                ) {
-                    schema
-                } else {
-                    JsonObject(schema + ("description" to JsonPrimitive(note)))
-                }
+            val noted = note?.let { mapOf("description" to JsonPrimitive(it)) }
+            fields[name] = JsonObject(schema + noted.orEmpty())
             if (!descriptor.isElementOptional(index) && !element.isNullable) required.add(name)
         }
         put("properties", JsonObject(fields))

@@ -81,10 +81,8 @@ internal class SkillFunction(private val function: KFunction<*>, private val ski
         } else {
             val given = call.content.value as? JsonObject ?: emptyObject
             for (parameter in inputs) {
-                argument(parameter, given)?.let {
-                    arguments[parameter] =
-                        it.value
-                }
+                val argument = argument(parameter, given) ?: continue
+                arguments[parameter] = argument.value
             }
         }
         return answer(run(arguments))
@@ -93,14 +91,10 @@ internal class SkillFunction(private val function: KFunction<*>, private val ski
     private fun argument(parameter: KParameter, given: JsonObject): Given? {
         val name = parameter.name.orEmpty()
         val json = given[name]
-        if (json == null && parameter.isOptional) return null
-        if (json == null && parameter.type.isMarkedNullable) return Given(null)
-        if (json ==
-            null
-        ) {
-            throw decodeError("call", IllegalArgumentException("missing field \"$name\""))
-        }
-        return Given(shapes.getValue(parameter).decode(json, "call"))
+        if (json != null) return Given(shapes.getValue(parameter).decode(json, "call"))
+        if (parameter.isOptional) return null
+        if (parameter.type.isMarkedNullable) return Given(null)
+        throw decodeError("call", IllegalArgumentException("missing field \"$name\""))
     }
 
     /** An argument that is given, perhaps as null. */

@@ -32,15 +32,10 @@ internal fun partOfValue(value: Any?): Part {
 /** Makes JSON of a value by its run-time type. */
 internal fun jsonOfValue(value: Any?): JsonElement = when (value) {
     null -> JsonNull
-
     is JsonElement -> value
-
     is String -> JsonPrimitive(value)
-
     is Number -> if (value.javaClass in jdkSerializers) typed(value) else JsonPrimitive(value)
-
     is Boolean -> JsonPrimitive(value)
-
     is Map<*, *> -> JsonObject(
         value.entries.associate {
             it.key.toString() to jsonOfValue(it.value)
@@ -48,15 +43,10 @@ internal fun jsonOfValue(value: Any?): JsonElement = when (value) {
     )
 
     is Iterable<*> -> JsonArray(value.map(::jsonOfValue))
-
     is Array<*> -> JsonArray(value.map(::jsonOfValue))
-
     is IntArray -> JsonArray(value.map(::JsonPrimitive))
-
     is LongArray -> JsonArray(value.map(::JsonPrimitive))
-
     is DoubleArray -> JsonArray(value.map(::JsonPrimitive))
-
     else -> typed(value)
 }
 
