@@ -1662,6 +1662,20 @@ hubless_status hubless_join(hubless_str home,
                             hubless_error *err);
 
 /**
+ * Reads an id, key, address or name and gives `{text, key?, address?}`: its canonical form, and
+ * the key and address (within `mesh`, which may be none) of an agent id. `kind`: `agentId`,
+ * `nodeKey`, `meshId`, `address`, `name`, or none for whatever a request may be for.
+ *
+ * # Safety
+ * The texts are readable; `out` is writable; `err` is NULL or initialised.
+ */
+hubless_status hubless_inspect(hubless_str kind,
+                               hubless_str value,
+                               hubless_str mesh,
+                               hubless_text **out,
+                               hubless_error *err);
+
+/**
  * Starts a node and joins this user's mesh on this machine. Blocks, for milliseconds.
  *
  * Callbacks of the node come from one thread of the library, one at a time, unless the node is

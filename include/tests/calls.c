@@ -13,7 +13,8 @@ static void on_greet(hubless_call *call, void *user) {
 
 static void a_request_is_answered(void) {
     suite_agent("greet", on_greet, (void *)"hello");
-    hubless_content content = hubless_content_json(HUBLESS_STR("{\"name\": \"Gr\xc3\xbc\xc3\x9f\"}"));
+    hubless_content content =
+        hubless_content_json(HUBLESS_STR("{\"name\": \"Gr\xc3\xbc\xc3\x9f\"}"));
     hubless_reply *reply = NULL;
     hubless_reply_info info = {.size = sizeof info};
     CHECK(hubless_request(suite_node(), HUBLESS_STR("greet"), &content, NULL, &reply, NULL) ==

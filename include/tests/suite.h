@@ -15,6 +15,7 @@ extern const test call_tests[];
 extern const test stream_tests[];
 extern const test life_tests[];
 extern const test process_tests[];
+extern const test vector_tests[];
 
 /* Fails the running test, and says where; the test goes on. */
 void suite_fail(const char *file, int line, const char *what);

@@ -24,6 +24,8 @@ pub const HUBLESS_PART_URI: i32 = 4;
 /// `kind` of a part: bytes that are streamed, see `hubless_body`.
 pub const HUBLESS_PART_STREAM: i32 = 5;
 
+const BYTES: &str = "application/octet-stream";
+
 /// One part of content. Zero what a kind does not use.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -137,7 +139,7 @@ unsafe fn read_part(part: &hubless_part, attachments: &mut Vec<Bytes>) -> Result
             HUBLESS_PART_BLOB => {
                 attachments.push(entry::bytes("bytes", part.bytes)?.unwrap_or_default());
                 let blob = json!({
-                    "mediaType": media_type.unwrap_or_else(|| "application/octet-stream".to_owned()),
+                    "mediaType": media_type.unwrap_or_else(|| BYTES.to_owned()),
                     "filename": filename,
                     "attachment": attachments.len() - 1,
                 });
@@ -151,7 +153,7 @@ unsafe fn read_part(part: &hubless_part, attachments: &mut Vec<Bytes>) -> Result
                 let body = BODIES.get(part.body)?;
                 let mut stream = json!({
                     "kind": "blob",
-                    "mediaType": media_type.unwrap_or_else(|| "application/octet-stream".to_owned()),
+                    "mediaType": media_type.unwrap_or_else(|| BYTES.to_owned()),
                     "filename": filename,
                     "sha256": entry::text("sha256", part.sha256)?,
                     "body": body.id,

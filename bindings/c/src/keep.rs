@@ -295,3 +295,34 @@ pub unsafe extern "C" fn hubless_join(
         })
     }
 }
+
+/// Reads an id, key, address or name and gives `{text, key?, address?}`: its canonical form, and
+/// the key and address (within `mesh`, which may be none) of an agent id. `kind`: `agentId`,
+/// `nodeKey`, `meshId`, `address`, `name`, or none for whatever a request may be for.
+///
+/// # Safety
+/// The texts are readable; `out` is writable; `err` is NULL or initialised.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hubless_inspect(
+    kind: hubless_str,
+    value: hubless_str,
+    mesh: hubless_str,
+    out: *mut *mut hubless_text,
+    err: *mut hubless_error,
+) -> hubless_status {
+    // SAFETY: the caller vouches for the pointers in this function.
+    unsafe {
+        entry(err, || {
+            give("out", out, std::ptr::null_mut())?;
+            let body = json!({
+                "kind": text("kind", kind)?,
+                "text": need("value", value)?,
+                "mesh": text("mesh", mesh)?,
+            });
+            let read =
+                crate::node::without_node(|node| node.run("id.inspect", (body, Vec::new())))?;
+            let text = String::from_utf8_lossy(&read.body).into_owned();
+            give("out", out, handle(TEXTS.insert(text).0))
+        })
+    }
+}

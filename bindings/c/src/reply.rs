@@ -1,7 +1,7 @@
 //! Answers of requests.
 
 use crate::arena::Arena;
-use crate::call::hubless_on_reply;
+use crate::callback::hubless_on_reply;
 use crate::content::{ContentIn, Received, hubless_received};
 use crate::entry::{entry, fill, in_callback};
 use crate::fault::{Fault, Result, hubless_error};

@@ -1,7 +1,7 @@
 //! Asking agents.
 
 use crate::agent::object;
-use crate::call::hubless_on_reply;
+use crate::callback::hubless_on_reply;
 use crate::content::{self, hubless_content};
 use crate::dispatch::forget_lent;
 use crate::entry::{self, Options, entry, give, json, options, text};

@@ -59,7 +59,8 @@ pub fn drain(session: u64, max: usize) -> Vec<Event> {
     events
 }
 
-/// Blocks until an event is queued (true), the time is over (true) or the session is closed (false).
+/// Blocks until an event is queued (true), the time is over (true) or the session is closed
+/// (false).
 pub fn wait(session: u64, timeout: Option<Duration>) -> bool {
     session::find_or_ended(session).is_some_and(|session| session.queue.wait(timeout))
 }

@@ -18,7 +18,7 @@ static int serve(hubless_node *node, const char *name) {
     hubless_text *status = NULL, *key = NULL;
     if (subject_register(node, name) != 0 ||
         hubless_node_status(node, &status, NULL) != HUBLESS_OK ||
-        hubless_json_get(hubless_text_get(status), HUBLESS_STR("/nodeKey"), &key, NULL) != HUBLESS_OK) {
+        hubless_json_get(hubless_text_get(status), HUBLESS_STR("/nodeKey"), &key, NULL)) {
         return 1;
     }
     hubless_str text = hubless_text_get(key);

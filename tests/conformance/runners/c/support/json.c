@@ -132,7 +132,8 @@ json *json_copy(const json *value) {
     made->number = value->number;
     made->text = value->text == NULL ? NULL : json_text_copy(value->text, strlen(value->text));
     for (size_t i = 0; i < value->count; i++) {
-        char *key = value->keys == NULL ? NULL : json_text_copy(value->keys[i], strlen(value->keys[i]));
+        const char *name = value->keys == NULL ? NULL : value->keys[i];
+        char *key = name == NULL ? NULL : json_text_copy(name, strlen(name));
         json_add(made, key, json_copy(value->items[i]));
     }
     return made;

@@ -1,0 +1,55 @@
+//! What a text says by itself: ids, keys, addresses, names.
+
+use super::{Job, Outcome};
+use crate::json::parse::required;
+use hubless_proto::Error;
+use hubless_proto::error::Result;
+use hubless_proto::identity::{Address, AgentId, MeshId, Name, NodeKey, Target};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InspectIn {
+    text: Option<String>,
+    kind: Option<String>,
+    mesh: Option<String>,
+}
+
+/// Reads a text and gives its canonical form.
+///
+/// # Errors
+/// `invalid_argument` when it is none of its kind.
+pub(super) fn run(job: &Job<'_>) -> Result<Outcome> {
+    let InspectIn { text, kind, mesh } = job.read()?;
+    let text = required("text", text)?;
+    let mesh: Option<MeshId> = mesh.map(|mesh| mesh.parse()).transpose()?;
+    let out = match kind.as_deref().unwrap_or("target") {
+        "agentId" => agent(text.parse()?, mesh),
+        "nodeKey" => plain(text.parse::<NodeKey>()?),
+        "meshId" => plain(text.parse::<MeshId>()?),
+        "address" => plain(text.parse::<Address>()?),
+        "name" => plain(text.parse::<Name>()?),
+        "target" => match text.parse()? {
+            Target::Id(id) => agent(id, mesh),
+            target @ (Target::Address(_) | Target::Name { .. }) => plain(target),
+        },
+        _ => {
+            let message = "expected agentId, nodeKey, meshId, address, name or target";
+            return Err(Error::invalid("kind", message));
+        }
+    };
+    Ok(Outcome::of(&out))
+}
+
+fn plain(text: impl ToString) -> Value {
+    json!({"text": text.to_string()})
+}
+
+fn agent(id: AgentId, mesh: Option<MeshId>) -> Value {
+    json!({
+        "text": id.to_string(),
+        "key": data_encoding::HEXLOWER.encode(id.as_bytes()),
+        "address": mesh.map(|mesh| Address::new(&mesh, &id).to_string()),
+    })
+}

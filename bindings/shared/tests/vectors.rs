@@ -1,0 +1,39 @@
+//! The vectors of identity, through the contract.
+
+mod harness;
+
+use harness::Host;
+use serde_json::{Value, json};
+
+#[test]
+fn texts_read_as_the_vectors_say() {
+    let file =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/conformance/vectors/identity.json");
+    let vectors: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let mut host = Host::bare();
+    let kinds = [
+        ("agentIds", "agentId"),
+        ("nodeKeys", "nodeKey"),
+        ("meshIds", "meshId"),
+        ("addresses", "address"),
+        ("names", "name"),
+        ("targets", "target"),
+    ];
+    for (list, kind) in kinds {
+        for row in vectors[list].as_array().unwrap() {
+            let seen = host.run("id.inspect", json!({"kind": kind, "text": row["input"]}));
+            if row["code"].is_null() {
+                assert_eq!(seen.body["text"], row["text"], "{row}");
+            } else {
+                assert_eq!(seen.body["kind"], "invalid_argument", "{row}");
+                assert_eq!(seen.body["code"], row["code"], "{row}");
+            }
+        }
+    }
+    for row in vectors["keys"].as_array().unwrap() {
+        let asked = json!({"kind": "agentId", "text": row["agentId"], "mesh": row["mesh"]});
+        let seen = host.done("id.inspect", asked);
+        assert_eq!(seen["key"], row["publicKey"]);
+        assert_eq!(seen["address"], row["address"]);
+    }
+}
