@@ -1,4 +1,10 @@
 //! A small host: submits operations, answers events, keeps what came.
+#![allow(
+    clippy::unwrap_used,
+    dead_code,
+    unreachable_pub,
+    reason = "a harness: each test file uses a part"
+)]
 
 use bytes::Bytes;
 use hubless_shared::Event;
@@ -11,16 +17,16 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// An event with its body read.
 #[derive(Debug, Clone)]
-pub struct Seen {
-    pub kind: u8,
-    pub ticket: u64,
-    pub body: Value,
-    pub attachments: Vec<Bytes>,
+pub(crate) struct Seen {
+    pub(crate) kind: u8,
+    pub(crate) ticket: u64,
+    pub(crate) body: Value,
+    pub(crate) attachments: Vec<Bytes>,
 }
 
 /// One session, with a memory-only home of its own.
-pub struct Host {
-    pub session: u64,
+pub(crate) struct Host {
+    pub(crate) session: u64,
     next: u64,
     waiting: VecDeque<Seen>,
     _home: tempfile::TempDir,
@@ -29,7 +35,7 @@ pub struct Host {
 
 impl Host {
     /// Opens a session whose node is started.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().to_str().unwrap().to_owned();
         let mut host = Self::closed(home, path);
@@ -44,14 +50,14 @@ impl Host {
     }
 
     /// Opens a session without a node.
-    pub fn bare() -> Self {
+    pub(crate) fn bare() -> Self {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().to_str().unwrap().to_owned();
         Self::closed(home, path)
     }
 
     /// Starts an operation and gives its ticket.
-    pub fn submit(&mut self, op: &str, body: Value, attachments: Vec<Bytes>) -> u64 {
+    pub(crate) fn submit(&mut self, op: &str, body: Value, attachments: Vec<Bytes>) -> u64 {
         let ticket = self.next;
         self.next += 1;
         assert!(hubless_shared::submit(
@@ -65,37 +71,37 @@ impl Host {
     }
 
     /// Runs an operation to its end.
-    pub fn run(&mut self, op: &str, body: Value) -> Seen {
+    pub(crate) fn run(&mut self, op: &str, body: Value) -> Seen {
         let ticket = self.submit(op, body, Vec::new());
         self.end_of(ticket)
     }
 
     /// Runs an operation that must succeed.
-    pub fn done(&mut self, op: &str, body: Value) -> Value {
+    pub(crate) fn done(&mut self, op: &str, body: Value) -> Value {
         let seen = self.run(op, body);
         assert_eq!(seen.kind, 1, "{op}: {}", seen.body);
         seen.body
     }
 
     /// Runs an operation that must fail.
-    pub fn failed(&mut self, op: &str, body: Value) -> Value {
+    pub(crate) fn failed(&mut self, op: &str, body: Value) -> Value {
         let seen = self.run(op, body);
         assert_eq!(seen.kind, 2, "{op}: {}", seen.body);
         seen.body
     }
 
     /// The end of an operation, whatever else comes before it.
-    pub fn end_of(&mut self, ticket: u64) -> Seen {
+    pub(crate) fn end_of(&mut self, ticket: u64) -> Seen {
         self.first(|seen| seen.ticket == ticket && (seen.kind == 1 || seen.kind == 2))
     }
 
     /// The next event of a kind.
-    pub fn next_of(&mut self, kind: u8) -> Seen {
+    pub(crate) fn next_of(&mut self, kind: u8) -> Seen {
         self.first(|seen| seen.kind == kind)
     }
 
     /// The first event that fits; the others stay for later.
-    pub fn first(&mut self, fits: impl Fn(&Seen) -> bool) -> Seen {
+    pub(crate) fn first(&mut self, fits: impl Fn(&Seen) -> bool) -> Seen {
         let until = Instant::now() + PATIENCE;
         loop {
             if let Some(at) = self.waiting.iter().position(&fits) {
@@ -109,7 +115,7 @@ impl Host {
     }
 
     /// Registers an agent and gives its handle.
-    pub fn register(&mut self, body: Value) -> u64 {
+    pub(crate) fn register(&mut self, body: Value) -> u64 {
         self.done("register", body)["agent"].as_u64().unwrap()
     }
 }

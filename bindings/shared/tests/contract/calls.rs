@@ -1,9 +1,7 @@
 //! Calls through the public functions, in process: one session is caller and callee.
 
-mod harness;
-
+use crate::harness::{self, Host};
 use bytes::Bytes;
-use harness::Host;
 use serde_json::json;
 
 const CALL: u8 = 3;

@@ -1,9 +1,7 @@
 //! The edges of the contract, through the public functions, without any node.
 
-mod harness;
-
+use crate::harness::Host;
 use bytes::Bytes;
-use harness::Host;
 use serde_json::json;
 
 #[test]
@@ -37,8 +35,10 @@ fn bad_bodies_name_the_field() {
 #[test]
 fn what_needs_a_node_says_so() {
     let mut host = Host::bare();
-    for op in ["node.status", "find", "listAgents"] {
-        assert_eq!(host.failed(op, json!({"query": "x"}))["kind"], "closed", "{op}");
+    let rows =
+        [("node.status", json!({})), ("find", json!({"query": "x"})), ("listAgents", json!({}))];
+    for (op, body) in rows {
+        assert_eq!(host.failed(op, body)["kind"], "closed", "{op}");
     }
 }
 

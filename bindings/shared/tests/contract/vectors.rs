@@ -1,8 +1,6 @@
 //! The vectors of identity, through the contract.
 
-mod harness;
-
-use harness::Host;
+use crate::harness::Host;
 use serde_json::{Value, json};
 
 #[test]

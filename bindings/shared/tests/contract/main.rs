@@ -1,0 +1,6 @@
+//! The contract end to end, through the public functions alone.
+
+mod calls;
+mod harness;
+mod session;
+mod vectors;
