@@ -61,12 +61,15 @@ private val COLUMNS = listOf("date", "precipitation", "temp_max", "temp_min", "w
 /** Computes the figures of a table in exact integers; refuses a table that it cannot read whole. */
 internal fun computeFigures(csv: String): Figures {
     val days = readDays(csv).sortedBy { it.date }
-    val (first, last) = (days.firstOrNull() ?: throw unusable("the table has no rows")) to days.last()
+    val (first, last) = (days.firstOrNull() ?: throw unusable("the table has no rows")) to
+        days.last()
     return Figures(
         days = days.size,
         first = first.date.toString(),
         last = last.date.toString(),
-        years = days.groupBy { it.date.year }.toSortedMap().map { (year, part) -> yearOf(year, part) },
+        years = days.groupBy {
+            it.date.year
+        }.toSortedMap().map { (year, part) -> yearOf(year, part) },
         months = days.groupBy { it.date.monthValue }.toSortedMap().map { (month, part) ->
             Month(
                 month = month,

@@ -37,7 +37,9 @@ internal class Caller(private val node: Node, private val to: String) {
     suspend fun waitForSubject() {
         val stats = "$to.stats"
         repeat(20) {
-            val found = node.find(wait = 1.seconds) { where(dev.hubless.Filter.field("name") eq stats) }
+            val found = node.find(wait = 1.seconds) {
+                where(dev.hubless.Filter.field("name") eq stats)
+            }
             if (found.any { it.name == stats }) return
         }
         error("$stats was not found")
@@ -49,7 +51,8 @@ internal class Caller(private val node: Node, private val to: String) {
         val began = TimeSource.Monotonic.markNow()
         val counted = "runs" in case
         val before = if (counted) stats("runs", agent) else 0
-        val outcome = Outcome(id, filled(case["expect"] ?: JsonObject(emptyMap())), to, node.nodeKey)
+        val outcome =
+            Outcome(id, filled(case["expect"] ?: JsonObject(emptyMap())), to, node.nodeKey)
         try {
             perform(case, agent, outcome)
         } catch (failure: Exception) {
@@ -68,7 +71,12 @@ internal class Caller(private val node: Node, private val to: String) {
         when {
             "find" in action -> outcome.found(find(action.getValue("find").jsonObject))
             "stream" in action -> stream(case, outcome)
-            "cancelAfterMs" in action -> cancel(case, agent, action.number("cancelAfterMs"), outcome)
+            "cancelAfterMs" in action -> cancel(
+                case,
+                agent,
+                action.number("cancelAfterMs"),
+                outcome,
+            )
             "parallel" in action -> outcome.parallel(parallel(case, action.number("parallel")))
             "repeat" in action -> repeat(action.number("repeat")) {
                 outcome.one(it, attempt(case, it))
@@ -129,7 +137,10 @@ internal class Caller(private val node: Node, private val to: String) {
         val grown = stats("cancelled", agent) - before
         if (!stopped) outcome.fault("the caller was not cancelled")
         if (grown != 1) outcome.fault("the handler was cancelled $grown times")
-        outcome.one(0, Attempt(error = HublessException(ErrorKind.CANCELLED, "cancelled by the caller")))
+        outcome.one(
+            0,
+            Attempt(error = HublessException(ErrorKind.CANCELLED, "cancelled by the caller")),
+        )
     }
 
     private suspend fun parallel(case: JsonObject, n: Int): Map<String, Int> = coroutineScope {

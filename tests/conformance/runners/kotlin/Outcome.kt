@@ -101,7 +101,13 @@ internal class Outcome(
 
     private fun shortened(value: JsonElement): JsonElement {
         val text = value.toString()
-        return if (text.length <= SHOWN_CHARACTERS) value else JsonPrimitive(text.take(SHOWN_CHARACTERS))
+        return if (text.length <=
+            SHOWN_CHARACTERS
+        ) {
+            value
+        } else {
+            JsonPrimitive(text.take(SHOWN_CHARACTERS))
+        }
     }
 
     private fun compare(wanted: JsonObject, attempt: Attempt) {
@@ -118,17 +124,29 @@ internal class Outcome(
                     if (!same(one, attempt.member(member))) fault("member $member differs")
                 }
                 "blob" -> compareBlob(value.jsonObject, attempt.blob)
-                "text" -> if (attempt.reply?.text != value.jsonPrimitive.content) fault("text differs")
+                "text" -> if (attempt.reply?.text !=
+                    value.jsonPrimitive.content
+                ) {
+                    fault("text differs")
+                }
                 "range" -> value.jsonObject.forEach { (member, bounds) ->
                     compareRange(member, bounds.jsonArray, attempt.member(member))
                 }
                 "at most" -> value.jsonObject.forEach { (member, most) ->
                     val number = attempt.member(member).jsonPrimitive.doubleOrNull
-                    if (number == null || number > most.jsonPrimitive.double) fault("$member is $number")
+                    if (number == null ||
+                        number > most.jsonPrimitive.double
+                    ) {
+                        fault("$member is $number")
+                    }
                 }
                 "traceId" -> {
                     val trace = attempt.member("traceparent").jsonPrimitive.contentOrNull.orEmpty()
-                    if (trace.split('-').getOrNull(1) != value.jsonPrimitive.content) fault("trace $trace")
+                    if (trace.split('-').getOrNull(1) !=
+                        value.jsonPrimitive.content
+                    ) {
+                        fault("trace $trace")
+                    }
                 }
                 else -> fault("the runner does not know the expectation $name")
             }

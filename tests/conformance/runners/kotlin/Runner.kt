@@ -17,7 +17,10 @@ import kotlin.system.exitProcess
 
 /** The conformance runner of Kotlin; see `tests/conformance/SUBJECT.md`. */
 suspend fun main(args: Array<String>) {
-    val options = args.drop(1).chunked(2).associate { it[0].removePrefix("--") to it.getOrElse(1) { "" } }
+    val options = args.drop(1).chunked(2).associate {
+        it[0].removePrefix("--") to
+            it.getOrElse(1) { "" }
+    }
     when (args.firstOrNull()) {
         "serve" -> hubless { serveSubject(options["name"] ?: "kotlin") }
         "call" -> {
@@ -27,7 +30,9 @@ suspend fun main(args: Array<String>) {
             exitProcess(if (failed == 0) 0 else 1)
         }
         else -> {
-            System.err.println("usage: serve --name <name> | call --to <name> --cases <path> [--only ids]")
+            System.err.println(
+                "usage: serve --name <name> | call --to <name> --cases <path> [--only ids]",
+            )
             exitProcess(2)
         }
     }

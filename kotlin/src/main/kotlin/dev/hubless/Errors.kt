@@ -140,6 +140,7 @@ public data class Limit(val name: String, val value: Long)
  * @property origin key of the node that said so
  * @property traceId W3C trace id of the call
  * @property pointer JSON pointer to the value that does not fit its schema
+ * @property candidates ids of the agents that share an ambiguous name
  */
 public data class ErrorDetails(
     val kind: ErrorKind,
@@ -153,6 +154,7 @@ public data class ErrorDetails(
     val origin: String? = null,
     val traceId: String? = null,
     val pointer: String? = null,
+    val candidates: List<String> = emptyList(),
 )
 
 /**

@@ -28,6 +28,7 @@ internal fun errorOf(body: JsonObject): HublessException {
         origin = body.text("origin"),
         traceId = body.text("traceId"),
         pointer = body.text("pointer"),
+        candidates = body.texts("candidates"),
     )
     return if (body.flag("rejection")) Rejected(details) else HublessException(details)
 }
