@@ -13,7 +13,11 @@ fn at(json: &str, pointer: &str) -> Option<String> {
     let value: Value = serde_json::from_str(json).ok()?;
     match value.pointer(pointer)? {
         Value::String(text) => Some(text.clone()),
-        other => Some(other.to_string()),
+        other @ (Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::Array(_)
+        | Value::Object(_)) => Some(other.to_string()),
     }
 }
 

@@ -72,13 +72,7 @@ pub fn submit<'local>(
         let attachments = attachments_of(env, &attachments)?;
         let op = String::from_utf8_lossy(&op);
         let (session, ticket) = (unsigned(session), unsigned(ticket));
-        Ok::<_, Error>(hubless_shared::submit(
-            session,
-            ticket,
-            &op,
-            body,
-            attachments,
-        ))
+        Ok::<_, Error>(hubless_shared::submit(session, ticket, &op, body, attachments))
     })
     .resolve::<ThrowRuntimeExAndDefault>()
 }

@@ -138,7 +138,7 @@ impl Session {
         }
         let mut completion = Completion { session: Arc::clone(self), ticket, open: true };
         match hubless::executor::handle() {
-            Ok(runtime) => begin(&runtime, Box::pin(completion.run(operation, cancelled))),
+            Ok(runtime) => begin(runtime, Box::pin(completion.run(operation, cancelled))),
             Err(error) => completion.finish(Err(error)),
         }
         true

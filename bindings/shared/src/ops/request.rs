@@ -135,15 +135,13 @@ pub(super) fn options(job: &Job<'_>) -> Result<RequestOptions> {
 
 /// Whom a request is for: a text, or `{"query": Query}`.
 fn target(to: Value) -> Result<Target> {
-    match to {
-        Value::String(text) => Ok(Target::Text(text)),
-        to => {
-            let mut fields = Fields::of("to", to)?;
-            let query = required("to.query", fields.value("query"))?;
-            fields.end()?;
-            Query::read(query).map(Target::from)
-        }
+    if let Value::String(text) = to {
+        return Ok(Target::Text(text));
     }
+    let mut fields = Fields::of("to", to)?;
+    let query = required("to.query", fields.value("query"))?;
+    fields.end()?;
+    Query::read(query).map(Target::from)
 }
 
 fn lend(options: &mut RequestOptions, session: &Arc<Session>, (request, asks): (u64, bool)) {

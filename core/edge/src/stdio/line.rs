@@ -108,8 +108,7 @@ mod tests {
     #[test]
     fn credentials_stay_out_of_the_child() {
         let auth = v1::Auth { scheme: "shared_secret".into(), secret: "canary".into() };
-        let asked =
-            v1::Request { auth: Some(auth.clone()), skill: "s".into(), ..Default::default() };
+        let asked = v1::Request { auth: Some(auth), skill: "s".into(), ..Default::default() };
         let line = request(&asked).unwrap();
         assert!(!line.contains("canary") && line.contains("\"skill\":\"s\""), "{line}");
     }

@@ -185,7 +185,7 @@ async fn two() -> Two {
     let (b, mut sees_b) = node(&home).await;
     meet(&mut sees_a, &b).await;
     meet(&mut sees_b, &a).await;
-    Two { _folder: folder, a, b, sees_a: sees_a, sees_b }
+    Two { _folder: folder, a, b, sees_a, sees_b }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -416,7 +416,7 @@ async fn another_user_joins_by_ticket_and_is_found_both_ways() {
 async fn nodes_of_two_users_do_not_meet() {
     let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
     let [ours, theirs] = [0, 1].map(|i: usize| Home::open(Some(folders[i].path())).unwrap());
-    let (a, sees_a) = node(&ours).await;
+    let (a, _sees_a) = node(&ours).await;
     let (b, mut sees_b) = node(&theirs).await;
     assert_ne!(a.mesh_id(), b.mesh_id());
     // Dialled by hand, with the right key and address: the introduction is refused.
