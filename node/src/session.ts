@@ -73,7 +73,7 @@ export class Session {
     this.#listeners.set(kind, listener);
   }
 
-  /** Keeps the process alive until the function it gives is called; calling it again is harmless. */
+  /** Keeps the process alive until the function it gives is called, once or more often. */
   hold(): () => void {
     let held = true;
     this.#hold();
