@@ -6,9 +6,9 @@ use hubless_proto::error::{Error, Kind, Result};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::time::SystemTime;
 
 /// Version of every such file.
 const VERSION: u32 = 1;
@@ -28,8 +28,25 @@ pub(super) struct Table<T> {
 
 struct Cache<T> {
     entries: BTreeMap<String, T>,
-    /// Time of the file when it was read; none: it was not.
-    seen: Option<SystemTime>,
+    /// Which file it was when it was read; none: there was none.
+    seen: Option<Seen>,
+}
+
+/// Tells one version of a file from the next: each is a new file, renamed into place, and two may
+/// be made within one tick of the file system's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    inode: u64,
+    bytes: u64,
+    changed: (i64, i64),
+}
+
+impl Seen {
+    fn of(path: &Path) -> Option<Self> {
+        let meta = std::fs::metadata(path).ok()?;
+        let changed = (meta.ctime(), meta.ctime_nsec());
+        Some(Self { inode: meta.ino(), bytes: meta.len(), changed })
+    }
 }
 
 impl<T: Serialize + DeserializeOwned + Clone> Table<T> {
@@ -44,14 +61,14 @@ impl<T: Serialize + DeserializeOwned + Clone> Table<T> {
             return Ok(lock(&self.cache).entries.clone());
         };
         let path = self.path(folders);
-        let time = std::fs::metadata(&path).and_then(|meta| meta.modified()).ok();
+        let now = Seen::of(&path);
         let mut cache = lock(&self.cache);
-        if time.is_none() {
+        if now.is_none() {
             cache.entries.clear();
-        } else if cache.seen != time {
+        } else if cache.seen != now {
             cache.entries = self.read(folders)?;
         }
-        cache.seen = time;
+        cache.seen = now;
         Ok(cache.entries.clone())
     }
 
@@ -73,7 +90,7 @@ impl<T: Serialize + DeserializeOwned + Clone> Table<T> {
         home::replace(&path, &path.with_extension("json.new"), &bytes)?;
         let mut cache = lock(&self.cache);
         cache.entries = form.entries;
-        cache.seen = std::fs::metadata(&path).and_then(|meta| meta.modified()).ok();
+        cache.seen = Seen::of(&path);
         Ok(result)
     }
 
@@ -94,7 +111,7 @@ impl<T: Serialize + DeserializeOwned + Clone> Table<T> {
         folders.data().join(self.name)
     }
 
-    fn broken(&self, path: &std::path::Path, what: &str) -> Error {
+    fn broken(&self, path: &Path, what: &str) -> Error {
         Error::new(Kind::Configuration, format!("{} {what}", path.display())).with_code("file")
     }
 }
