@@ -8,8 +8,16 @@ import { afterwards, freshHome, isError, native, run, startNode, until } from '.
 
 test('after close everything fails with closed, also what was pending', async (t) => {
   const node = await startNode(t);
-  await node.agent({ name: 'never' }, () => new Promise(() => {}));
+  let begun;
+  const started = new Promise((resolve) => {
+    begun = resolve;
+  });
+  await node.agent({ name: 'never' }, () => {
+    begun();
+    return new Promise(() => {});
+  });
   const pending = node.request('never');
+  await started;
   const closing = node.close({ graceMs: 10 });
   assert.equal(node.close(), closing);
   assert.equal(node.closed, true);

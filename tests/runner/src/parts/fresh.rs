@@ -28,6 +28,7 @@ pub(crate) fn run() -> Result<Outcome> {
         .env("CARGO_TARGET_DIR", target())
         .env("PIP_CACHE_DIR", at("PIP_CACHE_DIR", ".cache/pip"))
         .env("npm_config_cache", at("npm_config_cache", ".npm"))
+        .env("npm_config_userconfig", user.join(".npmrc"))
         .env("MAVEN_OPTS", format!("-Dmaven.repo.local={}", text(&user.join(".m2/repository"))))
         .run()?;
     let mut outcome = count::plain(&done.output);
