@@ -35,7 +35,7 @@ const PARTS: [Part; 17] = [
 /// Parts that run only when they are named: they build everything once more in another folder.
 const BY_NAME: [&str; 1] = ["fresh"];
 
-/// Runs the named parts, or all but those of `BY_NAME`; prints the seconds of each, and last the sum.
+/// Runs the named parts, or all but those of `BY_NAME`; prints the seconds of each, and the sum.
 ///
 /// # Errors
 /// A part has no such name, or nothing could be built.
