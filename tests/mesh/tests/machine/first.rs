@@ -98,7 +98,6 @@ fn a_caller_that_is_killed_gives_its_calls_up() {
     a.start(&json!({"do": "start"}));
     b.start(&json!({"do": "start"}));
     a.sees("bert");
-    b.sees("anna");
     a.tell(&json!({"do": "call", "to": "bert", "skill": "hang", "text": ""}));
     b.event("hanging");
     let killed = a.kill();
