@@ -55,7 +55,7 @@ export interface ErrorFields {
   field?: string;
   /** The bound that was reached. */
   limit?: { name: string; value: number };
-  /** Whether a later try can help; default `'never'`. */
+  /** Whether a later try can help; default what the kind says, as callers of a handler see it. */
   retry?: Retry;
   /** Id of the agent that refused or failed. */
   agent?: string;
@@ -66,6 +66,9 @@ export interface ErrorFields {
   /** JSON pointer into the value that was refused. */
   pointer?: string;
 }
+
+/** What an error was made with, which leaves it to the kind where nothing was said. */
+let givenRetry: (error: HublessError) => Retry | undefined;
 
 /**
  * An error of Hubless. Its `name` is `AbortError` for kind `cancelled` and `TimeoutError` for kind
@@ -87,7 +90,7 @@ export class HublessError extends Error {
   readonly field: string | undefined;
   /** The bound that was reached. */
   readonly limit: { readonly name: string; readonly value: number } | undefined;
-  /** Whether a later try can help. */
+  /** Whether a later try can help; `'never'` for one made here that says nothing. */
   readonly retry: Retry;
   /** Id of the agent that refused or failed. */
   readonly agent: string | undefined;
@@ -97,6 +100,11 @@ export class HublessError extends Error {
   readonly traceId: string | undefined;
   /** JSON pointer into the value that was refused. */
   readonly pointer: string | undefined;
+  readonly #givenRetry: Retry | undefined;
+
+  static {
+    givenRetry = (error) => error.#givenRetry;
+  }
 
   /** Makes an error from its fields; `cause` is kept on this side and never sent. */
   constructor(fields: ErrorFields, options?: { cause?: unknown }) {
@@ -106,6 +114,7 @@ export class HublessError extends Error {
     this.operation = fields.operation ?? '';
     this.field = fields.field;
     this.limit = fields.limit;
+    this.#givenRetry = fields.retry;
     this.retry = fields.retry ?? 'never';
     this.agent = fields.agent;
     this.origin = fields.origin;
@@ -132,8 +141,8 @@ export function fromWire(wire: WireError): HublessError {
 /** What `call.fail` gets for whatever a handler threw: an error of Hubless keeps its kind. */
 export function toFailure(thrown: unknown): Record<string, unknown> {
   if (thrown instanceof HublessError) {
-    const { kind, code, message, field, retry } = thrown;
-    return { kind, code, message, field, retry };
+    const { kind, code, message, field } = thrown;
+    return { kind, code, message, field, retry: givenRetry(thrown) };
   }
   return { message: messageOf(thrown) };
 }

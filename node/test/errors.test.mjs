@@ -64,9 +64,12 @@ for (const [value, wanted] of thrown) {
   });
 }
 
-test('keeps kind, code and retry of an error of Hubless', () => {
-  const error = new HublessError({ kind: 'denied', code: 'not_today', message: 'no' });
-  const fields = { field: undefined, retry: 'never' };
-  const wanted = { kind: 'denied', code: 'not_today', message: 'no', ...fields };
-  assert.deepEqual(errors.toFailure(error), wanted);
+test('keeps kind, code and retry of an error of Hubless; unsaid, the kind decides', () => {
+  const fields = { kind: 'denied', code: 'not_today', message: 'no' };
+  const unsaid = { ...fields, field: undefined, retry: undefined };
+  assert.deepEqual(errors.toFailure(new HublessError(fields)), unsaid);
+  for (const retry of ['never', 'later', { afterMs: 5 }]) {
+    const said = new HublessError({ ...fields, retry });
+    assert.deepEqual(errors.toFailure(said), { ...unsaid, retry });
+  }
 });

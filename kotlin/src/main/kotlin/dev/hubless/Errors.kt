@@ -168,15 +168,21 @@ public data class ErrorDetails(
 public open class HublessException internal constructor(
     public val details: ErrorDetails,
     cause: Throwable? = null,
+    /** What the caller of a handler is told; null leaves it to the kind. */
+    internal val saysRetry: Retry? = details.retry,
 ) : RuntimeException(details.message, cause) {
-    /** Makes a failure to be thrown by a handler. */
+    /**
+     * Makes a failure to be thrown by a handler.
+     *
+     * @param retry whether asking again may help; default what the kind says
+     */
     @JvmOverloads
     public constructor(
         kind: ErrorKind,
         message: String,
         code: String? = null,
-        retry: Retry = Retry.Never,
-    ) : this(ErrorDetails(kind = kind, message = message, code = code, retry = retry))
+        retry: Retry? = null,
+    ) : this(ErrorDetails(kind, message, code, retry = retry ?: Retry.Never), null, retry)
 
     /** The closed kind. */
     public val kind: ErrorKind get() = details.kind

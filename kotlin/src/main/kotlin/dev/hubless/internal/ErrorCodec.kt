@@ -68,15 +68,15 @@ internal fun failureBody(call: Long, error: Throwable): JsonObject = obj {
             put("kind", error.kind.wire)
             error.code?.let { put("code", it) }
             put("message", error.message.orEmpty())
-            retryValue(error.retry)?.let { put("retry", it) }
+            error.saysRetry?.let { put("retry", retryValue(it)) }
         }
 
         else -> put("message", error.message ?: error.javaClass.name)
     }
 }
 
-private fun retryValue(retry: Retry): JsonElement? = when (retry) {
-    is Retry.Never -> null
+private fun retryValue(retry: Retry): JsonElement = when (retry) {
+    is Retry.Never -> JsonPrimitive("never")
     is Retry.Later -> JsonPrimitive("later")
     is Retry.After -> obj { put("afterMs", retry.delay.inWholeMilliseconds) }
 }
