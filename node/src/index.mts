@@ -21,6 +21,7 @@ export {
   find,
   HublessError,
   ItemStream,
+  inspectId,
   Node,
   Peer,
   peer,

@@ -62,6 +62,21 @@ public object Hubless {
     public fun handles(): Int = Native.handles()
 
     /**
+     * Reads an id, key, address or name, without a node and without asking anybody.
+     *
+     * @param kind what [text] is to be
+     * @param mesh id of the mesh in which the address of an agent id is wanted
+     * @throws HublessException of kind `invalid_argument`, with a code such as `bad_did`
+     */
+    @JvmStatic
+    @JvmOverloads
+    public fun inspectId(
+        text: String,
+        kind: IdentityKind = IdentityKind.TARGET,
+        mesh: String? = null,
+    ): Identity = inspect(text, kind, mesh)
+
+    /**
      * The node of the process, started without options on first use and again after it was closed;
      * it is closed gracefully when the JVM ends.
      */

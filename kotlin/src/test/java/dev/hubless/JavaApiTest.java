@@ -85,6 +85,15 @@ class JavaApiTest {
     }
 
     @Test
+    void idsAreReadWithoutANode() {
+        assertEquals(new Identity("sum", null, null), Hubless.inspectId("Sum"));
+        var address = Hubless.inspectId("7:abcd.ef01.2345", IdentityKind.ADDRESS);
+        assertEquals("7:ABCD.EF01.2345", address.getText());
+        var wrong = assertThrows(HublessException.class, () -> Hubless.inspectId("a b"));
+        assertEquals("bad_name", wrong.getCode());
+    }
+
+    @Test
     void cancellingAFutureInterruptsABlockingHandler() throws Exception {
         var started = new CountDownLatch(1);
         var interrupted = new CountDownLatch(1);

@@ -1,0 +1,75 @@
+package dev.hubless
+
+import dev.hubless.internal.Event
+import dev.hubless.internal.Native
+import dev.hubless.internal.closedError
+import dev.hubless.internal.errorOf
+import dev.hubless.internal.obj
+import dev.hubless.internal.some
+import dev.hubless.internal.text
+import dev.hubless.internal.utf8
+import kotlinx.serialization.json.put
+
+/**
+ * What a text is read as.
+ *
+ * @property wire its name in messages and the other languages
+ */
+public enum class IdentityKind(public val wire: String) {
+    /** The id of an agent: its public key as `did:key`. */
+    AGENT_ID("agentId"),
+
+    /** The public key of a node: 64 hexadecimal digits. */
+    NODE_KEY("nodeKey"),
+
+    /** The id of a mesh: 64 hexadecimal digits. */
+    MESH_ID("meshId"),
+
+    /** The short address of an agent: `N:NNNN.HHHH.LLLL`. */
+    ADDRESS("address"),
+
+    /** The name of an agent. */
+    NAME("name"),
+
+    /** Whatever a request can be for: an id, an address, a name or `name@mesh`. */
+    TARGET("target"),
+}
+
+/**
+ * A text that names an agent, a node or a mesh, as read by [Hubless.inspectId].
+ *
+ * @property text the canonical form
+ * @property key the Ed25519 public key of an agent id: 64 lower-case hexadecimal digits
+ * @property address the short address of an agent id within the mesh that was given
+ */
+public data class Identity(
+    public val text: String,
+    public val key: String? = null,
+    public val address: String? = null,
+)
+
+/** Reads [text] in a session of its own, which needs no node. */
+internal fun inspect(text: String, kind: IdentityKind, mesh: String?): Identity {
+    val operation = "id.inspect"
+    val question = obj {
+        put("text", text)
+        put("kind", kind.wire)
+        some("mesh", mesh)
+    }
+    val event = alone(operation, utf8(question))
+    if (event.kind == Event.FAILED) throw errorOf(event.body)
+    val read = event.body
+    return Identity(read.text("text").orEmpty(), read.text("key"), read.text("address"))
+}
+
+/** Runs one operation that only computes, on the thread that asks. */
+private fun alone(operation: String, body: ByteArray): Event {
+    val session = Native.open()
+    try {
+        Native.submit(session, 1, operation.toByteArray(), body, null)
+        val batch = Native.nextEvents(session, 1) ?: throw closedError(operation)
+        return Event.batch(batch).single()
+    } finally {
+        Native.close(session)
+    }
+}

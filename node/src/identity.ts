@@ -1,0 +1,52 @@
+/**
+ * What ids, keys, addresses and names say by themselves. Knows no node; the core reads the texts.
+ * Tested by `test/vectors.test.mjs`, with the vectors that every language runs.
+ */
+
+import { Session } from './session.js';
+
+/** What a text is read as; `target` is whatever a request can be for: id, address or name. */
+export type IdentityKind = 'agentId' | 'nodeKey' | 'meshId' | 'address' | 'name' | 'target';
+
+/** A text that names an agent, a node or a mesh, as read. */
+export interface Identity {
+  /** The canonical form. */
+  readonly text: string;
+  /** The Ed25519 public key of an agent id: 64 lower-case hexadecimal digits. */
+  readonly key?: string;
+  /** The short address of an agent id within the mesh that was given. */
+  readonly address?: string;
+}
+
+/** As the contract gives it: what an id cannot say is null. */
+interface WireIdentity {
+  text: string;
+  key?: string | null;
+  address?: string | null;
+}
+
+/**
+ * Reads an id, key, address or name without a node, without asking anybody.
+ *
+ * @param text - the text
+ * @param options - `kind`: what it is to be, default `target`; `mesh`: the id of the mesh in which
+ *   the address of an agent id is wanted
+ * @throws HublessError - kind `invalid_argument` with a code such as `bad_did` or `bad_name`
+ *
+ * @example
+ * const { text } = await inspectId('7:abcd.ef01.2345', { kind: 'address' });
+ * assert.equal(text, '7:ABCD.EF01.2345');
+ */
+export async function inspectId(
+  text: string,
+  options: { kind?: IdentityKind; mesh?: string } = {},
+): Promise<Identity> {
+  const { kind, mesh } = options;
+  const session = new Session();
+  try {
+    const read = await session.run<WireIdentity>('id.inspect', { text, kind, mesh });
+    return { text: read.text, key: read.key ?? undefined, address: read.address ?? undefined };
+  } finally {
+    session.close();
+  }
+}
