@@ -15,7 +15,14 @@ import { validate } from './schema.js';
 import { EVENT, type Session } from './session.js';
 import type { WireCall } from './wire.js';
 
-/** A registered agent. */
+/**
+ * A registered agent.
+ *
+ * @example
+ * const agent = await node.agent({ name: 'twice' }, (n) => Number(n) * 2);
+ * assert.match(agent.agentId, /^did:key:/);
+ * await agent.unregister();
+ */
 export class Agent {
   /** Its name, folded to lower case. */
   readonly name: string;

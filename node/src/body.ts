@@ -6,7 +6,13 @@
 import { HublessError, invalidArgument, messageOf } from './errors.js';
 import type { Session } from './session.js';
 
-/** Anything that yields bytes: an async generator, a Node.js `Readable`, a web `ReadableStream`. */
+/**
+ * Anything that yields bytes: an async generator, a Node.js `Readable`, a web `ReadableStream`.
+ *
+ * @example
+ * const source: ByteSource = [new Uint8Array([1]), new Uint8Array([2, 3])];
+ * assert.equal((await blob(source).bytes()).length, 3);
+ */
 export type ByteSource = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 
 /** Largest blob that is gathered in memory, in bytes. */

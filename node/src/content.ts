@@ -9,10 +9,22 @@ import { invalidArgument } from './errors.js';
 import type { Session } from './session.js';
 import type { WireContent, WirePart } from './wire.js';
 
-/** Who says a part, where content is a dialogue. */
+/**
+ * Who says a part, where content is a dialogue.
+ *
+ * @example
+ * const role: Role = 'system';
+ * assert.equal(text('be brief', { role }).role, 'system');
+ */
 export type Role = 'user' | 'assistant' | 'system' | 'developer' | 'tool';
 
-/** What every part may carry. */
+/**
+ * What every part may carry.
+ *
+ * @example
+ * const options: PartOptions = { role: 'user', metadata: { lang: 'en' } };
+ * assert.deepEqual(text('hi', options).metadata, { lang: 'en' });
+ */
 export interface PartOptions {
   /** Marks the part as a turn of a conversation. */
   role?: Role;
@@ -20,7 +32,13 @@ export interface PartOptions {
   metadata?: Record<string, unknown>;
 }
 
-/** Text. */
+/**
+ * Text.
+ *
+ * @example
+ * const part: TextPart = text('hi');
+ * assert.equal((await node.request('echo', part)).value, 'hi');
+ */
 export interface TextPart extends PartOptions {
   /** Tells the kinds of parts apart. */
   readonly type: 'text';
@@ -28,7 +46,13 @@ export interface TextPart extends PartOptions {
   readonly text: string;
 }
 
-/** A JSON value. */
+/**
+ * A JSON value.
+ *
+ * @example
+ * const part: DataPart = data({ a: 1 });
+ * assert.deepEqual((await node.request('echo', part)).value, { a: 1 });
+ */
 export interface DataPart extends PartOptions {
   /** Tells the kinds of parts apart. */
   readonly type: 'data';
@@ -36,7 +60,13 @@ export interface DataPart extends PartOptions {
   readonly data: unknown;
 }
 
-/** A reference to bytes elsewhere; Hubless never fetches it. */
+/**
+ * A reference to bytes elsewhere; Hubless never fetches it.
+ *
+ * @example
+ * const part: UriPart = uri('https://example.org/a.png', { mediaType: 'image/png' });
+ * assert.equal((await node.request('echo', part)).content.parts[0]?.type, 'uri');
+ */
 export interface UriPart extends PartOptions {
   /** Tells the kinds of parts apart. */
   readonly type: 'uri';
@@ -46,28 +76,40 @@ export interface UriPart extends PartOptions {
   readonly mediaType?: string;
   /** Digest of the bytes, if known. */
   readonly digest?: string;
-  /** In bytes. */
+  /** Size in bytes. */
   readonly size?: number;
 }
 
-/** What describes a blob. */
+/**
+ * What describes a blob.
+ *
+ * @example
+ * const options: BlobOptions = { mediaType: 'text/plain', filename: 'a.txt' };
+ * assert.equal(blob(Buffer.from('abc'), options).size, 3);
+ */
 export interface BlobOptions extends PartOptions {
-  /** Default `application/octet-stream`. */
+  /** What the bytes are; default `application/octet-stream`. */
   mediaType?: string;
   /** A name for people; never used as a path. */
   filename?: string;
-  /** In bytes; known without asking where the bytes are in memory. */
+  /** Size in bytes; known without asking where the bytes are in memory. */
   size?: number;
 }
 
-/** Bytes, in memory or streamed: one type, whichever way they travel. */
+/**
+ * Bytes, in memory or streamed: one type, whichever way they travel.
+ *
+ * @example
+ * const [part] = (await node.request('echo', blob(new Uint8Array(3)))).content.blobs;
+ * assert.ok(part instanceof BlobPart && (await part.bytes()).length === 3);
+ */
 export class BlobPart implements PartOptions {
   readonly type = 'blob';
   /** What the bytes are. */
   readonly mediaType: string;
   /** A name for people; never use it as a path unchecked. */
   readonly filename: string | undefined;
-  /** In bytes, where known. */
+  /** Size in bytes, where known. */
   readonly size: number | undefined;
   /** Who says it, where content is a dialogue. */
   readonly role: Role | undefined;
@@ -124,10 +166,22 @@ export class BlobPart implements PartOptions {
   }
 }
 
-/** One part of a content. */
+/**
+ * One part of a content.
+ *
+ * @example
+ * const parts: readonly Part[] = new Content(['a', uri('https://example.org')]).parts;
+ * assert.deepEqual(parts.map((part) => part.type), ['text', 'uri']);
+ */
 export type Part = TextPart | DataPart | UriPart | BlobPart;
 
-/** A list of parts. */
+/**
+ * A list of parts.
+ *
+ * @example
+ * const content = new Content(['look at this: ', { a: 1 }, 'is it right?']);
+ * assert.equal((await node.request('echo', content)).text, 'look at this: is it right?');
+ */
 export class Content {
   /** The parts, in order. */
   readonly parts: readonly Part[];
@@ -166,17 +220,33 @@ export function plain(content: Content): unknown {
   return simple ? content.value : content;
 }
 
-/** Makes a text part. */
+/**
+ * Makes a text part.
+ *
+ * @example
+ * assert.equal((await node.request('echo', text('hi', { role: 'user' }))).value, 'hi');
+ */
 export function text(value: string, options: PartOptions = {}): TextPart {
   return mark({ type: 'text', text: value, ...options });
 }
 
-/** Makes a part of any JSON value. */
+/**
+ * Makes a part of any JSON value.
+ *
+ * @example
+ * assert.deepEqual((await node.request('echo', data([1, 2]))).value, [1, 2]);
+ */
 export function data(value: unknown, options: PartOptions = {}): DataPart {
   return mark({ type: 'data', data: value, ...options });
 }
 
-/** Makes a part that names bytes elsewhere. */
+/**
+ * Makes a part that names bytes elsewhere.
+ *
+ * @example
+ * const { content } = await node.request('echo', [uri('https://example.org', { size: 9 })]);
+ * assert.equal(content.parts[0]?.type, 'uri');
+ */
 export function uri(value: string, options: Omit<UriPart, 'type' | 'uri'> = {}): UriPart {
   return mark({ type: 'uri', uri: value, ...options });
 }
@@ -186,7 +256,9 @@ export function uri(value: string, options: Omit<UriPart, 'type' | 'uri'> = {}):
  * Node.js `Readable` or a web `ReadableStream`.
  *
  * @example
- * await node.request('resize', blob(createReadStream('a.png'), { mediaType: 'image/png' }));
+ * const file = blob(createReadStream('package.json'), { mediaType: 'application/json' });
+ * const [back] = (await node.request('echo', file)).content.blobs;
+ * assert.equal(back?.mediaType, 'application/json');
  */
 export function blob(source: Uint8Array | ByteSource, options: BlobOptions = {}): BlobPart {
   return new BlobPart(source, options);

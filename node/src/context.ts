@@ -12,7 +12,16 @@ import { jsonSchemaOf, type Schema } from './schema.js';
 import type { Session } from './session.js';
 import type { WireCall, WireContent, WirePart } from './wire.js';
 
-/** Who asks, as the node found out; never taken from the message. */
+/**
+ * Who asks, as the node found out; never taken from the message.
+ *
+ * @example
+ * await node.agent({ name: 'who' }, (_, ctx) => {
+ *   const caller: Caller = ctx.caller;
+ *   return caller.kind;
+ * });
+ * assert.equal((await node.request('who')).value, 'local');
+ */
 export interface Caller {
   /** How the caller is related to this node. */
   kind: 'local' | 'member' | 'bridged' | 'external' | 'edge';
@@ -30,7 +39,15 @@ export interface Caller {
   groups: readonly string[];
 }
 
-/** A tool that the caller offers. */
+/**
+ * A tool that the caller offers.
+ *
+ * @example
+ * const named = (tool: OfferedTool) => tool.name;
+ * await node.agent({ name: 'lists' }, (_, ctx) => ctx.tools.map(named));
+ * const tools = [{ name: 'add', run: () => 2 }];
+ * assert.deepEqual((await node.request('lists', null, { tools })).value, ['add']);
+ */
 export interface OfferedTool {
   /** Name to call it by. */
   readonly name: string;
@@ -42,7 +59,16 @@ export interface OfferedTool {
   readonly effect?: string;
 }
 
-/** A call being handled. */
+/**
+ * A call being handled.
+ *
+ * @example
+ * await node.agent({ name: 'polite' }, async (input, ctx: CallContext) => {
+ *   await ctx.progress('asking', 0.5);
+ *   return (await ctx.node.request('greet', input, { signal: ctx.signal })).value;
+ * });
+ * assert.equal((await node.request('polite', 'Ada')).value, 'hello Ada');
+ */
 export class CallContext {
   /** The node that handles it; calls that the handler makes through it are children of this. */
   readonly node: Node;
@@ -208,7 +234,14 @@ export class CallContext {
 
 const storage = new AsyncLocalStorage<CallContext>();
 
-/** The call being handled here, undefined outside handlers. */
+/**
+ * The call being handled here, undefined outside handlers.
+ *
+ * @example
+ * await node.agent({ name: 'deep' }, () => current()?.depth);
+ * assert.equal((await node.request('deep')).value, 0);
+ * assert.equal(current(), undefined);
+ */
 export function current(): CallContext | undefined {
   return storage.getStore();
 }

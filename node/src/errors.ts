@@ -3,7 +3,12 @@
  * Knows the contract's error record, nothing of operations. Tested by `test/errors.test.mjs`.
  */
 
-/** Every kind of error, the same closed set in every language. */
+/**
+ * Every kind of error, the same closed set in every language.
+ *
+ * @example
+ * assert.ok(ERROR_KINDS.includes('handler_failed'));
+ */
 export const ERROR_KINDS = [
   'auth',
   'prompt',
@@ -35,13 +40,32 @@ export const ERROR_KINDS = [
   'internal',
 ] as const;
 
-/** One of {@link ERROR_KINDS}. */
+/**
+ * One of {@link ERROR_KINDS}.
+ *
+ * @example
+ * const again: readonly ErrorKind[] = ['busy', 'transport'];
+ * const retry = { attempts: 3, on: again };
+ * assert.equal((await node.request('greet', 'Ada', { effect: 'PURE', retry })).attempts, 1);
+ */
 export type ErrorKind = (typeof ERROR_KINDS)[number];
 
-/** Whether a later try can help: never, later, or after so many milliseconds. */
+/**
+ * Whether a later try can help: never, later, or after so many milliseconds.
+ *
+ * @example
+ * const wait = (retry: Retry) => (typeof retry === 'object' ? retry.afterMs : 0);
+ * assert.equal(wait({ afterMs: 50 }), 50);
+ */
 export type Retry = 'never' | 'later' | { afterMs: number };
 
-/** The fields of an error, as they are carried between agents. */
+/**
+ * The fields of an error, as they are carried between agents.
+ *
+ * @example
+ * const fields: ErrorFields = { kind: 'busy', message: 'come back', retry: { afterMs: 50 } };
+ * assert.deepEqual(new HublessError(fields).retry, { afterMs: 50 });
+ */
 export interface ErrorFields {
   /** What went wrong, from the closed set. */
   kind: ErrorKind;
@@ -65,6 +89,8 @@ export interface ErrorFields {
   traceId?: string;
   /** JSON pointer into the value that was refused. */
   pointer?: string;
+  /** Ids of the agents that share an ambiguous name. */
+  candidates?: readonly string[];
 }
 
 /** What an error was made with, which leaves it to the kind where nothing was said. */
@@ -77,7 +103,10 @@ let givenRetry: (error: HublessError) => Retry | undefined;
  * One that a handler throws reaches the caller with its kind, code and message.
  *
  * @example
- * throw new HublessError({ kind: 'denied', code: 'closed_today', message: 'closed on sundays' });
+ * await node.agent({ name: 'shop' }, () => {
+ *   throw new HublessError({ kind: 'denied', code: 'closed_today', message: 'closed on sundays' });
+ * });
+ * await assert.rejects(node.request('shop'), { kind: 'denied', code: 'closed_today' });
  */
 export class HublessError extends Error {
   /** What went wrong, from the closed set. */
@@ -100,6 +129,8 @@ export class HublessError extends Error {
   readonly traceId: string | undefined;
   /** JSON pointer into the value that was refused. */
   readonly pointer: string | undefined;
+  /** Ids of the agents that share an ambiguous name; empty for other kinds. */
+  readonly candidates: readonly string[];
   readonly #givenRetry: Retry | undefined;
 
   static {
@@ -120,11 +151,18 @@ export class HublessError extends Error {
     this.origin = fields.origin;
     this.traceId = fields.traceId;
     this.pointer = fields.pointer;
+    this.candidates = fields.candidates ?? [];
     this.name = nameOf(fields.kind, new.target.name);
   }
 }
 
-/** A refusal by the agent asked or by its node, raised by `request` and `stream`. */
+/**
+ * A refusal by the agent asked or by its node, raised by `request` and `stream`.
+ *
+ * @example
+ * await node.agent({ name: 'mute', requirements: { maxTokens: 0 } }, () => 'never');
+ * await assert.rejects(node.request('mute', 'hi'), Rejected);
+ */
 export class Rejected extends HublessError {}
 
 /** The contract's error record. */

@@ -5,10 +5,22 @@
 
 import { Session } from './session.js';
 
-/** What a text is read as; `target` is whatever a request can be for: id, address or name. */
+/**
+ * What a text is read as; `target` is whatever a request can be for: id, address or name.
+ *
+ * @example
+ * const kind: IdentityKind = 'name';
+ * await assert.rejects(inspectId('a b', { kind }), { code: 'bad_name' });
+ */
 export type IdentityKind = 'agentId' | 'nodeKey' | 'meshId' | 'address' | 'name' | 'target';
 
-/** A text that names an agent, a node or a mesh, as read. */
+/**
+ * A text that names an agent, a node or a mesh, as read.
+ *
+ * @example
+ * const read: Identity = await inspectId('Greet');
+ * assert.equal(read.text, 'greet');
+ */
 export interface Identity {
   /** The canonical form. */
   readonly text: string;

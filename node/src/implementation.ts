@@ -8,16 +8,38 @@ import { HublessError } from './errors.js';
 import type { AgentOptions, SkillOptions } from './options.js';
 import { jsonSchemaOf } from './schema.js';
 
-/** Handles calls: a plain, async or generator function. */
+/**
+ * Handles calls: a plain, async or generator function.
+ *
+ * @example
+ * const twice: Handler<number, number> = (n) => n * 2;
+ * await node.register(twice, { name: 'twice' });
+ * assert.equal((await node.request('twice', 4)).value, 8);
+ */
 export type Handler<Input = unknown, Output = unknown> = (
   input: Input,
   context: CallContext,
 ) => Output | Promise<Output> | AsyncGenerator<unknown, Output> | Generator<unknown, Output>;
 
-/** Schemas and facts of the skills of an object or class, by the name of their methods. */
+/**
+ * Schemas and facts of the skills of an object or class, by the name of their methods.
+ *
+ * @example
+ * const skills: Skills = { add: { title: 'Adds two numbers', effect: 'PURE' } };
+ * const adder = { skills, add: ({ a, b }: { a: number; b: number }) => a + b };
+ * await node.register(adder, { name: 'adder' });
+ * assert.equal((await node.request('adder', { a: 1, b: 2 }, { skill: 'add' })).value, 3);
+ */
 export type Skills = Readonly<Record<string, SkillOptions>>;
 
-/** An object that handles calls: by `handle`, or by one method for each of its `skills`. */
+/**
+ * An object that handles calls: by `handle`, or by one method for each of its `skills`.
+ *
+ * @example
+ * const counter: AgentObject = { handle: (words: string) => words.split(' ').length };
+ * await node.register(counter, { name: 'counter' });
+ * assert.equal((await node.request('counter', 'one two')).value, 2);
+ */
 export interface AgentObject {
   /** Schemas and facts by method; without it `handle` takes every call. */
   readonly skills?: Skills;
@@ -25,7 +47,18 @@ export interface AgentObject {
   handle?: Handler<never>;
 }
 
-/** A class of such objects; its skills are static. */
+/**
+ * A class of such objects; its skills are static.
+ *
+ * @example
+ * class Fresh {
+ *   calls = 0;
+ *   handle = () => ++this.calls;
+ * }
+ * const type: AgentClass = Fresh;
+ * await node.register(type, { name: 'fresh', concurrency: 'isolated' });
+ * for (const _ of [1, 2]) assert.equal((await node.request('fresh')).value, 1);
+ */
 export interface AgentClass {
   new (): object;
   /** Schemas and facts by method; without it `handle` takes every call. */
@@ -38,12 +71,26 @@ export class Factory {
   constructor(readonly create: () => object | Promise<object>) {}
 }
 
-/** Marks a function that makes an agent object or handler anew for every call. */
+/**
+ * Marks a function that makes an agent object or handler anew for every call.
+ *
+ * @example
+ * const made = factory(() => ({ handle: () => 'made for this call' }));
+ * await node.register(made, { name: 'made' });
+ * assert.equal((await node.request('made')).value, 'made for this call');
+ */
 export function factory(create: () => object | Promise<object>): Factory {
   return new Factory(create);
 }
 
-/** What can be registered. */
+/**
+ * What can be registered.
+ *
+ * @example
+ * const targets: AgentTarget[] = [() => 'a function', { handle: () => 'an object' }];
+ * for (const [n, target] of targets.entries()) await node.register(target, { name: `agent-${n}` });
+ * assert.equal((await node.request('agent-1')).value, 'an object');
+ */
 export type AgentTarget = Handler<never> | AgentObject | AgentClass | Factory;
 
 /** One skill with the method that carries it. */

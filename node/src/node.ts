@@ -43,7 +43,13 @@ import { Credentials, Pins, Templates } from './stores.js';
 import { CallStream, ItemStream } from './stream.js';
 import type { WireReply, WireResponse } from './wire.js';
 
-/** How a node does. */
+/**
+ * How a node does.
+ *
+ * @example
+ * const status: NodeStatus = await node.status();
+ * assert.deepEqual([status.nodeKey, status.calls], [node.nodeKey, 0]);
+ */
 export interface NodeStatus {
   /** Key of the node. */
   readonly nodeKey: string;
@@ -51,8 +57,8 @@ export interface NodeStatus {
   readonly meshId: string;
   /** Where it can be reached. */
   readonly addresses: readonly string[];
-  /** The agents it hosts. */
-  readonly agents: unknown;
+  /** Number of the agents it hosts. */
+  readonly agents: number;
   /** The nodes it is connected to. */
   readonly peers: readonly {
     readonly nodeKey: string;
@@ -61,20 +67,34 @@ export interface NodeStatus {
     readonly agents: number;
     readonly connections: number;
   }[];
-  /** Calls that run. */
-  readonly calls: unknown;
+  /** Number of calls that run. */
+  readonly calls: number;
   /** Version of the library. */
   readonly version: string;
 }
 
-/** What changes among the agents that match a query. */
+/**
+ * What changes among the agents that match a query.
+ *
+ * @example
+ * for await (const event of node.watch({ tags: ['fx'] })) {
+ *   const seen: WatchEvent = event;
+ *   if (seen.type === 'snapshot') break;
+ * }
+ */
 export type WatchEvent =
   | { readonly type: 'snapshot'; readonly peers: readonly Peer[] }
   | { readonly type: 'arrived' | 'changed'; readonly peer: Peer }
   | { readonly type: 'departed'; readonly agentId: string; readonly name: string }
   | { readonly type: 'lagged'; readonly missed: number };
 
-/** The outcome of `send`: an answer or a refusal, and what was spent. */
+/**
+ * The outcome of `send`: an answer or a refusal, and what was spent.
+ *
+ * @example
+ * const { output, rejection }: Response = await node.send({ agent: 'greet', prompt: 'Ada' });
+ * assert.deepEqual([output?.text, rejection], ['hello Ada', undefined]);
+ */
 export interface Response {
   /** The answer, if there was one. */
   readonly output: Reply | undefined;
@@ -84,7 +104,14 @@ export interface Response {
   readonly usage: Usage;
 }
 
-/** This process among the agents of a mesh. */
+/**
+ * This process among the agents of a mesh.
+ *
+ * @example
+ * const other = await Node.start();
+ * assert.equal((await other.request('greet', 'Ada')).text, 'hello Ada');
+ * await other.close();
+ */
 export class Node {
   /** Key of this node, as text. */
   readonly nodeKey: string;
@@ -130,8 +157,8 @@ export class Node {
    * Starts a node; without options it joins the mesh of this user on this machine.
    *
    * @example
-   * const node = await Node.start();
-   * try { await node.request('greet', { name: 'Ada' }); } finally { await node.close(); }
+   * const mine = await Node.start({ memoryOnly: true });
+   * await mine.close();
    */
   static async start(options: NodeOptions = {}): Promise<Node> {
     const { logger, logLevel, ...rest } = options;
@@ -160,8 +187,9 @@ export class Node {
    * Registers a function as an agent.
    *
    * @example
-   * await node.agent({ name: 'greet', input: z.object({ name: z.string() }) },
-   *   ({ name }) => `hello ${name}`);
+   * const input = z.object({ name: z.string() });
+   * await node.agent({ name: 'welcome', input }, ({ name }) => `welcome ${name}`);
+   * assert.equal((await node.request('welcome', { name: 'Ada' })).value, 'welcome Ada');
    */
   agent<In extends Schema = Schema, Out extends Schema = Schema>(
     options: AgentOptions<In, Out>,
@@ -196,7 +224,12 @@ export class Node {
     });
   }
 
-  /** Asks an agent and waits for the whole answer; a refusal is thrown as `Rejected`. */
+  /**
+   * Asks an agent and waits for the whole answer; a refusal is thrown as `Rejected`.
+   *
+   * @throws HublessError - kinds `not_found` and `ambiguous` where `to` names nobody or several,
+   *   `transport` and `unknown_outcome` where the way fails, `deadline`, `cancelled`, `closed`
+   */
   async request<Out extends Schema>(
     to: Target,
     input?: unknown,

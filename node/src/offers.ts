@@ -11,10 +11,22 @@ import { validate } from './schema.js';
 import { EVENT, type Session } from './session.js';
 import type { WireContent } from './wire.js';
 
-/** What a provider gives for a target; undefined when it has nothing. */
+/**
+ * What a provider gives for a target; undefined when it has nothing.
+ *
+ * @example
+ * const credential: Credential = { scheme: 'bearer', secret: 'open-sesame' };
+ * await node.credentials.set('https://example.org', () => credential);
+ */
 export type Credential = string | { scheme?: string; secret: string } | undefined;
 
-/** Gives a credential when one is needed. */
+/**
+ * Gives a credential when one is needed.
+ *
+ * @example
+ * const provider: CredentialProvider = async (target) => `the secret for ${target}`;
+ * await node.credentials.set('https://example.org', provider);
+ */
 export type CredentialProvider = (target: string) => Credential | Promise<Credential>;
 
 interface Offer {

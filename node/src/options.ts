@@ -8,7 +8,18 @@ import type { CallContext, Caller } from './context.js';
 import type { ErrorKind } from './errors.js';
 import type { OutputOf, Schema } from './schema.js';
 
-/** A typed fact about a skill. */
+/**
+ * A typed fact about a skill.
+ *
+ * @example
+ * const attributes: Record<string, Attribute> = {
+ *   pair: ['EUR/USD', 'EUR/GBP'],
+ *   covers: { interval: { from: '2021-01-01', to: '2024-12-31' } },
+ * };
+ * await node.agent({ name: 'archive', attributes }, () => 'old rates');
+ * const filter = { field: 'attributes.pair', op: 'contains', value: 'EUR/GBP' } as const;
+ * assert.equal((await node.peer('', { filter })).name, 'archive');
+ */
 export type Attribute =
   | string
   | number
@@ -17,10 +28,22 @@ export type Attribute =
   | { interval: { from: string | number; to: string | number } }
   | readonly Attribute[];
 
-/** What may be repeated: always, with the same key, or never. Default `AT_MOST_ONCE`. */
+/**
+ * What may be repeated: always, with the same key, or never. Default `AT_MOST_ONCE`.
+ *
+ * @example
+ * const effect: Effect = 'PURE';
+ * await node.agent({ name: 'square', effect }, (n) => Number(n) ** 2);
+ */
 export type Effect = 'PURE' | 'IDEMPOTENT' | 'AT_MOST_ONCE';
 
-/** What an agent can do, besides its schemas. */
+/**
+ * What an agent can do, besides its schemas.
+ *
+ * @example
+ * const skill: SkillOptions = { title: 'Squares a number', input: z.number(), effect: 'PURE' };
+ * await node.agent({ name: 'square', ...skill }, (n) => Number(n) ** 2);
+ */
 export interface SkillOptions<In extends Schema = Schema, Out extends Schema = Schema> {
   /** A title for people. */
   title?: string;
@@ -50,10 +73,24 @@ export interface SkillOptions<In extends Schema = Schema, Out extends Schema = S
   costHint?: Readonly<Record<string, unknown>>;
 }
 
-/** What an auth function answers: admitted or not, perhaps for a while (at most 60 s). */
+/**
+ * What an auth function answers: admitted or not, perhaps for a while (at most 60 s).
+ *
+ * @example
+ * const verdict: Verdict = { allow: true, cacheMs: 1000 };
+ * await node.agent({ name: 'kept', requirements: { auth: () => verdict } }, () => 'in');
+ */
 export type Verdict = boolean | { allow: boolean; cacheMs?: number };
 
-/** What an auth function is asked. */
+/**
+ * What an auth function is asked.
+ *
+ * @example
+ * const auth = async ({ scheme, credential }: AuthQuestion) =>
+ *   scheme === 'bearer' && credential === 'open-sesame';
+ * await node.agent({ name: 'cave', requirements: { auth } }, () => 'in');
+ * await assert.rejects(node.request('cave'), { kind: 'auth' });
+ */
 export interface AuthQuestion {
   /** Scheme of the credential, empty where none is shown. */
   scheme: string;
@@ -63,44 +100,66 @@ export interface AuthQuestion {
   caller: Caller;
 }
 
-/** Who is let in: everybody, holders of a secret, or whom a function of yours admits. */
+/**
+ * Who is let in: everybody, holders of a secret, or whom a function of yours admits.
+ *
+ * @example
+ * const auth: AuthRule = { sharedSecret: 'open-sesame' };
+ * await node.agent({ name: 'cave', requirements: { auth } }, () => 'in');
+ * const shown = { scheme: 'shared_secret', secret: 'open-sesame' };
+ * assert.equal((await node.request('cave', null, { auth: shown })).value, 'in');
+ */
 export type AuthRule =
   | 'none'
   | { sharedSecret: string }
   | ((question: AuthQuestion) => Verdict | Promise<Verdict>);
 
-/** Counts the tokens of all texts together. */
+/**
+ * Counts the tokens of all texts together.
+ *
+ * @example
+ * const tokenCounter: TokenCounter = (texts) => texts.join(' ').split(' ').length;
+ * await node.agent({ name: 'brief', requirements: { maxTokens: 2, tokenCounter } }, () => 'ok');
+ * await assert.rejects(node.request('brief', 'far too many words'), { kind: 'prompt' });
+ */
 export type TokenCounter = (texts: readonly string[]) => number | Promise<number>;
 
-/** What an agent enforces; private to its node and never sent to anybody. */
+/**
+ * What an agent enforces; private to its node and never sent to anybody.
+ *
+ * @example
+ * const requirements: Requirements = { maxTokens: 8_000, maxConcurrency: 4, queue: 16 };
+ * await node.agent({ name: 'busy', requirements }, () => 'ok');
+ * assert.equal((await node.request('busy', 'short')).value, 'ok');
+ */
 export interface Requirements {
   /** Whether content must be a dialogue; default false. */
   requireConverse?: boolean;
   /** Whether callers may ask for duplicates; default false. */
   allowAgentDuplication?: boolean;
-  /** Default true. */
+  /** Whether a request may bring a context; default true. */
   allowCustomContext?: boolean;
-  /** Default true. */
+  /** Whether a request may bring schemas of its own; default true. */
   allowCustomJson?: boolean;
-  /** Default false: only members of the same mesh. */
+  /** Whether callers outside the mesh are taken; default false. */
   allowExternalConnections?: boolean;
   /** What kinds of content are taken; unset is all. */
   acceptedContent?: readonly ('text' | 'image' | 'video' | 'audio' | 'application' | 'other')[];
-  /** Of all text that reaches the model; unset is unlimited, 0 refuses everything. */
+  /** Tokens of all text that reaches the model; unset is unlimited, 0 refuses everything. */
   maxTokens?: number;
-  /** Default the built-in counter (o200k). */
+  /** What counts tokens; default the built-in counter (o200k). */
   tokenCounter?: 'builtin' | TokenCounter;
   /** Bytes of a request; default 64 MiB. */
   maxRequestBytes?: number;
   /** Bytes of its blobs; default 64 MiB. */
   maxBinaryBytes?: number;
-  /** Default true. */
+  /** Whether a context may have pages; default true. */
   allowMultiPageContext?: boolean;
   /** Who is let in; default everybody in the mesh. */
   auth?: AuthRule;
-  /** Default 256. */
+  /** Calls handled at once; default 256. */
   maxConcurrency?: number;
-  /** Default 1,024. */
+  /** Calls that may wait for their turn; default 1,024; beyond it `busy`. */
   queue?: number;
   /** Requests a second of one caller; unset is unlimited. */
   ratePerS?: number;
@@ -118,7 +177,14 @@ export interface Requirements {
   acceptReturnsFrom?: readonly string[];
 }
 
-/** How an agent is registered. */
+/**
+ * How an agent is registered.
+ *
+ * @example
+ * const options: AgentOptions = { name: 'square', tags: ['maths'], input: z.number() };
+ * await node.agent(options, (n) => Number(n) ** 2);
+ * assert.equal((await node.request('square', 3)).value, 9);
+ */
 export interface AgentOptions<In extends Schema = Schema, Out extends Schema = Schema>
   extends SkillOptions<In, Out> {
   /** 1 to 64 of `a-z 0-9 - _ .`; default the name of the function or class. */
@@ -133,7 +199,7 @@ export interface AgentOptions<In extends Schema = Schema, Out extends Schema = S
   contextProtocol?: 'pcp' | 'mcp' | 'provider' | 'none';
   /** Kind of its input, such as `json` or `plainText`. */
   inputSchemaKind?: string;
-  /** Default 32,000. */
+  /** Tokens that its model can take; default 32,000. */
   contextWindowTokens?: number;
   /** Kinds of content it takes. */
   contentTypesIn?: readonly string[];
@@ -141,7 +207,7 @@ export interface AgentOptions<In extends Schema = Schema, Out extends Schema = S
   contentTypesOut?: readonly string[];
   /** Models by use case. */
   allowedModels?: Readonly<Record<string, readonly string[]>>;
-  /** Default true for generator functions. */
+  /** Whether it answers in pieces; default true for generator functions. */
   streaming?: boolean;
   /** Names of tools it offers. */
   tools?: readonly string[];
@@ -159,7 +225,7 @@ export interface AgentOptions<In extends Schema = Schema, Out extends Schema = S
   requirements?: Requirements;
   /** `isolated`: a new instance for every call. Default `shared`. */
   concurrency?: 'shared' | 'isolated';
-  /** Default an own fresh key. */
+  /** Which key it has: a fresh one, the default, or one kept under a name. */
   identity?: { ephemeral: true } | { stored: string };
   /** Whether it lives only moments; default false. */
   transient?: boolean;
@@ -167,7 +233,14 @@ export interface AgentOptions<In extends Schema = Schema, Out extends Schema = S
   replica?: boolean;
 }
 
-/** A tool that the caller offers and the callee may call while it works. */
+/**
+ * A tool that the caller offers and the callee may call while it works.
+ *
+ * @example
+ * const clock: Tool = { name: 'clock', description: 'tells the time', run: () => '12:00' };
+ * await node.agent({ name: 'asks' }, (_, ctx) => ctx.callTool('clock', {}));
+ * assert.equal((await node.request('asks', null, { tools: [clock] })).value, '12:00');
+ */
 export interface Tool<In extends Schema = Schema, Out extends Schema = Schema> {
   /** Name that the callee calls it by. */
   name: string;
@@ -183,7 +256,15 @@ export interface Tool<In extends Schema = Schema, Out extends Schema = Schema> {
   run(input: OutputOf<In>, context: { signal: AbortSignal }): unknown;
 }
 
-/** One entry of a context. */
+/**
+ * One entry of a context.
+ *
+ * @example
+ * const entry: ContextEntry = { key: 'style', text: 'formal', weight: 1 };
+ * await node.agent({ name: 'told' }, (_, ctx) => ctx.context?.entries?.[0]?.text);
+ * const context = { entries: [entry] };
+ * assert.equal((await node.request('told', null, { context })).value, 'formal');
+ */
 export interface ContextEntry {
   /** Name of the entry. */
   key: string;
@@ -197,7 +278,14 @@ export interface ContextEntry {
   links?: readonly string[];
 }
 
-/** What the callee should know besides the request. */
+/**
+ * What the callee should know besides the request.
+ *
+ * @example
+ * const context: ContextData = { entries: [{ key: 'a', data: 1 }], explanation: 'so far' };
+ * await node.agent({ name: 'told' }, (_, ctx) => ctx.context?.explanation);
+ * assert.equal((await node.request('told', null, { context })).value, 'so far');
+ */
 export interface ContextData {
   /** What to know. */
   entries?: readonly ContextEntry[];
@@ -211,7 +299,14 @@ export interface ContextData {
   descriptions?: Readonly<Record<string, string>>;
 }
 
-/** A question of the callee, asked back while it works. */
+/**
+ * A question of the callee, asked back while it works.
+ *
+ * @example
+ * const onInput = (question: InputQuestion) => `yes to: ${question.text}`;
+ * await node.agent({ name: 'unsure' }, (_, ctx) => ctx.input('go on?'));
+ * assert.equal((await node.request('unsure', null, { onInput })).value, 'yes to: go on?');
+ */
 export interface InputQuestion {
   /** The question: its string or JSON value, if it has one part. */
   value: unknown;
@@ -221,15 +316,21 @@ export interface InputQuestion {
   schema: Readonly<Record<string, unknown>> | undefined;
 }
 
-/** How a request is made; everything is optional. */
+/**
+ * How a request is made; everything is optional.
+ *
+ * @example
+ * const options: RequestOptions = { timeoutMs: 5_000, signal: AbortSignal.timeout(5_000) };
+ * assert.equal((await node.request('greet', 'Ada', options)).value, 'hello Ada');
+ */
 export interface RequestOptions<Out extends Schema = Schema> {
   /** Id of the skill that is meant. */
   skill?: string;
   /** Gives the request up when it fires: it fails with kind `cancelled`, the handler is stopped. */
   signal?: AbortSignal;
-  /** To the first event and between events; default 60,000. */
+  /** Milliseconds to the first event and between events; default 60,000. */
   timeoutMs?: number;
-  /** For the whole call; default unlimited. */
+  /** Milliseconds for the whole call; default unlimited. */
   totalMs?: number;
   /** What can be taken as an answer. */
   accept?: {
@@ -238,14 +339,15 @@ export interface RequestOptions<Out extends Schema = Schema> {
     contextProtocols?: readonly string[];
     models?: readonly string[];
   };
-  /** For the agent. */
+  /** Credential for the agent. */
   auth?: { scheme: string; secret: string };
-  /** For the way to it. */
+  /** Credential for the way to it. */
   transportAuth?: { scheme: string; secret: string };
   /** What the callee should know besides. */
   context?: ContextData;
-  /** At most 64 bytes. */
+  /** The conversation it belongs to; at most 64 bytes. */
   conversationId?: string;
+  /** What the callee may call back while it works; at most 64. */
   // biome-ignore lint/suspicious/noExplicitAny: tools of any input stand side by side
   tools?: readonly Tool<any, any>[];
   /** Schema that the callee's node checks the content against, for this call. */
@@ -258,7 +360,7 @@ export interface RequestOptions<Out extends Schema = Schema> {
   effect?: Effect;
   /** The callee answers the same key with the same outcome for 10 minutes. */
   idempotencyKey?: string;
-  /** Default none; only what the effect allows is repeated. */
+  /** What is tried again; default nothing, and only what the effect allows. */
   retry?: { attempts: number; on: readonly ErrorKind[] };
   /** Where the data may go. */
   dataPolicy?: {
@@ -268,7 +370,7 @@ export interface RequestOptions<Out extends Schema = Schema> {
   };
   /** Further facts for the handler. */
   metadata?: Readonly<Record<string, unknown>>;
-  /** By URI; an unknown one with `critical: true` is refused. */
+  /** Extensions by URI; an unknown one with `critical: true` is refused. */
   extensions?: Readonly<Record<string, unknown>>;
   /** W3C trace context to continue; default the one of `parent`. */
   trace?: { traceparent: string; tracestate?: string; baggage?: string };
@@ -280,11 +382,18 @@ export interface RequestOptions<Out extends Schema = Schema> {
   template?: string;
   /** Answers questions of the callee. */
   onInput?: (question: InputQuestion) => unknown;
-  /** How long a name may take to appear; default 1,000. */
+  /** Milliseconds that a name may take to appear; default 1,000. */
   waitMs?: number;
 }
 
-/** A condition on published facts. */
+/**
+ * A condition on published facts.
+ *
+ * @example
+ * const filter: Filter = { not: { field: 'tags', op: 'contains', value: 'fx' } };
+ * const found = await node.find({ filter });
+ * assert.ok(found.length > 0 && found.every(({ name }) => name !== 'rate'));
+ */
 export type Filter =
   | { and: readonly Filter[] }
   | { or: readonly Filter[] }
@@ -295,7 +404,13 @@ export type Filter =
       value?: Attribute;
     };
 
-/** What is looked for. */
+/**
+ * What is looked for.
+ *
+ * @example
+ * const query: Query = { text: 'exchange rates', tags: ['fx'], limit: 1 };
+ * assert.equal((await node.find(query))[0]?.name, 'rate');
+ */
 export interface Query {
   /** Words that describe what is wanted. */
   text?: string;
@@ -323,9 +438,9 @@ export interface Query {
   mesh?: string;
   /** In this range, such as `^1.2`. */
   version?: string;
-  /** At most this far away. */
+  /** At most this far away, in microseconds. */
   maxLatencyUs?: number;
-  /** Heard of within this time. */
+  /** Heard of within so many milliseconds. */
   freshMs?: number;
   /** Offers these tools. */
   tools?: readonly string[];
@@ -333,13 +448,19 @@ export interface Query {
   exclude?: readonly string[];
   /** A condition on published facts. */
   filter?: Filter;
-  /** Default 20. */
+  /** Results at most; default 20. */
   limit?: number;
 }
 
-/** How it is looked for. */
+/**
+ * How it is looked for.
+ *
+ * @example
+ * const options: FindOptions = { tags: ['fx'], waitMs: 0, explain: true };
+ * assert.ok((await node.find('exchange rates', options))[0]?.explain?.length);
+ */
 export interface FindOptions extends Omit<Query, 'text'> {
-  /** How long to wait for a first match; default 1,000. */
+  /** Milliseconds to wait for a first match; default 1,000. */
   waitMs?: number;
   /** Says for each result what spoke for it. */
   explain?: boolean;
@@ -347,7 +468,16 @@ export interface FindOptions extends Omit<Query, 'text'> {
   signal?: AbortSignal;
 }
 
-/** Takes log records; pino, winston and `console` fit. */
+/**
+ * Takes log records; pino, winston and `console` fit.
+ *
+ * @example
+ * const lines: string[] = [];
+ * const take = (_: object, message: string) => lines.push(message);
+ * const logger: Logger = { error: take, warn: take, info: take, debug: take };
+ * await (await Node.start({ logger, logLevel: 'debug' })).close();
+ * assert.ok(lines.length > 0);
+ */
 export interface Logger {
   /** Takes bugs of ours. */
   error(fields: object, message: string): void;
@@ -359,7 +489,13 @@ export interface Logger {
   debug(fields: object, message: string): void;
 }
 
-/** How a node is started; nothing is needed. */
+/**
+ * How a node is started; nothing is needed.
+ *
+ * @example
+ * const options: NodeOptions = { memoryOnly: true, listen: 'loopback' };
+ * await (await Node.start(options)).close();
+ */
 export interface NodeOptions {
   /** A name keeps the key of the node from start to start. */
   name?: string;
@@ -367,16 +503,16 @@ export interface NodeOptions {
   mesh?: string;
   /** Folder of keys and records; default the platform's. */
   home?: string;
-  /** Default `loopback`: nobody outside this machine is contacted. */
+  /** Where it listens; default `loopback`: nobody outside this machine is contacted. */
   listen?: 'loopback' | 'all' | readonly string[];
   /** UDP port; default any. */
   port?: number;
   /** Whether nothing is written to disk; default false. */
   memoryOnly?: boolean;
-  /** Calls that run at once. */
+  /** Calls of all its agents that run at once. */
   maxConcurrency?: number;
   /** Where log records go; default nowhere. */
   logger?: Logger;
-  /** Default `info`. */
+  /** The finest records that are wanted; default `info`. */
   logLevel?: 'error' | 'warn' | 'info' | 'debug' | 'trace';
 }

@@ -6,7 +6,13 @@ import type { Reply } from './reply.js';
 import type { OutputOf, Schema } from './schema.js';
 import type { CallStream } from './stream.js';
 
-/** What is known of an agent that was found. */
+/**
+ * What is known of an agent that was found.
+ *
+ * @example
+ * const names = (await node.find('', { tags: ['fx'] })).map((found: Found) => found.name);
+ * assert.deepEqual(names, ['rate']);
+ */
 export interface Found {
   /** Its public key as `did:key:…`. */
   readonly agentId: string;
@@ -44,7 +50,13 @@ export interface Found {
   readonly explain?: readonly { signal: string; value: number; weight: number }[];
 }
 
-/** The short form of a skill. */
+/**
+ * The short form of a skill.
+ *
+ * @example
+ * const skill: FoundSkill | undefined = (await node.peer('', { tags: ['fx'] })).skills[0];
+ * assert.equal(skill?.id, 'rate');
+ */
 export interface FoundSkill {
   /** Id to ask for. */
   readonly id: string;
@@ -60,7 +72,13 @@ export interface FoundSkill {
   readonly effect?: string;
 }
 
-/** All that an agent publishes. */
+/**
+ * All that an agent publishes.
+ *
+ * @example
+ * const { descriptor, skills }: Description = await node.describe('rate');
+ * assert.deepEqual([descriptor.name, skills.length], ['rate', 1]);
+ */
 export interface Description {
   /** What the agent signed. */
   readonly descriptor: Readonly<Record<string, unknown>>;
@@ -68,10 +86,16 @@ export interface Description {
   readonly skills: readonly Readonly<Record<string, unknown>>[];
 }
 
-/** An agent found, ready to be asked. */
+/** What an agent found is. */
 export interface Peer extends Found {}
 
-/** An agent found, ready to be asked. */
+/**
+ * An agent found, ready to be asked.
+ *
+ * @example
+ * const rates: Peer = await node.peer('exchange rates', { tags: ['fx'] });
+ * assert.deepEqual((await rates.request({ pair: 'EURUSD' })).value, { rate: 1.1 });
+ */
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the constructor assigns every field
 export class Peer {
   readonly #node: Node;
@@ -104,8 +128,13 @@ export class Peer {
    * Makes an ordinary async function of it, which gives the value of the answer.
    *
    * @example
-   * const rate = peer.callable({ input: RateQuery, output: Rate });
-   * const { value } = await rate({ pair: 'EURUSD' });
+   * const RateQuery = z.object({ pair: z.string() });
+   * const Rate = z.object({ rate: z.number() });
+   * const rate = (await node.peer('rates', { tags: ['fx'] })).callable({
+   *   input: RateQuery,
+   *   output: Rate,
+   * });
+   * assert.equal((await rate({ pair: 'EURUSD' })).rate, 1.1);
    */
   callable<In extends Schema = Schema, Out extends Schema = Schema>(
     types: { input?: In; output?: Out; skill?: string } = {},

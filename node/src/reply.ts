@@ -4,7 +4,13 @@ import { type Content, decodeContent } from './content.js';
 import type { Session } from './session.js';
 import type { WireReply } from './wire.js';
 
-/** What a call spent. */
+/**
+ * What a call spent.
+ *
+ * @example
+ * const usage: Usage = (await node.request('greet', 'Ada')).usage;
+ * assert.equal(usage.inputTokens + usage.costMicros, 0);
+ */
 export interface Usage {
   /** Tokens read. */
   inputTokens: number;
@@ -18,7 +24,13 @@ export interface Usage {
   byModel: Readonly<Record<string, unknown>>;
 }
 
-/** Where the time went, in microseconds. */
+/**
+ * Where the time went, in microseconds.
+ *
+ * @example
+ * const timing: Timing = (await node.request('greet', 'Ada')).timing;
+ * assert.ok(timing.handlerUs >= 0);
+ */
 export interface Timing {
   /** Waiting for a free place. */
   queueUs: number;
@@ -28,7 +40,13 @@ export interface Timing {
   networkUs: number;
 }
 
-/** A whole answer. */
+/**
+ * A whole answer.
+ *
+ * @example
+ * const reply: Reply = await node.request('greet', 'Ada');
+ * assert.deepEqual([reply.text, reply.path], ['hello Ada', 'in_process']);
+ */
 export interface Reply<Value = unknown> {
   /** All parts. */
   readonly content: Content;

@@ -8,7 +8,13 @@ import type { Query, RequestOptions } from './options.js';
 import { jsonSchemaOf, type Schema } from './schema.js';
 import type { Session } from './session.js';
 
-/** Whom a request is for: an id, address or name, something found, or the best match of a query. */
+/**
+ * Whom a request is for: an id, address or name, something found, or the best match of a query.
+ *
+ * @example
+ * const target: Target = { query: { text: 'exchange rates', tags: ['fx'] } };
+ * assert.equal((await node.request(target, { pair: 'EURUSD' })).agent.name, 'rate');
+ */
 export type Target = string | { readonly agentId: string } | { readonly query: Query | string };
 
 /** A request in the contract's form. */
@@ -19,7 +25,13 @@ export interface EncodedRequest {
   encoder: Encoder;
 }
 
-/** The short form of a request, as people and models write it. */
+/**
+ * The short form of a request, as people and models write it.
+ *
+ * @example
+ * const request: AgentRequest = { agent: 'greet', prompt: 'Ada' };
+ * assert.equal((await node.send(request)).output?.text, 'hello Ada');
+ */
 export interface AgentRequest {
   /** Id, address or name. */
   agent: string;
@@ -37,7 +49,13 @@ export interface AgentRequest {
   template?: string;
 }
 
-/** A request as one value: its options and its content. */
+/**
+ * A request as one value: its options and its content.
+ *
+ * @example
+ * const input: RequestInput = { content: 'Ada', timeoutMs: 5_000 };
+ * assert.equal((await node.send({ ...input, to: 'greet' })).output?.text, 'hello Ada');
+ */
 export interface RequestInput extends RequestOptions {
   /** What is asked. */
   content?: unknown;

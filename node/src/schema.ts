@@ -6,8 +6,16 @@
 
 import { HublessError, messageOf } from './errors.js';
 
-/** The part of Standard Schema that is used here; see standardschema.dev. */
+/**
+ * The part of Standard Schema that is used here; see standardschema.dev.
+ *
+ * @example
+ * const Pair: StandardSchema<{ pair: string }> = z.object({ pair: z.string() });
+ * await node.agent({ name: 'reads', input: Pair }, ({ pair }) => pair);
+ * assert.equal((await node.request('reads', { pair: 'EURUSD' })).value, 'EURUSD');
+ */
 export interface StandardSchema<Input = unknown, Output = Input> {
+  /** All of it, under the name that the specification reserves. */
   readonly '~standard': {
     readonly version: 1;
     readonly vendor: string;
@@ -33,18 +41,48 @@ export interface StandardIssue {
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
 }
 
-/** A JSON Schema (2020-12). */
+/**
+ * A JSON Schema (2020-12).
+ *
+ * @example
+ * const input: JsonSchema = { type: 'object', required: ['pair'] };
+ * await node.agent({ name: 'reads', input }, () => 'ok');
+ * await assert.rejects(node.request('reads', {}), { kind: 'json' });
+ */
 export type JsonSchema = { readonly [keyword: string]: unknown };
 
-/** What can stand for a schema. */
+/**
+ * What can stand for a schema.
+ *
+ * @example
+ * const schemas: Schema[] = [z.number(), { type: 'number' }];
+ * for (const outputSchema of schemas) {
+ *   await assert.rejects(node.request('greet', 'Ada', { outputSchema }), { kind: 'json' });
+ * }
+ */
 export type Schema<Input = unknown, Output = Input> = StandardSchema<Input, Output> | JsonSchema;
 
-/** The type that a value of the schema has before it is validated. */
+/**
+ * The type that a value of the schema has before it is validated.
+ *
+ * @example
+ * const Query = z.object({ pair: z.string(), days: z.number().default(1) });
+ * const asked: InputOf<typeof Query> = { pair: 'EURUSD' };
+ * assert.equal(Query.parse(asked).days, 1);
+ */
 export type InputOf<S> = S extends StandardSchema
   ? NonNullable<S['~standard']['types']>['input']
   : unknown;
 
-/** The type that a validated value has. */
+/**
+ * The type that a validated value has.
+ *
+ * @example
+ * const Rate = z.object({ rate: z.number() });
+ * const reply = await node.request('rate', { pair: 'EURUSD' }, { output: Rate });
+ * const value: OutputOf<typeof Rate> = reply.value;
+ * assert.equal(value.rate, 1.1);
+ */
 export type OutputOf<S> = S extends StandardSchema
   ? NonNullable<S['~standard']['types']>['output']
   : unknown;

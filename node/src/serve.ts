@@ -2,15 +2,21 @@
 
 import type { Session } from './session.js';
 
-/** What ends `serve`. */
+/**
+ * What ends `serve`.
+ *
+ * @example
+ * const options: ServeOptions = { signal: AbortSignal.timeout(10), graceMs: 1_000 };
+ * await (await Node.start()).serve(options);
+ */
 export interface ServeOptions {
-  /** Default SIGINT and SIGTERM; a second one ends the process in the usual way. */
+  /** Signals that end it; default SIGINT and SIGTERM. A second one ends the process as usual. */
   signals?: readonly ('SIGINT' | 'SIGTERM' | 'SIGHUP')[];
   /** Whether the end of standard input ends it too; default false. */
   untilStdinEnds?: boolean;
   /** Ends it too. */
   signal?: AbortSignal;
-  /** How long running calls may take to end; default 10,000. */
+  /** Milliseconds that running calls may take to end; default 10,000. */
   graceMs?: number;
 }
 

@@ -7,7 +7,14 @@ import { encodeTools } from './request.js';
 import { jsonSchemaOf } from './schema.js';
 import type { Session } from './session.js';
 
-/** What many requests have in common; it never holds ids, deadlines or keys of repetition. */
+/**
+ * What many requests have in common; it never holds ids, deadlines or keys of repetition.
+ *
+ * @example
+ * const template: Template = { content: 'Ada', metadata: { from: 'a template' } };
+ * await node.templates.set('ada', template);
+ * assert.equal((await node.send({ agent: 'greet', template: 'ada' })).output?.text, 'hello Ada');
+ */
 export interface Template
   extends Pick<
     RequestOptions,
@@ -45,10 +52,9 @@ export class Templates {
     await this.#session.run('template.remove', { name });
   }
 
-  /** Lists the stored templates. */
-  async list(): Promise<unknown> {
-    const { templates } = await this.#session.run<{ templates: unknown }>('template.list');
-    return templates;
+  /** Lists the names of the stored templates. */
+  async list(): Promise<string[]> {
+    return (await this.#session.run<{ templates: string[] }>('template.list')).templates;
   }
 }
 

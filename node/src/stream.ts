@@ -35,7 +35,16 @@ const forgotten = new FinalizationRegistry<Dropped>(({ session, opened }) => {
   opened.then(drop, () => {});
 });
 
-/** What comes in pieces; leaving a loop over it early ends it on the other side as well. */
+/**
+ * What comes in pieces; leaving a loop over it early ends it on the other side as well.
+ *
+ * @example
+ * const found: ItemStream<Peer> = node.discover('exchange rates', { tags: ['fx'] });
+ * for await (const { name } of found) {
+ *   assert.equal(name, 'rate');
+ *   break;
+ * }
+ */
 export class ItemStream<Item> implements AsyncIterableIterator<Item> {
   readonly #source: Source<Item>;
   readonly #opened: Promise<number>;
@@ -111,7 +120,14 @@ export class ItemStream<Item> implements AsyncIterableIterator<Item> {
   }
 }
 
-/** A piece of an answer. */
+/**
+ * A piece of an answer.
+ *
+ * @example
+ * const seen: Chunk[] = [];
+ * for await (const chunk of node.stream('summarise', 'a text')) seen.push(chunk);
+ * assert.deepEqual(seen.map((chunk) => chunk.text), ['one ', 'two']);
+ */
 export interface Chunk {
   /** The piece itself. */
   readonly part: Part;
@@ -123,7 +139,14 @@ export interface Chunk {
   readonly append: boolean;
 }
 
-/** Everything that can happen while a call runs; `final` comes last, exactly once. */
+/**
+ * Everything that can happen while a call runs; `final` comes last, exactly once.
+ *
+ * @example
+ * const types: StreamEvent['type'][] = [];
+ * for await (const { type } of node.stream('summarise', 'a text').events()) types.push(type);
+ * assert.equal(types.at(-1), 'final');
+ */
 export type StreamEvent =
   | { readonly type: 'accepted' }
   | { readonly type: 'progress'; readonly note: string; readonly fraction?: number }
@@ -133,6 +156,13 @@ export type StreamEvent =
 /**
  * A call whose answer comes in pieces. Iterating gives its chunks; `events` gives everything;
  * `reply` the whole answer. It can be read once. A failure is thrown where it is read.
+ *
+ * @example
+ * const stream: CallStream = node.stream('summarise', 'a text');
+ * let text = '';
+ * for await (const chunk of stream) text += chunk.text;
+ * assert.equal(text, 'one two');
+ * assert.equal((await stream.reply()).agent.name, 'summarise');
  */
 export class CallStream implements AsyncIterable<Chunk> {
   readonly #items: ItemStream<StreamEvent>;

@@ -2,7 +2,12 @@
 
 import { native } from './native.js';
 
-/** Returns the version of the native library. */
+/**
+ * Returns the version of the native library.
+ *
+ * @example
+ * assert.match(version(), /^\d+\.\d+\.\d+$/);
+ */
 export function version(): string {
   return native().version();
 }

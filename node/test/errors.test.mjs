@@ -42,6 +42,7 @@ test('carries every field of the wire', () => {
     origin: 'node',
     traceId: 'abc',
     pointer: '/a',
+    candidates: ['did:key:a', 'did:key:b'],
     rejection: true,
   };
   const error = errors.fromWire(wire);

@@ -55,7 +55,7 @@ test('the kinds are those of the table, in its order', () => {
   );
 });
 
-test('a handler can end a call with every kind; the caller learns kind, code and retry', async (t) => {
+test('a handler can end a call with every kind, and the caller learns it', async (t) => {
   const node = await startNode(t);
   await node.agent({ name: 'fails' }, (kind) => {
     throw new HublessError({ kind, code: 'on_purpose', message: `this is ${kind}` });
