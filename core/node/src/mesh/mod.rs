@@ -10,6 +10,7 @@ mod call_in;
 mod call_out;
 mod connection;
 mod core;
+mod dead;
 mod frames;
 mod hello;
 mod host;

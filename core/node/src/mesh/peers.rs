@@ -182,6 +182,14 @@ impl Shared {
         for loser in drain.into_iter().filter(|loser| loser.start_drain()) {
             self.spawn(loser.drain());
         }
+        // After it was entered: news of a death that comes later finds it in the table.
+        if self.dead.contains(node) && !self.runs_here(node) {
+            self.node_died(node);
+        }
+    }
+
+    fn runs_here(&self, node: NodeKey) -> bool {
+        self.presence.as_ref().is_some_and(|presence| presence.is_running(node))
     }
 
     /// Forgets a connection that ended.
@@ -214,6 +222,7 @@ impl Shared {
 
     /// The process of a node ceased to exist: its calls end, and the engine is told.
     pub(super) fn node_died(&self, node: NodeKey) {
+        self.dead.add(node);
         let known = self.book.gone(node);
         let connections = self.peers.of(node);
         let open = !connections.is_empty();

@@ -2,6 +2,7 @@
 
 use super::MeshHost;
 use super::book::Book;
+use super::dead::Dead;
 use super::local::Local;
 use super::peers::Peers;
 use crate::home::{Home, Lock};
@@ -20,6 +21,7 @@ pub(super) struct Shared {
     pub(super) link: Link,
     pub(super) host: Arc<dyn MeshHost>,
     pub(super) book: Book,
+    pub(super) dead: Dead,
     pub(super) peers: Peers,
     /// Our record in the runtime folder; none without a home.
     pub(super) presence: Option<Presence>,

@@ -61,6 +61,7 @@ pub(super) async fn start(options: MeshOptions, host: Arc<dyn MeshHost>) -> Resu
         link,
         host,
         book: super::book::Book::default(),
+        dead: super::dead::Dead::default(),
         peers: Peers::default(),
         presence,
         announced: signal::Sender::new(0),
@@ -185,6 +186,7 @@ fn near(shared: &Shared, node: NodeKey, announcement: v1::NodeAnnouncement) {
         return;
     }
     shared.book.near(node, record);
+    shared.dead.remove(node);
     shared.host.announced(Source::RuntimeFolder, announcement);
 }
 

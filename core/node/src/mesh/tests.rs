@@ -511,6 +511,21 @@ async fn a_restarted_node_replaces_its_old_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_arrives_after_the_news_of_its_death_is_ended() {
+    let mut two = two().await;
+    let (a, b) = (two.a.node_key(), two.b.node_key());
+    let (mut caller, end) = pipe();
+    two.b.call(a, text_request("", "alive"), Bodies::none(), end).await.unwrap();
+    assert_eq!(final_text(&mut caller).await.as_deref(), Some("alive"));
+    two.b.vanish_for_tests();
+    two.sees_a.until(|seen| matches!(seen, Seen::Gone(node) if node == b).then_some(())).await;
+    let (mut caller, end) = pipe();
+    if two.b.call(a, text_request("hang", ""), Bodies::none(), end).await.is_ok() {
+        assert_eq!(final_text(&mut caller).await, None);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broken_frame_ends_its_stream_and_the_next_call_is_served() {
     let two = two().await;
     let tunnel = connection(&two).await.tunnel.clone();

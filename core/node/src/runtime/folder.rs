@@ -8,10 +8,14 @@ use hubless_proto::limits;
 use hubless_proto::wire::decode::decode_file;
 use hubless_proto::wire::v1;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+/// Looks at a node whose lock file was closed, until it is taken for alive.
+const LOOKS: u32 = 20;
 
 /// What tells one version of a record file from the next.
 type Version = (u64, u64, i64, i64);
@@ -35,11 +39,18 @@ pub(super) struct Folder {
     records: PathBuf,
     locks: PathBuf,
     read: BTreeMap<NodeKey, Version>,
+    /// Nodes whose lock file was closed but was still locked, and how often to look again.
+    doubted: BTreeMap<NodeKey, u32>,
 }
 
 impl Folder {
     pub(super) fn new(folders: &Folders) -> Self {
-        Self { records: folders.records(), locks: folders.locks(), read: BTreeMap::new() }
+        Self {
+            records: folders.records(),
+            locks: folders.locks(),
+            read: BTreeMap::new(),
+            doubted: BTreeMap::new(),
+        }
     }
 
     pub(super) fn records(&self) -> &Path {
@@ -63,8 +74,31 @@ impl Folder {
         nodes
     }
 
+    /// The process of a node closed its lock file. The kernel tells of the closing before it lets
+    /// the lock go, so that a quick look may still find the node alive.
+    pub(super) fn doubt(&mut self, node: NodeKey) {
+        self.doubted.insert(node, LOOKS);
+    }
+
+    /// Nodes to look at again soon.
+    pub(super) fn doubted(&self) -> impl Iterator<Item = NodeKey> {
+        self.doubted.keys().copied()
+    }
+
     /// Looks at one node: is it alive, and what does it say?
     pub(super) fn examine(&mut self, node: NodeKey) -> Result<Found> {
+        let found = self.look(node)?;
+        let is_dead = matches!(found, Found::Dead);
+        if let Entry::Occupied(mut left) = self.doubted.entry(node) {
+            *left.get_mut() -= 1;
+            if is_dead || *left.get() == 0 {
+                left.remove();
+            }
+        }
+        Ok(found)
+    }
+
+    fn look(&mut self, node: NodeKey) -> Result<Found> {
         let (record, lock) = (record_path(&self.records, node), lock_path(&self.locks, node));
         let Ok(meta) = fs::symlink_metadata(&record) else {
             self.read.remove(&node);

@@ -71,6 +71,12 @@ impl Presence {
         record.exists() && sweep(&record, &lock_path(&self.locks, node)).unwrap_or(false)
     }
 
+    /// True while the process of a node of this user on this machine runs; false for any other.
+    pub(crate) fn is_running(&self, node: NodeKey) -> bool {
+        let lock = lock_path(&self.locks, node);
+        lock.exists() && !sweep(&record_path(&self.records, node), &lock).unwrap_or(false)
+    }
+
     /// True while our record should be there.
     pub(crate) fn is_shown(&self) -> bool {
         !self.lock().hidden

@@ -130,3 +130,49 @@ async fn watching_tells_of_a_lost_record_of_our_own() {
     drop((presence, other));
     task.abort();
 }
+
+#[test]
+fn a_lock_that_is_let_go_after_its_file_was_closed_is_looked_at_again() {
+    let (_folder, home) = home();
+    let mut folder = Folder::new(home.folders().unwrap());
+    let presence = present(&home, 1);
+    folder.doubt(node(1));
+    folder.examine(node(1)).unwrap();
+    assert!(matches!(folder.examine(node(1)), Ok(Found::Known)));
+    assert_eq!(folder.doubted().collect::<Vec<_>>(), [node(1)], "it may still be dying");
+    presence.end();
+    assert!(matches!(folder.examine(node(1)), Ok(Found::Dead)));
+    assert_eq!(folder.doubted().count(), 0);
+    // The control: one that goes on living is trusted again.
+    let _alive = present(&home, 2);
+    folder.doubt(node(2));
+    let looks = std::iter::repeat_with(|| folder.examine(node(2)).unwrap());
+    assert!(looks.take(100).all(|found| !matches!(found, Found::Dead | Found::Left)));
+    assert_eq!(folder.doubted().count(), 0);
+}
+
+#[tokio::test]
+async fn watching_sees_an_end_whose_lock_is_let_go_late() {
+    let (_folder, home) = home();
+    let folders = home.folders().unwrap();
+    let (record, lock) =
+        (record_path(&folders.records(), node(1)), lock_path(&folders.locks(), node(1)));
+    File::create(&lock).unwrap();
+    // Opened for reading, so that its closing tells nobody of anything.
+    let held = File::open(&lock).unwrap();
+    held.lock().unwrap();
+    std::fs::write(&record, announcement().encode_to_vec()).unwrap();
+    let (sender, mut seen) = mpsc::channel(16);
+    let watching = home.clone();
+    let task = tokio::spawn(async move {
+        watch(watching.folders().unwrap(), node(9), sender).await;
+    });
+    assert!(matches!(next(&mut seen).await, Sighting::Seen(key, _) if key == node(1)));
+    // The end of writing is told of, and looked at no later than what comes after it.
+    drop(File::options().write(true).open(&lock).unwrap());
+    let _other = present(&home, 2);
+    assert!(matches!(next(&mut seen).await, Sighting::Seen(key, _) if key == node(2)));
+    drop(held);
+    assert!(matches!(next(&mut seen).await, Sighting::Gone(key) if key == node(1)));
+    task.abort();
+}

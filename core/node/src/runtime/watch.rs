@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 /// Buffer of events of one read, in bytes.
 const EVENTS_BYTES: usize = 16 * 1024;
@@ -17,7 +17,9 @@ const EVENTS_BYTES: usize = 16 * 1024;
 const POLL: Duration = Duration::from_secs(1);
 
 /// Shortest and longest pause after a look, so that a burst of changes costs few looks.
-const GATHER: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(25));
+const GATHER: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(80));
+/// Pause after which a node whose lock file was closed is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// Sightings of one look that are handed on together.
 const TOGETHER: usize = 64;
 
@@ -44,10 +46,11 @@ pub(crate) async fn watch(folders: &Folders, own: NodeKey, to: mpsc::Sender<Vec<
             folder = back;
             let mut buffer = vec![0; EVENTS_BYTES];
             loop {
-                match next(&mut events, &mut buffer).await {
-                    Ok(names) => {
+                match next_or_doubt(&mut events, &mut buffer, &folder).await {
+                    Ok(changes) => {
                         let began = Instant::now();
-                        match report(folder, names, own, &to).await {
+                        let nodes = changes.map(|changes| changes.nodes(&mut folder));
+                        match report(folder, nodes, own, &to).await {
                             Some(back) => folder = back,
                             None => return,
                         }
@@ -94,21 +97,57 @@ fn start(folder: &Folder) -> std::io::Result<AsyncFd<Inotify>> {
     AsyncFd::new(inotify)
 }
 
-/// Nodes whose files changed; none when the kernel lost count and all must be looked at.
+/// What the kernel told of the folder.
+#[derive(Debug, Default)]
+struct Changes {
+    /// Nodes one of whose files changed.
+    changed: BTreeSet<NodeKey>,
+    /// Those among them whose lock file was closed by its writer.
+    closed: BTreeSet<NodeKey>,
+}
+
+impl Changes {
+    /// Nodes to look at, those in doubt included.
+    fn nodes(self, folder: &mut Folder) -> BTreeSet<NodeKey> {
+        self.closed.into_iter().for_each(|node| folder.doubt(node));
+        self.changed.into_iter().chain(folder.doubted()).collect()
+    }
+}
+
+/// The next changes, or none within the time after which nodes in doubt are looked at again.
+async fn next_or_doubt(
+    events: &mut AsyncFd<Inotify>,
+    buffer: &mut [u8],
+    folder: &Folder,
+) -> std::io::Result<Option<Changes>> {
+    let changes = next(events, buffer);
+    if folder.doubted().next().is_none() {
+        return changes.await;
+    }
+    timeout(LOOK_AGAIN, changes).await.unwrap_or_else(|_| Ok(Some(Changes::default())))
+}
+
+/// What changed; none when the kernel lost count and all must be looked at.
 async fn next(
     events: &mut AsyncFd<Inotify>,
     buffer: &mut [u8],
-) -> std::io::Result<Option<BTreeSet<NodeKey>>> {
+) -> std::io::Result<Option<Changes>> {
     loop {
         let mut ready = events.readable_mut().await?;
         let read = ready.try_io(|inner| {
-            let mut names = BTreeSet::new();
+            let mut changes = Changes::default();
             let mut lost = false;
             for event in inner.get_mut().read_events(buffer)? {
                 lost |= event.mask.contains(EventMask::Q_OVERFLOW);
-                names.extend(event.name.and_then(|name| node_of(name.to_str()?)));
+                let Some(node) = event.name.and_then(|name| node_of(name.to_str()?)) else {
+                    continue;
+                };
+                changes.changed.insert(node);
+                if event.mask.contains(EventMask::CLOSE_WRITE) {
+                    changes.closed.insert(node);
+                }
             }
-            Ok(if lost { None } else { Some(names) })
+            Ok(if lost { None } else { Some(changes) })
         });
         if let Ok(outcome) = read {
             return outcome;

@@ -94,15 +94,21 @@ fn a_killed_process_is_gone_and_its_calls_end() {
 #[test]
 fn a_caller_that_is_killed_gives_its_calls_up() {
     let home = tempfile::tempdir().unwrap();
-    let (mut a, mut b) = (spawn(home.path(), "anna"), spawn(home.path(), "bert"));
-    a.start(&json!({"do": "start"}));
+    let mut b = spawn(home.path(), "bert");
     b.start(&json!({"do": "start"}));
-    a.sees("bert");
-    a.tell(&json!({"do": "call", "to": "bert", "skill": "hang", "text": ""}));
-    b.event("hanging");
-    let killed = a.kill();
-    let given_up = b.event("given_up")["at_us"].as_u64().unwrap();
-    assert!(given_up - killed < GONE_US);
+    let mut times = Vec::new();
+    for round in 0..20 {
+        // It calls and dies before others need to have seen it.
+        let mut victim = spawn(home.path(), &format!("victim-{round}"));
+        victim.start(&json!({"do": "start"}));
+        victim.tell(&json!({"do": "call", "to": "bert", "skill": "hang", "text": ""}));
+        b.event("hanging");
+        let killed = victim.kill();
+        times.push(b.event("given_up")["at_us"].as_u64().unwrap().saturating_sub(killed));
+    }
+    let (middle, longest) = spread(&mut times);
+    eprintln!("calls of the killed are given up after {middle:.2} ms, at most {longest:.2} ms");
+    assert!(times.iter().all(|us| *us < GONE_US), "{times:?}");
 }
 
 #[test]
