@@ -5,8 +5,8 @@ use crate::count::Outcome;
 use crate::house::Result;
 
 const FORMS: [(&str, &[&str]); 2] = [
-    ("unit", &["-p", "hubless-proto", "--lib", "--tests"]),
-    ("mesh", &["-p", "hubless-mesh-tests", "--test", "machine"]),
+    ("unit", &["--lib", "--test", "checks", "--test", "readers", "--test", "wire"]),
+    ("mesh", &["--test", "machine", "--", "--test-threads=1"]),
 ];
 
 /// Runs the long forms of the named parts, or of all.
