@@ -4,7 +4,11 @@ import kotlinx.serialization.json.JsonElement
 import kotlinx.serialization.json.JsonObject
 import java.time.LocalDate
 
-/** How many instances of an agent there are. */
+/**
+ * How many instances of an agent there are.
+ *
+ * @sample dev.hubless.samples.AgentSamples.isolated
+ */
 public enum class Concurrency {
     /** One for all calls; the default. */
     SHARED,
@@ -13,7 +17,11 @@ public enum class Concurrency {
     ISOLATED,
 }
 
-/** Whether using a skill costs tokens. */
+/**
+ * Whether using a skill costs tokens.
+ *
+ * @sample dev.hubless.samples.AgentSamples.skill
+ */
 public enum class Spends {
     /** It does not. */
     NONE,
@@ -22,7 +30,11 @@ public enum class Spends {
     TOKENS,
 }
 
-/** Who may keep and pass on the answers of a skill. */
+/**
+ * Who may keep and pass on the answers of a skill.
+ *
+ * @sample dev.hubless.samples.AgentSamples.skill
+ */
 public enum class Share {
     /** Nobody; the default. */
     NO,
@@ -39,6 +51,7 @@ public enum class Share {
  *
  * @property from first value
  * @property to last value
+ * @sample dev.hubless.samples.AgentSamples.skill
  */
 public class Interval private constructor(internal val from: Any, internal val to: Any) {
     /** A span of dates. */
@@ -54,6 +67,7 @@ public class Interval private constructor(internal val from: Any, internal val t
  * @property text what a person would say
  * @property input the input
  * @property output what comes of it
+ * @sample dev.hubless.samples.AgentSamples.skill
  */
 public data class Example @JvmOverloads constructor(
     public val text: String? = null,
@@ -61,7 +75,11 @@ public data class Example @JvmOverloads constructor(
     public val output: JsonElement? = null,
 )
 
-/** One thing that an agent can do. */
+/**
+ * One thing that an agent can do.
+ *
+ * @sample dev.hubless.samples.AgentSamples.skill
+ */
 @HublessDsl
 public class SkillOptions internal constructor(id: String) {
     /** Name of the skill, unique in the agent. */
@@ -114,7 +132,11 @@ public class SkillOptions internal constructor(id: String) {
     }
 }
 
-/** Everything that may be said about an agent; each field left null has the core's default. */
+/**
+ * Everything that may be said about an agent; each field left null has the core's default.
+ *
+ * @sample dev.hubless.samples.AgentSamples.function
+ */
 @HublessDsl
 public class AgentOptions internal constructor(name: String) {
     /** Name, 1 to 64 of `a-z 0-9 - _ .`, unique in the node. */

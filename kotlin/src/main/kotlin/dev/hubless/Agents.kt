@@ -22,6 +22,7 @@ import kotlin.time.Duration
  * @property agentId its id
  * @property address short form of its id
  * @property name its name
+ * @sample dev.hubless.samples.AgentSamples.function
  */
 public class RegisteredAgent internal constructor(
     public val node: Node,
@@ -43,7 +44,11 @@ public class RegisteredAgent internal constructor(
     override fun toString(): String = "RegisteredAgent($name, $address)"
 }
 
-/** An agent as an object: one function for everything that is asked. */
+/**
+ * An agent as an object: one function for everything that is asked.
+ *
+ * @sample dev.hubless.samples.AgentSamples.handler
+ */
 public fun interface AgentHandler {
     /** Handles one call; a [Flow] is streamed, anything else is the whole answer. */
     public suspend fun handle(call: CallContext): Any?

@@ -10,6 +10,7 @@ import kotlinx.serialization.SerialInfo
  * Comments in the source are not there at run time, so that the JVM needs them as annotations.
  *
  * @property text the description, for people and models
+ * @sample dev.hubless.samples.AgentSamples.annotated
  */
 @OptIn(ExperimentalSerializationApi::class)
 @SerialInfo
@@ -22,7 +23,11 @@ import kotlinx.serialization.SerialInfo
 )
 public annotation class Description(public val text: String)
 
-/** What may be retried, and what an agent promises by it. */
+/**
+ * What may be retried, and what an agent promises by it.
+ *
+ * @sample dev.hubless.samples.AgentSamples.skill
+ */
 public enum class Effect {
     /** Changes nothing and depends on nothing but its input. */
     PURE,
@@ -54,6 +59,7 @@ public enum class Effect {
  * @property title short title
  * @property tags words to be found by
  * @property effect what may be retried
+ * @sample dev.hubless.samples.AgentSamples.annotated
  */
 @MustBeDocumented
 @Target(AnnotationTarget.FUNCTION)
@@ -73,6 +79,7 @@ public annotation class Skill(
  * @property title short title
  * @property version version of the agent
  * @property tags words to be found by
+ * @sample dev.hubless.samples.AgentSamples.annotated
  */
 @MustBeDocumented
 @Target(AnnotationTarget.CLASS)

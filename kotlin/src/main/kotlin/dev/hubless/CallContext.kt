@@ -20,7 +20,11 @@ import kotlin.coroutines.AbstractCoroutineContextElement
 import kotlin.coroutines.CoroutineContext
 import kotlin.time.Duration
 
-/** Where a caller stands. */
+/**
+ * Where a caller stands.
+ *
+ * @sample dev.hubless.samples.AgentSamples.call
+ */
 public enum class CallerKind {
     /** In the same node. */
     LOCAL,
@@ -48,6 +52,7 @@ public enum class CallerKind {
  * @property meshId its mesh
  * @property role its role there
  * @property groups its groups there
+ * @sample dev.hubless.samples.AgentSamples.call
  */
 public data class Caller(
     public val kind: CallerKind,
@@ -65,6 +70,7 @@ public data class Caller(
  * @property name its name
  * @property description what it does, for models
  * @property inputSchema JSON schema of its arguments
+ * @sample dev.hubless.samples.CallSamples.tool
  */
 public data class OfferedTool(
     public val name: String,
@@ -88,6 +94,7 @@ public data class OfferedTool(
  * @property inputSchema schema of the caller's for the content
  * @property outputSchema schema of the caller's for the answer
  * @property metadata anything else
+ * @sample dev.hubless.samples.AgentSamples.call
  */
 public class InboundRequest internal constructor(
     public val id: String,
@@ -110,6 +117,8 @@ public class InboundRequest internal constructor(
  * context, so that calls made below it become its children by themselves.
  *
  * A cancelled call cancels the handler's coroutine.
+ *
+ * @sample dev.hubless.samples.AgentSamples.call
  */
 public class CallContext internal constructor(
     /** The node that serves the call, for further calls. */

@@ -82,6 +82,7 @@ public suspend fun Node.send(
  * @property skill skill to be used
  * @property promptSchema JSON schema that the prompt fits
  * @property template stored template to start from
+ * @sample dev.hubless.samples.CallSamples.send
  */
 public data class AgentRequest @JvmOverloads constructor(
     public val agent: String,

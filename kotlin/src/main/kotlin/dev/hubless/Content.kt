@@ -7,7 +7,11 @@ import kotlinx.serialization.json.JsonElement
 import kotlinx.serialization.json.JsonObject
 import kotlinx.serialization.json.JsonPrimitive
 
-/** Whose turn a part is, in content that is a conversation. */
+/**
+ * Whose turn a part is, in content that is a conversation.
+ *
+ * @sample dev.hubless.samples.CallSamples.content
+ */
 public enum class Role {
     /** The person or program that asks. */
     USER,
@@ -37,6 +41,7 @@ public enum class Role {
  *
  * @property parts the pieces, in order
  * @property metadata anything else that belongs to the content as a whole
+ * @sample dev.hubless.samples.CallSamples.content
  */
 public class Content @JvmOverloads constructor(
     public val parts: List<Part>,
@@ -71,7 +76,11 @@ public class Content @JvmOverloads constructor(
     }
 }
 
-/** A part made of bytes, whether they came at once or are streamed. */
+/**
+ * A part made of bytes, whether they came at once or are streamed.
+ *
+ * @sample dev.hubless.samples.CallSamples.bytes
+ */
 public interface Binary {
     /** Media type of the bytes. */
     public val mediaType: String
@@ -91,7 +100,11 @@ public interface Binary {
     public fun reader(): Flow<ByteArray>
 }
 
-/** One piece of [Content]. */
+/**
+ * One piece of [Content].
+ *
+ * @sample dev.hubless.samples.CallSamples.content
+ */
 public sealed class Part {
     /** Whose turn it is, in content that is a conversation. */
     public abstract val role: Role?

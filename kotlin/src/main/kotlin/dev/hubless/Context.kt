@@ -10,6 +10,7 @@ import kotlinx.serialization.json.JsonElement
  * @property data its JSON value, or null if it is [text]
  * @property weight how much it matters, for agents that must choose
  * @property links keys of related entries
+ * @sample dev.hubless.samples.CallSamples.context
  */
 public data class ContextEntry @JvmOverloads constructor(
     public val key: String,
@@ -24,6 +25,7 @@ public data class ContextEntry @JvmOverloads constructor(
  *
  * @property name its name
  * @property entries what is in it
+ * @sample dev.hubless.samples.CallSamples.context
  */
 public data class ContextPage(public val name: String, public val entries: List<ContextEntry>)
 
@@ -35,6 +37,7 @@ public data class ContextPage(public val name: String, public val entries: List<
  * @property history turns of a conversation: text or data parts with a role
  * @property explanation how to read the context, for models
  * @property descriptions what the keys mean, for models
+ * @sample dev.hubless.samples.CallSamples.context
  */
 public data class Context @JvmOverloads constructor(
     public val entries: List<ContextEntry> = emptyList(),

@@ -17,7 +17,11 @@ import kotlinx.serialization.json.JsonObject
 import kotlinx.serialization.json.put
 import kotlin.time.Duration
 
-/** Which agents of a node's registry are meant. */
+/**
+ * Which agents of a node's registry are meant.
+ *
+ * @sample dev.hubless.samples.FindSamples.lists
+ */
 public enum class Scope {
     /** Those that accept callers outside the mesh. */
     GLOBAL,
@@ -32,7 +36,11 @@ public enum class Scope {
     ALL,
 }
 
-/** What a watch reports. */
+/**
+ * What a watch reports.
+ *
+ * @sample dev.hubless.samples.FindSamples.watch
+ */
 public sealed interface Change {
     /**
      * The agents that are there when the watch begins, or begins anew.
@@ -134,6 +142,7 @@ public suspend fun Node.listAgents(scope: Scope = Scope.ALL): List<Peer> {
  *
  * @property loaded number of agents taken over
  * @property refused why others were not
+ * @sample dev.hubless.samples.FindSamples.lists
  */
 public class Loaded internal constructor(
     public val loaded: Int,

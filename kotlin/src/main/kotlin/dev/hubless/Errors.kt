@@ -6,6 +6,7 @@ import kotlin.time.Duration
  * What went wrong: a closed set with the same names in every language.
  *
  * @property wire the name as it stands in messages, logs and the other languages
+ * @sample dev.hubless.samples.CallSamples.errors
  */
 public enum class ErrorKind(public val wire: String) {
     /** Credentials were missing or refused. */
@@ -102,7 +103,11 @@ public enum class ErrorKind(public val wire: String) {
     }
 }
 
-/** Says whether asking again may help. */
+/**
+ * Says whether asking again may help.
+ *
+ * @sample dev.hubless.samples.CallSamples.deadline
+ */
 public sealed interface Retry {
     /** Never with the same request. */
     public data object Never : Retry
@@ -123,6 +128,7 @@ public sealed interface Retry {
  *
  * @property name name of the bound, as in the table of limits
  * @property value its value in the bound's own unit
+ * @sample dev.hubless.samples.CallSamples.bounds
  */
 public data class Limit(val name: String, val value: Long)
 
@@ -141,6 +147,7 @@ public data class Limit(val name: String, val value: Long)
  * @property traceId W3C trace id of the call
  * @property pointer JSON pointer to the value that does not fit its schema
  * @property candidates ids of the agents that share an ambiguous name
+ * @sample dev.hubless.samples.CallSamples.errors
  */
 public data class ErrorDetails(
     val kind: ErrorKind,
@@ -164,6 +171,7 @@ public data class ErrorDetails(
  * a handler throws reaches the caller as [ErrorKind.HANDLER_FAILED].
  *
  * @property details all fields at once
+ * @sample dev.hubless.samples.CallSamples.errors
  */
 public open class HublessException internal constructor(
     public val details: ErrorDetails,
@@ -220,6 +228,10 @@ public open class HublessException internal constructor(
     }
 }
 
-/** A refusal by a peer: the agent or its node said no, with a typed reason. */
+/**
+ * A refusal by a peer: the agent or its node said no, with a typed reason.
+ *
+ * @sample dev.hubless.samples.CallSamples.errors
+ */
 public class Rejected internal constructor(details: ErrorDetails) :
     HublessException(details)

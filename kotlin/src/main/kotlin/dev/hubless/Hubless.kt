@@ -19,6 +19,8 @@ import kotlin.concurrent.thread
  *     val rate: Rate = peer("historic fx rates") { tag("fx") }.request(RateQuery("EURUSD"))
  * }
  * ```
+ *
+ * @sample dev.hubless.samples.NodeSamples.block
  */
 public suspend fun <T> hubless(
     configure: NodeOptions.() -> Unit = {},
@@ -48,7 +50,11 @@ public suspend fun Node.serve() {
     over.await()
 }
 
-/** What belongs to the process and not to one node. */
+/**
+ * What belongs to the process and not to one node.
+ *
+ * @sample dev.hubless.samples.NodeSamples.inspect
+ */
 public object Hubless {
     private val mutex = Mutex()
     private var default: Node? = null

@@ -14,6 +14,7 @@ import kotlinx.serialization.json.put
  * What a text is read as.
  *
  * @property wire its name in messages and the other languages
+ * @sample dev.hubless.samples.NodeSamples.inspect
  */
 public enum class IdentityKind(public val wire: String) {
     /** The id of an agent: its public key as `did:key`. */
@@ -41,6 +42,7 @@ public enum class IdentityKind(public val wire: String) {
  * @property text the canonical form
  * @property key the Ed25519 public key of an agent id: 64 lower-case hexadecimal digits
  * @property address the short address of an agent id within the mesh that was given
+ * @sample dev.hubless.samples.NodeSamples.inspect
  */
 public data class Identity(
     public val text: String,

@@ -35,6 +35,7 @@ import kotlin.time.Duration.Companion.microseconds
  * @property path how it is reached
  * @property roundTrip time there and back, if measured
  * @property agents number of its agents
+ * @sample dev.hubless.samples.NodeSamples.status
  */
 public data class PeerStatus(
     public val nodeKey: String,
@@ -53,6 +54,7 @@ public data class PeerStatus(
  * @property peers the nodes it knows
  * @property calls number of calls running
  * @property version version of the library
+ * @sample dev.hubless.samples.NodeSamples.status
  */
 public data class NodeStatus(
     public val nodeKey: String,
@@ -73,6 +75,8 @@ public data class NodeStatus(
  *
  * Calls made while a call is handled become its children by themselves, through the coroutine
  * context.
+ *
+ * @sample dev.hubless.samples.NodeSamples.start
  */
 public class Node private constructor(private val options: NodeOptions) : AutoCloseable {
     private val job = SupervisorJob(options.scope?.coroutineContext?.get(Job))
@@ -261,7 +265,11 @@ public class Node private constructor(private val options: NodeOptions) : AutoCl
     }
 }
 
-/** What an invitation allows. */
+/**
+ * What an invitation allows.
+ *
+ * @sample dev.hubless.samples.NodeSamples.invite
+ */
 @HublessDsl
 public class InviteOptions {
     /** How long the ticket is good. */

@@ -5,7 +5,11 @@ import java.nio.file.Path
 import kotlin.time.Duration
 import kotlin.time.Duration.Companion.seconds
 
-/** How a node starts; each field left null has the default of the core or of `HUBLESS_*`. */
+/**
+ * How a node starts; each field left null has the default of the core or of `HUBLESS_*`.
+ *
+ * @sample dev.hubless.samples.NodeSamples.start
+ */
 @HublessDsl
 public class NodeOptions {
     /** Name of a node with a stored key; default a fresh key at each start. */

@@ -11,6 +11,7 @@ import kotlin.time.Duration
  * @property signal name of the signal
  * @property value its value
  * @property weight how much it counts
+ * @sample dev.hubless.samples.FindSamples.peer
  */
 public data class RankSignal(
     public val signal: String,
@@ -28,6 +29,7 @@ public data class RankSignal(
  * @property effect what may be retried
  * @property attributes typed facts
  * @property json everything that is published of it
+ * @sample dev.hubless.samples.FindSamples.peer
  */
 public class PublishedSkill internal constructor(
     public val id: String,
@@ -44,13 +46,18 @@ public class PublishedSkill internal constructor(
  *
  * @property descriptor its descriptor
  * @property skills its skills with schemas and examples
+ * @sample dev.hubless.samples.FindSamples.describe
  */
 public class AgentDescription internal constructor(
     public val descriptor: JsonObject,
     public val skills: List<JsonObject>,
 )
 
-/** An agent that was found; calls go to exactly this one. */
+/**
+ * An agent that was found; calls go to exactly this one.
+ *
+ * @sample dev.hubless.samples.FindSamples.peer
+ */
 public class Peer internal constructor(
     /** The node that found it and calls it. */
     public val node: Node,
@@ -129,6 +136,7 @@ public class Peer internal constructor(
  * @property path how it is reached; null if that was not tried
  * @property latency round trip, if measured
  * @property explain why it came where it came, if that was asked for
+ * @sample dev.hubless.samples.FindSamples.peer
  */
 public class PeerDetails internal constructor(
     public val title: String?,

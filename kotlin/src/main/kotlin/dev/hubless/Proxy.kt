@@ -12,6 +12,7 @@ import kotlin.reflect.KClass
  *
  * @param type an interface
  * @param to id, address or name of the agent
+ * @sample dev.hubless.samples.CallSamples.proxy
  */
 public fun <T : Any> Node.proxy(type: KClass<T>, to: String): T =
     ProxyFunctions.proxy(this, type.java, to)

@@ -12,6 +12,8 @@ import kotlin.time.Duration
  * A condition on what agents publish: on `name`, `tags`, `skill.id`, `attributes.<fact>` and so on.
  *
  * Values are text, numbers, flags, dates, [Interval]s or lists of those.
+ *
+ * @sample dev.hubless.samples.FindSamples.filter
  */
 public class Filter internal constructor(internal val json: JsonObject) {
     /** Both conditions. */
@@ -81,7 +83,11 @@ public class Filter internal constructor(internal val json: JsonObject) {
     }
 }
 
-/** What is looked for; conditions add up. */
+/**
+ * What is looked for; conditions add up.
+ *
+ * @sample dev.hubless.samples.FindSamples.query
+ */
 @HublessDsl
 public class Query(
     /** What the agent should be able to do, in plain words. */

@@ -11,6 +11,7 @@ import kotlin.time.Duration
  * @property costMicros cost in millionths of the currency unit
  * @property calls calls of models
  * @property byModel tokens and cost of each model
+ * @sample dev.hubless.samples.CallSamples.reply
  */
 public data class Usage(
     public val inputTokens: Long = 0,
@@ -26,6 +27,7 @@ public data class Usage(
  * @property queue waiting for room at the callee
  * @property handler in the handler
  * @property network everything else
+ * @sample dev.hubless.samples.CallSamples.reply
  */
 public data class Timing(
     public val queue: Duration,
@@ -33,7 +35,11 @@ public data class Timing(
     public val network: Duration,
 )
 
-/** How an agent is reached. */
+/**
+ * How an agent is reached.
+ *
+ * @sample dev.hubless.samples.CallSamples.reply
+ */
 public enum class NetworkPath {
     /** Without leaving the process. */
     IN_PROCESS,
@@ -57,6 +63,7 @@ public enum class NetworkPath {
  * @property agentId its id
  * @property name its name
  * @property nodeKey the node it lives on
+ * @sample dev.hubless.samples.CallSamples.reply
  */
 public data class Answerer(
     public val agentId: String,
@@ -73,6 +80,7 @@ public data class Answerer(
  * @property agent who answered
  * @property path how it was reached; null if unknown
  * @property attempts how often it was asked
+ * @sample dev.hubless.samples.CallSamples.reply
  */
 public class Reply internal constructor(
     public val content: Content,
@@ -95,6 +103,7 @@ public class Reply internal constructor(
  * @property output the answer, or null if it was refused
  * @property rejection the refusal, or null if it was answered
  * @property usage what the call used, refused or not
+ * @sample dev.hubless.samples.CallSamples.send
  */
 public class Response internal constructor(
     public val output: Reply?,
@@ -102,7 +111,11 @@ public class Response internal constructor(
     public val usage: Usage,
 )
 
-/** One event of a streamed answer. */
+/**
+ * One event of a streamed answer.
+ *
+ * @sample dev.hubless.samples.CallSamples.stream
+ */
 public sealed interface StreamItem {
     /** The callee has taken the call. */
     public data object Accepted : StreamItem
@@ -128,6 +141,7 @@ public sealed interface StreamItem {
  *
  * @property part what came
  * @property append whether it goes on with the part before
+ * @sample dev.hubless.samples.CallSamples.stream
  */
 public class Chunk internal constructor(
     public val part: Part,

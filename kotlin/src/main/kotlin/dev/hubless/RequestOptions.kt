@@ -4,7 +4,11 @@ import kotlinx.serialization.json.JsonElement
 import kotlinx.serialization.json.JsonObject
 import kotlin.time.Duration
 
-/** Starts the configuration of a call, an agent or a question; nested blocks do not mix. */
+/**
+ * Starts the configuration of a call, an agent or a question; nested blocks do not mix.
+ *
+ * @sample dev.hubless.samples.NodeSamples.block
+ */
 @DslMarker
 @Target(AnnotationTarget.CLASS)
 public annotation class HublessDsl
@@ -14,6 +18,7 @@ public annotation class HublessDsl
  *
  * @property scheme name of the mechanism, such as `shared_secret`
  * @property secret the proof; never shown by [toString]
+ * @sample dev.hubless.samples.NodeSamples.credentials
  */
 public class Credential(public val scheme: String, public val secret: String) {
     override fun toString(): String = "Credential($scheme)"
@@ -24,6 +29,7 @@ public class Credential(public val scheme: String, public val secret: String) {
  *
  * @property attempts how often in all
  * @property on the kinds of failure that are worth it
+ * @sample dev.hubless.samples.CallSamples.options
  */
 public data class RetryPolicy(public val attempts: Int, public val on: Set<ErrorKind>)
 
@@ -33,6 +39,7 @@ public data class RetryPolicy(public val attempts: Int, public val on: Set<Error
  * @property traceparent the `traceparent` header
  * @property tracestate the `tracestate` header
  * @property baggage the `baggage` header
+ * @sample dev.hubless.samples.CallSamples.options
  */
 public data class Trace @JvmOverloads constructor(
     public val traceparent: String,
@@ -47,6 +54,7 @@ public data class Trace @JvmOverloads constructor(
  * @property streaming whether chunks are wanted
  * @property contextProtocols context protocols that the caller speaks
  * @property models models that may be used
+ * @sample dev.hubless.samples.CallSamples.options
  */
 public data class Accept @JvmOverloads constructor(
     public val mediaTypes: List<String> = emptyList(),
@@ -60,13 +68,18 @@ public data class Accept @JvmOverloads constructor(
  *
  * @property prompt the question
  * @property schema JSON schema of the answer, if it must have one
+ * @sample dev.hubless.samples.CallSamples.question
  */
 public class Question internal constructor(
     public val prompt: Content,
     public val schema: JsonObject?,
 )
 
-/** Everything that may be said about one call; each field left null has the default of the core. */
+/**
+ * Everything that may be said about one call; each field left null has the default of the core.
+ *
+ * @sample dev.hubless.samples.CallSamples.options
+ */
 @HublessDsl
 public class RequestOptions {
     /** Skill to be used; default the only or matching one. */
@@ -162,6 +175,7 @@ public class RequestOptions {
  * @property inputSchema JSON schema of its arguments, which are checked before it runs
  * @property outputSchema JSON schema of its result
  * @property effect what may be repeated
+ * @sample dev.hubless.samples.CallSamples.tool
  */
 public class Tool(
     public val name: String,

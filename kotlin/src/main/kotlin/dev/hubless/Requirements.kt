@@ -1,6 +1,10 @@
 package dev.hubless
 
-/** What part of requests an agent takes, by kind of content. */
+/**
+ * What part of requests an agent takes, by kind of content.
+ *
+ * @sample dev.hubless.samples.AgentSamples.requirements
+ */
 public enum class ContentType {
     /** Text and JSON values. */
     TEXT,
@@ -30,6 +34,7 @@ public enum class ContentType {
  * @property scheme mechanism of the credential
  * @property credential the credential; empty if none was given
  * @property caller who asks
+ * @sample dev.hubless.samples.AgentSamples.auth
  */
 public class AuthAttempt internal constructor(
     public val scheme: String,
@@ -39,7 +44,11 @@ public class AuthAttempt internal constructor(
     override fun toString(): String = "AuthAttempt($scheme, ${caller.principal})"
 }
 
-/** How an agent, or a whole node, lets callers in. */
+/**
+ * How an agent, or a whole node, lets callers in.
+ *
+ * @sample dev.hubless.samples.AgentSamples.auth
+ */
 public sealed class AuthRule {
     /** Everybody, even if the node has a rule of its own. */
     public data object Open : AuthRule()
@@ -51,7 +60,11 @@ public sealed class AuthRule {
     public class Function(internal val check: suspend (AuthAttempt) -> Boolean) : AuthRule()
 }
 
-/** Who may call an agent; an empty list does not restrict. */
+/**
+ * Who may call an agent; an empty list does not restrict.
+ *
+ * @sample dev.hubless.samples.AgentSamples.requirements
+ */
 @HublessDsl
 public class AllowedCallers {
     /** Principals, with a closing `*` for prefixes. */
@@ -67,6 +80,8 @@ public class AllowedCallers {
 /**
  * What an agent enforces. Private: it never leaves its node, and a refusal names the field, never
  * the rule. A field left null does not restrict, or has the default of the core.
+ *
+ * @sample dev.hubless.samples.AgentSamples.requirements
  */
 @HublessDsl
 public class Requirements {

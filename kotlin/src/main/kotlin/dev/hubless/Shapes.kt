@@ -5,7 +5,11 @@ import dev.hubless.internal.emptyObject
 import kotlinx.serialization.json.JsonObject
 import kotlinx.serialization.serializer
 
-/** Derives the JSON Schema (2020-12) of a type; null for types that take any content. */
+/**
+ * Derives the JSON Schema (2020-12) of a type; null for types that take any content.
+ *
+ * @sample dev.hubless.samples.AgentSamples.schema
+ */
 public inline fun <reified T> jsonSchema(): JsonObject? = schemaOfShape(shapeOf<T>())
 
 @PublishedApi

@@ -11,7 +11,11 @@ import kotlinx.serialization.json.contentOrNull
 import kotlinx.serialization.json.put
 import java.util.UUID
 
-/** What a node brings along when it calls; a target is an agent id, a mesh or a URL's origin. */
+/**
+ * What a node brings along when it calls; a target is an agent id, a mesh or a URL's origin.
+ *
+ * @sample dev.hubless.samples.NodeSamples.credentials
+ */
 public class Credentials internal constructor(private val node: Node) {
     /** Stores a secret for [target]; the longest match counts. */
     public suspend fun set(target: String, secret: String, scheme: String? = null) {
@@ -49,7 +53,11 @@ public class Credentials internal constructor(private val node: Node) {
     }
 }
 
-/** Named beginnings of requests: content, context, auth, schemas, tools, metadata. */
+/**
+ * Named beginnings of requests: content, context, auth, schemas, tools, metadata.
+ *
+ * @sample dev.hubless.samples.NodeSamples.templates
+ */
 public class Templates internal constructor(private val node: Node) {
     /** Stores a template; it is never changed by its use. */
     public suspend fun set(name: String, template: JsonObject) {
@@ -76,7 +84,11 @@ public class Templates internal constructor(private val node: Node) {
     }
 }
 
-/** Names that are tied to the ids of agents, so that no other key answers to them. */
+/**
+ * Names that are tied to the ids of agents, so that no other key answers to them.
+ *
+ * @sample dev.hubless.samples.NodeSamples.pins
+ */
 public class Pins internal constructor(private val node: Node) {
     /** Id by name. */
     public suspend fun all(): Map<String, String> =

@@ -23,21 +23,33 @@ import java.util.concurrent.CompletionStage
 import java.util.concurrent.Executor
 import java.util.function.Consumer
 
-/** A handler that answers later; its stage is cancelled when the caller goes away. */
+/**
+ * A handler that answers later; its stage is cancelled when the caller goes away.
+ *
+ * @sample dev.hubless.samples.AsyncSamples.builders
+ */
 public fun interface AsyncHandler<I, O> {
     /** Handles one call. */
     @Throws(Exception::class)
     public fun handle(input: I, call: AsyncCall): CompletionStage<O>
 }
 
-/** A handler that answers when it returns; its thread is interrupted when the caller goes away. */
+/**
+ * A handler that answers when it returns; its thread is interrupted when the caller goes away.
+ *
+ * @sample dev.hubless.samples.AsyncSamples.blocking
+ */
 public fun interface BlockingHandler<I, O> {
     /** Handles one call. */
     @Throws(Exception::class)
     public fun handle(input: I, call: AsyncCall): O
 }
 
-/** Builds an agent of one skill that bears its name; without types it takes and gives [Content]. */
+/**
+ * Builds an agent of one skill that bears its name; without types it takes and gives [Content].
+ *
+ * @sample dev.hubless.samples.AsyncSamples.builders
+ */
 public class AgentBuilder internal constructor(private val node: Node, name: String) {
     private val options = AgentOptions(name).apply { skill { } }
     private var executor: CoroutineDispatcher = Dispatchers.IO

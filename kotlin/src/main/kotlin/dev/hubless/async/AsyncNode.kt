@@ -26,6 +26,8 @@ import kotlin.time.toKotlinDuration
  *
  * Cancelling a future cancels the call. Java records, enums and collections of them travel as JSON
  * without annotations.
+ *
+ * @sample dev.hubless.samples.AsyncSamples.builders
  */
 public class AsyncNode internal constructor(
     /** The node itself. */

@@ -18,7 +18,11 @@ import java.util.function.Consumer
 import kotlin.time.toJavaDuration
 import kotlin.time.toKotlinDuration
 
-/** Builds one call; the last step sends it. */
+/**
+ * Builds one call; the last step sends it.
+ *
+ * @sample dev.hubless.samples.AsyncSamples.builders
+ */
 public class CallBuilder internal constructor(
     private val node: Node,
     private val to: String,
@@ -76,7 +80,11 @@ public class CallBuilder internal constructor(
         }
 }
 
-/** The call that is being handled, for handlers without coroutines. */
+/**
+ * The call that is being handled, for handlers without coroutines.
+ *
+ * @sample dev.hubless.samples.AsyncSamples.blocking
+ */
 public class AsyncCall internal constructor(
     /** The call itself: who asks, what, until when. */
     public val context: CallContext,

@@ -48,7 +48,7 @@ internal fun Session.inboundCallOf(
 private fun Session.requestOf(body: JsonObject, attachments: List<ByteArray>) = InboundRequest(
     id = body.text("requestId").orEmpty(),
     attempt = body.long("attempt")?.toInt() ?: 0,
-    skill = body.text("skill"),
+    skill = body.text("skill")?.ifEmpty { null },
     content = contentOf(body.child("content") ?: emptyObject, attachments),
     context = body.child("context")?.let { contextOf(it, attachments) },
     conversationId = body.text("conversationId"),
