@@ -7,12 +7,9 @@ use hubless_proto::{Error, Kind};
 use serde_json::value::RawValue;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::OnceLock;
 
 /// Longest text that is taken in; anything longer is a mistake, such as a negative length.
 const TEXT_BYTES_MAX: usize = 1 << 30;
-
-static HOME_PROCESS: OnceLock<u32> = OnceLock::new();
 
 thread_local! {
     static CALLBACKS: Cell<usize> = const { Cell::new(0) };
@@ -26,16 +23,27 @@ pub(crate) unsafe fn entry(
     err: *mut hubless_error,
     body: impl FnOnce() -> Result<()>,
 ) -> hubless_status {
-    let here = std::process::id();
-    let result = if *HOME_PROCESS.get_or_init(|| here) == here {
-        catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| {
-            Err(Error::new(Kind::Internal, "the library panicked; this is a bug").into())
-        })
-    } else {
-        Err(Fault::closed("this process was forked after hubless was used in its parent"))
-    };
+    if hubless_shared::forked() {
+        // SAFETY: the caller vouches for `err`.
+        if let Some(out) = unsafe { writable(err) } {
+            *out = hubless_error { size: out.size, ..hubless_error::forked() };
+        }
+        return hubless_status::HUBLESS_CLOSED;
+    }
+    let result = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| {
+        Err(Error::new(Kind::Internal, "the library panicked; this is a bug").into())
+    });
     // SAFETY: the caller vouches for `err`.
     unsafe { report(err, result) }
+}
+
+/// An error that can be filled; none for NULL and for an older, smaller one.
+///
+/// # Safety
+/// As `entry`.
+unsafe fn writable<'a>(err: *mut hubless_error) -> Option<&'a mut hubless_error> {
+    // SAFETY: NULL or initialised, says the caller.
+    unsafe { err.as_mut() }.filter(|out| out.size >= size_of::<hubless_error>())
 }
 
 /// Fills an error in, or clears it.
@@ -44,10 +52,8 @@ pub(crate) unsafe fn entry(
 /// As `entry`.
 unsafe fn report(err: *mut hubless_error, result: Result<()>) -> hubless_status {
     let status = result.as_ref().map_or_else(Fault::status, |()| hubless_status::HUBLESS_OK);
-    // SAFETY: NULL or initialised, says the caller; an older, smaller one is not written to.
-    if let Some(out) = unsafe { err.as_mut() }
-        && out.size >= size_of::<hubless_error>()
-    {
+    // SAFETY: the caller vouches for `err`.
+    if let Some(out) = unsafe { writable(err) } {
         let size = out.size;
         out.release();
         *out = result.err().map_or_else(hubless_error::none, hubless_error::of);

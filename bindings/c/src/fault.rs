@@ -196,6 +196,20 @@ impl hubless_error {
         }
     }
 
+    /// The error in a child that was forked after first use. Its texts need no table: another
+    /// thread of the parent may have held the lock of that for ever.
+    pub(crate) const fn forked() -> Self {
+        let message = "this process was forked after hubless was used in its parent; call exec, \
+                       or use hubless first in the child";
+        Self {
+            kind: hubless_status::HUBLESS_CLOSED,
+            name: hubless_str::of("closed"),
+            code: hubless_str::of("forked"),
+            message: hubless_str::of(message),
+            ..Self::none()
+        }
+    }
+
     /// An error whose texts live until `release`.
     pub(crate) fn of(fault: Fault) -> Self {
         let (retry, retry_after_ms) = match fault.retry {

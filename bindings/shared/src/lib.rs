@@ -3,11 +3,13 @@
 //! Owns: the completion queue, handles, and the JSON of operations and events. Must not know: any
 //! host language, and no decision about agents or calls; those are the SDK's. Tested beside each
 //! part, and end to end through the public functions in `tests/`.
-#![forbid(unsafe_code)]
+// Allowed in `fork` alone.
+#![deny(unsafe_code)]
 
 mod bodies;
 pub mod event;
 mod foreign;
+mod fork;
 mod handler;
 mod json;
 mod log;
@@ -17,11 +19,13 @@ mod session;
 mod table;
 
 pub use event::{Event, encode_batch};
+pub use fork::forked;
 pub use queue::Doorbell;
 pub use table::handles;
 
 use bytes::Bytes;
-use session::Operation;
+use session::{Operation, Session};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Version of the library.
@@ -30,19 +34,22 @@ pub fn version() -> &'static str {
 }
 
 /// Opens a session; the number is a generation-checked handle, never 0.
+///
+/// In a forked child (see [`forked`]) no session opens, and every other function finds it closed.
 pub fn open() -> u64 {
-    session::open()
+    fork::watch();
+    if forked() { table::next_id() } else { session::open() }
 }
 
 /// Starts an operation; false: the session is closed or unknown, or the ticket is 0 or open.
 pub fn submit(session: u64, ticket: u64, op: &str, body: Bytes, attachments: Vec<Bytes>) -> bool {
     let operation = Operation { ticket, name: op.to_owned(), body, attachments };
-    session::find(session).is_some_and(|session| session.submit(operation))
+    find(session).is_some_and(|session| session.submit(operation))
 }
 
 /// Gives an open operation up.
 pub fn cancel(session: u64, ticket: u64) {
-    if let Some(session) = session::find(session) {
+    if let Some(session) = find(session) {
         session.cancel(ticket);
     }
 }
@@ -51,7 +58,7 @@ pub fn cancel(session: u64, ticket: u64) {
 ///
 /// A closed session gives the ends of the operations that were open once more.
 pub fn drain(session: u64, max: usize) -> Vec<Event> {
-    let Some(found) = session::find_or_ended(session) else { return Vec::new() };
+    let Some(found) = find_or_ended(session) else { return Vec::new() };
     let events = found.queue.drain(max);
     if found.queue.is_finished() {
         session::forget(session);
@@ -62,19 +69,31 @@ pub fn drain(session: u64, max: usize) -> Vec<Event> {
 /// Blocks until an event is queued (true), the time is over (true) or the session is closed
 /// (false).
 pub fn wait(session: u64, timeout: Option<Duration>) -> bool {
-    session::find_or_ended(session).is_some_and(|session| session.queue.wait(timeout))
+    find_or_ended(session).is_some_and(|session| session.queue.wait(timeout))
 }
 
 /// Sets or removes the doorbell; after the call returns the old one is never rung again.
 ///
 /// A bell must not block and must not call back into this module.
 pub fn set_doorbell(session: u64, bell: Option<Doorbell>) {
-    if let Some(session) = session::find_or_ended(session) {
+    if let Some(session) = find_or_ended(session) {
         session.queue.set_bell(bell);
     }
 }
 
 /// Ends the session at once; idempotent.
 pub fn close(session: u64) {
-    session::close(session);
+    if !forked() {
+        session::close(session);
+    }
+}
+
+/// None in a forked child, where a lock of the parent's other threads may never be let go.
+fn find(session: u64) -> Option<Arc<Session>> {
+    if forked() { None } else { session::find(session) }
+}
+
+/// As [`find`].
+fn find_or_ended(session: u64) -> Option<Arc<Session>> {
+    if forked() { None } else { session::find_or_ended(session) }
 }

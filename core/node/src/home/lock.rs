@@ -2,22 +2,30 @@
 //!
 //! A lock is `flock` on an open file. A child made by `fork` without `exec` would inherit it and
 //! keep a dead parent alive in the eyes of others, so every descriptor is listed here and
-//! [`forked`] closes them; a child made by `exec` never gets them (close-on-exec).
+//! [`forked`] closes them; a child made by `exec` never gets them (close-on-exec). [`forking`] and
+//! [`fork_over`] keep the list whole over the fork.
 
 use super::files::io_error;
 use hubless_proto::error::{Error, Kind, Result};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Open lock files of this process.
 static OPEN: Mutex<Table> = Mutex::new(Table { next: 0, files: BTreeMap::new() });
 
 struct Table {
     next: u64,
-    files: BTreeMap<u64, File>,
+    /// None in a forked child, where the file was closed.
+    files: BTreeMap<u64, Option<File>>,
+}
+
+thread_local! {
+    /// The table, while this thread forks.
+    static HELD: RefCell<Option<MutexGuard<'static, Table>>> = const { RefCell::new(None) };
 }
 
 /// A held lock; dropping it lets it go.
@@ -27,15 +35,35 @@ pub struct Lock {
     path: PathBuf,
 }
 
-/// Closes every lock file that a forked child inherited. To be called in the child, once, before
-/// anything else of this library; the parent's locks are not touched, since `flock` belongs to
-/// the open file and the parent still has it open.
+/// Before a fork, on the thread that forks: waits until no other thread changes the list of locks,
+/// so that the child gets it whole. Ended by [`fork_over`] in the parent and by [`forked`] in the
+/// child.
+pub fn forking() {
+    let table = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    // A thread that ends has no place to hold it; its child then finds the list free or does not.
+    let _ = HELD.try_with(|held| held.replace(Some(table)));
+}
+
+/// After a fork, in the parent.
+pub fn fork_over() {
+    drop(held());
+}
+
+/// After a fork, in the child, before anything else of this library: closes every lock file that
+/// was inherited, so that the child does not keep the parent alive. The parent's locks are not
+/// touched, since `flock` belongs to the open file and the parent still has it open.
+///
+/// Allocates and frees nothing, as only the forking thread exists in the child.
 pub fn forked() {
-    // Another thread of the parent may have held the table at the fork: then it stays locked here
-    // for ever, and the descriptors stay open until the child ends or calls exec.
-    if let Ok(mut table) = OPEN.try_lock() {
-        table.files.clear();
+    // Without `forking`, another thread may have held the list: then it stays locked here for
+    // ever, and the descriptors stay open until the child ends or calls exec.
+    if let Some(mut table) = held().or_else(|| OPEN.try_lock().ok()) {
+        table.files.values_mut().for_each(|file| *file = None);
     }
+}
+
+fn held() -> Option<MutexGuard<'static, Table>> {
+    HELD.try_with(RefCell::take).ok().flatten()
 }
 
 impl Lock {
@@ -103,7 +131,7 @@ impl Lock {
         let mut table = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
         let id = table.next;
         table.next += 1;
-        table.files.insert(id, file);
+        table.files.insert(id, Some(file));
         Self { id, path: path.to_owned() }
     }
 }
@@ -145,6 +173,15 @@ mod tests {
         assert!(Lock::take(&path).is_err());
         drop(stale);
         assert!(Lock::take(&path).is_ok());
+    }
+
+    #[test]
+    fn the_list_is_held_over_a_fork() {
+        let folder = tempfile::tempdir().unwrap();
+        forking();
+        assert!(OPEN.try_lock().is_err());
+        fork_over();
+        assert!(Lock::take(&folder.path().join("after.lock")).is_ok());
     }
 
     #[test]

@@ -9,6 +9,6 @@ mod lock;
 
 pub use files::{read_private, remove, replace, write_new};
 pub use folders::{Folders, Home};
-pub use lock::{Lock, forked};
+pub use lock::{Lock, fork_over, forked, forking};
 
 pub(crate) use files::replace_volatile;
