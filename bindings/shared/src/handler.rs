@@ -159,6 +159,15 @@ fn watch(session: Weak<Session>, id: u64, call: &Call) {
     });
 }
 
+/// Tells the host to stop every call that is left.
+pub(crate) fn cut(session: &Session) {
+    for id in session.calls.ids() {
+        if end(session, id).is_some() {
+            foreign::cancel(session, id, Kind::Closed, "the node was closed");
+        }
+    }
+}
+
 /// Forgets a call; none when it was forgotten before.
 pub(crate) fn end(session: &Session, id: u64) -> Option<Arc<OpenCall>> {
     let open = session.calls.take(id)?;

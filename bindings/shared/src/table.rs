@@ -83,6 +83,11 @@ impl<T> Table<T> {
         all.into_values().map(|(thing, _)| thing).collect()
     }
 
+    /// The handles of all that is there.
+    pub(crate) fn ids(&self) -> Vec<u64> {
+        lock(&self.entries).keys().copied().collect()
+    }
+
     fn unknown(&self, id: u64) -> Error {
         let kind = self.kind;
         Error::invalid(kind, format!("expected the handle of a live {kind}, got {id}"))

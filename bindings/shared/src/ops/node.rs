@@ -5,7 +5,7 @@ use crate::json::parse::required;
 use crate::log;
 use crate::session::Session;
 use hubless::Node;
-use hubless::node::{InviteOptions, NodeOptions};
+use hubless::node::{InviteOptions, NodeOptions, ServeOptions};
 use hubless_proto::error::Result;
 use hubless_proto::{Error, Kind, limits};
 use serde::Deserialize;
@@ -18,6 +18,7 @@ pub(super) async fn run(job: Job<'_>, name: &str) -> Result<Outcome> {
     match name {
         "node.start" => start(job).await,
         "node.close" => close(job).await,
+        "node.serve" => serve(job).await,
         "node.status" => Ok(Outcome::of(&job.session.node()?.status())),
         "invite" => invite(job).await,
         "join" => join(job).await,
@@ -83,11 +84,37 @@ struct CloseIn {
 async fn close(job: Job<'_>) -> Result<Outcome> {
     let CloseIn { grace_ms } = job.read()?;
     let grace = grace_ms.map_or(limits::CLOSE_GRACE, Duration::from_millis);
-    if let Some(node) = job.session.set_node(None) {
-        let session: Arc<Session> = Arc::clone(job.session);
+    end(job.session, grace).await
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ServeIn {
+    #[serde(default)]
+    until_stdin_ends: bool,
+    grace_ms: Option<u64>,
+}
+
+async fn serve(job: Job<'_>) -> Result<Outcome> {
+    let ServeIn { until_stdin_ends, grace_ms } = job.read()?;
+    let grace = grace_ms.map_or(limits::CLOSE_GRACE, Duration::from_millis);
+    let node = job.session.node()?;
+    node.serve(ServeOptions { until_stdin_ends, grace }).await?;
+    end(job.session, grace).await
+}
+
+/// Ends the node, and lets go of what the host had open once that is over: running handlers ask
+/// on until then.
+async fn end(session: &Arc<Session>, grace: Duration) -> Result<Outcome> {
+    if let Ok(node) = session.node() {
+        let session = Arc::clone(session);
+        // What is submitted behind this operation finds the node closing.
+        let closing = node.close(grace);
         // Goes on to its end even when the host gives the operation up.
         let closing = hubless::executor::spawn(async move {
-            node.close(grace).await;
+            closing.await;
+            session.set_node(None);
+            crate::handler::cut(&session);
             session.release();
         })?;
         closing.await.map_err(|_| Error::new(Kind::Internal, "closing the node failed"))?;

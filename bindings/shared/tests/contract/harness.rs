@@ -24,12 +24,12 @@ pub(crate) struct Seen {
     pub(crate) attachments: Vec<Bytes>,
 }
 
-/// One session, with a memory-only home of its own.
+/// One session, with a home of its own or that of another one.
 pub(crate) struct Host {
     pub(crate) session: u64,
     next: u64,
     waiting: VecDeque<Seen>,
-    _home: tempfile::TempDir,
+    _home: Option<tempfile::TempDir>,
     home: String,
 }
 
@@ -38,13 +38,21 @@ impl Host {
     pub(crate) fn start() -> Self {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().to_str().unwrap().to_owned();
-        let mut host = Self::closed(home, path);
-        let home = host.home.clone();
-        host.done("node.start", json!({"home": home}));
-        host
+        Self::closed(Some(home), path).started()
     }
 
-    fn closed(home: tempfile::TempDir, path: String) -> Self {
+    /// Opens a session whose node lives in the home of another one.
+    pub(crate) fn beside(other: &Self) -> Self {
+        Self::closed(None, other.home.clone()).started()
+    }
+
+    fn started(mut self) -> Self {
+        let home = self.home.clone();
+        self.done("node.start", json!({"home": home}));
+        self
+    }
+
+    fn closed(home: Option<tempfile::TempDir>, path: String) -> Self {
         let session = hubless_shared::open();
         Self { session, next: 1, waiting: VecDeque::new(), _home: home, home: path }
     }
@@ -53,7 +61,7 @@ impl Host {
     pub(crate) fn bare() -> Self {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().to_str().unwrap().to_owned();
-        Self::closed(home, path)
+        Self::closed(Some(home), path)
     }
 
     /// Starts an operation and gives its ticket.

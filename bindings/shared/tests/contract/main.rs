@@ -1,6 +1,7 @@
 //! The contract end to end, through the public functions alone.
 
 mod calls;
+mod closing;
 mod harness;
 mod session;
 mod vectors;

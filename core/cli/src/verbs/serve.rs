@@ -3,13 +3,12 @@
 use super::run::Context;
 use crate::args::Serve;
 use crate::output;
-use hubless::node::SkillOptions;
-use hubless::{Error, Kind, Result};
+use hubless::node::{EndSignals, SkillOptions};
+use hubless::{Error, Result};
 use hubless_edge::stdio::{StdioAgent, StdioOptions};
 use hubless_proto::limits;
 use serde_json::{Value, json};
 use std::path::Path;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// Serves until SIGTERM or Ctrl-C, then lets running calls end.
 ///
@@ -24,9 +23,7 @@ pub(super) async fn run(context: &Context, options: Serve) -> Result<()> {
     if let Some(file) = &options.skill_file {
         stdio.skills = skills(file)?;
     }
-    let internal = |error: std::io::Error| Error::new(Kind::Internal, error.to_string());
-    let mut terminate = signal(SignalKind::terminate()).map_err(internal)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(internal)?;
+    let mut signals = EndSignals::listen()?;
     let node = context.node().await?;
     let served = StdioAgent::start(&node, stdio).await;
     if let Ok(served) = &served {
@@ -38,10 +35,7 @@ pub(super) async fn run(context: &Context, options: Serve) -> Result<()> {
         } else {
             output::say(&format!("serving {} at {}", agent.name(), agent.address()));
         }
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+        signals.next().await;
     }
     node.close(limits::CLOSE_GRACE).await;
     served.map(drop)

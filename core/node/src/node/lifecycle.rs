@@ -21,11 +21,13 @@ use hubless_proto::identity::{MeshId, NodeKey};
 use hubless_proto::policy::AuthRule;
 use hubless_proto::registry::Scope;
 use std::fmt;
+use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// How often records that are to be renewed are looked for.
@@ -55,6 +57,8 @@ pub(crate) struct Inner {
     /// True when hosted agents changed since they were announced.
     changed: AtomicBool,
     changes: Notify,
+    /// Fires when the node is to be closed without grace.
+    hurry: CancellationToken,
     /// Fires at the end of everything.
     pub(super) stop: CancellationToken,
 }
@@ -74,6 +78,11 @@ impl Node {
         let started = tokio_util::task::AbortOnDropHandle::new(start).await;
         let started = started.unwrap_or_else(|_| Err(Error::new(Kind::Internal, "start failed")));
         started.map_err(|error| error.with_operation("start"))
+    }
+
+    /// Resolves once the node is closed.
+    pub(super) async fn closed(&self) {
+        self.inner.0.stop.cancelled().await;
     }
 
     /// The node, unless it is closed.
@@ -156,23 +165,40 @@ impl Node {
     }
 
     /// Refuses new calls, lets running ones end within `grace`, says good-bye to every peer.
-    /// Idempotent.
+    /// Idempotent; closing again without grace ends the grace of the first.
+    ///
+    /// Nothing new is taken from the call of this function on.
     ///
     /// # Cancellation
-    /// The node is closing; dropping it ends it.
-    pub async fn close(&self, grace: Duration) {
-        let inner = Arc::clone(&self.inner.0);
-        let Ok(task) = executor::spawn(async move { inner.close(grace).await }) else { return };
-        // A close that panicked has closed as far as it can.
-        let _ = task.await;
+    /// The node closes all the same.
+    pub fn close(&self, grace: Duration) -> impl Future<Output = ()> + Send + use<> {
+        let closing = close(Arc::clone(&self.inner.0), grace);
+        async move {
+            if let Ok(closing) = closing {
+                // A close that panicked has closed as far as it can.
+                let _ = closing.await;
+            }
+        }
     }
+}
+
+/// Begins at once, and ends as a task of its own; no task in a forked child.
+fn close(inner: Arc<Inner>, grace: Duration) -> Result<JoinHandle<()>> {
+    executor::handle()?;
+    let order = inner.begin_closing(grace);
+    executor::spawn(async move { inner.close(grace, order).await })
+}
+
+/// Whether a close is the first one.
+enum Order {
+    First,
+    Later,
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        let inner = Arc::clone(&self.0);
         // In a forked child nothing of this is running.
-        let _ = executor::spawn(async move { inner.close(Duration::ZERO).await });
+        let _ = close(Arc::clone(&self.0), Duration::ZERO);
     }
 }
 
@@ -235,18 +261,30 @@ impl Inner {
         self.closing.load(Ordering::Acquire)
     }
 
-    async fn close(&self, grace: Duration) {
+    fn begin_closing(&self, grace: Duration) -> Order {
+        if grace.is_zero() {
+            self.hurry.cancel();
+        }
         if self.closing.swap(true, Ordering::AcqRel) {
+            return Order::Later;
+        }
+        self.engine.close();
+        Order::First
+    }
+
+    async fn close(&self, grace: Duration, order: Order) {
+        if matches!(order, Order::Later) {
             self.stop.cancelled().await;
             return;
         }
-        self.engine.close();
         let began = tokio::time::Instant::now();
         self.changed.store(false, Ordering::Release);
         self.mesh.announce(Vec::new());
-        if tokio::time::timeout(grace, self.engine.idle()).await.is_err() {
+        let idle = tokio::time::timeout(grace, self.engine.idle());
+        if self.hurry.run_until_cancelled(idle).await.and_then(std::result::Result::ok).is_none() {
             tracing::info!(calls = self.engine.calls(), "calls were cut off at the end of grace");
         }
+        let grace = if self.hurry.is_cancelled() { Duration::ZERO } else { grace };
         for hosted in self.hosted() {
             hosted.stop.cancel();
         }
@@ -280,6 +318,7 @@ async fn start(options: NodeOptions) -> Result<Node> {
         closing: AtomicBool::new(false),
         changed: AtomicBool::new(false),
         changes: Notify::new(),
+        hurry: CancellationToken::new(),
         stop: CancellationToken::new(),
     });
     let pins = Arc::clone(&inner);

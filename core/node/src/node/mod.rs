@@ -19,6 +19,7 @@ pub(crate) mod read;
 mod request;
 mod resolve;
 mod search;
+mod serve;
 mod stores;
 mod stream;
 mod templates;
@@ -38,6 +39,7 @@ pub use request::{
     AgentRequest, Answerer, Path, Reply, RequestOptions, Response, RetryKind, RetryPolicy,
     StreamItem, Target,
 };
+pub use serve::{EndSignals, ServeOptions};
 pub use stores::{Credentials, Pin, Pins, Secret};
 pub use stream::{CallStream, Discovery, Watch};
 pub use templates::Templates;

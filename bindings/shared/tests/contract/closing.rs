@@ -1,0 +1,64 @@
+//! The end of a node while calls run.
+
+use crate::harness::Host;
+use serde_json::json;
+
+const CALL: u8 = 3;
+const CANCEL: u8 = 4;
+
+/// Two nodes: the second one has a call running at the first one's `outer`.
+fn with_a_running_call() -> (Host, Host, u64, u64) {
+    let mut closing = Host::start();
+    let mut other = Host::beside(&closing);
+    closing.register(json!({"name": "outer"}));
+    other.register(json!({"name": "inner"}));
+    let request = json!({"to": "outer", "content": {"value": "?"}, "wait": 5_000});
+    let asked = other.submit("request", request, vec![]);
+    let call = closing.next_of(CALL).ticket;
+    (closing, other, asked, call)
+}
+
+#[test]
+fn a_running_call_may_ask_others_while_its_node_closes() {
+    let (mut closing, mut other, asked, call) = with_a_running_call();
+    let closed = closing.submit("node.close", json!({"graceMs": 10_000}), vec![]);
+
+    // Closing has begun once nothing new is taken.
+    let refused = closing.failed("register", json!({"name": "late"}));
+    assert_eq!(refused["kind"], "closed");
+    let nested = json!({"to": "inner", "content": {"value": "!"}, "parent": call, "wait": 5_000});
+    let nested = closing.submit("request", nested, vec![]);
+    let inner = other.next_of(CALL).ticket;
+    other.done("call.final", json!({"call": inner, "content": {"value": "helped"}}));
+    let helped = closing.end_of(nested);
+    assert_eq!((helped.kind, &helped.body["value"]), (1, &json!("helped")), "{}", helped.body);
+    closing.done("call.final", json!({"call": call, "content": {"value": "done"}}));
+
+    let answered = other.end_of(asked);
+    assert_eq!(answered.body["value"], "done", "{}", answered.body);
+    assert_eq!(closing.end_of(closed).kind, 1);
+    assert_eq!(closing.failed("node.status", json!({}))["kind"], "closed");
+}
+
+#[test]
+fn closing_again_without_grace_ends_the_grace() {
+    let (mut closing, mut other, asked, call) = with_a_running_call();
+    let first = closing.submit("node.close", json!({"graceMs": 60_000}), vec![]);
+    assert_eq!(closing.failed("register", json!({"name": "late"}))["kind"], "closed");
+
+    let second = closing.submit("node.close", json!({"graceMs": 0}), vec![]);
+
+    assert_eq!(closing.next_of(CANCEL).ticket, call);
+    assert_eq!(other.end_of(asked).kind, 2);
+    assert_eq!((closing.end_of(first).kind, closing.end_of(second).kind), (1, 1));
+}
+
+#[test]
+fn serving_ends_when_the_node_is_closed() {
+    let mut host = Host::start();
+    let serving = host.submit("node.serve", json!({}), vec![]);
+    host.done("node.close", json!({"graceMs": 0}));
+    assert_eq!(host.end_of(serving).kind, 1);
+    assert_eq!(host.failed("node.serve", json!({}))["kind"], "closed");
+    assert_eq!(host.failed("node.serve", json!({"colour": 1}))["field"], "colour");
+}
