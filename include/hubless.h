@@ -1133,6 +1133,30 @@ typedef struct {
 } hubless_reply_info;
 
 /**
+ * Gives the credential for a target; answered once by `hubless_credential_result`, now or later,
+ * on any thread.
+ */
+typedef void (*hubless_on_credential)(hubless_question *question, hubless_str target, void *user);
+
+/**
+ * Options of `hubless_node_serve`. Zero means the default everywhere.
+ */
+typedef struct {
+    /**
+     * `sizeof(hubless_serve_options)`.
+     */
+    size_t size;
+    /**
+     * 1: the end of standard input ends it too; the library reads it and throws it away.
+     */
+    int32_t until_stdin_ends;
+    /**
+     * How long running calls may take to end, in milliseconds; 0: 10,000, negative: not at all.
+     */
+    int64_t grace_ms;
+} hubless_serve_options;
+
+/**
  * One event of a streamed answer; everything in it lives until the callback returns, but `reply`,
  * which belongs to the program.
  */
@@ -1541,29 +1565,6 @@ hubless_status hubless_template_remove(const hubless_node *node,
                                        hubless_error *err);
 
 /**
- * Keeps a credential for a target: an agent id, a mesh id or a URL origin. `scheme` may be
- * none: `shared_secret`. Blocks shortly.
- *
- * # Safety
- * The texts are readable; `err` is NULL or initialised.
- */
-hubless_status hubless_credential_set(const hubless_node *node,
-                                      hubless_str target,
-                                      hubless_str scheme,
-                                      hubless_str secret,
-                                      hubless_error *err);
-
-/**
- * Forgets a credential. Blocks shortly.
- *
- * # Safety
- * The texts are readable; `err` is NULL or initialised.
- */
-hubless_status hubless_credential_remove(const hubless_node *node,
-                                         hubless_str target,
-                                         hubless_error *err);
-
-/**
  * Pins a name to an agent id: no other key may answer to it. Blocks shortly.
  *
  * # Safety
@@ -1853,6 +1854,86 @@ hubless_status hubless_request_async(const hubless_node *node,
                                      hubless_error *err);
 
 /**
+ * Keeps a credential for a target: an agent id, a mesh id or a URL origin. `scheme` may be
+ * none: `shared_secret`. Blocks shortly.
+ *
+ * # Safety
+ * The texts are readable; `err` is NULL or initialised.
+ */
+hubless_status hubless_credential_set(const hubless_node *node,
+                                      hubless_str target,
+                                      hubless_str scheme,
+                                      hubless_str secret,
+                                      hubless_error *err);
+
+/**
+ * Asks the program for the credential of a target, each time it is needed, instead of keeping
+ * one. An answer must come within 10 s. Blocks shortly.
+ *
+ * # Safety
+ * The text is readable; `err` is NULL or initialised. `user` is valid until the credential of
+ * this target was set, provided or removed again, or the node is closed.
+ */
+hubless_status hubless_credential_provide(const hubless_node *node,
+                                          hubless_str target,
+                                          hubless_on_credential on_credential,
+                                          void *user,
+                                          hubless_error *err);
+
+/**
+ * Forgets a credential, or the function that gives it: it is not called after this returns.
+ * Blocks shortly.
+ *
+ * # Safety
+ * The text is readable; `err` is NULL or initialised.
+ */
+hubless_status hubless_credential_remove(const hubless_node *node,
+                                         hubless_str target,
+                                         hubless_error *err);
+
+/**
+ * Gives the credential that was asked for; `scheme` may be none: `shared_secret`; `secret` none:
+ * there is none for this target.
+ *
+ * # Safety
+ * The texts are readable; `err` is NULL or initialised.
+ */
+hubless_status hubless_credential_result(hubless_question *question,
+                                         hubless_str scheme,
+                                         hubless_str secret,
+                                         hubless_error *err);
+
+/**
+ * Sets how callers prove themselves to agents whose requirements do not say: `auth_json` is
+ * `{"none": true}`, `{"sharedSecret": "…"}`, or none with `on_auth`, which then decides. Blocks
+ * shortly.
+ *
+ * # Safety
+ * The text is readable; `err` is NULL or initialised. `user` is valid until this is set again or
+ * the node is closed.
+ */
+hubless_status hubless_auth_global(const hubless_node *node,
+                                   hubless_str auth_json,
+                                   hubless_on_auth on_auth,
+                                   void *user,
+                                   hubless_error *err);
+
+/**
+ * Serves until SIGTERM or SIGINT, the end of standard input if asked for, or the close of the
+ * node by another thread; then refuses new calls, lets running ones end, says good-bye and closes
+ * the node as `hubless_node_close` does. A second signal ends the grace. Blocks.
+ *
+ * From here on these signals do not end the process by themselves; handlers that were set before
+ * are called as well.
+ *
+ * # Safety
+ * `given` is NULL or valid; `err` is NULL or initialised.
+ */
+hubless_status hubless_node_serve(hubless_node *node,
+                                  const hubless_serve_options *given,
+                                  hubless_error *err);
+
+/**
  * Asks an agent and gives its answer as it comes, by callbacks; does not block. The callee is
  * held back while a callback runs. `hubless_cancel` with the ticket of the options ends it.
  *
@@ -1950,11 +2031,13 @@ static inline hubless_agent_options hubless_agent_named(const char *name, hubles
     return made;
 }
 
-/** Serves until standard input ends, then closes the node; the exit status of a program. */
+/** Serves until SIGTERM, SIGINT or the end of standard input; the exit status of a program. */
 static inline int hubless_serve(hubless_node *node) {
-    while (getchar() != EOF) {
-    }
-    return hubless_node_close(node, 10000) == HUBLESS_OK ? 0 : 1;
+    hubless_serve_options options;
+    memset(&options, 0, sizeof options);
+    options.size = sizeof options;
+    options.until_stdin_ends = 1;
+    return hubless_node_serve(node, &options, NULL) == HUBLESS_OK ? 0 : 1;
 }
 
 #if defined(__GNUC__)

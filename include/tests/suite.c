@@ -76,8 +76,8 @@ static void run(const test *one) {
 }
 
 int main(int argc, char **argv) {
-    const test *const files[] = {edge_tests, call_tests,    stream_tests,
-                                 life_tests, process_tests, vector_tests};
+    const test *const files[] = {edge_tests,    call_tests,   stream_tests, life_tests,
+                                 process_tests, vector_tests, secret_tests, end_tests};
     char home[] = "/tmp/hubless-c-XXXXXX", command[64];
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (mkdtemp(home) == NULL) {

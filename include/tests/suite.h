@@ -16,6 +16,8 @@ extern const test stream_tests[];
 extern const test life_tests[];
 extern const test process_tests[];
 extern const test vector_tests[];
+extern const test secret_tests[];
+extern const test end_tests[];
 
 /* Fails the running test, and says where; the test goes on. */
 void suite_fail(const char *file, int line, const char *what);

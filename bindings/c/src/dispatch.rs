@@ -6,6 +6,7 @@ use crate::fault::Fault;
 use crate::handles::lock;
 use crate::pending::Done;
 use crate::question;
+use crate::secrets;
 use crate::state::Node;
 use crate::types::hubless_str;
 use hubless_shared::Event;
@@ -61,7 +62,7 @@ fn deliver(node: &Arc<Node>, event: Event) {
         TOOL => question::tool(node, &event),
         AUTH => question::auth(node, &event),
         COUNT => question::count(node, &event),
-        CREDENTIAL => question::credential(node, &event),
+        CREDENTIAL => secrets::credential(node, &event),
         INPUT => question::input(node, event),
         LOG => log(node, &event),
         _ => {}

@@ -55,58 +55,6 @@ pub unsafe extern "C" fn hubless_template_remove(
     }
 }
 
-/// Keeps a credential for a target: an agent id, a mesh id or a URL origin. `scheme` may be
-/// none: `shared_secret`. Blocks shortly.
-///
-/// # Safety
-/// The texts are readable; `err` is NULL or initialised.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn hubless_credential_set(
-    node: *const hubless_node,
-    target: hubless_str,
-    scheme: hubless_str,
-    secret: hubless_str,
-    err: *mut hubless_error,
-) -> hubless_status {
-    // SAFETY: the caller vouches for the pointers in this function.
-    unsafe {
-        entry(err, || {
-            let target = need("target", target)?;
-            let scheme = text("scheme", scheme)?;
-            let secret = need("secret", secret)?;
-            NODES
-                .get(node)?
-                .run(
-                    "credential.set",
-                    (json!({"target": target, "scheme": scheme, "secret": secret}), Vec::new()),
-                )
-                .map(drop)
-        })
-    }
-}
-
-/// Forgets a credential. Blocks shortly.
-///
-/// # Safety
-/// The texts are readable; `err` is NULL or initialised.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn hubless_credential_remove(
-    node: *const hubless_node,
-    target: hubless_str,
-    err: *mut hubless_error,
-) -> hubless_status {
-    // SAFETY: the caller vouches for the pointers in this function.
-    unsafe {
-        entry(err, || {
-            let target = need("target", target)?;
-            NODES
-                .get(node)?
-                .run("credential.remove", (json!({ "target": target }), Vec::new()))
-                .map(drop)
-        })
-    }
-}
-
 /// Pins a name to an agent id: no other key may answer to it. Blocks shortly.
 ///
 /// # Safety

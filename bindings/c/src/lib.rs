@@ -26,6 +26,8 @@ mod poll;
 mod question;
 mod reply;
 mod request;
+mod secrets;
+mod serve;
 mod state;
 mod stream;
 #[cfg(feature = "testing")]
@@ -48,6 +50,8 @@ pub use poll::*;
 pub use question::*;
 pub use reply::*;
 pub use request::*;
+pub use secrets::*;
+pub use serve::*;
 pub use stream::*;
 pub use texts::*;
 pub use types::*;

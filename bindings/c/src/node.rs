@@ -11,6 +11,7 @@ use crate::types::{hubless_node, hubless_status, hubless_str, hubless_text};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::os::raw::c_void;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// Takes one log line of the library; must not call the library.
@@ -170,6 +171,9 @@ fn open(given: &hubless_node_options) -> Result<Arc<Node>> {
         calls: Mutex::new(BTreeMap::new()),
         lent: Mutex::new(BTreeMap::new()),
         streams: Mutex::new(BTreeMap::new()),
+        providers: Mutex::default(),
+        on_auth: Mutex::default(),
+        ending: AtomicBool::new(false),
         on_log: given.on_log.map(|on_log| (on_log, User(given.user))),
     });
     if !polled {
@@ -195,6 +199,12 @@ pub(crate) fn without_node<T>(run: impl FnOnce(&Node) -> Result<T>) -> Result<T>
     let result = run(&node);
     shut(&node);
     result
+}
+
+/// Ends a node whose `ending` the caller has set.
+pub(crate) fn forget(node: *const hubless_node, open: &Arc<Node>) {
+    drop(NODES.take(node.addr()));
+    shut(open);
 }
 
 /// Ends the session, its thread, and every handle of the node.
@@ -224,10 +234,15 @@ pub extern "C" fn hubless_node_close(node: *mut hubless_node, grace_ms: u64) -> 
     // SAFETY: no error is filled.
     unsafe {
         entry(std::ptr::null_mut(), || {
+            let work = (json!({ "graceMs": grace_ms }), Vec::new());
+            let open = NODES.get(node)?;
             may_block()?;
-            let node = NODES.remove(node)?;
-            let closed = node.run("node.close", (json!({ "graceMs": grace_ms }), Vec::new()));
-            shut(&node);
+            if open.ending.swap(true, Ordering::AcqRel) {
+                return Err(Fault::invalid("node", "expected a node that nobody is closing"));
+            }
+            // Its handle is good until then: running calls may still ask others.
+            let closed = open.run("node.close", work);
+            forget(node, &open);
             closed.map(drop)
         })
     }

@@ -79,23 +79,26 @@ pub(crate) struct Lent {
     pub(crate) on_input: Option<(OnInput, User)>,
 }
 
+/// What a question is about.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Asked {
+pub(crate) enum Asked {
     Auth,
     Count,
     Tool,
     Input,
+    Credential,
 }
 
 /// An open question.
 pub(crate) struct Question {
     pub(crate) node: Arc<Node>,
     /// Its number in the session.
-    id: u64,
+    pub(crate) id: u64,
     asked: Asked,
 }
 
-fn open(node: &Arc<Node>, id: u64, asked: Asked) -> *mut hubless_question {
+/// Keeps a question until it is answered.
+pub(crate) fn open(node: &Arc<Node>, id: u64, asked: Asked) -> *mut hubless_question {
     handle(QUESTIONS.insert(Question { node: Arc::clone(node), id, asked }).0)
 }
 
@@ -120,8 +123,8 @@ struct AuthIn {
 pub(crate) fn auth(node: &Arc<Node>, event: &Event) {
     let Ok(read) = serde_json::from_slice::<AuthIn>(&event.body) else { return };
     let agent = agent_of(node, read.agent);
-    let asked = agent.as_ref().and_then(|agent| Some((agent.callbacks.on_auth?, agent)));
-    let Some((on_auth, agent)) = asked else {
+    let of_agent = agent.and_then(|a| Some((a.callbacks.on_auth?, a.callbacks.user)));
+    let Some((on_auth, user)) = of_agent.or_else(|| *lock(&node.on_auth)) else {
         let body = json!({"id": event.ticket, "allow": false});
         let _ = node.tell("auth.verdict", (body, Vec::new()));
         return;
@@ -133,7 +136,7 @@ pub(crate) fn auth(node: &Arc<Node>, event: &Event) {
     };
     let question = open(node, event.ticket, Asked::Auth);
     // SAFETY: the program gave the function for this; the texts live until it returns.
-    in_callback(|| unsafe { on_auth(question, &raw const check, agent.callbacks.user.0) });
+    in_callback(|| unsafe { on_auth(question, &raw const check, user.0) });
 }
 
 #[derive(Deserialize)]
@@ -205,14 +208,8 @@ pub(crate) fn input(node: &Arc<Node>, event: Event) {
     received.let_go();
 }
 
-/// C programs give credentials by value; a provider is never asked for.
-pub(crate) fn credential(node: &Arc<Node>, event: &Event) {
-    let body = json!({"id": event.ticket, "none": true});
-    let _ = node.tell("credential.result", (body, Vec::new()));
-}
-
 /// Takes a question of a kind out: it is answered once.
-fn take(question: *const hubless_question, fits: &[Asked]) -> Result<Arc<Question>> {
+pub(crate) fn take(question: *const hubless_question, fits: &[Asked]) -> Result<Arc<Question>> {
     if !fits.contains(&QUESTIONS.get(question)?.asked) {
         return Err(Fault::invalid("question", "expected a question of another kind"));
     }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::os::raw::c_void;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, Weak};
 
 /// A pointer of the program, handed back to it and never followed.
@@ -48,6 +49,12 @@ pub(crate) struct Node {
     pub(crate) lent: Mutex<BTreeMap<u64, Arc<crate::question::Lent>>>,
     /// Streams by the ticket that opened them.
     pub(crate) streams: Mutex<BTreeMap<u64, u64>>,
+    /// The functions that give credentials.
+    pub(crate) providers: Mutex<crate::secrets::Providers>,
+    /// Checks callers of agents that have no mechanism of their own.
+    pub(crate) on_auth: Mutex<Option<(crate::question::OnAuth, User)>>,
+    /// True once someone is ending it.
+    pub(crate) ending: AtomicBool,
     pub(crate) on_log: Option<(crate::node::OnLog, User)>,
 }
 

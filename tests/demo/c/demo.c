@@ -1,7 +1,6 @@
 #include "demo.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -45,17 +44,6 @@ void demo_print(json *event) {
     pthread_mutex_unlock(&line);
     free(text);
     json_free(event);
-}
-
-/* A read that is interrupted ends the program's loop; SA_RESTART is left out for that. */
-static void on_signal(int number) { (void)number; }
-
-void demo_end_on_sigterm(void) {
-    struct sigaction action;
-    memset(&action, 0, sizeof action);
-    action.sa_handler = on_signal;
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGINT, &action, NULL);
 }
 
 void demo_ready(hubless_node *node, hubless_agent *agent) {
@@ -176,15 +164,31 @@ static void ask(hubless_node *node, const char *request) {
     hubless_agents_free(list);
 }
 
-void demo_serve(hubless_node *node) {
+/* Asks for what each line says; the end of the lines closes the node. */
+static void *read_lines(void *user) {
+    hubless_node *node = user;
     char *line = NULL;
     size_t room = 0;
-    ssize_t count;
-    while ((count = getline(&line, &room, stdin)) > 0) {
+    while (getline(&line, &room, stdin) > 0) {
         line[strcspn(line, "\r\n")] = '\0';
         if (strncmp(line, "ask ", 4) == 0) {
             ask(node, line + 4);
         }
     }
     free(line);
+    return hubless_node_close(node, 10000) == HUBLESS_OK ? node : NULL;
+}
+
+int demo_serve(hubless_node *node) {
+    pthread_t reader;
+    void *closed = NULL;
+    if (pthread_create(&reader, NULL, read_lines, node) != 0) {
+        return 1;
+    }
+    if (hubless_node_serve(node, NULL, NULL) == HUBLESS_OK) {
+        return 0;
+    }
+    /* The lines may have ended before it began to serve. */
+    pthread_join(reader, &closed);
+    return closed == NULL;
 }

@@ -14,11 +14,9 @@ json *demo_event(const char *name);
 void demo_print(json *event);
 /* A copy that ends with NUL; to be freed. */
 char *demo_text(hubless_str text);
-/* Makes SIGTERM and SIGINT end `demo_serve`. */
-void demo_end_on_sigterm(void);
 /* Says that the agent can be called. */
 void demo_ready(hubless_node *node, hubless_agent *agent);
-/* Takes commands until stdin ends or a signal comes. */
-void demo_serve(hubless_node *node);
+/* Takes commands until stdin ends or a signal comes, then closes the node; the exit status. */
+int demo_serve(hubless_node *node);
 
 #endif

@@ -189,7 +189,6 @@ int main(void) {
     hubless_agent *agent = NULL;
     hubless_error err = HUBLESS_ERROR_INIT;
     demo_ms();
-    demo_end_on_sigterm();
     hubless_agent_options options = {
         .size = sizeof options, .name = HUBLESS_STR("table-digester"),
         .description = HUBLESS_STR("Digests a CSV table in one fast pass"),
@@ -199,6 +198,5 @@ int main(void) {
         return 1;
     }
     demo_ready(node, agent);
-    demo_serve(node);
-    return hubless_node_close(node, 10000) == HUBLESS_OK ? 0 : 1;
+    return demo_serve(node);
 }

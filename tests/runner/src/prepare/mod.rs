@@ -24,7 +24,8 @@ pub(crate) fn everything() -> Result<()> {
 }
 
 /// What the bindings export for tests of the boundary itself, such as a panic on demand.
-pub(crate) const TESTING: &str = "hubless-python/testing,hubless-node/testing,hubless-jvm/testing";
+pub(crate) const TESTING: &str =
+    "hubless-python/testing,hubless-node/testing,hubless-jvm/testing,hubless-c/testing";
 
 /// The command, the test programs and the four native libraries, in one build.
 fn rust() -> Result<()> {
