@@ -10,8 +10,12 @@ use prost_types::{
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-const FILES: [&str; 3] =
-    ["hubless/v1/record.proto", "hubless/v1/message.proto", "hubless/v1/control.proto"];
+const FILES: [&str; 4] = [
+    "hubless/v1/record.proto",
+    "hubless/v1/message.proto",
+    "hubless/v1/control.proto",
+    "hubless/v1/killswitch.proto",
+];
 
 /// JSON that is never missing: null is a value of it. The fields of a oneof are such by nature.
 const REQUIRED_JSON: [&str; 1] = ["arguments_json"];

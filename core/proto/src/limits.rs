@@ -292,4 +292,42 @@ limits! {
     SKILL_ID_BYTES: usize = 256;
     /// Letters, or white space, in a row that the token counter takes.
     TOKEN_RUN_CHARS: usize = 100_000;
+    /// Highest value of one component of an amount: what a double holds exactly.
+    AMOUNT_MAX: u64 = (1 << 53) - 1;
+    /// Lease of a grant.
+    LEASE: Duration = Duration::from_secs(10);
+    /// Longest lease of a grant.
+    LEASE_MAX: Duration = Duration::from_secs(300);
+    /// A lease is renewed when one part in this many is over.
+    LEASE_PARTS: u64 = 3;
+    /// How much slower a clock may run than another, in percent: a lease lasts so much longer.
+    CLOCK_DRIFT_PERCENT: u64 = 1;
+    /// Budgets, grants held, and grants that ended but are remembered, of one ledger.
+    LEDGER_GRANTS: usize = 131_072;
+    /// Open reservations of one grant.
+    GRANT_RESERVATIONS: usize = 4_096;
+    /// Open grants cut from one grant.
+    GRANT_FAN_OUT: u32 = 4_096;
+    /// Settled grants that are remembered beside the open ones of one grant.
+    GRANT_SETTLED: usize = 1_024;
+    /// What waits for the first lease of one grant.
+    GRANT_WAITING: usize = 256;
+    /// A grant that ended is remembered after its issuer knows; above every lease.
+    GRANT_MEMORY: Duration = Duration::from_secs(600);
+    /// A grant that ends waits so long for what was cut from it, then charges it in full.
+    GRANT_DRAIN: Duration = Duration::from_secs(60);
+    /// A detached grant ends at the latest after this time.
+    GRANT_DETACHED: Duration = Duration::from_secs(24 * 3_600);
+    /// First wait before a last word or a recall is said again; it doubles.
+    SETTLE_REPEAT: Duration = Duration::from_millis(500);
+    /// Longest wait before a last word or a recall is said again.
+    SETTLE_REPEAT_MAX: Duration = Duration::from_secs(5);
+    /// A last word that nobody acknowledges is said again for so long.
+    SETTLE_LIFE: Duration = Duration::from_secs(24 * 3_600);
+    /// Trips that one ledger remembers.
+    LEDGER_TRIPS: usize = 65_536;
+    /// Nodes whose clock readings one ledger remembers.
+    LEDGER_READINGS: usize = 16_384;
+    /// Answers and messages of one ledger that wait for its store.
+    LEDGER_HELD: usize = 65_536;
 }

@@ -32,12 +32,23 @@ pub enum Domain {
     Tombstone,
     /// The proof of a HELLO, by the node key.
     Hello,
+    /// A grant that a third party must check, by the issuer's node key.
+    Grant,
+    /// The stop of a budget, by the node key of its root.
+    Trip,
 }
 
 impl Domain {
     /// Every domain.
-    pub const ALL: [Self; 5] =
-        [Self::Descriptor, Self::Hosting, Self::Node, Self::Tombstone, Self::Hello];
+    pub const ALL: [Self; 7] = [
+        Self::Descriptor,
+        Self::Hosting,
+        Self::Node,
+        Self::Tombstone,
+        Self::Hello,
+        Self::Grant,
+        Self::Trip,
+    ];
 
     /// The bytes that stand before what is signed; no tag is a prefix of another.
     pub const fn tag(self) -> &'static [u8] {
@@ -47,6 +58,8 @@ impl Domain {
             Self::Node => b"hubless/node/v1\0",
             Self::Tombstone => b"hubless/tombstone/v1\0",
             Self::Hello => b"hubless/hello/v1\0",
+            Self::Grant => b"hubless/grant/v1\0",
+            Self::Trip => b"hubless/trip/v1\0",
         }
     }
 

@@ -95,6 +95,52 @@ words! {
         Required = "required",
     } unknown None
 
+    /// What of a grant comes back when it ends.
+    RefundPolicy("refund") {
+        /// Nothing: the grant is the price.
+        Never = "never",
+        /// What the holder says it did not use.
+        Signed = "signed",
+        /// What the provider's own receipts do not show as used.
+        Provider = "provider",
+    } unknown Never
+
+    /// What happens to a request that has lost the budget of the call it was made in.
+    Orphans("orphans") {
+        /// It is refused.
+        Refuse = "refuse",
+        /// It runs without a budget.
+        Allow = "allow",
+        /// It runs under a budget of its own.
+        OwnBudget = "own_budget",
+    } unknown Refuse
+
+    /// Why a budget, or a part of it, was stopped.
+    TripReason("reason") {
+        /// Input tokens went over their limit.
+        InputExceeded = "input_exceeded",
+        /// Output tokens went over their limit.
+        OutputExceeded = "output_exceeded",
+        /// Input and output tokens went over their limits.
+        InputAndOutputExceeded = "input_and_output_exceeded",
+        /// The cost went over its limit.
+        CostExceeded = "cost_exceeded",
+        /// The number of calls went over its limit.
+        CallsExceeded = "calls_exceeded",
+        /// The time was over.
+        WallTime = "wall_time",
+        /// Calls were nested too deep.
+        Depth = "depth",
+        /// Too many calls were open at once.
+        FanOut = "fan_out",
+        /// Somebody who may asked for it.
+        Operator = "operator",
+        /// The grant above it ended.
+        Parent = "parent",
+        /// The issuer of the grant could not be heard in time.
+        LeaseLost = "lease_lost",
+    } unknown Operator
+
     /// Kind of content, for policy and for what an agent says it takes.
     ContentType("content_types") {
         /// Text.

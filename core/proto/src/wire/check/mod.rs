@@ -8,4 +8,5 @@ mod call;
 mod context;
 mod control;
 mod form;
+mod killswitch;
 mod record;

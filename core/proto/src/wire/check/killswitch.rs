@@ -1,0 +1,226 @@
+//! Messages of `killswitch.proto`.
+
+use super::form::{bytes32, exactly, optional_bytes32, present, required, texts};
+use crate::error::{Error, Result};
+use crate::limits::{AMOUNT_MAX, LEASE_MAX};
+use crate::wire::decode::Checked;
+use crate::wire::text::{check_id, check_text};
+use crate::wire::v1;
+
+fn component(field: &str, value: u64) -> Result<()> {
+    if value <= AMOUNT_MAX {
+        return Ok(());
+    }
+    let message = format!("expected at most {AMOUNT_MAX}, got {value}");
+    Err(Error::invalid(field, message).with_limit("AMOUNT_MAX", AMOUNT_MAX))
+}
+
+fn id(field: &str, bytes: &[u8]) -> Result<()> {
+    exactly(field, bytes, 16)
+}
+
+fn lease(field: &str, lease_ms: u64) -> Result<()> {
+    let bound = u64::try_from(LEASE_MAX.as_millis()).unwrap_or(u64::MAX);
+    if lease_ms <= bound {
+        return Ok(());
+    }
+    let message = format!("expected a lease of at most {bound} ms, got {lease_ms}");
+    Err(Error::invalid(field, message).with_limit("LEASE_MAX", bound))
+}
+
+fn optional<T: Checked>(value: Option<&T>) -> Result<()> {
+    value.map_or(Ok(()), Checked::check)
+}
+
+impl Checked for v1::Amount {
+    fn check(&self) -> Result<()> {
+        component("input_tokens", self.input_tokens)?;
+        component("output_tokens", self.output_tokens)?;
+        component("cost_micros", self.cost_micros)?;
+        component("calls", self.calls)
+    }
+}
+
+impl Checked for v1::Allowance {
+    fn check(&self) -> Result<()> {
+        component("input_tokens", self.input_tokens)?;
+        component("output_tokens", self.output_tokens)?;
+        component("cost_micros", self.cost_micros)?;
+        component("calls", self.calls)?;
+        texts("unlimited", &self.unlimited)
+    }
+}
+
+impl Checked for v1::Reading {
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Checked for v1::Grant {
+    fn check(&self) -> Result<()> {
+        id("id", &self.id)?;
+        bytes32("root", &self.root)?;
+        id("nonce", &self.nonce)?;
+        id("parent", &self.parent)?;
+        bytes32("issuer", &self.issuer)?;
+        bytes32("audience", &self.audience)?;
+        bytes32("agent", &self.agent)?;
+        required("amount", self.amount.as_ref())?.check()?;
+        lease("lease_ms", self.lease_ms)?;
+        if (self.lease_ms == 0) == (self.not_after_ms == 0) {
+            return Err(Error::invalid("lease_ms", "expected a lease or an end, not both"));
+        }
+        id("call_id", &self.call_id)?;
+        check_text("refund", &self.refund)?;
+        bytes32("chain", &self.chain)
+    }
+}
+
+impl Checked for v1::GrantRefused {
+    fn check(&self) -> Result<()> {
+        id("grant", &self.grant)?;
+        check_id("kind", &self.kind)?;
+        check_text("code", &self.code)
+    }
+}
+
+impl Checked for v1::SpendProgress {
+    fn check(&self) -> Result<()> {
+        id("grant", &self.grant)?;
+        optional(self.used.as_ref())
+    }
+}
+
+impl Checked for v1::Settle {
+    fn check(&self) -> Result<()> {
+        id("grant", &self.grant)?;
+        optional_bytes32("receipts", &self.receipts)?;
+        optional(self.used.as_ref())
+    }
+}
+
+impl Checked for v1::SettleAck {
+    fn check(&self) -> Result<()> {
+        id("grant", &self.grant)
+    }
+}
+
+impl Checked for v1::RenewAsk {
+    fn check(&self) -> Result<()> {
+        id("grant", &self.grant)?;
+        required("reading", self.reading.as_ref()).map(|_| ())
+    }
+}
+
+impl Checked for v1::Renew {
+    fn check(&self) -> Result<()> {
+        id("grant", &self.grant)?;
+        lease("lease_ms", self.lease_ms)?;
+        required("reading", self.reading.as_ref()).map(|_| ())
+    }
+}
+
+impl Checked for v1::Recall {
+    fn check(&self) -> Result<()> {
+        id("grant", &self.grant)
+    }
+}
+
+impl Checked for v1::Trip {
+    fn check(&self) -> Result<()> {
+        bytes32("root", &self.root)?;
+        id("nonce", &self.nonce)?;
+        check_id("reason", &self.reason)?;
+        bytes32("by", &self.by)
+    }
+}
+
+impl Checked for v1::LedgerMessage {
+    fn check(&self) -> Result<()> {
+        use v1::ledger_message::Kind;
+        match present("message", self.kind.as_ref())? {
+            Kind::Grant(grant) => grant.check(),
+            Kind::Refused(refused) => refused.check(),
+            Kind::Progress(progress) => progress.check(),
+            Kind::Settle(settle) => settle.check(),
+            Kind::SettleAck(ack) => ack.check(),
+            Kind::RenewAsk(ask) => ask.check(),
+            Kind::Renew(renew) => renew.check(),
+            Kind::Recall(recall) => recall.check(),
+            Kind::Trip(trip) => trip.check(),
+        }
+    }
+}
+
+impl Checked for v1::Terms {
+    fn check(&self) -> Result<()> {
+        required("ceiling", self.ceiling.as_ref())?.check()?;
+        required("soft", self.soft.as_ref())?.check()?;
+        lease("lease_ms", self.lease_ms)
+    }
+}
+
+impl Checked for v1::Budget {
+    fn check(&self) -> Result<()> {
+        bytes32("root", &self.root)?;
+        id("nonce", &self.nonce)?;
+        required("terms", self.terms.as_ref())?.check()
+    }
+}
+
+impl Checked for v1::LedgerRow {
+    fn check(&self) -> Result<()> {
+        use v1::ledger_row::Kind;
+        match present("row", self.kind.as_ref())? {
+            Kind::Account(row) => row.check(),
+            Kind::Reservation(row) => row.check(),
+            Kind::Subgrant(row) => row.check(),
+            Kind::Closed(row) => row.check(),
+            Kind::Trip(trip) => trip.check(),
+        }
+    }
+}
+
+impl Checked for v1::AccountRow {
+    fn check(&self) -> Result<()> {
+        use v1::account_row::Title;
+        match present("title", self.title.as_ref())? {
+            Title::Budget(budget) => budget.check()?,
+            Title::Grant(grant) => grant.check()?,
+        }
+        optional(self.spent.as_ref())?;
+        optional(self.below.as_ref())?;
+        optional(self.overrun.as_ref())?;
+        optional_bytes32("receipts", &self.receipts)?;
+        check_text("draining", &self.draining)
+    }
+}
+
+impl Checked for v1::ReservationRow {
+    fn check(&self) -> Result<()> {
+        id("account", &self.account)?;
+        id("id", &self.id)?;
+        required("most", self.most.as_ref())?.check()
+    }
+}
+
+impl Checked for v1::SubgrantRow {
+    fn check(&self) -> Result<()> {
+        id("account", &self.account)?;
+        required("grant", self.grant.as_ref())?.check()?;
+        check_id("state", &self.state)?;
+        optional(self.used.as_ref())
+    }
+}
+
+impl Checked for v1::ClosedRow {
+    fn check(&self) -> Result<()> {
+        bytes32("issuer", &self.issuer)?;
+        id("grant", &self.grant)?;
+        optional_bytes32("digest", &self.digest)?;
+        optional(self.used.as_ref())?;
+        optional_bytes32("receipts", &self.receipts)?;
+        optional(self.refused.as_ref())
+    }
+}
