@@ -2,13 +2,15 @@
 //!
 //! Nothing here opens a socket or a file, reads a clock or draws a random number: time and chance
 //! are parameters. A module uses only those of lower steps:
-//! `error`, `limits` → `identity` → `wire` → `policy`, `query` → `directory` → `registry`.
+//! `error`, `limits` → `identity` → `wire` → `killswitch` → `policy`, `query` → `directory` →
+//! `registry`.
 #![forbid(unsafe_code)]
 
 pub mod directory;
 pub mod error;
 pub mod fields;
 pub mod identity;
+pub mod killswitch;
 pub mod limits;
 pub mod memo;
 pub mod policy;

@@ -20,7 +20,7 @@ pub const STEPS: &[&[&str]] = &[
     &["error", "limits"],
     &["identity"],
     &["wire"],
-    &["fields", "schema", "tokens"],
+    &["fields", "schema", "tokens", "killswitch"],
     &["policy"],
     &["query", "template", "memo"],
     &["directory"],

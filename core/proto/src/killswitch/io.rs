@@ -1,0 +1,248 @@
+//! What goes into a ledger and what comes out of it.
+
+use super::row::Write;
+use super::{
+    Allowance, Amount, Budget, CallId, Grant, GrantId, Message, Reading, ReservationId, Statement,
+    Trip,
+};
+use crate::error::Error;
+use crate::identity::{AgentId, NodeKey};
+use crate::wire::record::Digest;
+use crate::wire::words::{RefundPolicy, Spends, TripReason};
+
+/// A grant that somebody on this node wants to cut.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Order {
+    /// Random, never used before.
+    pub id: GrantId,
+    /// Node that hosts the callee; the own one for a call inside this node.
+    pub audience: NodeKey,
+    /// Agent that is called.
+    pub agent: AgentId,
+    /// The call.
+    pub call_id: CallId,
+    /// Its attempt; another attempt takes another grant.
+    pub attempt: u32,
+    /// Most that the caller allows for it.
+    pub max: Allowance,
+    /// Most that the skill says it costs (`cost_hint.max`).
+    pub hint: Allowance,
+    /// What the skill says of itself.
+    pub spends: Spends,
+    /// What comes back of it.
+    pub refund: RefundPolicy,
+    /// End in Unix milliseconds of a grant that lives without its issuer.
+    pub detached_until_ms: Option<u64>,
+}
+
+/// How a call ended, for the grant that it was made with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Ending {
+    /// The handler ran: if it never reserved anything, the whole grant is charged.
+    Ran,
+    /// It never ran, or its requirements say that it spends nothing.
+    Free,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Input {
+    /// A switch was made on this node.
+    Open(Budget),
+    /// A call is about to be sent.
+    Cut {
+        /// Grant, or account of a budget, that pays for it.
+        from: GrantId,
+        /// What is wanted.
+        order: Order,
+    },
+    /// A handler is about to spend.
+    Reserve {
+        /// The grant of its call.
+        grant: GrantId,
+        /// Random, never used before.
+        id: ReservationId,
+        /// Most that it will be.
+        most: Amount,
+    },
+    /// It was spent.
+    Commit {
+        /// The grant of its call.
+        grant: GrantId,
+        /// The reservation.
+        id: ReservationId,
+        /// What it was; none: nobody knows, so all of it.
+        used: Option<Amount>,
+        /// Digest of the provider's receipt.
+        receipt: Option<Digest>,
+    },
+    /// The call of a grant that is held here ended, or the switch of a budget is done with.
+    Finish {
+        /// The grant, or account of the budget.
+        grant: GrantId,
+        /// How.
+        ending: Ending,
+    },
+    /// The caller has no more use for a grant that was cut here.
+    Recall {
+        /// The grant.
+        grant: GrantId,
+    },
+    /// A grant that was cut here is given up: charged in full for good.
+    WriteOff {
+        /// The grant.
+        grant: GrantId,
+    },
+    /// The provider's side says what was used of a grant that was cut here.
+    Metered {
+        /// The grant.
+        grant: GrantId,
+        /// Used so far.
+        used: Amount,
+    },
+    /// Somebody who may stops a budget, or the part of it that a grant is.
+    Trip {
+        /// The grant, or account of the budget.
+        grant: GrantId,
+        /// Why.
+        reason: TripReason,
+        /// Node that asks for it.
+        by: NodeKey,
+    },
+    /// A statement was signed with the own key.
+    Signed(Trip),
+    /// A peer said what its clock reads.
+    Clock {
+        /// The peer.
+        peer: NodeKey,
+        /// What it said.
+        reading: Reading,
+    },
+    /// A peer is gone.
+    Gone {
+        /// The peer.
+        peer: NodeKey,
+    },
+    /// A message came through the tunnel of a peer.
+    Receive {
+        /// The peer.
+        from: NodeKey,
+        /// What it said.
+        message: Message,
+    },
+    /// Everything up to this write is durable.
+    Persisted {
+        /// Number of the write.
+        seq: u64,
+    },
+}
+
+/// What was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Asked {
+    /// A budget, by its account.
+    Budget(GrantId),
+    /// A grant.
+    Grant(GrantId),
+    /// A reservation.
+    Reservation(GrantId, ReservationId),
+    /// A trip.
+    Trip(GrantId),
+}
+
+/// What somebody did who may not, or what does not add up; for the audit log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Breach {
+    /// A grant for another node.
+    WrongAudience,
+    /// A grant, recall or lease from a node that did not cut the grant.
+    WrongIssuer,
+    /// A last word, refusal or question from a node that does not hold the grant.
+    WrongHolder,
+    /// A second grant of the same id.
+    Equivocation,
+    /// More was used than was granted.
+    UsedOverGrant,
+    /// Less was used than was seen.
+    UsedUnderSeen,
+    /// A provider wrote more than its cap.
+    ProviderOverrun,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Make these writes durable, all or none, in the order of their numbers; then say so.
+    Persist {
+        /// Number of the write.
+        seq: u64,
+        /// The writes.
+        writes: Vec<Write>,
+    },
+    /// Send a message; it may be lost.
+    Send {
+        /// To this peer.
+        to: NodeKey,
+        /// The message.
+        message: Message,
+    },
+    /// A budget is open.
+    Opened {
+        /// Its account.
+        grant: GrantId,
+    },
+    /// A grant was cut: it travels with its call.
+    Granted(Box<Grant>),
+    /// A grant is held here: its call may run.
+    Held(Box<Grant>),
+    /// It may be spent.
+    Reserved {
+        /// The grant.
+        grant: GrantId,
+        /// The reservation.
+        id: ReservationId,
+    },
+    /// It may not.
+    Refused {
+        /// What was asked for.
+        asked: Asked,
+        /// Why.
+        error: Error,
+    },
+    /// Cancel what runs under a grant, and refuse what is queued.
+    Cancel {
+        /// The grant.
+        grant: GrantId,
+        /// Why.
+        reason: TripReason,
+    },
+    /// Sign this with the own key.
+    Sign(Statement),
+    /// A budget is stopped.
+    Tripped(Statement),
+    /// A grant that was cut here is settled.
+    Settled {
+        /// The grant.
+        grant: GrantId,
+        /// What is charged for it.
+        charged: Amount,
+    },
+    /// A grant that was held here, or a budget, is over.
+    Closed {
+        /// The grant.
+        grant: GrantId,
+        /// What was used of it.
+        used: Amount,
+        /// True when nothing was reported and so all of it is charged.
+        in_full: bool,
+    },
+    /// Write this into the audit log.
+    Audit {
+        /// Who.
+        by: NodeKey,
+        /// Which grant.
+        grant: GrantId,
+        /// What.
+        breach: Breach,
+    },
+}

@@ -1,0 +1,341 @@
+//! Grants that are cut here: how large, how they are charged, how they are settled.
+
+use super::account::{Account, Sub, SubState, Title};
+use super::io::{Asked, Breach, Input, Order, Output};
+use super::lease::{Standing, next_repeat};
+use super::ledger::{Ledger, full};
+use super::row::Key;
+use super::time::ms;
+use super::timers::Timer;
+use super::{
+    Allowance, Amount, Component, Grant, GrantId, Life, Message, Now, Settlement, closed, fault,
+};
+use crate::error::{Error, Kind, Result};
+use crate::identity::NodeKey;
+use crate::limits;
+use crate::wire::record::Digest;
+use crate::wire::words::{RefundPolicy, Spends, TripReason};
+use sha2::{Digest as _, Sha256};
+
+impl Ledger {
+    /// Cuts a grant for one call. The call itself is counted at the account that makes it.
+    pub(super) fn cut(&mut self, from: GrantId, order: Order, now: Now) {
+        let asked = Asked::Grant(order.id);
+        match self.may_begin(from, now) {
+            Ok(None) => {}
+            Ok(Some(holder)) => return self.wait(holder, asked, Input::Cut { from, order }),
+            Err(error) => return self.refuse(asked, error),
+        }
+        if fault::FAIL_OVER_SAME_GRANT && self.fail_over(from, &order) {
+            return;
+        }
+        match self.admit(from, &order, now).and_then(|()| self.size(from, &order, now)) {
+            Ok(amount) => self.grant(from, &order, amount, now),
+            Err(error) => self.refuse(asked, error),
+        }
+    }
+
+    /// Planted: hands the open grant of the same call to another node.
+    fn fail_over(&mut self, from: GrantId, order: &Order) -> bool {
+        let subs = self.accounts.get(&from).map(|account| &account.subs);
+        let mut open = subs.into_iter().flat_map(|subs| subs.values());
+        let first = open.find(|sub| sub.state.is_open() && sub.grant.call_id == order.call_id);
+        let Some(grant) = first.map(|sub| sub.grant.clone()) else { return false };
+        let reading = self.readings.get(&order.audience).copied();
+        let grant = Grant { audience: order.audience, reading, ..grant };
+        self.out.after(Output::Granted(Box::new(grant)));
+        true
+    }
+
+    /// Looks at everything but the amount.
+    fn admit(&mut self, from: GrantId, order: &Order, now: Now) -> Result<()> {
+        if self.cut_from.contains_key(&order.id) || self.accounts.contains_key(&order.id) {
+            let message = "expected a grant of another id";
+            return Err(Error::new(Kind::Conflict, message).with_code("grant_exists"));
+        }
+        self.has_room((order.audience == self.owner.node).then_some(&self.owner.node))?;
+        let Some(account) = self.accounts.get(&from) else { return Ok(()) };
+        let twin = |sub: &Sub| {
+            let same = (sub.grant.call_id, sub.grant.attempt) == (order.call_id, order.attempt);
+            sub.state.is_open() && same
+        };
+        if account.subs.values().any(twin) {
+            let message = "expected one grant for each attempt of a call";
+            return Err(Error::new(Kind::Conflict, message).with_code("attempt"));
+        }
+        let (depth, said) = account.depth_max();
+        if account.depth() >= depth {
+            if said {
+                self.exceed(from, TripReason::Depth, now);
+            }
+            let message = format!("expected grants of at most depth {depth}");
+            return Err(Error::refusal(Kind::HopLimit, "depth", message));
+        }
+        let (fan_out, said) = account.fan_out_max();
+        if account.open < fan_out as usize {
+            return Ok(());
+        }
+        if !said {
+            let message = "too many grants are open";
+            return Err(full(message, "GRANT_FAN_OUT", limits::GRANT_FAN_OUT as usize));
+        }
+        self.exceed(from, TripReason::FanOut, now);
+        let message = format!("expected at most {fan_out} calls at once");
+        Err(Error::refusal(Kind::BudgetExhausted, "fan_out", message))
+    }
+
+    /// A quarter of what is free, and no more than the call and the skill say.
+    fn size(&mut self, from: GrantId, order: &Order, now: Now) -> Result<Allowance> {
+        let Some(account) = self.accounts.get(&from) else { return Ok(Allowance::NOTHING) };
+        let free = account.free();
+        if !free.allows(&ONE_CALL) {
+            return Err(self.does_not_fit(from, &ONE_CALL, now));
+        }
+        let wanted = order.max.min(&order.hint);
+        let amount = free.without(&ONE_CALL).quarter().min(&wanted);
+        if order.spends == Spends::None {
+            return Ok(amount.spending_nothing());
+        }
+        // With nothing left of what it is to spend, the call is not worth making.
+        let reported = Component::ALL.into_iter().filter(|one| one.is_reported());
+        let empty = |one: &Component| amount.of(*one) == Some(0) && wanted.of(*one) != Some(0);
+        let missing = reported.filter(empty).try_fold(ONE_CALL, |sum, one| sum.with(one, 1))?;
+        if missing == ONE_CALL { Ok(amount) } else { Err(self.does_not_fit(from, &missing, now)) }
+    }
+
+    fn grant(&mut self, from: GrantId, order: &Order, amount: Allowance, now: Now) {
+        let (_, standing) = self.standing(from, now);
+        let left_ms = match standing {
+            Standing::Active { left_ms } => left_ms,
+            Standing::Waiting | Standing::Over => Some(0),
+        };
+        let lease_ms = self.lease_below(from, left_ms).max(1);
+        let Some(account) = self.accounts.get_mut(&from) else { return };
+        let own = order.audience == self.owner.node;
+        let grant = Grant {
+            id: order.id,
+            origin: account.origin(),
+            epoch: account.epoch(),
+            parent: from,
+            issuer: self.owner.node,
+            audience: order.audience,
+            agent: order.agent,
+            amount,
+            depth: account.depth() + 1,
+            depth_max: account.depth_max().0,
+            fan_out_max: account.fan_out_max().0,
+            life: life(account, order, lease_ms, now),
+            call_id: order.call_id,
+            attempt: order.attempt,
+            refund: order.refund,
+            reading: if own { None } else { self.readings.get(&order.audience).copied() },
+            chain: chain(account),
+        };
+        account.spent = account.spent.plus_at_most(&ONE_CALL);
+        account.holds = account.holds.plus_at_most(&amount.held());
+        account.open += 1;
+        let sub = Sub::new(grant.clone());
+        self.out.put(Key::Subgrant(from, grant.id), || sub.row());
+        account.subs.insert(grant.id, sub);
+        self.cut_from.insert(grant.id, from);
+        self.write_account(from);
+        if own {
+            self.hold(grant.clone(), now);
+        }
+        self.out.after(Output::Granted(Box::new(grant)));
+        self.look_at_soft(from, now);
+    }
+
+    /// A holder says its last word.
+    pub(super) fn settle(&mut self, from: NodeKey, settlement: Settlement, now: Now) {
+        let grant = settlement.grant;
+        let Some(sub) = self.sub(&grant) else {
+            // Settled so long ago that it is forgotten, or never cut: the holder may rest.
+            return self
+                .out
+                .after(Output::Send { to: from, message: Message::SettleAck { grant } });
+        };
+        if sub.grant.audience != from {
+            return self.audit(from, grant, Breach::WrongHolder);
+        }
+        if sub.state.is_open() {
+            let (charged, breach) = charged(sub, &settlement);
+            if let Some(breach) = breach {
+                self.audit(from, grant, breach);
+            }
+            self.close_sub(grant, SubState::Settled(charged), now);
+        } else if fault::DUPLICATE_SETTLE {
+            self.credit_again(grant, &settlement.used);
+        }
+        self.out.after(Output::Send { to: from, message: Message::SettleAck { grant } });
+    }
+
+    /// Planted: frees what the last word left over once more.
+    fn credit_again(&mut self, grant: GrantId, used: &Amount) {
+        let Some(id) = self.cut_from.get(&grant) else { return };
+        let Some(account) = self.accounts.get_mut(id) else { return };
+        let Some(sub) = account.subs.get(&grant) else { return };
+        account.below = account.below.without(&sub.grant.amount.held().without(used));
+    }
+
+    /// A holder will never spend from a grant.
+    pub(super) fn grant_refused(&mut self, from: NodeKey, grant: GrantId, now: Now) {
+        self.settle(from, closed::unused(grant), now);
+    }
+
+    /// A holder says what it used so far.
+    pub(super) fn progress(&mut self, from: NodeKey, grant: GrantId, used: Amount, now: Now) {
+        let Some(id) = self.cut_from.get(&grant).copied() else { return };
+        let Some(account) = self.accounts.get_mut(&id) else { return };
+        let Some(sub) = account.subs.get_mut(&grant) else { return };
+        if sub.grant.audience != from {
+            return self.audit(from, grant, Breach::WrongHolder);
+        }
+        sub.seen = sub.seen.max(&used.min(&sub.grant.amount.most()));
+        self.look_at_soft(id, now);
+    }
+
+    /// The provider's side says what was used.
+    pub(super) fn metered(&mut self, grant: GrantId, used: Amount) {
+        let Some(id) = self.cut_from.get(&grant).copied() else { return };
+        let account = self.accounts.get_mut(&id);
+        if let Some(sub) = account.and_then(|account| account.subs.get_mut(&grant)) {
+            sub.metered = Some(sub.metered.unwrap_or(Amount::ZERO).max(&used));
+        }
+    }
+
+    /// The caller has no more use for a grant.
+    pub(super) fn recall(&mut self, grant: GrantId, now: Now) {
+        let Some(id) = self.cut_from.get(&grant).copied() else { return };
+        let Some(account) = self.accounts.get_mut(&id) else { return };
+        let Some(sub) = account.subs.get_mut(&grant) else { return };
+        if sub.state != SubState::Open {
+            return;
+        }
+        sub.state = SubState::Recalled;
+        let origin = sub.grant.origin;
+        if sub.grant.audience == self.owner.node {
+            let stopped = super::account::Drain::Stopped(TripReason::Parent);
+            return self.drain(grant, stopped, now);
+        }
+        self.out.put(Key::Subgrant(id, grant), || sub.row());
+        if self.trips.contains_key(&origin.budget_id()) {
+            // The stop of the budget comes along the same way, and says why.
+            self.timers.set(grant, Timer::Recall, now.after(limits::SETTLE_REPEAT));
+        } else {
+            self.repeat_recall(grant, now);
+        }
+        if fault::RECLAIM_ON_TIMEOUT {
+            self.close_sub(grant, SubState::Settled(Amount::ZERO), now);
+        }
+    }
+
+    /// Says a recall once more.
+    pub(super) fn repeat_recall(&mut self, grant: GrantId, now: Now) {
+        let Some(id) = self.cut_from.get(&grant).copied() else { return };
+        let Some(account) = self.accounts.get_mut(&id) else { return };
+        let Some(sub) = account.subs.get_mut(&grant) else { return };
+        if sub.state != SubState::Recalled {
+            return;
+        }
+        sub.repeat_ms = next_repeat(sub.repeat_ms);
+        let (to, reading) = (sub.grant.audience, sub.grant.reading);
+        let at_ms = now.clock_ms.saturating_add(sub.repeat_ms);
+        self.timers.set(grant, Timer::Recall, at_ms);
+        self.send(to, Message::Recall { grant, reading });
+    }
+
+    /// A grant is given up.
+    pub(super) fn write_off(&mut self, grant: GrantId, now: Now) {
+        let Some(sub) = self.sub(&grant).filter(|sub| sub.state.is_open()) else { return };
+        let charged = in_full(sub);
+        self.close_sub(grant, SubState::WrittenOff(charged), now);
+    }
+
+    /// Charges an open grant for good.
+    pub(super) fn close_sub(&mut self, grant: GrantId, state: SubState, now: Now) {
+        let Some(id) = self.cut_from.get(&grant).copied() else { return };
+        let Some(account) = self.accounts.get_mut(&id) else { return };
+        let Some(sub) = account.subs.get_mut(&grant).filter(|sub| sub.state.is_open()) else {
+            return;
+        };
+        sub.state = state;
+        let charged = sub.charged();
+        account.holds = account.holds.without(&sub.grant.amount.held());
+        account.below = account.below.plus_at_most(&charged);
+        account.open -= 1;
+        account.asks.remove(&grant);
+        self.out.put(Key::Subgrant(id, grant), || sub.row());
+        account.settled.push_back(grant);
+        if account.settled.len() > limits::GRANT_SETTLED
+            && let Some(oldest) = account.settled.pop_front()
+        {
+            account.subs.remove(&oldest);
+            self.cut_from.remove(&oldest);
+            self.out.delete(Key::Subgrant(id, oldest));
+        }
+        self.timers.clear(grant, Timer::Recall);
+        self.write_account(id);
+        self.out.after(Output::Settled { grant, charged });
+        self.look_at_soft(id, now);
+        self.try_close(id, now);
+    }
+
+    fn sub(&self, grant: &GrantId) -> Option<&Sub> {
+        let account = self.accounts.get(self.cut_from.get(grant)?)?;
+        account.subs.get(grant)
+    }
+}
+
+/// What one call counts, whatever comes of it.
+const ONE_CALL: Amount = Amount::of_calls(1);
+
+fn life(account: &Account, order: &Order, lease_ms: u64, now: Now) -> Life {
+    let Some(until_ms) = order.detached_until_ms else { return Life::Leased { lease_ms } };
+    let above_ms = match &account.title {
+        Title::Held(Grant { life: Life::Detached { not_after_ms }, .. }) => *not_after_ms,
+        Title::Held(_) => u64::MAX,
+        Title::Root(budget) => budget.ends_at_ms.unwrap_or(u64::MAX),
+    };
+    let most_ms = now.unix_ms.saturating_add(ms(limits::GRANT_DETACHED));
+    Life::Detached { not_after_ms: until_ms.min(most_ms).min(above_ms).max(1) }
+}
+
+fn chain(account: &Account) -> Digest {
+    match &account.title {
+        Title::Root(budget) => *budget.origin.budget_id().as_bytes(),
+        Title::Held(grant) => Sha256::new()
+            .chain_update(grant.chain)
+            .chain_update(grant.id.as_bytes())
+            .finalize()
+            .into(),
+    }
+}
+
+/// All of a grant; of what is not limited, as much as was seen.
+fn in_full(sub: &Sub) -> Amount {
+    let evidence = sub.seen.max(&sub.metered.unwrap_or(Amount::ZERO));
+    sub.grant.amount.held().max(&evidence.min(&sub.grant.amount.most()))
+}
+
+/// What a last word costs, and what does not add up in it.
+fn charged(sub: &Sub, settlement: &Settlement) -> (Amount, Option<Breach>) {
+    let (most, evidence) =
+        (sub.grant.amount.most(), sub.metered.unwrap_or(sub.seen).max(&sub.seen));
+    let used = settlement.used.min(&most);
+    if settlement.lost {
+        return (in_full(sub), None);
+    }
+    if used != settlement.used {
+        return (in_full(sub).max(&used), Some(Breach::UsedOverGrant));
+    }
+    if !evidence.min(&most).is_within(&used) {
+        return (in_full(sub).max(&used), Some(Breach::UsedUnderSeen));
+    }
+    match (sub.grant.refund, sub.metered) {
+        (RefundPolicy::Signed, _) | (RefundPolicy::Provider, Some(_)) => (used, None),
+        (RefundPolicy::Never, _) | (RefundPolicy::Provider, None) => {
+            (in_full(sub).max(&used), None)
+        }
+    }
+}
