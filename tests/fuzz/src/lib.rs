@@ -45,4 +45,7 @@ targets! {
     requirements,
     query,
     schema,
+    ledger_message,
+    ledger_row,
+    terms,
 }

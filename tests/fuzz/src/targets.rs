@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use hubless_proto::error::Kind;
 use hubless_proto::identity::{Address, AgentId, MeshId, Name, NodeKey, SecretKey, Target};
+use hubless_proto::killswitch::{Ledger, Message as LedgerMessage, Now, Owner, Row, Terms};
 use hubless_proto::policy::{AuthRule, Requirements};
 use hubless_proto::query::Query;
 use hubless_proto::schema::Schema;
@@ -269,5 +270,32 @@ pub fn schema(data: &[u8]) -> bool {
     if let Err(error) = schema.check(&value, "content") {
         assert_eq!((error.kind, error.code.as_str()), (Kind::Json, "schema"));
     }
+    true
+}
+
+/// What issuer and holder of a grant say to each other.
+pub fn ledger_message(data: &[u8]) -> bool {
+    let Ok(read) = LedgerMessage::decode(Bytes::copy_from_slice(data)) else { return false };
+    assert_eq!(LedgerMessage::decode(read.encode()).as_ref(), Ok(&read));
+    true
+}
+
+/// A row of the store of a ledger: whatever it says, a ledger comes back from it or refuses it.
+pub fn ledger_row(data: &[u8]) -> bool {
+    let Ok(row) = Row::decode(Bytes::copy_from_slice(data)) else { return false };
+    assert_eq!(Row::decode(row.encode()).as_ref(), Ok(&row));
+    let node = SecretKey::from_seed([1; 32]).node_key();
+    let owner = Owner { node, instance: 1, keeping: hubless_proto::killswitch::Keeping::Durable };
+    let Ok(mut ledger) = Ledger::recover(owner, [row], Now::default()) else { return false };
+    ledger.handle_timeout(Now { clock_ms: u64::MAX, unix_ms: u64::MAX });
+    while ledger.poll_output().is_some() {}
+    true
+}
+
+/// The limits of a switch.
+pub fn terms(data: &[u8]) -> bool {
+    let Ok(value) = serde_json::from_slice(data) else { return false };
+    let Ok(terms) = Terms::read("", &value) else { return false };
+    assert!(terms.lease_ms > 0);
     true
 }

@@ -322,11 +322,67 @@ fn texts() -> Vec<Seed> {
     ]
 }
 
+fn killswitch() -> Vec<Seed> {
+    use hubless_proto::killswitch::{
+        Budget, Input, Keeping, Ledger, Message, Now, Order, Output, Owner, ReservationId, Terms,
+        Write,
+    };
+    let owner = Owner { node: node().node_key(), instance: 1, keeping: Keeping::Durable };
+    let mut ledger = Ledger::new(owner);
+    let terms = json!({"outputTokens": 100, "calls": 5, "wallTimeMs": 600_000, "depth": 4});
+    let budget = Budget::new(owner.node, [1; 16], Terms::read("", &terms).unwrap(), NOW);
+    let from = budget.origin.account();
+    let order = Order {
+        id: hubless_proto::killswitch::GrantId::from_bytes([2; 16]),
+        audience: agent().node_key(),
+        agent: agent().agent_id(),
+        call_id: hubless_proto::killswitch::CallId::from_bytes([3; 16]),
+        attempt: 1,
+        max: hubless_proto::killswitch::Allowance::UNLIMITED,
+        hint: hubless_proto::killswitch::Allowance::UNLIMITED,
+        spends: hubless_proto::wire::words::Spends::Tokens,
+        refund: hubless_proto::wire::words::RefundPolicy::Signed,
+        detached_until_ms: None,
+    };
+    let most = hubless_proto::killswitch::Amount::ZERO;
+    let reserve = Input::Reserve { grant: from, id: ReservationId::from_bytes([4; 16]), most };
+    let mut seeds = vec![("terms", "all", terms.to_string().into_bytes())];
+    let (mut rows, mut seq) = (std::collections::BTreeMap::new(), 0);
+    for input in [Input::Open(budget), Input::Cut { from, order }, reserve] {
+        ledger.handle(input, Now { clock_ms: 1, unix_ms: NOW });
+        seq += 1;
+        ledger.handle(Input::Persisted { seq }, Now { clock_ms: 1, unix_ms: NOW });
+        while let Some(output) = ledger.poll_output() {
+            if let Output::Persist { writes, .. } = output {
+                let rows_of = |write| match write {
+                    Write::Put(row) => Some((row.key(), row.encode().to_vec())),
+                    Write::Delete(_) => None,
+                };
+                rows.extend(writes.into_iter().filter_map(rows_of));
+            } else if let Output::Granted(grant) = output {
+                let message = Message::Grant(grant).encode().to_vec();
+                seeds.push(("ledger_message", "grant", message));
+            }
+        }
+    }
+    let settle = Message::Settle(hubless_proto::killswitch::Settlement {
+        grant: from,
+        used: most,
+        receipts: Some([5; 32]),
+        lost: false,
+    });
+    seeds.push(("ledger_message", "settle", settle.encode().to_vec()));
+    let names = ["account", "reservation", "subgrant"];
+    let rows = names.into_iter().zip(rows.into_values());
+    seeds.extend(rows.map(|(name, row)| ("ledger_row", name, row)));
+    seeds
+}
+
 #[test]
 fn the_corpus_holds_what_it_was_made_as() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
     let write = std::env::var("HUBLESS_VECTORS").as_deref() == Ok("write");
-    let all = [events(), records(), messages(), frames(), texts()].concat();
+    let all = [events(), records(), messages(), frames(), texts(), killswitch()].concat();
     for (target, name, bytes) in &all {
         let path = folder.join(target).join(format!("{name}.bin"));
         if write {

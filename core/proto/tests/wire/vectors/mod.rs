@@ -6,6 +6,7 @@
 mod errors;
 mod frames;
 mod identity;
+mod killswitch;
 mod records;
 
 use serde_json::Value;

@@ -1,0 +1,155 @@
+//! `killswitch.json`: amounts, budgets, grants and stops that are taken, and those that are not.
+
+use super::{compare, hex};
+use bytes::Bytes;
+use hubless_proto::error::Error;
+use hubless_proto::identity::{AgentId, Domain, SecretKey};
+use hubless_proto::killswitch::{
+    Allowance, Amount, CallId, Component, Grant, GrantId, Life, Message, Origin, Reading,
+    Settlement, Statement, Terms, Trip,
+};
+use hubless_proto::wire::v1;
+use hubless_proto::wire::words::{RefundPolicy, TripReason};
+use serde_json::{Value, json};
+
+fn root() -> SecretKey {
+    SecretKey::from_seed([1; 32])
+}
+
+fn origin() -> Origin {
+    Origin { root: root().node_key(), nonce: [2; 16] }
+}
+
+fn refused(error: &Error) -> Value {
+    json!({ "kind": error.kind.name(), "code": error.code, "field": error.field })
+}
+
+/// Texts, because a parser of JSON may already change a number.
+fn terms() -> Vec<Value> {
+    let texts = [
+        r#"{"calls": 0}"#,
+        r#"{"inputTokens": 9007199254740991, "outputTokens": 1, "costMicros": 2, "calls": 3}"#,
+        r#"{"wallTimeMs": 600000, "depth": 4, "fanOut": 8, "leaseMs": 5000}"#,
+        r#"{"calls": 5, "soft": {"calls": 4}}"#,
+        r#"{"unlimited": true}"#,
+        r"{}",
+        r#"{"unlimited": true, "calls": 1}"#,
+        r#"{"inputTokens": 9007199254740992}"#,
+        r#"{"outputTokens": -1}"#,
+        r#"{"costMicros": 0.5}"#,
+        r#"{"calls": 5.0}"#,
+        r#"{"calls": 1e3}"#,
+        r#"{"calls": "5"}"#,
+        r#"{"calls": null}"#,
+        r#"{"calls": true}"#,
+        r#"{"depth": 17}"#,
+        r#"{"tokens": 5}"#,
+    ];
+    let row = |text: &str| {
+        let value = serde_json::from_str(text).unwrap();
+        let refused = Terms::read("", &value).map_err(|error| refused(&error)).err();
+        json!({ "text": text, "refused": refused })
+    };
+    texts.into_iter().map(row).collect()
+}
+
+fn grant() -> Grant {
+    let amount = Amount::ZERO.with(Component::OutputTokens, 100).unwrap();
+    Grant {
+        id: GrantId::from_bytes([3; 16]),
+        origin: origin(),
+        epoch: 1,
+        parent: origin().account(),
+        issuer: root().node_key(),
+        audience: SecretKey::from_seed([2; 32]).node_key(),
+        agent: AgentId::from_bytes([4; 32]),
+        amount: Allowance::exactly(&amount).with(Component::CostMicros, None),
+        depth: 1,
+        depth_max: 16,
+        fan_out_max: 4_096,
+        life: Life::Leased { lease_ms: 10_000 },
+        call_id: CallId::from_bytes([5; 16]),
+        attempt: 1,
+        refund: RefundPolicy::Signed,
+        reading: Some(Reading { instance: 6, clock_ms: 7 }),
+        chain: *origin().budget_id().as_bytes(),
+    }
+}
+
+fn messages() -> Vec<Value> {
+    let (grant, id) = (grant(), grant().id);
+    let detached = Grant { life: Life::Detached { not_after_ms: 1_700_000_000_000 }, ..grant };
+    let reading = Reading { instance: 6, clock_ms: 7 };
+    let used = Amount::ZERO.with(Component::OutputTokens, 40).unwrap();
+    let settlement = Settlement { grant: id, used, receipts: Some([8; 32]), lost: false };
+    let kind = hubless_proto::error::Kind::Busy;
+    let all = [
+        Message::Grant(Box::new(grant)),
+        Message::Grant(Box::new(detached)),
+        Message::Refused { grant: id, kind, code: "ledger".into() },
+        Message::Progress { grant: id, used },
+        Message::Settle(settlement),
+        Message::SettleAck { grant: id },
+        Message::RenewAsk { grant: id, reading },
+        Message::Renew { grant: id, reading, lease_ms: 10_000, epoch: 1 },
+        Message::Recall { grant: id, reading: Some(reading) },
+    ];
+    let row = |message: &Message| {
+        assert_eq!(Message::decode(message.encode()).as_ref(), Ok(message));
+        json!({ "bytes": hex(&message.encode()), "message": message.to_wire() })
+    };
+    all.iter().map(row).collect()
+}
+
+fn trips() -> Vec<Value> {
+    let statement = Statement {
+        origin: origin(),
+        epoch: 1,
+        reason: TripReason::Operator,
+        by: root().node_key(),
+        at_ms: 1_700_000_000_000,
+    };
+    let good = Trip::sign(&root(), statement).unwrap().signed().clone();
+    let stranger = SecretKey::from_seed([9; 32]);
+    let signed_by = |key: &SecretKey, domain| {
+        let signature = Bytes::copy_from_slice(&key.sign(domain, &good.signed));
+        v1::SignedRecord { signature, ..good.clone() }
+    };
+    let rows = [
+        ("by the root", good.clone()),
+        ("by a stranger", signed_by(&stranger, Domain::Trip)),
+        ("as another statement", signed_by(&root(), Domain::Grant)),
+    ];
+    let row = |(what, signed): &(&str, v1::SignedRecord)| {
+        let opened = Trip::open(signed);
+        json!({
+            "what": what,
+            "signed": hex(&signed.signed),
+            "signature": hex(&signed.signature),
+            "budget": opened.as_ref().ok().map(|trip| trip.budget_id().to_string()),
+            "refused": opened.as_ref().err().map(refused),
+        })
+    };
+    rows.iter().map(row).collect()
+}
+
+#[test]
+fn killswitch() {
+    let made = json!({
+        "budgets": [{
+            "root": root().node_key(),
+            "nonce": hex(&origin().nonce),
+            "budget": origin().budget_id().to_string(),
+            "account": origin().account().to_string(),
+        }],
+        "terms": terms(),
+        "messages": messages(),
+        "trips": trips(),
+    });
+    let taken = |key: &str| {
+        let rows = made[key].as_array().unwrap();
+        rows.iter().filter(|row| row["refused"].is_null()).count()
+    };
+    assert_eq!((taken("terms"), taken("trips")), (5, 1));
+    compare("killswitch.json", &made);
+}
