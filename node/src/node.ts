@@ -371,7 +371,13 @@ export class Node {
     return this.#closing;
   }
 
-  /** Closes the node; for `await using`. */
+  /**
+   * Closes the node; for `await using`.
+   *
+   * @example
+   * await using mine = await Node.start({ memoryOnly: true });
+   * assert.equal(mine.closed, false);
+   */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

@@ -6,7 +6,14 @@
  */
 
 import type { NativeSession } from '../native.js';
-import { closedError, fromWire, HublessError, messageOf, type WireError } from './errors.js';
+import {
+  closedError,
+  fromWire,
+  HublessError,
+  invalidArgument,
+  messageOf,
+  type WireError,
+} from './errors.js';
 import { native } from './native.js';
 
 /** Kinds of events, as numbered by the contract. */
@@ -229,10 +236,18 @@ function withReason(error: unknown, signal: AbortSignal): unknown {
   return error;
 }
 
+/** How `JSON.stringify` writes half a pair; a backslash that the text has itself is doubled. */
+const LONE_SURROGATE = /(?<!\\)(?:\\\\)*\\ud[89a-f]/;
+
 function encodeBody(operation: string, body: object): string {
   try {
-    return JSON.stringify(body);
+    const text = JSON.stringify(body);
+    if (text.includes('\\ud') && LONE_SURROGATE.test(text)) {
+      throw invalidArgument(operation, 'body', 'expected Unicode text, got a lone surrogate');
+    }
+    return text;
   } catch (cause) {
+    if (cause instanceof HublessError) throw cause;
     if (cause instanceof RangeError) throw tooDeep(operation);
     const message = `the value cannot be written as JSON: ${messageOf(cause)}`;
     throw new HublessError({ kind: 'invalid_argument', operation, message }, { cause });

@@ -52,6 +52,8 @@ const programs = {
   'exits with a call pending in nobody’s hands after process.exit': 'exit.mjs',
   'waits for a pending request although nothing else is left': 'pending.mjs',
   'survives a rejecting handler and a throwing one': 'rejecting.mjs',
+  'survives the end of the last worker that loaded the addon': 'only_workers.mjs',
+  'works with require': 'required.cjs',
 };
 for (const [what, program] of Object.entries(programs)) {
   test(what, async (t) => {

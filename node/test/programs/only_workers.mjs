@@ -1,0 +1,31 @@
+/**
+ * Only worker threads load the addon: the last one of them ends, by itself and by force, with calls
+ * pending, and others begin.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+
+const home = mkdtempSync(join(tmpdir(), 'hubless-workers-'));
+
+function begin(mode) {
+  const worker = new Worker(new URL('./worker.mjs', import.meta.url), {
+    workerData: { mode, home },
+  });
+  const said = new Promise((resolve, reject) => {
+    worker.once('message', resolve).once('error', reject);
+  });
+  return { worker, said, ended: new Promise((resolve) => worker.once('exit', resolve)) };
+}
+
+const seen = [];
+for (const mode of ['whole', 'endless', 'endless', 'whole']) {
+  const { worker, said, ended } = begin(mode);
+  seen.push(await said);
+  if (mode === 'endless') await worker.terminate();
+  await ended;
+}
+rmSync(home, { recursive: true, force: true });
+const wanted = 'hello worker,running,running,hello worker';
+console.log(seen.join() === wanted ? 'as expected' : seen.join());
