@@ -135,7 +135,10 @@ export type TokenCounter = (texts: readonly string[]) => number | Promise<number
 export interface Requirements {
   /** Whether content must be a dialogue; default false. */
   requireConverse?: boolean;
-  /** Whether callers may ask for duplicates; default false. */
+  /**
+   * False: refuses requests that reshape it, by own schemas or an explanation of the context. True:
+   * its key may serve a second agent of this node that allows it too.
+   */
   allowAgentDuplication?: boolean;
   /** Whether a request may bring a context; default true. */
   allowCustomContext?: boolean;
@@ -499,7 +502,7 @@ export interface Logger {
 export interface NodeOptions {
   /** A name keeps the key of the node from start to start. */
   name?: string;
-  /** The mesh to start in; default the own one of this user. */
+  /** Id of its mesh; default `HUBLESS_MESH`, else the one joined last, else the user's own. */
   mesh?: string;
   /** Folder of keys and records; default the platform's. */
   home?: string;

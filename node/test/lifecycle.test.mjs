@@ -107,6 +107,31 @@ test('a process that handles a call is not idle, and ends afterwards', async (t)
   assert.deepEqual(await agent.ended, { code: 0, signal: null, stderr: '' });
 });
 
+/** Longer than the 8 s of silence after which a connection is given up. */
+const BLOCKED_MS = 9_000;
+
+test('a handler that blocks its event loop stops neither its node nor others', async (t) => {
+  const home = freshHome(t);
+  const blocked = run(t, 'test/programs/blocked.mjs', { home });
+  assert.equal(await blocked.nextLine(), 'ready');
+  const node = await startNode(t, { home });
+  await node.agent({ name: 'free' }, (n) => n + 1);
+  const answer = node.request('blocking', BLOCKED_MS, { waitMs: 5000 });
+  assert.equal(await blocked.nextLine(), 'blocked');
+  let answered = false;
+  answer.finally(() => {
+    answered = true;
+  });
+  for (let n = 0; !answered; n++) {
+    assert.equal((await node.request('free', n)).value, n + 1);
+    assert.equal((await node.find('blocking', { waitMs: 0 })).length, 1);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  const { value, timing } = await answer;
+  assert.equal(value, 'as expected');
+  assert.ok(timing.handlerUs >= BLOCKED_MS * 1000, `${timing.handlerUs} µs`);
+});
+
 function inWorker(t, mode, home) {
   const worker = new Worker(new URL('./programs/worker.mjs', import.meta.url), {
     workerData: { mode, home },

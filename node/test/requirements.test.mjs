@@ -2,13 +2,13 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { blob } from 'hubless';
+import { blob, text } from 'hubless';
 import { deferred, isError, startNode } from './support.mjs';
 
-async function guarded(t, requirements) {
+async function guarded(t, requirements, published = {}) {
   const node = await startNode(t);
   const counted = { runs: 0 };
-  const agent = await node.agent({ name: 'guarded', requirements }, () => {
+  const agent = await node.agent({ name: 'guarded', requirements, ...published }, () => {
     counted.runs += 1;
     return 'in';
   });
@@ -16,6 +16,7 @@ async function guarded(t, requirements) {
 }
 
 const words = (texts) => texts.join(' ').split(' ').filter(Boolean).length;
+const OTHER = 'did:key:z6Mkon3Necd6NkkyfoGoHxid2znGc59LU3K7mubaRcFbLfLX';
 const rows = [
   [
     'a wrong secret',
@@ -63,6 +64,27 @@ const rows = [
     { context: { entries: [{ key: 'a', text: 'b' }] } },
     'context',
   ],
+  [
+    'a context with pages',
+    { allowMultiPageContext: false },
+    'x',
+    { context: { pages: [{ name: 'p', entries: [{ key: 'a', text: 'b' }] }] } },
+    'context',
+  ],
+  ['a schema of the caller', { allowCustomJson: false }, 1, { inputSchema: {} }, 'json'],
+  [
+    'what would reshape it',
+    { allowAgentDuplication: false },
+    'x',
+    { context: { explanation: 'be another' } },
+    'json',
+  ],
+  ['what is no conversation', { requireConverse: true }, 'x', {}, 'prompt'],
+  ['callers of other groups', { allowedCallers: { groups: ['chosen'] } }, 'x', {}, 'denied'],
+  ['other agents', { allowedCallers: { agentIds: [OTHER] } }, 'x', {}, 'denied'],
+  ['other principals', { allowedCallers: { principals: ['edge:*'] } }, 'x', {}, 'denied'],
+  ['too large blobs', { maxBinaryBytes: 2 }, new Uint8Array(3), {}, 'too_large'],
+  ['a short retention', {}, 'x', { dataPolicy: { maxRetentionS: 1 } }, 'denied'],
 ];
 for (const [what, requirements, input, { auth, ...options }, kind] of rows) {
   test(`refuses ${what}`, async (t) => {
@@ -92,6 +114,60 @@ test('lets in what fulfils the requirements', async (t) => {
     [questions[0].scheme, questions[0].credential, questions[0].caller.kind],
     ['custom', 'letmein', 'local'],
   );
+});
+
+const taken = [
+  ['pages', { allowMultiPageContext: true }, 'x', { context: { pages: [] } }],
+  ['a schema of the caller', { allowCustomJson: true }, 1, { inputSchema: { type: 'number' } }],
+  ['a conversation', { requireConverse: true }, text('x', { role: 'user' }), {}],
+  ['callers of its list', { allowedCallers: { principals: ['*'] } }, 'x', {}],
+  ['blobs of that size', { maxBinaryBytes: 3 }, new Uint8Array(3), {}],
+  ['a long retention', {}, 'x', { dataPolicy: { maxRetentionS: 86_400, noRecording: true } }],
+];
+for (const [what, requirements, input, options] of taken) {
+  test(`takes ${what}`, async (t) => {
+    const { node } = await guarded(t, requirements);
+    assert.equal((await node.request('guarded', input, options)).value, 'in');
+  });
+}
+
+test('who records refuses what must not be recorded', async (t) => {
+  const { node, counted } = await guarded(t, {}, { flags: { recordsPromptContent: true } });
+  const given = { dataPolicy: { noRecording: true } };
+  const field = 'dataPolicy.noRecording';
+  await assert.rejects(node.request('guarded', 'x', given), isError({ kind: 'denied', field }));
+  assert.equal(counted.runs, 0);
+});
+
+test('beyond its rate an agent is busy, and says until when', async (t) => {
+  const { node, counted } = await guarded(t, { ratePerS: 0.01, rateBurst: 2 });
+  for (const _ of [1, 2]) await node.request('guarded');
+  const refused = await node.request('guarded').catch((error) => error);
+  isError({ kind: 'busy', code: 'rate' })(refused);
+  assert.ok(refused.retry.afterMs > 1_000, `${JSON.stringify(refused.retry)}`);
+  assert.equal(counted.runs, 2);
+});
+
+test('an agent that is not to be called from inside its own call is not', async (t) => {
+  const node = await startNode(t);
+  const calls = (name) => async (n) => (n ? (await node.request(name, n - 1)).value : 'end');
+  await node.agent({ name: 'once', requirements: { reentrant: false } }, calls('once'));
+  await node.agent({ name: 'often' }, calls('often'));
+  assert.equal((await node.request('often', 2)).value, 'end');
+  await assert.rejects(node.request('once', 2), isError({ kind: 'cycle' }));
+});
+
+test('one key serves two names only where both allow it', async (t) => {
+  const node = await startNode(t);
+  const as = (name, allowAgentDuplication) => {
+    const identity = { stored: 'twins' };
+    return node.agent({ name, identity, requirements: { allowAgentDuplication } }, () => name);
+  };
+  const first = await as('first', true);
+  await assert.rejects(as('second'), isError({ kind: 'conflict' }));
+  const third = await as('third', true);
+  assert.equal(third.agentId, first.agentId);
+  assert.match((await node.request(third)).value, /first|third/);
 });
 
 test('beyond its concurrency and queue an agent is busy', async (t) => {
