@@ -139,3 +139,16 @@ pub fn panic_now<'local>(mut env: EnvUnowned<'local>, _class: JClass<'local>) {
     env.with_env(|_| -> Result<(), Error> { panic!("asked for by a test") })
         .resolve::<ThrowRuntimeExAndDefault>();
 }
+
+/// Leaves `count` local references behind on purpose, so that a test sees how that shows.
+#[cfg(feature = "testing")]
+#[jni_mangle("dev.hubless.internal.Native", "leakReferences")]
+pub fn leak_references<'local>(mut env: EnvUnowned<'local>, _class: JClass<'local>, count: jint) {
+    env.with_env(|env| -> Result<(), Error> {
+        for _ in 0..count {
+            env.byte_array_from_slice(&[])?;
+        }
+        Ok(())
+    })
+    .resolve::<ThrowRuntimeExAndDefault>();
+}

@@ -42,4 +42,8 @@ internal object Native {
     /** Present only in a library built with the feature `testing`. */
     @JvmStatic
     external fun panicNow()
+
+    /** Leaves local references behind on purpose; present as [panicNow] is. */
+    @JvmStatic
+    external fun leakReferences(count: Int)
 }

@@ -94,6 +94,36 @@ class ProcessTest {
     }
 
     @Test
+    fun `a hundred thousand callbacks leave no local reference behind`() {
+        // With this flag the JVM says on standard output what a native function did not give back.
+        val checked = listOf("-Xcheck:jni")
+        started(checked, "dev.hubless.process.Crossings").use { program ->
+            val lines = program.output.readLines()
+            assertEquals("handled 35000, handles 0", lines.last())
+            assertEquals(emptyList<String>(), lines.filter { LEFT_BEHIND in it })
+            assertEquals(0, program.exitStatus())
+        }
+        started(checked, "dev.hubless.process.Crossings", "leak").use { program ->
+            assertTrue(program.output.readLines().any { LEFT_BEHIND in it }, "not noticed")
+        }
+    }
+
+    @Test
+    fun `records of the core reach the program's own logging, at the level it wants`() {
+        fun logged(level: String): List<String> {
+            val flags = listOf("logFile=System.out", "log.dev.hubless=$level")
+                .map { "-Dorg.slf4j.simpleLogger.$it" }
+            return started(flags, "dev.hubless.process.Failing").use { it.output.readLines() }
+        }
+        val all = logged("trace")
+        assertTrue(all.any { "INFO dev.hubless.core." in it }, all.joinToString("\n"))
+        assertTrue(all.any { "DEBUG dev.hubless.core." in it }, all.joinToString("\n"))
+        assertTrue(all.any { "dev.hubless.handlers - a handler failed" in it })
+        assertTrue(all.none { "a payload" in it })
+        assertEquals(emptyList<String>(), logged("error"))
+    }
+
+    @Test
     fun `a program that is told to stop lets its calls end`() {
         start("dev.hubless.process.Draining").use { program ->
             assertEquals("ready", program.output.readLine())
@@ -153,5 +183,6 @@ class ProcessTest {
 
     private companion object {
         const val SIGTERM_STATUS = 128 + 15
+        const val LEFT_BEHIND = "JNI local refs"
     }
 }
