@@ -13,6 +13,7 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -137,6 +138,71 @@ class JavaApiTest {
         assertEquals(7, sum.request(Integer.class).get(5, TimeUnit.SECONDS));
         var later = node.call("tools").skill("later").input(java.util.Map.of("text", "see"));
         assertEquals("see later", later.request(String.class).get(5, TimeUnit.SECONDS));
+    }
+
+    private static <T> CompletableFuture<T> now(T value) {
+        return CompletableFuture.completedFuture(value);
+    }
+
+    @Test
+    void rulesToolsAndQuestionsAreFunctions() throws Exception {
+        var counted = new AtomicInteger();
+        var guarded = node.agent("guarded")
+                .auth(attempt -> now(attempt.getCredential().equals("letmein")))
+                .countTokens(texts -> counted.addAndGet(texts.size()))
+                .configure(options -> options.requirements(rules -> {
+                    rules.setMaxTokens(20L);
+                    return kotlin.Unit.INSTANCE;
+                }))
+                .handle(String.class, Double.class, (text, call) -> call.askCaller("which?", String.class)
+                        .thenCompose(answer -> call.callTool("lookup", new RateQuery(answer, 3), Double.class)))
+                .get(5, TimeUnit.SECONDS);
+        var refused = node.call("guarded").input("?").send().get(5, TimeUnit.SECONDS);
+        assertEquals(ErrorKind.AUTH, refused.getRejection().getKind());
+        var letmein = new Credential("custom", "letmein");
+        node.credentials(guarded.getAgentId(), target -> now(letmein)).get(5, TimeUnit.SECONDS);
+        var answer = node.call("guarded")
+                .input("?")
+                .onInput(question -> now("EURUSD"))
+                .tool("lookup", "looks a rate up", RateQuery.class, query -> now(query.pair().length() * 1.5))
+                .request(Double.class)
+                .get(5, TimeUnit.SECONDS);
+        assertEquals(9.0, answer);
+        assertTrue(counted.get() > 0);
+    }
+
+    @Test
+    void theDirectoryIsReadThroughFutures() throws Exception {
+        registerRate();
+        assertEquals(1, node.status().get(5, TimeUnit.SECONDS).getAgents());
+        assertEquals(1, node.describe("rate").get(5, TimeUnit.SECONDS).getSkills().size());
+        assertEquals("rate", node.listAgents(Scope.LOCAL).get(5, TimeUnit.SECONDS).get(0).getName());
+        var found = new CompletableFuture<Peer>();
+        var discovering = node.discover(query -> query.tag("fx"), found::complete);
+        assertEquals("rate", found.get(5, TimeUnit.SECONDS).getName());
+        discovering.cancel(true);
+        var snapshot = new CompletableFuture<Change>();
+        var watching = node.watch(query -> query.tag("fx"), snapshot::complete);
+        assertInstanceOf(Change.Snapshot.class, snapshot.get(5, TimeUnit.SECONDS));
+        watching.cancel(true);
+        var sent = node.send(new AgentRequest("rate", "no JSON")).get(5, TimeUnit.SECONDS);
+        assertEquals(ErrorKind.JSON, sent.getRejection().getKind());
+    }
+
+    @Test
+    void aTicketJoinsAnotherFolder() throws Exception {
+        var ticket = node.invite(options -> options.setLocal(true)).get(5, TimeUnit.SECONDS);
+        var elsewhere = java.nio.file.Files.createTempDirectory(SupportKt.getTestHome(), "java");
+        assertEquals(node.getNode().getMeshId(), AsyncNode.join(ticket, elsewhere).get(5, TimeUnit.SECONDS));
+    }
+
+    @Test
+    void whatWouldBeRefusedIsSaidWithoutACall() throws Exception {
+        var agent = node.agent("number")
+                .handle(Integer.class, Integer.class, (n, call) -> now(n))
+                .get(5, TimeUnit.SECONDS);
+        assertEquals(ErrorKind.JSON, node.check(agent, "text").get(5, TimeUnit.SECONDS).getKind());
+        assertEquals(null, node.check(agent, 4).get(5, TimeUnit.SECONDS));
     }
 
     @Test

@@ -1,6 +1,7 @@
 package dev.hubless.async
 
 import dev.hubless.AgentOptions
+import dev.hubless.AuthAttempt
 import dev.hubless.CallContext
 import dev.hubless.Content
 import dev.hubless.Node
@@ -22,6 +23,8 @@ import java.util.concurrent.CompletableFuture
 import java.util.concurrent.CompletionStage
 import java.util.concurrent.Executor
 import java.util.function.Consumer
+import java.util.function.Function
+import java.util.function.ToLongFunction
 
 /**
  * A handler that answers later; its stage is cancelled when the caller goes away.
@@ -63,6 +66,16 @@ public class AgentBuilder internal constructor(private val node: Node, name: Str
     /** Says everything else. */
     public fun configure(configure: Consumer<AgentOptions>): AgentBuilder =
         apply { configure.accept(options) }
+
+    /** Lets in whom [check] lets in. */
+    public fun auth(check: Function<AuthAttempt, CompletionStage<Boolean>>): AgentBuilder = apply {
+        options.requirements { auth { attempt -> check.apply(attempt).await() } }
+    }
+
+    /** Counts tokens by [counter] instead of the built-in tokeniser. */
+    public fun countTokens(counter: ToLongFunction<List<String>>): AgentBuilder = apply {
+        options.requirements { countTokens { texts -> counter.applyAsLong(texts) } }
+    }
 
     /** Gives the threads of blocking handlers; default those shared by all blocking work. */
     public fun executor(executor: Executor): AgentBuilder =

@@ -1,24 +1,43 @@
 package dev.hubless.async
 
+import dev.hubless.AgentDescription
 import dev.hubless.AgentOptions
+import dev.hubless.AgentRequest
 import dev.hubless.CallContext
+import dev.hubless.Change
+import dev.hubless.Credential
+import dev.hubless.ErrorDetails
+import dev.hubless.InviteOptions
 import dev.hubless.Node
 import dev.hubless.NodeOptions
+import dev.hubless.NodeStatus
 import dev.hubless.Peer
 import dev.hubless.Query
 import dev.hubless.RegisteredAgent
+import dev.hubless.Response
+import dev.hubless.Scope
+import dev.hubless.check
+import dev.hubless.describe
+import dev.hubless.discover
 import dev.hubless.find
 import dev.hubless.internal.ProxyFunctions
+import dev.hubless.listAgents
 import dev.hubless.peer
 import dev.hubless.register
+import dev.hubless.send
+import dev.hubless.watch
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.DelicateCoroutinesApi
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.GlobalScope
+import kotlinx.coroutines.future.await
 import kotlinx.coroutines.future.future
+import java.nio.file.Path
 import java.time.Duration
 import java.util.concurrent.CompletableFuture
+import java.util.concurrent.CompletionStage
 import java.util.function.Consumer
+import java.util.function.Function
 import kotlin.time.toKotlinDuration
 
 /**
@@ -57,10 +76,7 @@ public class AsyncNode internal constructor(
 
     /** Removes an agent; running calls end. */
     public fun unregister(agent: RegisteredAgent): CompletableFuture<Void?> =
-        node.scope.future {
-            agent.unregister()
-            null
-        }
+        nothing { agent.unregister() }
 
     /** Begins a call of the agent [to]: an id, an address or a name. */
     public fun call(to: String): CallBuilder = CallBuilder(node, to)
@@ -76,6 +92,53 @@ public class AsyncNode internal constructor(
     /** Finds the best agent; fails with kind `not_found` if there is none. */
     public fun peer(query: Consumer<Query>): CompletableFuture<Peer> =
         node.scope.future { node.peer { query.accept(this) } }
+
+    /** Gives agents to [consumer] as they are found, until the future is cancelled. */
+    public fun discover(
+        query: Consumer<Query>,
+        consumer: Consumer<Peer>,
+    ): CompletableFuture<Void?> =
+        nothing { node.discover { query.accept(this) }.collect(consumer::accept) }
+
+    /** Gives what happens to matching agents to [consumer], until the future is cancelled. */
+    public fun watch(query: Consumer<Query>, consumer: Consumer<Change>): CompletableFuture<Void?> =
+        nothing { node.watch { query.accept(this) }.collect(consumer::accept) }
+
+    /** Reads everything that an agent, given by id, name or address, publishes. */
+    public fun describe(agent: String): CompletableFuture<AgentDescription> =
+        node.scope.future { node.describe(agent) }
+
+    /** Lists the agents of the node's own registry. */
+    public fun listAgents(scope: Scope): CompletableFuture<List<Peer>> =
+        node.scope.future { node.listAgents(scope) }
+
+    /** Sends a request in its short form; a refusal is part of the result. */
+    public fun send(request: AgentRequest): CompletableFuture<Response> =
+        node.scope.future { node.send(request) }
+
+    /** Runs the checks of an agent hosted here without calling it; null if it would be taken. */
+    public fun check(agent: RegisteredAgent, input: Any?): CompletableFuture<ErrorDetails?> =
+        node.scope.future { node.check(agent, input) }
+
+    /** Has [provider] asked whenever a call to [target] wants a credential. */
+    public fun credentials(
+        target: String,
+        provider: Function<String, CompletionStage<Credential?>>,
+    ): CompletableFuture<Void?> = nothing {
+        node.credentials.set(target) { wanted -> provider.apply(wanted).await() }
+    }
+
+    /** Makes a ticket with which another data folder joins this mesh. */
+    public fun invite(configure: Consumer<InviteOptions>): CompletableFuture<String> =
+        node.scope.future { node.invite { configure.accept(this) } }
+
+    /** How the node is doing. */
+    public fun status(): CompletableFuture<NodeStatus> = node.scope.future { node.status() }
+
+    private fun nothing(work: suspend () -> Unit): CompletableFuture<Void?> = node.scope.future {
+        work()
+        null
+    }
 
     /** Makes an agent look like an interface, see [dev.hubless.proxy]. */
     public fun <T : Any> proxy(type: Class<T>, to: String): T = ProxyFunctions.proxy(node, type, to)
@@ -103,6 +166,15 @@ public class AsyncNode internal constructor(
         ): CompletableFuture<AsyncNode> = CoroutineScope(Dispatchers.Default).future {
             AsyncNode(Node.start { configure.accept(this) })
         }
+
+        /**
+         * Makes this user a member of another mesh by a ticket; gives the id of the mesh.
+         *
+         * @param home folder of the membership; null for the user's own
+         */
+        @JvmStatic
+        public fun join(ticket: String, home: Path?): CompletableFuture<String> =
+            CoroutineScope(Dispatchers.Default).future { Node.join(ticket, home) }
 
         /** The node in whose handler a call is running. */
         @JvmStatic

@@ -4,17 +4,23 @@ import dev.hubless.CallContext
 import dev.hubless.Effect
 import dev.hubless.Node
 import dev.hubless.Part
+import dev.hubless.Question
 import dev.hubless.Reply
 import dev.hubless.RequestOptions
 import dev.hubless.Response
+import dev.hubless.Tool
 import dev.hubless.ask
+import dev.hubless.internal.emptyObject
 import dev.hubless.send
 import dev.hubless.typedRequest
 import dev.hubless.typedStream
+import kotlinx.coroutines.future.await
 import kotlinx.coroutines.future.future
 import java.time.Duration
 import java.util.concurrent.CompletableFuture
+import java.util.concurrent.CompletionStage
 import java.util.function.Consumer
+import java.util.function.Function
 import kotlin.time.toJavaDuration
 import kotlin.time.toKotlinDuration
 
@@ -55,6 +61,24 @@ public class CallBuilder internal constructor(
 
     /** Says what may be retried. */
     public fun effect(effect: Effect): CallBuilder = apply { steps.add { this.effect = effect } }
+
+    /** Offers a function to the callee; its schema comes from the [input]. */
+    public fun <I : Any> tool(
+        name: String,
+        description: String,
+        input: Class<I>,
+        function: Function<I, CompletionStage<*>>,
+    ): CallBuilder = apply {
+        val shape = javaShape(input)
+        val tool = Tool(name, description, shape.schema() ?: emptyObject) { arguments ->
+            function.apply(shape.decode(arguments, "tool $name")).await()
+        }
+        steps.add { tool(tool) }
+    }
+
+    /** Answers questions of the callee. */
+    public fun onInput(answer: Function<Question, CompletionStage<*>>): CallBuilder =
+        apply { steps.add { onInput { question -> answer.apply(question).await() } } }
 
     /** Says everything else. */
     public fun configure(configure: Consumer<RequestOptions>): CallBuilder =
