@@ -298,7 +298,7 @@ export class Node {
   }
 
   /** Yields agents as they appear, those already there first; ends when the loop is left. */
-  discover(query: string | Query, options: FindOptions = {}): ItemStream<Peer> {
+  discover(query: string | Query, options: Omit<FindOptions, 'waitMs'> = {}): ItemStream<Peer> {
     const { body, signal } = encodeFind(query, options);
     return this.#items('discover', body, signal, (found: Found) => new Peer(this, found));
   }

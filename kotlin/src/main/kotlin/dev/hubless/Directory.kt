@@ -108,13 +108,12 @@ public suspend fun Node.peer(
     return peerOf(session.call("peer", body).body)
 }
 
-/** Emits agents as they are found, until [wait] is over; collects under back-pressure. */
+/** Emits agents as they appear, each once, until collection ends; under back-pressure. */
 public fun Node.discover(
     text: String? = null,
-    wait: Duration? = null,
     configure: Query.() -> Unit = {},
 ): Flow<Peer> = pullStream("discover") {
-    searchBody(Query(text).apply(configure), wait, explain = false)
+    searchBody(Query(text).apply(configure), wait = null, explain = false)
 }.map { (item, _) -> peerOf(item) }
 
 /** Emits what happens to matching agents, beginning with a snapshot, until collection ends. */

@@ -15,7 +15,7 @@ public class NodeOptions {
     /** Name of a node with a stored key; default a fresh key at each start. */
     public var name: String? = null
 
-    /** Mesh to be a member of; default the user's own. */
+    /** Mesh to be a member of; default `HUBLESS_MESH`, else the one joined last, else one's own. */
     public var mesh: String? = null
 
     /** Folder for data and runtime files; default `HUBLESS_HOME`, else the platform's. */

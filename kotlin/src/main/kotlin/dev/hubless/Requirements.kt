@@ -88,7 +88,10 @@ public class Requirements {
     /** Whether content must be a conversation; default false. */
     public var requireConverse: Boolean? = null
 
-    /** Whether another agent of the same name may stand beside this one; default false. */
+    /**
+     * False: refuses requests that reshape it, by own schemas or an explanation of the context.
+     * True: its key may serve a second agent of this node that allows it too.
+     */
     public var allowAgentDuplication: Boolean? = null
 
     /** Whether callers may send context; default true. */

@@ -20,10 +20,8 @@ class SamplesTest {
     /** The comment that ends above a line, annotations passed over; empty if there is none. */
     private fun List<String>.commentAbove(line: Int): String {
         var end = line - 1
-        while (end >= 0 && !this[end].trimStart().startsWith("/**") && !isEndOfComment(end)) {
-            if (this[end].isBlank() || this[end].startsWith("}")) return ""
-            end--
-        }
+        while (end >= 0 && ANNOTATION.containsMatchIn(this[end])) end--
+        if (end < 0 || !isEndOfComment(end)) return ""
         val start = (end downTo 0).firstOrNull { this[it].trimStart().startsWith("/**") }
         return if (start == null) "" else subList(start, end + 1).joinToString("\n")
     }
@@ -53,7 +51,8 @@ class SamplesTest {
         assertTrue(found.sumOf { it.size } > 350, "only ${found.sumOf { it.size }} were seen")
         assertEquals(emptyList<String>(), found.flatMap { it.filterValues { !it }.keys })
         // What has no comment is seen to have none.
-        assertEquals(listOf(false), members(listOf("", "public fun bare() {}")).values.toList())
+        val bare = listOf("/** First. */", "public val first: Int", "public val second: Int")
+        assertEquals(listOf(true, false), members(bare).values.toList())
     }
 
     /** The public members of a file, and whether each is explained. */
@@ -74,6 +73,7 @@ class SamplesTest {
     private companion object {
         val TYPE = Regex("^public (\\w+ )*(class|interface|object) ")
         val SAMPLE = Regex("@sample (dev\\.hubless\\.samples\\.\\w+)\\.(\\w+)")
+        val ANNOTATION = Regex("^ *(@\\w|AnnotationTarget\\.|\\)$)")
         val MEMBER = Regex("^ *public (?!companion object \\{)")
         val PROPERTY = Regex("^ *public val (\\w+)")
     }

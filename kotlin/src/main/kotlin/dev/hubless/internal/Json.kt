@@ -36,7 +36,7 @@ internal inline fun obj(fill: JsonObjectBuilder.() -> Unit): JsonObject = buildJ
 internal fun utf8(body: JsonObject): ByteArray = try {
     body.toString().encodeToByteArray(throwOnInvalidSequence = true)
 } catch (_: CharacterCodingException) {
-    throw invalidArgument("content", "expected Unicode text, got a lone surrogate")
+    throw invalidArgument("body", "expected Unicode text, got a lone surrogate")
 } catch (_: StackOverflowError) {
     throw HublessException(ErrorKind.JSON, "expected JSON of at most 64 levels", code = "too_deep")
 }
