@@ -22,7 +22,6 @@ from . import _core, _wire, errors
 T = TypeVar("T")
 Answer = tuple[dict[str, Any], list[bytes]]
 EventHandler = Callable[[int, dict[str, Any], list[bytes]], None]
-Orphan = Callable[[dict[str, Any]], None]
 
 # Events taken in one turn of the loop, so that timers and other sockets get theirs.
 _BATCH = 256
@@ -49,7 +48,7 @@ class Session:
         self.closed = False
         self.on: dict[int, EventHandler] = {}
         self._tickets = itertools.count(1)
-        self._open: dict[int, tuple[asyncio.Future[Answer], Orphan | None]] = {}
+        self._open: dict[int, asyncio.Future[Answer]] = {}
         self._fd = self._attach()
         self._finalizer = weakref.finalize(self, _abandon, self.handle, self.loop, self._fd)
 
@@ -77,33 +76,34 @@ class Session:
         body: Mapping[str, Any],
         attachments: Sequence[bytes] = (),
         *,
-        orphan: Orphan | None = None,
         ticket: int = 0,
     ) -> Answer:
         """Runs one operation, from any loop.
 
-        Cancelling the caller gives the operation up. ``orphan`` is called with the result if
-        it came all the same, so that a handle in it can be given back.
+        Cancelling the caller gives the operation up, and what its result opened if it came all
+        the same.
         """
-        if asyncio.get_running_loop() is not self.loop:
-            return await self.run(self.call(op, body, attachments, orphan=orphan, ticket=ticket))
         ticket = ticket or self.ticket()
+        try:
+            return await self.run(self._call(op, body, attachments, ticket))
+        except asyncio.CancelledError:
+            # Whether or not it has ended: nobody is there to take what its result opened.
+            if not self.closed:
+                core(_core.cancel, self.handle, ticket)
+            raise
+
+    async def _call(
+        self, op: str, body: Mapping[str, Any], attachments: Sequence[bytes], ticket: int
+    ) -> Answer:
         data = _wire.dumps(body)
         if self.closed:
             raise errors.ClosedError("the node is closed")
         future: asyncio.Future[Answer] = self.loop.create_future()
-        self._open[ticket] = (future, orphan)
+        self._open[ticket] = future
         try:
             if not core(_core.submit, self.handle, ticket, op, data, list(attachments)):
                 raise errors.ClosedError("the node is closed")
             return await future
-        except asyncio.CancelledError:
-            if future.done() and not future.cancelled() and not future.exception():
-                if orphan is not None:
-                    orphan(future.result()[0])
-            elif not self.closed:
-                core(_core.cancel, self.handle, ticket)
-            raise
         except errors.Error:
             if not future.done():
                 self._open.pop(ticket, None)
@@ -145,13 +145,10 @@ class Session:
             if handler is not None:
                 handler(ticket, _wire.loads(body), attachments)
             return
-        future, orphan = self._open.pop(ticket, (None, None))
-        if future is None:
+        future = self._open.pop(ticket, None)
+        if future is None or future.done():
             return
-        if future.done():
-            if kind == _DONE and orphan is not None:
-                orphan(_wire.loads(body))
-        elif kind == _DONE:
+        if kind == _DONE:
             future.set_result((_wire.loads(body), attachments))
         else:
             future.set_exception(errors.from_record(_wire.loads(body)))
@@ -164,7 +161,7 @@ class Session:
         if self._finalizer.detach() is not None:
             _release(self.handle, self.loop, self._fd)
         opened, self._open = list(self._open.values()), {}
-        for future, _ in opened:
+        for future in opened:
             if not future.done():
                 future.set_exception(errors.ClosedError("the node was closed"))
 

@@ -193,11 +193,7 @@ class Outgoing:
         """Opens a body for each streamed blob; must come before the record is sent."""
         try:
             for blob, record in self.streams:
-                answer, _ = await session.call(
-                    "body.open",
-                    _wire.compact({"size": blob.size}),
-                    orphan=lambda body: session.forget("body.drop", {"body": body["body"]}),
-                )
+                answer, _ = await session.call("body.open", _wire.compact({"size": blob.size}))
                 record["body"] = answer["body"]
         except BaseException:
             self.release(session)

@@ -224,18 +224,8 @@ class Feed:
 
     async def _open(self) -> None:
         await self._node.inbound.settled()
-        answer, _ = await self._call_open(self._op, self._body, (), 0)
+        answer, _ = await self._node.session.call(self._op, self._body)
         self._took(int(answer["stream"]))
-
-    async def _call_open(
-        self, op: str, body: Mapping[str, Any], attachments: Sequence[bytes], ticket: int
-    ) -> tuple[dict[str, Any], list[bytes]]:
-        session = self._node.session
-
-        def orphan(answer: dict[str, Any]) -> None:
-            session.forget("stream.drop", {"stream": answer["stream"]})
-
-        return await session.call(op, body, attachments, orphan=orphan, ticket=ticket)
 
     def _took(self, handle: int) -> None:
         self._handle = handle
@@ -307,8 +297,8 @@ class Stream(Feed):
         if composed.offers is not None:
             node.inbound.offers[self._ticket] = composed.offers
         try:
-            answer, _ = await self._call_open(
-                "stream", composed.body, composed.out.attachments, self._ticket
+            answer, _ = await node.session.call(
+                "stream", composed.body, composed.out.attachments, ticket=self._ticket
             )
         except BaseException:
             composed.out.release(node.session)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from hubless import (
     Options,
     Requirements,
     SharedSecret,
+    _core,
     errors,
 )
 
@@ -359,3 +361,28 @@ async def test_many_at_once(node: hubless.Node) -> None:
         for caller in (node, other):
             replies = await asyncio.gather(*(caller.request("add", n=n) for n in range(200)))
             assert [reply.value for reply in replies] == list(range(1, 201))
+
+
+async def test_requests_given_up_leave_no_handle(node: hubless.Node) -> None:
+    @node.agent
+    async def back(content: Content) -> Content:
+        return content
+
+    async with hubless.Node.start() as other:
+        await other.request("back", "warm up")
+        before = _core.handles()
+
+        async def give_up(delay: float) -> None:
+            call = asyncio.ensure_future(
+                other.request("back", Blob(source=pieces(pattern(300_000))))
+            )
+            await asyncio.sleep(delay)
+            call.cancel()
+            await asyncio.gather(call, return_exceptions=True)
+
+        await asyncio.gather(*(give_up(number / 2000) for number in range(60)))
+        until = asyncio.get_running_loop().time() + 10
+        while _core.handles() > before:
+            assert asyncio.get_running_loop().time() < until, _core.handles() - before
+            gc.collect()
+            await asyncio.sleep(0.01)

@@ -155,6 +155,11 @@ impl OpenBodies {
         }
     }
 
+    /// True for a live handle of either kind.
+    pub(crate) fn has(&self, handle: u64) -> bool {
+        self.incoming.has(handle) || self.outgoing.has(handle)
+    }
+
     /// Lets all go.
     pub(crate) fn clear(&self) {
         drop(self.incoming.clear());

@@ -137,7 +137,7 @@ impl InputHost for HostInput {
             if let (Some(schema), Some(object)) = (schema, body.as_object_mut()) {
                 object.insert("schema".to_owned(), schema);
             }
-            Ok(Asked { kind: INPUT, body, attachments: outlet.attachments })
+            Ok(Asked { kind: INPUT, body, attachments: outlet.into_parts().0 })
         };
         Box::pin(ask(Weak::clone(&self.session), asked, Question::Input))
     }

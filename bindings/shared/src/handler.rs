@@ -56,6 +56,7 @@ pub(crate) struct OpenCall {
     call: Call,
     /// True: an instance of its own answers it.
     pub(crate) fresh: bool,
+    session: Weak<Session>,
     /// Streamed parts that were shown with it; let go at its end.
     shown: Mutex<Vec<u64>>,
     /// Keeps what the host sends about this call in the order in which it was submitted.
@@ -69,15 +70,23 @@ impl OpenCall {
     }
 
     /// Remembers streamed parts that belong to this call.
-    pub(crate) fn shown(&self, bodies: Vec<u64>) {
+    pub(crate) fn shown(&self, bodies: &[u64]) {
         lock(&self.shown).extend(bodies);
     }
 
     /// Lets go of the streamed parts that were not read.
-    pub(crate) fn let_go(&self, session: &Session) {
+    pub(crate) fn let_go(&self) {
+        let Some(session) = self.session.upgrade() else { return };
         for body in std::mem::take(&mut *lock(&self.shown)) {
             session.bodies.drop_handle(body);
         }
+    }
+}
+
+impl Drop for OpenCall {
+    fn drop(&mut self) {
+        // An operation that ends a call may itself be given up.
+        self.let_go();
     }
 }
 
@@ -105,10 +114,11 @@ fn begin(session: &Arc<Session>, agent: u64, inbound: Inbound) {
     let mut outlet = Outlet::new(session);
     let body = show(&mut outlet, &call, content, (agent, fresh));
     let id = next_id();
-    let Outlet { attachments, opened, .. } = outlet;
+    let (attachments, opened) = outlet.into_parts();
     let open = Arc::new(OpenCall {
         call: call.clone(),
         fresh,
+        session: Arc::downgrade(session),
         shown: Mutex::new(opened),
         order: tokio::sync::Mutex::default(),
     });
@@ -171,6 +181,6 @@ pub(crate) fn cut(session: &Session) {
 /// Forgets a call; none when it was forgotten before.
 pub(crate) fn end(session: &Session, id: u64) -> Option<Arc<OpenCall>> {
     let open = session.calls.take(id)?;
-    open.let_go(session);
+    open.let_go();
     Some(open)
 }

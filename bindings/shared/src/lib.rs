@@ -15,6 +15,7 @@ mod json;
 mod log;
 mod ops;
 mod queue;
+mod results;
 mod session;
 mod table;
 

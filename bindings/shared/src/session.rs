@@ -10,6 +10,7 @@ use crate::handler::OpenCall;
 use crate::json::error::ErrorJson;
 use crate::ops::{self, AgentEntry, OpenStream, Outcome};
 use crate::queue::{Queue, lock};
+use crate::results::Results;
 use crate::table::{Alive, Table, next_id};
 use bytes::Bytes;
 use hubless::Node;
@@ -20,6 +21,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, RwLock};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// One host's view of one node.
@@ -32,7 +34,9 @@ pub(crate) struct Session {
     pub(crate) streams: Table<Arc<OpenStream>>,
     pub(crate) bodies: OpenBodies,
     pub(crate) questions: Questions,
-    operations: Mutex<BTreeMap<u64, oneshot::Sender<()>>>,
+    // None: given up.
+    operations: Mutex<BTreeMap<u64, Option<oneshot::Sender<()>>>>,
+    results: Results,
     alive: Mutex<Option<Alive>>,
 }
 
@@ -54,6 +58,7 @@ pub(crate) fn open() -> u64 {
         bodies: OpenBodies::default(),
         questions: Questions::default(),
         operations: Mutex::default(),
+        results: Results::default(),
         alive: Mutex::new(Some(Alive::new())),
     });
     OPEN.write().unwrap_or_else(PoisonError::into_inner).insert(id, session);
@@ -134,7 +139,9 @@ impl Session {
                 self.refuse_more(ticket);
                 return true;
             }
-            operations.insert(ticket, cancel);
+            operations.insert(ticket, Some(cancel));
+            // The number is that of another operation now.
+            self.results.take(ticket);
         }
         let mut completion = Completion { session: Arc::clone(self), ticket, open: true };
         match hubless::executor::handle() {
@@ -144,13 +151,58 @@ impl Session {
         true
     }
 
-    /// Gives an operation up; unknown tickets are ignored, their end may have come first.
+    /// Gives an operation up, or what the result of an ended one opened; unknown tickets are
+    /// ignored.
     pub(crate) fn cancel(&self, ticket: u64) {
-        if let Some(cancel) = lock(&self.operations).get_mut(&ticket) {
-            let (closed, _) = oneshot::channel();
-            // An operation that ends at this moment no longer listens.
-            let _ = std::mem::replace(cancel, closed).send(());
+        let open = lock(&self.operations).get_mut(&ticket).map(Option::take);
+        match open {
+            Some(Some(cancel)) => {
+                // An operation that ends at this moment no longer listens.
+                let _ = cancel.send(());
+            }
+            Some(None) => {}
+            None => self.let_go(self.results.take(ticket)),
         }
+    }
+
+    /// Lets handles of any kind go.
+    fn let_go(&self, handles: Vec<u64>) {
+        for handle in handles {
+            self.bodies.drop_handle(handle);
+            ops::drop_stream(self, handle);
+            if let Some(agent) = self.agents.take(handle) {
+                // Without a runtime there is nothing left to unregister from.
+                let _ = hubless::executor::spawn(async move {
+                    // Closing the node may have come first.
+                    let _ = agent.unregister(Duration::ZERO).await;
+                });
+            }
+        }
+    }
+
+    fn has(&self, handle: u64) -> bool {
+        self.bodies.has(handle) || self.streams.has(handle) || self.agents.has(handle)
+    }
+
+    /// Takes the ticket out: whoever does so says how the operation ended, and the host may use
+    /// its number again. The host gets `opened` only if it still wants it.
+    fn settle(&self, ticket: u64, opened: Vec<u64>) -> Ending {
+        let mut operations = lock(&self.operations);
+        let ending = match operations.remove(&ticket) {
+            None => Ending::Over,
+            Some(None) if !opened.is_empty() => Ending::Unwanted,
+            Some(_) => Ending::Wanted,
+        };
+        if opened.is_empty() {
+            return ending;
+        }
+        if matches!(ending, Ending::Wanted) {
+            self.results.keep(ticket, opened, |handle| self.has(handle));
+        } else {
+            drop(operations);
+            self.let_go(opened);
+        }
+        ending
     }
 
     fn refuse_more(&self, ticket: u64) {
@@ -165,12 +217,12 @@ impl Session {
         for (ticket, cancel) in open {
             let error = Error::new(Kind::Closed, "the session was closed");
             self.queue.push(failed(ticket, error));
-            let _ = cancel.send(());
+            let _ = cancel.map(|cancel| cancel.send(()));
         }
         self.queue.close(|event| matches!(event.kind, DONE | FAILED));
         self.release();
         if let (Some(node), Ok(runtime)) = (self.set_node(None), hubless::executor::handle()) {
-            runtime.spawn(async move { node.close(std::time::Duration::ZERO).await });
+            runtime.spawn(async move { node.close(Duration::ZERO).await });
         }
         drop(lock(&self.alive).take());
     }
@@ -197,6 +249,20 @@ fn begin(runtime: &tokio::runtime::Handle, mut work: Pin<Box<dyn Future<Output =
     }
 }
 
+/// How an operation ended in the eyes of the host.
+enum Ending {
+    /// With the session, before.
+    Over,
+    /// It gave up what a result opened.
+    Unwanted,
+    /// As it says itself.
+    Wanted,
+}
+
+fn given_up() -> Error {
+    Error::new(Kind::Cancelled, "given up by the host")
+}
+
 /// The duty to complete one operation exactly once.
 struct Completion {
     session: Arc<Session>,
@@ -208,8 +274,8 @@ impl Completion {
     async fn run(mut self, operation: Operation, cancelled: oneshot::Receiver<()>) {
         let result = tokio::select! {
             biased;
-            given_up = cancelled => match given_up {
-                Ok(()) | Err(_) => Err(Error::new(Kind::Cancelled, "given up by the host")),
+            told = cancelled => match told {
+                Ok(()) | Err(_) => Err(given_up()),
             },
             result = ops::dispatch(&self.session, operation) => result,
         };
@@ -217,19 +283,23 @@ impl Completion {
     }
 
     fn finish(&mut self, result: Result<Outcome>) {
-        // Whoever takes the ticket out says how it ended; the host may use its number again.
-        let open = std::mem::replace(&mut self.open, false);
-        if !open || lock(&self.session.operations).remove(&self.ticket).is_none() {
+        if !std::mem::replace(&mut self.open, false) {
             return;
         }
-        let mut then = None;
-        let event = match result {
-            Ok(outcome) => {
-                then = outcome.then;
+        let ticket = self.ticket;
+        let (mut then, mut opened) = (None, Vec::new());
+        let event = result.map_or_else(
+            |error| failed(ticket, error),
+            |outcome| {
+                (then, opened) = (outcome.then, outcome.opened);
                 let (body, attachments) = (outcome.body.into(), outcome.attachments);
-                Event { kind: DONE, ticket: self.ticket, body, attachments }
-            }
-            Err(error) => failed(self.ticket, error),
+                Event { kind: DONE, ticket, body, attachments }
+            },
+        );
+        let event = match self.session.settle(ticket, opened) {
+            Ending::Over => return,
+            Ending::Unwanted => failed(ticket, given_up()),
+            Ending::Wanted => event,
         };
         self.session.queue.push(event);
         if let Some(then) = then {

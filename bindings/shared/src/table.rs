@@ -77,6 +77,11 @@ impl<T> Table<T> {
         self.take(id).ok_or_else(|| self.unknown(id))
     }
 
+    /// True for the handle of a thing that is here.
+    pub(crate) fn has(&self, id: u64) -> bool {
+        lock(&self.entries).contains_key(&id)
+    }
+
     /// Takes everything out.
     pub(crate) fn clear(&self) -> Vec<T> {
         let all = std::mem::take(&mut *lock(&self.entries));

@@ -90,16 +90,20 @@ pub(crate) struct ContentOut {
 /// Turns messages into what a host sees, collecting attachments and opening handles.
 pub(crate) struct Outlet<'a> {
     session: &'a Session,
-    /// Byte strings named so far.
-    pub(crate) attachments: Vec<Bytes>,
-    /// Handles opened so far.
-    pub(crate) opened: Vec<u64>,
+    attachments: Vec<Bytes>,
+    // Let go unless they are taken.
+    opened: Vec<u64>,
 }
 
 impl<'a> Outlet<'a> {
     /// Opens handles in `session`.
     pub(crate) const fn new(session: &'a Session) -> Self {
         Self { session, attachments: Vec::new(), opened: Vec::new() }
+    }
+
+    /// The byte strings that were named, and the handles that were opened.
+    pub(crate) fn into_parts(mut self) -> (Vec<Bytes>, Vec<u64>) {
+        (std::mem::take(&mut self.attachments), std::mem::take(&mut self.opened))
     }
 
     /// Shows content.
@@ -171,6 +175,14 @@ impl<'a> Outlet<'a> {
             sha256: data_encoding::HEXLOWER.encode(&part.sha256),
             body,
         })
+    }
+}
+
+impl Drop for Outlet<'_> {
+    fn drop(&mut self) {
+        for body in self.opened.drain(..) {
+            self.session.bodies.drop_handle(body);
+        }
     }
 }
 

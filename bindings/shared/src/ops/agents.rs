@@ -90,7 +90,8 @@ async fn register(job: Job<'_>) -> Result<Outcome> {
     if let Some(parent) = parent {
         forget_with(job.session, id, parent)?;
     }
-    Ok(Outcome { then: Some(Box::new(move || gate.open())), ..Outcome::of(&out) })
+    let then: Box<dyn FnOnce() + Send> = Box::new(move || gate.open());
+    Ok(Outcome { then: Some(then), ..Outcome::of(&out).opening(vec![id]) })
 }
 
 /// The node takes a child agent out when its call ends; its handle goes with it.

@@ -19,7 +19,8 @@ struct BodyIn {
 pub(super) async fn run(job: Job<'_>, name: &str) -> Result<Outcome> {
     let bodies = &job.session.bodies;
     if name == "body.open" {
-        return Ok(Outcome::of(&json!({"body": bodies.open()})));
+        let body = bodies.open();
+        return Ok(Outcome::of(&json!({"body": body})).opening(vec![body]));
     }
     let BodyIn { body, attachment, max, message } = job.read()?;
     match name {

@@ -123,9 +123,10 @@ async fn input(job: Job<'_>) -> Result<Outcome> {
 fn answered(job: &Job<'_>, open: &OpenCall, content: Content) -> Result<Outcome> {
     let Content { message, mut bodies } = content;
     let mut outlet = Outlet::new(job.session);
-    let shown = outlet.content(message, &mut bodies);
-    open.shown(outlet.opened);
-    Ok(Outcome::with(&shown?, outlet.attachments))
+    let shown = outlet.content(message, &mut bodies)?;
+    let outcome = Outcome::shown(&shown, outlet);
+    open.shown(&outcome.opened);
+    Ok(outcome)
 }
 
 #[derive(Deserialize)]
@@ -170,7 +171,7 @@ fn history(job: &Job<'_>) -> Result<Outcome> {
     let open = open(job, call)?;
     let mut outlet = Outlet::new(job.session);
     let turns = turns(&mut outlet, open.call().history().to_vec())?;
-    Ok(Outcome::with(&turns, outlet.attachments))
+    Ok(Outcome::shown(&turns, outlet))
 }
 
 #[derive(Deserialize)]
@@ -195,14 +196,11 @@ async fn last(job: Job<'_>) -> Result<Outcome> {
     let finished = open.call().finish(content).await;
     // What the host goes on writing may be made of what it goes on reading: the streamed parts
     // of the call are let go only afterwards.
-    let session = Arc::downgrade(job.session);
     hubless::executor::spawn(async move {
         for part in written {
             part.written().await;
         }
-        if let Some(session) = session.upgrade() {
-            open.let_go(&session);
-        }
+        open.let_go();
     })?;
     finished.map(|()| Outcome::empty())
 }
@@ -231,7 +229,7 @@ async fn fail(job: Job<'_>) -> Result<Outcome> {
     }
     let open = taken(&job, fail.call)?;
     let failed = open.call().fail(error).await;
-    open.let_go(job.session);
+    open.let_go();
     failed.map(|()| Outcome::empty())
 }
 

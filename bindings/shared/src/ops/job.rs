@@ -1,5 +1,6 @@
 //! One operation while it runs, and what it ends with.
 
+use crate::json::shown::Outlet;
 use crate::session::Session;
 use bytes::Bytes;
 use hubless_proto::Error;
@@ -13,6 +14,8 @@ use std::sync::Arc;
 pub(crate) struct Outcome {
     pub(crate) body: Vec<u8>,
     pub(crate) attachments: Vec<Bytes>,
+    /// Handles that a host does not want which gave the operation up.
+    pub(crate) opened: Vec<u64>,
     /// Happens once the event is queued.
     pub(crate) then: Option<Box<dyn FnOnce() + Send>>,
 }
@@ -20,7 +23,7 @@ pub(crate) struct Outcome {
 impl Outcome {
     /// Nothing to say.
     pub(crate) fn empty() -> Self {
-        Self { body: b"{}".to_vec(), attachments: Vec::new(), then: None }
+        Self { body: b"{}".to_vec(), attachments: Vec::new(), opened: Vec::new(), then: None }
     }
 
     /// A body without attachments.
@@ -30,7 +33,19 @@ impl Outcome {
 
     /// A body with the attachments that it names.
     pub(crate) fn with(body: &impl Serialize, attachments: Vec<Bytes>) -> Self {
-        Self { body: crate::json::encode(body), attachments, then: None }
+        let body = crate::json::encode(body);
+        Self { body, attachments, opened: Vec::new(), then: None }
+    }
+
+    /// A body with what was shown in it.
+    pub(crate) fn shown(body: &impl Serialize, outlet: Outlet<'_>) -> Self {
+        let (attachments, opened) = outlet.into_parts();
+        Self::with(body, attachments).opening(opened)
+    }
+
+    /// The same, with the handles that it opened.
+    pub(crate) fn opening(self, opened: Vec<u64>) -> Self {
+        Self { opened, ..self }
     }
 }
 

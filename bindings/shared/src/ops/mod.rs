@@ -18,7 +18,7 @@ mod table;
 
 pub(crate) use agents::AgentEntry;
 pub(crate) use job::Outcome;
-pub(crate) use stream::OpenStream;
+pub(crate) use stream::{OpenStream, drop_handle as drop_stream};
 pub(crate) use table::dispatch;
 
 use job::Job;

@@ -35,7 +35,7 @@ async fn request(job: Job<'_>) -> Result<Outcome> {
     let reply = job.session.node()?.request(options).await?;
     let mut outlet = Outlet::new(job.session);
     let out = ReplyOut::new(reply, &mut outlet)?;
-    Ok(Outcome::with(&out, outlet.attachments))
+    Ok(Outcome::shown(&out, outlet))
 }
 
 async fn send(job: Job<'_>) -> Result<Outcome> {
@@ -44,7 +44,7 @@ async fn send(job: Job<'_>) -> Result<Outcome> {
     let response = job.session.node()?.send(options).await?;
     let mut outlet = Outlet::new(job.session);
     let out = ResponseOut::new(response, &mut outlet)?;
-    Ok(Outcome::with(&out, outlet.attachments))
+    Ok(Outcome::shown(&out, outlet))
 }
 
 #[derive(Deserialize)]

@@ -66,10 +66,7 @@ pub(super) async fn run(job: Job<'_>, name: &str) -> Result<Outcome> {
         "stream.next" => next(job).await,
         "stream.drop" => {
             let StreamIn { stream, .. } = job.read()?;
-            // An unknown one is no error: its end may have come first.
-            if let Some(stream) = job.session.streams.take(stream) {
-                stream.gone.close();
-            }
+            drop_handle(job.session, stream);
             Ok(Outcome::empty())
         }
         _ => unknown(name),
@@ -80,7 +77,15 @@ pub(super) async fn run(job: Job<'_>, name: &str) -> Result<Outcome> {
 pub(super) fn open(session: &Session, source: Source) -> Outcome {
     let reader = Mutex::new(Reader { source, failure: None });
     let stream = OpenStream { reader, gone: Semaphore::new(0) };
-    Outcome::of(&json!({"stream": session.streams.insert(Arc::new(stream))}))
+    let handle = session.streams.insert(Arc::new(stream));
+    Outcome::of(&json!({"stream": handle})).opening(vec![handle])
+}
+
+/// Lets a stream go; an unknown one is no error, its end may have come first.
+pub(crate) fn drop_handle(session: &Session, stream: u64) {
+    if let Some(stream) = session.streams.take(stream) {
+        stream.gone.close();
+    }
 }
 
 #[derive(Deserialize)]
@@ -149,7 +154,7 @@ fn show(job: &Job<'_>, items: Vec<Item>) -> Result<(Outcome, bool)> {
             })
         })
         .collect::<Result<_>>()?;
-    Ok((Outcome::with(&ItemsOut { items, end }, outlet.attachments), end))
+    Ok((Outcome::shown(&ItemsOut { items, end }, outlet), end))
 }
 
 impl Source {

@@ -2,6 +2,7 @@
 
 mod calls;
 mod closing;
+mod given_up;
 mod harness;
 mod session;
 mod vectors;
