@@ -35,6 +35,7 @@ from .find import (
     Snapshot,
     where,
 )
+from .identity import Identity, IdentityKind, inspect_id
 from .node import Description, Node, join
 from .options import (
     Accept,
@@ -75,6 +76,8 @@ __all__ = [
     "Entry",
     "Error",
     "Filter",
+    "Identity",
+    "IdentityKind",
     "Interval",
     "Lagged",
     "Node",
@@ -109,6 +112,7 @@ __all__ = [
     "discover",
     "errors",
     "find",
+    "inspect_id",
     "join",
     "peer",
     "register",

@@ -36,6 +36,8 @@ HANDLER_THREADS = 32
 HELPER_THREADS = 32
 # Seconds after which a caller may try again when all handler threads are taken.
 _BUSY_RETRY_SECONDS = 0.1
+# What a failed tool or question says; the rest is for failures of calls.
+_SAID = ("kind", "code", "message")
 _LEVELS = {"error": 40, "warn": 30, "info": 20, "debug": 10, "trace": 5}
 
 
@@ -261,7 +263,7 @@ class Inbound:
             finally:
                 pump.cancel()
         except Exception as error:
-            said = {key: value for key, value in failure(error).items() if key != "retry"}
+            said = {key: value for key, value in failure(error).items() if key in _SAID}
             session.forget(f"{what}.fail", {"id": ticket, **said})
 
     async def _tool(self, offers: Offers | None, body: Mapping[str, Any]) -> Any:

@@ -158,11 +158,11 @@ def failure(error: BaseException) -> dict[str, Any]:
     """Gives the record of a failure; an error of ours keeps its kind, code and retry."""
     if not isinstance(error, Error):
         return {"message": str(error) or type(error).__name__}
-    retry: Any = error.retry
+    retry: Any = error.said_retry
     if isinstance(retry, (int, float)):
         retry = {"afterMs": round(retry * 1000)}
-    record = {"kind": error.kind, "code": error.code, "message": error.message, "retry": retry}
-    return _wire.compact(record)
+    record = {"kind": error.kind, "code": error.code, "message": error.message}
+    return _wire.compact({**record, "field": error.field, "retry": retry})
 
 
 class ThreadCall:

@@ -60,7 +60,7 @@ class Error(Exception):
 
     ``retry`` is ``"never"``, ``"later"`` or the number of seconds to wait. A handler may raise
     one on purpose: ``raise hubless.Error("not in the table", kind="not_found")`` reaches the
-    caller with that kind.
+    caller with that kind, and where it says nothing about ``retry`` with what the kind says.
     """
 
     default_kind = "handler_failed"
@@ -71,14 +71,15 @@ class Error(Exception):
         *,
         kind: str | None = None,
         code: str | None = None,
-        retry: str | float = "never",
+        retry: str | float | None = None,
         field: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.kind = kind or self.default_kind
         self.code = code
-        self.retry = retry
+        self.said_retry = retry
+        self.retry: str | float = "never" if retry is None else retry
         self.field = field
         self.operation: str | None = None
         self.limit: Limit | None = None

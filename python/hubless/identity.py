@@ -1,0 +1,73 @@
+"""What ids, keys, addresses and names say by themselves.
+
+Owns the record of one. Must not know nodes: the core reads the texts, without asking anybody.
+Tested by ``tests/test_vectors.py``, with the vectors that every language runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from . import _core, _wire
+from ._session import core
+from .errors import ClosedError, from_record
+
+__all__ = ["Identity", "IdentityKind", "inspect_id"]
+
+IdentityKind = Literal["agentId", "nodeKey", "meshId", "address", "name", "target"]
+_DONE = 1
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Is a text that names an agent, a node or a mesh, as read.
+
+    ``text`` is the canonical form. Of an agent id, ``key`` is the Ed25519 public key, 64
+    lower-case hexadecimal digits, and ``address`` the short address in the mesh that was given;
+    else both are None.
+
+    >>> inspect_id("Greet")
+    Identity(text='greet', key=None, address=None)
+    """
+
+    text: str
+    key: str | None = None
+    address: str | None = None
+
+
+def inspect_id(text: str, kind: IdentityKind = "target", *, mesh: str | None = None) -> Identity:
+    """Reads an id, key, address or name, without a node and without asking anybody.
+
+    ``kind`` is what it is to be; ``target`` is whatever a request can be for: an id, an address
+    or a name. ``mesh`` is the id of the mesh in which the address of an agent id is wanted.
+    Raises ``InvalidArgumentError`` with a code such as ``bad_did`` or ``bad_name``.
+
+    >>> inspect_id("7:abcd.ef01.2345", "address").text
+    '7:ABCD.EF01.2345'
+    >>> inspect_id("a b", "name")
+    Traceback (most recent call last):
+    ...
+    hubless.errors.InvalidArgumentError: ...
+    """
+    record = _alone("id.inspect", _wire.compact({"text": text, "kind": kind, "mesh": mesh}))
+    return Identity(record["text"], record.get("key"), record.get("address"))
+
+
+def _alone(op: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Runs an operation that only computes, in a session of its own."""
+    data = _wire.dumps(body)
+    session = core(_core.open)
+    try:
+        core(_core.submit, session, 1, op, data, [])
+        core(_core.wait, session, -1.0)
+        events = core(_core.drain, session, 1)
+    finally:
+        core(_core.close, session)
+    if not events:
+        raise ClosedError("the session was closed")
+    kind, _, answer, _ = events[0]
+    record = _wire.loads(answer)
+    if kind != _DONE:
+        raise from_record(record)
+    return record
