@@ -35,8 +35,8 @@ def core(function: Callable[..., T], *arguments: Any) -> T:
     try:
         return function(*arguments)
     except _core.CoreError as error:
-        kind, message = error.args
-        raise errors.of_kind(kind, message) from None
+        kind, code, message = error.args
+        raise errors.of_kind(kind, message, code=code or None) from None
 
 
 class Session:
@@ -51,6 +51,7 @@ class Session:
         self._open: dict[int, asyncio.Future[Answer]] = {}
         self._fd = self._attach()
         self._finalizer = weakref.finalize(self, _abandon, self.handle, self.loop, self._fd)
+        _sessions.add(self)
 
     def _attach(self) -> int:
         fd: int = core(_core.ring_fd, self.handle) if not _force_thread() else -1
@@ -97,12 +98,12 @@ class Session:
     ) -> Answer:
         data = _wire.dumps(body)
         if self.closed:
-            raise errors.ClosedError("the node is closed")
+            raise _closed()
         future: asyncio.Future[Answer] = self.loop.create_future()
         self._open[ticket] = future
         try:
             if not core(_core.submit, self.handle, ticket, op, data, list(attachments)):
-                raise errors.ClosedError("the node is closed")
+                raise _closed()
             return await future
         except errors.Error:
             if not future.done():
@@ -115,7 +116,7 @@ class Session:
             return await work
         if self.closed or self.loop.is_closed():
             work.close()
-            raise errors.ClosedError("the node is closed")
+            raise _closed()
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.loop))
 
     def forget(self, op: str, body: Mapping[str, Any]) -> None:
@@ -164,6 +165,34 @@ class Session:
         for future in opened:
             if not future.done():
                 future.set_exception(errors.ClosedError("the node was closed"))
+
+
+    def inherited(self) -> None:
+        """Ends it in a forked child, where its loop and its descriptors are the parent's."""
+        self.closed = True
+        self._finalizer.detach()
+
+
+# What a forked child inherits.
+_sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+
+
+def _in_forked_child() -> None:
+    for session in list(_sessions):
+        session.inherited()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_forked_child)
+
+
+def _closed() -> errors.Error:
+    """Says why nothing can be done: in a forked child because of that, else after a close."""
+    try:
+        core(_core.handles)
+    except errors.Error as error:
+        return error
+    return errors.ClosedError("the node is closed")
 
 
 def _force_thread() -> bool:

@@ -59,6 +59,10 @@ class _Portal:
             future.cancel()
             raise
 
+    def forked(self) -> None:
+        """Takes a new lock in a forked child; no thread there would ever let the old one go."""
+        self._lock = threading.Lock()
+
     def _started(self) -> asyncio.AbstractEventLoop:
         if self._thread is threading.current_thread():
             raise InternalError("a blocking function was called on the event loop", code="loop")
@@ -76,9 +80,6 @@ class _Portal:
 
 
 _portal = _Portal()
-# After a fork the lock may be held by a thread that does not exist in the child.
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: setattr(_portal, "_lock", threading.Lock()))
 
 
 def _iterate(feed: AsyncIterator[T]) -> Iterator[T]:
@@ -345,6 +346,16 @@ _default_lock = threading.Lock()
 _default: Node | None = None
 # Seconds that the default node gets to say good-bye when the program ends.
 _END_GRACE_SECONDS = 0.5
+
+
+def _in_forked_child() -> None:
+    global _default_lock
+    _default_lock = threading.Lock()
+    _portal.forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_forked_child)
 
 
 def default() -> Node:

@@ -291,3 +291,112 @@ async def test_killed_process_is_gone_and_its_call_fails(
     while await node.find(tags=["t"], wait=0.0):
         assert time.monotonic() < until
         await asyncio.sleep(0.01)
+
+
+FORKS = """
+import asyncio, os, sys, time, hubless
+async def main():
+    async with hubless.Node.start() as node:
+        @node.agent(tags=["forks"])
+        async def work() -> str:
+            return "done"
+        await node.find("work")
+        child = os.fork()
+        if child == 0:
+            time.sleep(60)
+            os._exit(0)
+        print(child, flush=True)
+        await node.serve(stdin=True)
+asyncio.run(main())
+"""
+
+
+def state_of(process: int) -> str:
+    """Gives the letter of Linux: S sleeps, Z has ended."""
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+async def test_forked_child_does_not_keep_its_dead_parent_alive(
+    node: hubless.Node, programs: Programs
+) -> None:
+    took = []
+    for _ in range(5):
+        parent = programs.code(FORKS)
+        child = int(line_of(parent.stdout))
+        try:
+            assert [found.name for found in await node.find(tags=["forks"], wait=10)] == ["work"]
+            os.kill(parent.pid, signal.SIGKILL)
+            began = time.monotonic()
+            while await node.find(tags=["forks"], wait=0.0):
+                assert time.monotonic() - began < 5
+            took.append(time.monotonic() - began)
+            # It lives: it has a state, and that is not the one of a process that has ended.
+            assert state_of(child) == "S"
+        finally:
+            os.kill(child, signal.SIGKILL)
+            parent.wait()
+        if took[-1] < 0.2:
+            return
+    raise AssertionError(f"a killed parent was seen for {took} seconds")
+
+
+def test_fork_ends_in_the_child_without_touching_the_parent(programs: Programs) -> None:
+    """The child ends as a program does, with all that runs at exit; then the parent goes on."""
+    program = programs.code(
+        """
+        import asyncio, os, sys, time, hubless
+        loop = asyncio.new_event_loop()
+        async def begin():
+            node = await hubless.Node.start()
+            @node.agent
+            async def one() -> str:
+                return "x"
+            await hubless.default()
+            return node, (await node.request("one")).value
+        node, value = loop.run_until_complete(begin())
+        began = time.monotonic()
+        child = os.fork()
+        if child == 0:
+            uses = (lambda: node.request("one"), lambda: node.find("one"), hubless.default)
+            for use in uses:
+                async def ask():
+                    return await use()
+                try:
+                    asyncio.run(ask())
+                except hubless.errors.ClosedError as error:
+                    assert (error.kind, error.code) == ("closed", "forked"), error
+                else:
+                    os._exit(4)
+            try:
+                hubless.inspect_id("one")
+            except hubless.errors.ClosedError as error:
+                assert error.code == "forked"
+                sys.exit(0)
+            os._exit(5)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert time.monotonic() - began < 5
+        async def again():
+            return (await asyncio.wait_for(node.request("one"), 5)).value
+        assert loop.run_until_complete(again()) == "x"
+        loop.run_until_complete(node.close())
+        """
+    )
+    _, err = program.communicate(timeout=30)
+    assert program.returncode == 0, err
+
+
+def test_hubless_can_be_used_first_in_a_forked_child(programs: Programs) -> None:
+    program = programs.code(
+        """
+        import os, sys, hubless.sync as hubless
+        child = os.fork()
+        if child == 0:
+            with hubless.Node.start() as node:
+                node.register(lambda: "from the child", name="one")
+                print(node.request("one").value, flush=True)
+            sys.exit(0)
+        sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        """
+    )
+    out, err = program.communicate(timeout=30)
+    assert (out, program.returncode) == ("from the child\n", 0), err

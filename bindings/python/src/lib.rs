@@ -12,34 +12,30 @@ use bytes::Bytes;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::OnceLock;
 use std::time::Duration;
 
 pyo3::create_exception!(
     _core,
     CoreError,
     pyo3::exceptions::PyException,
-    "Raised by the core itself; the arguments are the kind and the message."
+    "Raised by the core itself; the arguments are the kind, the code and the message."
 );
 
 /// One event as Python sees it: kind, ticket, body, attachments.
 type PyEvent<'py> = (u8, u64, Bound<'py, PyBytes>, Vec<Bound<'py, PyBytes>>);
 
-/// Process that used the core first; its threads do not exist in a forked child.
-static HOME_PROCESS: OnceLock<u32> = OnceLock::new();
-
 /// Runs a call into the core: refused in a forked child, a panic becomes kind `internal`.
 fn guarded<T>(call: impl FnOnce() -> T) -> PyResult<T> {
-    let here = std::process::id();
-    if *HOME_PROCESS.get_or_init(|| here) != here {
+    if hubless_shared::forked() {
         return Err(CoreError::new_err((
             "closed",
+            "forked",
             "this process was forked after hubless was used in its parent; start it with \
              spawn or forkserver, or use hubless first in the child",
         )));
     }
     catch_unwind(AssertUnwindSafe(call))
-        .map_err(|_| CoreError::new_err(("internal", "the core panicked; this is a bug")))
+        .map_err(|_| CoreError::new_err(("internal", "", "the core panicked; this is a bug")))
 }
 
 fn copy(bytes: &[u8]) -> Bytes {
