@@ -166,7 +166,6 @@ class Session:
             if not future.done():
                 future.set_exception(errors.ClosedError("the node was closed"))
 
-
     def inherited(self) -> None:
         """Ends it in a forked child, where its loop and its descriptors are the parent's."""
         self.closed = True
