@@ -1,7 +1,9 @@
 """Agents that find each other and talk directly, without a hub.
 
 ``Node`` is this program's presence; ``hubless.agent`` and ``hubless.request`` use a default one.
-``hubless.sync`` is the blocking twin. Every failure is a ``hubless.Error`` with a kind.
+``hubless.sync`` is the blocking twin. Every failure is a ``hubless.Error`` with a kind. Times are
+seconds unless a name says otherwise. Examples are written as for ``python -m asyncio``, where
+``await`` stands by itself; ``node`` in them is ``await hubless.Node.start()``.
 """
 
 from . import errors

@@ -61,7 +61,10 @@ class Declared:
 
 
 async def default() -> Node:
-    """Gives the default node of the running loop, started now if it was not."""
+    """Gives the default node of the running loop, started now if it was not.
+
+    Raises what ``Node.start`` raises, and tries again the next time.
+    """
     loop = asyncio.get_running_loop()
     for ended in [other for other in list(_nodes) if other.is_closed()]:
         _nodes.pop(ended, None)

@@ -50,6 +50,14 @@ def skill(declared: Skill | None = None, /, **fields: Any) -> Callable[[F], F]:
     """Marks a method of a class as a skill of its own.
 
     ``@hubless.skill(tags=["fx"], effect="PURE")``; the arguments are the fields of ``Skill``.
+
+    >>> class Numbers:
+    ...     @hubless.skill(effect="PURE")
+    ...     def double(self, x: int) -> int:
+    ...         return 2 * x
+    >>> agent = await node.register(Numbers())
+    >>> (await node.request("numbers", skill="double", x=4)).value
+    8
     """
     described = declared or Skill(**fields)
 
@@ -232,6 +240,15 @@ class Agent:
     """Is an agent registered here. ``await`` it to know that it is registered.
 
     An error of the registration is raised there, or else by the next operation of the node.
+
+    >>> async def greet(name: str) -> str:
+    ...     return f"hello {name}"
+    >>> agent = await node.register(greet)
+    >>> agent.name
+    'greet'
+    >>> (await node.request(agent.address, name="you")).value
+    'hello you'
+    >>> await agent.unregister()
     """
 
     def __init__(self, node: Node, impl: Implementation, how: Registration) -> None:
@@ -269,7 +286,10 @@ class Agent:
         self.name = str(answer.get("name", self.name))
 
     async def unregister(self, grace: float | None = None) -> None:
-        """Lets running calls end, at most ``grace`` seconds, and refuses new ones."""
+        """Lets running calls end, at most ``grace`` seconds, and refuses new ones.
+
+        Unset, ``grace`` is 10 s.
+        """
         await self
         grace_ms = {"graceMs": _wire.milliseconds(grace)} if grace is not None else {}
         await self.node.session.call("unregister", {"agent": self.handle, **grace_ms})

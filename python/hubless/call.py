@@ -32,6 +32,12 @@ class Call:
     """Is the inbound call that a handler answers; a parameter named ``ctx`` gets it.
 
     ``deadline`` is on the clock of ``time.monotonic``; None where the caller set no total.
+
+    >>> @node.agent
+    ... async def greet(name: str, ctx: hubless.Call) -> str:
+    ...     return f"hello {name}, you are {ctx.caller.kind}"
+    >>> (await node.request("greet", name="Ada")).value
+    'hello Ada, you are local'
     """
 
     def __init__(
@@ -68,22 +74,36 @@ class Call:
         return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
 
     async def progress(self, note: str | None = None, fraction: float | None = None) -> None:
-        """Tells a caller that streams how far the work is."""
+        """Tells a caller that streams how far the work is.
+
+        ``fraction`` is between 0 and 1. Raises once the caller gave up.
+        """
         await self._do("call.progress", {"note": note, "fraction": fraction})
 
     async def chunk(self, value: Any, *, append: bool | None = None) -> None:
-        """Sends a piece of the answer; returns when there is room for the next."""
+        """Sends a piece of the answer; returns when there is room for the next.
+
+        With ``append`` it continues the part before, which text does unless told otherwise.
+        Raises once the caller gave up.
+        """
         out = outgoing(value)
         part = out.record["parts"][0] if "parts" in out.record else out.record
         await self._send("call.chunk", out, part=part, append=append)
 
     async def call_tool(self, name: str, arguments: Mapping[str, Any] | None = None) -> Any:
-        """Calls a tool that the caller offered and gives its value."""
+        """Calls a tool that the caller offered and gives its value.
+
+        ``CallDeniedError`` for one that was not offered, ``JsonError`` for arguments that do not
+        hold its schema; what the tool raises arrives with its kind.
+        """
         body = {"name": name, "arguments": dict(arguments or {})}
         return (await self._content("call.tool", body)).value
 
     async def input(self, prompt: Any, schema: Mapping[str, Any] | None = None) -> Any:
-        """Asks the caller back and gives the value of its answer."""
+        """Asks the caller back and gives the value of its answer.
+
+        Raises if the caller gave no ``on_input``, and with its kind what that raises.
+        """
         out = outgoing(prompt)
         record = out.record if "parts" in out.record else {"parts": [_one(out.record["value"])]}
         extra = {"schema": schema} if schema else {}
@@ -170,6 +190,13 @@ class ThreadCall:
 
     ``cancelled`` turns true when the caller gave up; the thread keeps its slot until it returns.
     ``wait`` runs any coroutine of this library, such as ``ctx.wait(blob.bytes())``.
+
+    >>> @node.agent
+    ... def counts(blob: hubless.Blob, ctx: hubless.ThreadCall) -> int:
+    ...     ctx.progress("reading", 0.1)
+    ...     return len(ctx.wait(blob.bytes()))
+    >>> (await node.request("counts", hubless.Blob(b"12345"))).value
+    5
     """
 
     def __init__(self, call: Call) -> None:
@@ -199,7 +226,10 @@ class ThreadCall:
         return self.inner.deadline
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
-        """Runs a coroutine on the node's loop and gives its result."""
+        """Runs a coroutine on the node's loop and gives its result.
+
+        ``CallCancelledError`` once the caller gave up.
+        """
         loop = self.inner.node.session.loop
         if self.inner.cancelled:
             work.close()
@@ -245,7 +275,14 @@ async def _within(call: Call, work: Coroutine[Any, Any, T]) -> T:
 
 
 def current() -> Call:
-    """Gives the call being handled; ``LookupError`` outside a handler."""
+    """Gives the call being handled; ``LookupError`` outside a handler.
+
+    >>> @node.agent
+    ... async def who() -> str:
+    ...     return hubless.current().agent.name
+    >>> (await node.request("who")).value
+    'who'
+    """
     call = _current.get()
     if call is None:
         raise LookupError("no call is being handled here")

@@ -31,7 +31,11 @@ _PIECE_BYTES = 256 * 1024
 
 @dataclass(frozen=True)
 class Text:
-    """Is a piece of text; with ``role`` it is a turn of a conversation."""
+    """Is a piece of text; with ``role`` it is a turn of a conversation.
+
+    >>> hubless.Text("hello", role="user").text
+    'hello'
+    """
 
     text: str
     role: str | None = None
@@ -40,7 +44,11 @@ class Text:
 
 @dataclass(frozen=True)
 class Data:
-    """Is a JSON value."""
+    """Is a JSON value.
+
+    >>> hubless.Data({"pair": "EURUSD"}).data["pair"]
+    'EURUSD'
+    """
 
     data: Any
     role: str | None = None
@@ -49,7 +57,13 @@ class Data:
 
 @dataclass(frozen=True)
 class Uri:
-    """Names something that lives elsewhere; nothing fetches it by itself."""
+    """Names something that lives elsewhere; nothing fetches it by itself.
+
+    ``size`` is bytes, ``digest`` such as ``sha256:<hexadecimal digits>``.
+
+    >>> hubless.Uri("https://example.org/a.csv", media_type="text/csv").media_type
+    'text/csv'
+    """
 
     uri: str
     media_type: str | None = None
@@ -65,6 +79,12 @@ class Blob:
     Give ``data``, or ``source``: a (possibly asynchronous) iterable of bytes such as an open
     binary file, which is sent piece by piece as the receiver takes it. A received blob is read
     with ``bytes()`` (at most 64 MiB, else ``too_large``) or ``reader()``; a streamed one once.
+
+    >>> photo = hubless.Blob(b"12345", media_type="image/png")
+    >>> photo
+    Blob(image/png, 5 bytes, in memory)
+    >>> await photo.bytes()
+    b'12345'
     """
 
     def __init__(
@@ -96,7 +116,11 @@ class Blob:
         return f"Blob({self.media_type}, {self.size} bytes, {how})"
 
     async def bytes(self) -> Bytes:
-        """Gives all bytes; refused above 64 MiB with ``too_large``."""
+        """Gives all bytes; refused above 64 MiB with ``too_large``.
+
+        ``ContentError`` if the digest is not what was announced, ``TransportError`` if the sender
+        went away.
+        """
         if self.data is None and self._session is not None:
             session, body = self._take()
             _, attachments = await session.call("body.gather", {"body": body})
@@ -160,6 +184,10 @@ class Content:
 
     ``value`` is the text of a single text part or the JSON value of a single data part, else
     None; ``text`` joins all text parts.
+
+    >>> content = hubless.Content([hubless.Text("look"), hubless.Blob(b"12345")])
+    >>> content.blob.size
+    5
     """
 
     parts: Sequence[Part] = ()

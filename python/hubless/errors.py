@@ -49,7 +49,11 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Limit:
-    """Names the bound that was passed and its value."""
+    """Names the bound that was passed and its value.
+
+    >>> hubless.errors.Limit("REQUEST_BYTES", 67_108_864).name
+    'REQUEST_BYTES'
+    """
 
     name: str
     value: int | float | str | None
@@ -61,6 +65,15 @@ class Error(Exception):
     ``retry`` is ``"never"``, ``"later"`` or the number of seconds to wait. A handler may raise
     one on purpose: ``raise hubless.Error("not in the table", kind="not_found")`` reaches the
     caller with that kind, and where it says nothing about ``retry`` with what the kind says.
+
+    >>> @node.agent
+    ... async def rate(pair: str) -> float:
+    ...     raise hubless.errors.NotFoundError(f"no rate of {pair}", code="pair")
+    >>> try:
+    ...     await node.request("rate", pair="XXXYYY")
+    ... except hubless.errors.NotFoundError as error:
+    ...     print(error.kind, error.code, error.message)
+    not_found pair no rate of XXXYYY
     """
 
     default_kind = "handler_failed"
@@ -102,7 +115,17 @@ class Error(Exception):
 
 
 class Rejected(Error):
-    """Is raised when the other side refused the request before or instead of answering it."""
+    """Is raised when the other side refused the request before or instead of answering it.
+
+    >>> @node.agent
+    ... async def rate(pair: str) -> float:
+    ...     return 1.0862
+    >>> try:
+    ...     await node.request("rate", pair=7)
+    ... except hubless.Rejected as refusal:
+    ...     print(refusal.kind, refusal.pointer)
+    json /pair
+    """
 
 
 class AuthError(Error, PermissionError):

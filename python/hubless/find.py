@@ -38,7 +38,12 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Filter:
-    """Is a condition on what agents publish; combine with ``&``, ``|`` and ``~``."""
+    """Is a condition on what agents publish; combine with ``&``, ``|`` and ``~``.
+
+    >>> wanted = hubless.where("tags").contains("fx") & ~hubless.where("name").equals("old")
+    >>> sorted(wanted.record)
+    ['and']
+    """
 
     record: Mapping[str, Any]
 
@@ -53,7 +58,11 @@ class Filter:
 
 
 class Field:
-    """Is a published field to compare: ``where("attributes.pair").contains("EUR/USD")``."""
+    """Is a published field to compare: ``where("attributes.pair").contains("EUR/USD")``.
+
+    >>> hubless.where("version").exists()
+    Filter(record={'field': 'version', 'op': 'exists'})
+    """
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -100,13 +109,24 @@ class Field:
 
 
 def where(name: str) -> Field:
-    """Names a published field: ``name``, ``tags``, ``skill.id``, ``attributes.<fact>``."""
+    """Names a published field: ``name``, ``tags``, ``skill.id``, ``attributes.<fact>``.
+
+    >>> hubless.where("attributes.pair").contains("EUR/USD").record["op"]
+    'contains'
+    """
     return Field(name)
 
 
 @dataclass(frozen=True)
 class Query:
-    """Is what to look for; everything given must hold, ``text`` ranks. ``limit`` is 20 unset."""
+    """Is what to look for; everything given must hold, ``text`` ranks. ``limit`` is 20 unset.
+
+    >>> async def rate(pair: str) -> float:
+    ...     return 1.0862
+    >>> agent = await node.register(rate, tags=["fx"])
+    >>> (await node.request(hubless.Query(tags=["fx"]), pair="EURUSD")).value
+    1.0862
+    """
 
     text: str | None = None
     skill: str | None = None
@@ -155,7 +175,15 @@ def query_of(query: Lookup, fields: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Signal:
-    """Is one reason for a rank."""
+    """Is one reason for a rank.
+
+    >>> async def rate(pair: str) -> float:
+    ...     return 1.0862
+    >>> agent = await node.register(rate)
+    >>> found = await node.peer("rate", explain=True)
+    >>> all(signal.signal and signal.weight for signal in found.explain)
+    True
+    """
 
     signal: str = ""
     value: float = 0.0
@@ -168,6 +196,13 @@ class Peer:
 
     ``await peer(pair="EURUSD")`` gives the value of the answer, ``peer.request`` the whole
     reply. ``score`` and ``explain`` say why it was found.
+
+    >>> async def rate(pair: str) -> float:
+    ...     return 1.0862
+    >>> agent = await node.register(rate, tags=["fx"])
+    >>> peer = await node.peer(tags=["fx"])
+    >>> await peer(pair="EURUSD")
+    1.0862
     """
 
     agent_id: str
@@ -228,7 +263,17 @@ class Peer:
 
 
 class Discovery(Feed):
-    """Yields agents as they appear; ends when it is closed."""
+    """Yields agents as they appear; ends when it is closed.
+
+    >>> async def rate(pair: str) -> float:
+    ...     return 1.0862
+    >>> agent = await node.register(rate, tags=["fx"])
+    >>> async with node.discover(tags=["fx"]) as peers:
+    ...     async for peer in peers:
+    ...         print(peer.name)
+    ...         break
+    rate
+    """
 
     def __aiter__(self) -> Discovery:
         return self
@@ -242,21 +287,42 @@ class Discovery(Feed):
 
 @dataclass(frozen=True)
 class Arrived:
-    """Says that an agent that matches is there."""
+    """Says that an agent that matches is there.
+
+    >>> async def late() -> str:
+    ...     return "here"
+    >>> async with node.watch(tags=["late"]) as sightings:
+    ...     there = await anext(sightings)
+    ...     agent = await node.register(late, tags=["late"])
+    ...     match await anext(sightings):
+    ...         case hubless.Arrived(peer):
+    ...             print(peer.name)
+    late
+    """
 
     peer: Peer
 
 
 @dataclass(frozen=True)
 class Changed:
-    """Says that an agent publishes something else."""
+    """Says that an agent publishes something else.
+
+    >>> def shown(seen: object) -> str:
+    ...     return f"{seen.peer.name} changed" if isinstance(seen, hubless.Changed) else ""
+    >>> shown(hubless.Changed(hubless.Peer("did:key:z6Mk", name="rate")))
+    'rate changed'
+    """
 
     peer: Peer
 
 
 @dataclass(frozen=True)
 class Departed:
-    """Says that an agent is gone or no longer matches."""
+    """Says that an agent is gone or no longer matches.
+
+    >>> hubless.Departed("did:key:z6Mk", "rate").name
+    'rate'
+    """
 
     agent_id: str
     name: str
@@ -264,14 +330,23 @@ class Departed:
 
 @dataclass(frozen=True)
 class Lagged:
-    """Says that the reader was too slow for this many events; a snapshot follows."""
+    """Says that the reader was too slow for this many events; a snapshot follows.
+
+    >>> hubless.Lagged(3).missed
+    3
+    """
 
     missed: int
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Is everything that matches at one moment."""
+    """Is everything that matches at one moment.
+
+    >>> async with node.watch(tags=["fx"]) as sightings:
+    ...     print(await anext(sightings))
+    Snapshot(peers=[])
+    """
 
     peers: Sequence[Peer]
 
@@ -280,7 +355,22 @@ Sighting = Arrived | Changed | Departed | Lagged | Snapshot
 
 
 class Watch(Feed):
-    """Yields who comes, changes and goes; ends when it is closed."""
+    """Yields who comes, changes and goes; ends when it is closed.
+
+    The first sighting is a ``Snapshot``.
+
+    >>> async def brief() -> str:
+    ...     return "here"
+    >>> agent = await node.register(brief, tags=["brief"])
+    >>> async with node.watch(tags=["brief"]) as sightings:
+    ...     async for seen in sightings:
+    ...         print(type(seen).__name__)
+    ...         if isinstance(seen, hubless.Departed):
+    ...             break
+    ...         await agent.unregister()
+    Snapshot
+    Departed
+    """
 
     def __aiter__(self) -> Watch:
         return self

@@ -27,7 +27,7 @@ class Identity:
     lower-case hexadecimal digits, and ``address`` the short address in the mesh that was given;
     else both are None.
 
-    >>> inspect_id("Greet")
+    >>> hubless.inspect_id("Greet")
     Identity(text='greet', key=None, address=None)
     """
 
@@ -43,9 +43,9 @@ def inspect_id(text: str, kind: IdentityKind = "target", *, mesh: str | None = N
     or a name. ``mesh`` is the id of the mesh in which the address of an agent id is wanted.
     Raises ``InvalidArgumentError`` with a code such as ``bad_did`` or ``bad_name``.
 
-    >>> inspect_id("7:abcd.ef01.2345", "address").text
+    >>> hubless.inspect_id("7:abcd.ef01.2345", "address").text
     '7:ABCD.EF01.2345'
-    >>> inspect_id("a b", "name")
+    >>> hubless.inspect_id("a b", "name")
     Traceback (most recent call last):
     ...
     hubless.errors.InvalidArgumentError: ...

@@ -39,7 +39,15 @@ GRACE_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Description:
-    """Is everything an agent publishes: its descriptor and the documents of its skills."""
+    """Is everything an agent publishes: its descriptor and the documents of its skills.
+
+    >>> @node.agent
+    ... async def rate(pair: str) -> float:
+    ...     return 1.0862
+    >>> described = await node.describe("rate")
+    >>> described.skills[0]["outputSchema"]
+    {'type': 'number'}
+    """
 
     descriptor: Mapping[str, Any]
     skills: Sequence[Mapping[str, Any]]
@@ -69,6 +77,13 @@ class Node:
 
     ``async with hubless.Node.start() as node:``. A node belongs to the event loop it was
     started on; its methods may be awaited from any loop and thread.
+
+    >>> async with hubless.Node.start() as node:
+    ...     @node.agent(tags=["fx"])
+    ...     async def rate(pair: str) -> float:
+    ...         return 1.0862
+    ...     print((await node.request("rate", pair="EURUSD")).value)
+    1.0862
     """
 
     def __init__(self, session: Session, record: Mapping[str, Any]) -> None:
@@ -119,7 +134,10 @@ class Node:
         return cls(session, answer)
 
     async def close(self, grace: float = GRACE_SECONDS) -> None:
-        """Refuses new calls, lets running ones end for at most ``grace`` seconds; idempotent."""
+        """Refuses new calls, lets running ones end for at most ``grace`` seconds; idempotent.
+
+        A call that is cut off ends with ``closed`` or ``cancelled``.
+        """
         await self.session.run(self._close(grace))
 
     async def _close(self, grace: float) -> None:
@@ -151,7 +169,10 @@ class Node:
         return (await self.session.call(op, body))[0]
 
     async def status(self) -> Mapping[str, Any]:
-        """Gives keys, addresses, agents, peers with path and round trip, and running calls."""
+        """Gives keys, addresses, agents, peers with path and round trip, and running calls.
+
+        Sizes are bytes, round trips microseconds (``rttUs``). ``ClosedError`` after ``close``.
+        """
         return await self.op("node.status", {})
 
     # Agents -----------------------------------------------------------------------------------
@@ -164,6 +185,10 @@ class Node:
         The name, description and schemas are read from it; the arguments are the fields of
         ``Registration``. Await the result to know that it is done; otherwise an error is
         raised by the next operation of this node.
+
+        Raises ``InvalidArgumentError`` and ``ConfigurationError`` at once for what cannot be an
+        agent; awaiting raises ``ConflictError``, code ``name_taken``, for a name that is in use
+        here.
         """
         try:
             registration = Registration(**how)
@@ -215,6 +240,9 @@ class Node:
         Say what is asked by named arguments, by one value, or by ``prompt`` and ``content``.
         ``timeout`` is the seconds to the first event and between events (60); ``options`` is
         everything else. A refusal raises ``Rejected``. Cancelling gives the call up.
+
+        Besides what the callee raises: ``NotFoundError``, ``AmbiguousError``, ``DeadlineError``,
+        ``TransportError`` and, where the handler may have run, ``UnknownOutcomeError``.
         """
         asked = Asked(value, skill, prompt, content, context, tools, timeout, options, arguments)
         return await self.outbound(to, asked)
@@ -243,7 +271,11 @@ class Node:
         template: str | None = None,
         **arguments: Any,
     ) -> Response:
-        """Calls an agent and gives its answer or its refusal; never raises for a refusal."""
+        """Calls an agent and gives its answer or its refusal; never raises for a refusal.
+
+        What is no refusal, such as ``NotFoundError`` or ``TransportError``, is raised as by
+        ``request``.
+        """
         asked = Asked(value, skill, prompt, content, None, tools, None, None, arguments)
         composed = asked.compose(self, to)
         schemas = {"inputSchema": prompt_schema, "template": template}
@@ -281,12 +313,17 @@ class Node:
         """Calls an agent and reads its answer as it comes: ``async for chunk in ...``.
 
         The arguments are those of ``request``. The call starts with the first read.
+
+        Reading raises what ``request`` raises, after all that came before.
         """
         asked = Asked(value, skill, prompt, content, context, tools, timeout, options, arguments)
         return Stream(self, to, asked)
 
     async def check(self, agent: Agent, to_check: Any = MISSING, /, **arguments: Any) -> None:
-        """Runs the checks of an agent hosted here without calling it; raises its refusal."""
+        """Runs the checks of an agent hosted here without calling it; raises its refusal.
+
+        Rate and queue are not counted.
+        """
         await agent
         composed = Asked(to_check, **_split(arguments)).compose(self, agent.name)
         body = {"agent": agent.handle, "request": composed.body}
@@ -307,6 +344,9 @@ class Node:
         """Finds agents, best first; waits up to ``wait`` seconds (1) for a first match.
 
         ``query`` is a text or a ``Query``; the other arguments are the fields of ``Query``.
+
+        Nobody is no error: the answer is empty. ``InvalidArgumentError`` names a field of the
+        query.
         """
         answer = await self.op("find", _lookup(query, fields, wait, explain))
         return [Peer.of(self, found) for found in answer.get("agents", ())]
@@ -327,11 +367,17 @@ class Node:
         return Discovery(self, "discover", {"query": query_of(query, fields)})
 
     def watch(self, query: Lookup = None, **fields: Any) -> Watch:
-        """Yields who arrives, changes and departs."""
+        """Yields who arrives, changes and departs.
+
+        The first sighting is a ``Snapshot`` of those that are there.
+        """
         return Watch(self, "watch", {"query": query_of(query, fields)})
 
     async def describe(self, agent: str | Peer) -> Description:
-        """Fetches everything an agent publishes, the full documents of its skills included."""
+        """Fetches everything an agent publishes, the full documents of its skills included.
+
+        ``NotFoundError`` for an agent that is not known here.
+        """
         answer = await self.op("describe", {"agent": _id(agent)})
         return Description(answer.get("descriptor", {}), answer.get("skills", ()))
 
@@ -343,7 +389,10 @@ class Node:
         return [Peer.of(self, found) for found in answer.get("agents", ())]
 
     async def load_agents(self, descriptors: Sequence[Mapping[str, Any]]) -> Sequence[Error]:
-        """Imports a static catalogue; gives the errors of those that were refused."""
+        """Imports a static catalogue; gives the errors of those that were refused.
+
+        Each descriptor is an object as ``describe`` gives it.
+        """
         answer = await self.op("loadAgents", {"descriptors": list(descriptors)})
         return [from_record(error) for error in answer.get("refused", ())]
 
@@ -364,7 +413,10 @@ class Node:
         bearer: bool | None = None,
         local: bool | None = None,
     ) -> str:
-        """Makes a ticket by which another data folder joins this mesh; ``ttl`` in seconds."""
+        """Makes a ticket by which another data folder joins this mesh; ``ttl`` in seconds.
+
+        The ticket is a secret; ``uses`` bounds how often it is taken.
+        """
         who = {"role": role, "groups": list(groups), "bearer": bearer, "local": local}
         bounds = {"ttlS": None if ttl is None else max(1, round(ttl)), "uses": uses}
         return str((await self.op("invite", _wire.compact({**who, **bounds})))["ticket"])
@@ -378,6 +430,9 @@ async def join(ticket: str, *, home: str | os.PathLike[str] | None = None) -> st
     """Joins a mesh by a ticket, before a node of that mesh is started; gives the mesh's id.
 
     ``home`` is the data folder, as for ``Node.start``.
+
+    ``CallDeniedError`` for an invitation that is unknown, over or used up; an error too for a text
+    that is no ticket.
     """
     session = Session()
     folder = {"home": os.fspath(home)} if home is not None else {}

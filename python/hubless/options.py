@@ -41,7 +41,12 @@ Effect = Literal["PURE", "IDEMPOTENT", "AT_MOST_ONCE"]
 
 @dataclass(frozen=True)
 class Interval:
-    """Is a closed interval of dates or numbers."""
+    """Is a closed interval of dates or numbers.
+
+    >>> from datetime import date
+    >>> hubless.Interval(date(2021, 1, 1), date(2024, 12, 31)).end.year
+    2024
+    """
 
     start: datetime.date | int | float
     end: datetime.date | int | float
@@ -98,6 +103,13 @@ class Skill:
 
     ``effect`` says what may be repeated and is ``AT_MOST_ONCE`` unless set. ``attributes`` are
     up to 32 typed facts that others filter by.
+
+    >>> async def rate(pair: str) -> float:
+    ...     return 1.0862
+    >>> described = hubless.Skill(effect="PURE", attributes={"pair": ["EUR/USD"]})
+    >>> agent = await node.register(rate, skill=described)
+    >>> agent.name
+    'rate'
     """
 
     id: str | None = None
@@ -123,7 +135,15 @@ class Skill:
 
 @dataclass(frozen=True)
 class Descriptor:
-    """Is what an agent publishes about itself; the long form of a registration."""
+    """Is what an agent publishes about itself; the long form of a registration.
+
+    >>> async def rate(pair: str) -> float:
+    ...     return 1.0862
+    >>> described = hubless.Descriptor(version="1.2.0", content_types_in=["application/json"])
+    >>> agent = await node.register(rate, descriptor=described)
+    >>> (await node.describe("rate")).descriptor["version"]
+    '1.2.0'
+    """
 
     name: str | None = None
     title: str | None = None
@@ -158,14 +178,28 @@ class Descriptor:
 
 @dataclass(frozen=True)
 class SharedSecret:
-    """Lets in who knows a secret; never shown."""
+    """Lets in who knows a secret; never shown.
+
+    >>> hubless.SharedSecret("open-sesame")
+    SharedSecret()
+    """
 
     secret: str = field(repr=False)
 
 
 @dataclass(frozen=True)
 class AuthRequest:
-    """Is what an auth function decides on."""
+    """Is what an auth function decides on.
+
+    >>> def check(request: hubless.AuthRequest) -> bool:
+    ...     return request.scheme == "custom" and request.credential == "letmein"
+    >>> async def vault() -> str:
+    ...     return "in"
+    >>> agent = await node.register(vault, requirements=hubless.Requirements(auth=check))
+    >>> options = hubless.Options(auth=hubless.Credential("letmein", "custom"))
+    >>> (await node.request("vault", options=options)).value
+    'in'
+    """
 
     agent: str
     scheme: str
@@ -175,7 +209,13 @@ class AuthRequest:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Is the answer of an auth function that may be remembered, at most 60 s."""
+    """Is the answer of an auth function that may be remembered, at most 60 s.
+
+    >>> async def check(request: hubless.AuthRequest) -> hubless.Verdict:
+    ...     return hubless.Verdict(request.credential == "letmein", cache_seconds=30)
+    >>> hubless.Requirements(auth=check).record()
+    {'auth': {'host': True}}
+    """
 
     allow: bool
     cache_seconds: float = 0.0
@@ -192,6 +232,15 @@ class Requirements:
     ``max_tokens`` unset means no limit, 0 refuses everything. ``auth`` is a ``SharedSecret`` or
     a function, plain or ``async``, of an ``AuthRequest``; ``token_counter`` a function of the
     texts. A function that raises refuses.
+
+    >>> async def vault() -> str:
+    ...     return "in"
+    >>> rules = hubless.Requirements(max_tokens=8_000, auth=hubless.SharedSecret("letmein"))
+    >>> agent = await node.register(vault, requirements=rules)
+    >>> await node.request("vault")
+    Traceback (most recent call last):
+    ...
+    hubless.errors.RejectedAuthError: ...
     """
 
     require_converse: bool | None = None
@@ -237,7 +286,11 @@ def auth_rule(auth: SharedSecret | AuthFunction | None) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Credential:
-    """Is a scheme and a secret; never shown."""
+    """Is a scheme and a secret; never shown.
+
+    >>> hubless.Credential("letmein")
+    Credential(scheme='shared_secret')
+    """
 
     secret: str = field(repr=False)
     scheme: str = "shared_secret"
@@ -245,7 +298,11 @@ class Credential:
 
 @dataclass(frozen=True)
 class Accept:
-    """Is what the caller can take; an agent that cannot meet it answers ``unsupported``."""
+    """Is what the caller can take; an agent that cannot meet it answers ``unsupported``.
+
+    >>> hubless.Options(accept=hubless.Accept(media_types=["text/plain"])).accept.streaming is None
+    True
+    """
 
     media_types: Sequence[str] = ()
     streaming: bool | None = None
@@ -255,7 +312,12 @@ class Accept:
 
 @dataclass(frozen=True)
 class Retry:
-    """Is how often a call is tried in all, and on which kinds, where its effect allows it."""
+    """Is how often a call is tried in all, and on which kinds, where its effect allows it.
+
+    >>> options = hubless.Options(retry=hubless.Retry(3, on=["busy"]), effect="PURE")
+    >>> options.retry.attempts
+    3
+    """
 
     attempts: int
     on: Sequence[str] = ("transport", "busy")
@@ -272,6 +334,15 @@ class Options:
     and between events). ``wait`` is how long a name may take to appear (1 s). ``on_input``
     answers a question of the callee; without it the callee cannot ask. ``sender`` is one of
     this node's agents, in whose name the call is made.
+
+    >>> @node.agent
+    ... async def slow() -> None:
+    ...     await asyncio.sleep(60)
+    >>> try:
+    ...     await node.request("slow", options=hubless.Options(total_timeout=0.05))
+    ... except TimeoutError as error:
+    ...     print(error.kind)
+    deadline
     """
 
     total_timeout: float | None = None

@@ -58,7 +58,14 @@ def to_record(value: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Caller:
-    """Is who asks, as the node found out; never taken from the message."""
+    """Is who asks, as the node found out; never taken from the message.
+
+    >>> @node.agent
+    ... async def who(ctx: hubless.Call) -> str:
+    ...     return ctx.caller.kind
+    >>> (await node.request("who")).value
+    'local'
+    """
 
     kind: str = ""
     node: str = ""
@@ -71,7 +78,14 @@ class Caller:
 
 @dataclass(frozen=True)
 class Usage:
-    """Is what a call used; ``cost_micros`` is 1e-6 of the currency unit."""
+    """Is what a call used; ``cost_micros`` is 1e-6 of the currency unit.
+
+    >>> @node.agent
+    ... async def think(ctx: hubless.Call) -> None:
+    ...     await ctx.usage(input_tokens=3, output_tokens=4)
+    >>> (await node.request("think")).usage.output_tokens
+    4
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -82,7 +96,11 @@ class Usage:
 
 @dataclass(frozen=True)
 class Timing:
-    """Is where the time went, in microseconds."""
+    """Is where the time went, in microseconds.
+
+    >>> hubless.Timing(queue_us=20, handler_us=1500).handler_us
+    1500
+    """
 
     queue_us: int = 0
     handler_us: int = 0
@@ -91,7 +109,14 @@ class Timing:
 
 @dataclass(frozen=True)
 class AgentRef:
-    """Names the agent that answered."""
+    """Names the agent that answered.
+
+    >>> @node.agent
+    ... async def greet() -> str:
+    ...     return "hello"
+    >>> (await node.request("greet")).agent.name
+    'greet'
+    """
 
     agent_id: str = ""
     name: str = ""
@@ -100,7 +125,15 @@ class AgentRef:
 
 @dataclass(frozen=True)
 class Reply:
-    """Is the whole answer. ``path`` is ``in_process``, ``direct`` or ``relay``."""
+    """Is the whole answer. ``path`` is ``in_process``, ``direct`` or ``relay``.
+
+    >>> @node.agent
+    ... async def add(a: int, b: int) -> int:
+    ...     return a + b
+    >>> reply = await node.request("add", a=1, b=2)
+    >>> (reply.value, reply.path, reply.attempts)
+    (3, 'in_process', 1)
+    """
 
     content: Content
     usage: Usage = Usage()
@@ -126,7 +159,14 @@ class Reply:
 
 @dataclass(frozen=True)
 class Response:
-    """Is what ``send`` gives: an answer or a refusal, never an exception."""
+    """Is what ``send`` gives: an answer or a refusal, never an exception.
+
+    >>> @node.agent
+    ... async def refuses() -> None:
+    ...     raise hubless.errors.CallDeniedError("not today")
+    >>> (await node.send("refuses")).rejection.kind
+    'denied'
+    """
 
     output: Reply | None = None
     rejection: Exception | None = None
@@ -135,7 +175,17 @@ class Response:
 
 @dataclass(frozen=True)
 class Progress:
-    """Is a note on the way; ``fraction`` is between 0 and 1."""
+    """Is a note on the way; ``fraction`` is between 0 and 1.
+
+    >>> @node.agent
+    ... async def works(ctx: hubless.Call) -> str:
+    ...     await ctx.progress("half of it", 0.5)
+    ...     return "done"
+    >>> async for event in node.stream("works").events():
+    ...     if isinstance(event, hubless.Progress):
+    ...         print(event.note, event.fraction)
+    half of it 0.5
+    """
 
     note: str = ""
     fraction: float | None = None
@@ -143,7 +193,15 @@ class Progress:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Is a piece of a streamed answer; with ``append`` it continues the part before."""
+    """Is a piece of a streamed answer; with ``append`` it continues the part before.
+
+    >>> @node.agent
+    ... async def count(n: int):
+    ...     for number in range(n):
+    ...         yield str(number)
+    >>> [chunk.text async for chunk in node.stream("count", n=3)]
+    ['0', '1', '2']
+    """
 
     part: Part
     value: Any = None
@@ -153,7 +211,11 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Entry:
-    """Is one thing the context says: text or data under a key."""
+    """Is one thing the context says: text or data under a key.
+
+    >>> hubless.Entry("city", "Oslo", weight=0.5).text
+    'Oslo'
+    """
 
     key: str
     text: str | None = None
@@ -164,7 +226,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class Page:
-    """Is a named part of a context."""
+    """Is a named part of a context.
+
+    >>> len(hubless.Page("travel", [hubless.Entry("city", "Oslo")]).entries)
+    1
+    """
 
     name: str
     entries: Sequence[Entry] = ()
@@ -172,7 +238,15 @@ class Page:
 
 @dataclass(frozen=True)
 class Context:
-    """Is what goes along with a request besides its content, by value."""
+    """Is what goes along with a request besides its content, by value.
+
+    >>> @node.agent
+    ... async def where(ctx: hubless.Call) -> str:
+    ...     return ctx.context.entries[0].text
+    >>> context = hubless.Context([hubless.Entry("city", "Oslo")])
+    >>> (await node.request("where", context=context)).value
+    'Oslo'
+    """
 
     entries: Sequence[Entry] = ()
     pages: Sequence[Page] = ()

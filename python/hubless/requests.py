@@ -45,6 +45,15 @@ class Tool:
 
     A plain function may be given wherever a tool is wanted; its name, docstring and annotations
     are read.
+
+    >>> @node.agent
+    ... async def works(ctx: hubless.Call) -> int:
+    ...     return await ctx.call_tool("sum", {"a": 40, "b": 2})
+    >>> def add(a: int, b: int) -> int:
+    ...     '''Adds two numbers.'''
+    ...     return a + b
+    >>> (await node.request("works", tools=[hubless.Tool(add, name="sum")])).value
+    42
     """
 
     def __init__(
@@ -280,6 +289,16 @@ class Stream(Feed):
 
     ``events()`` yields the progress notes and the final reply as well. Leaving the loop early
     and letting go of the stream, or ``close()``, cancels the call.
+
+    >>> @node.agent
+    ... async def count(n: int):
+    ...     for number in range(n):
+    ...         yield str(number)
+    >>> async with node.stream("count", n=3) as stream:
+    ...     print([chunk.text async for chunk in stream])
+    ['0', '1', '2']
+    >>> stream.reply.path
+    'in_process'
     """
 
     def __init__(self, node: Node, to: To, asked: Asked) -> None:

@@ -68,7 +68,11 @@ def _offset(text: str) -> str:
 
 
 def schema_of(annotation: Any) -> Schema:
-    """Gives the JSON Schema (2020-12) of a type."""
+    """Gives the JSON Schema (2020-12) of a type.
+
+    >>> hubless.schema_of(list[int])
+    {'type': 'array', 'items': {'type': 'integer'}}
+    """
     builder = _Builder()
     root = builder.of(annotation)
     return builder.finish(root)
@@ -201,7 +205,16 @@ def _is_marker(origin: Any) -> bool:
 
 
 def decode(kind: type[T], value: Any, pointer: str = "") -> T:
-    """Turns a JSON value into a value of a type; ``json`` with the pointer if it cannot be."""
+    """Turns a JSON value into a value of a type; ``json`` with the pointer if it cannot be.
+
+    >>> from datetime import date
+    >>> hubless.decode(dict[str, date], {"day": "2024-02-29"})
+    {'day': datetime.date(2024, 2, 29)}
+    >>> hubless.decode(int, "7")
+    Traceback (most recent call last):
+    ...
+    hubless.errors.JsonError: ...
+    """
     return typing.cast("T", _decode(kind, value, pointer))
 
 

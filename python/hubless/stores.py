@@ -22,13 +22,24 @@ Provider = Callable[[str], str | Credential | Awaitable[str | Credential | None]
 
 
 class Templates:
-    """Holds request templates by name; a request names one by ``Options(template=...)``."""
+    """Holds request templates by name; a request names one by ``Options(template=...)``.
+
+    >>> await node.templates.set("quiet", {"metadata": {"log": False}})
+    >>> @node.agent
+    ... async def tells(ctx: hubless.Call) -> bool:
+    ...     return ctx.metadata["log"]
+    >>> (await node.request("tells", options=hubless.Options(template="quiet"))).value
+    False
+    """
 
     def __init__(self, node: Node) -> None:
         self._node = node
 
     async def set(self, name: str, template: Mapping[str, Any]) -> None:
-        """Stores a template; never an id, a deadline, a trace or an idempotency key."""
+        """Stores a template; never an id, a deadline, a trace or an idempotency key.
+
+        ``InvalidArgumentError`` names a field that a template cannot have.
+        """
         await self._node.op("template.set", {"name": name, "template": template})
 
     async def remove(self, name: str) -> None:
@@ -36,12 +47,24 @@ class Templates:
         await self._node.op("template.remove", {"name": name})
 
     async def list(self) -> Mapping[str, Any]:
-        """Gives what is stored."""
+        """Gives what is stored.
+
+        ``templates`` are the names.
+        """
         return await self._node.op("template.list", {})
 
 
 class Credentials:
-    """Holds what is shown to agents that require it, by agent id, mesh or URL origin."""
+    """Holds what is shown to agents that require it, by agent id, mesh or URL origin.
+
+    >>> async def vault() -> str:
+    ...     return "in"
+    >>> rules = hubless.Requirements(auth=hubless.SharedSecret("letmein"))
+    >>> agent = await node.register(vault, requirements=rules)
+    >>> await node.credentials.set(agent.id, "letmein")
+    >>> (await node.request("vault")).value
+    'in'
+    """
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -49,7 +72,11 @@ class Credentials:
     async def set(
         self, target: str, secret: str | Credential | Provider, *, scheme: str | None = None
     ) -> None:
-        """Stores a secret, or a function that is asked for one with the target."""
+        """Stores a secret, or a function that is asked for one with the target.
+
+        Kept in memory and never shown; a target that has none here falls back to what the command
+        ``hubless secret`` wrote to the data folder.
+        """
         body: dict[str, Any] = {"target": target}
         if callable(secret):
             self._node.inbound.providers[target] = secret
@@ -68,20 +95,35 @@ class Credentials:
 
 @dataclass(frozen=True)
 class Pin:
-    """Says which agent id a name stands for."""
+    """Says which agent id a name stands for.
+
+    >>> hubless.stores.Pin("rate", "did:key:z6Mk").name
+    'rate'
+    """
 
     name: str
     agent_id: str
 
 
 class Pins:
-    """Holds which agent id a name stands for; kept in the data folder."""
+    """Holds which agent id a name stands for; kept in the data folder.
+
+    >>> async def rate(pair: str) -> float:
+    ...     return 1.0862
+    >>> agent = await node.register(rate)
+    >>> await node.pins.set("rate", agent.id)
+    >>> [pin.name for pin in await node.pins.list()]
+    ['rate']
+    """
 
     def __init__(self, node: Node) -> None:
         self._node = node
 
     async def list(self) -> Sequence[Pin]:
-        """Gives all pins."""
+        """Gives all pins.
+
+        A name is pinned to the agent id that it stood for at its first use.
+        """
         answer = await self._node.op("pin.list", {})
         return [build(Pin, pin) for pin in answer.get("pins", ())]
 

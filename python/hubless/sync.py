@@ -97,7 +97,17 @@ def _iterate(feed: AsyncIterator[T]) -> Iterator[T]:
 
 
 class Stream(Iterator[Chunk]):
-    """Is a streamed answer: ``for chunk in stream``, then ``stream.reply``."""
+    """Is a streamed answer: ``for chunk in stream``, then ``stream.reply``.
+
+    >>> with hubless.sync.Node.start() as blocking:
+    ...     @blocking.agent
+    ...     def count(n: int):
+    ...         for number in range(n):
+    ...             yield str(number)
+    ...     with blocking.stream("count", n=3) as stream:
+    ...         print([chunk.text for chunk in stream])
+    ['0', '1', '2']
+    """
 
     def __init__(self, inner: AsyncStream) -> None:
         self.inner = inner
@@ -127,7 +137,17 @@ class Stream(Iterator[Chunk]):
 
 
 class Peer:
-    """Is an agent that was found; an ordinary callable. Its facts are attributes."""
+    """Is an agent that was found; an ordinary callable. Its facts are attributes.
+
+    >>> @node.agent(tags=["greeting"])
+    ... def greet(name: str) -> str:
+    ...     return f"hello {name}"
+    >>> def asks() -> str:
+    ...     with hubless.sync.Node.start() as blocking:
+    ...         return blocking.peer(tags=["greeting"])(name="you")
+    >>> await asyncio.to_thread(asks)
+    'hello you'
+    """
 
     def __init__(self, inner: AsyncPeer) -> None:
         self.inner = inner
@@ -182,6 +202,13 @@ class Node:
 
     ``def`` handlers run on threads and get a ``Call`` that blocks; ``async def`` handlers run on
     the loop of this module.
+
+    >>> with hubless.sync.Node.start() as blocking:
+    ...     @blocking.agent
+    ...     def greet(name: str) -> str:
+    ...         return f"hello {name}"
+    ...     print(blocking.request("greet", name="you").value)
+    hello you
     """
 
     def __init__(self, inner: asynchronous.Node) -> None:
