@@ -6,8 +6,8 @@
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{AgentId, NodeKey};
 use hubless_proto::policy::check::{
-    AuthPlan, Meter, TokenPlan, admission, auth_plan, auth_verdict, content, limits, rate,
-    token_plan, tokens,
+    AuthPlan, Meter, TokenPlan, admission, auth_plan, auth_verdict, content, deadline_and_grant,
+    limits, rate, token_plan, tokens,
 };
 use hubless_proto::policy::{AuthRule, Caller, CallerKind, Policy, Rate, Rates, Requirements};
 use hubless_proto::registry::{SlotInput, SlotOutput, Slots};
@@ -70,7 +70,8 @@ fn run(agent: &mut Agent, caller: &Caller, request: &v1::Request, host: &mut Hos
             auth_verdict(credential.reveal() == "letmein")?;
         }
     }
-    content(&agent.policy, request, &mut agent.schemas, 0)?;
+    deadline_and_grant(request, 0)?;
+    content(&agent.policy, request, &mut agent.schemas)?;
     let counted = match token_plan(&agent.policy, request)? {
         TokenPlan::None => 0,
         TokenPlan::Count { texts, most } => hubless_proto::tokens::count_all(&texts, most)?,

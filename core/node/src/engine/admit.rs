@@ -42,6 +42,7 @@ impl Admission<'_> {
             check::rate(lock(&self.hosted.rates).as_mut(), self.caller, now_ms())?;
         }
         self.auth(&request).await?;
+        check::deadline_and_grant(&request, self.waited_ms)?;
         let bodies = self.gather(&mut request, bodies).await?;
         self.content(&request)?;
         self.tokens(&request).await?;
@@ -63,9 +64,7 @@ impl Admission<'_> {
     }
 
     fn content(&self, request: &v1::Request) -> Result<()> {
-        schemas::with_cache(|cache| {
-            check::content(&self.hosted.policy, request, cache, self.waited_ms)
-        })
+        schemas::with_cache(|cache| check::content(&self.hosted.policy, request, cache))
     }
 
     async fn auth(&self, request: &v1::Request) -> Result<()> {

@@ -1,4 +1,5 @@
-//! Deadline, sizes, content types, form, schemas, context, duplication: stages 4 to 10.
+//! Deadline and grant, then sizes, content types, form, schemas, context, duplication: stages 4
+//! to 10.
 
 use super::forms;
 use super::size::Sizes;
@@ -10,21 +11,22 @@ use crate::wire::v1::{self, part};
 use crate::wire::words::Role;
 use serde_json::Value;
 
-/// Refuses what is asked, or how. Streamed text and data have been gathered before; `waited_ms`
-/// is how long the request has been here.
+/// Refuses what there is no time or no means for, before a byte of a streamed part is waited for;
+/// `waited_ms` is how long the request has been here.
 ///
 /// # Errors
-/// In this order: `deadline`; `unsupported` (grant); `too_large`; `content`, or `unsupported`
-/// where the agent cannot meet `accept`; `prompt`; `not_found` (skill) and `json`; `context`;
-/// `json` (duplication).
-pub fn content(
-    policy: &Policy,
-    request: &v1::Request,
-    schemas: &mut SchemaCache,
-    waited_ms: u64,
-) -> Result<()> {
+/// In this order: `deadline`; `unsupported` (grant).
+pub fn deadline_and_grant(request: &v1::Request, waited_ms: u64) -> Result<()> {
     deadline(request, waited_ms)?;
-    grant(request)?;
+    grant(request)
+}
+
+/// Refuses what is asked, or how. Streamed text and data have been gathered before.
+///
+/// # Errors
+/// In this order: `too_large`; `content`, or `unsupported` where the agent cannot meet `accept`;
+/// `prompt`; `not_found` (skill) and `json`; `context`; `json` (duplication).
+pub fn content(policy: &Policy, request: &v1::Request, schemas: &mut SchemaCache) -> Result<()> {
     Sizes::of(request).check(policy)?;
     types(policy, request)?;
     accept(policy.descriptor(), request)?;

@@ -6,7 +6,8 @@
 //! | 1 | `limits` | what no request may be |
 //! | 2 | `admission`, then `rate` | callers that may not ask, or not so often |
 //! | 3 | `auth_plan`, then `auth_verdict` | callers that do not prove themselves |
-//! | 4–10 | `content` | deadline, grant, size, content types, form, schemas, context, duplication |
+//! | 4 | `deadline_and_grant` | what there is no time or no means for |
+//! | 5–10 | `content` | size, content types, form, schemas, context, duplication |
 //! | 11 | `token_plan`, then `tokens` | more text than the model takes |
 //! | 12 | the slots of the registry | what finds no room |
 //!
@@ -22,6 +23,6 @@ mod tokens;
 
 pub use admission::{admission, limits, rate};
 pub use auth::{AuthPlan, auth_plan, auth_verdict};
-pub use content::content;
+pub use content::{content, deadline_and_grant};
 pub use size::{Meter, Sizes};
 pub use tokens::{TokenPlan, token_plan, tokens};
