@@ -4,9 +4,10 @@ use super::files::io_error;
 use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
 use hubless_proto::error::{Error, Kind, Result};
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 /// Version of the layout of the data folder, in the file `format`.
 const FORMAT: &str = "1";
@@ -47,14 +48,15 @@ impl Home {
         Ok(Self { folders: Some(Arc::new(folders)) })
     }
 
-    /// The same, but a home without folders where none can be written; logs that once.
+    /// The same, but a home without folders where none can be written; says that once in the life
+    /// of the process, on standard error, since logging is off unless asked for.
     ///
     /// # Errors
     /// As [`Self::open`], unless the only reason is that nothing can be written there.
     pub fn open_or_memory(root: Option<&Path>) -> Result<Self> {
         match Self::open(root) {
             Err(error) if error.code == "not_writable" => {
-                tracing::warn!(%error, "no writable home: keys live in memory only");
+                say_once(&error);
                 Ok(Self::memory())
             }
             other => other,
@@ -70,6 +72,20 @@ impl Home {
     pub const fn is_memory(&self) -> bool {
         self.folders.is_none()
     }
+}
+
+/// Tells a person that nothing is kept, once.
+fn say_once(error: &Error) {
+    static SAID: Once = Once::new();
+    SAID.call_once(|| {
+        let line = format!(
+            "hubless: {}; keys live in memory only, and this process is not found by others: set \
+             HUBLESS_HOME to a folder that can be written",
+            error.message
+        );
+        // A process whose standard error is closed cannot be told.
+        let _ = writeln!(std::io::stderr(), "{line}");
+    });
 }
 
 impl Folders {

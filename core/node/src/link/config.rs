@@ -17,7 +17,7 @@ const STREAM_WINDOW: u32 = 1_250_000;
 const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
 
 /// Streams that a peer may open before its membership is known, its control stream included.
-pub(super) const FIRST_STREAMS: u32 = limits::EXTERNAL_STREAMS + 1;
+pub(super) const FIRST_STREAMS: u32 = limits::HELD_REQUESTS + 1;
 
 /// Transport settings; `loopback`: nothing but this machine is ever reached.
 pub(super) fn transport(loopback: bool) -> QuicTransportConfig {

@@ -16,8 +16,8 @@ use hubless_proto::wire::v1;
 use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 
-/// The version that this node speaks.
-const VERSION: u32 = 1;
+/// The lowest and the highest version that this node speaks.
+const VERSIONS: (u32, u32) = (1, 1);
 
 /// What is known of a peer once its HELLO holds.
 #[derive(Debug, Clone)]
@@ -25,6 +25,8 @@ pub(super) struct Greeting {
     pub(super) caller: Caller,
     pub(super) instance: u64,
     pub(super) node: v1::SignedRecord,
+    /// The version that both speak on this connection.
+    pub(super) version: u32,
 }
 
 impl Greeting {
@@ -41,8 +43,8 @@ pub(super) async fn greet(writer: &mut FrameWriter, tunnel: &Tunnel, local: &Loc
     let clock_ms = now_ms();
     let signature = local.key().sign(Domain::Hello, &statement(tunnel, &token, clock_ms)?);
     let hello = v1::Hello {
-        version_low: VERSION,
-        version_high: VERSION,
+        version_low: VERSIONS.0,
+        version_high: VERSIONS.1,
         instance: local.instance(),
         node: Some(node),
         token: token.into(),
@@ -73,13 +75,7 @@ pub(super) async fn read(
         return Err(unexpected(kind));
     }
     let hello: v1::Hello = decode(kind, body)?;
-    if hello.version_low > VERSION || hello.version_high < VERSION {
-        let message = format!(
-            "this node speaks version {VERSION}, the peer {} to {}",
-            hello.version_low, hello.version_high
-        );
-        return Err(Error::refusal(Kind::Unsupported, "version", message));
-    }
+    let version = negotiate(VERSIONS, (hello.version_low, hello.version_high))?;
     let peer = tunnel.peer();
     verify(
         &peer,
@@ -98,12 +94,25 @@ pub(super) async fn read(
         let member = Caller::of_node(CallerKind::Member, peer, None);
         Caller { mesh: Some(mesh), role: standing.role, groups: standing.groups, ..member }
     };
-    Ok(Greeting { caller, instance: hello.instance, node })
+    Ok(Greeting { caller, instance: hello.instance, node, version })
+}
+
+/// The highest version that both speak.
+fn negotiate(ours: (u32, u32), theirs: (u32, u32)) -> Result<u32> {
+    let highest = ours.1.min(theirs.1);
+    if highest >= ours.0 && highest >= theirs.0 {
+        return Ok(highest);
+    }
+    let message = format!(
+        "this node speaks versions {} to {}, the peer {} to {}; update the older one",
+        ours.0, ours.1, theirs.0, theirs.1
+    );
+    Err(Error::refusal(Kind::Unsupported, "version", message))
 }
 
 /// Tells the peer that its HELLO was taken.
 pub(super) async fn acknowledge(writer: &mut FrameWriter, greeting: &Greeting) -> Result<()> {
-    let ack = v1::HelloAck { version: VERSION, role: greeting.caller.role.clone() };
+    let ack = v1::HelloAck { version: greeting.version, role: greeting.caller.role.clone() };
     writer.message(FrameType::HelloAck, &ack).await.map_err(ended)
 }
 
@@ -133,4 +142,29 @@ fn statement(tunnel: &Tunnel, token: &[u8], clock_ms: u64) -> Result<Vec<u8>> {
     bytes.extend_from_slice(&digest);
     bytes.extend_from_slice(&clock_ms.to_be_bytes());
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_highest_shared_version_is_spoken() {
+        for (ours, theirs, spoken) in [
+            ((1, 1), (1, 1), Some(1)),
+            ((1, 3), (2, 5), Some(3)),
+            ((2, 5), (1, 3), Some(3)),
+            ((1, 4), (2, 3), Some(3)),
+            ((1, 1), (2, 3), None),
+            ((3, 4), (1, 2), None),
+            // A range that is none.
+            ((1, 4), (3, 2), None),
+        ] {
+            let found = negotiate(ours, theirs);
+            assert_eq!(found.as_ref().ok(), spoken.as_ref(), "{ours:?} {theirs:?}");
+            if let Err(error) = found {
+                assert_eq!((error.kind, error.code.as_str()), (Kind::Unsupported, "version"));
+            }
+        }
+    }
 }
