@@ -343,7 +343,6 @@ export class Node {
       groups?: readonly string[];
       ttlS?: number;
       uses?: number;
-      bearer?: boolean;
       local?: boolean;
     } = {},
   ): Promise<string> {

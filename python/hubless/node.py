@@ -410,14 +410,13 @@ class Node:
         groups: Sequence[str] = (),
         ttl: float | None = None,
         uses: int | None = None,
-        bearer: bool | None = None,
         local: bool | None = None,
     ) -> str:
         """Makes a ticket by which another data folder joins this mesh; ``ttl`` in seconds.
 
         The ticket is a secret; ``uses`` bounds how often it is taken.
         """
-        who = {"role": role, "groups": list(groups), "bearer": bearer, "local": local}
+        who = {"role": role, "groups": list(groups), "local": local}
         bounds = {"ttlS": None if ttl is None else max(1, round(ttl)), "uses": uses}
         return str((await self.op("invite", _wire.compact({**who, **bounds})))["ticket"])
 

@@ -113,7 +113,7 @@ limits! {
     /// Calls of a node that wait for a stream.
     OUTBOUND_QUEUE: usize = 16_384;
     /// Requests held until their connection is verified.
-    HELD_REQUESTS: usize = 64;
+    HELD_REQUESTS: u32 = 64;
     /// Concurrent calls of one agent.
     AGENT_CONCURRENCY: usize = 256;
     /// Queued calls of one agent.
@@ -210,8 +210,6 @@ limits! {
     TOKEN_BYTES: usize = 16 * KIB;
     /// Default life of an invite.
     INVITE_LIFE: Duration = Duration::from_secs(24 * 3_600);
-    /// Longest life of a bearer invite.
-    BEARER_LIFE: Duration = Duration::from_secs(600);
     /// One file of the runtime folder, in bytes.
     RECORD_FILE_BYTES: usize = 16 * MIB;
     /// Files that are read of the runtime folder.

@@ -20,7 +20,6 @@ pub(super) async fn invite(context: &Context, options: Invite) -> Result<()> {
         groups: options.groups,
         ttl_s: options.ttl,
         uses: options.uses,
-        bearer: false,
         local: options.local,
     };
     let ticket = hubless::node::invite(home, wanted).await?;

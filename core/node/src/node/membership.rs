@@ -25,8 +25,6 @@ pub struct InviteOptions {
     pub ttl_s: Option<u64>,
     /// How many may join with it; none: 1.
     pub uses: Option<u32>,
-    /// True: no running node is needed to join.
-    pub bearer: bool,
     /// True: also when every node listens to this machine only.
     pub local: bool,
 }
@@ -36,7 +34,7 @@ impl Node {
     ///
     /// # Errors
     /// `configuration` (`no_minter`) when no running node listens beyond this machine, unless
-    /// `local`; `unsupported` for `bearer`; `invalid_argument` for a bound.
+    /// `local`; `invalid_argument` for a bound.
     ///
     /// # Cancellation
     /// The invite may have been written.
@@ -61,10 +59,6 @@ pub async fn invite(home: Home, options: InviteOptions) -> Result<String> {
 }
 
 async fn make(home: Home, node: Option<Minter>, options: InviteOptions) -> Result<String> {
-    if options.bearer {
-        let message = "bearer tickets are not made by this version; leave bearer out";
-        return Err(Error::new(Kind::Unsupported, message).with_field("bearer"));
-    }
     let mut wanted = membership::InviteOptions {
         groups: options.groups,
         local: options.local,

@@ -141,7 +141,6 @@ public class Node private constructor(private val options: NodeOptions) : AutoCl
             some("groups", groups)
             some("ttlS", options.lifetime?.inWholeSeconds)
             some("uses", options.uses)
-            some("bearer", options.bearer)
             some("local", options.local)
         }
         return session.call("invite", body).body.text("ticket").orEmpty()
@@ -277,9 +276,6 @@ public class InviteOptions {
 
     /** How often it is good. */
     public var uses: Int? = null
-
-    /** Whether whoever holds it may join. */
-    public var bearer: Boolean? = null
 
     /** Whether it is good on this machine only. */
     public var local: Boolean? = null
