@@ -31,6 +31,7 @@ function tell(event, fields) {
 
 async function render_chart(chart, { signal, caller }) {
   const began = performance.now();
+  tell('drawing', { nodeKey });
   if (slowMs > 0) await sleep(slowMs, undefined, { signal });
   const picture = await renderChart(chart);
   const ms = Math.round((performance.now() - began) * 10) / 10;

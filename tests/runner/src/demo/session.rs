@@ -1,6 +1,6 @@
 //! The processes of one run, and what they say.
 
-use super::run::{Asker, SLOW_MS};
+use super::run::Asker;
 use super::{place, timeline};
 use crate::house::{self, Result};
 use crate::language::{Language, Program};
@@ -24,7 +24,7 @@ pub(super) struct Session {
     home: PathBuf,
     members: Vec<Member>,
     /// Everything that was said and not looked at yet.
-    heard: Vec<(usize, Value)>,
+    heard: Vec<(Language, Value)>,
     show: bool,
 }
 
@@ -106,8 +106,7 @@ impl Session {
     pub(super) fn second_chart(&mut self, end: Instant) -> Result<String> {
         let mut charts = 0;
         let event = self.wait(end, |_, event| {
-            let calling = event.get("event") == Some(&json!("calling"));
-            charts += u32::from(calling && event.get("skill") == Some(&json!("render_chart")));
+            charts += u32::from(event.get("event") == Some(&json!("drawing")));
             charts == 2
         })?;
         let key = event.get("nodeKey").and_then(Value::as_str);
@@ -118,8 +117,6 @@ impl Session {
     pub(super) fn kill(&mut self, node_key: &str) -> Result<Instant> {
         let found = self.members.iter().position(|member| member.node_key == node_key);
         let index = found.ok_or_else(|| format!("no process has the node key {node_key}"))?;
-        // Half way through the chart, not at its first instant.
-        std::thread::sleep(Duration::from_millis(u64::from(SLOW_MS) / 2));
         let mut member = self.members.remove(index);
         if self.show {
             println!(
@@ -148,14 +145,13 @@ impl Session {
         mut fits: impl FnMut(Language, &Value) -> bool,
     ) -> Result<Value> {
         while Instant::now() < end {
-            for (index, member) in self.members.iter().enumerate() {
+            for member in &self.members {
                 while let Some(event) = member.process.event(POLL) {
-                    self.heard.push((index, event));
+                    self.heard.push((member.language, event));
                 }
             }
             let mut heard = std::mem::take(&mut self.heard).into_iter();
-            for (index, event) in heard.by_ref() {
-                let language = self.members.get(index).map_or(Language::C, |m| m.language);
+            for (language, event) in heard.by_ref() {
                 if self.show {
                     timeline::print(language, &event);
                 }
