@@ -56,10 +56,21 @@ pub(crate) fn cargo(output: &str) -> Outcome {
         all.failed += before(line, " failed");
         all.skipped += before(line, " ignored");
     }
-    for line in output.lines().filter(|line| line.trim_start().starts_with("skipped: ")) {
-        all.notes.push(line.trim().to_owned());
+    for reason in output.lines().filter_map(skipped) {
+        // To cargo a test that says why it cannot run has passed.
+        all.passed = all.passed.saturating_sub(1);
+        all.skipped += 1;
+        all.notes.push(format!("skipped: {reason}"));
     }
     all
+}
+
+/// The reason that a Rust test gave for not running, on a line of its own or behind its name.
+fn skipped(line: &str) -> Option<&str> {
+    let (before, reason) = line.split_once("skipped: ")?;
+    let before = before.trim();
+    (before.is_empty() || (before.starts_with("test ") && before.ends_with("...")))
+        .then_some(reason)
 }
 
 /// Counts of pytest's closing line.
@@ -153,6 +164,16 @@ mod tests {
                      [ERROR] Tests run: 9, Failures: 1, Errors: 1, Skipped: 2";
         assert_eq!(surefire(maven), counted(5, 2, 2));
         assert_eq!(plain("c: 7 passed, 1 failed"), counted(7, 1, 0));
+    }
+
+    #[test]
+    fn a_rust_test_that_says_why_it_cannot_run_is_skipped() {
+        let output = "test users::another_user ... skipped: needs root\nok\n\
+                      test first::two ... 3 calls were not skipped: none\nok\n\
+                      test result: ok. 2 passed; 0 failed; 0 ignored";
+        let outcome = cargo(output);
+        assert_eq!((outcome.passed, outcome.failed, outcome.skipped), (1, 0, 1));
+        assert_eq!(outcome.notes, ["skipped: needs root"]);
     }
 
     #[test]

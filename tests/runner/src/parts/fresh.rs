@@ -3,15 +3,27 @@
 use crate::count::{self, Outcome};
 use crate::house::{Result, root, target, text};
 use crate::step::Step;
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
-/// Clones HEAD and runs `hello` there; downloads come from the user's caches.
+/// What cargo keeps of a compiled crate, below the folder of the profile.
+const COMPILED: [&str; 3] = [".fingerprint", "build", "deps"];
+
+/// Clones HEAD and runs `hello` there; downloads come from the user's caches, and crates of others
+/// from what this checkout compiled.
 pub(crate) fn run() -> Result<Outcome> {
     let folder = target().join("fresh");
     // What an earlier run left.
     let _ = std::fs::remove_dir_all(&folder);
     let (clone, home) = (folder.join("clone"), folder.join("home"));
     std::fs::create_dir_all(&home).map_err(|error| error.to_string())?;
+    // A target folder of its own: cargo tells our crates apart by their place within a workspace,
+    // so that in a shared one it would take the clone's for those of this checkout.
+    let compiled = folder.join("target");
+    for part in COMPILED {
+        let (from, to) = (target().join("debug").join(part), compiled.join("debug").join(part));
+        copy(&from, &to).map_err(|error| format!("{}: {error}", from.display()))?;
+    }
     Step::new("fresh: clone", "git")
         .args(["clone", "--quiet", "--local", &text(&root()), &text(&clone)])
         .must()?;
@@ -25,7 +37,7 @@ pub(crate) fn run() -> Result<Outcome> {
         .env("HOME", &home)
         .env("CARGO_HOME", at("CARGO_HOME", ".cargo"))
         .env("RUSTUP_HOME", at("RUSTUP_HOME", ".rustup"))
-        .env("CARGO_TARGET_DIR", target())
+        .env("CARGO_TARGET_DIR", &compiled)
         .env("PIP_CACHE_DIR", at("PIP_CACHE_DIR", ".cache/pip"))
         .env("npm_config_cache", at("npm_config_cache", ".npm"))
         .env("npm_config_userconfig", user.join(".npmrc"))
@@ -38,4 +50,45 @@ pub(crate) fn run() -> Result<Outcome> {
     }
     let _ = std::fs::remove_dir_all(target().join("fresh"));
     Ok(outcome)
+}
+
+/// Copies a folder, with the times of its files, but for what was compiled of our own crates.
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let (path, copied) = (entry.path(), to.join(entry.file_name()));
+        if is_ours(&entry.file_name()) {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            copy(&path, &copied)?;
+        } else {
+            std::fs::copy(&path, &copied)?;
+            let modified = entry.metadata()?.modified()?;
+            std::fs::File::options().append(true).open(&copied)?.set_modified(modified)?;
+        }
+    }
+    Ok(())
+}
+
+fn is_ours(file: &OsStr) -> bool {
+    let name = file.to_string_lossy();
+    let name = name.strip_prefix("lib").unwrap_or(&name);
+    ["hubless", "_core-"].iter().any(|ours| name.starts_with(ours))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_our_crates_from_those_of_others() {
+        for ours in ["hubless-proto-1a", "libhubless_c-2b.rlib", "lib_core-3c.so", "_core-3c.d"] {
+            assert!(is_ours(OsStr::new(ours)), "{ours}");
+        }
+        for other in ["libserde_core-1a.rlib", "iroh-2b", "libiroh-2b.rmeta"] {
+            assert!(!is_ours(OsStr::new(other)), "{other}");
+        }
+    }
 }

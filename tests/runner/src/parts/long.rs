@@ -6,7 +6,7 @@ use crate::house::Result;
 
 const FORMS: [(&str, &[&str]); 2] = [
     ("unit", &["--lib", "--test", "checks", "--test", "readers", "--test", "wire"]),
-    ("mesh", &["--test", "machine", "--", "--test-threads=1"]),
+    ("mesh", &["--test", "machine", "--", "--test-threads=1", "--nocapture"]),
 ];
 
 /// Runs the long forms of the named parts, or of all.

@@ -18,5 +18,5 @@ pub(crate) fn run() -> Result<Outcome> {
     if root.is_ok_and(|output| output.stdout.trim_ascii() != b"0") {
         return Ok(Outcome::skip("network namespaces need root"));
     }
-    rust::test("network: cargo test", &["--test", "network"])
+    rust::test("network: cargo test", &["--test", "network", "--", "--nocapture"])
 }

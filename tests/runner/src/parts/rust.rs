@@ -23,7 +23,7 @@ pub(crate) fn tidy() -> Result<Outcome> {
 /// Many processes on one machine. One test after the other: what is measured beside a crowd of a
 /// hundred processes says nothing.
 pub(crate) fn mesh() -> Result<Outcome> {
-    test("mesh: cargo test", &["--test", "machine", "--", "--test-threads=1"])
+    test("mesh: cargo test", &["--test", "machine", "--", "--test-threads=1", "--nocapture"])
 }
 
 /// The fuzz functions over their committed corpora.
