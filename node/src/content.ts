@@ -94,6 +94,8 @@ export interface BlobOptions extends PartOptions {
   filename?: string;
   /** Size in bytes; known without asking where the bytes are in memory. */
   size?: number;
+  /** SHA-256 of a streamed blob in hex, if known before; another digest is refused at the end. */
+  sha256?: string;
 }
 
 /**
@@ -111,6 +113,8 @@ export class BlobPart implements PartOptions {
   readonly filename: string | undefined;
   /** Size in bytes, where known. */
   readonly size: number | undefined;
+  /** SHA-256 in hex, where it was told before; checked at the end of a streamed blob. */
+  readonly sha256: string | undefined;
   /** Who says it, where content is a dialogue. */
   readonly role: Role | undefined;
   /** Further facts, carried as they are. */
@@ -123,6 +127,7 @@ export class BlobPart implements PartOptions {
     this.mediaType = options.mediaType ?? 'application/octet-stream';
     this.filename = options.filename;
     this.size = source instanceof Uint8Array ? source.byteLength : options.size;
+    this.sha256 = options.sha256;
     this.role = options.role;
     this.metadata = options.metadata;
   }
@@ -315,12 +320,12 @@ export class Encoder {
   }
 
   #blob(part: BlobPart): object {
-    const { mediaType, filename, size } = part;
+    const { mediaType, filename, size, sha256 } = part;
     const bytes = part.inMemory;
     if (bytes) {
       return { blob: { mediaType, filename, attachment: this.attachments.push(bytes) - 1 } };
     }
-    const stream = { kind: 'blob', mediaType, filename, size, body: 0 };
+    const stream = { kind: 'blob', mediaType, filename, size, sha256, body: 0 };
     this.#streams.push({ part: stream, source: part });
     return { stream };
   }
@@ -351,8 +356,9 @@ export function decodePart(
     return blob(attachments[attachment] ?? new Uint8Array(), { ...rest, ...options });
   }
   if (wire.stream) {
-    const { body, mediaType, filename, size } = wire.stream;
-    return blob(new BodyReader(session, body), { mediaType, filename, size, ...options });
+    const { body, mediaType, filename, size, sha256 } = wire.stream;
+    const about = { mediaType, filename, size, sha256, ...options };
+    return blob(new BodyReader(session, body), about);
   }
   return data(wire.data ?? null, options);
 }

@@ -197,7 +197,8 @@ public sealed class Part {
             bytes: Flow<ByteArray>,
             filename: String? = null,
             size: Long? = null,
-        ) : this(mediaType, filename, size, null, null, PartReader.of(bytes))
+            sha256: String? = null,
+        ) : this(mediaType, filename, size, sha256, null, PartReader.of(bytes))
 
         override suspend fun bytes(): ByteArray = source.bytes()
 
