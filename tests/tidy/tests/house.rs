@@ -118,8 +118,10 @@ fn every_runner_reads_every_action_and_expectation() {
             let keys = |value: &serde_json::Value| -> Vec<String> {
                 value.as_object().into_iter().flat_map(|o| o.keys().cloned()).collect()
             };
-            words.extend(case.get("action").map(keys).unwrap_or_default());
-            words.extend(case.get("expect").map(keys).unwrap_or_default());
+            for one in languages::with_steps(case) {
+                words.extend(one.get("action").map(keys).unwrap_or_default());
+                words.extend(one.get("expect").map(keys).unwrap_or_default());
+            }
         }
     }
     assert!(words.len() >= 10, "read only {words:?}");
@@ -130,6 +132,26 @@ fn every_runner_reads_every_action_and_expectation() {
         let own: Vec<_> = sources.iter().filter(|s| s.path.starts_with(&home)).cloned().collect();
         none(languages::missing_words(&words, language, &own));
     }
+}
+
+/// A word that no control gets wrong could be ignored by a runner unseen.
+#[test]
+fn every_expectation_of_a_case_has_a_control_that_gets_it_wrong() {
+    let (mut used, mut controlled) = (BTreeSet::new(), BTreeSet::new());
+    for file in tree::sources(&["json"]).iter().filter(|s| s.path.contains("tests/conformance/")) {
+        let read = serde_json::from_str(&file.text);
+        let Ok(serde_json::Value::Array(cases)) = read else { continue };
+        for case in cases {
+            for one in languages::with_steps(&case) {
+                used.extend(languages::expected_words(&one["expect"]));
+            }
+            for wrong in case["wrong"].as_array().into_iter().flatten() {
+                controlled.extend(languages::expected_words(wrong));
+            }
+        }
+    }
+    assert!(used.len() >= 15, "read only {used:?}");
+    none(used.difference(&controlled).map(|word| format!("no control for {word}")).collect());
 }
 
 fn protocol() -> Vec<tree::Source> {

@@ -14,12 +14,29 @@ static json *text_of(hubless_str text) {
     return text.data == NULL ? json_string("") : json_string_of(text.data, text.len);
 }
 
-static json *error_of(const hubless_error *err) {
+static const char *retry_of(const hubless_error *err) {
+    static const char *const words[] = {"never", "later", "after"};
+    return err->retry >= 0 && err->retry <= HUBLESS_RETRY_AFTER ? words[err->retry] : "unknown";
+}
+
+static json *limit_of(const hubless_error *err) {
+    json *limit = json_new(JSON_OBJECT);
+    json_set(limit, "name", text_of(err->limit_name));
+    json_set(limit, "value", json_number((double)err->limit_value));
+    return limit;
+}
+
+json *error_of(const hubless_error *err) {
     json *out = json_new(JSON_OBJECT), *error = json_new(JSON_OBJECT);
     json_set(error, "kind", text_of(err->name));
     json_set(error, "code", text_of(err->code));
     json_set(error, "field", text_of(err->field));
     json_set(error, "message", text_of(err->message));
+    json_set(error, "pointer", text_of(err->pointer));
+    json_set(error, "retry", json_string(retry_of(err)));
+    json_set(error, "limit", limit_of(err));
+    json_set(error, "origin", text_of(err->origin));
+    json_set(error, "traceId", text_of(err->trace_id));
     json_set(error, "rejection", json_bool(err->rejected));
     json_set(out, "error", error);
     return out;
@@ -48,6 +65,7 @@ static void prepare_blob(const ask *what, prepared *made, const json *blob) {
         hubless_body_open(what->node, &made->written[at], NULL);
         made->sizes[at] = size;
         part->body = made->written[at];
+        part->sha256 = hubless_cstr(json_get_text(blob, "sha256"));
         return;
     }
     made->bytes[at] = malloc(size + 1);
@@ -294,3 +312,35 @@ static json *run(const ask *what, int stream, long cancel_ms) {
 json *ask_once(const ask *what) { return run(what, json_get(what->action, "stream") != NULL, 0); }
 
 json *ask_and_cancel(const ask *what, long ms) { return run(what, 0, ms); }
+
+/* In C nothing is raised: a refusal is data by the status `HUBLESS_REJECTED`. */
+json *ask_send(const ask *what) {
+    json *out = run(what, 0, 0);
+    const json *error = json_get(out, "error"), *rejected = json_get(error, "rejection");
+    if (rejected != NULL && rejected->flag) {
+        json_set(out, "rejection", json_copy(error));
+        json_remove(out, "error");
+    }
+    return out;
+}
+
+json *ask_check(const ask *what, const hubless_agent *agent) {
+    prepared made;
+    hubless_text *told = NULL;
+    hubless_error err = HUBLESS_ERROR_INIT;
+    prepare(what, &made);
+    if (hubless_check(agent, &made.content, NULL, &told, &err) != HUBLESS_OK) {
+        json *out = error_of(&err);
+        hubless_error_clear(&err);
+        drop(&made);
+        return out;
+    }
+    hubless_str text = hubless_text_get(told);
+    json *out = json_parse(text.data, text.len);
+    if (json_get(out, "rejection") == NULL) {
+        json_set(out, "value", json_string("accepted"));
+    }
+    hubless_text_free(told);
+    drop(&made);
+    return out;
+}

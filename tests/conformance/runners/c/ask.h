@@ -9,7 +9,7 @@
 /* A request that can be made any number of times. */
 typedef struct {
     hubless_node *node;
-    const char *to;
+    const char *to;      /* NULL: where the request says */
     const json *request; /* the contract's RequestOptions without `to` */
     const json *action;  /* or NULL */
 } ask;
@@ -17,6 +17,12 @@ typedef struct {
 /* Makes it, and gives its outcome: `{"value", "text", "blob"?, "path", "peer"}`, with
  * `{"chunks", "notes"}` of a stream, or `{"error": {...}}`. */
 json *ask_once(const ask *what);
+/* As `ask_once`, but a refusal is `{"rejection": {...}}`. */
+json *ask_send(const ask *what);
+/* Whether an own agent would take it: `{"value": "accepted"}`, or `{"rejection": {...}}`. */
+json *ask_check(const ask *what, const hubless_agent *agent);
+/* `{"error": {...}}` with all that an error says. */
+json *error_of(const hubless_error *err);
 /* Makes it and gives it up after some milliseconds. */
 json *ask_and_cancel(const ask *what, long ms);
 

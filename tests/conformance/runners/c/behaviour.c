@@ -10,6 +10,7 @@
 #include <time.h>
 
 hubless_node *behaviour_node;
+const char *behaviour_prefix;
 pthread_mutex_t cancel_lock = PTHREAD_MUTEX_INITIALIZER;
 pthread_cond_t cancel_told = PTHREAD_COND_INITIALIZER;
 

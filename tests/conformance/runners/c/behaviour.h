@@ -9,6 +9,8 @@
 
 /* Node that further calls go through. */
 extern hubless_node *behaviour_node;
+/* Begins the name of each subject. */
+extern const char *behaviour_prefix;
 /* Told when any call is cancelled. */
 extern pthread_mutex_t cancel_lock;
 extern pthread_cond_t cancel_told;
@@ -34,6 +36,7 @@ void run_once(hubless_call *call, const hubless_call_info *info);
 void run_wrong(hubless_call *call, const hubless_call_info *info);
 void run_ask(hubless_call *call, const hubless_call_info *info);
 void run_nested(hubless_call *call, const hubless_call_info *info);
+void run_visit(hubless_call *call, const hubless_call_info *info);
 void run_depth(hubless_call *call, const hubless_call_info *info);
 void run_trace(hubless_call *call, const hubless_call_info *info);
 void run_talk(hubless_call *call, const hubless_call_info *info);

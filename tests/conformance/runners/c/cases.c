@@ -2,6 +2,7 @@
 
 #include "ask.h"
 #include "expect.h"
+#include "operations.h"
 
 #include <dirent.h>
 #include <pthread.h>
@@ -11,12 +12,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PARALLEL_MAX = 64, FILES_MAX = 64 };
+enum { PARALLEL_MAX = 64, FILES_MAX = 64, SHOWN_MAX = 400 };
 
 typedef struct {
     hubless_node *node;
     const char *to;
-    char own_key[80];
+    char own_key[80], peer_key[80], agent_id[80];
     char run[64];
     int passed, failed, number;
 } runner;
@@ -42,6 +43,24 @@ static char *replaced(const char *text, const char *from, const char *with) {
     return made;
 }
 
+static json *long_text(size_t len) {
+    json *made = json_new(JSON_STRING);
+    made->text = malloc(len + 1);
+    memset(made->text, 'x', len);
+    made->text[len] = '\0';
+    return made;
+}
+
+/* Cuts long texts: a report is to be read. */
+static void shorten(json *value) {
+    if (value->type == JSON_STRING && strlen(value->text) > SHOWN_MAX) {
+        value->text[SHOWN_MAX] = '\0';
+    }
+    for (size_t i = 0; i < value->count; i++) {
+        shorten(value->items[i]);
+    }
+}
+
 /* Puts in what the placeholders stand for, everywhere in a value. */
 static json *filled(const runner *of, const json *value, int repetition) {
     char number[16];
@@ -53,16 +72,28 @@ static json *filled(const runner *of, const json *value, int repetition) {
         deep[200] = '\0';
         return json_parse_text(deep);
     }
+    if (value->type == JSON_STRING && strncmp(value->text, "$LONG", 5) == 0) {
+        return long_text(strtoul(value->text + 5, NULL, 10));
+    }
     json *made = json_copy(value);
     if (made->type == JSON_STRING) {
         char *to = replaced(made->text, "$TO", of->to);
         char *run = replaced(to, "$RUN", of->run);
+        char *key = replaced(run, "$KEY", of->peer_key);
+        char *id = replaced(key, "$ID", of->agent_id);
         free(made->text);
-        made->text = replaced(run, "$N", number);
+        made->text = replaced(id, "$N", number);
         free(to);
         free(run);
+        free(key);
+        free(id);
     }
     for (size_t i = 0; i < made->count; i++) {
+        if (made->keys != NULL) {
+            char *to = replaced(made->keys[i], "$TO", of->to);
+            free(made->keys[i]);
+            made->keys[i] = to;
+        }
         json *inner = filled(of, made->items[i], repetition);
         json_free(made->items[i]);
         made->items[i] = inner;
@@ -84,23 +115,6 @@ static json *stats(const runner *of) {
 /* An agent that has never run may be missing. */
 static double counted(const json *stats, const char *what, const char *agent) {
     return json_get_number(json_get(json_get(stats, "value"), what), agent, 0);
-}
-
-static json *find(const runner *of, const json *query) {
-    char *text = json_print(query);
-    hubless_query options = {.size = sizeof options, .query_json = hubless_cstr(text)};
-    hubless_agents *list = NULL;
-    hubless_found first = {.size = sizeof first};
-    json *out = json_new(JSON_OBJECT);
-    hubless_find(of->node, &options, &list, NULL);
-    if (hubless_agents_count(list) == 0) {
-        json_set(out, "none", json_bool(1));
-    } else if (hubless_agents_get(list, 0, &first, NULL) == HUBLESS_OK) {
-        json_set(out, "first", json_string_of(first.name.data, first.name.len));
-    }
-    hubless_agents_free(list);
-    free(text);
-    return out;
 }
 
 static void *in_parallel(void *what) { return ask_once(what); }
@@ -143,55 +157,144 @@ static json *cancelled(const runner *of, const ask *what, const char *agent, lon
     return outcome;
 }
 
-static json *one(const runner *of, const json *item, const char *to, int repetition) {
-    const json *action = json_get(item, "action");
-    json *request = filled(of, json_get(item, "request"), repetition);
-    json *query = json_get(action, "find");
-    ask what = {.node = of->node, .to = to, .request = request, .action = action};
-    json *outcome;
-    if (query != NULL) {
-        json *wanted = filled(of, query, repetition);
-        outcome = find(of, wanted);
-        json_free(wanted);
-    } else if (json_get(action, "parallel") != NULL) {
-        outcome = parallel(&what, (int)json_get_number(action, "parallel", 1));
+/* Name of the agent that a case, or a step of it, calls; to be freed. */
+static char *target(const runner *of, const json *item) {
+    char to[160];
+    const char *own = json_get_text(item, "to");
+    snprintf(to, sizeof to, "%s.%s", of->to, json_get_text(item, "agent"));
+    return replaced(own != NULL ? own : to, "$TO", of->to);
+}
+
+/* A step of a watch: its events are waited for, its answer is not looked at. */
+typedef struct {
+    const runner *of;
+    const char *to;
+} watching;
+
+static void watch_ask(const json *request, void *user) {
+    const watching *by = user;
+    json *full = filled(by->of, request, 0);
+    ask what = {.node = by->of->node, .to = by->to, .request = full};
+    json_free(ask_once(&what));
+    json_free(full);
+}
+
+/* What a case does through the node besides asking; NULL: it asks. */
+static json *operation(const runner *of, const json *item, const ask *what) {
+    json *action = what->action == NULL ? json_new(JSON_OBJECT) : filled(of, what->action, 0);
+    const json *query = json_get(action, "watch"), *steps = json_get(what->action, "while");
+    const char *check = json_get_text(action, "check");
+    json *out = NULL;
+    if (query != NULL && steps != NULL) {
+        watching by = {of, what->to};
+        out = operation_watch(of->node, query, steps, watch_ask, &by);
+    } else if (json_get(action, "send") != NULL) {
+        out = ask_send(what);
+    } else if (check != NULL) {
+        out = ask_check(what, operation_own_agent(check));
     } else if (json_get(action, "cancelAfterMs") != NULL) {
-        outcome = cancelled(of, &what, json_get_text(item, "agent"),
-                            (long)json_get_number(action, "cancelAfterMs", 0));
-    } else {
-        outcome = ask_once(&what);
+        out = cancelled(of, what, json_get_text(item, "agent"),
+                        (long)json_get_number(action, "cancelAfterMs", 0));
+    } else if (json_get(action, "parallel") != NULL) {
+        out = parallel(what, (int)json_get_number(action, "parallel", 1));
     }
+    for (size_t i = 0; out == NULL && i < action->count; i++) {
+        out = operation_run(of->node, action->keys[i], action->items[i]);
+    }
+    json_free(action);
+    return out;
+}
+
+static json *one(const runner *of, const json *item, int repetition) {
+    const json *action = json_get(item, "action"), *query = json_get(action, "toQuery");
+    const json *given = json_get(item, "request");
+    json *request = given == NULL ? json_new(JSON_OBJECT) : filled(of, given, repetition);
+    char *to = target(of, item);
+    ask what = {.node = of->node, .to = to, .request = request, .action = action};
+    if (query != NULL) {
+        json *by = json_new(JSON_OBJECT);
+        json_set(by, "query", filled(of, query, repetition));
+        json_set(request, "to", by);
+        what.to = NULL;
+    }
+    json *outcome = operation(of, item, &what);
+    outcome = outcome == NULL ? ask_once(&what) : outcome;
     json_free(request);
+    free(to);
     return outcome;
 }
 
-/* Runs a case as often as it says; fills `got` with the last outcome that matters. */
-static int holds(const runner *of, const json *item, const char *to, json **got) {
-    const json *expect = json_get(item, "expect");
-    int times = (int)json_get_number(json_get(item, "action"), "repeat", 1), ok = 1;
-    for (int n = 0; n < times && ok; n++) {
-        const json *wanted = expect;
-        if (expect->type == JSON_ARRAY) {
-            wanted = (size_t)n < expect->count ? expect->items[n] : json_new(JSON_NULL);
-        }
-        json *full = filled(of, wanted, n);
-        json_free(*got);
-        *got = one(of, item, to, n);
-        ok = expect_holds(full, *got);
-        json_free(full);
+static int as_expected(const runner *of, const json *wanted, const json *got, int n) {
+    json *full = filled(of, wanted, n);
+    int ok = expect_holds(full, got);
+    json_free(full);
+    return ok;
+}
+
+/* Runs the steps of a case; an expectation of the case comes before those of its steps. */
+static int steps_hold(const runner *of, const json *item, json **got) {
+    const json *steps = json_get(item, "steps"), *expect = json_get(item, "expect");
+    int ok = expect == NULL || expect->count == steps->count;
+    *got = json_new(JSON_ARRAY);
+    for (size_t n = 0; n < steps->count && ok; n++) {
+        json *step = json_copy(steps->items[n]);
+        json_set(step, "agent", json_copy(json_get(item, "agent")));
+        json *outcome = one(of, step, 0);
+        json_push(*got, outcome);
+        ok = as_expected(of, expect == NULL ? json_get(step, "expect") : expect->items[n], outcome,
+                         0);
+        json_free(step);
     }
     return ok;
 }
 
+/* Runs a case as often as it says; fills `got` with the last outcome that matters. */
+static int holds(const runner *of, const json *item, json **got) {
+    const json *expect = json_get(item, "expect");
+    int times = (int)json_get_number(json_get(item, "action"), "repeat", 1), ok = 1;
+    if (json_get(item, "steps") != NULL) {
+        return steps_hold(of, item, got);
+    }
+    if (expect->type == JSON_ARRAY && expect->count != (size_t)times) {
+        return 0;
+    }
+    for (int n = 0; n < times && ok; n++) {
+        json_free(*got);
+        *got = one(of, item, n);
+        ok = as_expected(of, expect->type == JSON_ARRAY ? expect->items[n] : expect, *got, n);
+    }
+    return ok;
+}
+
+/* Finds the id of the agent of a case that speaks of it. */
+static void learn_id(runner *of, const json *item) {
+    char *text = json_print(item), query[256];
+    if (strstr(text, "$ID") != NULL) {
+        hubless_agents *list = NULL;
+        hubless_found found = {.size = sizeof found};
+        snprintf(query, sizeof query,
+                 "{\"filter\": {\"field\": \"name\", \"op\": \"=\", \"value\": \"%s.%s\"}}", of->to,
+                 json_get_text(item, "agent"));
+        hubless_query options = {.size = sizeof options, .query_json = hubless_cstr(query)};
+        hubless_find(of->node, &options, &list, NULL);
+        if (hubless_agents_get(list, 0, &found, NULL) == HUBLESS_OK) {
+            snprintf(of->agent_id, sizeof of->agent_id, "%.*s", (int)found.agent_id.len,
+                     found.agent_id.data);
+        }
+        hubless_agents_free(list);
+    }
+    free(text);
+}
+
 static void run_case(runner *of, const json *item) {
-    const char *agent = json_get_text(item, "agent"), *own = json_get_text(item, "to");
-    char to[160];
-    snprintf(to, sizeof to, "%s%s%s", own != NULL ? own : of->to, own != NULL ? "" : ".",
-             own != NULL ? "" : agent);
+    const char *agent = json_get_text(item, "agent");
     snprintf(of->run, sizeof of->run, "%ld-%d-%d", (long)getpid(), ++of->number, (int)now_ms());
     json *before = stats(of), *got = NULL;
+    const char *key = json_get_text(before, "peer");
+    snprintf(of->peer_key, sizeof of->peer_key, "%s", key == NULL ? "" : key);
     long began = now_ms();
-    int ok = holds(of, item, to, &got);
+    learn_id(of, item);
+    int ok = holds(of, item, &got);
     long ms = now_ms() - began;
     json *after = stats(of), *line = json_new(JSON_OBJECT);
     double runs = counted(after, "runs", agent) - counted(before, "runs", agent);
@@ -202,12 +305,14 @@ static void run_case(runner *of, const json *item) {
     ok = ok && peer != NULL && strcmp(peer, of->own_key) != 0;
     json_set(line, "case", json_string(json_get_text(item, "id")));
     json_set(line, "ok", json_bool(ok));
-    json_set(line, "expected", json_copy(json_get(item, "expect")));
+    const json *expected = json_get(item, json_get(item, "expect") ? "expect" : "steps");
+    json_set(line, "expected", json_copy(expected));
     json_set(line, "got", got == NULL ? json_new(JSON_NULL) : got);
     json_set(line, "path", json_string(path == NULL ? "" : path));
     json_set(line, "peer", json_string(peer == NULL ? "" : peer));
     json_set(line, "runs", json_number(runs));
     json_set(line, "ms", json_number((double)ms));
+    shorten(line);
     char *text = json_print(line);
     puts(text);
     fflush(stdout);

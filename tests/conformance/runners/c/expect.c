@@ -1,5 +1,7 @@
 #include "expect.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int has(const json *wanted, const json *got) {
@@ -52,6 +54,68 @@ static int trace_holds(const json *wanted, const json *value) {
     return parent != NULL && strstr(parent, wanted->text) != NULL;
 }
 
+static int contains(const json *list, const json *name) {
+    for (size_t i = 0; list != NULL && i < list->count; i++) {
+        if (json_equal(list->items[i], name)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* How many of the names are in the list; -1: there is no list. */
+static long among(const json *names, const json *list) {
+    long count = list == NULL ? -1 : 0;
+    for (size_t i = 0; list != NULL && i < names->count; i++) {
+        count += contains(list, names->items[i]);
+    }
+    return count;
+}
+
+/* What a JSON pointer leads to, or NULL. */
+static const json *follow(const json *value, const char *pointer) {
+    char step[128];
+    while (value != NULL && *pointer == '/') {
+        size_t len = strcspn(++pointer, "/");
+        snprintf(step, sizeof step, "%.*s", (int)len, pointer);
+        pointer += len;
+        if (value->type == JSON_ARRAY) {
+            size_t at = strtoul(step, NULL, 10);
+            value = at < value->count ? value->items[at] : NULL;
+        } else {
+            value = json_get(value, step);
+        }
+    }
+    return value;
+}
+
+static int points_to(const json *wanted, const json *value) {
+    for (size_t i = 0; i < wanted->count; i++) {
+        if (!json_equal(wanted->items[i], follow(value, wanted->keys[i]))) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static int list_holds(const char *key, const json *wanted, const json *found) {
+    if (strcmp(key, "includes") == 0) {
+        return among(wanted, found) == (long)wanted->count;
+    }
+    if (strcmp(key, "excludes") == 0) {
+        return among(wanted, found) == 0;
+    }
+    if (strcmp(key, "none") == 0) {
+        return found != NULL && found->count == 0;
+    }
+    return found != NULL && found->count > 0 && json_equal(wanted, found->items[0]);
+}
+
+static int is_list_word(const char *key) {
+    return strcmp(key, "includes") == 0 || strcmp(key, "excludes") == 0 ||
+           strcmp(key, "none") == 0 || strcmp(key, "first") == 0;
+}
+
 static int one_holds(const char *key, const json *wanted, const json *outcome) {
     const json *value = json_get(outcome, "value");
     if (strcmp(key, "error") == 0) {
@@ -59,6 +123,15 @@ static int one_holds(const char *key, const json *wanted, const json *outcome) {
     }
     if (json_get(outcome, "error") != NULL) {
         return 0;
+    }
+    if (strcmp(key, "rejection") == 0) {
+        return error_holds(wanted, json_get(outcome, "rejection"));
+    }
+    if (is_list_word(key)) {
+        return list_holds(key, wanted, json_get(outcome, "found"));
+    }
+    if (strcmp(key, "at") == 0) {
+        return points_to(wanted, value);
     }
     if (strcmp(key, "valueHas") == 0) {
         return has(wanted, value);
@@ -75,7 +148,7 @@ static int one_holds(const char *key, const json *wanted, const json *outcome) {
     if (strcmp(key, "traceId") == 0) {
         return trace_holds(wanted, value);
     }
-    /* value, text, chunks, notes, outcomes, first, none */
+    /* value, text, chunks, notes, outcomes, done, found, events */
     return json_equal(wanted, json_get(outcome, key));
 }
 

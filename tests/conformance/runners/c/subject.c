@@ -70,6 +70,13 @@ static subject subjects[] = {
      .skill = "{\"id\": \"sum\", \"effect\": \"PURE\", \"inputSchema\": " SUM_IN
               ", \"outputSchema\": " SUM_OUT "}"},
     {.name = "context", .run = run_context},
+    {.name = "templated", .run = run_context,
+     .options =
+         "{\"requestTemplate\": {\"context\": {\"explanation\": \"of the descriptor\"}}}"},
+    {.name = "rates", .run = run_ok,
+     .skill = "{\"id\": \"rates\", \"attributes\": {\"pair\": [\"EUR/USD\"], \"period\": "
+              "{\"interval\": {\"from\": \"2021-01-01\", \"to\": \"2024-12-31\"}}, "
+              "\"resolution_s\": 60}}"},
     {.name = "digest", .run = run_digest},
     {.name = "make", .run = run_make},
     {.name = "count", .run = run_count, .options = "{\"streaming\": true}"},
@@ -83,6 +90,23 @@ static subject subjects[] = {
     {.name = "counted", .run = run_ok, .on_count = on_count,
      .requirements = "{\"maxTokens\": 5, \"tokenCounter\": \"host\"}"},
     {.name = "single", .run = run_slow, .requirements = "{\"maxConcurrency\": 1, \"queue\": 0}"},
+    {.name = "private", .run = run_ok,
+     .requirements = "{\"allowedCallers\": {\"principals\": [\"mesh:nobody\"]}}"},
+    {.name = "members", .run = run_ok,
+     .requirements = "{\"allowedCallers\": {\"principals\": [\"mesh:*\"]}}"},
+    {.name = "hurried", .run = run_ok, .requirements = "{\"ratePerS\": 0.01, \"rateBurst\": 1}"},
+    {.name = "small", .run = run_ok, .requirements = "{\"maxRequestBytes\": 2000}"},
+    {.name = "lean", .run = run_ok, .requirements = "{\"maxBinaryBytes\": 1000}"},
+    {.name = "dialogue", .run = run_ok, .requirements = "{\"requireConverse\": true}"},
+    {.name = "plain", .run = run_ok, .requirements = "{\"allowCustomJson\": false}"},
+    {.name = "sealed", .run = run_ok, .requirements = "{\"allowCustomContext\": false}"},
+    {.name = "onepage", .run = run_ok, .requirements = "{\"allowMultiPageContext\": false}"},
+    {.name = "unique", .run = run_ok, .requirements = "{\"allowAgentDuplication\": false}"},
+    {.name = "strict", .run = run_ok,
+     .requirements = "{\"auth\": {\"sharedSecret\": \"open-sesame\"}, \"maxRequestBytes\": 4000, "
+                     "\"acceptedContent\": [\"text\"], \"requireConverse\": true, "
+                     "\"allowCustomJson\": false, \"allowCustomContext\": false, "
+                     "\"maxTokens\": 8}"},
     {.name = "fail", .run = run_fail},
     {.name = "refuse", .run = run_refuse},
     {.name = "tool", .run = run_tool},
@@ -95,6 +119,8 @@ static subject subjects[] = {
               "\"required\": [\"x\"]}}"},
     {.name = "ask", .run = run_ask},
     {.name = "nested", .run = run_nested},
+    {.name = "visit", .run = run_visit},
+    {.name = "alone", .run = run_nested, .requirements = "{\"reentrant\": false}"},
     {.name = "depth", .run = run_depth},
     {.name = "trace", .run = run_trace},
     {.name = "talk", .run = run_talk,
@@ -158,6 +184,7 @@ static void on_cancel(hubless_call *call, hubless_status reason, void *user) {
 
 int subject_register(hubless_node *node, const char *name) {
     behaviour_node = node;
+    behaviour_prefix = name;
     for (size_t i = 0; i < subject_count; i++) {
         subject *of = &subjects[i];
         char full[80];

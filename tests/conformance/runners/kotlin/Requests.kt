@@ -66,7 +66,8 @@ private fun partOf(json: JsonObject): Part {
     val size = blob.getValue("size").jsonPrimitive.int
     val filename = blob["filename"]?.text()
     if (blob["streamed"]?.jsonPrimitive?.boolean == true) {
-        return Part.Stream(type, pattern(size, 100_000), filename)
+        val sha256 = blob["sha256"]?.text()
+        return Part.Stream(type, pattern(size, 100_000), filename, sha256 = sha256)
     }
     return Part.Blob(type, ByteArray(size, ::patternByte), filename)
 }
@@ -91,6 +92,8 @@ internal fun RequestOptions.options(json: JsonObject) {
             "outputSchema" -> outputSchema = value.jsonObject
             "extensions" -> extensions = value.jsonObject
             "metadata" -> metadata = value.jsonObject
+            "template" -> template = value.text()
+            "dataPolicy" -> dataPolicy = value.jsonObject
             "accept" -> accept = Accept(mediaTypes = value.jsonObject.texts("mediaTypes"))
             "trace" -> trace = Trace(value.jsonObject.getValue("traceparent").text())
             "retry" -> retry = value.jsonObject.let {

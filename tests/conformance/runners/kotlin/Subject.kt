@@ -6,12 +6,16 @@ import dev.hubless.Binary
 import dev.hubless.CallContext
 import dev.hubless.Content
 import dev.hubless.ContentType
+import dev.hubless.Context
 import dev.hubless.Effect
 import dev.hubless.ErrorKind
 import dev.hubless.HublessException
+import dev.hubless.Interval
 import dev.hubless.Node
 import dev.hubless.Part
+import dev.hubless.RegisteredAgent
 import dev.hubless.Requirements
+import dev.hubless.SkillOptions
 import dev.hubless.agent
 import dev.hubless.register
 import dev.hubless.registerFactory
@@ -25,6 +29,7 @@ import kotlinx.serialization.json.Json
 import kotlinx.serialization.json.JsonElement
 import kotlinx.serialization.json.JsonObject
 import java.security.MessageDigest
+import java.time.LocalDate
 import java.util.HexFormat
 import java.util.concurrent.ConcurrentHashMap
 import java.util.concurrent.atomic.AtomicInteger
@@ -80,6 +85,9 @@ private data class Nested(val to: String, val value: JsonElement)
 private data class NestedAnswer(val depth: Int, val inner: JsonElement)
 
 @Serializable
+private data class Visit(val arrive: String? = null, val depart: String? = null)
+
+@Serializable
 private data class Depth(
     val depth: Int,
     val caller: String,
@@ -99,12 +107,14 @@ private data class Stats(val runs: Map<String, Int>, val cancelled: Map<String, 
 /** The agents that every language's cases are run against. */
 internal class Subject(private val node: Node, private val prefix: String) {
     private val runs = ConcurrentHashMap<String, AtomicInteger>()
+    private val guests = ConcurrentHashMap<String, RegisteredAgent>()
     private val cancelled = ConcurrentHashMap<String, AtomicInteger>()
 
     suspend fun register() {
         registerMessages()
         registerStreams()
         registerGuarded()
+        registerChecked()
         registerFailing()
         registerCallbacks()
         registerCalls()
@@ -116,17 +126,27 @@ internal class Subject(private val node: Node, private val prefix: String) {
             Content(call.content.parts.map { if (it is Part.Stream) copyOf(it) else it })
         }
         add<Addends, Sum>("sum", { sumSchemas() }) { Sum(it.a + it.b) }
-        add<Content, ContextSummary>("context") {
-            val context = request.context
-            ContextSummary(
-                entries = context?.entries.orEmpty().size,
-                keys = context?.entries.orEmpty().map { it.key },
-                pages = context?.pages.orEmpty().map { it.name },
-                history = context?.history.orEmpty().map { it.role?.name?.lowercase().orEmpty() },
-                explanation = context?.explanation,
-            )
+        add<Content, ContextSummary>("context") { summaryOf(request.context) }
+        val own = Json.parseToJsonElement(OWN_TEMPLATE) as JsonObject
+        add<Content, ContextSummary>("templated", { requestTemplate = own }) {
+            summaryOf(request.context)
         }
+        add<Content, String>("rates", { skill { facts() } }) { "ok" }
         add<Content, BlobDigest>("digest") { content -> digest(content.binaries.single()) }
+    }
+
+    private fun summaryOf(context: Context?) = ContextSummary(
+        entries = context?.entries.orEmpty().size,
+        keys = context?.entries.orEmpty().map { it.key },
+        pages = context?.pages.orEmpty().map { it.name },
+        history = context?.history.orEmpty().map { it.role?.name?.lowercase().orEmpty() },
+        explanation = context?.explanation,
+    )
+
+    private fun SkillOptions.facts() {
+        attribute("pair", listOf("EUR/USD"))
+        attribute("period", Interval(LocalDate.of(2021, 1, 1), LocalDate.of(2024, 12, 31)))
+        attribute("resolution_s", 60)
     }
 
     private fun copyOf(part: Part.Stream): Part =
@@ -168,6 +188,32 @@ internal class Subject(private val node: Node, private val prefix: String) {
         add<Wait, String>("single", { requirements(single) }) { wait(it) }
     }
 
+    /** One agent for each check that comes before a handler; `strict` has most of them. */
+    private suspend fun registerChecked() {
+        guarded("private", "ok") { allowedCallers { principals = listOf("mesh:nobody") } }
+        guarded("members", "ok") { allowedCallers { principals = listOf("mesh:*") } }
+        guarded("hurried", "ok") {
+            ratePerSecond = 0.01
+            rateBurst = 1
+        }
+        guarded("small", "ok") { maxRequestBytes = 2_000 }
+        guarded("lean", "ok") { maxBinaryBytes = 1_000 }
+        guarded("dialogue", "ok") { requireConverse = true }
+        guarded("plain", "ok") { allowCustomJson = false }
+        guarded("sealed", "ok") { allowCustomContext = false }
+        guarded("onepage", "ok") { allowMultiPageContext = false }
+        guarded("unique", "ok") { allowAgentDuplication = false }
+        guarded("strict", "ok") {
+            sharedSecret("open-sesame")
+            maxRequestBytes = 4_000
+            acceptedContent = setOf(ContentType.TEXT)
+            requireConverse = true
+            allowCustomJson = false
+            allowCustomContext = false
+            maxTokens = 8
+        }
+    }
+
     private suspend fun registerFailing() {
         add<Content, String>("fail") { error("broken on purpose") }
         add<Content, String>("refuse") {
@@ -193,15 +239,26 @@ internal class Subject(private val node: Node, private val prefix: String) {
                 counted("fresh", call) { mapOf("count" to own.incrementAndGet()) }
             }
         }
-        add<Nested, NestedAnswer>("nested") {
-            NestedAnswer(depth, node.request<JsonElement>(it.to, it.value))
-        }
+        add<Nested, NestedAnswer>("nested") { nested(it) }
+        val alone: Requirements.() -> Unit = { reentrant = false }
+        add<Nested, NestedAnswer>("alone", { requirements(alone) }) { nested(it) }
+        add<Visit, String>("visit") { visited(it) }
         add<Content, Depth>("depth") {
             val left = deadline?.inWholeMilliseconds
             Depth(depth, caller.kind.name.lowercase(), caller.agentId, left)
         }
         add<Content, Traceparent>("trace") { Traceparent(trace.traceparent) }
     }
+
+    /** Agents that come and go in this node. */
+    private suspend fun visited(visit: Visit): String {
+        visit.arrive?.let { guests[it] = node.agent<Content, String>("$prefix.$it") { "ok" } }
+        visit.depart?.let { guests.remove(it)?.unregister() }
+        return "ok"
+    }
+
+    private suspend fun CallContext.nested(asked: Nested) =
+        NestedAnswer(depth, node.request<JsonElement>(asked.to, asked.value))
 
     private suspend fun wait(wait: Wait): String {
         delay(wait.ms)
@@ -252,6 +309,7 @@ internal class Subject(private val node: Node, private val prefix: String) {
     private fun Map<String, AtomicInteger>.counts() = mapValues { it.value.get() }
 
     private companion object {
+        const val OWN_TEMPLATE = """{"context":{"explanation":"of the descriptor"}}"""
         const val SUM_INPUT =
             """{"type":"object","properties":{"a":{"type":"integer"},"b":{"type":"integer"}},""" +
                 """"required":["a","b"],"additionalProperties":false}"""

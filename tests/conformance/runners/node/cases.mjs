@@ -2,24 +2,39 @@
 
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { blob, Content, data, text, tool, uri } from '../../../../node/dist/index.mjs';
+import {
+  blob,
+  Content,
+  data,
+  HublessError,
+  text,
+  tool,
+  uri,
+} from '../../../../node/dist/index.mjs';
 import { expectationHolds } from './expect.mjs';
+import { found, Operations } from './operations.mjs';
 import { digestOf, pattern, patternBytes } from './subjects.mjs';
 
 const SUBJECT_WAIT_MS = 20_000;
 const CANCELLED_WAIT_MS = 2_000;
-const DEEP_LEVELS = 10_000;
+const DEEP_LEVELS = 100;
+const LONG = '$LONG';
+const SHOWN_CHARACTERS = 400;
 
 /** Runs cases against the subjects of one language. */
 export class CaseRunner {
   #node;
   #to;
   #run = randomBytes(6).toString('hex');
+  #key = '';
+  #id = '';
+  #operations;
 
   /** Calls the agents `<to>.*` through `node`. */
   constructor(node, to) {
     this.#node = node;
     this.#to = to;
+    this.#operations = new Operations(node);
   }
 
   /** Waits until the other side has registered its last agent. */
@@ -32,21 +47,30 @@ export class CaseRunner {
   async run(one) {
     const began = performance.now();
     const { value: before, ...way } = await this.#stats();
+    this.#key = way.peer;
+    if (JSON.stringify(one).includes('$ID')) await this.#learnId(one.agent);
     const got = await this.#outcome(one, before, way);
     const { value: after } = await this.#stats();
     const { agent } = one;
     const runs = (after.runs[agent] ?? 0) - (before.runs[agent] ?? 0);
-    const wanted = this.#fill(one.expect, 0);
+    const expected = one.expect ?? one.steps.map(({ expect }) => expect);
+    const wanted = this.#fill(expected, 0);
     const ranAsOften = one.runs === undefined || runs === one.runs;
     const ok = this.#ranRemotely(got) && ranAsOften && expectationHolds(wanted, got.list);
     const ms = Math.round(performance.now() - began);
-    const { path, peer } = got;
-    return { case: one.id, ok, expected: one.expect, got: got.list, path, peer, runs, ms };
+    const { list, path, peer } = got;
+    const shown = { case: one.id, ok, expected, got: shortened(list) };
+    return { ...shown, path, peer, runs, ms };
   }
 
   /** The way of the answer; of the calls to `stats` where there was no answer. */
   #ranRemotely({ path, peer }) {
     return path !== 'in_process' && peer !== undefined && peer !== this.#node.nodeKey;
+  }
+
+  async #learnId(agent) {
+    const filter = { field: 'name', op: '=', value: `${this.#to}.${agent}` };
+    this.#id = (await this.#node.peer({ filter })).agentId;
   }
 
   async #stats() {
@@ -57,8 +81,14 @@ export class CaseRunner {
   async #outcome(one, before, { path, peer }) {
     const action = one.action ?? {};
     const got = { list: [], path, peer };
-    if (action.find) {
-      got.list.push(await this.#find(this.#fill(action.find, 0)));
+    const operation = this.#operation(one, action);
+    if (one.steps) {
+      for (const step of one.steps) {
+        const whole = { agent: one.agent, request: {}, ...step };
+        got.list.push((await this.#outcome(whole, before, got)).list[0]);
+      }
+    } else if (operation) {
+      got.list.push(await caught(operation, got));
     } else if (action.parallel) {
       const calls = Array.from({ length: action.parallel }, () => this.#request(one, 0, got));
       got.list.push({ outcomes: countOutcomes(await Promise.all(calls)) });
@@ -72,9 +102,38 @@ export class CaseRunner {
     return got;
   }
 
+  /** What a case does through the node besides asking, if it does. */
+  #operation(one, action) {
+    for (const [word, value] of Object.entries(this.#fill(action, 0))) {
+      if (word === 'find') return () => this.#find(value);
+      if (word === 'send') return (got) => this.#send(one, got);
+      if (word === 'check') return () => this.#check(one, value);
+      if (word === 'watch') return () => this.#watch(one, value);
+      if (word in this.#operations) return () => this.#operations[word](value);
+    }
+    return undefined;
+  }
+
   async #find(query) {
-    const found = await this.#node.find(query, { waitMs: 500 });
-    return { found: found.map((peer) => peer.name) };
+    return found(await this.#node.find(query, { waitMs: 500 }));
+  }
+
+  async #send(one, got) {
+    const { to, input, options } = this.#prepare(one, 0);
+    const { output, rejection } = await this.#node.send({ ...options, to, content: input });
+    return rejection ? { rejection: errorFields(rejection) } : this.#decode(output, got);
+  }
+
+  async #check(one, name) {
+    const { input, options } = this.#prepare(one, 0);
+    const { rejection, value } = await this.#operations.check(name, input, options);
+    return rejection ? { rejection: errorFields(rejection) } : { value };
+  }
+
+  #watch(one, query) {
+    const asked = one.action.while.map((request) => ({ ...one, action: {}, request }));
+    const steps = asked.map((whole) => () => this.#request(whole, 0, {}));
+    return this.#operations.watch(query, steps);
   }
 
   async #request(one, n, got) {
@@ -129,20 +188,35 @@ export class CaseRunner {
     if (action.cancelAfterMs) options.signal = AbortSignal.timeout(action.cancelAfterMs);
     if (action.tool) options.tools = [addTool(action.tool)];
     if (action.input !== undefined) options.onInput = () => action.input;
-    const to = this.#fill(one.to, n) ?? `${this.#to}.${one.agent}`;
+    const query = action.toQuery && { query: this.#fill(action.toQuery, n) };
+    const to = query ?? this.#fill(one.to, n) ?? `${this.#to}.${one.agent}`;
     return { to, input: contentOf(content), options };
   }
 
   #fill(value, n) {
     if (value === '$DEEP') return deep();
     if (typeof value === 'string') {
+      if (value.startsWith(LONG)) return 'x'.repeat(Number(value.slice(LONG.length)));
       const named = value.replaceAll('$TO', this.#to).replaceAll('$RUN', this.#run);
-      return named.replaceAll('$N', String(n));
+      const known = named.replaceAll('$KEY', this.#key).replaceAll('$ID', this.#id);
+      return known.replaceAll('$N', String(n));
     }
     if (Array.isArray(value)) return value.map((item) => this.#fill(item, n));
     if (typeof value !== 'object' || value === null) return value;
-    const filled = Object.entries(value).map(([key, item]) => [key, this.#fill(item, n)]);
+    const filled = Object.entries(value).map(([key, item]) => [
+      this.#fill(key, n),
+      this.#fill(item, n),
+    ]);
     return Object.fromEntries(filled);
+  }
+}
+
+async function caught(operation, got) {
+  try {
+    return await operation(got);
+  } catch (error) {
+    if (!(error instanceof HublessError)) throw error;
+    return { error: errorFields(error) };
   }
 }
 
@@ -167,9 +241,9 @@ function partOf({ text: string, data: value, blob: bytes, uri: address, role, me
   if (string !== undefined) return text(string, options);
   if (address) return uri(address.uri, { ...address, ...options });
   if (!bytes) return data(value, options);
-  const { mediaType, filename, size, streamed } = bytes;
+  const { mediaType, filename, size, streamed, sha256 } = bytes;
   const source = streamed ? pattern(size) : patternBytes(size);
-  return blob(source, { mediaType, filename, size, ...options });
+  return blob(source, { mediaType, filename, size, sha256, ...options });
 }
 
 function deep() {
@@ -188,6 +262,16 @@ function countOutcomes(outcomes) {
 }
 
 function errorFields(error) {
-  const { kind, code, field, message, pointer } = error;
-  return { kind, code, field, message, pointer, rejection: error.name === 'Rejected' };
+  const { kind, code, field, message, pointer, limit, origin, traceId } = error;
+  const retry = typeof error.retry === 'object' ? 'after' : error.retry;
+  const rejection = error.name === 'Rejected';
+  return { kind, code, field, message, pointer, retry, limit, origin, traceId, rejection };
+}
+
+/** Cuts long texts: a report is to be read. */
+function shortened(value) {
+  if (typeof value === 'string') return value.slice(0, SHOWN_CHARACTERS);
+  if (Array.isArray(value)) return value.map(shortened);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, shortened(one)]));
 }

@@ -22,6 +22,13 @@ const checks = {
   blob: (wanted, got) => has(got.blob, wanted),
   outcomes: (wanted, got) => isDeepStrictEqual(got.outcomes, wanted),
   traceId: (wanted, got) => String(got.value?.traceparent).split('-')[1] === wanted,
+  rejection: (wanted, got) => errorHas(wanted, got.rejection),
+  done: (wanted, got) => got.done === wanted,
+  found: (wanted, got) => isDeepStrictEqual(got.found, wanted),
+  events: (wanted, got) => isDeepStrictEqual(got.events, wanted),
+  includes: (wanted, got) => wanted.every((name) => got.found?.includes(name)),
+  excludes: (wanted, got) => Array.isArray(got.found) && !got.found.some((n) => wanted.includes(n)),
+  at: (wanted, got) => pointsTo(got.value, wanted),
   first: (wanted, got) => got.found?.[0] === wanted,
   none: (_wanted, got) => got.found?.length === 0,
   'at most': (wanted, got) => inRanges(wanted, got, (limit) => [Number.NEGATIVE_INFINITY, limit]),
@@ -30,11 +37,17 @@ const checks = {
 
 function holds(expected, got) {
   if (got.error && !expected.error) return false;
-  return Object.entries(expected).every(([what, wanted]) => {
-    const check = checks[what];
-    if (!check) throw new Error(`unknown expectation ${what}`);
-    return check(wanted, got);
-  });
+  return Object.entries(expected).every(([what, wanted]) => checks[what]?.(wanted, got) === true);
+}
+
+/** Each JSON pointer leads to what is wanted. */
+function pointsTo(value, pointers) {
+  const follow = (pointer) =>
+    pointer
+      .split('/')
+      .slice(1)
+      .reduce((at, step) => at?.[step], value);
+  return Object.entries(pointers).every(([at, wanted]) => isDeepStrictEqual(follow(at), wanted));
 }
 
 function has(value, members) {

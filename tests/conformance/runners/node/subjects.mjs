@@ -36,7 +36,7 @@ const cancelled = {};
 
 /** Registers all subjects, their names behind `prefix.`. */
 export async function registerSubjects(node, prefix) {
-  for (const [name, { handler, ...options }] of Object.entries(subjects())) {
+  for (const [name, { handler, ...options }] of Object.entries(subjects(node, prefix))) {
     const counted = countRuns(name, handler);
     await node.register(counted, { ...options, name: `${prefix}.${name}`, skill: name });
   }
@@ -70,8 +70,17 @@ function slowAs(name) {
   };
 }
 
-function subjects() {
-  return { ...plain(), ...streaming(), ...guarded(), ...failing(), ...nesting() };
+function subjects(node, prefix) {
+  return {
+    ...plain(),
+    ...streaming(),
+    ...guarded(),
+    ...checked(),
+    ...failing(),
+    ...nesting(),
+    visit: { handler: visit(node, prefix) },
+    stats: { handler: () => ({ runs, cancelled }) },
+  };
 }
 
 function plain() {
@@ -88,14 +97,18 @@ function plain() {
       output: z.object({ sum: integer }),
       handler: ({ a, b }) => ({ sum: a + b }),
     },
-    context: {
-      handler: (_input, { context = {} }) => ({
-        entries: (context.entries ?? []).length,
-        keys: (context.entries ?? []).map((entry) => entry.key),
-        pages: (context.pages ?? []).map((page) => page.name),
-        history: (context.history ?? []).map((turn) => turn.role),
-        explanation: context.explanation ?? null,
-      }),
+    context: { handler: tellContext },
+    templated: {
+      requestTemplate: { context: { explanation: 'of the descriptor' } },
+      handler: tellContext,
+    },
+    rates: {
+      attributes: {
+        pair: ['EUR/USD'],
+        period: { interval: { from: '2021-01-01', to: '2024-12-31' } },
+        resolution_s: 60,
+      },
+      handler: () => 'ok',
     },
     once: { effect: 'IDEMPOTENT', handler: () => ({ run: ++onceRuns }) },
     fresh: {
@@ -104,7 +117,16 @@ function plain() {
         return { handle: () => ({ count: ++count }) };
       }),
     },
-    stats: { handler: () => ({ runs, cancelled }) },
+  };
+}
+
+function tellContext(_input, { context = {} }) {
+  return {
+    entries: (context.entries ?? []).length,
+    keys: (context.entries ?? []).map((entry) => entry.key),
+    pages: (context.pages ?? []).map((page) => page.name),
+    history: (context.history ?? []).map((turn) => turn.role),
+    explanation: context.explanation ?? null,
   };
 }
 
@@ -154,6 +176,33 @@ function guarded() {
   };
 }
 
+/** One agent for each check that comes before a handler; `strict` has most of them. */
+function checked() {
+  const rules = {
+    private: { allowedCallers: { principals: ['mesh:nobody'] } },
+    members: { allowedCallers: { principals: ['mesh:*'] } },
+    hurried: { ratePerS: 0.01, rateBurst: 1 },
+    small: { maxRequestBytes: 2000 },
+    lean: { maxBinaryBytes: 1000 },
+    dialogue: { requireConverse: true },
+    plain: { allowCustomJson: false },
+    sealed: { allowCustomContext: false },
+    onepage: { allowMultiPageContext: false },
+    unique: { allowAgentDuplication: false },
+    strict: {
+      auth: { sharedSecret: 'open-sesame' },
+      maxRequestBytes: 4000,
+      acceptedContent: ['text'],
+      requireConverse: true,
+      allowCustomJson: false,
+      allowCustomContext: false,
+      maxTokens: 8,
+    },
+  };
+  const agent = ([name, requirements]) => [name, { requirements, handler: () => 'ok' }];
+  return Object.fromEntries(Object.entries(rules).map(agent));
+}
+
 function failing() {
   return {
     fail: {
@@ -172,16 +221,28 @@ function failing() {
   };
 }
 
+/** Agents that come and go in this node. */
+function visit(node, prefix) {
+  const guests = new Map();
+  return async ({ arrive, depart }) => {
+    if (arrive) {
+      guests.set(arrive, await node.agent({ name: `${prefix}.${arrive}` }, () => 'ok'));
+    }
+    await guests.get(depart)?.unregister();
+    return 'ok';
+  };
+}
+
 function nesting() {
+  const nested = async ({ to, value }, ctx) => {
+    const inner = await ctx.node.request(to, value);
+    return { depth: ctx.depth, inner: inner.value };
+  };
   return {
     tool: { handler: async (input, ctx) => ({ fromTool: await ctx.callTool('add', input) }) },
     ask: { handler: async (_input, ctx) => ({ got: await ctx.input('which?') }) },
-    nested: {
-      handler: async ({ to, value }, ctx) => {
-        const inner = await ctx.node.request(to, value);
-        return { depth: ctx.depth, inner: inner.value };
-      },
-    },
+    nested: { handler: nested },
+    alone: { requirements: { reentrant: false }, handler: nested },
     depth: {
       handler: (_input, { depth, caller, remainingMs }) => ({
         depth,

@@ -1,12 +1,16 @@
 """Runs language-neutral cases through the public API."""
 
 import asyncio
+import functools
+import json
 import secrets
 import time
 from collections import Counter
+from collections.abc import Awaitable
 from typing import Any
 
 from expect import holds
+from operations import Operations, Outcome, found
 from subjects import digest_of, pattern, pieces
 
 import hubless
@@ -15,6 +19,8 @@ from hubless import Blob, Content, Data, Text, Uri, where
 SUBJECT_WAIT_SECONDS = 20.0
 CANCELLED_WAIT_SECONDS = 2.0
 DEEP_LEVELS = 100
+LONG = "$LONG"
+SHOWN_CHARACTERS = 400
 
 
 class Runner:
@@ -24,6 +30,9 @@ class Runner:
         self.node = node
         self.to = to
         self.mark = secrets.token_hex(6)
+        self.key = ""
+        self.id = ""
+        self.operations = Operations(node)
 
     async def wait_for_subject(self) -> None:
         last = where("name").equals(f"{self.to}.stats")
@@ -33,15 +42,20 @@ class Runner:
         began = time.monotonic()
         before = await self.stats()
         way = {"path": before.path, "peer": before.agent.node_key}
+        self.key = before.agent.node_key
+        if "$ID" in json.dumps(case):
+            named = where("name").equals(f"{self.to}.{case['agent']}")
+            self.id = (await self.node.peer(filter=named)).agent_id
         got = await self.outcomes(case, before.value, way)
         after = await self.stats()
         agent = case["agent"]
         runs = after.value["runs"].get(agent, 0) - before.value["runs"].get(agent, 0)
         remote = way["path"] != "in_process" and way["peer"] not in ("", self.node.node_key)
         as_often = runs == case.get("runs", runs)
-        ok = remote and as_often and holds(self.fill(case["expect"]), got)
+        expect = case["expect"] if "expect" in case else [one["expect"] for one in case["steps"]]
+        ok = remote and as_often and holds(self.fill(expect), got)
         ms = round((time.monotonic() - began) * 1000)
-        shown = {"case": case["id"], "ok": ok, "expected": case["expect"], "got": got}
+        shown = {"case": case["id"], "ok": ok, "expected": expect, "got": shortened(got)}
         return {**shown, **way, "runs": runs, "ms": ms}
 
     async def stats(self) -> hubless.Reply:
@@ -51,9 +65,11 @@ class Runner:
         self, case: dict[str, Any], before: dict[str, Any], way: dict[str, str]
     ) -> list[dict[str, Any]]:
         action = case.get("action", {})
-        if "find" in action:
-            found = await self.node.find(query_of(self.fill(action["find"])), wait=0.5)
-            return [{"found": [peer.name for peer in found]}]
+        if "steps" in case:
+            steps = [{"agent": case["agent"], "request": {}, **step} for step in case["steps"]]
+            return [(await self.outcomes(step, before, way))[0] for step in steps]
+        if (operation := self.operation(case)) is not None:
+            return [await caught(operation)]
         if "parallel" in action:
             calls = [self.request(case, 0, way) for _ in range(action["parallel"])]
             done = await asyncio.gather(*calls)
@@ -64,6 +80,45 @@ class Runner:
         if "cancelAfterMs" in action and not await self.was_cancelled(case["agent"], before):
             got.append({"error": {"kind": "the handler was not cancelled"}})
         return got
+
+    def operation(self, case: dict[str, Any]) -> Awaitable[Outcome] | None:
+        """What a case does through the node besides asking, if it does."""
+        for word, value in self.fill(case.get("action", {})).items():
+            if word in ("find", "discover"):
+                return getattr(self, word)(query_of(value))
+            if word == "watch":
+                return self.watch(case, query_of(value))
+            if word in ("send", "check"):
+                return getattr(self, word)(case, value)
+            if word in self.operations.words:
+                return self.operations.words[word](value)
+        return None
+
+    async def find(self, query: hubless.Query) -> Outcome:
+        return found(await self.node.find(query, wait=0.5))
+
+    async def discover(self, query: hubless.Query) -> Outcome:
+        return await self.operations.discover(query)
+
+    async def watch(self, case: dict[str, Any], query: hubless.Query) -> Outcome:
+        asked = [{**case, "action": {}, "request": one} for one in case["action"]["while"]]
+        steps = [functools.partial(self.request, one, 0, {}) for one in asked]
+        return await self.operations.watch(query, steps)
+
+    async def send(self, case: dict[str, Any], _: Any) -> Outcome:
+        to, asked = self.prepare(case, 0)
+        response = await self.node.send(to, content=asked["content"])
+        if response.rejection is not None:
+            return {"rejection": fields_of(response.rejection)}
+        return await decoded(response.output, {})
+
+    async def check(self, case: dict[str, Any], name: Any) -> Outcome:
+        _, asked = self.prepare(case, 0)
+        try:
+            await self.node.check(self.operations.own[name], content=asked["content"])
+        except hubless.Rejected as refusal:
+            return {"rejection": fields_of(refusal)}
+        return {"value": "accepted"}
 
     async def request(self, case: dict[str, Any], number: int, way: dict[str, str]) -> Any:
         try:
@@ -116,22 +171,34 @@ class Runner:
             asked["tools"] = [hubless.Tool(add, name=action["tool"])]
         asked["content"] = content_of(request.get("content", {"parts": []}))
         to = self.fill(case.get("to", f"{self.to}.{case['agent']}"), number)
+        if "toQuery" in action:
+            to = query_of(self.fill(action["toQuery"]))
         return to, asked
 
     def fill(self, value: Any, number: int = 0) -> Any:
         if value == "$DEEP":
             return deep()
+        if isinstance(value, str) and value.startswith(LONG):
+            return "x" * int(value.removeprefix(LONG))
         if isinstance(value, str):
             named = value.replace("$TO", self.to).replace("$RUN", self.mark)
+            named = named.replace("$KEY", self.key).replace("$ID", self.id)
             return named.replace("$N", str(number))
         if isinstance(value, list):
             return [self.fill(item, number) for item in value]
         if isinstance(value, dict):
-            return {key: self.fill(item, number) for key, item in value.items()}
+            return {self.fill(key): self.fill(item, number) for key, item in value.items()}
         return value
 
 
 OK = {"kind": "ok"}
+
+
+async def caught(work: Awaitable[Outcome]) -> Outcome:
+    try:
+        return await work
+    except hubless.Error as error:
+        return {"error": fields_of(error)}
 
 
 def add(a: int, b: int) -> int:
@@ -153,10 +220,25 @@ async def decoded(reply: hubless.Reply, way: dict[str, str]) -> dict[str, Any]:
     return {**outcome, "blob": await digest_of(blobs[0])} if blobs else outcome
 
 
+def shortened(value: Any) -> Any:
+    """Cuts long texts: a report is to be read."""
+    if isinstance(value, str):
+        return value[:SHOWN_CHARACTERS]
+    if isinstance(value, list):
+        return [shortened(one) for one in value]
+    if isinstance(value, dict):
+        return {key: shortened(one) for key, one in value.items()}
+    return value
+
+
 def fields_of(error: hubless.Error) -> dict[str, Any]:
-    names = ("kind", "code", "field", "message", "pointer")
+    names = ("kind", "code", "field", "message", "pointer", "origin")
+    said = {name: getattr(error, name) for name in names}
+    retry = error.retry if isinstance(error.retry, str) else "after"
+    limit = error.limit and {"name": error.limit.name, "value": error.limit.value}
     rejection = isinstance(error, hubless.Rejected)
-    return {**{name: getattr(error, name) for name in names}, "rejection": rejection}
+    more = {"retry": retry, "limit": limit, "traceId": error.trace_id}
+    return {**said, **more, "rejection": rejection}
 
 
 def query_of(query: Any) -> Any:
@@ -218,5 +300,5 @@ def part_of(part: dict[str, Any]) -> Any:
     blob, size = part["blob"], part["blob"]["size"]
     about = {"media_type": blob["mediaType"], "filename": blob.get("filename"), **extra}
     if blob.get("streamed"):
-        return Blob(source=pieces(size), size=size, **about)
+        return Blob(source=pieces(size), size=size, sha256=blob.get("sha256"), **about)
     return Blob(pattern(0, size), **about)

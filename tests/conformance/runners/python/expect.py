@@ -18,7 +18,7 @@ def holds(expected: Any, outcomes: list[dict[str, Any]]) -> bool:
 def one_holds(expected: dict[str, Any], got: dict[str, Any]) -> bool:
     if "error" in got and "error" not in expected:
         return False
-    return all(CHECKS[what](wanted, got) for what, wanted in expected.items())
+    return all(what in CHECKS and CHECKS[what](wanted, got) for what, wanted in expected.items())
 
 
 def same(wanted: Any, got: Any) -> bool:
@@ -36,8 +36,7 @@ def has(members: dict[str, Any], value: Any) -> bool:
     return all(key in value and same(wanted, value[key]) for key, wanted in members.items())
 
 
-def error_has(wanted: dict[str, Any], got: dict[str, Any]) -> bool:
-    error = got.get("error")
+def error_has(wanted: dict[str, Any], error: Any) -> bool:
     members = {key: value for key, value in wanted.items() if key != "messageHas"}
     said = wanted.get("messageHas", "")
     return has(members, error) and said in str((error or {}).get("message", ""))
@@ -62,11 +61,40 @@ def trace_of(value: Any) -> str:
     return fields[1] if len(fields) > 1 else ""
 
 
+def all_in(wanted: list[Any], got: dict[str, Any]) -> bool:
+    return "found" in got and all(one in got["found"] for one in wanted)
+
+
+def none_in(wanted: list[Any], got: dict[str, Any]) -> bool:
+    return "found" in got and not any(one in got["found"] for one in wanted)
+
+
+def points_to(wanted: dict[str, Any], got: dict[str, Any]) -> bool:
+    """Each JSON pointer leads to what is wanted."""
+    return all(same(one, follow(got.get("value"), pointer)) for pointer, one in wanted.items())
+
+
+def follow(value: Any, pointer: str) -> Any:
+    for step in pointer.split("/")[1:]:
+        if isinstance(value, list):
+            value = value[int(step)] if int(step) < len(value) else None
+        else:
+            value = value.get(step) if isinstance(value, dict) else None
+    return value
+
+
 CHECKS: dict[str, Callable[[Any, dict[str, Any]], bool]] = {
     "value": lambda wanted, got: same(wanted, got.get("value")),
     "valueHas": lambda wanted, got: has(wanted, got.get("value")),
     "text": lambda wanted, got: got.get("text") == wanted,
-    "error": error_has,
+    "error": lambda wanted, got: error_has(wanted, got.get("error")),
+    "rejection": lambda wanted, got: error_has(wanted, got.get("rejection")),
+    "done": lambda wanted, got: same(wanted, got.get("done")),
+    "found": lambda wanted, got: same(wanted, got.get("found")),
+    "events": lambda wanted, got: same(wanted, got.get("events")),
+    "includes": all_in,
+    "excludes": none_in,
+    "at": points_to,
     "chunks": lambda wanted, got: same(wanted, got.get("chunks")),
     "notes": lambda wanted, got: same(wanted, got.get("notes")),
     "blob": lambda wanted, got: has(wanted, got.get("blob")),

@@ -5,6 +5,7 @@ import functools
 import hashlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import date
 from typing import Any, TypedDict
 
 import hubless
@@ -128,6 +129,18 @@ async def nested(to: str, value: Any, *, ctx: Call) -> dict[str, Any]:
     return {"depth": ctx.depth, "inner": reply.value}
 
 
+guests: dict[str, hubless.Agent] = {}
+
+
+async def visit(arrive: str | None = None, depart: str | None = None, *, ctx: Call) -> str:
+    language = ctx.agent.name.split(".")[0]
+    if arrive is not None:
+        guests[arrive] = await ctx.node.register(always_ok, name=f"{language}.{arrive}")
+    if depart is not None:
+        await guests.pop(depart).unregister()
+    return "ok"
+
+
 async def depth(*, ctx: Call) -> dict[str, Any]:
     left = ctx.time_left()
     caller = {"caller": ctx.caller.kind, "from": ctx.caller.agent}
@@ -171,10 +184,41 @@ def counted(name: str, handler: Callable[..., Any]) -> Callable[..., Any]:
 
 
 SHARED = hubless.SharedSecret("open-sesame")
+CHECKED: dict[str, Requirements] = {
+    "private": Requirements(allowed_callers={"principals": ["mesh:nobody"]}),
+    "members": Requirements(allowed_callers={"principals": ["mesh:*"]}),
+    "hurried": Requirements(rate_per_s=0.01, rate_burst=1),
+    "small": Requirements(max_request_bytes=2000),
+    "lean": Requirements(max_binary_bytes=1000),
+    "dialogue": Requirements(require_converse=True),
+    "plain": Requirements(allow_custom_json=False),
+    "sealed": Requirements(allow_custom_context=False),
+    "onepage": Requirements(allow_multi_page_context=False),
+    "unique": Requirements(allow_agent_duplication=False),
+    "strict": Requirements(
+        auth=SHARED,
+        max_request_bytes=4000,
+        accepted_content=["text"],
+        require_converse=True,
+        allow_custom_json=False,
+        allow_custom_context=False,
+        max_tokens=8,
+    ),
+}
+OWN_TEMPLATE = {"context": {"explanation": "of the descriptor"}}
+RATES = Skill(
+    id="rates",
+    attributes={
+        "pair": ["EUR/USD"],
+        "period": hubless.Interval(date(2021, 1, 1), date(2024, 12, 31)),
+        "resolution_s": 60,
+    },
+)
 SUBJECTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "echo": (echo, {"skill": Skill(id="echo", effect="PURE")}),
     "sum": (add, {"skill": Skill(id="sum", effect="PURE")}),
     "context": (context, {}),
+    "templated": (context, {"descriptor": Descriptor(request_template=OWN_TEMPLATE)}),
     "digest": (digest, {}),
     "make": (make, {}),
     "count": (count, {"descriptor": Descriptor(streaming=True)}),
@@ -188,6 +232,7 @@ SUBJECTS: dict[str, tuple[Any, dict[str, Any]]] = {
     ),
     "counted": (always_ok, {"requirements": Requirements(max_tokens=5, token_counter=words)}),
     "single": (slow, {"requirements": Requirements(max_concurrency=1, queue=0)}),
+    "rates": (always_ok, {"skill": RATES}),
     "fail": (fail, {}),
     "refuse": (refuse, {}),
     "tool": (tool, {}),
@@ -196,6 +241,8 @@ SUBJECTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "wrong": (wrong, {"skill": Skill(output_schema={"type": "object", "required": ["x"]})}),
     "ask": (ask, {}),
     "nested": (nested, {}),
+    "visit": (visit, {}),
+    "alone": (nested, {"requirements": Requirements(reentrant=False)}),
     "depth": (depth, {}),
     "trace": (trace, {}),
     "talk": (talk, {"descriptor": Descriptor(records_interaction_context=True)}),
@@ -206,5 +253,8 @@ async def register(node: hubless.Node, prefix: str) -> None:
     """Registers every subject; `stats` comes last, so that who finds it finds all."""
     for name, (handler, how) in SUBJECTS.items():
         await node.register(counted(name, handler), name=f"{prefix}.{name}", **how)
+    for name, rules in CHECKED.items():
+        handler = counted(name, always_ok)
+        await node.register(handler, name=f"{prefix}.{name}", requirements=rules)
     await node.register(Fresh, name=f"{prefix}.fresh", concurrency="isolated")
     await node.register(stats, name=f"{prefix}.stats")

@@ -11,13 +11,16 @@ use std::time::Duration;
 
 const READY: Duration = Duration::from_secs(30);
 const CASE: Duration = Duration::from_secs(60);
+/// Begins the id of a case whose expectation is wrong on purpose.
+const WRONG: &str = "wrong-";
 
-/// Every case file but the matrix, from each language to the next one.
+/// Every case file but the matrix, and the controls, from each language to the next one.
 pub(crate) fn ring() -> Result<Outcome> {
     let mut outcome = Outcome::default();
     for (index, caller) in Language::ALL.into_iter().enumerate() {
         let next = Language::ALL.into_iter().cycle().nth(index + 1).unwrap_or(caller);
-        let files = files(|name| name != "matrix.json")?;
+        let mut files = files(|name| name != "matrix.json")?;
+        files.push(controls()?);
         outcome += with_subject("conformance", next, |home| {
             let mut outcome = Outcome::default();
             for file in &files {
@@ -54,6 +57,33 @@ fn files(wanted: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>> {
     files.retain(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(&wanted));
     files.sort();
     if files.is_empty() { Err("no conformance cases".to_owned()) } else { Ok(files) }
+}
+
+/// Writes the cases that each runner must pass, and must fail once their expectation is wrong.
+fn controls() -> Result<PathBuf> {
+    let given = house::root().join("tests/conformance/controls.json");
+    let written = house::target().join("conformance-controls.json");
+    let text = std::fs::read_to_string(given).map_err(|error| error.to_string())?;
+    let controls: Vec<Value> = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    let cases: Vec<Value> = controls.iter().flat_map(expanded).collect();
+    std::fs::write(&written, Value::from(cases).to_string()).map_err(|error| error.to_string())?;
+    Ok(written)
+}
+
+/// A control as it is, and once more for each expectation that does not hold of it.
+fn expanded(control: &Value) -> Vec<Value> {
+    let id = control["id"].as_str().unwrap_or_default();
+    let with = |name: &str, member: &str, value: Value| {
+        let mut case = control.clone();
+        case["id"] = Value::from(format!("{WRONG}{id}-{name}"));
+        case[member] = value;
+        case
+    };
+    let wrong = control["wrong"].as_array().into_iter().flatten().enumerate();
+    let mut cases = vec![control.clone()];
+    cases.extend(wrong.map(|(n, expect)| with(&n.to_string(), "expect", expect.clone())));
+    cases.extend(control["runs"].as_u64().map(|runs| with("runs", "runs", (runs + 1).into())));
+    cases
 }
 
 /// Starts a language's subject in a home of its own, runs `calls`, and ends it.
@@ -124,9 +154,40 @@ fn call(
 
 /// What is wrong with a case's report: its own verdict, or the way that the call took.
 fn fault(line: &Value) -> Option<&'static str> {
+    let id = line.get("case").and_then(Value::as_str).unwrap_or_default();
+    if id.starts_with(WRONG) {
+        let failed = line.get("ok").and_then(Value::as_bool) == Some(false);
+        return (!failed).then_some("took a wrong expectation for met");
+    }
     if line.get("ok").and_then(Value::as_bool) != Some(true) {
         return Some("wrong answer");
     }
     let path = line.get("path").and_then(Value::as_str);
     (path == Some("in_process")).then_some("ran in process")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_control_stands_for_each_of_its_wrong_expectations() {
+        let wrong = json!([{"value": 2}, {"text": "1"}]);
+        let control = json!({"id": "a", "expect": {"value": 1}, "runs": 1, "wrong": wrong});
+        let cases = expanded(&control);
+        let ids: Vec<_> = cases.iter().filter_map(|case| case["id"].as_str()).collect();
+        assert_eq!(ids, ["a", "wrong-a-0", "wrong-a-1", "wrong-a-runs"]);
+        assert_eq!(cases[2]["expect"], json!({"text": "1"}));
+        assert_eq!((&cases[3]["runs"], &cases[3]["expect"]), (&json!(2), &json!({"value": 1})));
+    }
+
+    #[test]
+    fn a_wrong_expectation_must_fail_and_a_right_one_must_hold() {
+        let line = |case: &str, ok| json!({"case": case, "ok": ok, "path": "direct"});
+        assert_eq!(fault(&line("a", true)), None);
+        assert_eq!(fault(&line("a", false)), Some("wrong answer"));
+        assert_eq!(fault(&line("wrong-a-0", false)), None);
+        assert_eq!(fault(&line("wrong-a-0", true)), Some("took a wrong expectation for met"));
+    }
 }

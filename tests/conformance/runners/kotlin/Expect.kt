@@ -1,0 +1,82 @@
+package dev.hubless.conformance
+
+import kotlinx.serialization.json.JsonArray
+import kotlinx.serialization.json.JsonElement
+import kotlinx.serialization.json.JsonNull
+import kotlinx.serialization.json.JsonObject
+import kotlinx.serialization.json.JsonPrimitive
+import kotlinx.serialization.json.contentOrNull
+import kotlinx.serialization.json.double
+import kotlinx.serialization.json.doubleOrNull
+import kotlinx.serialization.json.jsonArray
+import kotlinx.serialization.json.jsonObject
+import kotlinx.serialization.json.jsonPrimitive
+
+/** What of [wanted] does not hold of what was [seen]. */
+internal fun differences(wanted: JsonObject, seen: JsonObject): List<String> {
+    if ("error" in seen && "error" !in wanted) return listOf("failed: ${seen["error"]}")
+    return wanted.filterNot { (word, value) -> holds(word, value, seen) }
+        .map { (word, value) -> "$word: expected $value" }
+}
+
+private fun holds(word: String, wanted: JsonElement, seen: JsonObject): Boolean = when (word) {
+    "value", "text", "chunks", "notes", "outcomes", "done", "found", "events" ->
+        same(wanted, seen[word] ?: JsonNull)
+    "valueHas" -> has(wanted.jsonObject, seen["value"])
+    "blob" -> has(wanted.jsonObject, seen["blob"])
+    "error", "rejection" -> errorHas(wanted.jsonObject, seen[word])
+    "includes" -> names(seen)?.containsAll(wanted.jsonArray) == true
+    "excludes" -> names(seen)?.none { it in wanted.jsonArray } == true
+    "at" -> wanted.jsonObject.all { (pointer, one) -> follow(seen["value"], pointer) == one }
+    "range" -> wanted.jsonObject.all { (member, bounds) ->
+        val (low, high) = bounds.jsonArray.map { it.jsonPrimitive.double }
+        number(seen, member)?.let { it in low..high } == true
+    }
+    "at most" -> wanted.jsonObject.all { (member, most) ->
+        number(seen, member)?.let { it <= most.jsonPrimitive.double } == true
+    }
+    "traceId" -> text(member(seen, "traceparent"))?.split('-')?.getOrNull(1) == text(wanted)
+    "first" -> same(wanted, names(seen)?.firstOrNull() ?: JsonNull)
+    "none" -> names(seen)?.isEmpty() == true
+    else -> false
+}
+
+private fun has(members: JsonObject, value: JsonElement?): Boolean = value is JsonObject &&
+    members.all { (name, one) -> value[name]?.let { same(one, it) } == true }
+
+private fun errorHas(wanted: JsonObject, error: JsonElement?): Boolean {
+    val said = text(wanted["messageHas"]).orEmpty()
+    return has(JsonObject(wanted - "messageHas"), error) &&
+        said in text((error as JsonObject)["message"]).orEmpty()
+}
+
+private fun names(seen: JsonObject): List<JsonElement>? = seen["found"] as? JsonArray
+
+/** What a JSON pointer leads to. */
+private fun follow(value: JsonElement?, pointer: String): JsonElement? =
+    pointer.split('/').drop(1).fold(value) { at, step ->
+        when (at) {
+            is JsonObject -> at[step]
+            is JsonArray -> step.toIntOrNull()?.let(at::getOrNull)
+            else -> null
+        }
+    }
+
+private fun member(seen: JsonObject, name: String) = (seen["value"] as? JsonObject)?.get(name)
+
+private fun number(seen: JsonObject, name: String): Double? =
+    (member(seen, name) as? JsonPrimitive)?.takeIf { !it.isString }?.doubleOrNull
+
+private fun text(value: JsonElement?): String? = (value as? JsonPrimitive)?.contentOrNull
+
+/** Equal as JSON: numbers by value, members in any order. */
+private fun same(a: JsonElement, b: JsonElement): Boolean = when {
+    a is JsonObject && b is JsonObject ->
+        a.keys == b.keys && a.all { (name, one) -> same(one, b.getValue(name)) }
+    a is JsonArray && b is JsonArray ->
+        a.size == b.size && a.zip(b).all { (one, other) -> same(one, other) }
+    a is JsonPrimitive && b is JsonPrimitive && !a.isString && !b.isString ->
+        a.content == b.content ||
+            (a.doubleOrNull != null && a.doubleOrNull == b.doubleOrNull)
+    else -> a == b
+}
