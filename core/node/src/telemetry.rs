@@ -2,7 +2,9 @@
 //!
 //! Fields never hold payloads or credentials: nothing here has to filter.
 
+use hubless_proto::error::{Error, Result};
 use std::fmt;
+use std::io::IsTerminal;
 use std::sync::{Arc, RwLock};
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
@@ -33,10 +35,33 @@ static SINK: RwLock<Option<(LevelFilter, LogSink)>> = RwLock::new(None);
 /// family, such as `info` or `hubless=debug`; unset: nothing) and to the sink, if one is set.
 /// Does nothing when the process has a subscriber already.
 pub fn init() {
-    let filter = EnvFilter::try_from_env("HUBLESS_LOG").unwrap_or_else(|_| EnvFilter::new("off"));
-    let stderr = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(filter);
+    subscribe(EnvFilter::try_from_env("HUBLESS_LOG").unwrap_or_else(|_| EnvFilter::new("off")));
+}
+
+/// As [`init`], with a filter of the program's own choice.
+///
+/// # Errors
+/// `invalid_argument` (`log`) for what is no filter.
+pub fn init_with(filter: &str) -> Result<()> {
+    let filter = EnvFilter::try_new(filter).map_err(|_| {
+        let message = "expected off, error, warn, info, debug, trace, or module=level";
+        Error::invalid("log", message)
+    })?;
+    subscribe(filter);
+    Ok(())
+}
+
+fn subscribe(filter: EnvFilter) {
+    let stderr = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colour());
     // A program that has its own subscriber keeps it.
-    let _ = tracing_subscriber::registry().with(stderr).with(Forward).try_init();
+    let lines = tracing_subscriber::registry().with(stderr.with_filter(filter));
+    let _ = lines.with(Forward).try_init();
+}
+
+/// Colour is for people: not for files and pipes, nor where `NO_COLOR` is set (no-color.org).
+fn colour() -> bool {
+    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    std::io::stderr().is_terminal() && !unwanted
 }
 
 /// Sets or removes the sink of log lines at `level` and graver; one for the process.

@@ -76,6 +76,27 @@ impl Content {
         self.message.parts.iter().filter_map(part_text).collect()
     }
 
+    /// The message with the bytes of its streamed parts inside, as blobs of at most `max` bytes
+    /// together.
+    ///
+    /// # Errors
+    /// As [`Body::gather`].
+    ///
+    /// # Cancellation
+    /// What was read is lost.
+    pub async fn inline(mut self, max: u64) -> Result<v1::Content> {
+        let mut room = max;
+        for part in &mut self.message.parts {
+            let Some(part::Kind::Stream(stream)) = &part.kind else { continue };
+            let Some(body) = self.bodies.take(stream.index) else { continue };
+            let bytes = body.gather(room).await?;
+            room = room.saturating_sub(bytes.len() as u64);
+            let (media_type, filename) = (stream.media_type.clone(), stream.filename.clone());
+            part.kind = Some(part::Kind::Blob(v1::Blob { media_type, filename, bytes }));
+        }
+        Ok(self.message)
+    }
+
     /// The bytes of the first blob or streamed part, taken out.
     ///
     /// # Errors
