@@ -3,14 +3,23 @@
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
+const EXITS: &str = "exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 refused, 5 budget, \
+124 time-out, 130 interrupted";
+
+const MORE: &str = "Settings come from flags, then variables (HUBLESS_HOME, HUBLESS_MESH, \
+HUBLESS_LISTEN, HUBLESS_PORT, HUBLESS_LOG), then the configuration file, then defaults; `hubless \
+config show` says which. HUBLESS_LOG (off, error, warn, info, debug, trace) logs to stderr. \
+NO_COLOR is respected.
+
+With --json, data on stdout is one object or JSON Lines, each with a `schema` such as \
+hubless.reply/1; an error is one object (hubless.error/1) on stderr.
+
+exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 refused, 5 budget, 124 time-out, \
+130 interrupted";
+
 /// Agents find each other and talk directly, with no hub.
 #[derive(Debug, Parser)]
-#[command(
-    name = "hubless",
-    version,
-    after_help = "exit codes: 0 ok, 1 failed, 2 usage, \
-    3 not found, 4 refused, 5 budget, 124 time-out"
-)]
+#[command(name = "hubless", version, after_help = EXITS, after_long_help = MORE)]
 pub(crate) struct Arguments {
     /// What every verb takes.
     #[command(flatten)]
@@ -50,6 +59,7 @@ pub(crate) enum Verb {
     /// Call an agent: JSON or text, `-` reads stdin
     Call(Call),
     /// Make an agent of any program that speaks JSON lines
+    #[command(long_about = SERVE)]
     Serve(Serve),
     /// Print a ticket by which another data folder joins this mesh
     Invite(Invite),
@@ -85,11 +95,41 @@ pub(crate) enum Verb {
     /// Check keys, folders, ports, records and peers; each fault comes with its fix
     Doctor,
     /// Print shell completions
+    #[command(long_about = COMPLETIONS)]
     Completions {
         /// For which shell
         shell: clap_complete::Shell,
     },
+    /// Print a manual page; `hubless man call | man -l -` shows one
+    Man {
+        /// Verb that it is about [default: the command itself]
+        verb: Option<String>,
+    },
 }
+
+const SERVE: &str = "Make an agent of any program that speaks JSON lines.
+
+The program reads one JSON message a line on stdin and writes one a line on stdout, each of at \
+most 1 MiB, in UTF-8. To it: {\"request\": {\"id\", \"skill\", \"content\": {\"parts\": \
+[{\"text\"} | {\"data\"} | {\"blob\": {\"mediaType\", \"bytes\": base64}}]}, ...}}, and {\"id\", \
+\"toolResult\" | \"input\" | \"cancel\"}. From it: {\"id\", \"event\": {\"progress\": {\"note\", \
+\"fraction\"}} | {\"chunk\": {\"part\", \"append\"}} | {\"toolCall\": {\"id\", \"name\", \
+\"arguments\"}} | {\"inputRequired\": {\"id\", \"prompt\", \"schema\"}} | {\"final\": \
+{\"content\"}} | {\"rejection\": {\"kind\", \"code\", \"reason\"}}}. A call ends with one final \
+or rejection.
+
+Without --name its first line, within 2 s, is {\"descriptor\": {\"name\", \"description\", \
+\"skills\", ...}}. Its stderr is logged (HUBLESS_LOG; here by default warn and the program's own \
+lines). It runs in a process group of its own, without a shell, with few variables (--env adds \
+some) and no other open files. When it ends it is started again, with back-off; calls that it had \
+fail with handler_failed. SIGTERM or Ctrl-C lets running calls end within 10 s; a second one does \
+not wait.";
+
+const COMPLETIONS: &str = "Print shell completions.
+
+bash: hubless completions bash > ~/.local/share/bash-completion/completions/hubless
+zsh:  hubless completions zsh > \"${fpath[1]}/_hubless\"
+fish: hubless completions fish > ~/.config/fish/completions/hubless.fish";
 
 /// What `find` takes.
 #[derive(Debug, Args)]
@@ -121,7 +161,8 @@ pub(crate) struct Find {
 pub(crate) struct Call {
     /// Id, address or name
     pub(crate) agent: String,
-    /// JSON or text; `-` reads stdin; nothing: an empty text
+    /// JSON or text; `-` reads stdin, where bytes that are no UTF-8 become a blob; nothing: an
+    /// empty text
     pub(crate) content: Option<String>,
     /// Skill that is meant
     #[arg(long)]
@@ -143,6 +184,9 @@ pub(crate) struct Serve {
     /// Name of the agent [default: what the program's descriptor line says]
     #[arg(long)]
     pub(crate) name: Option<String>,
+    /// Stored identity that the agent has (`hubless id new`) [default: a fresh key]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) identity: Option<String>,
     /// File with one skill, or a list of them, as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) skill_file: Option<PathBuf>,
@@ -150,13 +194,14 @@ pub(crate) struct Serve {
     #[arg(long)]
     pub(crate) tag: Vec<String>,
     /// Calls at once
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub(crate) concurrency: u32,
     /// Variable that the program gets beside PATH, HOME and the like; may be repeated
     #[arg(long, value_name = "NAME")]
     pub(crate) env: Vec<String>,
     /// The program and its arguments
-    #[arg(last = true, required = true)]
+    #[arg(last = true, required = true, value_name = "COMMAND")]
     pub(crate) command: Vec<String>,
 }
 
@@ -189,7 +234,10 @@ pub(crate) enum Id {
         name: String,
     },
     /// Show stored identities
-    Show,
+    Show {
+        /// Only the one of this name
+        name: Option<String>,
+    },
 }
 
 /// What `pin` does.
@@ -214,7 +262,7 @@ pub(crate) enum Pin {
 /// What `secret` does.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Secret {
-    /// Keep a credential; its secret is read from stdin
+    /// Keep a credential; its secret is read from stdin, at a terminal without an echo
     Set {
         /// Agent id, mesh id or URL origin
         target: String,

@@ -4,17 +4,30 @@ use crate::args::Global;
 use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
 use hubless::node::{Listen, NodeOptions};
 use hubless::{Error, Kind, Result};
+use hubless_proto::identity::MeshId;
 use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use toml::Spanned;
 
 /// The configuration file; a field that it does not know is an error that points at the line.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct File {
-    mesh: Option<String>,
-    listen: Option<String>,
-    home: Option<PathBuf>,
-    port: Option<u16>,
+    mesh: Option<Spanned<String>>,
+    listen: Option<Spanned<Words>>,
+    home: Option<Spanned<PathBuf>>,
+    port: Option<Spanned<u16>>,
+    log: Option<Spanned<String>>,
+}
+
+/// One word, or a list of them.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Words {
+    One(String),
+    Many(Vec<String>),
 }
 
 /// One setting with its origin.
@@ -24,7 +37,7 @@ pub(crate) struct Setting {
     pub(crate) name: &'static str,
     /// Its value; none: unset.
     pub(crate) value: Option<String>,
-    /// `flag`, the variable, the file, or `default`.
+    /// The flag, the variable, the file with its line, or `default`.
     pub(crate) from: String,
 }
 
@@ -33,72 +46,159 @@ pub(crate) struct Setting {
 pub(crate) struct Settings {
     /// In the order of the documents.
     pub(crate) all: Vec<Setting>,
+    /// The value of `home`, in the bytes of its origin.
+    home: Option<PathBuf>,
 }
+
+/// A value in the file, and where: `path:line`.
+type Placed = Option<(String, String)>;
 
 impl Settings {
     /// Reads flags, environment and file.
     ///
     /// # Errors
-    /// `configuration` for a file that is named and missing, or cannot be read.
+    /// `configuration` for a file that is named and missing, or cannot be read; it points at the
+    /// line.
     pub(crate) fn read(global: &Global) -> Result<Self> {
         let (path, named) = place(global);
-        let file = match &path {
+        let (file, text) = match &path {
             Some(path) => parse(path, named)?,
-            None => File::default(),
+            None => Default::default(),
         };
-        let shown = path.map(|path| path.display().to_string()).unwrap_or_default();
-        let text = |path: &PathBuf| path.display().to_string();
-        let pick =
-            |name, variable: &str, flag: Option<String>, in_file: Option<String>, default| {
-                let from_environment =
-                    std::env::var(variable).ok().filter(|value| !value.is_empty());
-                let found = flag
-                    .map(|value| (value, "flag".to_owned()))
-                    .or_else(|| from_environment.map(|value| (value, variable.to_owned())))
-                    .or_else(|| in_file.map(|value| (value, shown.clone())));
-                match found {
-                    Some((value, from)) => Setting { name, value: Some(value), from },
-                    None => Setting { name, value: default, from: "default".to_owned() },
-                }
+        let path = path.unwrap_or_default();
+        let at = |span: Range<usize>| format!("{}:{}", path.display(), line_of(&text, span.start));
+        let text_of = |value: Option<Spanned<String>>| -> Placed {
+            value.map(|value| (value.get_ref().clone(), at(value.span())))
+        };
+        let listen = file.listen.map(|value| {
+            let words = match value.get_ref() {
+                Words::One(word) => word.clone(),
+                Words::Many(words) => words.join(","),
             };
-        let home = global.home.as_ref().map(text);
-        let loopback = Some("loopback".to_owned());
+            (words, at(value.span()))
+        });
+        let port = file.port.map(|value| (value.get_ref().to_string(), at(value.span())));
+        // A relative folder is beside the file, wherever the command runs.
+        let beside = path.parent().unwrap_or_else(|| Path::new(""));
+        let own_home = file.home.map(|value| (beside.join(value.get_ref()), at(value.span())));
+        let home = global.home.clone().map(|home| (home, "--home".to_owned()));
+        let home = home
+            .or_else(|| {
+                let variable = variable_os("HUBLESS_HOME")?;
+                Some((PathBuf::from(variable), "HUBLESS_HOME".to_owned()))
+            })
+            .or(own_home);
+        let shown = home.as_ref().map(|(home, from)| (home.display().to_string(), from.clone()));
+        let flag = |value: &Option<String>, name: &str| -> Placed {
+            value.clone().map(|value| (value, name.to_owned()))
+        };
         let all = vec![
-            pick("home", "HUBLESS_HOME", home, file.home.as_ref().map(text), None),
-            pick("mesh", "HUBLESS_MESH", global.mesh.clone(), file.mesh, None),
-            pick("listen", "HUBLESS_LISTEN", global.listen.clone(), file.listen, loopback),
-            pick("port", "HUBLESS_PORT", None, file.port.map(|port| port.to_string()), None),
-            pick("log", "HUBLESS_LOG", None, None, Some("off".to_owned())),
+            setting("home", [shown, None, None], None),
+            setting(
+                "mesh",
+                [flag(&global.mesh, "--mesh"), variable("HUBLESS_MESH"), text_of(file.mesh)],
+                None,
+            ),
+            setting(
+                "listen",
+                [flag(&global.listen, "--listen"), variable("HUBLESS_LISTEN"), listen],
+                Some("loopback"),
+            ),
+            setting("port", [None, variable("HUBLESS_PORT"), port], None),
+            setting("log", [None, variable("HUBLESS_LOG"), text_of(file.log)], None),
         ];
-        Ok(Self { all })
+        Ok(Self { all, home: home.map(|(home, _)| home) })
     }
 
     /// Value of a setting.
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
-        self.all.iter().find(|setting| setting.name == name)?.value.as_deref()
+        self.setting(name)?.value.as_deref()
     }
 
     /// Folder that holds data and runtime folders, if one is named.
-    pub(crate) fn home(&self) -> Option<PathBuf> {
-        self.value("home").map(PathBuf::from)
+    pub(crate) fn home(&self) -> Option<&Path> {
+        self.home.as_deref()
     }
 
-    /// Options of the node that a verb starts.
+    /// What is logged, if anything says so.
     ///
     /// # Errors
-    /// `invalid_argument` naming the setting.
+    /// `invalid_argument` naming where the value comes from.
+    pub(crate) fn log(&self, otherwise: &str) -> Result<()> {
+        let filter = self.value("log").unwrap_or(otherwise);
+        hubless::telemetry::init_with(filter).map_err(|error| self.blame("log", &error.message))
+    }
+
+    /// Options of a node that a verb starts for moments; a fixed port is for the one that stays.
+    ///
+    /// # Errors
+    /// `invalid_argument` naming the setting and where its value comes from.
     pub(crate) fn node(&self) -> Result<NodeOptions> {
-        let port = self.value("port").map(|text| {
-            text.parse().map_err(|_| Error::invalid("port", "expected a port, 0 to 65535"))
-        });
+        if let Some(mesh) = self.value("mesh")
+            && mesh != "own"
+            && mesh.parse::<MeshId>().is_err()
+        {
+            return Err(self.blame("mesh", "expected the id of a mesh, or own"));
+        }
         Ok(NodeOptions {
             mesh: self.value("mesh").map(str::to_owned),
-            home: self.home(),
-            listen: self.value("listen").map(Listen::parse).transpose()?,
-            port: port.transpose()?,
+            home: self.home.clone(),
+            listen: Some(self.listen()?),
             ..NodeOptions::default()
         })
     }
+
+    /// Options of a node that stays.
+    ///
+    /// # Errors
+    /// As [`Settings::node`].
+    pub(crate) fn lasting_node(&self) -> Result<NodeOptions> {
+        Ok(NodeOptions { port: self.port()?, ..self.node()? })
+    }
+
+    /// Addresses that are bound.
+    ///
+    /// # Errors
+    /// As [`Settings::node`].
+    pub(crate) fn listen(&self) -> Result<Listen> {
+        let text = self.value("listen").unwrap_or("loopback");
+        Listen::parse(text).map_err(|error| self.blame("listen", &error.message))
+    }
+
+    /// Port that is bound; none: any.
+    ///
+    /// # Errors
+    /// As [`Settings::node`].
+    pub(crate) fn port(&self) -> Result<Option<u16>> {
+        let wrong = || self.blame("port", "expected a port, 0 to 65535");
+        self.value("port").map(|text| text.parse().map_err(|_| wrong())).transpose()
+    }
+
+    fn setting(&self, name: &str) -> Option<&Setting> {
+        self.all.iter().find(|setting| setting.name == name)
+    }
+
+    fn blame(&self, name: &str, what: &str) -> Error {
+        let Some(Setting { value: Some(value), from, .. }) = self.setting(name) else {
+            return Error::invalid(name, what);
+        };
+        Error::invalid(name, format!("{from}: {what}, got {value:?}"))
+    }
+}
+
+fn setting(name: &'static str, places: [Placed; 3], otherwise: Option<&str>) -> Setting {
+    match places.into_iter().flatten().next() {
+        Some((value, from)) => Setting { name, value: Some(value), from },
+        None => Setting { name, value: otherwise.map(str::to_owned), from: "default".to_owned() },
+    }
+}
+
+fn variable_os(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+fn variable(name: &str) -> Placed {
+    Some((variable_os(name)?.to_string_lossy().into_owned(), name.to_owned()))
 }
 
 /// The file, and whether it was named by the user; never one of the working folder.
@@ -106,7 +206,7 @@ fn place(global: &Global) -> (Option<PathBuf>, bool) {
     if let Some(path) = &global.config {
         return (Some(path.clone()), true);
     }
-    let home = global.home.clone().or_else(|| std::env::var_os("HUBLESS_HOME").map(PathBuf::from));
+    let home = global.home.clone().or_else(|| variable_os("HUBLESS_HOME").map(PathBuf::from));
     let folder = home.or_else(|| {
         let native = choose_native_strategy().ok()?;
         Some(native.config_dir().join("hubless"))
@@ -114,14 +214,25 @@ fn place(global: &Global) -> (Option<PathBuf>, bool) {
     (folder.map(|folder| folder.join("hubless.toml")), false)
 }
 
-fn parse(path: &Path, named: bool) -> Result<File> {
-    let wrong = |message: String| Error::new(Kind::Configuration, message).with_code("bad_file");
+/// The file and its text; a missing one that nobody named is empty.
+fn parse(path: &Path, named: bool) -> Result<(File, String)> {
+    let wrong = |place: String, message: &str| {
+        Error::new(Kind::Configuration, format!("{place}: {message}")).with_code("bad_file")
+    };
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !named => {
-            return Ok(File::default());
-        }
-        Err(error) => return Err(wrong(format!("{}: {error}", path.display()))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !named => String::new(),
+        Err(error) => return Err(wrong(path.display().to_string(), &error.to_string())),
     };
-    toml::from_str(&text).map_err(|error| wrong(format!("{}: {error}", path.display())))
+    let file = toml::from_str(&text).map_err(|error| {
+        let line = error.span().map(|span| line_of(&text, span.start));
+        let line = line.map(|line| format!(":{line}")).unwrap_or_default();
+        wrong(format!("{}{line}", path.display()), error.message().trim_end())
+    })?;
+    Ok((file, text))
+}
+
+/// The line, from 1, of a place in the text.
+fn line_of(text: &str, at: usize) -> usize {
+    text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
 }

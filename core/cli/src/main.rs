@@ -6,15 +6,26 @@
 
 mod args;
 mod config;
+mod input;
 mod output;
 mod verbs;
 
 use clap::Parser;
+use hubless_edge::stdio;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    hubless::telemetry::init();
-    let arguments = args::Arguments::parse();
+    let mut given = std::env::args_os().skip(1).peekable();
+    if given.next_if(|first| first == stdio::LAUNCH).is_some() {
+        return stdio::launch(given);
+    }
+    let arguments = match args::Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let as_json = given.take_while(|one| one != "--").any(|one| one == "--json");
+            return output::usage(&error, as_json);
+        }
+    };
     let json = arguments.global.json;
     let done =
         hubless::executor::handle().and_then(|runtime| runtime.block_on(verbs::run(arguments)));

@@ -194,12 +194,34 @@ limits! {
     PINS: usize = 10_000;
     /// Credentials kept by a node.
     CREDENTIALS: usize = 1_000;
-    /// Answers of one line of a stdio agent, in bytes.
+    /// One line to or from a stdio agent, in bytes.
     STDIO_LINE_BYTES: usize = MIB;
-    /// Lines of a stdio agent that are no frames before it is ended.
+    /// Lines of a stdio agent that are no frames, within `STDIO_BAD_SPAN`, before it is ended.
     STDIO_BAD_LINES: usize = 16;
+    /// Older lines of a stdio agent that were no frames are forgiven.
+    STDIO_BAD_SPAN: Duration = Duration::from_secs(60);
+    /// Events of one call of a stdio agent that wait for their caller, in bytes.
+    STDIO_CALL_BYTES: usize = 16 * MIB;
     /// From the start of a stdio agent to its descriptor line.
     STDIO_DESCRIPTOR: Duration = Duration::from_secs(2);
+    /// A stdio agent that leaves the end of a call unread is ended after this time.
+    STDIO_UNREAD: Duration = Duration::from_secs(2);
+    /// From the end of the input of a stdio agent to its own end, before it is killed.
+    STDIO_CLOSE: Duration = Duration::from_secs(1);
+    /// A call waits so long for a stdio agent that is being started again.
+    STDIO_RESTART: Duration = Duration::from_secs(2);
+    /// First pause before a stdio agent that ended is started again; doubled each time.
+    STDIO_PAUSE: Duration = Duration::from_millis(100);
+    /// Longest pause before a stdio agent that ended is started again.
+    STDIO_PAUSE_MAX: Duration = Duration::from_secs(10);
+    /// Lines between a stdio agent and us, each way, that wait to be read.
+    STDIO_BACKLOG: usize = 64;
+    /// A line of the stderr of a stdio agent that is logged, in bytes; a longer one is cut in two.
+    STDIO_LOG_LINE_BYTES: usize = 4 * KIB;
+    /// Lines of the stderr of one run of a stdio agent that are logged.
+    STDIO_LOG_LINES: usize = 10_000;
+    /// Files that a stdio agent may have open.
+    STDIO_OPEN_FILES: u64 = 1_024;
     /// Life of a membership token of a member key.
     MEMBER_TOKEN_LIFE: Duration = Duration::from_secs(30 * 24 * 3_600);
     /// Life of a membership token of a node key.

@@ -3,12 +3,15 @@
 use super::run::{Context, GRACE};
 use crate::output;
 use hubless::home::Home;
-use hubless::node::FindOptions;
+use hubless::node::{FindOptions, Listen};
 use hubless::{Error, Kind, Result};
+use hubless_proto::identity::NodeKey;
+use hubless_proto::limits;
 use hubless_proto::query::Query;
 use serde::Serialize;
-use std::net::UdpSocket;
-use std::os::unix::fs::PermissionsExt;
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
@@ -34,7 +37,7 @@ struct Line {
 /// `configuration` (`doctor`) when one failed.
 pub(super) async fn run(context: &Context) -> Result<()> {
     let mut lines = Vec::new();
-    let home = Home::open(context.settings.home().as_deref());
+    let home = Home::open(context.settings.home());
     match &home {
         Ok(home) => lines.extend(files(home)),
         Err(error) => lines.push(Line {
@@ -45,8 +48,12 @@ pub(super) async fn run(context: &Context) -> Result<()> {
         }),
     }
     lines.push(watches());
-    lines.push(port());
+    lines.extend(ports(context));
     lines.extend(mesh(context).await);
+    if let Some(folders) = home.as_ref().ok().and_then(Home::folders) {
+        // After a node has looked: it removes what the dead left.
+        lines.push(records(&folders.records()));
+    }
     for line in &lines {
         if context.json {
             output::object("doctor", line)?;
@@ -101,10 +108,36 @@ fn files(home: &Home) -> Vec<Line> {
             fix: "chmod 600 each of them; if others may have read one, make a new identity",
         }
     });
-    let count = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().count();
-    let (records, locks) = (count(&folders.records()), count(&folders.locks()));
-    lines.push(ok("records", format!("{records} nodes announced, {locks} locks")));
     lines
+}
+
+/// Whether everything among the records is one: a private file that is named after a node key.
+fn records(folder: &Path) -> Line {
+    let (mut count, mut strange) = (0, Vec::new());
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        let named = path.extension().is_some_and(|ending| ending == "rec")
+            && stem.parse::<NodeKey>().is_ok();
+        let private = std::fs::symlink_metadata(&path).is_ok_and(|about| {
+            let size = usize::try_from(about.len()).unwrap_or(usize::MAX);
+            about.is_file() && about.mode() & 0o077 == 0 && size <= limits::RECORD_FILE_BYTES
+        });
+        if named && private {
+            count += 1;
+        } else {
+            strange.push(path.display().to_string());
+        }
+    }
+    if strange.is_empty() {
+        return ok("records", format!("{count} nodes are announced"));
+    }
+    Line {
+        check: "records",
+        state: State::Warn,
+        detail: format!("{count} nodes are announced; none of ours: {}", strange.join(", ")),
+        fix: "remove what is none of ours from the runtime folder",
+    }
 }
 
 fn keys(folder: &Path, open: &mut Vec<String>) {
@@ -138,14 +171,46 @@ fn watches() -> Line {
     }
 }
 
-fn port() -> Line {
-    match UdpSocket::bind(("127.0.0.1", 0)) {
-        Ok(_) => ok("ports", "a UDP port on loopback can be bound".to_owned()),
+/// Whether what the settings say can be bound.
+fn ports(context: &Context) -> Vec<Line> {
+    let wrong = |error: Error| {
+        vec![Line {
+            check: "ports",
+            state: State::Fail,
+            detail: error.message,
+            fix: "mend the setting that the message names (hubless config show)",
+        }]
+    };
+    let (listen, port) = match (context.settings.listen(), context.settings.port()) {
+        (Ok(listen), Ok(port)) => (listen, port.unwrap_or_default()),
+        (Err(error), _) | (_, Err(error)) => return wrong(error),
+    };
+    let addresses = match listen {
+        Listen::Loopback => vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
+        Listen::All => vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED)],
+        Listen::Addresses(addresses) => addresses,
+    };
+    addresses.into_iter().map(|address| bound(SocketAddr::new(address, port))).collect()
+}
+
+fn bound(address: SocketAddr) -> Line {
+    let shown = match address.port() {
+        0 => format!("any UDP port of {}", address.ip()),
+        _ => format!("UDP {address}"),
+    };
+    match UdpSocket::bind(address) {
+        Ok(_) => ok("ports", format!("{shown} can be bound")),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => Line {
+            check: "ports",
+            state: State::Warn,
+            detail: format!("{shown} is in use"),
+            fix: "nothing, if that is your own hubless serve; else choose another port",
+        },
         Err(error) => Line {
             check: "ports",
             state: State::Fail,
-            detail: format!("no UDP port on loopback can be bound: {error}"),
-            fix: "allow this process to open UDP sockets on 127.0.0.1",
+            detail: format!("{shown} cannot be bound: {error}"),
+            fix: "allow this process to open UDP sockets there, or change listen or port",
         },
     }
 }

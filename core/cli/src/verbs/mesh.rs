@@ -2,19 +2,21 @@
 
 use super::run::Context;
 use crate::args::Invite;
-use crate::output;
+use crate::{input, output};
+use hubless::Result;
 use hubless::home::Home;
 use hubless::node::InviteOptions;
-use hubless::{Error, Kind, Result};
 use serde_json::json;
-use std::io::Read;
+
+/// Longest ticket that is read.
+const TICKET_BYTES: u64 = 64 * 1024;
 
 /// Prints a ticket; a running node of this user redeems it.
 ///
 /// # Errors
 /// `configuration` (`no_minter`) when no running node can be reached from elsewhere.
 pub(super) async fn invite(context: &Context, options: Invite) -> Result<()> {
-    let home = Home::open(context.settings.home().as_deref())?;
+    let home = Home::open(context.settings.home())?;
     let wanted = InviteOptions {
         role: options.role,
         groups: options.groups,
@@ -26,7 +28,9 @@ pub(super) async fn invite(context: &Context, options: Invite) -> Result<()> {
     if context.json {
         output::object("ticket", &json!({ "ticket": ticket }))
     } else {
-        output::line(&ticket)
+        output::line(&ticket)?;
+        output::say("a secret: whoever has it may join, with `hubless join -`");
+        Ok(())
     }
 }
 
@@ -36,16 +40,10 @@ pub(super) async fn invite(context: &Context, options: Invite) -> Result<()> {
 /// As [`hubless::node::join`].
 pub(super) async fn join(context: &Context, ticket: &str) -> Result<()> {
     let ticket = match ticket {
-        "-" => {
-            let mut text = String::new();
-            std::io::stdin().lock().read_to_string(&mut text).map_err(|error| {
-                Error::new(Kind::InvalidArgument, format!("cannot read stdin: {error}"))
-            })?;
-            text
-        }
+        "-" => input::text("ticket", TICKET_BYTES)?,
         given => given.to_owned(),
     };
-    let mesh = hubless::node::join(context.settings.home().as_deref(), &ticket).await?;
+    let mesh = hubless::node::join(context.settings.home(), &ticket).await?;
     if context.json {
         output::object("joined", &json!({ "meshId": mesh }))
     } else {

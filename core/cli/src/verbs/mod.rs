@@ -1,5 +1,6 @@
 //! One file a verb.
 
+mod answer;
 mod call;
 mod doctor;
 mod find;
@@ -8,6 +9,7 @@ mod keep;
 mod mesh;
 mod run;
 mod serve;
+mod show;
 mod status;
 
 pub(crate) use run::run;

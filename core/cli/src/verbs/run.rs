@@ -1,15 +1,17 @@
 //! Which verb runs, and what each gets.
 
-use super::{call, doctor, find, id, keep, mesh, serve, status};
+use super::{call, doctor, find, id, keep, mesh, serve, show, status};
 use crate::args::{Arguments, Config, Verb};
 use crate::config::Settings;
-use crate::output;
-use clap::CommandFactory;
 use hubless::{Node, Result};
 use std::time::Duration;
 
 /// How long a verb waits for its own node to say good-bye.
 pub(super) const GRACE: Duration = Duration::from_secs(2);
+/// What is logged when nothing says so.
+const LOG: &str = "off";
+/// The same for `serve`, where the program's own words would be lost.
+const LOG_OF_SERVE: &str = "warn,hubless::stdio=info";
 
 /// What each verb gets.
 pub(super) struct Context {
@@ -20,12 +22,20 @@ pub(super) struct Context {
 }
 
 impl Context {
-    /// Starts the node of a verb.
+    /// Starts the node of a verb that lasts moments.
     ///
     /// # Errors
     /// As [`Node::start`].
     pub(super) async fn node(&self) -> Result<Node> {
         Node::start(self.settings.node()?).await
+    }
+
+    /// Starts a node that stays: on the port that the settings say.
+    ///
+    /// # Errors
+    /// As [`Node::start`].
+    pub(super) async fn lasting_node(&self) -> Result<Node> {
+        Node::start(self.settings.lasting_node()?).await
     }
 }
 
@@ -36,6 +46,8 @@ impl Context {
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let context =
         Context { settings: Settings::read(&arguments.global)?, json: arguments.global.json };
+    let serves = matches!(arguments.verb, Verb::Serve(_));
+    context.settings.log(if serves { LOG_OF_SERVE } else { LOG })?;
     match arguments.verb {
         Verb::Status => status::run(&context).await,
         Verb::Find(options) => find::run(&context, options).await,
@@ -44,26 +56,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         Verb::Invite(options) => mesh::invite(&context, options).await,
         Verb::Join { ticket } => mesh::join(&context, &ticket).await,
         Verb::Id { action } => id::run(&context, action),
-        Verb::Pin { action } => keep::pin(&context, action).await,
-        Verb::Secret { action } => keep::secret(&context, action).await,
-        Verb::Config { action: Config::Show } => config(&context),
+        Verb::Pin { action } => keep::pin(&context, action),
+        Verb::Secret { action } => keep::secret(&context, action),
+        Verb::Config { action: Config::Show } => show::config(&context),
         Verb::Doctor => doctor::run(&context).await,
-        Verb::Completions { shell } => {
-            let mut text = Vec::new();
-            clap_complete::generate(shell, &mut Arguments::command(), "hubless", &mut text);
-            output::raw(&String::from_utf8_lossy(&text))
-        }
+        Verb::Completions { shell } => show::completions(&context, shell),
+        Verb::Man { verb } => show::man(&context, verb.as_deref()),
     }
-}
-
-fn config(context: &Context) -> Result<()> {
-    for setting in &context.settings.all {
-        if context.json {
-            output::object("setting", setting)?;
-        } else {
-            let value = setting.value.as_deref().unwrap_or("(unset)");
-            output::line(&format!("{:<8} {value:<24} {}", setting.name, setting.from))?;
-        }
-    }
-    Ok(())
 }

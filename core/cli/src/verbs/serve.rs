@@ -4,48 +4,83 @@ use super::run::Context;
 use crate::args::Serve;
 use crate::output;
 use hubless::node::{EndSignals, SkillOptions};
-use hubless::{Error, Result};
+use hubless::{Error, Kind, Result};
 use hubless_edge::stdio::{StdioAgent, StdioOptions};
 use hubless_proto::limits;
 use serde_json::{Value, json};
 use std::path::Path;
+use std::time::Duration;
 
-/// Serves until SIGTERM or Ctrl-C, then lets running calls end.
+/// Serves until a signal, then lets running calls end; a second signal does not wait for them.
 ///
 /// # Errors
 /// `configuration` when the program does not start; as registration.
 pub(super) async fn run(context: &Context, options: Serve) -> Result<()> {
-    let mut stdio = StdioOptions::new(&options.command)?;
-    stdio.concurrency = options.concurrency.max(1);
+    let stdio = stdio(options)?;
+    let mut signals = EndSignals::listen()?;
+    let node = context.lasting_node().await?;
+    let served = tokio::select! {
+        served = StdioAgent::start(&node, stdio) => served,
+        () = signals.next() => Err(interrupted()),
+    };
+    let told = match &served {
+        Ok(served) => tell(context, served),
+        Err(_) => Ok(()),
+    };
+    if served.is_ok() && told.is_ok() {
+        signals.next().await;
+        let calls = node.status().calls;
+        if calls > 0 {
+            output::say(&format!("ending: calls that run ({calls}) have 10 s"));
+        }
+    }
+    tokio::select! {
+        () = node.close(limits::CLOSE_GRACE) => {}
+        () = signals.next() => node.close(Duration::ZERO).await,
+    }
+    served?.close().await;
+    told
+}
+
+fn stdio(options: Serve) -> Result<StdioOptions> {
+    let launcher = std::env::current_exe().map_err(|error| {
+        Error::new(Kind::Internal, format!("cannot find the program of this process: {error}"))
+    })?;
+    let mut stdio = StdioOptions::new(launcher, &options.command)?;
+    stdio.concurrency = options.concurrency;
     stdio.name = options.name;
     stdio.tags = options.tag;
+    stdio.identity = options.identity;
     stdio.environment = options.env;
     if let Some(file) = &options.skill_file {
         stdio.skills = skills(file)?;
     }
-    let mut signals = EndSignals::listen()?;
-    let node = context.node().await?;
-    let served = StdioAgent::start(&node, stdio).await;
-    if let Ok(served) = &served {
-        let agent = served.agent();
-        if context.json {
-            let address = agent.address().to_string();
-            let body = json!({ "name": agent.name(), "agentId": agent.id(), "address": address });
-            output::object("serving", &body)?;
-        } else {
-            output::say(&format!("serving {} at {}", agent.name(), agent.address()));
-        }
-        signals.next().await;
+    Ok(stdio)
+}
+
+/// Says that the agent can be called.
+fn tell(context: &Context, served: &StdioAgent) -> Result<()> {
+    let agent = served.agent();
+    if context.json {
+        let address = agent.address().to_string();
+        let body = json!({ "name": agent.name(), "agentId": agent.id(), "address": address });
+        return output::object("serving", &body);
     }
-    node.close(limits::CLOSE_GRACE).await;
-    served.map(drop)
+    output::say(&format!("serving {} at {}", agent.name(), agent.address()));
+    Ok(())
+}
+
+fn interrupted() -> Error {
+    Error::new(Kind::Cancelled, "ended by a signal").with_code(output::INTERRUPTED)
 }
 
 /// One skill, or a list.
 fn skills(file: &Path) -> Result<Vec<SkillOptions>> {
-    let wrong = |what: String| Error::invalid("skill-file", format!("{}: {what}", file.display()));
-    let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
-    let value = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    let place = file.display();
+    let wrong = |what: String| Error::invalid("skill-file", what);
+    let text = std::fs::read_to_string(file).map_err(|error| wrong(format!("{place}: {error}")))?;
+    // The reader's own words end with line and column.
+    let value = serde_json::from_str(&text).map_err(|error| wrong(format!("{place}: {error}")))?;
     let list = match value {
         Value::Array(list) => list,
         one @ (Value::Null
@@ -54,5 +89,8 @@ fn skills(file: &Path) -> Result<Vec<SkillOptions>> {
         | Value::String(_)
         | Value::Object(_)) => vec![one],
     };
-    list.into_iter().map(SkillOptions::read).collect()
+    let read = |skill| {
+        SkillOptions::read(skill).map_err(|error| wrong(format!("{place}: {}", error.message)))
+    };
+    list.into_iter().map(read).collect()
 }

@@ -35,7 +35,7 @@ pub(super) async fn run(context: &Context) -> Result<()> {
     output::line(&format!("version  {}", status.version))?;
     output::line(&format!("nodes    {}", status.peers.len()))?;
     for peer in &status.peers {
-        output::line(&format!("  {}  {} agents", peer.node_key, peer.agents))?;
+        output::line(&format!("  {}  agents: {}", peer.node_key, peer.agents))?;
     }
     output::line(&format!("agents   {}", agents.len()))?;
     agents.iter().try_for_each(super::find::print)

@@ -1,37 +1,22 @@
-//! The agent in front of the child: starts it, keeps it running, carries its calls.
+//! The agent in front of the child: registers it, keeps it running.
 
-use super::child::{Running, Stdin};
+use super::bridge::Bridge;
+use super::child::Running;
 use super::line::{self, Line};
 use super::options::StdioOptions;
-use super::route::Routes;
-use data_encoding::BASE64;
-use hubless::call::handle::Call;
-use hubless::{Agent, Content, Error, Handler, Inbound, Kind, Node, Result, executor};
+use hubless::{Agent, Error, Handler, Inbound, Kind, Node, Result, executor};
 use hubless_proto::limits;
-use hubless_proto::wire::v1::{self, event, part};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-use tokio::sync::{Notify, mpsc};
-use tokio_util::sync::CancellationToken;
+use serde_json::Value;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
-/// First pause before a child that ended is started again; doubled up to the longest.
-const PAUSE: Duration = Duration::from_millis(100);
-const PAUSE_MAX: Duration = Duration::from_secs(10);
-
-/// A program that is an agent; dropping it ends the program.
+/// A program that is an agent; dropping it ends the program soon, [`StdioAgent::close`] waits.
 pub struct StdioAgent {
     agent: Agent,
     bridge: Arc<Bridge>,
-}
-
-struct Bridge {
-    options: StdioOptions,
-    routes: Routes,
-    /// Of the child that runs; none between two.
-    stdin: Mutex<Option<Stdin>>,
-    /// Rung when the child does not read while the time of a call runs out.
-    stuck: Notify,
-    stop: CancellationToken,
+    keeper: Option<JoinHandle<()>>,
 }
 
 struct Face(Arc<Bridge>);
@@ -45,24 +30,13 @@ impl StdioAgent {
     /// # Cancellation
     /// The program is killed.
     pub async fn start(node: &Node, options: StdioOptions) -> Result<Self> {
-        let mut running = Running::start(&options)?;
-        let descriptor = match &options.name {
-            Some(_) => None,
-            None => first_line(&mut running).await?,
-        };
+        let (running, descriptor) = begin(options.clone()).await?;
         let agent = options.agent(descriptor)?;
-        let bridge = Arc::new(Bridge {
-            options,
-            routes: Routes::default(),
-            stdin: Mutex::new(None),
-            stuck: Notify::new(),
-            stop: CancellationToken::new(),
-        });
-        bridge.set_stdin(Some(running.stdin.clone()));
-        executor::spawn(Arc::clone(&bridge).keep(running))?;
+        let bridge = Arc::new(Bridge::new(running.stdin.clone()));
+        let keeper = executor::spawn(keep(Arc::clone(&bridge), options, running))?;
         let handler = Arc::new(Face(Arc::clone(&bridge)));
         match node.register(agent, handler).await {
-            Ok(agent) => Ok(Self { agent, bridge }),
+            Ok(agent) => Ok(Self { agent, bridge, keeper: Some(keeper) }),
             Err(error) => {
                 bridge.stop.cancel();
                 Err(error)
@@ -74,197 +48,24 @@ impl StdioAgent {
     pub const fn agent(&self) -> &Agent {
         &self.agent
     }
+
+    /// Ends the input of the program, gives it a second to end by itself, kills what is left of
+    /// its process group, and waits for that.
+    ///
+    /// # Cancellation
+    /// It is ended all the same.
+    pub async fn close(mut self) {
+        self.bridge.stop.cancel();
+        if let Some(keeper) = self.keeper.take() {
+            // One that panicked has dropped the child, which kills it.
+            let _ = keeper.await;
+        }
+    }
 }
 
 impl Drop for StdioAgent {
     fn drop(&mut self) {
         self.bridge.stop.cancel();
-    }
-}
-
-/// The descriptor line, if the first line is one and comes in time.
-async fn first_line(running: &mut Running) -> Result<Option<serde_json::Value>> {
-    let first = tokio::time::timeout(limits::STDIO_DESCRIPTOR, running.lines_out.recv()).await;
-    match first {
-        Ok(Some(text)) => match line::read(&text)? {
-            Line::Descriptor(descriptor) => Ok(Some(descriptor)),
-            Line::Event(..) => Ok(None),
-        },
-        Ok(None) => {
-            let message = "the program ended before its descriptor line";
-            Err(Error::new(Kind::Configuration, message).with_code("not_started"))
-        }
-        Err(_) => Ok(None),
-    }
-}
-
-impl Bridge {
-    /// Reads the child's lines; starts it again with back-off when it ends.
-    async fn keep(self: Arc<Self>, mut running: Running) {
-        let mut pause = PAUSE;
-        loop {
-            let served = tokio::select! {
-                served = self.read(&mut running) => served,
-                () = self.stuck.notified() => false,
-                () = self.stop.cancelled() => {
-                    running.kill().await;
-                    return;
-                }
-            };
-            self.set_stdin(None);
-            self.routes.clear();
-            running.kill().await;
-            if served {
-                pause = PAUSE;
-            }
-            tracing::warn!(again_in_ms = pause.as_millis(), "a stdio agent ended");
-            let Some(next) = self.start_again(&mut pause).await else { return };
-            running = next;
-            self.set_stdin(Some(running.stdin.clone()));
-        }
-    }
-
-    async fn start_again(&self, pause: &mut Duration) -> Option<Running> {
-        loop {
-            tokio::select! {
-                () = tokio::time::sleep(*pause) => {}
-                () = self.stop.cancelled() => return None,
-            }
-            *pause = (*pause * 2).min(PAUSE_MAX);
-            match Running::start(&self.options) {
-                Ok(running) => return Some(running),
-                Err(error) => tracing::warn!(%error, "a stdio agent does not start"),
-            }
-        }
-    }
-
-    /// Reads until the child ends or sends too many lines that are no frames; true when it served.
-    async fn read(&self, running: &mut Running) -> bool {
-        let (mut bad, mut served) = (0, false);
-        while let Some(text) = running.lines_out.recv().await {
-            match line::read(&text) {
-                Ok(Line::Descriptor(_)) => {}
-                Ok(Line::Event(id, event)) => {
-                    served = true;
-                    if let Some(route) = self.routes.of(&id) {
-                        // A call that is over takes no more events.
-                        let _ = route.send(*event).await;
-                    }
-                }
-                Err(error) => {
-                    bad += 1;
-                    tracing::warn!(%error, bad, "stdout of a stdio agent must carry frames only");
-                    if bad >= limits::STDIO_BAD_LINES {
-                        return false;
-                    }
-                }
-            }
-        }
-        served
-    }
-
-    fn set_stdin(&self, stdin: Option<Stdin>) {
-        *self.stdin.lock().unwrap_or_else(PoisonError::into_inner) = stdin;
-    }
-
-    fn stdin(&self) -> Option<Stdin> {
-        self.stdin.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Hands a line to the child; waits while it does not read.
-    async fn say(&self, line: String) -> Result<()> {
-        let sent = match self.stdin() {
-            Some(stdin) => stdin.send(line).await,
-            None => false,
-        };
-        let gone =
-            || Error::new(Kind::HandlerFailed, "the program behind the agent is not running");
-        sent.then_some(()).ok_or_else(gone)
-    }
-
-    /// Carries one call from its request to its end.
-    async fn carry(&self, call: &Call, content: Content) -> Result<Content> {
-        let mut request = call.request().clone();
-        request.content = Some(inline(content).await?);
-        let id = BASE64.encode(&request.id);
-        let line = line::request(&request)?;
-        let Some(events) = self.routes.open(&id) else {
-            return Err(Error::new(Kind::Conflict, "a call with this id is running"));
-        };
-        let answer = tokio::select! {
-            answer = self.answer(call, &id, line, events) => answer,
-            reason = call.cancelled() => {
-                self.give_up(&id, &reason);
-                Err(reason)
-            }
-        };
-        self.routes.close(&id);
-        answer
-    }
-
-    /// Tells the child; one that does not read is ended, since it holds a place.
-    fn give_up(&self, id: &str, reason: &Error) {
-        let Some(stdin) = self.stdin() else { return };
-        if stdin.is_behind() {
-            tracing::warn!("a stdio agent does not read: it is ended");
-            self.stuck.notify_one();
-        } else {
-            stdin.try_send(line::cancel(id, reason));
-        }
-    }
-
-    async fn answer(
-        &self,
-        call: &Call,
-        id: &str,
-        line: String,
-        mut events: mpsc::Receiver<v1::Event>,
-    ) -> Result<Content> {
-        self.say(line).await?;
-        while let Some(event) = events.recv().await {
-            match event.kind {
-                Some(event::Kind::Final(end)) => {
-                    if let Some(usage) = &end.usage {
-                        call.add_usage(usage);
-                    }
-                    return Ok(Content::from(end.content.unwrap_or_default()));
-                }
-                Some(event::Kind::Rejection(rejection)) => return Err(Error::from(rejection)),
-                Some(event::Kind::Progress(progress)) => {
-                    call.progress(&progress.note, progress.fraction).await?;
-                }
-                Some(event::Kind::Chunk(chunk)) => {
-                    let parts = chunk.part.into_iter().collect();
-                    let message = v1::Content { parts, ..v1::Content::default() };
-                    call.chunk(Content::from(message), chunk.append).await?;
-                }
-                Some(event::Kind::ToolCall(asked)) => self.tool(call, id, asked).await?,
-                Some(event::Kind::InputRequired(asked)) => self.input(call, id, asked).await?,
-                Some(event::Kind::Accepted(_)) | None => {}
-            }
-        }
-        Err(Error::new(Kind::HandlerFailed, "the program behind the agent ended during the call"))
-    }
-
-    async fn tool(&self, call: &Call, id: &str, asked: v1::ToolCall) -> Result<()> {
-        let arguments = serde_json::from_str(&asked.arguments_json).unwrap_or_default();
-        let mut result = v1::ToolResult { id: asked.id, ..v1::ToolResult::default() };
-        match call.call_tool(&asked.name, &arguments).await {
-            Ok(content) => result.content = Some(inline(content).await?),
-            Err(error) => result.error = Some(v1::Rejection::from(&error)),
-        }
-        self.say(line::tool_result(id, &result)?).await
-    }
-
-    async fn input(&self, call: &Call, id: &str, asked: v1::InputRequired) -> Result<()> {
-        let schema = serde_json::from_str(&asked.schema_json).ok();
-        let prompt = Content::from(asked.prompt.unwrap_or_default());
-        let mut answer = v1::Input { id: asked.id, ..v1::Input::default() };
-        match call.input(prompt, schema.as_ref()).await {
-            Ok(content) => answer.content = Some(inline(content).await?),
-            Err(error) => answer.error = Some(v1::Rejection::from(&error)),
-        }
-        self.say(line::input(id, &answer)?).await
     }
 }
 
@@ -282,19 +83,152 @@ impl Handler for Face {
     }
 }
 
-/// Content with the bytes of its streamed parts inside, as a line carries them.
-async fn inline(mut content: Content) -> Result<v1::Content> {
-    let most = u64::try_from(limits::STDIO_LINE_BYTES).unwrap_or(u64::MAX);
-    let mut message = content.message;
-    for part in &mut message.parts {
-        let Some(part::Kind::Stream(stream)) = &part.kind else { continue };
-        let Some(body) = content.bodies.take(stream.index) else { continue };
-        let blob = v1::Blob {
-            media_type: stream.media_type.clone(),
-            filename: stream.filename.clone(),
-            bytes: body.gather(most).await?,
+/// Starts the program on a thread that lives as long as this process: the program dies with the
+/// thread that started it.
+async fn begin(options: StdioOptions) -> Result<(Running, Option<Value>)> {
+    let begun = executor::spawn(async move {
+        let mut running = Running::start(&options).await?;
+        let descriptor = match &options.name {
+            Some(_) => None,
+            None => first_line(&mut running).await?,
         };
-        part.kind = Some(part::Kind::Blob(blob));
+        Ok((running, descriptor))
+    })?;
+    let begun = tokio_util::task::AbortOnDropHandle::new(begun).await;
+    begun.unwrap_or_else(|_| Err(Error::new(Kind::Internal, "the start of a program panicked")))
+}
+
+/// The descriptor line, if the first line is one and comes in time.
+async fn first_line(running: &mut Running) -> Result<Option<Value>> {
+    let wrong = |what: String| {
+        let message = format!("{what}; let its first line be {{\"descriptor\": …}}, or name it");
+        Error::new(Kind::Configuration, message).with_code("no_descriptor")
+    };
+    match tokio::time::timeout(limits::STDIO_DESCRIPTOR, running.line()).await {
+        Ok(Some(Ok(text))) => match line::read(&text) {
+            Ok(Line::Descriptor(descriptor)) => Ok(Some(descriptor)),
+            Ok(Line::Event(..) | Line::Broken(..)) => {
+                Err(wrong("the program's first line is an event".to_owned()))
+            }
+            Err(error) => Err(wrong(format!("the program's first line: {}", error.message))),
+        },
+        Ok(Some(Err(error))) => Err(wrong(format!("the program's first line: {}", error.message))),
+        Ok(None) => {
+            let status = running.kill().await.unwrap_or_default();
+            Err(wrong(format!("the program ended before its descriptor line ({status})")))
+        }
+        Err(_) => Ok(None),
     }
-    Ok(message)
+}
+
+/// Reads the child's lines; starts it again with back-off when it ends.
+async fn keep(bridge: Arc<Bridge>, options: StdioOptions, mut running: Running) {
+    let mut pause = limits::STDIO_PAUSE;
+    loop {
+        let stdin = running.stdin.clone();
+        let (why, served) = tokio::select! {
+            end = read(&bridge, &mut running) => end,
+            () = stdin.stuck() => (Some(ended("not_reading", "did not read its stdin")), false),
+            () = bridge.stop.cancelled() => {
+                running.end().await;
+                return;
+            }
+        };
+        bridge.set_stdin(None);
+        let status = running.kill().await.unwrap_or_default();
+        let why = why.unwrap_or_else(|| ended("ended", &format!("ended ({status})")));
+        bridge.routes.clear(&why);
+        if served {
+            pause = limits::STDIO_PAUSE;
+        }
+        let again_in_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+        tracing::warn!(why = why.message, again_in_ms, "a stdio agent is started again");
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = bridge.stop.cancelled() => return,
+            }
+            pause = (pause * 2).min(limits::STDIO_PAUSE_MAX);
+            match Running::start(&options).await {
+                Ok(next) => {
+                    running = next;
+                    break;
+                }
+                Err(error) => tracing::warn!(%error, "a stdio agent does not start"),
+            }
+        }
+        bridge.set_stdin(Some(running.stdin.clone()));
+    }
+}
+
+/// Reads until the child ends or writes too many lines that are no frames: why, if it was not by
+/// itself, and whether it served.
+async fn read(bridge: &Bridge, running: &mut Running) -> (Option<Error>, bool) {
+    let (mut bad, mut served) = (Bad::default(), false);
+    while let Some(line) = running.line().await {
+        let bytes = line.as_ref().map_or(0, String::len);
+        let error = match line.and_then(|text| line::read(&text)) {
+            Ok(Line::Descriptor(_)) => continue,
+            Ok(Line::Event(id, event)) => {
+                served = true;
+                bridge.routes.hand_on(&id, Ok(*event), bytes).await;
+                continue;
+            }
+            Ok(Line::Broken(id, error)) => {
+                // The call that it belongs to would wait for it in vain.
+                let message = format!("the program behind the agent: {}", error.message);
+                let failed = Error::new(Kind::HandlerFailed, message).with_code(&error.code);
+                bridge.routes.hand_on(&id, Err(failed), bytes).await;
+                error
+            }
+            Err(error) => error,
+        };
+        tracing::warn!(%error, "stdout of a stdio agent must carry frames only");
+        if error.code == "too_long" {
+            return (Some(ended("bad_frame", "wrote a line that is too long on stdout")), served);
+        }
+        if bad.is_too_many(Instant::now()) {
+            let count = limits::STDIO_BAD_LINES;
+            let what = format!("wrote {count} lines that are no frames on stdout");
+            return (Some(ended("bad_frame", &what)), false);
+        }
+    }
+    (None, served)
+}
+
+/// Lines that were no frames, of the last minute.
+#[derive(Default)]
+struct Bad(VecDeque<Instant>);
+
+impl Bad {
+    /// Counts one more.
+    fn is_too_many(&mut self, now: Instant) -> bool {
+        self.0.push_back(now);
+        while self.0.front().is_some_and(|at| now.duration_since(*at) > limits::STDIO_BAD_SPAN) {
+            self.0.pop_front();
+        }
+        self.0.len() >= limits::STDIO_BAD_LINES
+    }
+}
+
+fn ended(code: &str, what: &str) -> Error {
+    let message = format!("the program behind the agent {what}");
+    Error::new(Kind::HandlerFailed, message).with_code(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn bad_lines_are_forgiven_after_a_minute() {
+        let (mut often, mut seldom) = (Bad::default(), Bad::default());
+        let start = Instant::now();
+        let seconds = |count| start + Duration::from_secs(count);
+        let last = limits::STDIO_BAD_LINES as u64 - 1;
+        assert!((0..last).all(|count| !often.is_too_many(seconds(count))));
+        assert!(often.is_too_many(seconds(last)));
+        assert!((0..1_000).all(|count| !seldom.is_too_many(seconds(count * 5))));
+    }
 }

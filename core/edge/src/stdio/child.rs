@@ -1,99 +1,104 @@
 //! One running child: its process group, its lines in and out, its end.
 
+use super::launch;
 use super::options::StdioOptions;
+use super::stdin::Stdin;
 use hubless::{Error, Kind, Result};
 use hubless_proto::limits;
-use rustix::process::{Pid, Resource, Rlimit, Signal};
-use std::process::Stdio;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use rustix::process::{Pid, Signal};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
-/// Lines that wait for the child to read them.
-const OUTBOX: usize = 64;
-/// Longest line of stderr that is logged, in bytes.
-const LOG_LINE_BYTES: u64 = 4_096;
-/// Lines of stderr that are logged for one run of the child.
-const LOG_LINES: usize = 10_000;
-/// Files that a child may have open.
-const OPEN_FILES: u64 = 1_024;
+/// How long what a child wrote before its end may take to arrive; a process that it left behind
+/// may hold its stdout open for ever.
+const REST: Duration = Duration::from_millis(200);
 
 /// A running child; dropping it kills its whole process group.
 pub(super) struct Running {
     /// Its stdin.
     pub(super) stdin: Stdin,
-    /// Lines of its stdout; ends with it.
-    pub(super) lines_out: mpsc::Receiver<String>,
+    lines: mpsc::Receiver<Result<String>>,
+    /// A line that was taken from `lines` to look at it.
+    ahead: Option<Result<String>>,
     group: Option<Pid>,
     child: Child,
-}
-
-/// The way to a child's stdin.
-#[derive(Clone)]
-pub(super) struct Stdin {
-    lines: mpsc::Sender<String>,
-    unread: Arc<AtomicUsize>,
-}
-
-impl Stdin {
-    /// Hands on one line; waits while the child does not read. False: the child is gone.
-    pub(super) async fn send(&self, line: String) -> bool {
-        self.unread.fetch_add(1, Ordering::AcqRel);
-        self.lines.send(line).await.is_ok()
-    }
-
-    /// Hands on one line if there is room.
-    pub(super) fn try_send(&self, line: String) {
-        if self.lines.try_send(line).is_ok() {
-            self.unread.fetch_add(1, Ordering::AcqRel);
-        }
-    }
-
-    /// True while lines wait for the child to read.
-    pub(super) fn is_behind(&self) -> bool {
-        self.unread.load(Ordering::Acquire) > 0
-    }
+    /// Set once it has ended.
+    status: Option<ExitStatus>,
 }
 
 impl Running {
-    /// Starts the program in a process group of its own, with a cleared environment.
+    /// Starts the program in a process group of its own, with a cleared environment, no other
+    /// files than its three, and an end that comes with ours.
     ///
     /// # Errors
     /// `configuration` (`not_started`) when it cannot be started.
-    pub(super) fn start(options: &StdioOptions) -> Result<Self> {
-        let mut command = Command::new(&options.program);
-        command.args(&options.arguments).env_clear().envs(options.variables());
+    pub(super) async fn start(options: &StdioOptions) -> Result<Self> {
+        let mut command = Command::new(&options.launcher);
+        command.args(launch::arguments(options)).env_clear().envs(options.variables());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.process_group(0).kill_on_drop(true);
-        let mut child = command.spawn().map_err(|error| {
-            let program = options.program.display();
-            Error::new(Kind::Configuration, format!("cannot start {program}: {error}"))
-                .with_code("not_started")
-        })?;
+        let mut child = command.spawn().map_err(|error| options.not_started(&error.to_string()))?;
         let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-        restrict(group);
-        let (lines, outbox) = mpsc::channel(OUTBOX);
-        let unread = Arc::new(AtomicUsize::new(0));
-        let (inbox, lines_out) = mpsc::channel(OUTBOX);
-        if let Some(stdin) = child.stdin.take() {
-            tokio::spawn(write(stdin, outbox, Arc::clone(&unread)));
-        }
+        let (inbox, lines) = mpsc::channel(limits::STDIO_BACKLOG);
+        let stdin = child.stdin.take().map(Stdin::new).transpose();
+        let stdin = stdin.ok().flatten().ok_or_else(|| options.not_started("it has no stdin"))?;
         if let Some(stdout) = child.stdout.take() {
             tokio::spawn(read(stdout, inbox));
         }
         if let Some(stderr) = child.stderr.take() {
             tokio::spawn(log(stderr));
         }
-        Ok(Self { stdin: Stdin { lines, unread }, lines_out, group, child })
+        let mut running = Self { stdin, lines, ahead: None, group, child, status: None };
+        if !launch::started(&mut running.child).await {
+            // Either the launcher says why it failed, or the program has run, and ended, already.
+            running.ahead = timeout(REST, running.lines.recv()).await.ok().flatten();
+            let said = running.ahead.as_ref().and_then(|line| line.as_ref().ok());
+            if let Some(reason) = said.and_then(|line| launch::reason(line)) {
+                return Err(options.not_started(&reason));
+            }
+        }
+        Ok(running)
+    }
+
+    /// The next line of stdout, without its end; none: the child has ended, or wrote a line that
+    /// is too long, which came before this as an error.
+    ///
+    /// # Cancellation
+    /// Safe: no line is lost.
+    pub(super) async fn line(&mut self) -> Option<Result<String>> {
+        if let Some(line) = self.ahead.take() {
+            return Some(line);
+        }
+        while self.status.is_none() {
+            tokio::select! {
+                biased;
+                line = self.lines.recv() => return line,
+                // Told by the child's own end: a process that it left may hold its stdout open.
+                status = self.child.wait() => self.status = Some(status.unwrap_or_default()),
+            }
+        }
+        timeout(REST, self.lines.recv()).await.ok().flatten()
     }
 
     /// Kills the whole group and waits for the child's end.
-    pub(super) async fn kill(&mut self) {
+    pub(super) async fn kill(&mut self) -> Option<ExitStatus> {
         self.kill_group();
         // One that has ended already is what is wanted.
-        let _ = self.child.wait().await;
+        self.child.wait().await.ok()
+    }
+
+    /// Ends its input and gives it a moment to end by itself, then kills what is left.
+    pub(super) async fn end(&mut self) {
+        self.stdin.close();
+        // Its last lines have no reader: a full pipe must not keep it from ending.
+        let drain = async { while self.lines.recv().await.is_some() {} };
+        let ended = async { tokio::join!(drain, self.child.wait()) };
+        let _ = timeout(limits::STDIO_CLOSE, ended).await;
+        self.kill().await;
     }
 
     fn kill_group(&mut self) {
@@ -110,64 +115,62 @@ impl Drop for Running {
     }
 }
 
-/// No core files, and a bound of open files; a platform that refuses leaves the child its own.
-fn restrict(child: Option<Pid>) {
-    let bound = |most| Rlimit { current: Some(most), maximum: Some(most) };
-    for (resource, most) in [(Resource::Core, 0), (Resource::Nofile, OPEN_FILES)] {
-        if let Err(error) = rustix::process::prlimit(child, resource, bound(most)) {
-            tracing::debug!(%error, "a child keeps its own resource limits");
-        }
-    }
-}
-
-async fn write(
-    mut stdin: ChildStdin,
-    mut outbox: mpsc::Receiver<String>,
-    unread: Arc<AtomicUsize>,
-) {
-    while let Some(line) = outbox.recv().await {
-        let sent = async {
-            stdin.write_all(line.as_bytes()).await?;
-            stdin.write_all(b"\n").await?;
-            stdin.flush().await
-        };
-        if sent.await.is_err() {
-            return;
-        }
-        unread.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-/// Whole lines of at most 1 MiB; a longer one ends the reading, and with it the child.
-async fn read(stdout: ChildStdout, inbox: mpsc::Sender<String>) {
+/// Whole lines of at most 1 MiB; a longer one ends the reading.
+async fn read(stdout: ChildStdout, inbox: mpsc::Sender<Result<String>>) {
     let mut reader = BufReader::new(stdout);
-    let most = u64::try_from(limits::STDIO_LINE_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+    let most = limits::STDIO_LINE_BYTES as u64 + 1;
     loop {
         let mut line = Vec::new();
         let count = (&mut reader).take(most).read_until(b'\n', &mut line).await;
-        if !count.is_ok_and(|count| count > 0) || line.len() > limits::STDIO_LINE_BYTES {
+        if !count.is_ok_and(|count| count > 0) {
             return;
         }
-        let line = String::from_utf8_lossy(&line).trim().to_owned();
-        if !line.is_empty() && inbox.send(line).await.is_err() {
+        if line.last() == Some(&b'\n') {
+            line.pop();
+        }
+        if line.len() > limits::STDIO_LINE_BYTES {
+            let _ = inbox.send(Err(too_long())).await;
+            return;
+        }
+        let text = String::from_utf8(line).map_err(|_| not_utf8());
+        let is_blank = text.as_ref().is_ok_and(|text| text.trim().is_empty());
+        if !is_blank && inbox.send(text).await.is_err() {
             return;
         }
     }
+}
+
+fn too_long() -> Error {
+    let bound = limits::STDIO_LINE_BYTES as u64;
+    Error::new(Kind::Transport, format!("expected a line of at most {bound} bytes, got more"))
+        .with_code("too_long")
+        .with_limit("STDIO_LINE_BYTES", bound)
+}
+
+fn not_utf8() -> Error {
+    Error::new(Kind::Transport, "expected UTF-8, got other bytes").with_code("not_utf8")
 }
 
 async fn log(stderr: ChildStderr) {
     let mut reader = BufReader::new(stderr);
-    let mut lines = 0;
+    let mut count = 0_usize;
     loop {
         let mut line = Vec::new();
-        let count = (&mut reader).take(LOG_LINE_BYTES).read_until(b'\n', &mut line).await;
-        if !count.is_ok_and(|count| count > 0) {
+        let most = limits::STDIO_LOG_LINE_BYTES as u64;
+        let read = (&mut reader).take(most).read_until(b'\n', &mut line).await;
+        if !read.is_ok_and(|read| read > 0) {
             return;
         }
-        lines += 1;
-        if lines <= LOG_LINES {
+        count = count.saturating_add(1);
+        if count <= limits::STDIO_LOG_LINES {
             let text = String::from_utf8_lossy(&line);
-            tracing::info!(target: "hubless::stdio", line = text.trim_end(), "from the child");
+            tracing::info!(target: "hubless::stdio", line = text.trim_end(), "stderr");
+        } else if count == limits::STDIO_LOG_LINES + 1 {
+            tracing::warn!(
+                target: "hubless::stdio",
+                lines = limits::STDIO_LOG_LINES,
+                "the program writes much to stderr; the rest of this run is left out"
+            );
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use hubless::{Error, Kind, Result};
 use hubless_proto::limits;
+use hubless_proto::wire::decode::Checked;
 use hubless_proto::wire::json_text::check_json_depth;
-use hubless_proto::wire::v1;
+use hubless_proto::wire::v1::{self, event};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -14,6 +15,8 @@ pub(super) enum Line {
     Descriptor(Value),
     /// An event of the call with this id.
     Event(String, Box<v1::Event>),
+    /// An event of the call with this id that cannot be read.
+    Broken(String, Error),
 }
 
 #[derive(Deserialize)]
@@ -34,12 +37,34 @@ pub(super) fn read(text: &str) -> Result<Line> {
         serde_json::from_str(text).map_err(|_| bad("expected a JSON object a line on stdout"))?;
     match raw {
         Raw { descriptor: Some(descriptor), .. } => Ok(Line::Descriptor(descriptor)),
-        Raw { id: Some(id), event: Some(event), .. } => {
-            let event = serde_json::from_value(event).map_err(|_| bad("expected an event"))?;
-            Ok(Line::Event(id, Box::new(event)))
-        }
+        Raw { id: Some(id), event: Some(event), .. } => Ok(match read_event(event) {
+            Ok(event) => Line::Event(id, Box::new(event)),
+            Err(error) => Line::Broken(id, error.with_code("bad_frame")),
+        }),
         Raw { .. } => Err(bad("expected id and event, or descriptor")),
     }
+}
+
+/// An event within the bounds of the wire. Content is checked when it is sent on: its bytes are
+/// inside the line here, and are split when they travel.
+fn read_event(event: Value) -> Result<v1::Event> {
+    let wrong = |_| Error::new(Kind::Transport, "expected an event");
+    let event: v1::Event = serde_json::from_value(event).map_err(wrong)?;
+    match &event.kind {
+        Some(event::Kind::Progress(progress)) => progress.check()?,
+        Some(event::Kind::ToolCall(asked)) => asked.check()?,
+        Some(event::Kind::Rejection(rejection)) => rejection.check()?,
+        Some(event::Kind::InputRequired(asked)) => {
+            let (id, schema_json) = (asked.id, asked.schema_json.clone());
+            let asked = v1::InputRequired { id, schema_json, prompt: None };
+            v1::Event { kind: Some(event::Kind::InputRequired(asked)) }.check()?;
+        }
+        Some(event::Kind::Final(end)) => {
+            v1::Final { usage: end.usage.clone(), ..v1::Final::default() }.check()?;
+        }
+        Some(event::Kind::Accepted(_) | event::Kind::Chunk(_)) | None => {}
+    }
+    Ok(event)
 }
 
 /// The line that starts a call; credentials were checked and stay out.
@@ -98,7 +123,17 @@ mod tests {
         let event = read(r#"{"id": "AAE=", "event": {"progress": {"note": "half"}}}"#);
         assert!(matches!(event, Ok(Line::Event(id, _)) if id == "AAE="));
         assert!(matches!(read(r#"{"descriptor": {"name": "x"}}"#), Ok(Line::Descriptor(_))));
-        for bad in ["hello", "[]", "{}", r#"{"id": "x"}"#, r#"{"id": "x", "event": 3}"#] {
+        let broken = read(r#"{"id": "x", "event": 3}"#);
+        assert!(matches!(broken, Ok(Line::Broken(id, _)) if id == "x"));
+        for event in [
+            json!({ "toolCall": { "id": 1, "name": "", "arguments": {} } }),
+            json!({ "progress": { "note": "x".repeat(20_000) } }),
+            json!({ "rejection": { "kind": "", "reason": "x" } }),
+        ] {
+            let broken = read(&json!({ "id": "x", "event": event }).to_string());
+            assert!(matches!(broken, Ok(Line::Broken(..))), "{event}");
+        }
+        for bad in ["hello", "[]", "{}", r#"{"id": "x"}"#] {
             assert_eq!(read(bad).unwrap_err().code, "bad_frame", "{bad}");
         }
         let deep = "[".repeat(100_000);
