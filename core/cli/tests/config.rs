@@ -1,0 +1,129 @@
+//! Where settings come from, and what a wrong one is told.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail their test")]
+
+mod support;
+
+use serde_json::{Value, json};
+use std::path::Path;
+use std::process::Command;
+use support::{Home, Ran, bare, run};
+
+fn setting(ran: &Ran, name: &str) -> (Value, Value) {
+    let lines = ran.lines();
+    let line = lines.iter().find(|line| line["name"] == name).unwrap();
+    assert_eq!(line["schema"], "hubless.setting/1");
+    (line["value"].clone(), line["from"].clone())
+}
+
+fn file(home: &Home, text: &str) -> String {
+    let path = home.path().join("hubless.toml");
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn flags_come_before_variables_before_the_file_before_defaults() {
+    let home = Home::new();
+    let path = file(&home, "# mine\nlisten = [\"127.0.0.1\", \"::1\"]\nlog = \"warn\"\n");
+    let show = ["config", "show", "--json"];
+    let ran = run(&mut home.command(&show), b"").ok();
+    assert_eq!(setting(&ran, "listen"), (json!("127.0.0.1,::1"), json!(format!("{path}:2"))));
+    assert_eq!(setting(&ran, "log"), (json!("warn"), json!(format!("{path}:3"))));
+    assert_eq!(setting(&ran, "port"), (Value::Null, json!("default")));
+    let own = json!(home.path().to_str().unwrap());
+    assert_eq!(setting(&ran, "home"), (own, json!("HUBLESS_HOME")));
+    let ran = run(home.command(&show).env("HUBLESS_LISTEN", "all"), b"").ok();
+    assert_eq!(setting(&ran, "listen"), (json!("all"), json!("HUBLESS_LISTEN")));
+    // An empty variable is none.
+    let ran = run(home.command(&show).env("HUBLESS_LISTEN", ""), b"").ok();
+    assert_eq!(setting(&ran, "listen").1, json!(format!("{path}:2")));
+    let flags = [&show[..], &["--listen", "loopback"]].concat();
+    let ran = run(home.command(&flags).env("HUBLESS_LISTEN", "all"), b"").ok();
+    assert_eq!(setting(&ran, "listen"), (json!("loopback"), json!("--listen")));
+    let ran = run(&mut Home::new().command(&show), b"").ok();
+    assert_eq!(setting(&ran, "listen"), (json!("loopback"), json!("default")));
+    let prose = home.run(&["config", "show"]).ok().out;
+    assert!(prose.contains(&format!("{path}:2")) && prose.contains("(unset)"), "{prose}");
+}
+
+#[test]
+fn a_wrong_value_is_traced_to_its_place() {
+    let home = Home::new();
+    let path = home.path().join("hubless.toml").to_str().unwrap().to_owned();
+    for (text, line, what) in [
+        ("mesh = \"own\"\nprot = 3\n", 2, "unknown field `prot`"),
+        ("\n\nport = \"many\"\n", 3, "invalid type"),
+        ("port = 70000\n", 1, "invalid value"),
+        ("# one\nlisten = \n", 2, ""),
+        ("listen = \"nowhere\"\n", 1, "expected loopback, all or IP addresses, got \"nowhere\""),
+        ("\nmesh = \"mine\"\n", 2, "expected the id of a mesh, or own, got \"mine\""),
+        ("\nlog = \"a=b=c\"\n", 2, "expected off, error"),
+    ] {
+        file(&home, text);
+        let ran = home.run(&["status", "--json"]);
+        let message = ran.error()["message"].as_str().unwrap().to_owned();
+        assert!(message.starts_with(&format!("{path}:{line}: ")), "{text:?}: {message}");
+        assert!(message.contains(what), "{text:?}: {message}");
+        assert!(matches!(ran.code, Some(1 | 2)), "{:?}", ran.code);
+    }
+    file(&home, "");
+    let told =
+        |command: &mut Command| run(command, b"").error()["message"].as_str().unwrap().to_owned();
+    let variable = told(home.command(&["status", "--json"]).env("HUBLESS_LISTEN", "x"));
+    assert!(variable.starts_with("HUBLESS_LISTEN: "), "{variable}");
+    let flag = told(&mut home.command(&["status", "--json", "--mesh", "x"]));
+    assert!(flag.starts_with("--mesh: "), "{flag}");
+    let missing = home.run(&["status", "--config", "/no/such/file.toml", "--json"]);
+    assert_eq!((missing.code, &missing.error()["code"]), (Some(1), &json!("bad_file")));
+}
+
+#[test]
+fn the_file_is_where_it_is_said_to_be_and_never_in_the_working_folder() {
+    let (home, work) = (Home::new(), Home::new());
+    file(&work, "listen = \"all\"\n");
+    let show = ["config", "show", "--json"];
+    let inside = |command: &mut Command| {
+        let command = command.current_dir(work.path());
+        setting(&run(command, b"").ok(), "listen").0
+    };
+    assert_eq!(inside(&mut home.command(&show)), "loopback");
+    // An empty HUBLESS_HOME names nothing, above all not the working folder.
+    let config = Path::new(work.path()).join("xdg");
+    let mut nowhere = bare(&show);
+    nowhere.env("HUBLESS_HOME", "").env("XDG_CONFIG_HOME", &config);
+    assert_eq!(inside(&mut nowhere), "loopback");
+    std::fs::create_dir_all(config.join("hubless")).unwrap();
+    std::fs::write(config.join("hubless/hubless.toml"), "listen = \"127.0.0.2\"\n").unwrap();
+    assert_eq!(inside(&mut nowhere), "127.0.0.2");
+    let named = work.path().join("hubless.toml");
+    let named = [&show[..], &["--config", named.to_str().unwrap()]].concat();
+    assert_eq!(inside(&mut home.command(&named)), "all");
+}
+
+#[test]
+fn a_home_in_the_file_is_beside_the_file() {
+    let folder = Home::new();
+    let path = file(&folder, "home = \"mine\"\n");
+    let ran = run(&mut bare(&["status", "--json", "--config", &path]), b"").ok();
+    let data = folder.path().join("mine/data");
+    assert_eq!(ran.json()["home"], json!(data.to_str().unwrap()));
+    // The flag moves it.
+    let other = Home::new();
+    let flag = other.path().to_str().unwrap();
+    let ran = run(&mut bare(&["status", "--json", "--config", &path, "--home", flag]), b"").ok();
+    assert_eq!(ran.json()["home"], json!(other.path().join("data").to_str().unwrap()));
+}
+
+#[test]
+fn a_fixed_port_is_for_the_one_that_stays() {
+    let home = Home::new();
+    let free = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    file(&home, &format!("port = {port}\n"));
+    let served = home.serve(&["--name", "child"], &[]);
+    assert!(std::net::UdpSocket::bind(("127.0.0.1", port)).is_err(), "serve holds it");
+    // With the same file, beside it.
+    assert_eq!(home.run(&["call", "child", "echo x"]).ok().out, "echo x\n");
+    drop(served);
+}

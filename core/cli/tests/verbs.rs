@@ -1,0 +1,392 @@
+//! Every verb of the built command: what it prints, in prose and in JSON, and its exit code.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail their test")]
+
+mod support;
+
+use serde_json::{Value, json};
+use std::io::{Read, Write};
+use std::process::Stdio;
+use support::{Home, bare, eventually, run};
+
+/// Fields of a JSON object, in order of the alphabet.
+fn fields(value: &Value) -> Vec<&str> {
+    let mut names: Vec<_> = value.as_object().unwrap().keys().map(String::as_str).collect();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn status_and_find_show_what_there_is() {
+    let home = Home::new();
+    let empty = home.run(&["status", "--json"]).ok().json();
+    assert_eq!(fields(&empty), ["agents", "home", "meshId", "peers", "schema", "version"]);
+    assert_eq!((&empty["schema"], &empty["peers"]), (&json!("hubless.status/1"), &json!([])));
+    let _served = home.serve(&[], &["described"]);
+    let status = home.run(&["status", "--json"]).ok().json();
+    assert_eq!(status["agents"][0]["name"], "child");
+    assert_eq!(status["peers"][0]["agents"], 1);
+    let prose = home.run(&["status"]).ok().out;
+    assert!(prose.contains("nodes    1\n") && prose.contains("[test.child]"), "{prose}");
+
+    let plain = home.run(&["find", "does", "what", "--json"]).ok().json();
+    assert_eq!((&plain["schema"], plain.get("explain")), (&json!("hubless.found/1"), None));
+    assert!(plain["agentId"].as_str().unwrap().starts_with("did:key:z6Mk"));
+    let filter = r#"{"field": "name", "op": "=", "value": "child"}"#;
+    let options = ["find", "--tag", "own", "--filter", filter, "--explain", "--json"];
+    let explained = home.run(&options).ok().json();
+    assert!(!explained["explain"].as_array().unwrap().is_empty());
+    let prose = home.run(&["find", "--explain", "child"]).ok().out;
+    assert!(prose.contains("success") && prose.contains("of its own words"), "{prose}");
+}
+
+#[test]
+fn call_prints_text_json_bytes_and_pieces() {
+    let home = Home::new();
+    let _served = home.serve(&["--name", "child"], &[]);
+    assert_eq!(home.run(&["call", "child", "echo hello"]).ok().out, "echo hello\n");
+    let data = home.run(&["call", "child", r#"{"a": [1]}"#]).ok().out;
+    assert_eq!(serde_json::from_str::<Value>(&data).unwrap(), json!({"a": [1]}));
+    assert_eq!(
+        home.feed(&["call", "child", "-"], b"echo from stdin\n").ok().out,
+        "echo from stdin\n"
+    );
+
+    let reply = home.run(&["call", "child", "echo x", "--json"]).ok().json();
+    assert_eq!(
+        fields(&reply),
+        ["agent", "attempts", "content", "path", "schema", "text", "timing", "usage", "value"]
+    );
+    assert_eq!((&reply["value"], &reply["path"]), (&json!("echo x"), &json!("direct")));
+    assert_eq!(reply["agent"]["name"], "child");
+
+    let streamed = home.run(&["call", "child", "chunks 3", "--stream"]).ok();
+    assert_eq!(streamed.out, "0 1 2 \n");
+    let lines = home.run(&["call", "child", "chunks 2", "--stream", "--json"]).ok().lines();
+    let schemas: Vec<_> = lines.iter().map(|line| line["schema"].as_str().unwrap()).collect();
+    assert_eq!(schemas, ["hubless.chunk/1", "hubless.chunk/1", "hubless.reply/1"]);
+    assert_eq!((&lines[1]["value"], &lines[1]["append"]), (&json!("1 "), &json!(true)));
+    assert_eq!(lines[2]["usage"]["inputTokens"], 3);
+
+    let explained = home.run(&["call", "child", "echo x", "--explain"]).ok();
+    assert_eq!(explained.out, "echo x\n");
+    assert!(explained.err.contains("asks child at ") && explained.err.contains("success"));
+}
+
+#[test]
+fn call_takes_and_gives_bytes() {
+    let home = Home::new();
+    let _served = home.serve(&["--name", "child"], &[]);
+    // A JSON form for bytes that are no text, and the bytes themselves into a pipe.
+    let bytes = b"\x89PNG\xff\x00";
+    let reply = home.feed(&["call", "child", "-", "--json"], bytes).ok().json();
+    let blob = &reply["content"]["parts"][0]["blob"];
+    assert_eq!(blob, &json!({"mediaType": "application/octet-stream", "bytes": "iVBOR/8A"}));
+    let mut command = home.command(&["call", "child", "-"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(bytes).unwrap();
+    assert_eq!(child.wait_with_output().unwrap().stdout, bytes);
+    // Larger than a message: streamed to the agent and back.
+    let large = vec![0xff; 700_000];
+    let mut command = home.command(&["call", "child", "-"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(&large).unwrap();
+    drop(stdin);
+    assert_eq!(child.wait_with_output().unwrap().stdout, large);
+}
+
+#[test]
+fn exit_codes_and_errors_say_what_happened() {
+    let home = Home::new();
+    let _served = home.serve(&["--name", "child"], &[]);
+    for (arguments, code, kind) in [
+        (&["call", "child", "exit 3"][..], 1, "handler_failed"),
+        (&["call", "child", "reject denied x"], 4, "denied"),
+        (&["call", "child", "reject budget_exhausted x"], 5, "budget_exhausted"),
+        (&["call", "child", "hold", "--timeout", "0.2"], 124, "deadline"),
+        (&["call", "nobody", "x"], 3, "not_found"),
+        (&["call", "no name", "x"], 2, "invalid_argument"),
+        (&["call", "child", "x", "--timeout", "0"], 2, "invalid_argument"),
+        (&["find", "nothing-like-it", "--wait", "1"], 3, "not_found"),
+        (&["find", "--filter", "{"], 2, "invalid_argument"),
+        (&["join", "no ticket"], 2, "invalid_argument"),
+        (&["invite"], 1, "configuration"),
+        (&["pin", "set", "x", "y"], 2, "invalid_argument"),
+        (&["pin", "remove", "x"], 3, "not_found"),
+        (&["secret", "set", "nobody"], 2, "invalid_argument"),
+        (&["secret", "remove", "https://x.example"], 3, "not_found"),
+        (&["id", "show", "nobody"], 3, "not_found"),
+        (&["id", "new", "no name"], 2, "invalid_argument"),
+        (&["man", "nothing"], 2, "invalid_argument"),
+        (&["find", "--bogus"], 2, "invalid_argument"),
+        (&["nothing"], 2, "invalid_argument"),
+        (&["serve", "--name", "x", "--skill-file", "/no", "--", "true"], 2, "invalid_argument"),
+        (&["serve", "--name", "x", "--concurrency", "0", "--", "true"], 2, "invalid_argument"),
+    ] {
+        let ran = home.run(&[&["--json"], arguments].concat());
+        assert_eq!(ran.code, Some(code), "{arguments:?}: {}", ran.err);
+        let error = ran.error();
+        assert_eq!(error["kind"], kind, "{arguments:?}: {error}");
+    }
+    for (arguments, code, start) in [
+        (&["call", "child", "reject denied x"][..], 4, "hubless: denied (x) in request: not this"),
+        (&["find", "--bogus"], 2, "error: unexpected argument '--bogus'"),
+    ] {
+        let prose = home.run(arguments);
+        assert_eq!((prose.code, prose.out.as_str()), (Some(code), ""), "{arguments:?}");
+        assert!(prose.err.starts_with(start), "{}", prose.err);
+    }
+    let error = home.run(&["call", "child", "reject denied x", "--json"]).error();
+    for field in ["code", "message", "operation", "agent", "origin", "retry", "traceId"] {
+        assert!(error.get(field).is_some(), "{field}: {error}");
+    }
+    assert_eq!(error["rejection"], true);
+}
+
+#[test]
+fn identities_are_made_once_and_served() {
+    let home = Home::new();
+    let made = home.run(&["id", "new", "worker", "--json"]).ok().json();
+    assert_eq!(fields(&made), ["agentId", "name", "schema"]);
+    assert_eq!(home.run(&["id", "new", "worker", "--json"]).error()["kind"], "conflict");
+    home.run(&["id", "new", "other"]).ok();
+    assert_eq!(home.run(&["id", "show", "--json"]).ok().lines().len(), 2);
+    assert_eq!(home.run(&["id", "show", "worker", "--json"]).ok().json(), made);
+
+    let served = home.serve(&["--name", "child", "--identity", "worker"], &[]);
+    assert_eq!(served.serving["agentId"], made["agentId"]);
+    // In use by one process at a time; the second says so.
+    let flags = ["--name", "child", "--identity", "worker"];
+    let second = run(&mut home.serve_command(&flags, &[]), b"");
+    assert_eq!((second.code, &second.error()["code"]), (Some(4), &json!("key_in_use")));
+    // The first use of the name pinned it.
+    home.run(&["call", "child", "echo x"]).ok();
+    let pin = home.run(&["pin", "list", "--json"]).ok().json();
+    assert_eq!((&pin["name"], &pin["agentId"]), (&json!("child"), &made["agentId"]));
+    // Another key answers to the pinned name: refused until it is pinned again.
+    drop(served);
+    let other = home.serve(&["--name", "child"], &[]);
+    let refused = home.run(&["call", "child", "echo x", "--json"]);
+    assert_eq!((refused.code, &refused.error()["code"]), (Some(4), &json!("pinned")));
+    let id = other.serving["agentId"].as_str().unwrap();
+    let set = home.run(&["pin", "set", "Child", id, "--json"]).ok().json();
+    assert_eq!((&set["name"], &set["agentId"]), (&json!("child"), &json!(id)));
+    assert_eq!(home.run(&["call", "child", "echo x"]).ok().out, "echo x\n");
+    assert_eq!(home.run(&["pin", "remove", "child", "--json"]).ok().json()["name"], "child");
+    assert_eq!(home.run(&["pin", "list"]).ok().out, "");
+}
+
+#[test]
+fn secrets_come_from_stdin_and_are_never_shown() {
+    let home = Home::new();
+    let canary = "canary-7f3a of two words ";
+    let target = "https://agents.example";
+    let mut said = String::new();
+    let mut keep = |ran: support::Ran| {
+        said.push_str(&ran.out);
+        said.push_str(&ran.err);
+        ran
+    };
+    let set = ["secret", "set", target, "--scheme", "bearer", "--json"];
+    let mut command = home.command(&set);
+    let made =
+        keep(run(command.env("HUBLESS_LOG", "trace"), format!("{canary}\n").as_bytes()).ok());
+    assert_eq!(made.json()["scheme"], "bearer");
+    let listed = keep(home.run(&["secret", "list", "--json"]).ok()).json();
+    assert_eq!((&listed["target"], fields(&listed)), (&json!(target), vec!["schema", "target"]));
+    for arguments in
+        [&["doctor"][..], &["status", "--json"], &["config", "show"], &["secret", "list"]]
+    {
+        keep(run(home.command(arguments).env("HUBLESS_LOG", "trace"), b""));
+    }
+    assert!(said.contains(target));
+    assert!(!said.contains("canary-7f3a"), "{said}");
+    // Positive control: it is kept as it came, without its line end, for this user alone.
+    let file = home.path().join("data/secrets.json");
+    let kept: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    assert_eq!(kept["entries"][target]["secret"], canary);
+    use std::os::unix::fs::PermissionsExt;
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let long = "x".repeat(hubless_proto::limits::SECRET_BYTES + 1);
+    for bad in ["", "\n", long.as_str()] {
+        let ran = home.feed(&["secret", "set", target, "--json"], bad.as_bytes());
+        assert_eq!(ran.error()["field"], "secret");
+    }
+    assert_eq!(home.run(&["secret", "remove", target, "--json"]).ok().json()["target"], target);
+    assert_eq!(home.run(&["secret", "list", "--json"]).ok().out, "");
+}
+
+#[test]
+fn a_ticket_admits_another_data_folder() {
+    let (host, guest) = (Home::new(), Home::new());
+    let _served = host.serve(&["--name", "child"], &[]);
+    let mut ticket = String::new();
+    eventually("a minter", || {
+        let made = host.run(&["invite", "--local", "--json"]);
+        (made.code == Some(0))
+            .then(|| made.json()["ticket"].as_str().unwrap().clone_into(&mut ticket))
+    });
+    let joined = guest.feed(&["join", "-", "--json"], ticket.as_bytes()).ok().json();
+    let mesh = host.run(&["status", "--json"]).ok().json()["meshId"].clone();
+    assert_eq!((&joined["schema"], &joined["meshId"]), (&json!("hubless.joined/1"), &mesh));
+    assert_eq!(guest.run(&["call", "child", "echo from afar"]).ok().out, "echo from afar\n");
+    // A ticket is for one use; the flag leads back to the own mesh.
+    let again = Home::new().feed(&["join", "-", "--json"], ticket.as_bytes());
+    assert_eq!((again.code, &again.error()["kind"]), (Some(4), &json!("denied")));
+    let back = guest.run(&["status", "--json", "--mesh", "own"]).ok().json();
+    assert_eq!(back["agents"], json!([]));
+    assert_ne!(back["meshId"], mesh);
+}
+
+#[test]
+fn doctor_finds_faults_and_names_the_fix() {
+    let home = Home::new();
+    let state = |lines: &[Value], check: &str| {
+        let line = lines.iter().find(|line| line["check"] == check).unwrap();
+        line["state"].as_str().unwrap().to_owned()
+    };
+    let lines = home.run(&["doctor", "--json"]).ok().lines();
+    for check in ["folders", "keys", "ports", "node", "records"] {
+        assert_eq!(state(&lines, check), "ok", "{check}");
+    }
+    assert_eq!(state(&lines, "peers"), "warn");
+    // It stays, so that what follows finds a peer at once.
+    let _served = home.serve(&["--name", "child"], &[]);
+    assert_eq!(state(&home.run(&["doctor", "--json"]).ok().lines(), "peers"), "ok");
+
+    std::fs::write(home.path().join("run/records/strange"), "x").unwrap();
+    let lines = home.run(&["doctor", "--json"]).ok().lines();
+    assert_eq!(state(&lines, "records"), "warn");
+    let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let ran = run(home.command(&["doctor", "--json"]).env("HUBLESS_PORT", &port), b"").ok();
+    assert_eq!(state(&ran.lines(), "ports"), "warn");
+    let ran = run(home.command(&["doctor", "--json"]).env("HUBLESS_LISTEN", "nowhere"), b"");
+    assert_eq!((ran.code, state(&ran.lines(), "ports").as_str()), (Some(1), "fail"));
+
+    use std::os::unix::fs::PermissionsExt;
+    let key = home.path().join("data/own/root.key");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let ran = home.run(&["doctor", "--json"]);
+    let lines = ran.lines();
+    assert_eq!((ran.code, state(&lines, "keys").as_str()), (Some(1), "fail"));
+    let keys = lines.iter().find(|line| line["check"] == "keys").unwrap();
+    assert!(keys["detail"].as_str().unwrap().contains("root.key"));
+    assert!(keys["fix"].as_str().unwrap().contains("chmod 600"));
+    let prose = home.run(&["doctor"]);
+    assert!(
+        prose.out.contains("FAIL  keys") && prose.out.contains("fix: chmod 600"),
+        "{}",
+        prose.out
+    );
+}
+
+#[test]
+fn completions_and_manual_pages_are_made_of_the_same_table() {
+    let home = Home::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = home.run(&["completions", shell]).ok().out;
+        for word in ["doctor", "serve", "concurrency", "skill-file", "listen"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+        let json = home.run(&["completions", shell, "--json"]).ok().json();
+        assert_eq!(json["script"], script);
+    }
+    // What bash makes of it; the others need their shells.
+    let script = home.path().join("hubless.bash");
+    std::fs::write(&script, home.run(&["completions", "bash"]).ok().out).unwrap();
+    let ask = format!(
+        "source {}; COMP_WORDS=(hubless pin ''); COMP_CWORD=2; _hubless hubless '' pin; \
+         echo \"${{COMPREPLY[@]}}\"",
+        script.display()
+    );
+    let output = std::process::Command::new("bash").args(["--norc", "-c", &ask]).output().unwrap();
+    let words = String::from_utf8(output.stdout).unwrap();
+    for word in ["list", "set", "remove", "--home"] {
+        assert!(words.split_whitespace().any(|one| one == word), "{word}: {words}");
+    }
+    let page = home.run(&["man", "call"]).ok().out;
+    assert!(page.contains(".TH") && page.contains("\\-\\-stream"), "{page}");
+    assert!(home.run(&["man"]).ok().out.contains("HUBLESS_HOME"));
+}
+
+#[test]
+fn help_names_every_verb_and_no_colour_leaks_into_a_pipe() {
+    let help = run(&mut bare(&["--help"]), b"").ok().out;
+    for verb in [
+        "status",
+        "find",
+        "call",
+        "serve",
+        "invite",
+        "join",
+        "id",
+        "pin",
+        "secret",
+        "config",
+        "doctor",
+        "completions",
+        "man",
+    ] {
+        assert!(help.contains(&format!("\n  {verb}")), "{verb}: {help}");
+        let own = run(&mut bare(&[verb, "--help"]), b"").ok().out;
+        assert!(own.contains("Usage: hubless"), "{verb}: {own}");
+    }
+    for words in ["HUBLESS_HOME", "124 time-out", "NO_COLOR", "--json"] {
+        assert!(help.contains(words), "{words}");
+    }
+    let home = Home::new();
+    let logged = run(home.command(&["status"]).env("HUBLESS_LOG", "debug"), b"").ok();
+    assert!(logged.err.contains("node started"));
+    assert!(!logged.err.contains('\x1b') && !help.contains('\x1b'));
+}
+
+#[test]
+fn a_reader_that_has_had_enough_is_no_failure_and_a_full_disk_is_one() {
+    let home = Home::new();
+    for arguments in [&["completions", "bash"][..], &["config", "show"], &["doctor", "--json"]] {
+        let mut command = home.command(arguments);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let mut said = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert_eq!((child.wait().unwrap().code(), said.as_str()), (Some(0), ""), "{arguments:?}");
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = home.command(arguments).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("cannot write to stdout"));
+    }
+}
+
+#[test]
+fn an_interrupted_call_is_given_up() {
+    let home = Home::new();
+    let _served = home.serve(&["--name", "child"], &[]);
+    let mut command = home.command(&["call", "child", "hold", "--stream", "--json"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut first = [0; 10];
+    child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
+    let id = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let told = home.run(&["call", "child", "given-up", "--json"]).ok().json();
+    assert_eq!(told["value"], json!(["cancelled"]));
+}
+
+#[test]
+fn a_home_that_cannot_be_written_is_said_and_not_hidden() {
+    // Not even root makes folders there.
+    let at = ["--home", "/sys/hubless-test", "--json"];
+    let status = run(&mut bare(&[&["status"], &at[..]].concat()), b"").ok();
+    assert_eq!(status.json()["home"], Value::Null);
+    assert_eq!(status.err.matches("keys live in memory only").count(), 1, "{}", status.err);
+    // What is to be kept cannot be.
+    let pins = run(&mut bare(&[&["pin", "list"], &at[..]].concat()), b"");
+    assert_eq!((pins.code, &pins.error()["kind"]), (Some(1), &json!("configuration")));
+    let doctor = run(&mut bare(&[&["doctor"], &at[..]].concat()), b"");
+    let folders = doctor.lines().into_iter().find(|line| line["check"] == "folders").unwrap();
+    assert_eq!((doctor.code, &folders["state"]), (Some(1), &json!("fail")));
+    assert!(folders["fix"].as_str().unwrap().contains("HUBLESS_HOME"));
+    let home = Home::new();
+    assert!(!home.run(&["find", "x", "--wait", "1"]).err.contains("in memory only"));
+}
