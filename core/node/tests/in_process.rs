@@ -496,6 +496,24 @@ async fn turns_of_a_conversation_are_kept() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_next_request_finds_the_turn_of_the_answer_before() {
+    let node = memory_node().await;
+    let options = json!({"name": "talk", "flags": {"recordsInteractionContext": true}});
+    register(&node, options, |call, _| async move {
+        Ok(Content::value(json!({"turns": call.history().len()})))
+    })
+    .await;
+    for conversation in 0..200 {
+        for turns in [0, 2, 4] {
+            let mut request = ask("talk", json!("again"));
+            request.conversation_id = conversation.to_string();
+            let reply = node.request(request).await.unwrap();
+            assert_eq!(reply.content.decoded(), Some(json!({"turns": turns})), "{conversation}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn unregistering_lets_a_running_call_finish() {
     let node = memory_node().await;

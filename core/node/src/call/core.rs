@@ -15,8 +15,8 @@ use tokio::sync::{Mutex as Queue, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Undoes something at the end of a call.
-pub(crate) type AtEnd = Box<dyn FnOnce() + Send>;
+/// Does something at the end of a call, which is told unless the call ended before it was asked.
+pub(crate) type AtEnd = Box<dyn FnOnce(Option<&event::Kind>) + Send>;
 
 /// Checks an answer before it leaves.
 pub(crate) type OutputCheck = Box<dyn Fn(&v1::Content) -> Result<()> + Send + Sync>;
@@ -50,7 +50,7 @@ pub(crate) struct CallCore {
     sinks: Queue<Sinks>,
     /// One for each stream of this call; it is given up when all of them are.
     signals: Mutex<Vec<CancelSignal>>,
-    /// What is to be undone before the last event is handed over.
+    /// What is to be done before the last event is handed over.
     at_end: Mutex<Vec<AtEnd>>,
     state: Mutex<State>,
     tools_at_once: Semaphore,
@@ -179,22 +179,22 @@ impl CallCore {
         }
     }
 
-    /// Has something undone at the end, before the caller learns of the end; at once when the
-    /// call is over.
-    pub(crate) fn at_end(&self, undo: AtEnd) {
+    /// Has something done at the end, before the caller learns of the end; at once when the call
+    /// is over.
+    pub(crate) fn at_end(&self, work: AtEnd) {
         {
             let state = self.state();
             if !state.ended && !self.done.is_cancelled() {
-                self.at_end.lock().unwrap_or_else(PoisonError::into_inner).push(undo);
+                self.at_end.lock().unwrap_or_else(PoisonError::into_inner).push(work);
                 return;
             }
         }
-        undo();
+        work(None);
     }
 
     /// Marks the end; false: it had ended before.
-    fn end(&self) -> bool {
-        let undo = {
+    fn end(&self, last: &event::Kind) -> bool {
+        let all = {
             let mut state = self.state();
             if std::mem::replace(&mut state.ended, true) {
                 return false;
@@ -202,8 +202,8 @@ impl CallCore {
             state.waiting.clear();
             std::mem::take(&mut *self.at_end.lock().unwrap_or_else(PoisonError::into_inner))
         };
-        for undo in undo {
-            undo();
+        for work in all {
+            work(Some(last));
         }
         true
     }
@@ -303,14 +303,11 @@ impl CallCore {
     }
 
     async fn last(&self, event: event::Kind, bodies: Bodies) -> Result<()> {
-        if !self.end() {
+        if !self.end(&event) {
             return Err(Error::new(Kind::Closed, "the call has ended"));
         }
         let event = v1::Event { kind: Some(event) };
-        let request = &self.info.request;
-        let wanted = self.info.remote
-            || !request.idempotency_key.is_empty()
-            || !request.conversation_id.is_empty();
+        let wanted = self.info.remote || !self.info.request.idempotency_key.is_empty();
         self.state().outcome = (wanted && bodies.is_empty()).then(|| event.clone());
         // A caller that does not read must not keep the end of the call back for ever.
         let hand_over = async {

@@ -159,21 +159,24 @@ impl Memo {
                 Some(_) | None => known.abandon(&key),
             }
         }
-        if ran && let Some(key) = conversation(hosted, core) {
-            let turns = answered(core);
-            lock(&hosted.conversations).add(&key, turns, now_ms());
-        }
     }
 }
 
-/// Notes the caller's turn, and gives the handler those before it.
-pub(crate) fn turn(hosted: &Hosted, core: &CallCore, request: &v1::Request) {
+/// Notes the caller's turn, and gives the handler those before it. The agent's turn is noted before
+/// the caller has the answer: its next request finds both.
+pub(crate) fn turn(hosted: &Arc<Hosted>, core: &CallCore, request: &v1::Request) {
     let Some(key) = conversation(hosted, core) else { return };
     let mut known = lock(&hosted.conversations);
     // Set once: a call starts once.
     let _ = core.info.history.set(known.history(&key, now_ms()));
     let parts = request.content.iter().flat_map(|content| &content.parts);
     known.add(&key, turns(parts, "user"), now_ms());
+    drop(known);
+    let hosted = Arc::clone(hosted);
+    core.at_end(Box::new(move |last| {
+        let turns = last.map(answered).unwrap_or_default();
+        lock(&hosted.conversations).add(&key, turns, now_ms());
+    }));
 }
 
 /// The text and data of a message as turns of a conversation.
@@ -190,9 +193,8 @@ pub(crate) fn turns<'a>(parts: impl Iterator<Item = &'a v1::Part>, role: &str) -
     said.map(with_role).collect()
 }
 
-fn answered(core: &CallCore) -> Vec<v1::Part> {
-    let outcome = core.outcome().and_then(|event| event.kind);
-    let Some(event::Kind::Final(last)) = outcome else { return Vec::new() };
+fn answered(last: &event::Kind) -> Vec<v1::Part> {
+    let event::Kind::Final(last) = last else { return Vec::new() };
     turns(last.content.iter().flat_map(|content| &content.parts), "assistant")
 }
 

@@ -94,7 +94,7 @@ impl Node {
         lock(&inner.engine.registry).register(entry)?;
         if let Some(parent) = &options.parent {
             let (node, child) = (Arc::downgrade(inner), Arc::downgrade(&hosted));
-            parent.core().at_end(Box::new(move || {
+            parent.core().at_end(Box::new(move |_| {
                 if let (Some(node), Some(child)) = (node.upgrade(), child.upgrade()) {
                     node.take_out(&child);
                 }
