@@ -594,6 +594,31 @@ async fn templates_fill_what_a_request_leaves_open() {
 }
 
 #[tokio::test]
+async fn the_callers_fields_come_before_the_callees_template_and_that_before_a_named_one() {
+    let node = memory_node().await;
+    let own = json!({"context": {"explanation": "of the callee"}});
+    let registration = json!({"name": "echo", "requestTemplate": own});
+    register(&node, registration, |call, _| async move {
+        let context = call.request().context.clone().unwrap_or_default();
+        let keys: Vec<_> = context.entries.iter().map(|entry| entry.key.clone()).collect();
+        Ok(Content::text(format!("{} {keys:?}", context.explanation)))
+    })
+    .await;
+    let entries = json!([{"key": "kept", "text": "one"}]);
+    let kept = json!({"context": {"entries": entries, "explanation": "of the registry"}});
+    node.templates().set("t", kept).unwrap();
+    for (given, expected) in
+        [("", "of the callee [\"kept\"]"), ("of the caller", "of the caller [\"kept\"]")]
+    {
+        let mut request = RequestOptions::new("echo", Content::text("?"));
+        request.template = Some("t".to_owned());
+        let context = json!({"explanation": given});
+        request.context = Some(serde_json::from_value(context).unwrap());
+        assert_eq!(node.request(request).await.unwrap().content.joined_text(), expected);
+    }
+}
+
+#[tokio::test]
 async fn check_runs_the_checks_and_not_the_handler() {
     let node = memory_node().await;
     let options = json!({"name": "s", "requirements": {"auth": {"sharedSecret": "open-sesame"}}});

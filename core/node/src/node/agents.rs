@@ -126,7 +126,8 @@ impl Node {
         let hosted = hosted.ok_or_else(|| {
             Error::new(Kind::NotFound, "no such agent lives here").with_field("agent")
         })?;
-        let prepared = super::prepare::prepare(inner, request)?;
+        let mut prepared = super::prepare::prepare(inner, request)?;
+        prepared.fill_named()?;
         let mut message = prepared.request;
         message.to = agent.to_wire();
         let caller = Caller::local(inner.engine.node(), prepared.from);

@@ -13,6 +13,7 @@ use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::AgentId;
 use hubless_proto::limits;
 use hubless_proto::policy::Effect;
+use hubless_proto::template::Template;
 use hubless_proto::wire::decode::Checked;
 use hubless_proto::wire::v1;
 use serde_json::{Map, Value};
@@ -36,6 +37,20 @@ pub(super) struct Prepared {
     pub(super) parent: Option<Parent>,
     pub(super) tool_host: Option<Arc<dyn ToolHost>>,
     pub(super) input_host: Option<Arc<dyn InputHost>>,
+    /// Named by the caller, not yet filled in: the callee's own comes before it.
+    template: Option<Template>,
+}
+
+impl Prepared {
+    /// Fills what is open from the template that the caller named.
+    ///
+    /// # Errors
+    /// As for a request of the caller's own: what it makes is beyond a bound of the wire.
+    pub(super) fn fill_named(&mut self) -> Result<()> {
+        let Some(template) = self.template.take() else { return Ok(()) };
+        template.fill(&mut self.request);
+        check(&mut self.request)
+    }
 }
 
 /// Checks everything that does not depend on the callee.
@@ -73,13 +88,10 @@ pub(super) fn prepare(inner: &Inner, mut options: RequestOptions) -> Result<Prep
         parent: options.parent.take(),
         tool_host: options.tool_host.take(),
         input_host: options.input_host.take(),
+        template: options.template.take().map(|name| inner.templates.named(&name)).transpose()?,
         request: v1::Request::default(),
     };
-    let template = options.template.take();
     let mut request = message(&prepared, options)?;
-    if let Some(name) = template {
-        inner.templates.fill(&name, &mut request)?;
-    }
     check(&mut request)?;
     Ok(Prepared { request, ..prepared })
 }

@@ -146,9 +146,11 @@ impl Inner {
         Ok(Some(Route { proven: false, ..Route::from(known) }))
     }
 
-    /// Adds what depends on the callee: its template and the caller's stored credential.
+    /// Adds what the caller left open: from the callee's template, then from the one that the
+    /// caller named, then the stored credential.
     pub(super) async fn complete(&self, prepared: &mut Prepared, route: &Route) -> Result<()> {
         super::templates::fill_of_callee(prepared, &route.descriptor);
+        prepared.fill_named()?;
         if prepared.request.auth.is_some() || !route.descriptor.requires_auth {
             return Ok(());
         }

@@ -83,6 +83,7 @@ fn fill_context(context: &mut v1::Context, own: &v1::Context, filled: &mut Vec<S
         filled.push("context.history".to_owned());
     }
     fill_text(&mut context.explanation, &own.explanation, "context.explanation", filled);
+    fill_option(&mut context.reference, &own.reference, "context.reference", filled);
     let name = "context.descriptions";
     fill_map(&mut context.descriptions, &own.descriptions, name, filled);
 }
@@ -135,6 +136,14 @@ mod tests {
         let mut request = request(before);
         let names = Template::read(template).unwrap().fill(&mut request);
         (serde_json::to_value(request).unwrap(), names)
+    }
+
+    #[test]
+    fn carries_a_context_by_reference() {
+        let template = json!({"context": {"reference": {"page": "p", "version": 1}}});
+        let (request, names) = filled(template, json!({}));
+        assert_eq!(request["context"]["reference"]["page"], "p");
+        assert_eq!(names, ["context.reference"]);
     }
 
     #[test]
