@@ -536,7 +536,8 @@ typedef struct {
      */
     hubless_str trace_id;
     /**
-     * JSON pointer into the refused value.
+     * JSON pointer (RFC 6901) into the refused value: of length 0 to all of it, `{NULL, 0}` to
+     * none.
      */
     hubless_str pointer;
     /**

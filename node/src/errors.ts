@@ -87,7 +87,7 @@ export interface ErrorFields {
   origin?: string;
   /** Trace id of the call. */
   traceId?: string;
-  /** JSON pointer into the value that was refused. */
+  /** JSON pointer (RFC 6901) into the value that was refused; empty: to all of it. */
   pointer?: string;
   /** Ids of the agents that share an ambiguous name. */
   candidates?: readonly string[];
@@ -127,7 +127,7 @@ export class HublessError extends Error {
   readonly origin: string | undefined;
   /** Trace id of the call. */
   readonly traceId: string | undefined;
-  /** JSON pointer into the value that was refused. */
+  /** JSON pointer (RFC 6901) into the value that was refused; empty: to all of it. */
   readonly pointer: string | undefined;
   /** Ids of the agents that share an ambiguous name; empty for other kinds. */
   readonly candidates: readonly string[];

@@ -50,7 +50,8 @@ pub struct hubless_error {
     pub origin: hubless_str,
     /// Trace the call belonged to.
     pub trace_id: hubless_str,
-    /// JSON pointer into the refused value.
+    /// JSON pointer (RFC 6901) into the refused value: of length 0 to all of it, `{NULL, 0}` to
+    /// none.
     pub pointer: hubless_str,
     /// The library's own.
     pub texts: u64,
@@ -93,7 +94,7 @@ pub(crate) struct Fault {
     #[serde(default)]
     trace_id: String,
     #[serde(default)]
-    pointer: String,
+    pointer: Option<String>,
     #[serde(default)]
     rejection: bool,
     #[serde(skip)]
@@ -123,7 +124,7 @@ impl From<Error> for Fault {
             agent: error.agent.unwrap_or_default(),
             origin: error.origin.unwrap_or_default(),
             trace_id: error.trace_id.unwrap_or_default(),
-            pointer: error.pointer.unwrap_or_default(),
+            pointer: error.pointer,
             rejection: error.rejection,
             would_deadlock: false,
         }
@@ -234,7 +235,7 @@ impl hubless_error {
             agent: hubless_str::of(&fault.agent),
             origin: hubless_str::of(&fault.origin),
             trace_id: hubless_str::of(&fault.trace_id),
-            pointer: hubless_str::of(&fault.pointer),
+            pointer: fault.pointer.as_deref().map_or(hubless_str::NONE, hubless_str::of),
             texts: texts as u64,
         }
     }

@@ -47,7 +47,7 @@ pub struct Error {
     pub origin: Option<String>,
     /// Trace the call belonged to (W3C Trace Context, 32 hex digits).
     pub trace_id: Option<String>,
-    /// JSON pointer (RFC 6901) into the refused value.
+    /// JSON pointer (RFC 6901) into the refused value; empty: to all of it.
     pub pointer: Option<String>,
     /// Text ids to choose from, when ambiguous.
     pub candidates: Vec<String>,

@@ -31,7 +31,7 @@ impl From<&Error> for v1::Rejection {
             }),
             origin: origin.map(|key| key.to_wire()).unwrap_or_default(),
             trace_id: short(error.trace_id.as_deref()),
-            pointer: line(error.pointer.as_deref(), LONG_TEXT_BYTES),
+            pointer: error.pointer.as_deref().map(|text| line(Some(text), LONG_TEXT_BYTES)),
             candidates: candidates.map(|id| short(Some(id))).collect(),
         }
     }
@@ -57,7 +57,7 @@ impl From<v1::Rejection> for Error {
             retry,
             origin: some(data_encoding::HEXLOWER.encode(&wire.origin)),
             trace_id: some(wire.trace_id),
-            pointer: some(wire.pointer),
+            pointer: wire.pointer,
             candidates: wire.candidates,
             rejection: true,
             ..Self::new(kind, wire.reason)
@@ -82,6 +82,7 @@ mod tests {
     use super::*;
     use crate::wire::decode::Checked;
     use proptest::prelude::*;
+    use prost::Message;
 
     #[test]
     fn an_unknown_kind_stays_readable() {
@@ -101,6 +102,16 @@ mod tests {
         error.trace_id = Some("0".repeat(32));
         error.candidates = vec!["did:key:a".into(), "did:key:b".into()];
         assert_eq!(Error::from(v1::Rejection::from(&error)), error);
+    }
+
+    #[test]
+    fn a_pointer_to_the_root_is_not_no_pointer() {
+        for pointer in [None, Some(String::new()), Some("/a".to_owned())] {
+            let error = Error { pointer, ..Error::refusal(Kind::Json, "schema", "required") };
+            let wire = v1::Rejection::from(&error).encode_to_vec();
+            let wire = v1::Rejection::decode(wire.as_slice()).unwrap();
+            assert_eq!(Error::from(wire).pointer, error.pointer);
+        }
     }
 
     proptest! {

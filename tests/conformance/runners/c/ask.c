@@ -32,7 +32,9 @@ json *error_of(const hubless_error *err) {
     json_set(error, "code", text_of(err->code));
     json_set(error, "field", text_of(err->field));
     json_set(error, "message", text_of(err->message));
-    json_set(error, "pointer", text_of(err->pointer));
+    if (err->pointer.data != NULL) {
+        json_set(error, "pointer", text_of(err->pointer));
+    }
     json_set(error, "retry", json_string(retry_of(err)));
     json_set(error, "limit", limit_of(err));
     json_set(error, "origin", text_of(err->origin));

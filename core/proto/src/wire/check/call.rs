@@ -209,7 +209,7 @@ impl Checked for v1::Rejection {
         check_text("rejection.field", &self.field)?;
         optional_bytes32("rejection.origin", &self.origin)?;
         check_text("rejection.trace_id", &self.trace_id)?;
-        long_text("rejection.pointer", &self.pointer)?;
+        long_text("rejection.pointer", self.pointer.as_deref().unwrap_or_default())?;
         texts("rejection.candidates", &self.candidates)
     }
 }

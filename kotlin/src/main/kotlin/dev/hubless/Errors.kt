@@ -145,7 +145,7 @@ public data class Limit(val name: String, val value: Long)
  * @property agent name or id of the agent concerned
  * @property origin key of the node that said so
  * @property traceId W3C trace id of the call
- * @property pointer JSON pointer to the value that does not fit its schema
+ * @property pointer JSON pointer (RFC 6901) to what does not fit its schema; empty: all of it
  * @property candidates ids of the agents that share an ambiguous name
  * @sample dev.hubless.samples.CallSamples.errors
  */
@@ -219,7 +219,7 @@ public open class HublessException internal constructor(
     /** W3C trace id of the call. */
     public val traceId: String? get() = details.traceId
 
-    /** JSON pointer to the value that does not fit its schema. */
+    /** JSON pointer (RFC 6901) to the value that does not fit its schema; empty: all of it. */
     public val pointer: String? get() = details.pointer
 
     override fun toString(): String {
