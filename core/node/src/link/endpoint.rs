@@ -1,7 +1,7 @@
 //! The endpoint of a node.
 
 use super::tunnel::Tunnel;
-use super::{ALPN, config};
+use super::{ALPN, config, crypto};
 use crate::mesh::Listen;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{NodeKey, SecretKey};
@@ -33,6 +33,7 @@ impl Link {
         let builder = Endpoint::builder(presets::Minimal)
             .secret_key(iroh::SecretKey::from_bytes(&bind.key.seed()))
             .alpns(vec![ALPN.to_vec()])
+            .crypto_provider(crypto::provider())
             .transport_config(config::transport(loopback))
             .clear_ip_transports();
         let builder = sockets(builder, &bind)?;

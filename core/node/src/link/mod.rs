@@ -4,8 +4,12 @@
 //! frames, membership, agents. Tested here over loopback and, between processes, in `tests/mesh`.
 
 mod config;
+mod crypto;
 mod endpoint;
 mod tunnel;
+
+#[cfg(test)]
+mod tests;
 
 pub(crate) use endpoint::{Bind, Link};
 pub(crate) use tunnel::{CloseReason, Tunnel, close_reason};

@@ -66,6 +66,12 @@ impl Tunnel {
         data.negotiated_key_exchange_group.map(|group| format!("{group:?}"))
     }
 
+    /// Bytes that this end has sent, packets around them included.
+    #[cfg(test)]
+    pub(crate) fn sent_bytes(&self) -> u64 {
+        self.connection.stats().udp_tx.bytes
+    }
+
     /// Opens a stream; waits while the peer allows no more of them.
     pub(crate) async fn open(&self) -> Result<(SendStream, RecvStream)> {
         self.connection.open_bi().await.map_err(|error| lost(&error))
