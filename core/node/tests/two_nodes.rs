@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail their test")]
 
+#[path = "two_nodes/parts.rs"]
+mod parts;
 mod support;
 
 use hubless::foreign::{Answer, ToolHost};
@@ -286,6 +288,45 @@ async fn watchers_see_agents_come_and_go() {
         .unwrap();
     register(&one, json!({"name": "b", "tags": ["seen"]}), |_, c| async move { Ok(c) }).await;
     assert_eq!(finds.next().await.unwrap().name, "b");
+}
+
+#[tokio::test]
+async fn an_imported_agent_is_called_once_its_node_announces_it() {
+    let Pair { one, two, _home } = pair().await;
+    let options = AgentOptions {
+        identity: hubless::node::Identity::Stored("paper".into()),
+        ..agent(json!({"name": "paper", "tags": ["seen"]}))
+    };
+    let echo = hubless::handler(|_, c| async move { Ok(c) });
+    let paper = one.register(options.clone(), Arc::clone(&echo)).await.unwrap();
+    let seen = || Query::read(json!({"tags": ["seen"]})).unwrap();
+    let mut watch = two.watch(seen()).unwrap();
+    let arrives = async {
+        loop {
+            match watch.next().await.unwrap() {
+                Change::Snapshot(all) if all.is_empty() => {}
+                Change::Snapshot(_) | Change::Arrived(_) => return,
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    arrives.await;
+    paper.unregister(Duration::ZERO).await.unwrap();
+    assert!(matches!(watch.next().await, Some(Change::Departed { .. })));
+    let entry = json!({"agentId": paper.id().to_string(), "name": "paper", "tags": ["seen"]});
+    assert_eq!(two.load_agents(vec![entry]).unwrap().loaded, 1);
+    let arrived = watch.next().await;
+    assert!(matches!(arrived, Some(Change::Arrived(found)) if found.node_key.is_none()));
+    let again = one.register(options, echo).await.unwrap();
+    assert_eq!(again.id(), paper.id());
+    let changed = watch.next().await;
+    assert!(matches!(changed, Some(Change::Changed(found)) if found.node_key == Some(one.key())));
+    assert!(two.request(ask("paper", json!(1))).await.is_ok());
+    let found = two.find(seen(), FindOptions::default()).await.unwrap();
+    assert_eq!((found.len(), found[0].node_key), (1, Some(one.key())), "once, as announced");
+    again.unregister(Duration::ZERO).await.unwrap();
+    let left = watch.next().await;
+    assert!(matches!(left, Some(Change::Changed(found)) if found.node_key.is_none()));
 }
 
 #[tokio::test]

@@ -34,6 +34,12 @@ limits! {
     CONTENT_PARTS: usize = 1_024;
     /// Streamed parts of one message.
     STREAMED_PARTS: usize = 64;
+    /// Bytes of a streamed part that may come before its receiver said that there is room.
+    PART_FIRST_BYTES: usize = 512 * KIB;
+    /// Bytes of a streamed part on their way to a reader that has begun to read.
+    PART_WINDOW_BYTES: usize = 1_250_000;
+    /// A DATA frame counts as at least so many bytes of its part.
+    PART_FRAME_BYTES: usize = KIB;
     /// Items of a list of a message that has no bound of its own.
     LIST_ITEMS: usize = 256;
     /// Entries of a context or of one of its pages.

@@ -101,7 +101,8 @@ pub fn event(data: &[u8]) -> bool {
 /// The answer of a tool, and that to an input.
 pub fn tool_result(data: &[u8]) -> bool {
     let result = message::<v1::ToolResult>(FrameType::ToolResult, data);
-    message::<v1::Input>(FrameType::Input, data) | result
+    let room = message::<v1::Room>(FrameType::Room, data);
+    message::<v1::Input>(FrameType::Input, data) | result | room
 }
 
 /// A question to a node, and its answer.

@@ -245,6 +245,7 @@ fn messages() -> Vec<Seed> {
     let answer = |answer| v1::Answer { answer: Some(answer) }.encode_to_vec();
     let result = v1::ToolResult { id: 1, content: Some(content()), error: None };
     let failed = v1::ToolResult { id: 1, content: None, error: Some(rejection()) };
+    let room = v1::Room { part: 1, room: Some(v1::room::Room::Bytes(1_250_000)) };
     let ask = v1::Ask { question: Some(Question::SkillDocument(vec![5; 32].into())) };
     vec![
         ("request", "request", request().encode_to_vec()),
@@ -255,6 +256,7 @@ fn messages() -> Vec<Seed> {
         }),
         ("tool_result", "result", result.encode_to_vec()),
         ("tool_result", "failed", failed.encode_to_vec()),
+        ("tool_result", "room", room.encode_to_vec()),
         ("answer", "ask", ask.encode_to_vec()),
         ("answer", "agent", answer(v1::answer::Answer::Agent(agent))),
         ("answer", "rejection", answer(v1::answer::Answer::Rejection(rejection()))),

@@ -1,5 +1,6 @@
 //! Bytes of streamed parts on their way: bounded chunks, whatever carries them.
 
+use super::flow::{self, Reading};
 use bytes::Bytes;
 use hubless_proto::{Error, Kind, error::Result, limits};
 use sha2::{Digest, Sha256};
@@ -7,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 
 /// Chunks in flight of one streamed part.
 const CHUNKS: usize = 8;
@@ -34,8 +35,12 @@ impl fmt::Debug for Meter {
 
 #[derive(Debug)]
 enum Source {
-    /// A writer elsewhere.
-    Channel { chunks: mpsc::Receiver<Result<Bytes>>, ended: Arc<AtomicBool> },
+    /// A writer elsewhere; `reading`: in another process.
+    Channel {
+        chunks: mpsc::Receiver<Result<Bytes>>,
+        ended: Arc<AtomicBool>,
+        reading: Option<Reading>,
+    },
     /// All of it is here.
     Ready(Bytes),
 }
@@ -58,10 +63,19 @@ struct Check {
 
 /// Makes the two ends of one streamed part.
 pub fn body() -> (BodyWriter, Body) {
-    let (sender, receiver) = mpsc::channel(CHUNKS);
+    ends(CHUNKS, None)
+}
+
+/// The two ends of a part whose bytes come from another process, as far as there is room.
+pub(crate) fn arriving(reading: Reading) -> (BodyWriter, Body) {
+    ends(flow::CHUNKS, Some(reading))
+}
+
+fn ends(chunks: usize, reading: Option<Reading>) -> (BodyWriter, Body) {
+    let (sender, chunks) = mpsc::channel(chunks);
     let ended = Arc::new(AtomicBool::new(false));
     let writer = BodyWriter { chunks: sender, ended: Arc::clone(&ended) };
-    (writer, Body::new(Source::Channel { chunks: receiver, ended }))
+    (writer, Body::new(Source::Channel { chunks, ended, reading }))
 }
 
 impl BodyWriter {
@@ -100,6 +114,17 @@ impl BodyWriter {
 impl Body {
     const fn new(source: Source) -> Self {
         Self { source, over: false, check: None, meter: None }
+    /// Hands on a chunk for which there is room; one for a reader that went away is dropped.
+    ///
+    /// # Errors
+    /// `internal` when there was no room.
+    pub(crate) fn arrived(&self, chunk: Bytes) -> Result<()> {
+        match self.chunks.try_send(Ok(chunk)) {
+            Ok(()) | Err(TrySendError::Closed(_)) => Ok(()),
+            Err(TrySendError::Full(_)) => Err(Error::new(Kind::Internal, "a part was overfilled")),
+        }
+    }
+
     }
 
     /// A part whose bytes are all here.
@@ -190,9 +215,15 @@ impl Source {
                 let size = bytes.len().min(limits::DATA_FRAME_BYTES);
                 Some(Ok(bytes.split_to(size)))
             }
-            Self::Channel { chunks, ended } => match chunks.recv().await {
+            Self::Channel { chunks, ended, reading } => match chunks.recv().await {
                 None if !ended.load(Ordering::Acquire) => Some(Err(incomplete())),
-                next => next,
+                Some(Ok(chunk)) => {
+                    if let Some(reading) = reading {
+                        reading.taken(chunk.len());
+                    }
+                    Some(Ok(chunk))
+                }
+                next @ (Some(Err(_)) | None) => next,
             },
         }
     }

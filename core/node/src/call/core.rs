@@ -260,7 +260,8 @@ impl CallCore {
 
     /// Says `Accepted` when nothing else has left; it does not count as an event for deadlines.
     pub(crate) async fn accept(&self) {
-        let mut sinks = self.sinks.lock().await;
+        // Held: something else is leaving.
+        let Ok(mut sinks) = self.sinks.try_lock() else { return };
         if !self.is_ended() && sinks.log.is_empty() && !sinks.gap {
             let accepted = event::Kind::Accepted(v1::Accepted {});
             sinks.hand_over(v1::Event { kind: Some(accepted) }, Bodies::none()).await;

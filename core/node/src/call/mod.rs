@@ -7,6 +7,7 @@
 pub mod body;
 pub mod content;
 pub(crate) mod core;
+pub(crate) mod flow;
 pub mod handle;
 pub mod pipe;
 pub(crate) mod split;

@@ -6,11 +6,13 @@ use crate::call::content::Content;
 use crate::call::core::micros;
 use crate::call::pipe::{CallerEnd, CancelCode, Down};
 use crate::call::split;
+use crate::engine::lock;
 use crate::node::{Answerer, Path, Reply, StreamItem};
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::limits;
 use hubless_proto::policy::Effect;
 use hubless_proto::wire::v1::{self, event};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -47,7 +49,12 @@ impl Attempt {
                 down = end.events.recv() => {
                     let Some(down) = down else { return Err(self.lost()) };
                     let counts = !matches!(down.event.kind, Some(event::Kind::Accepted(_)));
-                    if let Some(reply) = self.event(down, questions, &mut pieces, sink).await? {
+                    let event = self.event(down, questions, &mut pieces, sink);
+                    let taken = self.in_total(event).await;
+                    if taken.as_ref().is_err_and(|error| error.kind == Kind::Deadline) {
+                        end.cancel.cancel(CancelCode::Deadline);
+                    }
+                    if let Some(reply) = taken? {
                         return Ok(reply);
                     }
                     if counts {
@@ -82,8 +89,8 @@ impl Attempt {
             }
             Some(event::Kind::Chunk(chunk)) => {
                 let parts = chunk.part.into_iter().collect();
-                let content = whole(Some(v1::Content { parts, ..Default::default() }), bodies);
-                let content = content.await?;
+                let message = v1::Content { parts, ..Default::default() };
+                let content = self.whole(Some(message), bodies).await?;
                 if sink.is_some() {
                     hand_on(sink, StreamItem::Chunk { content, append: chunk.append }).await?;
                 } else {
@@ -92,7 +99,7 @@ impl Attempt {
             }
             Some(event::Kind::ToolCall(call)) => questions.tool(call),
             Some(event::Kind::InputRequired(asked)) => {
-                let prompt = whole(asked.prompt, bodies).await?;
+                let prompt = self.whole(asked.prompt, bodies).await?;
                 questions.input(asked.id, prompt, &asked.schema_json);
             }
             Some(event::Kind::Final(last)) => {
@@ -108,7 +115,7 @@ impl Attempt {
     }
 
     async fn reply(&self, last: v1::Final, bodies: Bodies, pieces: Pieces) -> Result<Reply> {
-        let mut content = whole(last.content, bodies).await?;
+        let mut content = self.whole(last.content, bodies).await?;
         if content.message.parts.is_empty() {
             let metadata = std::mem::take(&mut content.message.metadata_json);
             content = pieces.content;
@@ -129,6 +136,40 @@ impl Attempt {
         })
     }
 
+    /// A content with its streamed text and data in it; each piece of them counts as an event.
+    async fn whole(&self, message: Option<v1::Content>, bodies: Bodies) -> Result<Content> {
+        let content = Content { message: message.unwrap_or_default(), bodies };
+        let came = Arc::new(Mutex::new(Instant::now()));
+        let seen = Arc::clone(&came);
+        let up_to = split::up_to(limits::REQUEST_BYTES);
+        let count: split::Count = Arc::new(move |kind, bytes| {
+            *lock(&seen) = Instant::now();
+            up_to(kind, bytes)
+        });
+        let mut gathered = std::pin::pin!(split::gather(content, &count));
+        loop {
+            let patience = *lock(&came) + self.timeout;
+            tokio::select! {
+                biased;
+                content = &mut gathered => return content,
+                () = tokio::time::sleep_until(patience) => {
+                    if *lock(&came) + self.timeout <= Instant::now() {
+                        return Err(self.late());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits within the total time of the call: a reader that is behind does not stretch it.
+    async fn in_total<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            biased;
+            done = work => done,
+            () = until(self.total_deadline) => Err(self.late()),
+        }
+    }
+
     fn lost(&self) -> Error {
         let message = if self.effect.repeatable() {
             "the connection was lost before the answer"
@@ -147,11 +188,6 @@ impl Attempt {
         };
         Error::new(Kind::Deadline, message).with_agent(self.agent.agent_id)
     }
-}
-
-async fn whole(message: Option<v1::Content>, bodies: Bodies) -> Result<Content> {
-    let content = Content { message: message.unwrap_or_default(), bodies };
-    split::gather(content, &split::up_to(limits::REQUEST_BYTES)).await
 }
 
 async fn hand_on(sink: &Sink, item: StreamItem) -> Result<()> {

@@ -3,6 +3,7 @@
 use super::call_out::is_last;
 use super::frames::{End, FrameReader, FrameWriter, unexpected};
 use super::parts::{Incoming, Outgoing};
+use crate::call::flow::{Ledger, Rooms};
 use crate::call::pipe::{CallerEnd, CancelCode, CancelSignal, Down, Up};
 use hubless_proto::error::{Error, Kind};
 use hubless_proto::wire::decode::decode;
@@ -26,8 +27,9 @@ pub(super) async fn run(call: InCall) {
     let InCall { mut writer, mut reader, incoming, mut end } = call;
     let stopped = writer.stopped();
     let outcome = {
-        let up = receive(&mut reader, incoming, &end.control);
-        let down = send(&mut writer, &mut end.events);
+        let (ledger, outgoing) = (incoming.ledger(), Outgoing::new());
+        let up = receive(&mut reader, (incoming, outgoing.rooms()), &end.control);
+        let down = send(&mut writer, (&ledger, outgoing), &mut end.events);
         tokio::pin!(up, down, stopped);
         let mut received = false;
         loop {
@@ -78,18 +80,26 @@ async fn give_up(
 }
 
 #[allow(clippy::wildcard_enum_match_arm, reason = "the types of frames grow")]
-async fn receive(reader: &mut FrameReader, mut parts: Incoming, control: &mpsc::Sender<Up>) -> End {
+async fn receive(
+    reader: &mut FrameReader,
+    (mut parts, rooms): (Incoming, Rooms),
+    control: &mpsc::Sender<Up>,
+) -> End {
     loop {
         let Frame { kind, body } = match reader.next().await {
             Ok(frame) => frame,
             Err(end) => return end,
         };
         let up = match kind {
-            FrameType::Data => match decode_data(body) {
-                Ok((index, chunk)) => match parts.data(index, chunk).await {
+            FrameType::Data => {
+                let data = decode_data(body).map_err(End::Broken);
+                match data.and_then(|(index, chunk)| parts.data(index, chunk)) {
                     Ok(()) => continue,
                     Err(end) => return end,
-                },
+                }
+            }
+            FrameType::Room => match decode(kind, body).and_then(|room| rooms.said(&room)) {
+                Ok(()) => continue,
                 Err(error) => return End::Broken(error),
             },
             FrameType::ToolResult => {
@@ -116,12 +126,16 @@ async fn receive(reader: &mut FrameReader, mut parts: Incoming, control: &mpsc::
     }
 }
 
-async fn send(writer: &mut FrameWriter, events: &mut mpsc::Receiver<Down>) -> Result<(), End> {
-    let mut outgoing = Outgoing::new();
+async fn send(
+    writer: &mut FrameWriter,
+    (ledger, mut outgoing): (&Ledger, Outgoing),
+    events: &mut mpsc::Receiver<Down>,
+) -> Result<(), End> {
     let mut last = false;
     while !last || outgoing.is_open() {
         tokio::select! {
             biased;
+            room = ledger.next() => writer.message(FrameType::Room, &room).await?,
             down = events.recv(), if !last => {
                 let Down { mut event, bodies } = down.unwrap_or_else(unanswered);
                 last = is_last(&event);

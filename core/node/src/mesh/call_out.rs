@@ -3,11 +3,13 @@
 use super::frames::{End, FrameReader, FrameWriter, unexpected};
 use super::parts::{Incoming, Outgoing};
 use crate::call::body::Bodies;
+use crate::call::flow::{Ledger, Rooms};
 use crate::call::pipe::{CalleeEnd, CancelCode, Down, Up};
 use hubless_proto::error::{Error, Kind};
 use hubless_proto::wire::decode::decode;
 use hubless_proto::wire::frame::{Frame, FrameType, decode_data};
 use hubless_proto::wire::v1::{self, event};
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
 
@@ -40,18 +42,23 @@ pub(super) async fn run(call: OutCall, answered: impl FnOnce()) {
     let CalleeEnd { events, control, cancel } = end;
     let last = AtomicBool::new(false);
     let outcome = {
-        let down = receive(&mut reader, &events, &last, answered);
-        let up = send(&mut writer, outgoing, control);
+        let parts = Incoming::default();
+        let ledger = parts.ledger();
+        let from = Receiving { events: &events, last: &last, rooms: outgoing.rooms() };
+        let down = from.run(&mut reader, parts, answered);
+        let up = send(&mut writer, (&ledger, outgoing), control);
         tokio::pin!(down, up);
         let mut sent = false;
         loop {
             tokio::select! {
                 biased;
                 ended = &mut down => break ended.map_err(Early::Ended),
-                failed = &mut up, if !sent => match failed {
+                Err(failed) = &mut up, if !sent => match failed {
                     // The callee wants nothing more: its last event is on the way.
-                    Ok(()) | Err(End::Reset(0)) => sent = true,
-                    Err(other) => break Err(Early::Ended(other)),
+                    End::Reset(0) => sent = true,
+                    other @ (End::Finished | End::Reset(_) | End::Lost | End::Broken(_)) => {
+                        break Err(Early::Ended(other));
+                    }
                 },
                 code = cancel.cancelled(), if !last.load(Ordering::Relaxed) => {
                     if !last.load(Ordering::Relaxed) {
@@ -88,63 +95,74 @@ enum Early {
     Ended(End),
 }
 
-/// Reads until the last event and, as long as somebody reads them, the bytes of its parts. `last`
-/// is set at the last event: from then on the call cannot be given up, only its parts dropped.
-async fn receive(
-    reader: &mut FrameReader,
-    events: &mpsc::Sender<Down>,
-    last: &AtomicBool,
-    answered: impl FnOnce(),
-) -> Result<(), End> {
-    let mut parts = Incoming::default();
-    let mut answered = Some(answered);
-    loop {
-        let frame = match reader.next().await {
-            Ok(frame) => frame,
-            Err(End::Finished) => return Err(End::Lost),
-            Err(other) => return Err(other),
-        };
-        if let Some(answered) = answered.take() {
-            answered();
-        }
-        take(frame, &mut parts, events, last).await?;
-        if last.load(Ordering::Relaxed) && !parts.is_wanted() {
-            return Ok(());
-        }
-    }
+/// The half of a call that reads.
+struct Receiving<'a> {
+    events: &'a mpsc::Sender<Down>,
+    /// Set at the last event: from then on the call cannot be given up, only its parts dropped.
+    last: &'a AtomicBool,
+    rooms: Rooms,
 }
 
-async fn take(
-    frame: Frame,
-    parts: &mut Incoming,
-    events: &mpsc::Sender<Down>,
-    last: &AtomicBool,
-) -> Result<(), End> {
-    let Frame { kind, body } = frame;
-    if kind == FrameType::Data {
-        let (index, chunk) = decode_data(body).map_err(End::Broken)?;
-        return parts.data(index, chunk).await;
+impl Receiving<'_> {
+    /// Reads until the last event and, as long as somebody reads them, the bytes of its parts.
+    async fn run(
+        &self,
+        reader: &mut FrameReader,
+        mut parts: Incoming,
+        answered: impl FnOnce(),
+    ) -> Result<(), End> {
+        let mut answered = Some(answered);
+        loop {
+            let over = self.last.load(Ordering::Relaxed);
+            let frame = tokio::select! {
+                biased;
+                () = parts.unwanted(), if over => return Ok(()),
+                frame = reader.next() => frame,
+            };
+            let frame = match frame {
+                Ok(frame) => frame,
+                Err(End::Finished) => return Err(End::Lost),
+                Err(other) => return Err(other),
+            };
+            if let Some(answered) = answered.take() {
+                answered();
+            }
+            self.take(frame, &mut parts).await?;
+        }
     }
-    if kind != FrameType::Event || last.load(Ordering::Relaxed) {
-        return Err(End::Broken(unexpected(kind)));
+
+    async fn take(&self, frame: Frame, parts: &mut Incoming) -> Result<(), End> {
+        let Frame { kind, body } = frame;
+        if kind == FrameType::Data {
+            let (index, chunk) = decode_data(body).map_err(End::Broken)?;
+            return parts.data(index, chunk);
+        }
+        if kind == FrameType::Room {
+            let said = decode(kind, body).and_then(|room| self.rooms.said(&room));
+            return said.map_err(End::Broken);
+        }
+        if kind != FrameType::Event || self.last.load(Ordering::Relaxed) {
+            return Err(End::Broken(unexpected(kind)));
+        }
+        let mut event: v1::Event = decode(kind, body).map_err(End::Broken)?;
+        let bodies = parts.expect(&mut event)?;
+        self.last.store(is_last(&event), Ordering::Relaxed);
+        // A caller that is gone has cancelled, which ends the pump.
+        let _ = self.events.send(Down { event, bodies }).await;
+        Ok(())
     }
-    let mut event: v1::Event = decode(kind, body).map_err(End::Broken)?;
-    let bodies = parts.expect(&mut event)?;
-    last.store(is_last(&event), Ordering::Relaxed);
-    // A caller that is gone has cancelled, which ends the pump.
-    let _ = events.send(Down { event, bodies }).await;
-    Ok(())
 }
 
 async fn send(
     writer: &mut FrameWriter,
-    mut outgoing: Outgoing,
+    (ledger, mut outgoing): (&Ledger, Outgoing),
     mut control: mpsc::Receiver<Up>,
-) -> Result<(), End> {
+) -> Result<Infallible, End> {
     let mut open = true;
-    while open || outgoing.is_open() {
+    loop {
         tokio::select! {
             up = control.recv(), if open => match up {
+            room = ledger.next() => writer.message(FrameType::Room, &room).await?,
                 Some(Up::ToolResult(mut result, bodies)) => {
                     outgoing.add(&mut result, bodies);
                     writer.message(FrameType::ToolResult, &result).await?;
@@ -162,7 +180,6 @@ async fn send(
             },
         }
     }
-    Ok(())
 }
 
 /// Tells the caller why its call ended early. A lost connection is told by silence: only the

@@ -4,12 +4,14 @@
 //! direction of a call, so the sender renumbers.
 
 use super::frames::End;
-use crate::call::body::{Bodies, Body, BodyWriter, body};
+use crate::call::body::{Bodies, Body, BodyWriter, arriving};
+use crate::call::flow::{Ledger, Room, Rooms};
 use bytes::Bytes;
 use hubless_proto::error::{Error, Kind};
 use hubless_proto::limits;
 use hubless_proto::wire::v1::{self, event, part};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -79,7 +81,7 @@ impl Streamed for v1::Input {
 /// Bytes of the parts that this side sends, in fair turns.
 #[derive(Debug)]
 pub(super) struct Outgoing {
-    next: u32,
+    rooms: Rooms,
     tasks: JoinSet<()>,
     sender: mpsc::Sender<(u32, Result<Bytes, Error>)>,
     chunks: mpsc::Receiver<(u32, Result<Bytes, Error>)>,
@@ -88,18 +90,22 @@ pub(super) struct Outgoing {
 impl Outgoing {
     pub(super) fn new() -> Self {
         let (sender, chunks) = mpsc::channel(1);
-        Self { next: 0, tasks: JoinSet::new(), sender, chunks }
+        Self { rooms: Rooms::default(), tasks: JoinSet::new(), sender, chunks }
     }
 
     /// Renumbers the parts of a message, which must be written before their bytes.
     pub(super) fn add(&mut self, message: &mut impl Streamed, mut bodies: Bodies) {
         message.streams(&mut |stream| {
-            let index = self.next;
-            self.next = self.next.wrapping_add(1);
+            let (index, room) = self.rooms.open();
             let body = bodies.take(stream.index);
             stream.index = index;
-            self.tasks.spawn(feed(index, body, self.sender.clone()));
+            self.tasks.spawn(feed(index, body, room, self.sender.clone()));
         });
+    }
+
+    /// Where the receiver's words about room go.
+    pub(super) fn rooms(&self) -> Rooms {
+        self.rooms.clone()
     }
 
     /// True while bytes are to come.
@@ -109,6 +115,14 @@ impl Outgoing {
 
     /// The next chunk; an empty one ends its part. None when every part has ended.
     pub(super) async fn next(&mut self) -> Option<(u32, Result<Bytes, Error>)> {
+        let next = self.chunk().await?;
+        if !matches!(&next.1, Ok(chunk) if !chunk.is_empty()) {
+            self.rooms.close(next.0);
+        }
+        Some(next)
+    }
+
+    async fn chunk(&mut self) -> Option<(u32, Result<Bytes, Error>)> {
         loop {
             // Take what is there before looking at ended tasks: a task ends after its last chunk
             // is in the channel.
@@ -126,22 +140,39 @@ impl Outgoing {
     }
 }
 
-async fn feed(index: u32, body: Option<Body>, sender: mpsc::Sender<(u32, Result<Bytes, Error>)>) {
+async fn feed(
+    index: u32,
+    body: Option<Body>,
+    mut room: Room,
+    sender: mpsc::Sender<(u32, Result<Bytes, Error>)>,
+) {
     let Some(mut body) = body else {
         let error = Error::new(Kind::Internal, "a streamed part came without its bytes");
         let _ = sender.send((index, Err(error))).await;
         return;
     };
-    while let Some(chunk) = body.next().await {
+    loop {
+        let chunk = tokio::select! {
+            chunk = body.next() => chunk,
+            () = room.unwanted() => None,
+        };
+        let Some(chunk) = chunk else { break };
         let failed = chunk.is_err();
-        // An empty chunk on the wire would end the part.
-        if matches!(&chunk, Ok(bytes) if bytes.is_empty()) {
-            continue;
+        if let Ok(bytes) = &chunk {
+            // An empty chunk on the wire would end the part.
+            if bytes.is_empty() {
+                continue;
+            }
+            if !room.take(bytes.len()).await {
+                break;
+            }
         }
         if sender.send((index, chunk)).await.is_err() || failed {
             return;
         }
     }
+    // Its writer learns at once that nobody reads it.
+    drop(body);
     // The pump that would take it may be gone with its call.
     let _ = sender.send((index, Ok(Bytes::new()))).await;
 }
@@ -149,7 +180,8 @@ async fn feed(index: u32, body: Option<Body>, sender: mpsc::Sender<(u32, Result<
 /// Bytes of the parts that this side receives.
 #[derive(Debug, Default)]
 pub(super) struct Incoming {
-    writers: BTreeMap<u32, Option<BodyWriter>>,
+    writers: BTreeMap<u32, BodyWriter>,
+    ledger: Arc<Ledger>,
 }
 
 impl Incoming {
@@ -158,8 +190,8 @@ impl Incoming {
         let mut bodies = Bodies::none();
         let mut twice = false;
         message.streams(&mut |stream| {
-            let (writer, reader) = body();
-            twice |= self.writers.insert(stream.index, Some(writer)).is_some();
+            let (writer, reader) = arriving(self.ledger.open(stream.index));
+            twice |= self.writers.insert(stream.index, writer).is_some();
             bodies.insert(stream.index, reader);
         });
         if twice {
@@ -173,29 +205,36 @@ impl Incoming {
         Ok(bodies)
     }
 
-    /// Hands a chunk on; waits while its reader is behind. Bytes for a reader that went away are
-    /// dropped.
-    pub(super) async fn data(&mut self, index: u32, chunk: Bytes) -> Result<(), End> {
+    /// What the sender of the parts is to be told.
+    pub(super) fn ledger(&self) -> Arc<Ledger> {
+        Arc::clone(&self.ledger)
+    }
+
+    /// Hands a chunk on. It never waits for a reader, so that what follows on the stream is not
+    /// held back; bytes for a reader that went away are dropped.
+    pub(super) fn data(&mut self, index: u32, chunk: Bytes) -> Result<(), End> {
         if chunk.is_empty() {
             let ended = self.writers.remove(&index);
             let ended = ended.ok_or_else(|| broken("bytes came for a part nobody named"))?;
-            ended.into_iter().for_each(BodyWriter::end);
+            self.ledger.close(index);
+            ended.end();
             return Ok(());
         }
-        let Some(slot) = self.writers.get_mut(&index) else {
+        let Some(writer) = self.writers.get(&index) else {
             return Err(broken("bytes came for a part nobody named"));
         };
-        if let Some(writer) = slot
-            && writer.write(chunk).await.is_err()
-        {
-            *slot = None;
-        }
-        Ok(())
+        self.ledger.arrived(index, chunk.len()).map_err(End::Broken)?;
+        writer.arrived(chunk).map_err(End::Broken)
     }
 
-    /// True while somebody reads a part that is not complete.
-    pub(super) fn is_wanted(&self) -> bool {
-        self.writers.values().any(Option::is_some)
+    /// Waits until nobody reads a part that is not complete.
+    ///
+    /// # Cancellation
+    /// Safe.
+    pub(super) async fn unwanted(&self) {
+        for writer in self.writers.values() {
+            writer.closed().await;
+        }
     }
 }
 

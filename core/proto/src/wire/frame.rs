@@ -87,6 +87,8 @@ frame_types! {
     ToolResult = 35, "tool_result", MESSAGE_FRAME_BYTES;
     /// What the caller answered to an input that was asked for.
     Input = 36, "input", MESSAGE_FRAME_BYTES;
+    /// How much more of a streamed part its receiver takes.
+    Room = 37, "room", CONTROL_FRAME_BYTES;
 }
 
 /// Type and length of a frame.

@@ -201,6 +201,12 @@ fn answer(field: &str, content: Option<&v1::Content>, error: Option<&v1::Rejecti
     }
 }
 
+impl Checked for v1::Room {
+    fn check(&self) -> Result<()> {
+        present("room", self.room.as_ref()).map(drop)
+    }
+}
+
 impl Checked for v1::Rejection {
     fn check(&self) -> Result<()> {
         check_id("rejection.kind", &self.kind)?;

@@ -31,6 +31,8 @@ fn refused(what: &str, bytes: &[u8]) -> Value {
         while let Some(frame) = buffer.next_frame()? {
             if frame.kind == FrameType::Data {
                 drop(decode_data(frame.body)?);
+            } else if frame.kind == FrameType::Room {
+                decode::<v1::Room>(frame.kind, frame.body)?;
             } else {
                 drop(decode::<v1::Request>(frame.kind, frame.body)?);
             }
@@ -94,6 +96,10 @@ fn rejection() -> v1::Event {
     v1::Event { kind: Some(v1::event::Kind::Rejection(rejection)) }
 }
 
+fn room(room: v1::room::Room) -> v1::Room {
+    v1::Room { part: 1, room: Some(room) }
+}
+
 #[test]
 fn frames() {
     let whole = encode_frame(FrameType::Request, &request()).unwrap();
@@ -111,6 +117,8 @@ fn frames() {
             }),
             taken(FrameType::Event, &last()),
             taken(FrameType::Event, &rejection()),
+            taken(FrameType::Room, &room(v1::room::Room::Bytes(1_250_000))),
+            taken(FrameType::Room, &room(v1::room::Room::Unwanted(true))),
             taken(FrameType::Goodbye, &goodbye),
             taken(FrameType::Drained, &v1::Drained {}),
         ],
@@ -125,6 +133,7 @@ fn frames() {
             refused("a field that ends before its length", &[32, 2, 0x0a, 9]),
             refused("text that is no UTF-8", &[32, 3, 0x32, 1, 0xff]),
             refused("request without an id", &[32, 0]),
+            refused("room that says nothing", &[37, 0]),
         ],
     });
     compare("frames.json", &made);
