@@ -78,7 +78,10 @@ impl Engine {
         // What running handlers ask of each other belongs to what may still end.
         let nested = caller.kind == CallerKind::Local && request.depth > 0;
         if self.closing.load(Ordering::Acquire) && !nested {
-            return Err(Error::refusal(Kind::NotFound, "closing", "the node is closing"));
+            // Another node may find the agent elsewhere; for the own one everything is over.
+            let own = caller.kind == CallerKind::Local;
+            let kind = if own { Kind::Closed } else { Kind::NotFound };
+            return Err(Error::refusal(kind, "closing", "the node is closing"));
         }
         let id = AgentId::from_slice(&request.to)?;
         let registry = lock(&self.registry);

@@ -101,7 +101,7 @@ fn request_came(
 ) -> Result<(Incoming, crate::call::pipe::CallerEnd)> {
     let caller = caller_of(connection, &request)?;
     if shared.is_closing() {
-        return Err(Error::refusal(Kind::Closed, "closing", "the node goes away"));
+        return Err(Error::refusal(Kind::NotFound, "closing", "the node is closing"));
     }
     let mut incoming = Incoming::default();
     let bodies = incoming.expect(request.as_mut()).map_err(super::hello::ended)?;

@@ -1,7 +1,7 @@
 //! Registering agents, and the handle of one.
 
 use super::announce;
-use super::lifecycle::{Inner, Node};
+use super::lifecycle::{Inner, Node, closed};
 use super::options::{AgentOptions, Concurrency, Identity};
 use super::publish::{self, Published};
 use super::request::RequestOptions;
@@ -100,6 +100,11 @@ impl Node {
                 }
             }));
         }
+        if inner.is_closing() {
+            // It closed meanwhile, and may have told all of its agents to stop before this one.
+            inner.take_out(&hosted);
+            return Err(closed());
+        }
         inner.world.show(&hosted);
         inner.agents_changed();
         tracing::info!(agent = %name, %id, "agent registered");
@@ -190,7 +195,6 @@ impl Agent {
     /// # Cancellation
     /// It is out; running calls are left alone.
     pub async fn unregister(&self, grace: Duration) -> Result<()> {
-        let closed = || Error::new(Kind::Closed, "the node is closed");
         let node = self.node.upgrade().ok_or_else(closed)?;
         let hosted = self.hosted.upgrade().filter(|hosted| node.take_out(hosted));
         let Some(hosted) = hosted else {

@@ -1,6 +1,6 @@
 //! Asking agents.
 
-use super::lifecycle::{Inner, Node};
+use super::lifecycle::{Inner, Node, closed};
 use super::prepare::{self, Prepared, millis};
 use super::request::{AgentRequest, Answerer, Path, Reply, RequestOptions, Response, StreamItem};
 use super::resolve::Route;
@@ -109,7 +109,7 @@ async fn call(inner: &Arc<Inner>, options: RequestOptions, sink: Sink) -> Result
         () = over => {
             Err(Error::new(Kind::Cancelled, "the call that this one belongs to is over"))
         }
-        () = inner.stop.cancelled() => Err(Error::new(Kind::Closed, "the node was closed")),
+        () = inner.stop.cancelled() => Err(closed()),
     }
 }
 
@@ -218,7 +218,11 @@ impl Try<'_> {
         let tool_host = self.prepared.tool_host.clone();
         let input_host = self.prepared.input_host.clone();
         let mut questions = Questions::new(tools, tool_host, input_host, remote);
-        let reply = attempt.drive(end, &mut questions, sink).await;
+        let reply = attempt.drive(end, &mut questions, sink).await.map_err(|error| {
+            // The own node refuses nobody: it is closed.
+            let own = !remote && error.kind == Kind::Closed && self.inner.is_closing();
+            if own { closed() } else { error }
+        });
         self.learn(&attempt, &reply);
         reply
     }

@@ -89,7 +89,7 @@ impl Node {
     pub(super) fn open(&self) -> Result<&Arc<Inner>> {
         executor::handle()?;
         if self.inner.0.closing.load(Ordering::Acquire) {
-            return Err(Error::new(Kind::Closed, "the node is closed"));
+            return Err(closed());
         }
         Ok(&self.inner.0)
     }
@@ -315,6 +315,11 @@ async fn start(options: NodeOptions) -> Result<Node> {
         home,
         mesh,
         engine: Arc::new(engine),
+/// What everything ends with that is asked of a closed node.
+pub(super) fn closed() -> Error {
+    Error::new(Kind::Closed, "the node is closed")
+}
+
         closing: AtomicBool::new(false),
         changed: AtomicBool::new(false),
         changes: Notify::new(),

@@ -23,6 +23,7 @@ mod serve;
 mod stores;
 mod stream;
 mod templates;
+mod watching;
 mod world;
 
 pub use agents::Agent;

@@ -1,6 +1,6 @@
 //! From what a request names to the agent that is meant, and what is known only then.
 
-use super::lifecycle::Inner;
+use super::lifecycle::{Inner, closed};
 use super::prepare::Prepared;
 use super::request::Target;
 use super::world::Known;
@@ -11,6 +11,7 @@ use hubless_proto::policy::Effect;
 use hubless_proto::wire::v1;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 /// Where a call goes.
@@ -49,12 +50,27 @@ impl Inner {
         let mut changed = self.world.changed();
         loop {
             changed.borrow_and_update();
-            if let Some(route) = self.look(to)? {
-                return Ok(route);
+            let found = self.look(to)?;
+            let hosted = found.as_ref().is_some_and(|route| route.node.is_some());
+            // One that only a catalogue knows may still be announced.
+            if !hosted && self.changes_by(&mut changed, deadline).await? {
+                continue;
             }
-            if timeout_at(deadline, changed.changed()).await.is_err() {
-                return Err(Error::new(Kind::NotFound, "no such agent is known").with_field("to"));
-            }
+            return found.ok_or_else(|| {
+                Error::new(Kind::NotFound, "no such agent is known").with_field("to")
+            });
+        }
+    }
+
+    /// Waits for a change of what is known; false: none came in time.
+    pub(super) async fn changes_by(
+        &self,
+        changed: &mut watch::Receiver<u64>,
+        deadline: Instant,
+    ) -> Result<bool> {
+        tokio::select! {
+            changed = timeout_at(deadline, changed.changed()) => Ok(changed.is_ok()),
+            () = self.stop.cancelled() => Err(closed()),
         }
     }
 
@@ -63,6 +79,8 @@ impl Inner {
             Target::Query { query } => {
                 let best = self.world.find(query).into_iter().next();
                 let known = best.and_then(|found| self.known(found.id));
+                let listed = || self.listed(query).into_iter().find(|one| one.node.is_some());
+                let known = known.or_else(listed);
                 return Ok(known.map(|known| Route { proven: false, ..Route::from(known) }));
             }
             Target::Text(text) => text,

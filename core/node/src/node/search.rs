@@ -3,10 +3,11 @@
 use super::found::{Change, Description, FindOptions, Found, Loaded, Scope};
 use super::lifecycle::{Inner, Node};
 use super::stream::{Discovery, Watch};
+use super::watching::Watching;
 use super::world::Known;
+use crate::chance::now_ms;
 use crate::engine::lock;
 use crate::executor;
-use hubless_proto::directory::{WatchEvent, WatchId};
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::NodeKey;
 use hubless_proto::limits;
@@ -16,8 +17,8 @@ use hubless_proto::wire::{document, record, v1};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 impl Node {
@@ -36,7 +37,7 @@ impl Node {
             changed.borrow_and_update();
             inner.fetch_documents(&query).await;
             let found = inner.find_now(&query, options.explain);
-            if !found.is_empty() || timeout_at(deadline, changed.changed()).await.is_err() {
+            if !found.is_empty() || !inner.changes_by(&mut changed, deadline).await? {
                 return Ok(found);
             }
         }
@@ -141,15 +142,16 @@ impl Node {
             if let Some(scope) = hosted {
                 known.extend(registry.list(scope).map(|agent| Known::hosted(&agent.value, own)));
             }
-            if client {
-                known.extend(registry.catalogue().iter().map(Known::listed));
-            }
+        }
+        if client {
+            known.extend(inner.listed(&Query::default()));
         }
         let mut agents: Vec<Found> = known.iter().map(|known| inner.view(known)).collect();
         if client {
             let elsewhere = Query { limit: limits::FIND_LIMIT, ..Query::default() };
             let own = Some(inner.mesh.node_key());
-            let found = inner.find_now(&elsewhere, false).into_iter();
+            let found = inner.world.find(&elsewhere).into_iter();
+            let found = found.map(|found| inner.found(found, false));
             agents.extend(found.filter(|found| found.node_key != own));
         }
         agents.sort_by(|a, b| (&a.name, a.agent_id).cmp(&(&b.name, b.agent_id)));
@@ -165,6 +167,9 @@ impl Node {
     pub fn load_agents(&self, descriptors: Vec<Value>) -> Result<Loaded> {
         let inner = self.open()?;
         let (loaded, refused) = lock(&inner.engine.registry).load_agents(descriptors);
+        if loaded > 0 {
+            inner.world.touch();
+        }
         Ok(Loaded { loaded, refused })
     }
 }
@@ -172,7 +177,33 @@ impl Node {
 impl Inner {
     pub(super) fn find_now(&self, query: &Query, explain: bool) -> Vec<Found> {
         let found = self.world.find(query).into_iter();
-        found.map(|found| self.found(found, explain)).collect()
+        let mut found: Vec<Found> = found.map(|found| self.found(found, explain)).collect();
+        if found.len() < query.limit {
+            let listed = self.listed(query);
+            found.extend(listed.iter().map(|known| self.shown(known, explain)));
+            found.truncate(query.limit);
+        }
+        found
+    }
+
+    /// Agents that only a catalogue knows, as asked: none that was announced, or whose name or key
+    /// an agent of this node has. Nobody ranks them, since nobody has met them.
+    pub(super) fn listed(&self, query: &Query) -> Vec<Known> {
+        let mut listed: Vec<Known> = {
+            let registry = lock(&self.engine.registry);
+            let found = registry.catalogue().find(query, now_ms()).into_iter();
+            let foreign = found.filter(|agent| {
+                registry.by_name(&agent.name).is_none() && registry.by_id(&agent.id).is_none()
+            });
+            foreign.map(Known::listed).collect()
+        };
+        listed.retain(|known| self.world.by_id(&known.agent).is_none());
+        listed
+    }
+
+    /// An agent that was not ranked.
+    pub(super) fn shown(&self, known: &Known, explain: bool) -> Found {
+        Found { explain: explain.then(Vec::new), ..self.view(known) }
     }
 
     /// Fetches the skill documents that a query with `accepts` has to know.
@@ -203,50 +234,5 @@ impl Inner {
             Some(v1::answer::Answer::Rejection(rejection)) => Err(Error::from(rejection)),
             Some(v1::answer::Answer::Agent(_)) | None => Err(missing()),
         }
-    }
-}
-
-/// One watcher of the directory; ends with its drop.
-struct Watching {
-    inner: Arc<Inner>,
-    id: WatchId,
-    changed: watch::Receiver<u64>,
-}
-
-impl Watching {
-    fn begin(inner: &Arc<Inner>, query: Query) -> Result<Self> {
-        let mut changed = inner.world.changed();
-        changed.mark_changed();
-        Ok(Self { inner: Arc::clone(inner), id: inner.world.watch(query)?, changed })
-    }
-
-    /// The next change; none once the node is closed.
-    async fn next(&mut self, explain: bool) -> Option<Change> {
-        loop {
-            if let Some(event) = self.inner.world.poll_watch(self.id) {
-                return Some(self.change(event, explain));
-            }
-            tokio::select! {
-                more = self.changed.changed() => more.ok()?,
-                () = self.inner.stop.cancelled() => return None,
-            }
-        }
-    }
-
-    fn change(&self, event: WatchEvent, explain: bool) -> Change {
-        let view = |found| self.inner.found(found, explain);
-        match event {
-            WatchEvent::Snapshot(all) => Change::Snapshot(all.into_iter().map(view).collect()),
-            WatchEvent::Arrived(one) => Change::Arrived(Box::new(view(*one))),
-            WatchEvent::Changed(one) => Change::Changed(Box::new(view(*one))),
-            WatchEvent::Departed { id, name } => Change::Departed { agent_id: id, name },
-            WatchEvent::Lagged(count) => Change::Lagged(count),
-        }
-    }
-}
-
-impl Drop for Watching {
-    fn drop(&mut self) {
-        self.inner.world.unwatch(self.id);
     }
 }

@@ -34,7 +34,7 @@ impl Known {
     }
 
     pub(super) fn listed(listed: &ClientAgent) -> Self {
-        let descriptor = Arc::new(listed.descriptor.clone());
+        let descriptor = Arc::clone(&listed.descriptor);
         Self { agent: listed.id, node: listed.node, descriptor }
     }
 
@@ -61,6 +61,11 @@ impl World {
         self.changes.subscribe()
     }
 
+    /// Wakes who waits: something is known from elsewhere.
+    pub(super) fn touch(&self) {
+        self.changes.send_modify(|version| *version += 1);
+    }
+
     /// Works on the directory, and wakes who waits when it changed.
     fn with<T>(&self, work: impl FnOnce(&mut Directory, u64) -> T) -> T {
         let (result, changed) = {
@@ -70,7 +75,7 @@ impl World {
             (result, directory.changes() != before)
         };
         if changed {
-            self.changes.send_modify(|version| *version += 1);
+            self.touch();
         }
         result
     }

@@ -4,9 +4,11 @@ use crate::error::{Error, Kind, Result};
 use crate::fields::Fields;
 use crate::identity::{AgentId, Name, NodeKey};
 use crate::limits;
+use crate::query::{Candidate, Query, TextIndex};
 use crate::wire::v1;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// One agent known by hand. What is said of it is a claim until it answers with its own key.
 #[derive(Debug, Clone)]
@@ -18,7 +20,7 @@ pub struct ClientAgent {
     /// Node that hosts it, if the list says so.
     pub node: Option<NodeKey>,
     /// What the list says of it.
-    pub descriptor: v1::Descriptor,
+    pub descriptor: Arc<v1::Descriptor>,
 }
 
 /// The imported agents; at most `CATALOGUE_AGENTS`.
@@ -26,12 +28,13 @@ pub struct ClientAgent {
 pub struct Catalogue {
     agents: BTreeMap<Name, ClientAgent>,
     names: BTreeMap<AgentId, Name>,
+    text: TextIndex,
 }
 
 impl Catalogue {
     /// Nothing is imported.
     pub const fn new() -> Self {
-        Self { agents: BTreeMap::new(), names: BTreeMap::new() }
+        Self { agents: BTreeMap::new(), names: BTreeMap::new(), text: TextIndex::new() }
     }
 
     /// The agent of this name.
@@ -47,6 +50,30 @@ impl Catalogue {
     /// All of them, by name.
     pub fn iter(&self) -> impl Iterator<Item = &ClientAgent> {
         self.agents.values()
+    }
+
+    /// Those that are as asked, the best text first, then by name. When its list was made, and by
+    /// which mesh, is not known of any.
+    pub fn find(&self, query: &Query, now_ms: u64) -> Vec<&ClientAgent> {
+        let matches = |agent: &&ClientAgent| {
+            let candidate = Candidate {
+                id: agent.id,
+                descriptor: &agent.descriptor,
+                mesh: None,
+                issued_at_ms: 0,
+                latency_us: None,
+                input_schema: &|_| None,
+            };
+            query.matches(&candidate, now_ms)
+        };
+        if query.text.is_empty() {
+            return self.agents.values().filter(matches).collect();
+        }
+        let scores = self.text.scores(&query.text);
+        let scored = scores.iter().filter_map(|(id, score)| Some((*score, self.by_id(id)?)));
+        let mut found: Vec<_> = scored.filter(|(_, agent)| matches(agent)).collect();
+        found.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.name.cmp(&b.1.name)));
+        found.into_iter().map(|(_, agent)| agent).collect()
     }
 
     /// Imports objects, each a descriptor in its JSON form with `agentId` and, if known,
@@ -89,6 +116,7 @@ impl Catalogue {
                 .with_limit("CATALOGUE_AGENTS", limits::CATALOGUE_AGENTS as u64));
         }
         self.names.insert(agent.id, agent.name.clone());
+        self.text.insert(agent.id, &agent.descriptor);
         self.agents.insert(agent.name.clone(), agent);
         Ok(())
     }
@@ -103,7 +131,7 @@ fn read(path: &str, object: Value) -> Result<ClientAgent> {
     let mut descriptor: v1::Descriptor =
         serde_json::from_value(object).map_err(|_| Error::invalid(path, "not a descriptor"))?;
     name.as_str().clone_into(&mut descriptor.name);
-    Ok(ClientAgent { id, name, node, descriptor })
+    Ok(ClientAgent { id, name, node, descriptor: Arc::new(descriptor) })
 }
 
 #[cfg(test)]
@@ -151,6 +179,31 @@ mod tests {
         assert_eq!((good.name.as_str(), good.descriptor.tags.len()), ("good", 1));
         assert_eq!(all.iter().count(), 2);
     }
+
+    #[test]
+    fn answers_queries_by_text_and_fields() {
+        let mut all = Catalogue::new();
+        let object = |name: &str, n: u8, description: &str, tag: &str| {
+            json!({"agentId": AgentId::from_bytes([n; 32]).to_string(), "name": name,
+                "description": description, "tags": [tag]})
+        };
+        let objects = vec![
+            object("b", 1, "renders charts", "chart"),
+            object("a", 2, "tells of charts and their makers and more", "text"),
+            object("c", 3, "translates", "text"),
+        ];
+        assert_eq!(all.load(objects, |_| false).0, 3);
+        let names = |query: Value| -> Vec<String> {
+            let query = Query::read(query).unwrap();
+            all.find(&query, 0).iter().map(|agent| agent.name.to_string()).collect()
+        };
+        assert_eq!(names(json!({})), ["a", "b", "c"]);
+        assert_eq!(names(json!({"tags": ["text"]})), ["a", "c"]);
+        assert_eq!(names(json!("charts")), ["b", "a"]);
+        assert_eq!(names(json!({"text": "charts", "tags": ["text"]})), ["a"]);
+        assert_eq!(names(json!({"freshMs": 1})), [""; 0], "nobody knows when it was made");
+    }
+
     #[test]
     fn holds_a_bounded_number() {
         let mut all = Catalogue::new();
@@ -159,7 +212,7 @@ mod tests {
             key[..8].copy_from_slice(&(n as u64).to_be_bytes());
             let (id, name) = (AgentId::from_bytes(key), format!("n{n}"));
             let name: Name = name.parse().unwrap();
-            let descriptor = v1::Descriptor::default();
+            let descriptor = Arc::default();
             all.names.insert(id, name.clone());
             all.agents.insert(name.clone(), ClientAgent { id, name, node: None, descriptor });
         }
