@@ -2,6 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail their test")]
 
+#[path = "in_process/catalogue.rs"]
+mod catalogue;
+#[path = "in_process/checks.rs"]
+mod checks;
+#[path = "in_process/closing.rs"]
+mod closing;
 mod support;
 
 use hubless::foreign::{

@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 /// One agent and what its node keeps for it, as the driver holds them.
 struct Agent {
+    rules: Value,
     policy: Policy,
     node_auth: AuthRule,
     rates: Option<Rates>,
@@ -34,27 +35,48 @@ fn member() -> Caller {
     Caller::of_node(CallerKind::Member, NodeKey::from_bytes([1; 32]), Some(id(2)))
 }
 
-fn agent(requirements: Value, change: impl FnOnce(&mut v1::Descriptor)) -> Agent {
-    let requirements = Requirements::read(requirements).unwrap();
+fn agent(rules: Value, change: impl FnOnce(&mut v1::Descriptor)) -> Agent {
+    let requirements = Requirements::read(rules.clone()).unwrap();
     let skill = v1::Skill { id: "sum".to_owned(), ..v1::Skill::default() };
     let mut descriptor = v1::Descriptor { skills: vec![skill], ..v1::Descriptor::default() };
     requirements.publish(&AuthRule::None, &mut descriptor);
     change(&mut descriptor);
+    let rates = requirements.rate.map(Rates::new);
+    let slots = Slots::new(requirements.max_concurrency, requirements.queue);
+    Agent {
+        policy: policy(requirements, descriptor),
+        rules,
+        node_auth: AuthRule::None,
+        rates,
+        slots,
+        schemas: SchemaCache::new(),
+    }
+}
+
+fn policy(requirements: Requirements, descriptor: v1::Descriptor) -> Policy {
     let documents = [v1::SkillDocument {
         id: "sum".to_owned(),
         input_schema_json: r#"{"type": ["object", "string"], "maxProperties": 1}"#.to_owned(),
         ..v1::SkillDocument::default()
     }];
-    let rates = requirements.rate.map(Rates::new);
-    let slots = Slots::new(requirements.max_concurrency, requirements.queue);
-    let policy =
-        Policy::new(id(1), Arc::new(descriptor), &documents, requirements, &AuthRule::None);
-    Agent {
-        policy: policy.unwrap(),
-        node_auth: AuthRule::None,
-        rates,
-        slots,
-        schemas: SchemaCache::new(),
+    let descriptor = Arc::new(descriptor);
+    Policy::new(id(1), descriptor, &documents, requirements, &AuthRule::None).unwrap()
+}
+
+impl Agent {
+    /// Changes one rule, and leaves what is counted as it is.
+    fn forbid(&mut self, rule: &str) {
+        self.rules[rule] = json!(false);
+        let requirements = Requirements::read(self.rules.clone()).unwrap();
+        self.policy = policy(requirements, (**self.policy.descriptor()).clone());
+    }
+
+    /// Changes what the agent says of itself.
+    fn describe(&mut self, change: impl FnOnce(&mut v1::Descriptor)) {
+        let mut descriptor = (**self.policy.descriptor()).clone();
+        change(&mut descriptor);
+        let requirements = Requirements::read(self.rules.clone()).unwrap();
+        self.policy = policy(requirements, descriptor);
     }
 }
 
@@ -126,7 +148,7 @@ fn with_context(change: impl FnOnce(&mut v1::Context)) -> v1::Context {
 type Break = fn(&mut v1::Request, &mut Caller, &mut Agent);
 
 /// Every check in its order: how to make it fire on the strict agent, and what it answers.
-const CHECKS: [(&str, Kind, &str, Break); 18] = [
+const CHECKS: [(&str, Kind, &str, Break); 27] = [
     ("depth", Kind::HopLimit, "depth", |r, _, _| r.depth = 17),
     ("extension", Kind::Unsupported, "extension", |r, _, _| {
         r.critical_extensions.push("urn:x".to_owned());
@@ -143,6 +165,7 @@ const CHECKS: [(&str, Kind, &str, Break); 18] = [
         rates.take(c.key(), 0).unwrap();
         a.rates = Some(rates);
     }),
+    ("no credential", Kind::Auth, "missing_credential", |r, _, _| r.auth = None),
     ("auth", Kind::Auth, "bad_credential", |r, _, _| {
         r.auth.get_or_insert_default().secret = "wrong".to_owned();
     }),
@@ -157,8 +180,22 @@ const CHECKS: [(&str, Kind, &str, Break); 18] = [
         let parts = &mut r.content.get_or_insert_default().parts;
         parts.push(v1::Part { kind, ..v1::Part::default() });
     }),
+    ("accept", Kind::Unsupported, "accept", |r, _, _| {
+        r.accept.get_or_insert_default().media_types.push("image/png".to_owned());
+    }),
     ("converse", Kind::Prompt, "converse", |r, _, _| {
         r.content.get_or_insert_default().parts[0].role = String::new();
+    }),
+    ("tool", Kind::Prompt, "tool_missing", |_, _, a| {
+        a.describe(|of| of.needs.get_or_insert_default().tools.push("search".to_owned()));
+    }),
+    ("custom json", Kind::Json, "custom_json", |r, _, a| {
+        r.input_schema_json = "{}".to_owned();
+        a.forbid("allowCustomJson");
+    }),
+    ("skill", Kind::NotFound, "skill", |r, _, _| r.skill = "subtract".to_owned()),
+    ("bad schema", Kind::Json, "bad_schema", |r, _, _| {
+        r.output_schema_json = r#"{"type": 5}"#.to_owned();
     }),
     ("schema", Kind::Json, "schema", |r, _, _| {
         let kind = Some(part::Kind::DataJson(r#"{"a": 1, "b": 2}"#.to_owned()));
@@ -166,9 +203,17 @@ const CHECKS: [(&str, Kind, &str, Break); 18] = [
         let parts = &mut r.content.get_or_insert_default().parts;
         parts.push(v1::Part { kind, role, ..v1::Part::default() });
     }),
+    ("custom context", Kind::Context, "custom_context", |r, _, a| {
+        r.context.get_or_insert_with(|| with_context(|_| ()));
+        a.forbid("allowCustomContext");
+    }),
     ("pages", Kind::Context, "multi_page", |r, _, _| {
         let context = r.context.get_or_insert_with(|| with_context(|_| ()));
         context.pages.push(v1::ContextPage::default());
+    }),
+    ("reference", Kind::Unsupported, "context_reference", |r, _, _| {
+        let context = r.context.get_or_insert_with(|| with_context(|_| ()));
+        context.reference = Some(v1::ContextReference::default());
     }),
     ("duplication", Kind::Json, "duplication", |r, _, _| {
         let context = r.context.get_or_insert_with(|| with_context(|_| ()));
@@ -177,6 +222,10 @@ const CHECKS: [(&str, Kind, &str, Break); 18] = [
     ("tokens", Kind::Prompt, "tokens", |r, _, _| {
         let context = r.context.get_or_insert_with(|| with_context(|_| ()));
         context.descriptions.insert("k".to_owned(), "one two three four five six".to_owned());
+    }),
+    ("queue", Kind::Busy, "queue", |_, _, a| {
+        let other = Caller::local(NodeKey::from_bytes([7; 32]), None).key();
+        a.slots.handle(SlotInput::Arrive { caller: other, call: 1 }, 0);
     }),
 ];
 
@@ -232,24 +281,9 @@ fn the_earlier_of_any_two_wins_and_later_functions_are_not_asked() {
             assert_eq!((error.kind, error.code.as_str()), (*kind, *code), "{name} before {other}");
             assert_eq!(host.asked, u32::from(first >= auth), "{name}: auth function");
             assert_eq!(host.counted, u32::from(first >= tokens), "{name}: counter");
+            assert_eq!(host.ran, 0, "{name} before {other}: handler");
         }
     }
-}
-
-#[test]
-fn concurrency_is_looked_at_last() {
-    let (request, caller, mut agent) = strict();
-    let other = Caller::local(NodeKey::from_bytes([7; 32]), None).key();
-    agent.slots.handle(SlotInput::Arrive { caller: other, call: 1 }, 0);
-    let mut host = Host::default();
-    let error = run(&mut agent, &caller, &request, &mut host).unwrap_err();
-    assert_eq!((error.kind, error.code.as_str()), (Kind::Busy, "queue"));
-    assert_eq!(host, Host { asked: 1, counted: 1, ran: 0 });
-    let mut wordy = request;
-    let words = "one two three four five six seven eight nine";
-    wordy.content.get_or_insert_default().parts[0].kind = text(words).kind;
-    let error = run(&mut agent, &caller, &wordy, &mut Host::default()).unwrap_err();
-    assert_eq!(error.code, "tokens");
 }
 
 fn refusal(agent: &mut Agent, caller: &Caller, request: &v1::Request) -> String {
