@@ -136,7 +136,7 @@ pub(super) fn ended(end: End) -> Error {
 }
 
 /// What the signature of a HELLO covers: this connection, this token, this moment.
-fn statement(tunnel: &Tunnel, token: &[u8], clock_ms: u64) -> Result<Vec<u8>> {
+pub(super) fn statement(tunnel: &Tunnel, token: &[u8], clock_ms: u64) -> Result<Vec<u8>> {
     let digest: [u8; 32] = Sha256::digest(token).into();
     let mut bytes = tunnel.exporter()?.to_vec();
     bytes.extend_from_slice(&digest);

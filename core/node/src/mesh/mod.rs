@@ -33,4 +33,6 @@ pub use options::{Listen, MeshChoice, MeshOptions};
 pub use status::{CallPath, PeerStatus};
 
 #[cfg(test)]
+mod strangers_tests;
+#[cfg(test)]
 mod tests;

@@ -1,0 +1,357 @@
+//! Peers of another make: tunnels driven by hand against a node of ours.
+
+use super::frames::{End, FrameReader, FrameWriter};
+use super::hello;
+use super::local::Local;
+use crate::chance::now_ms;
+use crate::keys;
+use crate::link::{Bind, CloseReason, Link, Tunnel, close_reason};
+use crate::membership::Membership;
+use crate::mesh::Listen;
+use crate::node::{AgentOptions, Node, NodeOptions, handler};
+use crate::{Agent, Content, Kind};
+use bytes::Bytes;
+use hubless_proto::error::Error;
+use hubless_proto::identity::{AgentId, Domain};
+use hubless_proto::limits;
+use hubless_proto::wire::decode::decode;
+use hubless_proto::wire::frame::{Frame, FrameType, encode_frame};
+use hubless_proto::wire::record::{self, Term};
+use hubless_proto::wire::v1::{self, event, part};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+const LONG: Duration = Duration::from_secs(20);
+
+/// A node with an agent for everybody and one for members; their handlers wait at a gate when
+/// they are asked to, and are counted.
+struct House {
+    node: Node,
+    open: Agent,
+    shut: Agent,
+    starts: Arc<AtomicUsize>,
+    gate: Arc<Semaphore>,
+}
+
+async fn house() -> House {
+    let node = Node::start(NodeOptions { memory_only: true, ..NodeOptions::default() });
+    let node = node.await.unwrap();
+    let (starts, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+    let echo = {
+        let (starts, gate) = (Arc::clone(&starts), Arc::clone(&gate));
+        handler(move |_, content: Content| {
+            starts.fetch_add(1, Ordering::Release);
+            let gate = Arc::clone(&gate);
+            async move {
+                if content.joined_text() == "wait" {
+                    gate.acquire().await.unwrap().forget();
+                }
+                Ok(content)
+            }
+        })
+    };
+    let options = |value: Value| AgentOptions::read(value).unwrap();
+    let open = json!({"name": "open", "requirements": {"allowExternalConnections": true}});
+    let open = node.register(options(open), Arc::clone(&echo)).await.unwrap();
+    let shut = node.register(options(json!({"name": "shut"})), echo).await.unwrap();
+    House { node, open, shut, starts, gate }
+}
+
+/// A peer without a token.
+struct Stranger {
+    _link: Link,
+    local: Local,
+    tunnel: Tunnel,
+    writer: FrameWriter,
+    reader: FrameReader,
+}
+
+impl Stranger {
+    /// Dials, and opens the control stream without a word.
+    async fn dial(house: &House) -> Self {
+        let key = keys::fresh().unwrap();
+        let link = Link::bind(Bind { key: &key, listen: &Listen::Loopback, port: 0 }).await;
+        let link = link.unwrap();
+        let local = Local::new(key, Membership::outsider(house.node.mesh_id())).unwrap();
+        let addresses = house.node.status().addresses;
+        let addresses: Vec<_> = addresses.iter().map(|text| text.parse().unwrap()).collect();
+        // On a busy machine a handshake may take longer than a dial waits.
+        let dialled = async {
+            loop {
+                if let Ok(tunnel) = link.dial(house.node.key(), &addresses).await {
+                    return tunnel;
+                }
+            }
+        };
+        let tunnel = timeout(LONG, dialled).await.unwrap();
+        let (send, recv) = tunnel.open().await.unwrap();
+        let (writer, reader) = (FrameWriter::new(send), FrameReader::new(recv));
+        Self { _link: link, local, tunnel, writer, reader }
+    }
+
+    /// Dials and is taken as what it is.
+    async fn introduced(house: &House) -> Self {
+        let mut stranger = Self::dial(house).await;
+        hello::greet(&mut stranger.writer, &stranger.tunnel, &stranger.local).await.unwrap();
+        let ack: v1::HelloAck = loop {
+            let Frame { kind, body } = stranger.said().await.unwrap();
+            if kind == FrameType::HelloAck {
+                break decode(kind, body).unwrap();
+            }
+        };
+        assert_eq!(ack.role, "", "an external node has no role");
+        stranger
+    }
+
+    /// A HELLO of this tunnel that holds.
+    fn hello(&self) -> v1::Hello {
+        let clock_ms = now_ms();
+        let statement = hello::statement(&self.tunnel, &[], clock_ms).unwrap();
+        let signature = self.local.key().sign(Domain::Hello, &statement);
+        v1::Hello {
+            version_low: 1,
+            version_high: 1,
+            instance: self.local.instance(),
+            node: Some(self.local.record().unwrap()),
+            signature: signature.to_vec().into(),
+            clock_ms,
+            ..v1::Hello::default()
+        }
+    }
+
+    /// The next frame of the control stream.
+    async fn said(&mut self) -> Result<Frame, End> {
+        timeout(LONG, self.reader.next()).await.expect("in time")
+    }
+
+    /// Why this HELLO is refused; none: it is taken.
+    async fn refused(mut self, hello: &v1::Hello) -> Option<Error> {
+        self.writer.message(FrameType::Hello, hello).await.unwrap();
+        loop {
+            let Frame { kind, body } = self.said().await.unwrap();
+            match kind {
+                FrameType::Refused => {
+                    let refused: v1::Refused = decode(kind, body).unwrap();
+                    let closed = timeout(LONG, self.tunnel.closed()).await.expect("in time");
+                    assert_eq!(closed.and_then(close_reason), Some(CloseReason::Refused));
+                    return Some(refused.rejection.unwrap().into());
+                }
+                FrameType::HelloAck => return None,
+                _ => {}
+            }
+        }
+    }
+
+    /// Opens a stream with this request.
+    async fn call(&self, request: &v1::Request) -> FrameReader {
+        let (send, recv) = self.tunnel.open().await.unwrap();
+        let mut writer = FrameWriter::new(send);
+        writer.message(FrameType::Request, request).await.unwrap();
+        FrameReader::new(recv)
+    }
+}
+
+fn request(to: AgentId, id: u8, text: &str) -> v1::Request {
+    let part = v1::Part { kind: Some(part::Kind::Text(text.to_owned())), ..Default::default() };
+    v1::Request {
+        id: Bytes::from(vec![id; 16]),
+        attempt: 1,
+        to: to.to_wire(),
+        content: Some(v1::Content { parts: vec![part], ..Default::default() }),
+        deadline_ms: 20_000,
+        ..v1::Request::default()
+    }
+}
+
+/// The kinds of the events of a call until its last: `accepted`, then the text of the answer or
+/// kind and code of the refusal.
+async fn events(mut reader: FrameReader) -> Vec<String> {
+    let mut seen = Vec::new();
+    loop {
+        let frame = timeout(LONG, reader.next()).await.expect("in time");
+        let Frame { kind, body } = frame.unwrap();
+        assert_eq!(kind, FrameType::Event);
+        let event: v1::Event = decode(kind, body).unwrap();
+        match event.kind.unwrap() {
+            event::Kind::Accepted(_) => seen.push("accepted".to_owned()),
+            event::Kind::Final(last) => {
+                seen.push(Content::from(last.content.unwrap()).joined_text());
+                return seen;
+            }
+            event::Kind::Rejection(rejection) => {
+                seen.push(format!("{}/{}", rejection.kind, rejection.code));
+                return seen;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_says_no_hello_is_left() {
+    let house = house().await;
+    let mut half = Stranger::dial(&house).await;
+    let hello = encode_frame(FrameType::Hello, &half.hello()).unwrap();
+    half.writer.raw(hello.slice(..hello.len() - 1)).await.unwrap();
+    let silent = Stranger::dial(&house).await;
+    let began = Instant::now();
+    for stranger in [&half, &silent] {
+        let closed = timeout(LONG, stranger.tunnel.closed()).await.expect("in time");
+        let reason = closed.and_then(close_reason);
+        assert!(matches!(reason, Some(CloseReason::Refused | CloseReason::Protocol)), "{reason:?}");
+    }
+    assert!(began.elapsed() < limits::HELLO + Duration::from_secs(3), "{:?}", began.elapsed());
+    assert_eq!(Stranger::introduced(&house).await.tunnel.peer(), house.node.key());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hello_that_does_not_hold_is_refused_with_its_reason() {
+    let house = house().await;
+    let other = Stranger::dial(&house).await;
+    let foreign = other.hello();
+    type Change<'a> = &'a dyn Fn(&mut v1::Hello);
+    let rows: [(&str, Option<(Kind, &str)>, Change<'_>); 6] = [
+        ("as it should be", None, &|_| {}),
+        ("a later version", Some((Kind::Unsupported, "version")), &|hello| {
+            (hello.version_low, hello.version_high) = (2, 3);
+        }),
+        ("versions with ours among them", None, &|hello| hello.version_high = 3),
+        ("the signature of another connection", Some((Kind::Auth, "bad_signature")), &|hello| {
+            hello.signature = foreign.signature.clone();
+        }),
+        ("another clock than was signed", Some((Kind::Auth, "bad_signature")), &|hello| {
+            hello.clock_ms += 1;
+        }),
+        ("the record of another node", Some((Kind::Auth, "")), &|hello| {
+            hello.node.clone_from(&foreign.node);
+        }),
+    ];
+    for (what, wanted, change) in rows {
+        let stranger = Stranger::dial(&house).await;
+        let mut hello = stranger.hello();
+        change(&mut hello);
+        let refused = stranger.refused(&hello).await;
+        let told = refused.as_ref().map(|error| (error.kind, error.code.as_str()));
+        match wanted {
+            Some((kind, "")) => assert_eq!(told.map(|told| told.0), Some(kind), "{what}: {told:?}"),
+            wanted => assert_eq!(told, wanted, "{what}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_without_a_token_reaches_only_agents_that_allow_it() {
+    let house = house().await;
+    let stranger = Stranger::introduced(&house).await;
+    let shut = stranger.call(&request(house.shut.id(), 1, "hello")).await;
+    assert_eq!(events(shut).await, ["denied/external"]);
+    assert_eq!(house.starts.load(Ordering::Acquire), 0, "the handler did not run");
+    let open = stranger.call(&request(house.open.id(), 2, "hello")).await;
+    assert_eq!(events(open).await.last().map(String::as_str), Some("hello"));
+    assert_eq!(house.starts.load(Ordering::Acquire), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_without_a_token_learns_nothing_and_announces_nothing() {
+    let house = house().await;
+    let mut stranger = Stranger::introduced(&house).await;
+    let (send, recv) = stranger.tunnel.open().await.unwrap();
+    let (mut writer, mut reader) = (FrameWriter::new(send), FrameReader::new(recv));
+    let question = v1::ask::Question::Descriptor(house.open.id().to_wire());
+    writer.message(FrameType::Ask, &v1::Ask { question: Some(question) }).await.unwrap();
+    let Frame { kind, body } = timeout(LONG, reader.next()).await.unwrap().unwrap();
+    let answer: v1::Answer = decode(kind, body).unwrap();
+    let Some(v1::answer::Answer::Rejection(rejection)) = answer.answer else { panic!("answered") };
+    assert_eq!(rejection.kind, "denied");
+    let term = Term::starting(now_ms(), Duration::from_secs(60));
+    let agent = keys::fresh().unwrap();
+    let body = v1::Descriptor { name: "intruder".to_owned(), ..v1::Descriptor::default() };
+    let descriptor = record::sign(&agent, term, &body).unwrap();
+    let hosting = v1::Hosting {
+        node_key: stranger.local.node().to_wire(),
+        descriptor_digest: record::digest(&descriptor.signed).to_vec().into(),
+        ..v1::Hosting::default()
+    };
+    let hosting = record::sign(&agent, term, &hosting).unwrap();
+    let shown = v1::AgentAnnouncement { descriptor: Some(descriptor), hosting: Some(hosting) };
+    let show = v1::Show { agents: vec![shown] };
+    stranger.writer.message(FrameType::Show, &show).await.unwrap();
+    let hide = v1::Hide { agents: vec![house.open.id().to_wire()] };
+    stranger.writer.message(FrameType::Hide, &hide).await.unwrap();
+    // Frames of the control stream are taken in order: the answer comes after both were heard.
+    let redeem = v1::Redeem { invite: vec![1; 32].into(), member_key: vec![2; 32].into() };
+    stranger.writer.message(FrameType::Redeem, &redeem).await.unwrap();
+    loop {
+        let Frame { kind, body } = stranger.said().await.unwrap();
+        assert_ne!(kind, FrameType::Show, "the directory is for members");
+        if kind == FrameType::Redeemed {
+            let redeemed: v1::Redeemed = decode(kind, body).unwrap();
+            assert!(redeemed.rejection.is_some() && redeemed.token.is_empty());
+            break;
+        }
+    }
+    let all = house.node.list_agents(crate::node::Scope::All).unwrap();
+    let names: Vec<&str> = all.iter().map(|found| found.name.as_str()).collect();
+    assert_eq!(names, ["open", "shut"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_without_a_token_has_few_streams() {
+    let house = house().await;
+    let stranger = Stranger::introduced(&house).await;
+    let mut idle = Vec::new();
+    let open = async |idle: &mut Vec<_>| {
+        let (mut send, recv) = stranger.tunnel.open().await.unwrap();
+        send.write_all(&[32]).await.unwrap();
+        idle.push((send, recv));
+    };
+    for _ in 0..limits::EXTERNAL_STREAMS {
+        timeout(LONG, open(&mut idle)).await.expect("within the bound");
+    }
+    let more = timeout(Duration::from_millis(300), open(&mut idle)).await;
+    assert!(more.is_err(), "one stream more than the bound was opened");
+    let (mut send, mut recv) = idle.pop().unwrap();
+    let _ = (send.reset(1_u32.into()), recv.stop(1_u32.into()));
+    timeout(LONG, open(&mut idle)).await.expect("room again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repeated_request_joins_the_running_one_or_gets_its_end() {
+    let house = house().await;
+    let stranger = Stranger::introduced(&house).await;
+    let asked = request(house.open.id(), 7, "wait");
+    let first = stranger.call(&asked).await;
+    while house.starts.load(Ordering::Acquire) == 0 {
+        tokio::task::yield_now().await;
+    }
+    let mut joined = Vec::new();
+    for _ in 1..limits::JOINED_STREAMS {
+        joined.push(stranger.call(&asked).await);
+    }
+    let other = v1::Request { skill: "another".to_owned(), ..asked.clone() };
+    let other = stranger.call(&other).await;
+    assert_eq!(events(other).await.last().map(|last| last.starts_with("conflict/")), Some(true));
+    // Each that joined has the log so far; only then is one more too many.
+    for reader in &mut joined {
+        let frame = timeout(LONG, reader.next()).await.unwrap().unwrap();
+        let event: v1::Event = decode(frame.kind, frame.body).unwrap();
+        assert!(matches!(event.kind, Some(event::Kind::Accepted(_))), "a slow call is accepted");
+    }
+    let more = stranger.call(&asked).await;
+    assert_eq!(events(more).await, ["conflict/running"]);
+    house.gate.add_permits(1);
+    assert_eq!(events(first).await, ["accepted", "wait"]);
+    for reader in joined {
+        assert_eq!(events(reader).await, ["wait"]);
+    }
+    let late = stranger.call(&asked).await;
+    assert_eq!(events(late).await, ["wait"], "its kept end");
+    let next = stranger.call(&v1::Request { attempt: 2, ..asked }).await;
+    house.gate.add_permits(1);
+    assert_eq!(events(next).await.last().map(String::as_str), Some("wait"));
+    assert_eq!(house.starts.load(Ordering::Acquire), 2, "once an attempt");
+}
