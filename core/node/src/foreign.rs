@@ -26,6 +26,49 @@ pub trait Handler: Send + Sync + 'static {
 }
 
 /// A user's own check of credentials.
+///
+/// ```
+/// use hubless::foreign::{Answer, AuthCheck, AuthVerdict, Authenticator, TokenCounter};
+/// use hubless::{AgentOptions, Content, Kind, Node, NodeOptions, RequestOptions, handler};
+/// use hubless_proto::wire::v1::Auth;
+/// use std::sync::Arc;
+///
+/// /// Lets one word in.
+/// struct Door;
+///
+/// impl Authenticator for Door {
+///     fn verify(&self, check: AuthCheck) -> Answer<AuthVerdict> {
+///         let allow = check.credential == "letmein";
+///         Box::pin(async move { Ok(AuthVerdict { allow, cache_ms: 60_000 }) })
+///     }
+/// }
+///
+/// /// Counts words.
+/// struct Words;
+///
+/// impl TokenCounter for Words {
+///     fn count(&self, texts: Vec<String>) -> Answer<u64> {
+///         let words = texts.iter().map(|text| text.split(' ').count() as u64).sum();
+///         Box::pin(async move { Ok(words) })
+///     }
+/// }
+///
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// # let node = Node::start(NodeOptions { memory_only: true, ..NodeOptions::default() }).await?;
+/// let mut options = AgentOptions::read(serde_json::json!({"name": "guarded",
+///     "requirements": {"auth": {"host": true}, "maxTokens": 2, "tokenCounter": "host"}}))?;
+/// (options.authenticator, options.counter) = (Some(Arc::new(Door)), Some(Arc::new(Words)));
+/// node.register(options, handler(|_, content| async move { Ok(content) })).await?;
+/// let ask = |secret: &str, text: &str| RequestOptions {
+///     auth: Some(Auth { scheme: "custom".into(), secret: secret.into() }),
+///     ..RequestOptions::new("guarded", Content::text(text))
+/// };
+/// assert!(node.request(ask("letmein", "two words")).await.is_ok());
+/// assert_eq!(node.request(ask("letmein", "now three words")).await.unwrap_err().kind, Kind::Prompt);
+/// assert_eq!(node.request(ask("guess", "hello")).await.unwrap_err().kind, Kind::Auth);
+/// # Ok::<(), hubless::Error>(())
+/// # }).unwrap();
+/// ```
 pub trait Authenticator: Send + Sync + 'static {
     /// Says whether this credential lets this caller in.
     fn verify(&self, check: AuthCheck) -> Answer<AuthVerdict>;
@@ -66,12 +109,74 @@ pub trait TokenCounter: Send + Sync + 'static {
 }
 
 /// A user's own store of credentials.
+///
+/// ```
+/// use hubless::foreign::{Answer, CredentialProvider};
+/// use hubless::home::Home;
+/// use hubless::node::{Credentials, Secret};
+/// use hubless_proto::wire::v1::Auth;
+/// use std::sync::Arc;
+///
+/// /// Asks nobody: the same word for every target.
+/// struct Word;
+///
+/// impl CredentialProvider for Word {
+///     fn credential(&self, _target: String) -> Answer<Option<Auth>> {
+///         let auth = Auth { scheme: "custom".into(), secret: "letmein".into() };
+///         Box::pin(async move { Ok(Some(auth)) })
+///     }
+/// }
+///
+/// let credentials = Credentials::open(Home::memory());
+/// credentials.set("https://example.org", Secret::Provider(Arc::new(Word)))?;
+/// assert_eq!(credentials.list()?, ["https://example.org"]);
+/// assert!(credentials.remove("https://example.org")?);
+/// # Ok::<(), hubless::Error>(())
+/// ```
 pub trait CredentialProvider: Send + Sync + 'static {
     /// The credential for a target; none when there is none.
     fn credential(&self, target: String) -> Answer<Option<v1::Auth>>;
 }
 
 /// The functions that a caller offers for the time of one call.
+///
+/// ```
+/// use hubless::foreign::{Answer, InputHost, ToolHost};
+/// use hubless::{AgentOptions, Content, Node, NodeOptions, RequestOptions, handler};
+/// use serde_json::{Value, json};
+/// use std::sync::Arc;
+///
+/// /// What the caller lends to the agent.
+/// struct Lent;
+///
+/// impl ToolHost for Lent {
+///     fn call_tool(&self, _name: String, arguments: Value) -> Answer<Content> {
+///         Box::pin(async move { Ok(Content::value(arguments["n"].clone())) })
+///     }
+/// }
+///
+/// impl InputHost for Lent {
+///     fn input(&self, _prompt: Content, _schema: Option<Value>) -> Answer<Content> {
+///         Box::pin(async { Ok(Content::text("metres")) })
+///     }
+/// }
+///
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// # let node = Node::start(NodeOptions { memory_only: true, ..NodeOptions::default() }).await?;
+/// let measure = handler(|call: hubless::Call, _| async move {
+///     let n = call.call_tool("measure", &json!({"n": 3})).await?.decoded();
+///     let unit = call.input(Content::text("in which unit?"), None).await?.joined_text();
+///     Ok(Content::text(format!("{} {unit}", n.unwrap_or_default())))
+/// });
+/// node.register(AgentOptions { name: "measure".into(), ..AgentOptions::default() }, measure).await?;
+/// let asked = RequestOptions::read(json!({"to": "measure",
+///     "tools": [{"name": "measure", "inputSchema": {"type": "object"}}]}))?;
+/// let (tool_host, input_host) = (Some(Arc::new(Lent) as _), Some(Arc::new(Lent) as _));
+/// let reply = node.request(RequestOptions { tool_host, input_host, ..asked }).await?;
+/// assert_eq!(reply.content.joined_text(), "3 metres");
+/// # Ok::<(), hubless::Error>(())
+/// # }).unwrap();
+/// ```
 pub trait ToolHost: Send + Sync + 'static {
     /// Runs one; the arguments were validated against its input schema.
     fn call_tool(&self, name: String, arguments: Value) -> Answer<Content>;

@@ -14,6 +14,16 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// One log line.
+///
+/// ```
+/// use hubless::telemetry::{LogLine, set_sink};
+/// use std::sync::Arc;
+/// use tracing::level_filters::LevelFilter;
+///
+/// let sink = Arc::new(|line: &LogLine| println!("{} {}: {}", line.level, line.target, line.message));
+/// set_sink(LevelFilter::INFO, Some(sink));
+/// set_sink(LevelFilter::INFO, None);
+/// ```
 #[derive(Debug, Clone)]
 pub struct LogLine {
     /// How grave it is.

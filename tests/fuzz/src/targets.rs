@@ -98,7 +98,7 @@ pub fn event(data: &[u8]) -> bool {
     message::<v1::Event>(FrameType::Event, data)
 }
 
-/// The answer of a tool, and that to an input.
+/// The answer of a tool, that to an input, and room for a part.
 pub fn tool_result(data: &[u8]) -> bool {
     let result = message::<v1::ToolResult>(FrameType::ToolResult, data);
     let room = message::<v1::Room>(FrameType::Room, data);

@@ -14,6 +14,26 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 const CHUNKS: usize = 8;
 
 /// The reading end of one streamed part.
+///
+/// ```
+/// use hubless::{Bodies, Body, BodyWriter, Content, body};
+///
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let (writer, reader): (BodyWriter, Body) = body();
+/// let writing = tokio::spawn(async move {
+///     writer.write(bytes::Bytes::from_static(b"one ")).await?;
+///     writer.write(bytes::Bytes::from_static(b"two")).await?;
+///     writer.end();
+///     Ok::<(), hubless::Error>(())
+/// });
+/// let mut content = Content::stream("text/plain", Some(7), reader);
+/// let bodies: &mut Bodies = &mut content.bodies;
+/// let reader = bodies.take(0).expect("the one part");
+/// assert_eq!(reader.gather(1_000).await?, "one two");
+/// writing.await.expect("no panic")?;
+/// # Ok::<(), hubless::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug)]
 pub struct Body {
     source: Source,
@@ -94,6 +114,17 @@ impl BodyWriter {
         Ok(())
     }
 
+    /// Hands on a chunk for which there is room; one for a reader that went away is dropped.
+    ///
+    /// # Errors
+    /// `internal` when there was no room.
+    pub(crate) fn arrived(&self, chunk: Bytes) -> Result<()> {
+        match self.chunks.try_send(Ok(chunk)) {
+            Ok(()) | Err(TrySendError::Closed(_)) => Ok(()),
+            Err(TrySendError::Full(_)) => Err(Error::new(Kind::Internal, "a part was overfilled")),
+        }
+    }
+
     /// Says that the part is complete.
     pub fn end(self) {
         self.ended.store(true, Ordering::Release);
@@ -114,17 +145,6 @@ impl BodyWriter {
 impl Body {
     const fn new(source: Source) -> Self {
         Self { source, over: false, check: None, meter: None }
-    /// Hands on a chunk for which there is room; one for a reader that went away is dropped.
-    ///
-    /// # Errors
-    /// `internal` when there was no room.
-    pub(crate) fn arrived(&self, chunk: Bytes) -> Result<()> {
-        match self.chunks.try_send(Ok(chunk)) {
-            Ok(()) | Err(TrySendError::Closed(_)) => Ok(()),
-            Err(TrySendError::Full(_)) => Err(Error::new(Kind::Internal, "a part was overfilled")),
-        }
-    }
-
     }
 
     /// A part whose bytes are all here.

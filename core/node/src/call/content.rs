@@ -10,6 +10,16 @@ use serde_json::Value;
 /// What a prompt or a result is made of.
 ///
 /// A `StreamPart` in `message` names by its index the body that holds its bytes.
+///
+/// ```
+/// use hubless::Content;
+/// use serde_json::json;
+///
+/// assert_eq!(Content::value(json!("hi")).joined_text(), "hi");
+/// let data = Content::value(json!({"a": 1}));
+/// assert_eq!(data.decoded(), Some(json!({"a": 1})));
+/// assert_eq!(data.message.parts.len(), 1);
+/// ```
 #[derive(Debug, Default)]
 pub struct Content {
     /// Parts and metadata.

@@ -16,6 +16,43 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// A call that passed every check, on its way to its handler.
+///
+/// ```
+/// use hubless::{AgentOptions, Content, Handler, Inbound, Node, NodeOptions, Parent};
+/// use hubless::{RequestOptions, handler};
+/// use std::sync::Arc;
+///
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// # let node = Node::start(NodeOptions { memory_only: true, ..NodeOptions::default() }).await?;
+/// /// Asks another agent for the answer; what it asks ends with its own call.
+/// struct Front(Node);
+///
+/// impl Handler for Front {
+///     fn handle(&self, inbound: Inbound) {
+///         let Inbound { call, content, .. } = inbound;
+///         let (node, parent): (Node, Parent) = (self.0.clone(), call.parent());
+///         tokio::spawn(async move {
+///             let asked = RequestOptions::new("back", content);
+///             let answer = node.request(RequestOptions { parent: Some(parent), ..asked }).await;
+///             let _ = match answer {
+///                 Ok(reply) => call.finish(reply.content).await,
+///                 Err(error) => call.fail(error).await,
+///             };
+///         });
+///     }
+/// }
+///
+/// let named = |name: &str| AgentOptions { name: name.into(), ..AgentOptions::default() };
+/// let depth = handler(|call: hubless::Call, _| async move {
+///     Ok(Content::value(call.request().depth.into()))
+/// });
+/// node.register(named("back"), depth).await?;
+/// node.register(named("front"), Arc::new(Front(node.clone()))).await?;
+/// let reply = node.request(RequestOptions::new("front", Content::default())).await?;
+/// assert_eq!(reply.content.decoded(), Some(1.into()));
+/// # Ok::<(), hubless::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug)]
 pub struct Inbound {
     /// To answer it, and to know about it; cheap to clone.
@@ -28,6 +65,34 @@ pub struct Inbound {
 
 /// Answers one call; dropping the last clone before [`Call::finish`] or [`Call::fail`] fails the
 /// caller with `handler_failed`.
+///
+/// ```
+/// use hubless::{AgentOptions, Content, Node, NodeOptions, RequestOptions, StreamItem, handler};
+///
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// # let node = Node::start(NodeOptions { memory_only: true, ..NodeOptions::default() }).await?;
+/// let count = handler(|call: hubless::Call, _content| async move {
+///     call.progress("counting", Some(0.0)).await?;
+///     for n in 1..=3 {
+///         call.chunk(Content::text(format!("{n} ")), true).await?;
+///     }
+///     Ok(Content::default())
+/// });
+/// node.register(AgentOptions { name: "count".into(), ..AgentOptions::default() }, count).await?;
+/// let mut stream = node.stream(RequestOptions::new("count", Content::default()))?;
+/// let mut said = String::new();
+/// while let Some(item) = stream.next().await {
+///     match item? {
+///         StreamItem::Accepted => {}
+///         StreamItem::Progress { note, .. } => said += &format!("{note}: "),
+///         StreamItem::Chunk { content, .. } => said += &content.joined_text(),
+///         StreamItem::Final(reply) => said += &format!("after {} attempt", reply.attempts),
+///     }
+/// }
+/// assert_eq!(said, "counting: 1 2 3 after 1 attempt");
+/// # Ok::<(), hubless::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone)]
 pub struct Call {
     guard: Arc<Guard>,

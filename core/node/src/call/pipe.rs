@@ -121,6 +121,26 @@ pub struct CalleeEnd {
 }
 
 /// Makes the two ends of one call.
+///
+/// ```
+/// use hubless::Bodies;
+/// use hubless::call::pipe::{CalleeEnd, CallerEnd, CancelCode, CancelSignal, Down, Up, pipe};
+/// use hubless_proto::wire::v1::{Event, Input, event};
+///
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let (mut caller, mut callee): (CallerEnd, CalleeEnd) = pipe();
+/// let accepted = Event { kind: Some(event::Kind::Accepted(Default::default())) };
+/// callee.events.send(Down { event: accepted, bodies: Bodies::none() }).await.expect("a caller");
+/// assert!(caller.events.recv().await.is_some());
+/// let answer = Up::Input(Input { id: 1, ..Input::default() }, Bodies::none());
+/// caller.control.send(answer).await.expect("a callee");
+/// assert!(matches!(callee.control.recv().await, Some(Up::Input(input, _)) if input.id == 1));
+/// let signal: CancelSignal = callee.cancel.clone();
+/// caller.cancel.cancel(CancelCode::Deadline);
+/// assert_eq!(signal.cancelled().await, CancelCode::Deadline);
+/// # Ok::<(), hubless::Error>(())
+/// # }).unwrap();
+/// ```
 pub fn pipe() -> (CallerEnd, CalleeEnd) {
     let (events_in, events_out) = mpsc::channel(limits::CALL_EVENTS);
     let (control_in, control_out) = mpsc::channel(limits::CALL_EVENTS);

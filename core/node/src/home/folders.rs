@@ -13,6 +13,23 @@ use std::sync::{Arc, Once};
 const FORMAT: &str = "1";
 
 /// The folders of one user; cheap to clone.
+///
+/// ```
+/// use hubless::home::{Folders, Home, Lock};
+/// use hubless::keys::{StoredKey, stored_agent};
+/// use hubless_proto::Kind;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// let home = Home::open(Some(folder.path()))?;
+/// let folders: &Folders = home.folders().expect("it was opened");
+/// let lock = Lock::take(&folders.data().join("example.lock"))?;
+/// assert_eq!(Lock::take(lock.path()).unwrap_err().kind, Kind::Conflict);
+/// let first: StoredKey = stored_agent(&home, &"weather".parse()?)?;
+/// let id = first.key.agent_id();
+/// drop(first);
+/// assert_eq!(stored_agent(&home, &"weather".parse()?)?.key.agent_id(), id, "it is kept");
+/// # Ok::<(), hubless::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Home {
     folders: Option<Arc<Folders>>,

@@ -21,6 +21,13 @@ const WORD_CHARS: usize = 64;
 const GROUPS: usize = 16;
 
 /// What an invite allows.
+///
+/// ```
+/// use hubless::membership::InviteOptions;
+///
+/// let once = InviteOptions::default();
+/// assert_eq!((once.role.as_str(), once.uses), ("member", 1));
+/// ```
 #[derive(Debug, Clone)]
 pub struct InviteOptions {
     /// Role of who joins.

@@ -18,6 +18,21 @@ const VERDICTS: usize = 4_096;
 const OWN_ROLE: &str = "owner";
 
 /// Membership of one node in one mesh.
+///
+/// ```
+/// use hubless::home::Home;
+/// use hubless::membership::{Membership, Standing};
+/// use hubless::mesh::MeshChoice;
+/// use hubless_proto::identity::NodeKey;
+///
+/// let membership = Membership::open(&Home::memory(), MeshChoice::Own)?;
+/// let (node, now_ms) = (NodeKey::from_bytes([1; 32]), 1_800_000_000_000);
+/// let token = membership.token_for(node, now_ms)?;
+/// let standing: Standing = membership.verify(&token, node, now_ms)?;
+/// assert_eq!(standing.role, "owner");
+/// assert!(membership.verify(&token, NodeKey::from_bytes([2; 32]), now_ms).is_err());
+/// # Ok::<(), hubless::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Membership {
     mesh: MeshId,

@@ -153,6 +153,7 @@ impl Receiving<'_> {
     }
 }
 
+/// Writes until it is dropped: as long as the callee sends, it is told of room for it.
 async fn send(
     writer: &mut FrameWriter,
     (ledger, mut outgoing): (&Ledger, Outgoing),
@@ -161,8 +162,8 @@ async fn send(
     let mut open = true;
     loop {
         tokio::select! {
-            up = control.recv(), if open => match up {
             room = ledger.next() => writer.message(FrameType::Room, &room).await?,
+            up = control.recv(), if open => match up {
                 Some(Up::ToolResult(mut result, bodies)) => {
                     outgoing.add(&mut result, bodies);
                     writer.message(FrameType::ToolResult, &result).await?;

@@ -24,6 +24,43 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// A node's part in its mesh; cheap to clone. Ends with [`Mesh::close`].
+///
+/// ```
+/// use hubless::Bodies;
+/// use hubless::call::pipe::CalleeEnd;
+/// use hubless::home::Home;
+/// use hubless::mesh::{CallPath, Listen, Mesh, MeshChoice, MeshHost, MeshOptions};
+/// use hubless::mesh::{PeerStatus, Source};
+/// use hubless_proto::identity::{AgentId, NodeKey};
+/// use hubless_proto::policy::Caller;
+/// use hubless_proto::wire::v1::{Answer, Ask, NodeAnnouncement, Request};
+/// use std::sync::Arc;
+/// use std::time::Duration;
+///
+/// /// An engine that takes no calls.
+/// struct Quiet;
+///
+/// impl MeshHost for Quiet {
+///     fn inbound(&self, _: Caller, _: Request, _: Bodies, _: CalleeEnd) {}
+///     fn announced(&self, _: Source, _: NodeAnnouncement) {}
+///     fn hidden(&self, _: NodeKey, _: Vec<AgentId>) {}
+///     fn gone(&self, _: NodeKey) {}
+///     fn answer(&self, _: Ask) -> Answer {
+///         Answer::default()
+///     }
+/// }
+///
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let options = MeshOptions { mesh: MeshChoice::Own, ..MeshOptions::new(Home::memory()) };
+/// assert_eq!(options.listen, Listen::Loopback);
+/// let mesh = Mesh::start(options, Arc::new(Quiet)).await?;
+/// let peers: Vec<PeerStatus> = mesh.peers();
+/// let path: Option<CallPath> = mesh.path(NodeKey::from_bytes([1; 32]));
+/// assert!(peers.is_empty() && path.is_none());
+/// mesh.close(Duration::ZERO).await;
+/// # Ok::<(), hubless::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone)]
 pub struct Mesh {
     shared: Arc<Shared>,

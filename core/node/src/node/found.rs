@@ -9,6 +9,33 @@ use serde_json::Value;
 use std::time::Duration;
 
 /// An agent that was found.
+///
+/// ```
+/// use hubless::node::{Description, Loaded, NodeStatus, PeerView, Scope, SignalPart};
+/// use hubless::{AgentOptions, FindOptions, Found, Node, NodeOptions, handler};
+/// use hubless_proto::query::Query;
+/// use serde_json::json;
+///
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// # let node = Node::start(NodeOptions { memory_only: true, ..NodeOptions::default() }).await?;
+/// let options = AgentOptions::read(json!({"name": "charts", "description": "draws charts",
+///     "skills": [{"id": "draw", "description": "as SVG"}]}))?;
+/// node.register(options, handler(|_, content| async move { Ok(content) })).await?;
+/// let explained = FindOptions { explain: true, ..FindOptions::default() };
+/// let best: Found = node.peer(Query::read(json!("draw a chart"))?, explained).await?;
+/// let reasons: Vec<SignalPart> = best.explain.expect("was asked for");
+/// assert_eq!((best.name.as_str(), reasons[0].signal.as_str()), ("charts", "text"));
+/// let described: Description = node.describe("charts").await?;
+/// assert_eq!(described.skills[0].description, "as SVG");
+/// let loaded: Loaded = node.load_agents(vec![json!({"nonsense": true})])?;
+/// assert_eq!((loaded.loaded, loaded.refused.len()), (0, 1));
+/// assert_eq!(node.list_agents(Scope::Local)?.len(), 1);
+/// let status: NodeStatus = node.status();
+/// let peers: Vec<PeerView> = status.peers;
+/// assert_eq!((status.agents, peers.len()), (1, 0));
+/// # Ok::<(), hubless::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Found {
@@ -78,6 +105,28 @@ impl Default for FindOptions {
 }
 
 /// What a watcher is told.
+///
+/// ```
+/// use hubless::node::{Change, Discovery, Watch};
+/// use hubless::{AgentOptions, FindOptions, Node, NodeOptions, handler};
+/// use hubless_proto::query::Query;
+/// use std::time::Duration;
+///
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// # let node = Node::start(NodeOptions { memory_only: true, ..NodeOptions::default() }).await?;
+/// let mut watch: Watch = node.watch(Query::default())?;
+/// let mut discovery: Discovery = node.discover(Query::default(), FindOptions::default())?;
+/// assert!(matches!(watch.next().await, Some(Change::Snapshot(all)) if all.is_empty()));
+/// let echo = handler(|_, content| async move { Ok(content) });
+/// let options = AgentOptions { name: "echo".into(), ..AgentOptions::default() };
+/// let agent = node.register(options, echo).await?;
+/// assert!(matches!(watch.next().await, Some(Change::Arrived(found)) if found.name == "echo"));
+/// assert_eq!(discovery.next().await.expect("open").name, "echo");
+/// agent.unregister(Duration::ZERO).await?;
+/// assert!(matches!(watch.next().await, Some(Change::Departed { name, .. }) if name == "echo"));
+/// # Ok::<(), hubless::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Change {

@@ -35,6 +35,27 @@ const RENEWAL_ROUND: Duration = Duration::from_secs(5);
 
 /// One process's presence in a mesh; cheap to clone. Dropping the last clone ends it at once,
 /// [`Node::close`] ends it in good order.
+///
+/// ```
+/// use hubless::{AgentOptions, Content, Node, NodeOptions, Reply, RequestOptions, handler};
+/// use std::time::Duration;
+///
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let node = Node::start(NodeOptions { memory_only: true, ..NodeOptions::default() }).await?;
+/// let shout = handler(|_call, content: Content| async move {
+///     Ok(Content::text(content.joined_text().to_uppercase()))
+/// });
+/// let options = AgentOptions { name: "shout".into(), ..AgentOptions::default() };
+/// let agent = node.register(options, shout).await?;
+/// let asked = RequestOptions::new("shout", Content::text("hello"));
+/// let reply: Reply = node.request(asked).await?;
+/// assert_eq!(reply.content.joined_text(), "HELLO");
+/// assert_eq!(reply.agent.agent_id, agent.id());
+/// agent.unregister(Duration::ZERO).await?;
+/// node.close(Duration::from_secs(1)).await;
+/// # Ok::<(), hubless::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone)]
 pub struct Node {
     inner: Arc<Handle>,
@@ -294,6 +315,11 @@ impl Inner {
     }
 }
 
+/// What everything ends with that is asked of a closed node.
+pub(super) fn closed() -> Error {
+    Error::new(Kind::Closed, "the node is closed")
+}
+
 async fn start(options: NodeOptions) -> Result<Node> {
     let home = open_home(&options).await?;
     let host = Arc::new(Host::default());
@@ -315,11 +341,6 @@ async fn start(options: NodeOptions) -> Result<Node> {
         home,
         mesh,
         engine: Arc::new(engine),
-/// What everything ends with that is asked of a closed node.
-pub(super) fn closed() -> Error {
-    Error::new(Kind::Closed, "the node is closed")
-}
-
         closing: AtomicBool::new(false),
         changed: AtomicBool::new(false),
         changes: Notify::new(),

@@ -14,6 +14,26 @@ use std::time::Duration;
 use tokio_util::task::AbortOnDropHandle;
 
 /// What a ticket allows.
+///
+/// ```
+/// use hubless::membership::{Minter, Ticket};
+/// use hubless::node::{InviteOptions, join};
+/// use hubless::{Node, NodeOptions};
+///
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// # let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+/// let options = NodeOptions { home: Some(ours.path().into()), ..NodeOptions::default() };
+/// let node = Node::start(options).await?;
+/// // This example stays on one machine; others can be reached with `listen` only.
+/// let invite = InviteOptions { local: true, ..InviteOptions::default() };
+/// let ticket = node.invite(invite).await?;
+/// let read: Ticket = ticket.parse()?;
+/// let minter: &Minter = &read.minters[0];
+/// assert_eq!((read.mesh, minter.node), (node.mesh_id(), node.key()));
+/// assert_eq!(join(Some(theirs.path()), &ticket).await?, node.mesh_id());
+/// # Ok::<(), hubless::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct InviteOptions {

@@ -14,6 +14,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Options of [`crate::Node::start`]; every field has a default.
+///
+/// ```
+/// use hubless::NodeOptions;
+/// use hubless::node::Listen;
+///
+/// let read = NodeOptions::read(serde_json::json!({"name": "worker", "listen": "all"}))?;
+/// assert_eq!(read.listen, Some(Listen::All));
+/// assert_eq!(Listen::parse("10.0.0.1")?, Listen::Addresses(vec!["10.0.0.1".parse().unwrap()]));
+/// # Ok::<(), hubless::Error>(())
+/// ```
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NodeOptions {
@@ -85,6 +95,24 @@ impl<'de> Deserialize<'de> for Listen {
 }
 
 /// What an agent is, as given to [`crate::Node::register`].
+///
+/// ```
+/// use hubless::AgentOptions;
+/// use hubless::node::{AgentFlags, Concurrency, Identity, SkillOptions};
+/// use serde_json::json;
+///
+/// let read = AgentOptions::read(json!({
+///     "name": "sum", "skills": [{"id": "sum", "effect": "PURE"}], "concurrency": "isolated",
+///     "identity": {"stored": "sum"}, "flags": {"usesConverse": true}}))?;
+/// let skill: &SkillOptions = &read.skills[0];
+/// assert_eq!((skill.id.as_str(), skill.effect.as_deref()), ("sum", Some("PURE")));
+/// assert_eq!(read.concurrency, Concurrency::Isolated);
+/// assert_eq!(read.identity, Identity::Stored("sum".into()));
+/// assert_eq!(read.flags, AgentFlags { uses_converse: true, ..AgentFlags::default() });
+/// let wrong = AgentOptions::read(json!({"name": 7})).unwrap_err();
+/// assert_eq!(wrong.field.as_deref(), Some("name"));
+/// # Ok::<(), hubless::Error>(())
+/// ```
 #[derive(Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AgentOptions {

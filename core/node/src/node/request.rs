@@ -13,6 +13,21 @@ use std::fmt;
 use std::sync::Arc;
 
 /// One request, in the JSON form of the language contract; times are milliseconds.
+///
+/// ```
+/// use hubless::node::{RetryKind, RetryPolicy, Target};
+/// use hubless::{Kind, RequestOptions};
+/// use serde_json::json;
+///
+/// let read = RequestOptions::read(json!({"to": "weather", "timeoutMs": 500,
+///     "retry": {"attempts": 3, "on": ["busy"]}}))?;
+/// assert!(matches!(&read.to, Target::Text(name) if name == "weather"));
+/// let RetryPolicy { attempts, on } = read.retry;
+/// assert_eq!((attempts, on), (3, vec![RetryKind(Kind::Busy)]));
+/// let best = RequestOptions::read(json!({"to": {"query": {"skill": "forecast"}}}))?;
+/// assert!(matches!(best.to, Target::Query { .. }));
+/// # Ok::<(), hubless::Error>(())
+/// ```
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RequestOptions {
@@ -233,6 +248,24 @@ pub struct Response {
 }
 
 /// The short form that people and models write.
+///
+/// ```
+/// use hubless::node::{AgentRequest, Answerer, Path, Response};
+/// use hubless::{AgentOptions, Content, Node, NodeOptions, handler};
+///
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// # let node = Node::start(NodeOptions { memory_only: true, ..NodeOptions::default() }).await?;
+/// let echo = handler(|_, content: Content| async move { Ok(content) });
+/// node.register(AgentOptions { name: "echo".into(), ..AgentOptions::default() }, echo).await?;
+/// let short = AgentRequest::read(serde_json::json!({"agent": "echo", "prompt": "hello"}))?;
+/// let Response { output, rejection, .. } = node.send_short(short).await?;
+/// assert!(rejection.is_none());
+/// let reply = output.expect("an answer");
+/// let Answerer { name, .. } = reply.agent;
+/// assert_eq!((name.as_str(), reply.path), ("echo", Path::InProcess));
+/// # Ok::<(), hubless::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AgentRequest {

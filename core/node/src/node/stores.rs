@@ -24,6 +24,18 @@ pub enum Secret {
 ///
 /// Those that a program sets live in memory; those of `secrets.json` in the data folder, which
 /// the command writes, stand behind them.
+///
+/// ```
+/// use hubless::home::Home;
+/// use hubless::node::{Credentials, Secret};
+/// use hubless_proto::wire::v1::Auth;
+///
+/// let credentials = Credentials::open(Home::memory());
+/// let auth = Auth { scheme: "bearer".into(), secret: "…".into() };
+/// credentials.set("https://example.org", Secret::Plain(auth))?;
+/// assert_eq!(credentials.list()?, ["https://example.org"]);
+/// # Ok::<(), hubless::Error>(())
+/// ```
 pub struct Credentials {
     memory: Mutex<BTreeMap<String, Secret>>,
     file: Table<v1::Auth>,
@@ -115,6 +127,18 @@ impl Credentials {
 }
 
 /// Names that stand for one key for ever; kept in the data folder.
+///
+/// ```
+/// use hubless::home::Home;
+/// use hubless::node::{Pin, Pins};
+/// use hubless_proto::identity::AgentId;
+///
+/// let (pins, agent_id) = (Pins::of(Home::memory()), AgentId::from_bytes([1; 32]));
+/// pins.set("weather", agent_id)?;
+/// assert_eq!(pins.list()?, [Pin { name: "weather".into(), agent_id }]);
+/// assert!(pins.remove("weather")?);
+/// # Ok::<(), hubless::Error>(())
+/// ```
 pub struct Pins {
     file: Table<AgentId>,
 }

@@ -9,6 +9,17 @@ use serde_json::Value;
 use std::sync::Mutex;
 
 /// Named templates of requests; kept in memory.
+///
+/// ```
+/// use hubless::node::Templates;
+/// use serde_json::json;
+///
+/// let templates = Templates::default();
+/// templates.set("polite", json!({"metadata": {"tone": "polite"}}))?;
+/// assert_eq!(templates.list(), ["polite"]);
+/// assert!(templates.set("bad", json!({"deadline": 5})).is_err(), "a template holds no deadline");
+/// # Ok::<(), hubless::Error>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct Templates {
     all: Mutex<template::Templates>,

@@ -25,6 +25,19 @@ pub struct Limit {
 }
 
 /// What went wrong, in the same words in every language.
+///
+/// ```
+/// use hubless_proto::error::{Error, Kind, Limit, Retry, Row};
+///
+/// let busy = Error::refusal(Kind::Busy, "queue", "the agent has no room")
+///     .with_retry(Retry::AfterMs(50))
+///     .with_limit("AGENT_QUEUE", 1_024);
+/// assert!(busy.rejection);
+/// assert_eq!(busy.limit, Some(Limit { name: "AGENT_QUEUE".into(), value: 1_024 }));
+/// assert_eq!(busy.to_string(), "busy (queue): the agent has no room [AGENT_QUEUE = 1024]");
+/// let row: Row = busy.kind.row();
+/// assert_eq!((row.name, row.http), ("busy", 429));
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Error {
     /// One of the closed set.

@@ -20,6 +20,17 @@ impl PublicKey for [u8; 32] {
 
 /// What is stated by a signature. Each statement has a tag of its own before the signed bytes, so
 /// that a signature made for one can never be shown as another.
+///
+/// ```
+/// use hubless_proto::identity::{Domain, PublicKey, SecretKey, verify};
+///
+/// let key = SecretKey::from_seed([1; 32]);
+/// let signature = key.sign(Domain::Descriptor, b"what is stated");
+/// let id = key.agent_id();
+/// assert!(verify(&id, Domain::Descriptor, b"what is stated", &signature).is_ok());
+/// assert!(verify(&id, Domain::Hosting, b"what is stated", &signature).is_err());
+/// assert_eq!(id.key_bytes(), key.node_key().key_bytes());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Domain {
     /// A descriptor record, by the agent key.

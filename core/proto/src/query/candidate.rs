@@ -7,6 +7,24 @@ use crate::wire::v1;
 use serde_json::Value;
 
 /// What is known of an agent that may match.
+///
+/// ```
+/// use hubless_proto::identity::AgentId;
+/// use hubless_proto::query::{Candidate, Query};
+/// use hubless_proto::wire::v1::Descriptor;
+///
+/// let descriptor = Descriptor { tags: vec!["chart".into()], ..Descriptor::default() };
+/// let candidate = Candidate {
+///     id: AgentId::from_bytes([1; 32]),
+///     descriptor: &descriptor,
+///     mesh: None,
+///     issued_at_ms: 0,
+///     latency_us: None,
+///     input_schema: &|_| None,
+/// };
+/// let asks = |tag: &str| Query { tags: vec![tag.into()], ..Query::default() };
+/// assert!(asks("chart").matches(&candidate, 0) && !asks("table").matches(&candidate, 0));
+/// ```
 #[derive(Clone, Copy)]
 pub struct Candidate<'a> {
     /// Its id.

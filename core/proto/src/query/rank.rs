@@ -59,6 +59,26 @@ impl SignalName {
 }
 
 /// What is known of one that matches; none counts as neither good nor bad.
+///
+/// ```
+/// use hubless_proto::identity::AgentId;
+/// use hubless_proto::query::{Health, Rank, Signal, SignalName, Signals, Trust};
+///
+/// let (agent, mut seen) = (AgentId::from_bytes([1; 32]), Signals::new());
+/// seen.outcome(agent, "draw", true, 1_000);
+/// let rank = Rank {
+///     text: Some(1.0),
+///     latency_us: None,
+///     calls: seen.calls(&agent),
+///     success: seen.success(&agent, "draw", 1_000),
+///     health: Health::Up,
+///     cost: None,
+///     trust: Trust::Member,
+/// };
+/// let reasons: Vec<Signal> = rank.explain();
+/// assert_eq!(reasons[0].name, SignalName::Text);
+/// assert!(rank.score() > Rank { health: Health::Down, ..rank }.score());
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Rank {
     /// Its text score as a share of the best; none: no text was asked.

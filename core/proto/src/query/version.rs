@@ -6,6 +6,14 @@ use std::fmt;
 use std::str::FromStr;
 
 /// `major.minor.patch`, with missing numbers as 0, and a pre-release.
+///
+/// ```
+/// use hubless_proto::query::Version;
+///
+/// let [rc, done] = ["1.2.0-rc.1", "1.2"].map(|text| text.parse::<Version>().unwrap());
+/// assert!(rc < done);
+/// assert_eq!(done.to_string(), "1.2.0");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version {
     numbers: [u64; 3],
