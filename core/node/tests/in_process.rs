@@ -8,6 +8,8 @@ mod catalogue;
 mod checks;
 #[path = "in_process/closing.rs"]
 mod closing;
+#[path = "in_process/pressure.rs"]
+mod pressure;
 mod support;
 
 use hubless::foreign::{
