@@ -26,8 +26,8 @@ export interface Found {
   readonly description: string;
   /** Its version. */
   readonly version: string;
-  /** The node that hosts it. */
-  readonly nodeKey: string;
+  /** The node that hosts it; null: it was imported, and no node announced it. */
+  readonly nodeKey: string | null;
   /** Its tags. */
   readonly tags: readonly string[];
   /** What it can do, in short. */

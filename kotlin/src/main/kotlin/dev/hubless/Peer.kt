@@ -125,7 +125,7 @@ public class Peer internal constructor(
  * @property title short title
  * @property description what it is for
  * @property version its version
- * @property nodeKey the node it lives on
+ * @property nodeKey the node it lives on; empty: it was imported, and no node announced it
  * @property tags words it is found by
  * @property skills its skills
  * @property requiresAuth whether it wants a credential
