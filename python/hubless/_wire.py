@@ -49,10 +49,27 @@ def dumps(body: Any) -> bytes:
     """Encodes a body; what JSON cannot say is ``invalid_argument``."""
     try:
         return _encoder.encode(body).encode("utf-8")
+    except UnicodeEncodeError:
+        where = next((str(name) for name, value in _fields(body) if _has_half(value)), None)
+        message = "expected text of whole characters, got half of a surrogate pair"
+        raise errors.InvalidArgumentError(message, field=where) from None
     except (TypeError, ValueError, OverflowError) as error:
         raise errors.InvalidArgumentError(f"not expressible as JSON: {error}") from error
     except RecursionError as error:
         raise errors.JsonError("nested too deep", code="too_deep") from error
+
+
+def _fields(body: Any) -> Iterable[tuple[Any, Any]]:
+    return body.items() if isinstance(body, Mapping) else ()
+
+
+def _has_half(value: Any) -> bool:
+    """Says whether what is encoded already would not be text in UTF-8."""
+    try:
+        _encoder.encode(value).encode("utf-8")
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def loads(body: bytes) -> dict[str, Any]:
@@ -68,11 +85,16 @@ def camel(name: str) -> str:
 
 
 def compact(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Leaves out what is not set: None and empty collections."""
+    """Leaves out what is not set: None and empty collections.
+
+    An empty schema stays: it says that anything goes.
+    """
     return {
         key: value
         for key, value in record.items()
-        if value is not None and not (isinstance(value, (list, tuple, set, dict)) and not value)
+        if value
+        or not (value is None or isinstance(value, (list, tuple, set, dict)))
+        or (value == {} and key.endswith("Schema"))
     }
 
 

@@ -7,6 +7,7 @@ use hubless_proto::{Error, Kind};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 
 /// Reads a body.
 ///
@@ -17,7 +18,13 @@ pub(crate) fn body<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T> {
     if !text.trim_ascii_start().starts_with(b"{") {
         return Err(Error::invalid("body", "expected a JSON object"));
     }
-    serde_json::from_slice(text).map_err(|error| refused(&error))
+    serde_json::from_slice(text).map_err(|error| {
+        let refusal = refused(&error);
+        match place(text, &error) {
+            Some(name) if refusal.field.as_deref() == Some("body") => refusal.with_field(&name),
+            Some(_) | None => refusal,
+        }
+    })
 }
 
 /// Reads the value of one field.
@@ -44,6 +51,20 @@ pub(crate) fn present<'de, D: serde::Deserializer<'de>>(
 /// `invalid_argument` that names it.
 pub(crate) fn required<T>(name: &str, value: Option<T>) -> Result<T> {
     value.ok_or_else(|| Error::invalid(name, format!("expected the field {name}")))
+}
+
+/// The field in whose value the reading of a body ended.
+fn place(text: &[u8], error: &serde_json::Error) -> Option<String> {
+    // Errors of syntax are those of the whole; some of values have no place.
+    if !error.is_data() || error.line() == 0 {
+        return None;
+    }
+    let lines = text.split_inclusive(|byte| *byte == b'\n');
+    let read = lines.take(error.line() - 1).map(<[u8]>::len).sum::<usize>() + error.column();
+    let fields: BTreeMap<String, &RawValue> = serde_json::from_slice(text).ok()?;
+    let begins = |value: &RawValue| value.get().as_ptr().addr() - text.as_ptr().addr();
+    let begun = fields.into_iter().filter(|(_, value)| begins(value) <= read);
+    begun.max_by_key(|(_, value)| begins(value)).map(|(name, _)| name)
 }
 
 fn refused(error: &serde_json::Error) -> Error {
@@ -73,12 +94,16 @@ mod tests {
 
     #[test]
     fn a_refusal_names_the_field() {
-        let rows: [(&str, &str); 5] = [
+        let rows: [(&str, &str); 9] = [
             (r#"[1]"#, "body"),
             (r#"{"#, "body"),
             (r#"{"count": 1}"#, "name"),
             (r#"{"name": "x", "other": 1}"#, "other"),
             ("", "name"),
+            (r#"{"name": 1}"#, "name"),
+            (r#"{"count": -1, "name": "x"}"#, "count"),
+            (r#"{"name": "x", "count": 256}"#, "count"),
+            ("{\n\"name\": \"x\",\n \"count\": [1]\n}", "count"),
         ];
         for (text, wanted) in rows {
             let refused = body::<Sample>(text.as_bytes()).map_err(|e| (e.kind, e.field));
