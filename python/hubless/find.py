@@ -282,7 +282,7 @@ class Discovery(Feed):
         item = await self._next()
         if item is None:
             raise StopAsyncIteration
-        return Peer.of(self._node, item[0])
+        return Peer.of(self._node, item)
 
 
 @dataclass(frozen=True)
@@ -377,7 +377,7 @@ class Watch(Feed):
 
     async def __anext__(self) -> Sighting:
         while (item := await self._next()) is not None:
-            seen = self._seen(item[0])
+            seen = self._seen(item)
             if seen is not None:
                 return seen
         raise StopAsyncIteration

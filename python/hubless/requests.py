@@ -21,6 +21,7 @@ from .options import InputFunction, Options
 from .records import Chunk, Context, Progress, Reply, build, reply_of
 
 if TYPE_CHECKING:
+    from ._session import Session
     from .find import Peer, Query
     from .node import Node
 
@@ -74,11 +75,15 @@ class Tool:
             {
                 "name": self.name,
                 "description": description or self.signature.description or self.name,
-                "inputSchema": input_schema or self.signature.input_schema or empty,
-                "outputSchema": output_schema or self.signature.output_schema,
+                "inputSchema": _first(input_schema, self.signature.input_schema, empty),
+                "outputSchema": _first(output_schema, self.signature.output_schema),
                 "effect": effect,
             }
         )
+
+
+def _first(*given: T | None) -> T | None:
+    return next((one for one in given if one is not None), None)
 
 
 class Offers:
@@ -219,6 +224,17 @@ async def _pumping(out: Outgoing, node: Node, call: Coroutine[Any, Any, T]) -> T
     return answer
 
 
+# Items, the last one first, and whether there are no more.
+Batch = tuple[list[Any], bool]
+
+
+async def _batch(session: Session, stream: int, decode: Callable[..., Any]) -> Batch:
+    """Reads what has come; knows no reader, so that one nobody holds on to is collected."""
+    answer, attachments = await session.call("stream.next", {"stream": stream})
+    items = [decode(session, item, attachments) for item in reversed(answer["items"])]
+    return [item for item in items if item is not None], bool(answer.get("end"))
+
+
 class Feed:
     """Reads a stream handle of the core; the handle is given back however reading ends."""
 
@@ -228,7 +244,8 @@ class Feed:
         self._body = body
         self._handle = 0
         self._ended = False
-        self._items: list[tuple[dict[str, Any], list[bytes]]] = []
+        self._items: list[Any] = []
+        self._reading: asyncio.Task[Batch] | None = None
         self._dropper: weakref.finalize[Any, Feed] | None = None
 
     async def _open(self) -> None:
@@ -242,28 +259,50 @@ class Feed:
         self._dropper = weakref.finalize(self, session.forget, "stream.drop", {"stream": handle})
         self._dropper.atexit = False
 
-    async def _next(self) -> tuple[dict[str, Any], list[bytes]] | None:
+    @staticmethod
+    def _decode(_: Session, item: dict[str, Any], __: list[bytes]) -> Any:
+        """Makes of an item what is kept until it is read; None: nothing."""
+        return item
+
+    async def _next(self) -> Any:
+        """Gives the next item; None at the end."""
         while not self._items:
             if self._ended:
                 return None
             if not self._handle:
                 await self._open()
             try:
-                answer, attachments = await self._node.session.call(
-                    "stream.next", {"stream": self._handle}
-                )
+                await self._fill()
             except asyncio.CancelledError:
                 raise
             except BaseException:
                 self._end()
                 raise
-            self._items = [(item, attachments) for item in reversed(answer["items"])]
-            if answer.get("end"):
-                self._end()
         return self._items.pop()
 
+    async def _fill(self) -> None:
+        session = self._node.session
+        if asyncio.get_running_loop() is not session.loop:
+            self._take(await session.run(_batch(session, self._handle, self._decode)))
+            return
+        # A reader that is cancelled, by a timeout say, leaves its read to the next one: what
+        # comes meanwhile is not lost.
+        if self._reading is None:
+            self._reading = asyncio.ensure_future(_batch(session, self._handle, self._decode))
+        reading = self._reading
+        await asyncio.shield(reading)
+        if self._reading is reading:
+            self._reading = None
+            self._take(reading.result())
+
+    def _take(self, batch: Batch) -> None:
+        items, end = batch
+        self._items[:0] = items
+        if end:
+            self._end()
+
     def _end(self) -> None:
-        self._ended = True
+        self._ended, self._reading = True, None
         if self._dropper is not None:
             self._dropper.detach()
 
@@ -349,25 +388,28 @@ class Stream(Feed):
 
     async def events(self) -> AsyncIterator[Chunk | Progress | Reply]:
         """Yields chunks, progress notes and at the end the reply."""
-        while (item := await self._next()) is not None:
-            event = self._event(*item)
-            if event is not None:
-                yield event
+        while (event := await self._event()) is not None:
+            yield event
 
     def __aiter__(self) -> Stream:
         return self
 
     async def __anext__(self) -> Chunk:
-        while (item := await self._next()) is not None:
-            event = self._event(*item)
+        while (event := await self._event()) is not None:
             if isinstance(event, Chunk):
                 return event
         raise StopAsyncIteration
 
-    def _event(
-        self, item: dict[str, Any], attachments: list[bytes]
+    async def _event(self) -> Chunk | Progress | Reply | None:
+        event: Chunk | Progress | Reply | None = await self._next()
+        if isinstance(event, Reply):
+            self._reply = event
+        return event
+
+    @staticmethod
+    def _decode(
+        session: Session, item: dict[str, Any], attachments: list[bytes]
     ) -> Chunk | Progress | Reply | None:
-        session = self._node.session
         if "chunk" in item:
             record = item["chunk"]
             part = record["part"]
@@ -380,8 +422,6 @@ class Stream(Feed):
         if "progress" in item:
             return build(Progress, item["progress"])
         if "final" in item:
-            record = item["final"]
-            content = content_of(session, record.get("content"), attachments)
-            self._reply = reply_of(content, record)
-            return self._reply
+            content = content_of(session, item["final"].get("content"), attachments)
+            return reply_of(content, item["final"])
         return None
