@@ -365,6 +365,21 @@ async def test_content_comes_as_it_was_sent(node: hubless.Node) -> None:
     assert (await node.request("parts", mixed)).value == ["Text", "Data", "Blob", "Uri"]
 
 
+async def test_pydantic_models_come_and_go(node: hubless.Node) -> None:
+    pydantic = pytest.importorskip("pydantic")
+    pair = pydantic.create_model("Pair", base=(str, ...), quote=(str, "USD"))
+
+    async def invert(pair: pair) -> pair:  # type: ignore[valid-type]
+        return type(pair)(base=pair.quote, quote=pair.base)  # type: ignore[attr-defined]
+
+    invert.__annotations__ = {"pair": pair, "return": pair}
+    await node.register(invert)
+    reply = await node.request("invert", pair=pair(base="EUR"))
+    assert reply.into(pair) == pair(base="USD", quote="EUR")
+    with pytest.raises(errors.JsonError):
+        await node.request("invert", pair={"quote": "EUR"})
+
+
 async def test_unicode_and_numbers_survive(node: hubless.Node) -> None:
     @node.agent
     async def same(content: Content) -> Content:

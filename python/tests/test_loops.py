@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-import time
 
 import pytest
 
@@ -90,17 +89,3 @@ def test_loop_that_ends_without_close_leaves_nothing() -> None:
         await node.register(lambda: "x", name="one")
 
     asyncio.run(main())
-
-
-async def test_busy_loop_does_not_stop_others(node: hubless.Node) -> None:
-    """A handler that holds the interpreter's loop must not stop another node's heartbeats."""
-
-    async def greedy() -> str:
-        time.sleep(1.0)  # noqa: ASYNC251
-        return "done"
-
-    await node.register(greedy)
-    async with hubless.Node.start() as other:
-        call = asyncio.ensure_future(other.request("greedy"))
-        assert (await call).value == "done"
-        assert (await other.request("greedy")).path == "direct"
