@@ -1920,6 +1920,21 @@ hubless_status hubless_auth_global(const hubless_node *node,
                                    hubless_error *err);
 
 /**
+ * As `hubless_request`, but a refusal is no failure: the result is `HUBLESS_OK` with either the
+ * answer in `reply`, or NULL there and why in `refused`. Blocks.
+ *
+ * # Safety
+ * As `hubless_request`; `refused` is writable and initialised, and is cleared like any error.
+ */
+hubless_status hubless_send(const hubless_node *node,
+                            hubless_str to,
+                            const hubless_content *content,
+                            const hubless_request_options *given,
+                            hubless_reply **reply,
+                            hubless_error *refused,
+                            hubless_error *err);
+
+/**
  * Serves until SIGTERM or SIGINT, the end of standard input if asked for, or the close of the
  * node by another thread; then refuses new calls, lets running ones end, says good-bye and closes
  * the node as `hubless_node_close` does. A second signal ends the grace. Blocks.

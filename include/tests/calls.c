@@ -32,7 +32,7 @@ static void on_fail_as(hubless_call *call, void *user) {
     (void)user;
     hubless_call_info info = {.size = sizeof info};
     hubless_call_get(call, &info, NULL);
-    char number[8];
+    char number[16];
     snprintf(number, sizeof number, "%.*s", (int)info.content.text.len, info.content.text.data);
     int kind = atoi(number);
     hubless_call_fail(call, kind, HUBLESS_STR("on_purpose"), HUBLESS_STR("as asked"), NULL);
@@ -41,7 +41,7 @@ static void on_fail_as(hubless_call *call, void *user) {
 static void every_kind_has_its_number(void) {
     suite_agent("fail", on_fail_as, NULL);
     for (int kind = HUBLESS_AUTH; kind <= HUBLESS_INTERNAL; kind++) {
-        char number[8];
+        char number[16];
         hubless_error err = HUBLESS_ERROR_INIT;
         hubless_reply *reply = NULL;
         snprintf(number, sizeof number, "%d", kind);

@@ -73,6 +73,9 @@ static void the_ten_line_programs_talk(void) {
 
 static void a_program_may_end_without_closing(void) {
     char *const arguments[] = {(char *)"suite", (char *)"no such test", NULL};
+    if (!suite_starts_itself()) {
+        return;
+    }
     fflush(stdout);
     pid_t child = fork();
     if (child == 0) {

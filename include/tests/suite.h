@@ -18,11 +18,16 @@ extern const test process_tests[];
 extern const test vector_tests[];
 extern const test secret_tests[];
 extern const test end_tests[];
+extern const test keep_tests[];
+extern const test tool_tests[];
+extern const test install_tests[];
 
 /* Fails the running test, and says where; the test goes on. */
 void suite_fail(const char *file, int line, const char *what);
 /* Skips the running test. */
 void suite_skip(const char *reason);
+/* 1 when this program can start itself anew; else the running test is skipped. */
+int suite_starts_itself(void);
 /* A node of the running test, closed at its end. */
 hubless_node *suite_node(void);
 /* A further one. */

@@ -54,12 +54,31 @@ unsafe fn report(err: *mut hubless_error, result: Result<()>) -> hubless_status 
     let status = result.as_ref().map_or_else(Fault::status, |()| hubless_status::HUBLESS_OK);
     // SAFETY: the caller vouches for `err`.
     if let Some(out) = unsafe { writable(err) } {
-        let size = out.size;
-        out.release();
-        *out = result.err().map_or_else(hubless_error::none, hubless_error::of);
-        out.size = size;
+        put(out, result.err());
     }
     status
+}
+
+fn put(out: &mut hubless_error, why: Option<Fault>) {
+    out.release();
+    let size = out.size;
+    *out = hubless_error { size, ..why.map_or_else(hubless_error::none, hubless_error::of) };
+}
+
+/// Fills an error in that is a result, or clears it.
+///
+/// # Safety
+/// As `entry`.
+pub(crate) unsafe fn fill_error(
+    field: &str,
+    out: *mut hubless_error,
+    why: Option<Fault>,
+) -> Result<()> {
+    // SAFETY: the caller vouches for `out`.
+    let out = unsafe { writable(out) };
+    let out = out.ok_or_else(|| Fault::invalid(field, "expected HUBLESS_ERROR_INIT, got none"))?;
+    put(out, why);
+    Ok(())
 }
 
 /// Marks this thread as one that runs a callback of the program.

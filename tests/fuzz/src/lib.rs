@@ -4,10 +4,11 @@
 //! back something else than it wrote, or differs from a second opinion. `corpus/<target>` holds
 //! the seeds, `dictionary.txt` the pieces that mutation puts in. `tests/corpus.rs` runs every
 //! target over seeds and seeded mutations of them, and bounds the memory of each run;
-//! `HUBLESS_FUZZ_CASES` sets how many. A fuzzer with coverage needs one line:
-//! `fuzz_target!(|data: &[u8]| drop(hubless_fuzz::targets::request(data)));`
+//! `HUBLESS_FUZZ_CASES` sets how many. `cargo-fuzz/` is a shell for a fuzzer with coverage, which
+//! needs nightly Rust.
 
 pub mod mutate;
+pub mod outside;
 pub mod targets;
 
 /// A decoder under test.
@@ -20,32 +21,36 @@ pub struct Target {
 }
 
 macro_rules! targets {
-    ($($name:ident),* $(,)?) => {
+    ($($place:ident::$name:ident),* $(,)?) => {
         /// Every target.
         pub const TARGETS: &[Target] =
-            &[$(Target { name: stringify!($name), run: targets::$name }),*];
+            &[$(Target { name: stringify!($name), run: $place::$name }),*];
     };
 }
 
 targets! {
-    frame,
-    hello,
-    show,
-    request,
-    event,
-    tool_result,
-    answer,
-    record,
-    record_body,
-    announcement,
-    skill_document,
-    json_text,
-    json_message,
-    identity,
-    requirements,
-    query,
-    schema,
-    ledger_message,
-    ledger_row,
-    terms,
+    targets::frame,
+    targets::hello,
+    targets::show,
+    targets::control,
+    targets::request,
+    targets::event,
+    targets::tool_result,
+    targets::answer,
+    targets::record,
+    targets::record_body,
+    targets::announcement,
+    targets::skill_document,
+    targets::json_text,
+    targets::json_message,
+    targets::identity,
+    targets::requirements,
+    targets::query,
+    targets::schema,
+    targets::ledger_message,
+    targets::ledger_row,
+    targets::terms,
+    outside::ticket,
+    outside::token,
+    outside::stdio_line,
 }

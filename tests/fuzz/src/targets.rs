@@ -21,7 +21,7 @@ use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
 /// The clock of every run, in Unix milliseconds.
-const NOW: u64 = 1_700_000_000_000;
+pub(crate) const NOW: u64 = 1_700_000_000_000;
 
 /// A stream of frames, cut where the first byte says.
 pub fn frame(data: &[u8]) -> bool {
@@ -86,6 +86,19 @@ pub fn hello(data: &[u8]) -> bool {
 /// Agents that a peer shows.
 pub fn show(data: &[u8]) -> bool {
     message::<v1::Show>(FrameType::Show, data)
+}
+
+/// The other messages between two nodes.
+pub fn control(data: &[u8]) -> bool {
+    message::<v1::HelloAck>(FrameType::HelloAck, data)
+        | message::<v1::Refused>(FrameType::Refused, data)
+        | message::<v1::Hide>(FrameType::Hide, data)
+        | message::<v1::Clock>(FrameType::Clock, data)
+        | message::<v1::Load>(FrameType::Load, data)
+        | message::<v1::Redeem>(FrameType::Redeem, data)
+        | message::<v1::Redeemed>(FrameType::Redeemed, data)
+        | message::<v1::Drained>(FrameType::Drained, data)
+        | message::<v1::Goodbye>(FrameType::Goodbye, data)
 }
 
 /// A request.

@@ -131,8 +131,12 @@ pub(crate) fn plain(output: &str) -> Outcome {
         passed: before(line, " passed"),
         failed: before(line, " failed"),
         skipped: before(line, " skipped"),
-        notes: Vec::new(),
+        notes: output.lines().filter_map(|line| line.strip_prefix("skip ")).map(skipped).collect(),
     })
+}
+
+fn skipped(what: &str) -> String {
+    format!("skipped: {what}")
 }
 
 /// The number that stands right before a word.
@@ -164,6 +168,8 @@ mod tests {
                      [ERROR] Tests run: 9, Failures: 1, Errors: 1, Skipped: 2";
         assert_eq!(surefire(maven), counted(5, 2, 2));
         assert_eq!(plain("c: 7 passed, 1 failed"), counted(7, 1, 0));
+        let skips = plain("ok   a\nskip b: cmake is missing\n1 passed, 0 failed, 1 skipped");
+        assert_eq!((skips.skipped, skips.notes), (1, vec!["skipped: b: cmake is missing".into()]));
     }
 
     #[test]

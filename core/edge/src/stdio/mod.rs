@@ -20,3 +20,10 @@ mod stdin;
 pub use agent::StdioAgent;
 pub use launch::{LAUNCH, launch};
 pub use options::StdioOptions;
+
+/// Reads a line as a child may print it; true: it is a message.
+///
+/// For those who test readers of what others send.
+pub fn is_message(line: &str) -> bool {
+    line::read(line).is_ok()
+}

@@ -94,8 +94,8 @@ impl Membership {
         Ok(Self::new(root.mesh_id(), Proof::Root(root), Vec::new()))
     }
 
-    /// Knows a mesh without being in it.
-    pub(crate) const fn outsider(mesh: MeshId) -> Self {
+    /// Knows a mesh without being in it: checks its tokens, and has none.
+    pub const fn outsider(mesh: MeshId) -> Self {
         Self::new(mesh, Proof::Outsider, Vec::new())
     }
 

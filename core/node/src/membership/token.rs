@@ -278,6 +278,31 @@ mod tests {
         }
     }
 
+    /// Where a token is kept that this version must take for ever; a seed of the fuzz target too.
+    const KEPT: &str =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fuzz/corpus/token/node.bin");
+
+    #[test]
+    fn takes_a_token_that_an_earlier_build_minted() {
+        let (root, node) = (key(1), key(2).node_key());
+        let groups = vec!["a".to_owned()];
+        if std::env::var("HUBLESS_VECTORS").as_deref() == Ok("write") {
+            let terms = Terms { role: "member", groups: &groups, until_ms: 4_000_000_000_000 };
+            let token = mint_node(&root, node, terms).unwrap();
+            let bound = mint_member(&root, &key(4).public(), terms).unwrap();
+            let bound = bind(&bound, root.mesh_id(), &key(4), node, terms.until_ms).unwrap();
+            std::fs::create_dir_all(std::path::Path::new(KEPT).parent().unwrap()).unwrap();
+            std::fs::write(KEPT, token).unwrap();
+            std::fs::write(KEPT.replace("node.bin", "member.bin"), bound).unwrap();
+        }
+        for kept in [KEPT.to_owned(), KEPT.replace("node.bin", "member.bin")] {
+            let token = std::fs::read(&kept).unwrap();
+            let found = verify(&token, root.mesh_id(), node, NOW).unwrap();
+            assert_eq!((found.role.as_str(), &found.groups), ("member", &groups), "{kept}");
+            assert_eq!(found.until_ms, 4_000_000_000_000, "{kept}");
+        }
+    }
+
     #[test]
     fn each_flipped_bit_is_refused() {
         let (root, node) = (key(1), key(2).node_key());

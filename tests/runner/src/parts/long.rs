@@ -4,9 +4,10 @@ use super::rust;
 use crate::count::Outcome;
 use crate::house::Result;
 
-const FORMS: [(&str, &[&str]); 2] = [
+const FORMS: [(&str, &[&str]); 3] = [
     ("unit", &["--lib", "--test", "checks", "--test", "readers", "--test", "wire"]),
     ("mesh", &["--test", "machine", "--", "--test-threads=1", "--nocapture"]),
+    ("fuzz", &["--test", "corpus"]),
 ];
 
 /// Runs the long forms of the named parts, or of all.
@@ -19,8 +20,12 @@ pub(crate) fn run(names: &[String]) -> Result<Outcome> {
         return Err(format!("{unknown:?} has no long form; these have: {}", known.join(", ")));
     }
     crate::prepare::everything()?;
-    // Read by the tests themselves: rounds of the mesh, cases of the property tests.
-    let settings = [("HUBLESS_TEST_ROUNDS", "200"), ("PROPTEST_CASES", "100000")];
+    // Read by the tests themselves: rounds of the mesh, cases of the property tests, mutations.
+    let settings = [
+        ("HUBLESS_TEST_ROUNDS", "200"),
+        ("PROPTEST_CASES", "100000"),
+        ("HUBLESS_FUZZ_CASES", "100000"),
+    ];
     let mut outcome = Outcome::default();
     for (form, arguments) in
         FORMS.iter().filter(|(f, _)| names.is_empty() || names.iter().any(|n| n == f))

@@ -5,6 +5,7 @@ mod fresh;
 mod languages;
 mod lint;
 mod long;
+mod memory;
 mod network;
 mod rust;
 mod table;

@@ -1,0 +1,61 @@
+//! C's suite with its memory watched: by the sanitizers of the compiler, and by valgrind.
+
+use crate::count::{self, Outcome};
+use crate::house::{Result, root, target};
+use crate::step::Step;
+use std::process::{Command, Stdio};
+
+/// Runs the suite once under each tool that is here.
+///
+/// # Errors
+/// `make` could not be started.
+pub(crate) fn run() -> Result<Outcome> {
+    let mut outcome = if has_sanitizers()? {
+        watched("sanitize")?
+    } else {
+        Outcome::skip("the C compiler has no address and undefined-behaviour sanitizers")
+    };
+    let valgrind = Command::new("valgrind").arg("--version").stdout(Stdio::null()).status();
+    outcome += if valgrind.is_ok_and(|status| status.success()) {
+        watched("valgrind")?
+    } else {
+        Outcome::skip("valgrind is not installed")
+    };
+    Ok(outcome)
+}
+
+/// One target of the Makefile, which ends with the counts of the suite.
+fn watched(tool: &str) -> Result<Outcome> {
+    let done = Step::new(&format!("memory: make {tool}"), "make")
+        .args(["--silent", "--directory", "include", tool])
+        .env("HUBLESS_LIBRARY", target().join("debug"))
+        .env("OUT", root().join("target/c"))
+        .env("HUBLESS_LOG", "off")
+        .run()?;
+    let mut outcome = count::plain(&done.output);
+    if !done.ok || outcome.passed == 0 {
+        outcome.failed = outcome.failed.max(1);
+        outcome.notes.push(done.tail(60));
+    }
+    Ok(outcome)
+}
+
+/// Some compilers know the flag and lack the library.
+fn has_sanitizers() -> Result<bool> {
+    let program = target().join("sanitized");
+    let flags = ["-fsanitize=address,undefined", "-x", "c", "-", "-o"];
+    let mut compiler = Command::new("cc")
+        .args(flags)
+        .arg(&program)
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|error| format!("cc: {error}"))?;
+    if let Some(mut source) = compiler.stdin.take() {
+        use std::io::Write;
+        // A compiler that ended already says so by its status.
+        let _ = source.write_all(b"int main(void) { return 0; }");
+    }
+    let compiled = compiler.wait().is_ok_and(|status| status.success());
+    Ok(compiled && Command::new(&program).status().is_ok_and(|status| status.success()))
+}
