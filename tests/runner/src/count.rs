@@ -56,21 +56,20 @@ pub(crate) fn cargo(output: &str) -> Outcome {
         all.failed += before(line, " failed");
         all.skipped += before(line, " ignored");
     }
-    for reason in output.lines().filter_map(skipped) {
+    for why in output.lines().filter_map(reason) {
         // To cargo a test that says why it cannot run has passed.
         all.passed = all.passed.saturating_sub(1);
         all.skipped += 1;
-        all.notes.push(format!("skipped: {reason}"));
+        all.notes.push(format!("skipped: {why}"));
     }
     all
 }
 
 /// The reason that a Rust test gave for not running, on a line of its own or behind its name.
-fn skipped(line: &str) -> Option<&str> {
-    let (before, reason) = line.split_once("skipped: ")?;
+fn reason(line: &str) -> Option<&str> {
+    let (before, why) = line.split_once("skipped: ")?;
     let before = before.trim();
-    (before.is_empty() || (before.starts_with("test ") && before.ends_with("...")))
-        .then_some(reason)
+    (before.is_empty() || (before.starts_with("test ") && before.ends_with("..."))).then_some(why)
 }
 
 /// Counts of pytest's closing line.
