@@ -137,7 +137,7 @@ class PromptError(Error):
 
 
 class JsonError(Error, ValueError):
-    """Kind ``json``: a value does not hold the schema; ``pointer`` says where (empty: all of it)."""
+    """Kind ``json``: a value does not hold the schema; ``pointer`` says where ("": all of it)."""
 
 
 class ContentError(Error):

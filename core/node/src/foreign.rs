@@ -64,7 +64,8 @@ pub trait Handler: Send + Sync + 'static {
 ///     ..RequestOptions::new("guarded", Content::text(text))
 /// };
 /// assert!(node.request(ask("letmein", "two words")).await.is_ok());
-/// assert_eq!(node.request(ask("letmein", "now three words")).await.unwrap_err().kind, Kind::Prompt);
+/// let long = node.request(ask("letmein", "now three words")).await;
+/// assert_eq!(long.unwrap_err().kind, Kind::Prompt);
 /// assert_eq!(node.request(ask("guess", "hello")).await.unwrap_err().kind, Kind::Auth);
 /// # Ok::<(), hubless::Error>(())
 /// # }).unwrap();
@@ -168,7 +169,8 @@ pub trait CredentialProvider: Send + Sync + 'static {
 ///     let unit = call.input(Content::text("in which unit?"), None).await?.joined_text();
 ///     Ok(Content::text(format!("{} {unit}", n.unwrap_or_default())))
 /// });
-/// node.register(AgentOptions { name: "measure".into(), ..AgentOptions::default() }, measure).await?;
+/// let named = AgentOptions { name: "measure".into(), ..AgentOptions::default() };
+/// node.register(named, measure).await?;
 /// let asked = RequestOptions::read(json!({"to": "measure",
 ///     "tools": [{"name": "measure", "inputSchema": {"type": "object"}}]}))?;
 /// let (tool_host, input_host) = (Some(Arc::new(Lent) as _), Some(Arc::new(Lent) as _));

@@ -20,7 +20,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// use std::sync::Arc;
 /// use tracing::level_filters::LevelFilter;
 ///
-/// let sink = Arc::new(|line: &LogLine| println!("{} {}: {}", line.level, line.target, line.message));
+/// let sink = Arc::new(|line: &LogLine| println!("{} {}", line.level, line.message));
 /// set_sink(LevelFilter::INFO, Some(sink));
 /// set_sink(LevelFilter::INFO, None);
 /// ```

@@ -306,7 +306,9 @@ async fn an_imported_agent_is_called_once_its_node_announces_it() {
             match watch.next().await.unwrap() {
                 Change::Snapshot(all) if all.is_empty() => {}
                 Change::Snapshot(_) | Change::Arrived(_) => return,
-                other => panic!("{other:?}"),
+                other @ (Change::Changed(_) | Change::Departed { .. } | Change::Lagged(_)) => {
+                    panic!("{other:?}")
+                }
             }
         }
     };

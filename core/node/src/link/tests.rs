@@ -81,9 +81,9 @@ impl<'a> Reader<'a> {
     }
 
     /// A list of bytes after its length.
-    fn list(&mut self, size: usize) -> Reader<'a> {
+    fn list(&mut self, size: usize) -> Self {
         let length = self.number(size);
-        Reader(self.take(length))
+        Self(self.take(length))
     }
 
     /// RFC 9000 section 16.
@@ -131,7 +131,8 @@ fn handshake(payload: &[u8]) -> Option<Vec<u8>> {
         match reader.varint() {
             0 | 1 => {}
             kind @ (2 | 3) => {
-                (reader.varint(), reader.varint());
+                reader.varint();
+                reader.varint();
                 let ranges = reader.varint();
                 let counts = if kind == 3 { 3 } else { 0 };
                 for _ in 0..1 + 2 * ranges + counts {

@@ -1,4 +1,5 @@
 //! Peers of another make: tunnels driven by hand against a node of ours.
+#![allow(clippy::wildcard_enum_match_arm, reason = "tests wait for one of many things")]
 
 use super::frames::{End, FrameReader, FrameWriter};
 use super::hello;
@@ -213,8 +214,8 @@ async fn a_hello_that_does_not_hold_is_refused_with_its_reason() {
     let house = house().await;
     let other = Stranger::dial(&house).await;
     let foreign = other.hello();
-    type Change<'a> = &'a dyn Fn(&mut v1::Hello);
-    let rows: [(&str, Option<(Kind, &str)>, Change<'_>); 6] = [
+    type Row<'a> = (&'a str, Option<(Kind, &'a str)>, &'a dyn Fn(&mut v1::Hello));
+    let rows: [Row<'_>; 6] = [
         ("as it should be", None, &|_| {}),
         ("a later version", Some((Kind::Unsupported, "version")), &|hello| {
             (hello.version_low, hello.version_high) = (2, 3);
