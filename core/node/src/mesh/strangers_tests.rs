@@ -315,8 +315,10 @@ async fn a_node_without_a_token_has_few_streams() {
     }
     let more = timeout(Duration::from_millis(300), open(&mut idle)).await;
     assert!(more.is_err(), "one stream more than the bound was opened");
-    let (mut send, mut recv) = idle.pop().unwrap();
-    let _ = (send.reset(1_u32.into()), recv.stop(1_u32.into()));
+    // The engine tells of room for several streams at once.
+    for (mut send, mut recv) in idle.drain(idle.len() / 2..) {
+        let _ = (send.reset(1_u32.into()), recv.stop(1_u32.into()));
+    }
     timeout(LONG, open(&mut idle)).await.expect("room again");
 }
 

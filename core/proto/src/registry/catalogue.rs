@@ -195,7 +195,7 @@ mod tests {
         assert_eq!(all.load(objects, |_| false).0, 3);
         let names = |query: Value| -> Vec<String> {
             let query = Query::read(query).unwrap();
-            all.find(&query, 0).iter().map(|agent| agent.name.to_string()).collect()
+            all.find(&query, 1_700_000_000_000).iter().map(|agent| agent.name.to_string()).collect()
         };
         assert_eq!(names(json!({})), ["a", "b", "c"]);
         assert_eq!(names(json!({"tags": ["text"]})), ["a", "c"]);
