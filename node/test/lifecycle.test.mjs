@@ -107,7 +107,7 @@ test('a process that handles a call is not idle, and ends afterwards', async (t)
   assert.deepEqual(await agent.ended, { code: 0, signal: null, stderr: '' });
 });
 
-/** Longer than the 8 s of silence after which a connection is given up. */
+/** Longer than the silence after which a connection is given up. */
 const BLOCKED_MS = 9_000;
 
 test('a handler that blocks its event loop stops neither its node nor others', async (t) => {

@@ -57,7 +57,8 @@ pub trait Handler: Send + Sync + 'static {
 /// # let node = Node::start(NodeOptions { memory_only: true, ..NodeOptions::default() }).await?;
 /// let mut options = AgentOptions::read(serde_json::json!({"name": "guarded",
 ///     "requirements": {"auth": {"host": true}, "maxTokens": 2, "tokenCounter": "host"}}))?;
-/// (options.authenticator, options.counter) = (Some(Arc::new(Door)), Some(Arc::new(Words)));
+/// options.authenticator = Some(Arc::new(Door));
+/// options.counter = Some(Arc::new(Words));
 /// node.register(options, handler(|_, content| async move { Ok(content) })).await?;
 /// let ask = |secret: &str, text: &str| RequestOptions {
 ///     auth: Some(Auth { scheme: "custom".into(), secret: secret.into() }),

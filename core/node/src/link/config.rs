@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Quiet paths carry a packet this often.
-const KEEP_ALIVE: Duration = Duration::from_secs(3);
-/// A peer from which nothing came for this long is lost.
-const SILENCE: Duration = Duration::from_secs(8);
+const KEEP_ALIVE: Duration = Duration::from_secs(2);
+/// A peer from which nothing came for this long is lost. The time begins anew with the first
+/// packet of ours after the last of the peer's: a dead one is known after at most both together.
+const SILENCE: Duration = Duration::from_secs(7);
 /// First guess at a round trip beyond this machine: a lost first packet costs three times this.
 const INITIAL_RTT: Duration = Duration::from_millis(100);
 /// Bytes of one stream in flight. Larger windows made the engine close connections under loss.

@@ -162,7 +162,10 @@ static char *target(const runner *of, const json *item) {
     char to[160];
     const char *own = json_get_text(item, "to");
     snprintf(to, sizeof to, "%s.%s", of->to, json_get_text(item, "agent"));
-    return replaced(own != NULL ? own : to, "$TO", of->to);
+    char *named = replaced(own != NULL ? own : to, "$TO", of->to);
+    char *full = replaced(named, "$RUN", of->run);
+    free(named);
+    return full;
 }
 
 /* A step of a watch: its events are waited for, its answer is not looked at. */
