@@ -4,7 +4,7 @@
 //! A benchmark, not a test: nothing fails on a time.
 
 use crate::house::{self, Result};
-use crate::language::{Language, Program};
+use crate::language::{Language, Origin, Program};
 use crate::prepare;
 use crate::process::Process;
 use std::process::{Command, Stdio};
@@ -29,7 +29,7 @@ pub(crate) fn run() -> Result<bool> {
     let home = house::target().join("bench-home");
     // Left over from a run that was interrupted.
     let _ = std::fs::remove_dir_all(&home);
-    let mut command = Language::C.command(Program::HelloAgent)?;
+    let mut command = Language::C.command(Origin::Checkout, Program::HelloAgent)?;
     command.env("HUBLESS_HOME", &home);
     let agent = Process::start("agent", &mut command, &house::logs().join("bench-agent.log"))?;
     let row =
@@ -42,7 +42,7 @@ pub(crate) fn run() -> Result<bool> {
     ];
     for _ in 0..ROUNDS {
         for row in &mut rows {
-            let mut caller = row.language.command(Program::HelloCaller)?;
+            let mut caller = row.language.command(Origin::Checkout, Program::HelloCaller)?;
             caller.env("HUBLESS_HOME", &home);
             row.answer.push(time(&mut caller)?);
             row.bare.push(time(&mut bare(row.language))?);

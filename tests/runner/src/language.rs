@@ -1,7 +1,7 @@
 //! How each language's programs are started.
 
 use crate::house::{self, Result, root, text};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// One of the four languages.
@@ -30,6 +30,20 @@ pub(crate) enum Program {
     Demo,
 }
 
+/// Where the programs are, and the package that they import.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The checkout, as `prepare` leaves it.
+    Checkout,
+    /// The packages, as `cargo verify install` installs them into empty projects.
+    Installed,
+}
+
+/// The project of one language that packages are installed into.
+pub(crate) fn installed(language: Language) -> PathBuf {
+    house::target().join("install").join(language.name())
+}
+
 impl Language {
     /// All four, in the order of the documents.
     pub(crate) const ALL: [Self; 4] = [Self::Python, Self::Node, Self::Kotlin, Self::C];
@@ -48,16 +62,16 @@ impl Language {
     ///
     /// # Errors
     /// Its class path was not written by the build.
-    pub(crate) fn command(self, program: Program) -> Result<Command> {
+    pub(crate) fn command(self, origin: Origin, program: Program) -> Result<Command> {
         let mut command = match self {
             Self::Python => {
-                let mut command = Command::new(house::venv_program("python"));
-                command.arg(self.source(program));
+                let mut command = Command::new(python(origin));
+                command.arg(self.source(origin, program));
                 command
             }
             Self::Node => {
                 let mut command = Command::new("node");
-                command.arg(self.source(program));
+                command.arg(self.source(origin, program));
                 command
             }
             Self::Kotlin => {
@@ -68,18 +82,33 @@ impl Language {
                     "-Xshare:auto",
                     "-cp",
                 ]);
-                command.arg(class_path()?).arg(kotlin_class(program));
+                command.arg(class_path(origin)?).arg(kotlin_class(program));
                 command
             }
-            Self::C => Command::new(self.source(program)),
+            Self::C => Command::new(self.source(origin, program)),
         };
-        command.current_dir(root());
+        command.current_dir(match origin {
+            Origin::Checkout => root(),
+            Origin::Installed => installed(self),
+        });
         Ok(command)
     }
 
-    fn source(self, program: Program) -> PathBuf {
+    fn source(self, origin: Origin, program: Program) -> PathBuf {
+        let path = self.place(program);
+        match (origin, self) {
+            (Origin::Checkout, _) | (Origin::Installed, Self::Python) => root().join(path),
+            // Copied into the project, where the import is resolved, or compiled there.
+            (Origin::Installed, _) => {
+                let name = Path::new(path).file_name().unwrap_or_default();
+                installed(self).join("programs").join(name)
+            }
+        }
+    }
+
+    const fn place(self, program: Program) -> &'static str {
         use Program::{Conformance, Demo, HelloAgent, HelloCaller};
-        let path = match (self, program) {
+        match (self, program) {
             (Self::Python, HelloAgent) => "python/examples/hello_agent.py",
             (Self::Python, HelloCaller) => "python/examples/hello_caller.py",
             (Self::Python, Conformance) => "tests/conformance/runners/python/runner.py",
@@ -93,8 +122,7 @@ impl Language {
             (Self::C, Conformance) => "target/c/conformance",
             (Self::C, Demo) => "target/c/digester",
             (Self::Kotlin, _) => "kotlin",
-        };
-        root().join(path)
+        }
     }
 }
 
@@ -107,9 +135,19 @@ const fn kotlin_class(program: Program) -> &'static str {
     }
 }
 
+fn python(origin: Origin) -> PathBuf {
+    match origin {
+        Origin::Checkout => house::venv_program("python"),
+        Origin::Installed => installed(Language::Python).join("venv/bin/python"),
+    }
+}
+
 /// The class path that the Maven build leaves.
-fn class_path() -> Result<String> {
-    let file = root().join("kotlin/target/classpath.txt");
+fn class_path(origin: Origin) -> Result<String> {
+    let file = match origin {
+        Origin::Checkout => root().join("kotlin/target/classpath.txt"),
+        Origin::Installed => installed(Language::Kotlin).join("classpath.txt"),
+    };
     let read = std::fs::read_to_string(&file);
     read.map(|path| path.trim().to_owned()).map_err(|error| format!("{}: {error}", text(&file)))
 }

@@ -1,4 +1,4 @@
-//! The one binary behind `cargo demo`, `cargo verify` and `cargo bench-all`.
+//! The one binary behind `cargo demo`, `cargo verify`, `cargo package-all` and `cargo bench-all`.
 //!
 //! Owns: what is built, installed and started, and how results are counted and shown. Must not
 //! know: how anything that it starts works. Its own logic (counting, the timeline) has unit tests.
@@ -12,6 +12,7 @@ mod generate;
 mod hello;
 mod house;
 mod language;
+mod package;
 mod parts;
 mod prepare;
 mod process;
@@ -41,6 +42,8 @@ enum Command {
     Hello,
     /// Times process start to first answer, in each language.
     Bench,
+    /// Builds the packages that users install, into `target/dist`.
+    Package(package::Options),
     /// Writes the generated files anew.
     Generate,
 }
@@ -49,12 +52,15 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Demo(options) => demo::run(&options),
         Command::Verify { parts } => parts::verify(&parts),
-        Command::Hello => prepare::everything().and_then(|()| hello::all()).map(|outcome| {
-            outcome.notes.iter().for_each(|note| eprintln!("{note}"));
-            println!("{outcome}");
-            outcome.failed == 0
-        }),
+        Command::Hello => prepare::everything()
+            .and_then(|()| hello::all(language::Origin::Checkout))
+            .map(|outcome| {
+                outcome.notes.iter().for_each(|note| eprintln!("{note}"));
+                println!("{outcome}");
+                outcome.failed == 0
+            }),
         Command::Bench => bench::run(),
+        Command::Package(options) => package::run(&options),
         Command::Generate => generate::write().map(|()| true),
     };
     match done {

@@ -3,7 +3,7 @@
 use super::run::Asker;
 use super::{place, timeline};
 use crate::house::{self, Result};
-use crate::language::{Language, Program};
+use crate::language::{Language, Origin, Program};
 use crate::process::Process;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -49,7 +49,7 @@ impl Session {
     }
 
     fn spawn(&mut self, language: Language, name: &str, slow_ms: u32) -> Result<()> {
-        let mut command = language.command(Program::Demo)?;
+        let mut command = language.command(Origin::Checkout, Program::Demo)?;
         if language == Language::Node {
             let agent = if name == "node" { "chart-renderer" } else { name };
             command.args(["--name", agent, "--slow-ms", &slow_ms.to_string()]);

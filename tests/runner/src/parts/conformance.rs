@@ -2,7 +2,7 @@
 
 use crate::count::Outcome;
 use crate::house::{self, Result};
-use crate::language::{Language, Program};
+use crate::language::{Language, Origin, Program};
 use crate::process::Process;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,17 @@ const CASE: Duration = Duration::from_secs(60);
 /// Begins the id of a case whose expectation is wrong on purpose.
 const WRONG: &str = "wrong-";
 
+/// A run of cases: its name in logs, and where the programs are.
+pub(crate) struct Run {
+    /// Its name.
+    pub(crate) part: &'static str,
+    /// Where the programs are.
+    pub(crate) origin: Origin,
+}
+
+const RING: Run = Run { part: "conformance", origin: Origin::Checkout };
+const MATRIX: Run = Run { part: "matrix", origin: Origin::Checkout };
+
 /// Every case file but the matrix, and the controls, from each language to the next one.
 pub(crate) fn ring() -> Result<Outcome> {
     let mut outcome = Outcome::default();
@@ -21,10 +32,10 @@ pub(crate) fn ring() -> Result<Outcome> {
         let next = Language::ALL.into_iter().cycle().nth(index + 1).unwrap_or(caller);
         let mut files = files(|name| name != "matrix.json")?;
         files.push(controls()?);
-        outcome += with_subject("conformance", next, |home| {
+        outcome += with_subject(&RING, next, |home| {
             let mut outcome = Outcome::default();
             for file in &files {
-                outcome += call("conformance", caller, next, file, home)?;
+                outcome += call(&RING, caller, next, file, home)?;
             }
             Ok(outcome)
         })?;
@@ -34,15 +45,21 @@ pub(crate) fn ring() -> Result<Outcome> {
 
 /// All 16 pairs.
 pub(crate) fn matrix() -> Result<Outcome> {
+    matrix_from(&MATRIX, &Language::ALL)
+}
+
+/// All pairs of some languages, from where their programs are.
+///
+/// # Errors
+/// A program could not be started.
+pub(crate) fn matrix_from(run: &Run, languages: &[Language]) -> Result<Outcome> {
     let mut outcome = Outcome::default();
-    for callee in Language::ALL {
+    for callee in languages.iter().copied() {
         let file = files(|name| name == "matrix.json")?;
-        outcome += with_subject("matrix", callee, |home| {
+        outcome += with_subject(run, callee, |home| {
             let mut outcome = Outcome::default();
-            for (caller, file) in
-                Language::ALL.iter().flat_map(|l| file.iter().map(move |f| (l, f)))
-            {
-                outcome += call("matrix", *caller, callee, file, home)?;
+            for (caller, file) in languages.iter().flat_map(|l| file.iter().map(move |f| (l, f))) {
+                outcome += call(run, *caller, callee, file, home)?;
             }
             Ok(outcome)
         })?;
@@ -88,14 +105,15 @@ fn expanded(control: &Value) -> Vec<Value> {
 
 /// Starts a language's subject in a home of its own, runs `calls`, and ends it.
 fn with_subject(
-    part: &str,
+    run: &Run,
     language: Language,
     calls: impl FnOnce(&Path) -> Result<Outcome>,
 ) -> Result<Outcome> {
+    let Run { part, origin } = *run;
     let home = house::target().join(format!("{part}-{}", language.name()));
     // Left over from a run that was interrupted.
     let _ = std::fs::remove_dir_all(&home);
-    let mut command = language.command(Program::Conformance)?;
+    let mut command = language.command(origin, Program::Conformance)?;
     command.args(["serve", "--name", language.name()]).env("HUBLESS_HOME", &home);
     let log = house::logs().join(format!("{part}-subject-{}.log", language.name()));
     let subject = match Process::start(language.name(), &mut command, &log) {
@@ -115,17 +133,18 @@ fn with_subject(
 
 /// Runs one file of cases from one language to another and counts what its runner reports.
 fn call(
-    part: &str,
+    run: &Run,
     caller: Language,
     callee: Language,
     file: &Path,
     home: &Path,
 ) -> Result<Outcome> {
+    let Run { part, origin } = *run;
     let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
     let cases: Vec<Value> = serde_json::from_str(&text).map_err(|error| error.to_string())?;
     let pair = format!("{} to {}", caller.name(), callee.name());
     eprintln!("  {part}: {pair}");
-    let mut command: Command = caller.command(Program::Conformance)?;
+    let mut command: Command = caller.command(origin, Program::Conformance)?;
     command.args(["call", "--to", callee.name(), "--cases"]).arg(file).env("HUBLESS_HOME", home);
     let log = house::logs().join(format!("{part}-{}-{}.log", caller.name(), callee.name()));
     let runner = Process::start(&pair, &mut command, &log)?;

@@ -3,7 +3,7 @@
 use crate::count::{self, Outcome};
 use crate::hello;
 use crate::house::{Result, root, target, venv_program};
-use crate::language::Language;
+use crate::language::{Language, Origin};
 use crate::step::Step;
 
 /// Python's suite.
@@ -43,6 +43,6 @@ fn suite(language: Language, step: Step, parse: fn(&str) -> Outcome) -> Result<O
         outcome.failed = outcome.failed.max(1);
         outcome.notes.push(done.tail(60));
     }
-    outcome += hello::from(language, &Language::ALL)?;
+    outcome += hello::from(Origin::Checkout, language, &Language::ALL)?;
     Ok(outcome)
 }

@@ -1,6 +1,6 @@
 //! The long forms, which are not part of every run.
 
-use super::rust;
+use super::{install, rust};
 use crate::count::Outcome;
 use crate::house::Result;
 
@@ -10,13 +10,16 @@ const FORMS: [(&str, &[&str]); 3] = [
     ("fuzz", &["--test", "corpus"]),
 ];
 
+/// The form that is no `cargo test`: the packages of a release instead of quick ones.
+const INSTALL: &str = "install";
+
 /// Runs the long forms of the named parts, or of all.
 ///
 /// # Errors
 /// A part has no long form.
 pub(crate) fn run(names: &[String]) -> Result<Outcome> {
-    if let Some(unknown) = names.iter().find(|name| !FORMS.iter().any(|(form, _)| form == name)) {
-        let known: Vec<_> = FORMS.iter().map(|(form, _)| *form).collect();
+    let known: Vec<_> = FORMS.iter().map(|(form, _)| *form).chain([INSTALL]).collect();
+    if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
         return Err(format!("{unknown:?} has no long form; these have: {}", known.join(", ")));
     }
     crate::prepare::everything()?;
@@ -27,10 +30,12 @@ pub(crate) fn run(names: &[String]) -> Result<Outcome> {
         ("HUBLESS_FUZZ_CASES", "100000"),
     ];
     let mut outcome = Outcome::default();
-    for (form, arguments) in
-        FORMS.iter().filter(|(f, _)| names.is_empty() || names.iter().any(|n| n == f))
-    {
+    let wanted = |form: &str| names.is_empty() || names.iter().any(|name| name == form);
+    for (form, arguments) in FORMS.iter().filter(|(form, _)| wanted(form)) {
         outcome += rust::test_with(&format!("long: {form}"), arguments, &settings)?;
+    }
+    if wanted(INSTALL) {
+        outcome += install::release()?;
     }
     Ok(outcome)
 }

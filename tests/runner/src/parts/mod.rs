@@ -2,6 +2,7 @@
 
 mod conformance;
 mod fresh;
+mod install;
 mod languages;
 mod lint;
 mod long;

@@ -1,6 +1,6 @@
 //! The table of parts, and how they are run and counted.
 
-use super::{conformance, fresh, languages, lint, long, memory, network, rust};
+use super::{conformance, fresh, install, languages, lint, long, memory, network, rust};
 use crate::count::Outcome;
 use crate::house::Result;
 use crate::{demo, prepare};
@@ -12,7 +12,7 @@ struct Part {
     run: fn() -> Result<Outcome>,
 }
 
-const PARTS: [Part; 18] = [
+const PARTS: [Part; 19] = [
     Part { name: "lint", what: "fmt, clippy, mypy, tsc, ktlint", run: lint::run },
     Part { name: "tidy", what: "rules of style and architecture", run: rust::tidy },
     Part { name: "unit", what: "Rust unit and property tests", run: rust::unit },
@@ -30,6 +30,7 @@ const PARTS: [Part; 18] = [
     Part { name: "fuzz", what: "fuzz functions over their corpora", run: rust::fuzz },
     Part { name: "doc", what: "doc tests and doc build", run: rust::doc },
     Part { name: "deny", what: "licences, bans, sources", run: lint::deny },
+    Part { name: "install", what: "packages, installed and used", run: install::quick },
     Part { name: "fresh", what: "clone, empty home, ten lines", run: fresh::run },
 ];
 

@@ -4,7 +4,7 @@ mod c;
 mod java;
 mod node;
 mod python;
-mod stamp;
+pub(crate) mod stamp;
 
 use crate::house::{self, Result};
 use crate::step::Step;
@@ -28,7 +28,10 @@ pub(crate) const TESTING: &str =
     "hubless-python/testing,hubless-node/testing,hubless-jvm/testing,hubless-c/testing";
 
 /// The command, the test programs and the four native libraries, in one build.
-fn rust() -> Result<()> {
+///
+/// # Errors
+/// The build failed.
+pub(crate) fn rust() -> Result<()> {
     let step = Step::new("build: Rust core, command and native libraries", "cargo");
     step.args(["build", "--workspace", "--locked", "--features", TESTING]).must()?;
     Ok(())

@@ -1,0 +1,77 @@
+//! Everything in its order, and the sizes of what came out.
+
+use super::dist::{Dist, Profile, empty, say};
+use super::{c, native, notices, tools};
+use crate::count::Outcome;
+use crate::house::Result;
+use std::path::Path;
+
+/// Options of `cargo package-all`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// How the native libraries are compiled.
+    #[arg(long, value_enum, default_value = "release")]
+    profile: Profile,
+}
+
+/// Largest package of a release, by the ending of its name.
+const BOUNDS_MIB: [(&str, u64); 1] = [(".tar.gz", 30)];
+
+/// Builds all packages and prints their sizes.
+///
+/// # Errors
+/// A tool is missing, or a build failed.
+pub(crate) fn run(options: &Options) -> Result<bool> {
+    let dist = Dist { profile: options.profile };
+    crate::toolchain::check()?;
+    build(dist)?;
+    let mut outcome = sizes(dist)?;
+    if dist.profile == Profile::Release {
+        outcome += native::check(dist)?;
+    }
+    outcome.notes.iter().for_each(|note| eprintln!("{note}"));
+    println!("{outcome}");
+    Ok(outcome.failed == 0)
+}
+
+/// Builds all packages.
+///
+/// # Errors
+/// A tool is missing, or a build failed.
+pub(crate) fn build(dist: Dist) -> Result<()> {
+    tools::packaging()?;
+    native::prepare(dist)?;
+    notices::prepare(dist)?;
+    empty(&dist.folder())?;
+    c::build(dist)
+}
+
+/// Prints the size of each package; a release must stay within its bounds.
+pub(crate) fn sizes(dist: Dist) -> Result<Outcome> {
+    let mut outcome = Outcome::default();
+    for path in files(&dist.folder())? {
+        let bytes = std::fs::metadata(&path).map_err(|error| say(&path, &error))?.len();
+        let name = path.strip_prefix(dist.folder()).unwrap_or(&path).to_string_lossy();
+        let kib = bytes / 1024;
+        println!("{kib:>9} KiB  {name}");
+        let bound = BOUNDS_MIB.iter().find(|(ending, _)| name.ends_with(ending));
+        if let (Profile::Release, Some((_, mib))) = (dist.profile, bound) {
+            outcome += Outcome::one(kib <= mib * 1024, || {
+                format!("{name} has {kib} KiB, the limit is {mib} MiB")
+            });
+        }
+    }
+    Ok(outcome)
+}
+
+/// All files below a folder, in order.
+fn files(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
+    let entries = std::fs::read_dir(folder).map_err(|error| say(folder, &error))?;
+    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    let mut all = Vec::new();
+    for path in paths {
+        if path.is_dir() { all.extend(files(&path)?) } else { all.push(path) }
+    }
+    Ok(all)
+}

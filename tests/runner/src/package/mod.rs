@@ -1,0 +1,16 @@
+//! `cargo package-all`: what users install, in one folder of the target folder.
+//!
+//! Owns: one build of the four native libraries, and the files that are made of it for each
+//! language. Must not know: how they are installed (`parts/install` tries that). Tested by
+//! `cargo verify install`.
+
+mod all;
+mod c;
+mod dist;
+mod native;
+pub(crate) mod notices;
+mod tools;
+
+pub(crate) use all::{Options, build, run, sizes};
+pub(crate) use dist::{Dist, Profile, empty, write};
+pub(crate) use native::check as check_libraries;

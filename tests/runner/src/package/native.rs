@@ -1,0 +1,145 @@
+//! The four native libraries: one build, and what must hold of each before it is shipped.
+
+use super::dist::{Dist, Profile, RUST_TARGET, copy, empty};
+use super::tools;
+use crate::count::Outcome;
+use crate::house::{Result, text};
+use crate::step::Step;
+use std::process::Command;
+
+/// The oldest glibc that shipped libraries run with; manylinux2014 has it.
+const FLOOR: (u32, u32) = (2, 17);
+
+/// What the system brings: the list of manylinux2014, as far as Rust needs it.
+const SYSTEM: [&str; 7] = [
+    "libc.so.6",
+    "libdl.so.2",
+    "libgcc_s.so.1",
+    "libm.so.6",
+    "libpthread.so.0",
+    "librt.so.1",
+    "ld-linux-x86-64.so.2",
+];
+
+/// The shared libraries, each with a name that it exports and one that only tests may see.
+const SHARED: [(&str, &str, Option<&str>); 4] = [
+    ("lib_core.so", "PyInit__core", None),
+    ("libhubless_node.so", "napi_register_module_v1", None),
+    (
+        "libhubless_jvm.so",
+        "Java_dev_hubless_internal_Native_version",
+        Some("Java_dev_hubless_internal_Native_panicNow"),
+    ),
+    ("libhubless_c.so", "hubless_node_start", Some("hubless_panic_now")),
+];
+
+/// The static library.
+const STATIC: &str = "libhubless_c.a";
+
+/// Builds them, unless that is done, and leaves them without what only a debugger reads.
+pub(super) fn prepare(dist: Dist) -> Result<()> {
+    match dist.profile {
+        Profile::Dev => crate::prepare::rust()?,
+        Profile::Release => release()?,
+    }
+    let names = SHARED.iter().map(|(name, ..)| *name).chain([STATIC]);
+    empty(&dist.work("native"))?;
+    for name in names {
+        copy(&dist.built(name), &dist.library(name))?;
+        Step::new(&format!("package: strip {name}"), "strip")
+            .args(["--strip-debug", &text(&dist.library(name))])
+            .must()?;
+    }
+    Ok(())
+}
+
+fn release() -> Result<()> {
+    tools::release()?;
+    let (major, minor) = FLOOR;
+    Step::new("package: release build of the native libraries", "cargo")
+        .args(["zigbuild", "--release", "--locked", "--target"])
+        .args([format!("{RUST_TARGET}.{major}.{minor}")])
+        .args(["-p", "hubless-python", "-p", "hubless-node", "-p", "hubless-jvm"])
+        .args(["-p", "hubless-c"])
+        .env("PATH", tools::path())
+        .must()
+        .map(drop)
+}
+
+/// What must hold of each shared library of a release: nothing newer than the floor, nothing but
+/// the system's libraries, nothing that only tests may call. Each absence is searched where a
+/// presence is found first.
+///
+/// # Errors
+/// `readelf` is missing.
+pub(crate) fn check(dist: Dist) -> Result<Outcome> {
+    let mut outcome = Outcome::default();
+    for (name, exported, forbidden) in SHARED {
+        let read = |flag: &str| -> Result<String> {
+            let library = dist.library(name);
+            let output = Command::new("readelf").args(["--wide", flag]).arg(&library).output();
+            let output = output.map_err(|error| format!("readelf: {error}"))?;
+            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        };
+        let (versions, dynamic, symbols) =
+            (read("--version-info")?, read("--dynamic")?, read("--dyn-syms")?);
+        let newer = newer(&versions, FLOOR);
+        outcome += Outcome::one(newer.is_empty(), || format!("{name} needs {newer:?}"));
+        // The same search finds the floor's own names: Rust's clock is one of them.
+        let control = !self::newer(&versions, (2, 2)).is_empty();
+        outcome += Outcome::one(control, || format!("{name}: readelf shows no glibc version"));
+        let foreign: Vec<_> =
+            needed(&dynamic).into_iter().filter(|name| !SYSTEM.contains(name)).collect();
+        let known = needed(&dynamic).contains(&"libc.so.6");
+        outcome += Outcome::one(known && foreign.is_empty(), || format!("{name}: {foreign:?}"));
+        let test_only = forbidden.is_some_and(|symbol| symbols.contains(symbol));
+        outcome += Outcome::one(symbols.contains(exported) && !test_only, || {
+            format!("{name} exports {forbidden:?}, or does not export {exported}")
+        });
+    }
+    Ok(outcome)
+}
+
+/// The glibc versions in `readelf --version-info` that are newer than `floor`.
+fn newer(versions: &str, floor: (u32, u32)) -> Vec<&str> {
+    let words = versions.split(|c: char| !(c.is_ascii_alphanumeric() || c == '.' || c == '_'));
+    let mut found: Vec<_> = words
+        .filter(|word| {
+            let numbers = word.strip_prefix("GLIBC_").and_then(|number| {
+                let mut parts = number.split('.').map(str::parse);
+                Some((parts.next()?.ok()?, parts.next()?.ok()?))
+            });
+            // A name without numbers, such as GLIBC_PRIVATE, is promised by no version.
+            word.starts_with("GLIBC_") && numbers.is_none_or(|numbers| numbers > floor)
+        })
+        .collect();
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// The libraries in `readelf --dynamic`.
+fn needed(dynamic: &str) -> Vec<&str> {
+    let lines = dynamic.lines().filter(|line| line.contains("(NEEDED)"));
+    lines.filter_map(|line| Some(line.split_once('[')?.1.split_once(']')?.0)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_versions_newer_than_the_floor() {
+        let text = "Name: GLIBC_2.34  Flags: none\nName: GLIBC_2.2.5  Flags\nName: GLIBC_2.17\n\
+                    Name: GCC_3.0\n";
+        assert_eq!(newer(text, (2, 17)), ["GLIBC_2.34"]);
+        assert_eq!(newer(text, (2, 2)), ["GLIBC_2.17", "GLIBC_2.34"]);
+        assert_eq!(newer("Name: GLIBC_PRIVATE", (2, 17)), ["GLIBC_PRIVATE"]);
+    }
+
+    #[test]
+    fn reads_needed_libraries() {
+        let text = " 0x01 (NEEDED)  Shared library: [libc.so.6]\n 0x0e (SONAME) [x.so.0]\n";
+        assert_eq!(needed(text), ["libc.so.6"]);
+    }
+}

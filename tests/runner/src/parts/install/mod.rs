@@ -1,0 +1,9 @@
+//! The packages, installed into empty projects as their users would, and used there.
+//!
+//! Owns: one project for each language below `target/install`. Must not know: how packages are
+//! made. What is installed is asked where it came from, so that the checkout never stands in.
+
+mod all;
+mod c;
+
+pub(crate) use all::{quick, release};
