@@ -29,7 +29,10 @@ function load(): Native {
   try {
     return require(name) as Native;
   } catch (cause) {
-    const message = `no native library: neither ${LOCAL_ADDON} nor ${name} can be loaded`;
+    const platform = name.slice('@hubless/'.length);
+    const message =
+      `hubless has no native library for ${platform}: ` +
+      `the package ${name}, an optional dependency, cannot be loaded`;
     throw new Error(message, { cause });
   }
 }

@@ -6,8 +6,18 @@ seconds unless a name says otherwise. Examples are written as for ``python -m as
 ``await`` stands by itself; ``node`` in them is ``await hubless.Node.start()``.
 """
 
+try:
+    from ._core import version as _version
+except ImportError as error:
+    import platform
+    import sys
+
+    raise ImportError(
+        f"hubless has no native library for {sys.platform} on {platform.machine()}: install a "
+        "wheel made for it, or build one by `pip install --no-binary hubless hubless`"
+    ) from error
+
 from . import errors
-from ._core import version as _version
 from ._default import (
     agent,
     default,

@@ -31,7 +31,8 @@ internal object NativeLibrary {
         val resource = "/${platform()}/$file"
         val source = NativeLibrary::class.java.getResourceAsStream(resource)
             ?: throw UnsatisfiedLinkError(
-                "no native library $resource in the jar; name one by -D$PATH_PROPERTY=<file>",
+                "hubless has no native library for ${platform()}: there is no $resource in " +
+                    "the jar, name one by -D$PATH_PROPERTY=<file>",
             )
         val folder = privateFolder()
         val target = folder.resolve(file)
