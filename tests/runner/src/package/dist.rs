@@ -53,6 +53,21 @@ impl Dist {
         }
     }
 
+    /// The folder of the Python package's files.
+    pub(crate) fn python(self) -> PathBuf {
+        self.folder().join("python")
+    }
+
+    /// The folder of the packed npm files.
+    pub(crate) fn node(self) -> PathBuf {
+        self.folder().join("node")
+    }
+
+    /// The Maven repository with the JVM package.
+    pub(crate) fn maven(self) -> PathBuf {
+        self.folder().join("maven")
+    }
+
     /// The archive of the C library.
     pub(crate) fn c_archive(self) -> PathBuf {
         self.folder().join(format!("{}.tar.gz", c_name()))

@@ -7,10 +7,16 @@
 mod all;
 mod c;
 mod dist;
+mod java;
 mod native;
+mod node;
 pub(crate) mod notices;
+mod python;
 mod tools;
 
 pub(crate) use all::{Options, build, run, sizes};
-pub(crate) use dist::{Dist, Profile, empty, write};
+pub(crate) use dist::{Dist, Profile, VERSION, empty, write};
 pub(crate) use native::check as check_libraries;
+pub(crate) use node::PLATFORM as NODE_PLATFORM;
+pub(crate) use python::only as only_python;
+pub(crate) use tools::program as tool;

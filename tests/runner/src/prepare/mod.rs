@@ -6,6 +6,8 @@ mod node;
 mod python;
 pub(crate) mod stamp;
 
+pub(crate) use node::facade as node_facade;
+
 use crate::house::{self, Result};
 use crate::step::Step;
 use crate::toolchain;

@@ -6,8 +6,16 @@ use crate::step::Step;
 
 pub(super) fn prepare() -> Result<()> {
     copy("libhubless_node.so", "node/native/hubless.node")?;
-    install("node")?;
     install("tests/demo/node")?;
+    facade()
+}
+
+/// What is written in TypeScript, compiled.
+///
+/// # Errors
+/// A download or the compiler failed.
+pub(crate) fn facade() -> Result<()> {
+    install("node")?;
     let output = root().join("node/dist");
     stamp::unless_done("node-build", &["node/src", "node/tsconfig.json"], &output, || {
         let step = Step::new("node: compile the package", "npm");

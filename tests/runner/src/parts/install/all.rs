@@ -1,15 +1,12 @@
 //! The order of things, and what the packages do together.
 
-use super::c;
+use super::{c, java, node, python};
 use crate::count::Outcome;
 use crate::hello;
 use crate::house::Result;
 use crate::language::{Language, Origin};
 use crate::package::{self, Dist, Profile};
 use crate::parts::conformance::{self, Run};
-
-/// The languages whose packages are built.
-const LANGUAGES: [Language; 1] = [Language::C];
 
 /// With the libraries that every other test uses: what is tested is the packages' own shape.
 pub(crate) fn quick() -> Result<Outcome> {
@@ -28,13 +25,16 @@ fn run(dist: Dist) -> Result<Outcome> {
     if dist.profile == Profile::Release {
         outcome += package::check_libraries(dist)?;
     }
-    let mut usable = LANGUAGES.to_vec();
+    let mut usable = Language::ALL.to_vec();
     if let Some(missing) = c::missing() {
         outcome += Outcome::skip(&missing);
         usable.retain(|language| *language != Language::C);
     } else {
         outcome += c::install(dist)?;
     }
+    outcome += python::install(dist)?;
+    outcome += node::install(dist)?;
+    outcome += java::install(dist)?;
     for callee in &usable {
         outcome += hello::from(Origin::Installed, *callee, &usable)?;
     }

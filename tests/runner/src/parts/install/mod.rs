@@ -5,5 +5,8 @@
 
 mod all;
 mod c;
+mod java;
+mod node;
+mod python;
 
 pub(crate) use all::{quick, release};
