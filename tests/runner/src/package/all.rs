@@ -52,9 +52,11 @@ pub(crate) fn build(dist: Dist) -> Result<()> {
 /// Prints the size of each package; a release must stay within its bounds.
 pub(crate) fn sizes(dist: Dist) -> Result<Outcome> {
     let mut outcome = Outcome::default();
-    for path in files(&dist.folder())? {
-        let bytes = std::fs::metadata(&path).map_err(|error| say(&path, &error))?.len();
-        let name = path.strip_prefix(dist.folder()).unwrap_or(&path).to_string_lossy();
+    // Maven writes a few bytes of checksum beside each file: nobody asks for their size.
+    let sum = |end: &std::ffi::OsStr| end == "md5" || end == "sha1";
+    for path in files(&dist.folder())?.iter().filter(|path| !path.extension().is_some_and(sum)) {
+        let bytes = std::fs::metadata(path).map_err(|error| say(path, &error))?.len();
+        let name = path.strip_prefix(dist.folder()).unwrap_or(path).to_string_lossy();
         let kib = bytes / 1024;
         println!("{kib:>9} KiB  {name}");
         let bound = BOUNDS_MIB.iter().find(|(ending, _)| name.ends_with(ending));
