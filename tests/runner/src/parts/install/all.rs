@@ -49,7 +49,7 @@ pub(super) fn works(step: crate::step::Step) -> Result<Outcome> {
     Ok(Outcome::one(done.ok, || done.tail(30)))
 }
 
-/// One test: the step must fail, and say exactly one sentence that has all of `words`.
+/// One test: the step must fail, and print all of `words`.
 pub(super) fn refuses(step: crate::step::Step, words: &[&str]) -> Result<Outcome> {
     let done = step.run()?;
     let said = words.iter().all(|word| done.output.contains(word));

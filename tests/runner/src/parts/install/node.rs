@@ -4,7 +4,7 @@ use super::all::{refuses, works};
 use crate::count::Outcome;
 use crate::house::{Result, root, text};
 use crate::language::{Language, installed};
-use crate::package::{Dist, VERSION, empty, notices, write};
+use crate::package::{Dist, Profile, VERSION, empty, notices, write};
 use crate::step::Step;
 use std::path::{Path, PathBuf};
 
@@ -100,6 +100,22 @@ fn read(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
+/// What only tests of the bridge may call is in the libraries of the tests, and not in a release.
+fn bridge_tests(dist: Dist, folder: &Path) -> Result<Outcome> {
+    let code = format!(
+        "const addon = require('{}'); console.log('panicNow' in addon, 'drain' in addon)",
+        crate::package::NODE_PLATFORM
+    );
+    let step = node("functions of the addon", folder, &["-e", &code])?;
+    prints(
+        step,
+        match dist.profile {
+            Profile::Dev => "true true",
+            Profile::Release => "false true",
+        },
+    )
+}
+
 /// Both packages carry their notices, and nothing runs when they are installed.
 fn contents(folder: &Path) -> Outcome {
     let mut outcome = Outcome::default();
@@ -121,6 +137,7 @@ fn common(dist: Dist, folder: &Path) -> Result<Outcome> {
     npm(dist, folder, "commonjs", &[])?;
     write(&folder.join("index.js"), format!("const {{ Node }} = require('hubless');\n{USE}"))?;
     let mut outcome = prints(node("CommonJS", folder, &["index.js"])?, "hello project")?;
+    outcome += bridge_tests(dist, folder)?;
     let pretend = "Object.defineProperty(process, 'arch', { value: 'riscv64' });\n\
         try { require('hubless').version(); }\n\
         catch (error) { console.log(error.message); process.exit(3); }";

@@ -34,6 +34,7 @@ pub(super) fn install(dist: Dist) -> Result<Outcome> {
         format!("imported {}, not the installed package", package.display())
     });
     outcome += contents(&python)?;
+    outcome += bridge_tests(dist, &python)?;
     outcome += typed(&project, &python)?;
     outcome += elsewhere(&project, &package)?;
     outcome += sources(dist, &project)?;
@@ -52,6 +53,19 @@ fn place(python: &Path, project: &Path) -> Result<PathBuf> {
     let step = Step::new("install: python, import", python).args(["-c", &code]);
     let done = step.folder(project).must()?;
     Ok(PathBuf::from(done.output.trim()))
+}
+
+/// What only tests of the bridge may call is in the libraries of the tests, and not in a release.
+fn bridge_tests(dist: Dist, python: &Path) -> Result<Outcome> {
+    let code =
+        "from hubless import _core\nprint('_panic_now' in dir(_core), 'drain' in dir(_core))";
+    let step = Step::new("install: python, functions of the module", python);
+    let done = step.args(["-c", code]).folder(house::target()).must()?;
+    let wanted = match dist.profile {
+        Profile::Dev => "True True",
+        Profile::Release => "False True",
+    };
+    Ok(Outcome::one(done.output.trim() == wanted, || done.tail(5)))
 }
 
 /// Typing marker, licences and list of components are among the installed files.
@@ -127,6 +141,25 @@ fn sources(dist: Dist, project: &Path) -> Result<Outcome> {
 fn audited(wheel: &Path) -> Result<Outcome> {
     let step = Step::new("install: python, auditwheel", tool("auditwheel"));
     let done = step.args(["show", &text(wheel)]).folder(house::target()).must()?;
-    let fits = done.output.contains("manylinux_2_17_x86_64");
+    let fits = verdict(&done.output) == Some("manylinux_2_17_x86_64");
     Ok(Outcome::one(fits, || done.tail(30)))
+}
+
+/// The tag that auditwheel gives; the file's own name, which has one too, is no evidence.
+fn verdict(output: &str) -> Option<&str> {
+    let said = output.split_once("is consistent with the following platform tag:")?.1;
+    said.split('"').nth(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::verdict;
+
+    #[test]
+    fn believes_what_auditwheel_found_and_not_the_name_of_the_file() {
+        let said = "a-manylinux_2_17_x86_64.whl\nis consistent with the following platform tag:\n\
+                    \"manylinux_2_34_x86_64\".\n";
+        assert_eq!(verdict(said), Some("manylinux_2_34_x86_64"));
+        assert_eq!(verdict("a-manylinux_2_17_x86_64.whl"), None);
+    }
 }
