@@ -80,15 +80,18 @@ fn modules(dist: Dist, folder: &Path) -> Result<Outcome> {
         let text = read(&root().join("node/examples").join(name))?;
         write(&folder.join(name), text)?;
     }
-    for name in ["runner.mjs", "cases.mjs", "expect.mjs", "subjects.mjs"] {
-        let text = read(&root().join("tests/conformance/runners/node").join(name))?;
+    let runner = root().join("tests/conformance/runners/node");
+    let entries = std::fs::read_dir(&runner).map_err(|error| error.to_string())?;
+    let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    for name in names.filter(|name| name.ends_with(".mjs")) {
+        let text = read(&runner.join(&name))?;
         // The checkout's runner imports the checkout: here the packages are asked for by name.
         let text = text.replace("../../../../node/dist/index.mjs", "hubless");
         let text = text.replace("../../../../node/node_modules/zod/index.js", "zod");
         if text.contains("../../") {
             return Err(format!("{name} imports something of the checkout"));
         }
-        write(&folder.join(name), text)?;
+        write(&folder.join(&name), text)?;
     }
     let mut outcome = contents(folder);
     outcome += prints(node("a program", folder, &["esm.mjs"])?, "hello project")?;
