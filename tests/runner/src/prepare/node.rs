@@ -6,8 +6,9 @@ use crate::step::Step;
 
 pub(super) fn prepare() -> Result<()> {
     copy("libhubless_node.so", "node/native/hubless.node")?;
-    install("tests/demo/node")?;
-    facade()
+    // The demo's installation builds the package, which needs what the package is built with.
+    facade()?;
+    install("tests/demo/node")
 }
 
 /// What is written in TypeScript, compiled.
