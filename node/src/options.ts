@@ -176,7 +176,7 @@ export interface Requirements {
   };
   /** Whether it may be called from below itself; default true. */
   reentrant?: boolean;
-  /** Agents that may send answers here. */
+  /** Ids of agents whose answers to calls of others may be returned here. */
   acceptReturnsFrom?: readonly string[];
 }
 
@@ -363,6 +363,12 @@ export interface RequestOptions<Out extends Schema = Schema> {
   effect?: Effect;
   /** The callee answers the same key with the same outcome for 10 minutes. */
   idempotencyKey?: string;
+  /**
+   * Agent that gets the answer instead of the caller, by id, address or name: one of this node, or
+   * one whose `acceptReturnsFrom` holds the callee's id. The reply is then empty, and its
+   * `content.metadata['hubless.returnedTo']` is the id of the agent that has it.
+   */
+  returnTo?: string;
   /** What is tried again; default nothing, and only what the effect allows. */
   retry?: { attempts: number; on: readonly ErrorKind[] };
   /** Where the data may go. */

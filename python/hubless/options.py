@@ -333,7 +333,10 @@ class Options:
     ``total_timeout`` bounds the whole call (unset: no bound besides the time to the first event
     and between events). ``wait`` is how long a name may take to appear (1 s). ``on_input``
     answers a question of the callee; without it the callee cannot ask. ``sender`` is one of
-    this node's agents, in whose name the call is made.
+    this node's agents, in whose name the call is made. ``return_to`` (id, address or name) is the
+    agent that gets the answer instead of the caller: one of this node, or one whose
+    ``accept_returns_from`` holds the callee's id; the reply is then empty and says in its
+    ``metadata["hubless.returnedTo"]`` where the answer went.
 
     >>> @node.agent
     ... async def slow() -> None:
@@ -354,6 +357,7 @@ class Options:
     output_schema: Mapping[str, Any] | None = None
     effect: Effect | str | None = None
     idempotency_key: str | None = None
+    return_to: str | None = None
     retry: Retry | None = None
     data_policy: Mapping[str, Any] | None = None
     metadata: Mapping[str, Any] | None = None
@@ -374,6 +378,7 @@ class Options:
             "outputSchema": self.output_schema,
             "effect": self.effect,
             "idempotencyKey": self.idempotency_key,
+            "returnTo": self.return_to,
             "dataPolicy": self.data_policy,
             "metadata": self.metadata,
             "extensions": self.extensions,

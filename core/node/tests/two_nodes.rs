@@ -2,8 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail their test")]
 
+#[path = "two_nodes/moves.rs"]
+mod moves;
+#[path = "two_nodes/node_auth.rs"]
+mod node_auth;
 #[path = "two_nodes/parts.rs"]
 mod parts;
+#[path = "two_nodes/repeats.rs"]
+mod repeats;
+#[path = "two_nodes/returns.rs"]
+mod returns;
 mod support;
 
 use hubless::foreign::{Answer, ToolHost};
@@ -419,8 +427,13 @@ async fn a_duplicate_stands_only_where_both_allow_it() {
     let first = node.register(named("first", true), Arc::clone(&echo)).await.unwrap();
     let error = node.register(named("second", false), Arc::clone(&echo)).await.unwrap_err();
     assert_eq!((error.kind, error.code.as_str()), (Kind::Conflict, "agent_taken"));
-    let second = node.register(named("second", true), echo).await.unwrap();
+    let other = hubless::handler(|_, _| async move { Ok(Content::text("the second")) });
+    let second = node.register(named("second", true), other).await.unwrap();
     assert_eq!(first.id(), second.id());
+    for (name, answer) in [("first", "hello"), ("second", "the second")] {
+        let reply = node.request(ask(name, json!("hello"))).await.unwrap();
+        assert_eq!(reply.content.joined_text(), answer, "each answers by its own name");
+    }
     first.unregister(Duration::ZERO).await.unwrap();
     assert!(node.request(ask(&second.id().to_string(), json!(1))).await.is_ok());
 }

@@ -154,6 +154,8 @@ limits! {
     DUPLICATE_LIFE: Duration = Duration::from_secs(60);
     /// Remembered request ids of a node.
     DUPLICATE_ENTRIES: usize = 65_536;
+    /// What is kept of one answer for those that ask for it again, in bytes.
+    KEPT_ANSWER_BYTES: usize = MIB;
     /// Letters of an idempotency key.
     IDEMPOTENCY_KEY_BYTES: usize = 256;
     /// A conversation id, in bytes.

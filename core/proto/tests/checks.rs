@@ -7,7 +7,7 @@ use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{AgentId, NodeKey};
 use hubless_proto::policy::check::{
     AuthPlan, Meter, TokenPlan, admission, auth_plan, auth_verdict, content, deadline_and_grant,
-    limits, rate, token_plan, tokens,
+    limits, rate, return_to, return_verdict, token_plan, tokens,
 };
 use hubless_proto::policy::{AuthRule, Caller, CallerKind, Policy, Rate, Rates, Requirements};
 use hubless_proto::registry::{SlotInput, SlotOutput, Slots};
@@ -84,6 +84,10 @@ impl Agent {
 fn run(agent: &mut Agent, caller: &Caller, request: &v1::Request, host: &mut Host) -> Result<()> {
     limits(request)?;
     admission(&agent.policy, caller, request)?;
+    if return_to(caller, request)?.is_some() {
+        host.returns += 1;
+        return_verdict(false)?;
+    }
     rate(agent.rates.as_mut(), caller, 0)?;
     match auth_plan(&agent.policy, &agent.node_auth, caller, request)? {
         AuthPlan::Open => (),
@@ -115,6 +119,7 @@ fn run(agent: &mut Agent, caller: &Caller, request: &v1::Request, host: &mut Hos
 
 #[derive(Default, Debug, PartialEq, Eq)]
 struct Host {
+    returns: u32,
     asked: u32,
     counted: u32,
     ran: u32,
@@ -155,11 +160,11 @@ const CHECKS: [(&str, Kind, &str, Break); 27] = [
     }),
     ("external", Kind::Denied, "external", |_, c, _| c.kind = CallerKind::External),
     ("caller", Kind::Denied, "caller", |_, c, _| c.groups.clear()),
-    ("return", Kind::Denied, "return_to", |r, _, _| r.return_to = "did:key:z6Mk".to_owned()),
     ("data policy", Kind::Denied, "data_policy", |r, _, _| {
         r.data_policy.get_or_insert_default().zones_allowed.push("us".to_owned());
     }),
     ("cycle", Kind::Cycle, "reentrant", |r, _, _| r.ancestors.push(id(1).to_wire())),
+    ("return", Kind::Denied, "return_to", |r, _, _| r.return_to = id(7).to_string()),
     ("rate", Kind::Busy, "rate", |_, c, a| {
         let mut rates = Rates::new(Rate { per_s: 1.0, burst: 1 });
         rates.take(c.key(), 0).unwrap();
@@ -252,7 +257,7 @@ fn a_good_request_passes_every_check() {
     let (request, caller, mut agent) = strict();
     let mut host = Host::default();
     assert_eq!(run(&mut agent, &caller, &request, &mut host), Ok(()));
-    assert_eq!(host, Host { asked: 1, counted: 1, ran: 1 });
+    assert_eq!(host, Host { returns: 0, asked: 1, counted: 1, ran: 1 });
 }
 
 #[test]

@@ -71,7 +71,7 @@ async fn check(job: Job<'_>) -> Result<Outcome> {
     }))
 }
 
-const OPTIONS: [&str; 25] = [
+const OPTIONS: [&str; 26] = [
     "to",
     "content",
     "skill",
@@ -87,6 +87,7 @@ const OPTIONS: [&str; 25] = [
     "outputSchema",
     "effect",
     "idempotencyKey",
+    "returnTo",
     "retry",
     "dataPolicy",
     "metadata",

@@ -152,6 +152,14 @@ impl Body {
         Self::new(Source::Ready(bytes))
     }
 
+    /// The same part for another reader, and its size; none: its bytes can be read once only.
+    pub(crate) fn again(&self) -> Option<(Self, usize)> {
+        match &self.source {
+            Source::Ready(bytes) => Some((Self::ready(bytes.clone()), bytes.len())),
+            Source::Channel { .. } => None,
+        }
+    }
+
     /// Counts each chunk's bytes as it is read; what `count` refuses fails the reader.
     #[must_use]
     pub fn metered(mut self, count: impl Fn(u64) -> Result<()> + Send + Sync + 'static) -> Self {
@@ -313,6 +321,18 @@ impl Bodies {
     /// The lowest index above all that are used.
     pub fn next_index(&self) -> u32 {
         self.parts.keys().next_back().map_or(0, |last| last.saturating_add(1))
+    }
+
+    /// The same parts for another reader, and their size; none: some can be read once only.
+    pub(crate) fn again(&self) -> Option<(Self, usize)> {
+        let mut size = 0;
+        let mut again = Self::none();
+        for (index, body) in &self.parts {
+            let (body, bytes) = body.again()?;
+            again.insert(*index, body);
+            size += bytes;
+        }
+        Some((again, size))
     }
 
     /// True when no streamed part is left.

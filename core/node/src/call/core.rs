@@ -2,7 +2,8 @@
 
 use super::body::Bodies;
 use super::content::Content;
-use super::pipe::{CalleeEnd, CancelCode, CancelSignal, Down};
+use super::kept::{self, Kept};
+use super::pipe::{CancelCode, CancelSignal, Down};
 use hubless_proto::error::Result;
 use hubless_proto::identity::{AgentId, NodeKey};
 use hubless_proto::policy::Caller;
@@ -63,18 +64,13 @@ pub(crate) struct CallCore {
 #[derive(Default)]
 struct Sinks {
     open: Vec<mpsc::Sender<Down>>,
-    /// Events so far, for a stream that joins later.
-    log: Vec<v1::Event>,
-    /// True: an event was not kept for those that join.
-    gap: bool,
-    /// True: a second stream may come (only over a network).
-    joinable: bool,
 }
 
 #[derive(Default)]
 struct State {
     ended: bool,
-    outcome: Option<v1::Event>,
+    /// What has left, for who joins or asks again; none: nobody can.
+    kept: Option<Kept>,
     cancel_reason: Option<(Kind, String)>,
     usage: v1::Usage,
     last_event: Option<Instant>,
@@ -95,14 +91,14 @@ impl CallCore {
         signal: CancelSignal,
     ) -> Arc<Self> {
         let joinable = info.remote || !info.request.idempotency_key.is_empty();
-        let sinks = Sinks { open: vec![events], joinable, ..Sinks::default() };
+        let state = State { kept: joinable.then(Kept::default), ..State::default() };
         Arc::new(Self {
             info,
             check_output,
-            sinks: Queue::new(sinks),
+            sinks: Queue::new(Sinks { open: vec![events] }),
             signals: Mutex::new(vec![signal]),
             at_end: Mutex::default(),
-            state: Mutex::default(),
+            state: Mutex::new(state),
             tools_at_once: Semaphore::new(limits::TOOL_CALLS_AT_ONCE),
             cancelled: CancellationToken::new(),
             done: CancellationToken::new(),
@@ -217,9 +213,10 @@ impl CallCore {
         self.state().ended
     }
 
-    /// The last event, once it was handed over.
-    pub(crate) fn outcome(&self) -> Option<v1::Event> {
-        self.state().outcome.clone()
+    /// What has left of the call, once it has its last event and if it can be asked for again.
+    pub(crate) fn take_kept(&self) -> Option<Kept> {
+        let mut state = self.state();
+        if state.ended { state.kept.take() } else { None }
     }
 
     pub(crate) fn add_usage(&self, more: &v1::Usage) {
@@ -254,7 +251,9 @@ impl CallCore {
             state.last_event = Some(Instant::now());
             state.chunks |= matches!(event, event::Kind::Chunk(_));
         }
-        sinks.hand_over(v1::Event { kind: Some(event) }, bodies).await;
+        let event = v1::Event { kind: Some(event) };
+        self.keep(&event, &bodies);
+        sinks.hand_over(event, bodies).await;
         Ok(())
     }
 
@@ -262,7 +261,11 @@ impl CallCore {
     pub(crate) async fn accept(&self) {
         // Held: something else is leaving.
         let Ok(mut sinks) = self.sinks.try_lock() else { return };
-        if !self.is_ended() && sinks.log.is_empty() && !sinks.gap {
+        let silent = {
+            let state = self.state();
+            !state.ended && state.last_event.is_none()
+        };
+        if silent {
             let accepted = event::Kind::Accepted(v1::Accepted {});
             sinks.hand_over(v1::Event { kind: Some(accepted) }, Bodies::none()).await;
         }
@@ -308,8 +311,7 @@ impl CallCore {
             return Err(Error::new(Kind::Closed, "the call has ended"));
         }
         let event = v1::Event { kind: Some(event) };
-        let wanted = self.info.remote || !self.info.request.idempotency_key.is_empty();
-        self.state().outcome = (wanted && bodies.is_empty()).then(|| event.clone());
+        self.keep(&event, &bodies);
         // A caller that does not read must not keep the end of the call back for ever.
         let hand_over = async {
             let mut sinks = self.sinks.lock().await;
@@ -324,20 +326,32 @@ impl CallCore {
         Ok(())
     }
 
+    fn keep(&self, event: &v1::Event, bodies: &Bodies) {
+        if let Some(kept) = &mut self.state().kept {
+            kept.add(event, bodies);
+        }
+    }
+
     /// The last holder dropped it.
     pub(crate) fn abandoned(&self) {
         self.done.cancel();
     }
 
     /// Adds a second stream of the same call; it gets what has left so far.
-    pub(crate) async fn join(&self, end: CalleeEnd) -> Result<()> {
-        let CalleeEnd { events, cancel, control: _ } = end;
+    pub(crate) async fn join(
+        &self,
+        events: mpsc::Sender<Down>,
+        cancel: CancelSignal,
+    ) -> Result<()> {
         let mut sinks = self.sinks.lock().await;
-        if sinks.gap || sinks.open.len() >= limits::JOINED_STREAMS {
+        let so_far = self.state().kept.as_ref().and_then(Kept::again);
+        let room = sinks.open.len() < limits::JOINED_STREAMS;
+        let Some(so_far) = so_far.filter(|_| room) else {
             return Err(Error::refusal(Kind::Conflict, "running", "the call cannot be joined"));
-        }
-        for event in sinks.log.clone() {
-            let _ = events.send(Down { event, bodies: Bodies::none() }).await;
+        };
+        for down in so_far {
+            // A stream that went away is removed at the next event.
+            let _ = events.send(down).await;
         }
         sinks.open.push(events);
         self.signals.lock().unwrap_or_else(PoisonError::into_inner).push(cancel);
@@ -421,39 +435,28 @@ impl CallCore {
 }
 
 impl Sinks {
-    /// Gives one event to every open stream; bodies and questions go to the first alone.
+    /// Gives one event to every open stream; questions, and bytes that can be read once, go to the
+    /// first alone.
     async fn hand_over(&mut self, event: v1::Event, bodies: Bodies) {
-        self.keep(&event, &bodies);
         self.open.retain(|sink| !sink.is_closed());
         let question =
             matches!(event.kind, Some(event::Kind::ToolCall(_) | event::Kind::InputRequired(_)));
-        let has_bodies = !bodies.is_empty();
-        let mut bodies = Some(bodies);
+        let others = if question { None } else { bodies.again() };
+        let mut first = Some(bodies);
         for sink in &self.open {
-            let down = match bodies.take() {
-                Some(bodies) => Down { event: event.clone(), bodies },
-                None if question => break,
-                None if has_bodies => Down { event: taken_elsewhere(), bodies: Bodies::none() },
-                None => Down { event: event.clone(), bodies: Bodies::none() },
+            let down = match (first.take(), &others) {
+                (Some(bodies), _) => Down { event: event.clone(), bodies },
+                (None, Some((bodies, _))) => {
+                    let bodies = bodies.again().map(|(bodies, _)| bodies).unwrap_or_default();
+                    Down { event: event.clone(), bodies }
+                }
+                (None, None) if question => break,
+                (None, None) => kept::untold(),
             };
             // A stream that went away is removed at the next event.
             let _ = sink.send(down).await;
         }
     }
-
-    fn keep(&mut self, event: &v1::Event, bodies: &Bodies) {
-        if !self.joinable || self.log.len() >= limits::CALL_EVENTS || !bodies.is_empty() {
-            self.gap = true;
-        } else {
-            self.log.push(event.clone());
-        }
-    }
-}
-
-/// What a stream that joined gets when the answer's bytes went to the first one.
-fn taken_elsewhere() -> v1::Event {
-    let error = Error::refusal(Kind::Conflict, "answered", "the answer went to another stream");
-    v1::Event { kind: Some(event::Kind::Rejection(v1::Rejection::from(&error))) }
 }
 
 /// What a handler asks its caller.

@@ -9,6 +9,8 @@ pub mod content;
 pub(crate) mod core;
 pub(crate) mod flow;
 pub mod handle;
+pub(crate) mod kept;
+pub(crate) mod pieces;
 pub mod pipe;
 pub(crate) mod split;
 pub(crate) mod trace;

@@ -4,6 +4,7 @@ use super::questions::Questions;
 use crate::call::body::Bodies;
 use crate::call::content::Content;
 use crate::call::core::micros;
+use crate::call::pieces::Pieces;
 use crate::call::pipe::{CallerEnd, CancelCode, Down};
 use crate::call::split;
 use crate::engine::lock;
@@ -115,12 +116,7 @@ impl Attempt {
     }
 
     async fn reply(&self, last: v1::Final, bodies: Bodies, pieces: Pieces) -> Result<Reply> {
-        let mut content = self.whole(last.content, bodies).await?;
-        if content.message.parts.is_empty() {
-            let metadata = std::mem::take(&mut content.message.metadata_json);
-            content = pieces.content;
-            content.message.metadata_json.extend(metadata);
-        }
+        let content = pieces.end(self.whole(last.content, bodies).await?);
         let mut timing = last.timing.unwrap_or_default();
         timing.network_us = micros(self.started.elapsed())
             .saturating_sub(timing.queue_us)
@@ -200,50 +196,5 @@ async fn until(deadline: Option<Instant>) {
     match deadline {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
-    }
-}
-
-/// Chunks of an answer that is wanted whole.
-#[derive(Default)]
-struct Pieces {
-    content: Content,
-    bytes: u64,
-}
-
-impl Pieces {
-    fn add(&mut self, chunk: Content, append: bool) -> Result<()> {
-        let Content { message, mut bodies } = chunk;
-        for mut part in message.parts {
-            let size = prost::Message::encoded_len(&part) as u64;
-            self.bytes = self.bytes.saturating_add(size);
-            if self.bytes > limits::REQUEST_BYTES
-                || self.content.message.parts.len() >= limits::CONTENT_PARTS
-            {
-                return Err(Error::new(Kind::TooLarge, "the answer is larger than allowed")
-                    .with_limit("REQUEST_BYTES", limits::REQUEST_BYTES));
-            }
-            if append && self.appended(&part) {
-                continue;
-            }
-            if let Some(v1::part::Kind::Stream(stream)) = &mut part.kind
-                && let Some(body) = bodies.take(stream.index)
-            {
-                stream.index = self.content.bodies.next_index();
-                self.content.bodies.insert(stream.index, body);
-            }
-            self.content.message.parts.push(part);
-        }
-        Ok(())
-    }
-
-    fn appended(&mut self, part: &v1::Part) -> bool {
-        let Some(last) = self.content.message.parts.last_mut() else { return false };
-        match (&mut last.kind, &part.kind) {
-            (Some(v1::part::Kind::Text(text)), Some(v1::part::Kind::Text(more))) => {
-                text.push_str(more);
-                true
-            }
-            _ => false,
-        }
     }
 }

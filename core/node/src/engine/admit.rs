@@ -38,6 +38,7 @@ impl Admission<'_> {
         let policy = &self.hosted.policy;
         check::limits(&request)?;
         check::admission(policy, self.caller, &request)?;
+        self.returns(&request).await?;
         if self.counts {
             check::rate(lock(&self.hosted.rates).as_mut(), self.caller, now_ms())?;
         }
@@ -47,6 +48,12 @@ impl Admission<'_> {
         self.content(&request)?;
         self.tokens(&request).await?;
         Ok((request, bodies))
+    }
+
+    async fn returns(&self, request: &v1::Request) -> Result<()> {
+        let Some(to) = check::return_to(self.caller, request)? else { return Ok(()) };
+        let expected = self.engine.returns()?.expected(self.caller, self.hosted.id(), to);
+        check::return_verdict(expected.await?)
     }
 
     async fn gather(&self, request: &mut v1::Request, bodies: Bodies) -> Result<Bodies> {

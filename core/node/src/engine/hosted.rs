@@ -1,12 +1,14 @@
 //! One agent that lives here: what it publishes, what it enforces, who answers for it.
 
+use super::lock;
 use super::room::Room;
+use crate::call::kept::Kept;
 use crate::foreign::{Authenticator, Handler, TokenCounter};
 use crate::home::Lock;
 use hubless_proto::identity::{AgentId, Name, SecretKey};
 use hubless_proto::limits;
 use hubless_proto::memo::{Conversations, Idempotency};
-use hubless_proto::policy::{AuthVerdicts, Policy, Rates};
+use hubless_proto::policy::{AuthRule, AuthVerdicts, Policy, Rates};
 use hubless_proto::wire::document::Sealed;
 use hubless_proto::wire::v1;
 use std::sync::{Arc, Mutex};
@@ -24,6 +26,8 @@ pub(crate) struct Hosted {
     /// Held while it lives, for a stored identity; shared by its duplicates in this node.
     pub(crate) key_lock: Option<Arc<Lock>>,
     pub(crate) policy: Policy,
+    /// What it says of itself; the node's own mechanism of auth may come after it.
+    published: Mutex<Arc<v1::Descriptor>>,
     pub(crate) documents: Vec<Sealed>,
     /// True: a fresh instance for each call.
     pub(crate) isolated: bool,
@@ -35,7 +39,7 @@ pub(crate) struct Hosted {
     /// Room for checks by the user's auth function.
     pub(crate) auth_room: Semaphore,
     pub(crate) room: Room,
-    pub(crate) idempotency: Mutex<Idempotency<Arc<v1::Event>>>,
+    pub(crate) idempotency: Mutex<Idempotency<Arc<Kept>>>,
     pub(crate) conversations: Mutex<Conversations>,
     /// What it shows of itself.
     pub(crate) announced: Mutex<Announced>,
@@ -77,6 +81,7 @@ impl Hosted {
             key: parts.key,
             stored: parts.stored,
             key_lock: parts.key_lock,
+            published: Mutex::new(Arc::clone(parts.policy.descriptor())),
             policy: parts.policy,
             documents: parts.documents,
             isolated: parts.isolated,
@@ -98,7 +103,20 @@ impl Hosted {
         self.policy.id()
     }
 
-    pub(crate) fn descriptor(&self) -> &v1::Descriptor {
-        self.policy.descriptor()
+    pub(crate) fn descriptor(&self) -> Arc<v1::Descriptor> {
+        Arc::clone(&lock(&self.published))
+    }
+
+    /// Says that callers must prove themselves to the node's own mechanism, if the agent has none;
+    /// true: it said otherwise before.
+    pub(crate) fn publish_auth(&self, node_auth: &AuthRule) -> bool {
+        let mut published = lock(&self.published);
+        let mut descriptor = published.as_ref().clone();
+        self.policy.requirements().publish(node_auth, &mut descriptor);
+        let changed = !published.requires_auth && descriptor.requires_auth;
+        if changed {
+            *published = Arc::new(descriptor);
+        }
+        changed
     }
 }

@@ -5,15 +5,14 @@ use super::Engine;
 use super::hosted::Hosted;
 use super::lock;
 use super::run::{Arrival, refuse};
-use crate::call::body::Bodies;
 use crate::call::core::CallCore;
-use crate::call::pipe::{CalleeEnd, Down};
+use crate::call::kept::{self, Kept};
+use crate::call::pipe::CalleeEnd;
 use crate::chance::now_ms;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::memo::{Begin, CallKey, ConversationKey, IdempotencyKey, request_digest};
 use hubless_proto::policy::CallerKind;
 use hubless_proto::wire::v1::{self, event, part};
-use prost::Message as _;
 use std::sync::{Arc, Weak};
 
 /// Keys under which a call is remembered.
@@ -40,18 +39,24 @@ pub(crate) async fn first(
     let (memo, met) = match meet(engine, hosted, &arrival) {
         Ok(met) => met,
         Err(error) => {
-            refuse(engine, &end, error).await;
+            refuse(engine, &end, arrival.request.trace.as_ref(), &error).await;
             return None;
         }
     };
     match met {
         Met::New => return Some((arrival, end, memo)),
-        Met::Ended(event) => {
-            let event = event.as_ref().clone();
-            // A caller that went away needs no answer.
-            let _ = end.events.send(Down { event, bodies: Bodies::none() }).await;
+        Met::Ended(kept) => {
+            for down in kept.again().unwrap_or_else(|| vec![kept::untold()]) {
+                // A caller that went away needs no answer.
+                let _ = end.events.send(down).await;
+            }
         }
-        Met::Running(core) => join(engine, core, end).await,
+        Met::Running(core) => {
+            let joined = join(core, &end).await;
+            if let Err(error) = joined {
+                refuse(engine, &end, arrival.request.trace.as_ref(), &error).await;
+            }
+        }
     }
     None
 }
@@ -59,7 +64,7 @@ pub(crate) async fn first(
 enum Met {
     New,
     Running(Option<Arc<CallCore>>),
-    Ended(Arc<v1::Event>),
+    Ended(Arc<Kept>),
 }
 
 fn meet(engine: &Engine, hosted: &Hosted, arrival: &Arrival) -> Result<(Memo, Met)> {
@@ -113,17 +118,9 @@ fn forget_call(engine: &Engine, memo: &Memo) {
     }
 }
 
-async fn join(engine: &Engine, core: Option<Arc<CallCore>>, end: CalleeEnd) {
-    let Some(core) = core else {
-        let error = Error::refusal(Kind::Conflict, "running", "the same request is running");
-        return refuse(engine, &end, error).await;
-    };
-    let events = end.events.clone();
-    if let Err(error) = core.join(end).await {
-        let event = v1::Event { kind: Some(event::Kind::Rejection(v1::Rejection::from(&error))) };
-        // A caller that went away needs no answer.
-        let _ = events.send(Down { event, bodies: Bodies::none() }).await;
-    }
+async fn join(core: Option<Arc<CallCore>>, end: &CalleeEnd) -> Result<()> {
+    let running = || Error::refusal(Kind::Conflict, "running", "the same request is running");
+    core.ok_or_else(running)?.join(end.events.clone(), end.cancel.clone()).await
 }
 
 impl Memo {
@@ -140,14 +137,14 @@ impl Memo {
 
     /// Keeps how the call ended.
     pub(crate) fn ended(self, engine: &Engine, hosted: &Hosted, core: &CallCore) {
-        let outcome = core.outcome().map(Arc::new);
-        let bytes = outcome.as_ref().map_or(0, |event| event.encoded_len());
+        let outcome = core.take_kept().map(Arc::new);
+        let bytes = outcome.as_ref().map_or(0, |kept| kept.bytes());
         let ran = core.has_started();
         if let Some(key) = self.call {
             lock(&engine.running).calls.remove(&key);
             let mut duplicates = lock(&engine.duplicates);
             match &outcome {
-                Some(event) => duplicates.end(&key, Arc::clone(event), bytes, now_ms()),
+                Some(kept) => duplicates.end(&key, Arc::clone(kept), bytes, now_ms()),
                 None => duplicates.abandon(&key),
             }
         }
@@ -155,7 +152,7 @@ impl Memo {
             lock(&engine.running).keys.remove(&(hosted.serial, key.clone()));
             let mut known = lock(&hosted.idempotency);
             match outcome {
-                Some(event) if ran => known.end(&key, event, bytes, now_ms()),
+                Some(kept) if ran => known.end(&key, kept, bytes, now_ms()),
                 Some(_) | None => known.abandon(&key),
             }
         }

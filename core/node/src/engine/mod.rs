@@ -6,10 +6,12 @@
 mod admit;
 mod hosted;
 mod memory;
+mod returns;
 pub(crate) mod room;
 mod run;
 mod service;
 
 pub(crate) use admit::{Admission, contained};
 pub(crate) use hosted::{Hosted, Parts};
+pub(crate) use returns::{Return, Returns};
 pub(crate) use service::{Engine, lock};

@@ -4,11 +4,12 @@ use super::Engine;
 use super::admit::Admission;
 use super::hosted::Hosted;
 use super::memory;
+use super::returns::{self, Return};
 use crate::call::body::Bodies;
 use crate::call::content::{Content, part_value};
 use crate::call::core::{CallCore, CallInfo, OutputCheck};
 use crate::call::handle::{Call, Inbound};
-use crate::call::pipe::{CalleeEnd, CancelCode, Down, Up};
+use crate::call::pipe::{CalleeEnd, CancelCode, Down, Up, pipe};
 use crate::call::{split, trace};
 use crate::schemas;
 use hubless_proto::error::{Error, Kind, Result};
@@ -30,11 +31,25 @@ pub(crate) struct Arrival {
     pub(crate) arrived: Instant,
 }
 
-/// Runs one call; every outcome leaves through `end`.
+/// Runs one call; every outcome leaves through `end`, and an answer that goes to someone else goes
+/// there first.
 pub(crate) async fn run(engine: Arc<Engine>, arrival: Arrival, end: CalleeEnd) {
+    match Return::of(&arrival) {
+        None => here(engine, arrival, end).await,
+        Some(to) => {
+            let (caller, callee) = pipe();
+            let elsewhere = returns::carry(&engine, to, caller, end);
+            tokio::join!(here(Arc::clone(&engine), arrival, callee), elsewhere);
+        }
+    }
+}
+
+async fn here(engine: Arc<Engine>, arrival: Arrival, end: CalleeEnd) {
     let hosted = match engine.called(&arrival.caller, &arrival.request) {
         Ok(hosted) => hosted,
-        Err(error) => return refuse(&engine, &end, error).await,
+        Err(error) => {
+            return refuse(&engine, &end, arrival.request.trace.as_ref(), &error).await;
+        }
     };
     let first = memory::first(&engine, &hosted, arrival, end).await;
     let Some((arrival, end, memo)) = first else { return };
@@ -226,11 +241,22 @@ fn output_check(hosted: &Hosted, request: &v1::Request) -> OutputCheck {
     })
 }
 
-/// Refuses a call that has no agent to run it.
-pub(crate) async fn refuse(engine: &Engine, end: &CalleeEnd, error: Error) {
-    let mut rejection = v1::Rejection::from(&error);
-    rejection.origin = engine.node().to_wire();
-    let event = v1::Event { kind: Some(event::Kind::Rejection(rejection)) };
+/// Refuses a call that has no handler to run it.
+pub(super) async fn refuse(
+    engine: &Engine,
+    end: &CalleeEnd,
+    trace: Option<&v1::Trace>,
+    error: &Error,
+) {
     // A caller that went away needs no answer.
-    let _ = end.events.send(Down { event, bodies: Bodies::none() }).await;
+    let _ = end.events.send(rejected(engine, trace, error)).await;
+}
+
+/// A refusal by this node, as a last event.
+pub(super) fn rejected(engine: &Engine, trace: Option<&v1::Trace>, error: &Error) -> Down {
+    let mut rejection = v1::Rejection::from(error);
+    rejection.origin = engine.node().to_wire();
+    rejection.trace_id = trace.and_then(trace::trace_id).unwrap_or_default();
+    let event = v1::Event { kind: Some(event::Kind::Rejection(rejection)) };
+    Down { event, bodies: Bodies::none() }
 }

@@ -1,9 +1,11 @@
 //! The engine itself: whom requests are for, and how many run.
 
 use super::hosted::Hosted;
+use super::returns::Returns;
 use super::run::Arrival;
 use super::{memory, room, run};
 use crate::call::body::Bodies;
+use crate::call::kept::Kept;
 use crate::call::pipe::CalleeEnd;
 use crate::foreign::Authenticator;
 use hubless_proto::error::{Error, Kind, Result, Retry};
@@ -13,7 +15,7 @@ use hubless_proto::policy::{AuthRule, Caller, CallerKind};
 use hubless_proto::registry::Registry;
 use hubless_proto::wire::v1;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 
@@ -25,13 +27,15 @@ pub(crate) struct Engine {
     node: NodeKey,
     pub(crate) registry: Mutex<Registry<Arc<Hosted>>>,
     auth: Mutex<NodeAuth>,
-    pub(super) duplicates: Mutex<Duplicates<Arc<v1::Event>>>,
+    pub(super) duplicates: Mutex<Duplicates<Arc<Kept>>>,
     pub(super) running: Mutex<memory::Running>,
     calls: AtomicUsize,
     /// Fires whenever a call ends.
     ended: Notify,
     serials: AtomicU64,
     closing: AtomicBool,
+    /// Who carries answers that do not go back on the connection.
+    returns: OnceLock<Arc<dyn Returns>>,
     /// Calls of all agents together, when the node has a bound.
     room: Option<Arc<Semaphore>>,
 }
@@ -48,6 +52,7 @@ impl Engine {
             ended: Notify::new(),
             serials: AtomicU64::new(1),
             closing: AtomicBool::new(false),
+            returns: OnceLock::new(),
             room: max_concurrency.map(|most| Arc::new(Semaphore::new(most))),
         }
     }
@@ -85,7 +90,9 @@ impl Engine {
         }
         let id = AgentId::from_slice(&request.to)?;
         let registry = lock(&self.registry);
-        let found = registry.by_id(&id).map(|agent| Arc::clone(&agent.value));
+        let named = request.to_name.parse().ok().and_then(|name| registry.by_name(&name));
+        let found = named.filter(|agent| agent.id == id).or_else(|| registry.by_id(&id));
+        let found = found.map(|agent| Arc::clone(&agent.value));
         found.ok_or_else(|| {
             Error::refusal(Kind::NotFound, "agent", "no such agent lives here")
                 .with_field("to")
@@ -99,6 +106,18 @@ impl Engine {
 
     pub(crate) fn set_auth(&self, auth: NodeAuth) {
         *lock(&self.auth) = auth;
+    }
+
+    /// Names who carries answers that do not go back on the connection; the first stands.
+    pub(crate) fn set_returns(&self, returns: Arc<dyn Returns>) {
+        let _ = self.returns.set(returns);
+    }
+
+    pub(super) fn returns(&self) -> Result<Arc<dyn Returns>> {
+        self.returns
+            .get()
+            .cloned()
+            .ok_or_else(|| Error::refusal(Kind::Closed, "closing", "the node is closing"))
     }
 
     pub(crate) fn serial(&self) -> u64 {

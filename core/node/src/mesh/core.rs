@@ -141,7 +141,10 @@ impl Mesh {
     ) -> Result<CallPath> {
         let stream = self.open(node).await?;
         let Stream { connection, calling, mut writer, reader } = stream;
-        let shown = show_caller(&self.shared, &connection, &request, &mut writer).await?;
+        let shown = show_own(&self.shared, &connection, &request.from, &mut writer).await?;
+        if let Some(own) = own_return(&self.shared, &request) {
+            show_own(&self.shared, &connection, own.as_bytes(), &mut writer).await?;
+        }
         let (relayed, rtt) = {
             let (rtt, relayed) = connection.tunnel.path();
             (relayed, rtt)
@@ -175,7 +178,10 @@ impl Mesh {
     /// # Errors
     /// `transport` when the node cannot be reached or does not answer within 5 s.
     pub async fn ask(&self, node: NodeKey, ask: v1::Ask) -> Result<v1::Answer> {
-        let Stream { mut writer, mut reader, calling, .. } = self.open(node).await?;
+        let Stream { connection, mut writer, mut reader, calling } = self.open(node).await?;
+        if let Some(v1::ask::Question::Returns(asked)) = &ask.question {
+            show_own(&self.shared, &connection, &asked.callee, &mut writer).await?;
+        }
         let answer = async {
             writer.message(FrameType::Ask, &ask).await?;
             writer.finish();
@@ -251,18 +257,24 @@ impl Mesh {
     }
 }
 
-/// Shows the calling agent on the stream of the call, until it is certain that the peer has seen
-/// it: streams overtake each other.
-async fn show_caller(
+/// The agent of this node that the answer is to go to.
+fn own_return(shared: &Shared, request: &v1::Request) -> Option<AgentId> {
+    let to = request.return_to.parse::<AgentId>().ok()?;
+    shared.local.agent(to).map(|_| to)
+}
+
+/// Shows an agent of this node on the stream of what is asked for it, until it is certain that the
+/// peer has seen it: streams overtake each other.
+async fn show_own(
     shared: &Shared,
     connection: &Connection,
-    request: &v1::Request,
+    agent: &[u8],
     writer: &mut FrameWriter,
 ) -> Result<Option<AgentId>> {
-    if request.from.is_empty() {
+    if agent.is_empty() {
         return Ok(None);
     }
-    let agent = AgentId::from_slice(&request.from)?;
+    let agent = AgentId::from_slice(agent)?;
     if connection.knows(agent) {
         return Ok(None);
     }

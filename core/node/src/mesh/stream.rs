@@ -123,15 +123,27 @@ fn caller_of(connection: &Connection, request: &v1::Request) -> Result<Caller> {
         }
         caller.agent = Some(agent);
     }
+    let own = request.return_to.parse::<AgentId>().ok();
+    caller.own_return = own.filter(|agent| connection.vouches(*agent));
     Ok(caller)
 }
 
 fn answer(shared: &Shared, connection: &Connection, ask: v1::Ask) -> v1::Answer {
-    if connection.greeting().is_some_and(super::hello::Greeting::is_member) {
+    let message = if !connection.greeting().is_some_and(super::hello::Greeting::is_member) {
+        "only members of the mesh may ask"
+    } else if !speaks_for(connection, &ask) {
+        "a node learns only what concerns its own agents"
+    } else {
         return shared.host.answer(ask);
-    }
-    let error = Error::refusal(Kind::Denied, "", "only members of the mesh may ask");
+    };
+    let error = Error::refusal(Kind::Denied, "", message);
     v1::Answer { answer: Some(v1::answer::Answer::Rejection((&error).into())) }
+}
+
+/// True when the agent that a question is asked for was shown on this connection.
+fn speaks_for(connection: &Connection, ask: &v1::Ask) -> bool {
+    let Some(v1::ask::Question::Returns(asked)) = &ask.question else { return true };
+    AgentId::from_slice(&asked.callee).is_ok_and(|callee| connection.vouches(callee))
 }
 
 /// Ends a stream that never became a call.

@@ -131,9 +131,9 @@ impl Node {
         let hosted = hosted.ok_or_else(|| {
             Error::new(Kind::NotFound, "no such agent lives here").with_field("agent")
         })?;
-        let mut prepared = super::prepare::prepare(inner, request)?;
-        prepared.fill_named()?;
-        let mut message = prepared.request;
+        let prepared = super::prepare::prepare(inner, request)?;
+        let mut message = prepared.request.clone();
+        prepared.fill_named(&mut message)?;
         message.to = agent.to_wire();
         let caller = Caller::local(inner.engine.node(), prepared.from);
         let admission = Admission {

@@ -10,13 +10,13 @@ use std::sync::Arc;
 
 /// Signs an agent's descriptor and its hosting by this node, for one more term.
 pub(super) fn sign(hosted: &Hosted, node: NodeKey, now_ms: u64) -> Result<()> {
-    let life =
-        if hosted.descriptor().transient { limits::TRANSIENT_LIFE } else { limits::RECORD_LIFE };
+    let descriptor = hosted.descriptor();
+    let life = if descriptor.transient { limits::TRANSIENT_LIFE } else { limits::RECORD_LIFE };
     let mut announced = lock(&hosted.announced);
     // Two terms within one millisecond must not have one number.
     let seq = announced.seq.saturating_add(1).max(now_ms);
     let term = Term { seq, ..Term::starting(now_ms, life) };
-    let descriptor = record::sign(&hosted.key, term, hosted.descriptor())?;
+    let descriptor = record::sign(&hosted.key, term, descriptor.as_ref())?;
     let hosting = v1::Hosting {
         node_key: node.to_wire(),
         descriptor_digest: bytes::Bytes::copy_from_slice(&record::digest(&descriptor.signed)),

@@ -113,6 +113,11 @@ async fn call(inner: &Arc<Inner>, options: RequestOptions, sink: Sink) -> Result
     }
 }
 
+/// A request that belongs to no call of its own any more.
+pub(super) async fn run_alone(inner: &Arc<Inner>, prepared: Prepared) -> Result<Reply> {
+    run(inner, prepared, Instant::now(), &None).await
+}
+
 /// Finds the callee and makes one attempt after another, as far as effect and policy allow.
 async fn run(
     inner: &Arc<Inner>,
@@ -120,9 +125,10 @@ async fn run(
     started: Instant,
     sink: &Sink,
 ) -> Result<Reply> {
-    let mut route = inner.route(&prepared.to, prepared.wait).await?;
-    inner.complete(&mut prepared, &route).await?;
-    let effect = prepared.effect.unwrap_or_else(|| route.effect(&prepared.request.skill));
+    let known_by = Instant::now() + prepared.wait;
+    let mut route = inner.route(&prepared.to, known_by, None).await?;
+    let mut asked = inner.complete(&prepared, &route).await?;
+    let effect = prepared.effect.unwrap_or_else(|| route.effect(&asked.skill));
     let attempts = prepared.retry.attempts.max(1);
     let mut bodies = Some(std::mem::take(&mut prepared.bodies));
     let repeatable = bodies.as_ref().is_none_or(Bodies::is_empty);
@@ -130,7 +136,7 @@ async fn run(
     let mut number = 0;
     loop {
         number += 1;
-        let request = v1::Request { attempt: number, ..prepared.request.clone() };
+        let request = v1::Request { attempt: number, ..asked.clone() };
         let bodies = bodies.take().unwrap_or_default();
         if number > 1 {
             // Another node may host it by now.
@@ -141,6 +147,16 @@ async fn run(
             Ok(reply) => return Ok(reply),
             Err(error) => error,
         };
+        if repeatable && is_gone(&error) {
+            // Nothing ran: what is known was late. Whoever is meant may be known by now.
+            let Ok(next) = inner.route(&prepared.to, known_by, Some(&route)).await else {
+                return Err(error);
+            };
+            asked = inner.complete(&prepared, &next).await?;
+            route = next;
+            number -= 1;
+            continue;
+        }
         let wanted = prepared.retry.on.iter().any(|kind| kind.0 == error.kind);
         if number >= attempts || !wanted || !effect.repeatable() || !repeatable {
             return Err(error);
@@ -157,6 +173,13 @@ async fn run(
         tokio::time::sleep(wait).await;
         pause = (pause * 2).min(BACK_OFF_MAX);
     }
+}
+
+/// True when the node that was asked no longer has the agent.
+fn is_gone(error: &Error) -> bool {
+    let refused = error.kind == Kind::NotFound && error.rejection;
+    let field = error.field.as_deref();
+    refused && matches!((error.code.as_str(), field), ("agent", Some("to")) | ("closing", None))
 }
 
 /// Three quarters to five quarters of a pause.
@@ -179,6 +202,7 @@ impl Try<'_> {
         let began = Instant::now();
         let left = |at: Instant| millis(at.saturating_duration_since(began));
         request.to = self.route.agent.to_wire();
+        request.to_name.clone_from(&self.route.name);
         request.total_ms = self.prepared.total_deadline.map(left);
         let tools = request.tools.clone();
         let (end, callee) = pipe();

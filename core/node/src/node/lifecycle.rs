@@ -4,6 +4,7 @@ use super::found::{NodeStatus, PeerView};
 use super::host::{Face, Host};
 use super::options::{Listen, NodeOptions};
 use super::request::Path;
+use super::returns::Postman;
 use super::stores::{Credentials, Pins};
 use super::templates::Templates;
 use super::world::World;
@@ -156,7 +157,9 @@ impl Node {
         &self.inner.0.pins
     }
 
-    /// Sets how callers prove themselves to agents that have no mechanism of their own.
+    /// Sets how callers prove themselves to agents that have no mechanism of their own; those that
+    /// are registered already say so from now on. Taking it away opens no agent that was registered
+    /// under it.
     ///
     /// # Errors
     /// `configuration` for `host` without a function.
@@ -166,7 +169,14 @@ impl Node {
                 .with_code("no_function")
                 .with_field("auth"));
         }
-        self.open()?.engine.set_auth((rule, host));
+        let inner = self.open()?;
+        inner.engine.set_auth((rule.clone(), host));
+        let changed = inner.hosted().into_iter().filter(|hosted| hosted.publish_auth(&rule));
+        for hosted in changed.collect::<Vec<_>>() {
+            announce::sign(&hosted, inner.engine.node(), now_ms())?;
+            inner.world.show(&hosted);
+            inner.agents_changed();
+        }
         Ok(())
     }
 
@@ -351,6 +361,7 @@ async fn start(options: NodeOptions) -> Result<Node> {
     // A file that cannot be read is reported where a name is looked up.
     let pinned = blocking(move || pins.pins.list()).await.unwrap_or_default();
     pinned.iter().for_each(|pin| inner.world.pin(pin.agent_id));
+    inner.engine.set_returns(Arc::new(Postman::of(&inner)));
     host.ready(&inner);
     tokio::spawn(announcing(Arc::clone(&inner)));
     tokio::spawn(renewing(Arc::clone(&inner)));

@@ -18,6 +18,7 @@ mod publish;
 pub(crate) mod read;
 mod request;
 mod resolve;
+mod returns;
 mod search;
 mod serve;
 mod stores;

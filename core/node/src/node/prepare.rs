@@ -25,6 +25,7 @@ use tokio::time::Instant;
 /// A request without its callee.
 pub(super) struct Prepared {
     pub(super) to: Target,
+    /// What the caller says; what a callee leaves open is filled in for each.
     pub(super) request: v1::Request,
     pub(super) bodies: Bodies,
     pub(super) from: Option<AgentId>,
@@ -46,10 +47,10 @@ impl Prepared {
     ///
     /// # Errors
     /// As for a request of the caller's own: what it makes is beyond a bound of the wire.
-    pub(super) fn fill_named(&mut self) -> Result<()> {
-        let Some(template) = self.template.take() else { return Ok(()) };
-        template.fill(&mut self.request);
-        check(&mut self.request)
+    pub(super) fn fill_named(&self, request: &mut v1::Request) -> Result<()> {
+        let Some(template) = &self.template else { return Ok(()) };
+        template.fill(request);
+        check(request)
     }
 }
 
@@ -91,7 +92,9 @@ pub(super) fn prepare(inner: &Inner, mut options: RequestOptions) -> Result<Prep
         template: options.template.take().map(|name| inner.templates.named(&name)).transpose()?,
         request: v1::Request::default(),
     };
+    let return_to = inner.return_address(&options.return_to)?;
     let mut request = message(&prepared, options)?;
+    request.return_to = return_to;
     check(&mut request)?;
     Ok(Prepared { request, ..prepared })
 }
@@ -137,12 +140,23 @@ fn message(prepared: &Prepared, options: RequestOptions) -> Result<v1::Request> 
 
 /// The bounds of the wire, as faults of the caller's own arguments.
 fn check(request: &mut v1::Request) -> Result<()> {
-    for (field, text, most) in [
-        ("conversationId", &request.conversation_id, limits::CONVERSATION_ID_BYTES),
-        ("idempotencyKey", &request.idempotency_key, limits::IDEMPOTENCY_KEY_BYTES),
+    for (field, text, limit, most) in [
+        (
+            "conversationId",
+            &request.conversation_id,
+            "CONVERSATION_ID_BYTES",
+            limits::CONVERSATION_ID_BYTES,
+        ),
+        (
+            "idempotencyKey",
+            &request.idempotency_key,
+            "IDEMPOTENCY_KEY_BYTES",
+            limits::IDEMPOTENCY_KEY_BYTES,
+        ),
     ] {
         if text.len() > most {
-            return Err(Error::invalid(field, format!("expected at most {most} bytes")));
+            return Err(Error::invalid(field, format!("expected at most {most} bytes"))
+                .with_limit(limit, most as u64));
         }
     }
     for tool in &request.tools {

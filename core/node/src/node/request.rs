@@ -61,6 +61,9 @@ pub struct RequestOptions {
     pub output_schema: Option<Value>,
     /// `PURE`, `IDEMPOTENT` or `AT_MOST_ONCE`; none: as the skill says.
     pub effect: Option<String>,
+    /// Agent that the answer goes to, by id, address or name; empty: back to the caller. It must be
+    /// one of the caller's own node, or one whose requirements accept answers of the callee.
+    pub return_to: String,
     /// The callee answers the same key with the same outcome for 10 minutes.
     pub idempotency_key: String,
     /// When to try again by itself.

@@ -10,7 +10,6 @@ use hubless_proto::identity::{self, AgentId, Name, NodeKey};
 use hubless_proto::policy::Effect;
 use hubless_proto::wire::v1;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
@@ -31,6 +30,10 @@ impl Route {
         self.node != Some(inner.mesh.node_key())
     }
 
+    fn is_same(&self, other: &Self) -> bool {
+        (self.agent, self.node) == (other.agent, other.node)
+    }
+
     /// What the skill says about repeating.
     pub(super) fn effect(&self, skill: &str) -> Effect {
         let skills = &self.descriptor.skills;
@@ -44,13 +47,19 @@ impl Route {
 }
 
 impl Inner {
-    /// Finds the agent that is meant; a name may take `wait` to appear.
-    pub(super) async fn route(&self, to: &Target, wait: Duration) -> Result<Route> {
-        let deadline = Instant::now() + wait;
+    /// Finds the agent that is meant, which may take until `deadline` to appear; `gone` is one that
+    /// was asked and is not there any more.
+    pub(super) async fn route(
+        &self,
+        to: &Target,
+        deadline: Instant,
+        gone: Option<&Route>,
+    ) -> Result<Route> {
         let mut changed = self.world.changed();
         loop {
             changed.borrow_and_update();
             let found = self.look(to)?;
+            let found = found.filter(|found| !gone.is_some_and(|gone| found.is_same(gone)));
             let hosted = found.as_ref().is_some_and(|route| route.node.is_some());
             // One that only a catalogue knows may still be announced.
             if !hosted && self.changes_by(&mut changed, deadline).await? {
@@ -72,6 +81,14 @@ impl Inner {
             changed = timeout_at(deadline, changed.changed()) => Ok(changed.is_ok()),
             () = self.stop.cancelled() => Err(closed()),
         }
+    }
+
+    /// The agent that is meant, as far as it is known now.
+    pub(super) fn agent_now(&self, to: &Target) -> Result<AgentId> {
+        let found = self.look(to)?;
+        found
+            .map(|route| route.agent)
+            .ok_or_else(|| Error::new(Kind::NotFound, "no such agent is known"))
     }
 
     fn look(&self, to: &Target) -> Result<Option<Route>> {
@@ -164,21 +181,22 @@ impl Inner {
         Ok(Some(Route { proven: false, ..Route::from(known) }))
     }
 
-    /// Adds what the caller left open: from the callee's template, then from the one that the
-    /// caller named, then the stored credential.
-    pub(super) async fn complete(&self, prepared: &mut Prepared, route: &Route) -> Result<()> {
-        super::templates::fill_of_callee(prepared, &route.descriptor);
-        prepared.fill_named()?;
-        if prepared.request.auth.is_some() || !route.descriptor.requires_auth {
-            return Ok(());
+    /// The request for this callee, with what the caller left open: from the callee's template,
+    /// then from the one that the caller named, then the stored credential.
+    pub(super) async fn complete(&self, prepared: &Prepared, route: &Route) -> Result<v1::Request> {
+        let mut request = prepared.request.clone();
+        super::templates::fill_of_callee(&mut request, &route.descriptor);
+        prepared.fill_named(&mut request)?;
+        if request.auth.is_some() || !route.descriptor.requires_auth {
+            return Ok(request);
         }
         // In the user's own mesh every process is within the boundary; elsewhere a credential
         // goes only where its target is certain.
         if !route.proven && !self.own_mesh {
-            return Ok(());
+            return Ok(request);
         }
-        prepared.request.auth = self.credentials.find(route.agent, self.mesh_id()).await?;
-        Ok(())
+        request.auth = self.credentials.find(route.agent, self.mesh_id()).await?;
+        Ok(request)
     }
 }
 

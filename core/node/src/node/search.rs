@@ -111,7 +111,7 @@ impl Node {
     /// Safe.
     pub async fn describe(&self, agent: &str) -> Result<Description> {
         let inner = self.open()?;
-        let route = inner.route(&agent.into(), limits::FIND_WAIT).await;
+        let route = inner.route(&agent.into(), Instant::now() + limits::FIND_WAIT, None).await;
         let route = route.map_err(|error| error.with_operation("describe"))?;
         let mut skills = Vec::new();
         for skill in &route.descriptor.skills {
@@ -232,7 +232,9 @@ impl Inner {
         match answer.answer {
             Some(v1::answer::Answer::SkillDocument(bytes)) => document::open(&bytes, &digest),
             Some(v1::answer::Answer::Rejection(rejection)) => Err(Error::from(rejection)),
-            Some(v1::answer::Answer::Agent(_)) | None => Err(missing()),
+            Some(v1::answer::Answer::Agent(_) | v1::answer::Answer::Returns(_)) | None => {
+                Err(missing())
+            }
         }
     }
 }

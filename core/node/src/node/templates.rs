@@ -1,6 +1,5 @@
 //! Named templates of requests, and what a callee's own template adds.
 
-use super::prepare::Prepared;
 use crate::engine::lock;
 use hubless_proto::error::Result;
 use hubless_proto::template::{self, Template};
@@ -52,14 +51,14 @@ impl Templates {
 }
 
 /// A callee's own template holds content, context and schemas; what it adds is marked.
-pub(super) fn fill_of_callee(prepared: &mut Prepared, callee: &v1::Descriptor) {
+pub(super) fn fill_of_callee(request: &mut v1::Request, callee: &v1::Descriptor) {
     if callee.request_template_json.is_empty() {
         return;
     }
     let value = serde_json::from_str::<Value>(&callee.request_template_json);
     let template = value.ok().and_then(|value| Template::read_of_callee(value).ok());
     match template {
-        Some(template) => template.fill_of_callee(&mut prepared.request),
+        Some(template) => template.fill_of_callee(request),
         None => tracing::debug!(agent = %callee.name, "its template is not of a known form"),
     }
 }

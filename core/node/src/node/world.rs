@@ -29,8 +29,7 @@ pub(super) struct Known {
 
 impl Known {
     pub(super) fn hosted(hosted: &Hosted, node: NodeKey) -> Self {
-        let descriptor = Arc::clone(hosted.policy.descriptor());
-        Self { agent: hosted.id(), node: Some(node), descriptor }
+        Self { agent: hosted.id(), node: Some(node), descriptor: hosted.descriptor() }
     }
 
     pub(super) fn listed(listed: &ClientAgent) -> Self {
@@ -300,6 +299,9 @@ impl Inner {
                 let hosted = registry.by_id(&id).ok_or_else(none)?;
                 let records = lock(&hosted.value.announced).records.clone();
                 Ok(v1::answer::Answer::Agent(records))
+            }
+            Some(v1::ask::Question::Returns(asked)) => {
+                self.takes_returns(&asked).map(v1::answer::Answer::Returns)
             }
             None => Err(Error::refusal(Kind::Unsupported, "question", "an unknown question")),
         }

@@ -132,6 +132,7 @@ impl Directory {
         if self.past.holds(&id, opened.descriptor.term.seq) {
             return Err(superseded(&id));
         }
+        let rivals = self.rivals(&id, &node, &name, opened.hosting.term.seq)?;
         let host = self.judge_host(&id, &node, &opened);
         let flagged = [host, self.judge_descriptor(&id, &opened)]
             .into_iter()
@@ -151,7 +152,25 @@ impl Directory {
             self.put_host(source, &opened, name.clone(), pending);
         }
         self.put_descriptor(&opened, name, now_ms);
+        for rival in rivals {
+            self.remove_host(&rival, &node, now_ms);
+        }
         if flagged { Err(equivocation(&id)) } else { Ok(()) }
+    }
+
+    /// Other agents that the node showed under the name: a node has one agent of a name, so the
+    /// later one stands, whatever of the earlier one is still on its way.
+    fn rivals(&self, id: &AgentId, node: &NodeKey, name: &Name, seq: u64) -> Result<Vec<AgentId>> {
+        let mut rivals = Vec::new();
+        for other in self.index.by_name(name).filter(|other| *other != id) {
+            let host = self.entries.get(other).and_then(|entry| entry.hosts.get(node));
+            match host {
+                Some(host) if host.stamp.seq > seq => return Err(superseded(id)),
+                Some(_) => rivals.push(*other),
+                None => {}
+            }
+        }
+        Ok(rivals)
     }
 
     fn judge_host(&self, id: &AgentId, node: &NodeKey, opened: &OpenedAgent) -> Option<Verdict> {

@@ -274,6 +274,26 @@ fn one_name_of_two_keys_is_ambiguous_and_a_replica_is_not() {
 }
 
 #[test]
+fn a_node_has_one_agent_of_a_name_and_the_later_one_stands() {
+    let mut all = directory();
+    let named = |seed, at, seq| {
+        let mut show = Show { seq, ..show(seed, at) };
+        show.descriptor.name = "same".to_owned();
+        show
+    };
+    let target: Target = "same".parse().unwrap();
+    named(1, 1, NOW).to(&mut all, Source::Member, NOW);
+    // Registered again with a fresh key, and told of before the end of the first is.
+    assert_eq!(named(2, 1, NOW + 1).to(&mut all, Source::Folder, NOW), "ok");
+    assert_eq!(all.resolve(&target, NOW).unwrap_or_else(|error| panic!("{error}")).id, id(2));
+    assert_eq!((all.len(), all.agents_of(&node(1))), (1, 1));
+    assert_eq!(named(1, 1, NOW).to(&mut all, Source::Member, NOW), "conflict/superseded");
+    // Another node's agent of the name is another agent.
+    assert_eq!(named(3, 2, NOW).to(&mut all, Source::Member, NOW), "ok");
+    assert_eq!(all.resolve(&target, NOW).unwrap_err().kind, Kind::Ambiguous);
+}
+
+#[test]
 fn the_dead_stay_dead() {
     let mut all = directory();
     let later = Show { seq: NOW + 5, ..show(1, 1) };
@@ -376,7 +396,7 @@ fn a_directory_holds_a_bounded_number_of_nodes() {
 fn an_answer_that_is_ambiguous_names_a_bounded_number() {
     let mut all = directory();
     for seed in 0..limits::CANDIDATES as u64 + 3 {
-        let mut show = show(seed, 1);
+        let mut show = show(seed, u8::try_from(seed).unwrap());
         show.descriptor.name = "same".to_owned();
         show.to(&mut all, Source::Member, NOW);
     }

@@ -19,6 +19,7 @@ pub fn request_digest(request: &v1::Request) -> [u8; 32] {
         trace: None,
         grant: bytes::Bytes::new(),
         return_to: String::new(),
+        to_name: String::new(),
         ancestors: Vec::new(),
         task_path: Vec::new(),
         ..request.clone()

@@ -78,6 +78,8 @@ pub struct Caller {
     pub role: String,
     /// Groups that its token states.
     pub groups: Vec<String>,
+    /// Agent of its node that the answer is to go to, as the connection proves it.
+    pub own_return: Option<AgentId>,
 }
 
 /// What a caller is counted by: fair queues, rates and remembered keys.
@@ -103,6 +105,7 @@ impl Caller {
             mesh: None,
             role: String::new(),
             groups: Vec::new(),
+            own_return: None,
         }
     }
 

@@ -3,9 +3,11 @@
 use super::{AllowedCallers, MediaRule, Rate, Secret};
 use crate::error::Result;
 use crate::fields::Fields;
+use crate::identity::AgentId;
 use crate::limits;
 use crate::wire::v1;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// The private rules of one agent.
@@ -57,8 +59,8 @@ pub struct Requirements {
     pub allowed_callers: Option<AllowedCallers>,
     /// The agent may be called from within its own call. Default true.
     pub reentrant: bool,
-    /// Text ids of agents whose answers may be returned here.
-    pub accept_returns_from: Vec<String>,
+    /// Agents whose answers to calls of others may be returned here.
+    pub accept_returns_from: BTreeSet<AgentId>,
 }
 
 /// Who counts tokens.
@@ -102,7 +104,7 @@ impl Default for Requirements {
             rate: None,
             allowed_callers: None,
             reentrant: true,
-            accept_returns_from: Vec::new(),
+            accept_returns_from: BTreeSet::new(),
         }
     }
 }
@@ -123,8 +125,9 @@ impl Requirements {
             let callers = Fields::of(&fields.name("allowedCallers"), value)?;
             rules.allowed_callers = Some(AllowedCallers::read(callers)?);
         }
-        rules.accept_returns_from = fields.take("acceptReturnsFrom")?.unwrap_or_default();
-        bounded(&fields, "acceptReturnsFrom", rules.accept_returns_from.len())?;
+        let returns: Vec<AgentId> = fields.take("acceptReturnsFrom")?.unwrap_or_default();
+        bounded(&fields, "acceptReturnsFrom", returns.len())?;
+        rules.accept_returns_from = returns.into_iter().collect();
         fields.end()?;
         Ok(rules)
     }
@@ -314,7 +317,7 @@ mod tests {
             "maxRequestBytes": 5, "maxBinaryBytes": 6, "allowMultiPageContext": false,
             "auth": {"sharedSecret": "s"}, "maxConcurrency": 7, "queue": 0, "ratePerS": 2.5,
             "rateBurst": 9, "allowedCallers": {"groups": ["g"]}, "reentrant": false,
-            "acceptReturnsFrom": ["did:key:z6Mk"]
+            "acceptReturnsFrom": [AgentId::from_bytes([9; 32]).to_string()]
         }))
         .unwrap();
         assert!(rules.require_converse && rules.allow_external_connections && !rules.reentrant);
@@ -325,6 +328,7 @@ mod tests {
         assert_eq!(rules.token_counter, TokenCounter::Host);
         assert!(matches!(rules.auth, Some(AuthRule::SharedSecret(_))));
         assert!(rules.allowed_callers.is_some() && !rules.allow_custom_json);
+        assert!(rules.accept_returns_from.contains(&AgentId::from_bytes([9; 32])));
     }
 
     #[test]
@@ -358,7 +362,11 @@ mod tests {
                 json!({"allowedCallers": {"agentIds": ["x"]}}),
                 "requirements.allowedCallers.agentIds",
             ),
-            (json!({"acceptReturnsFrom": vec!["x"; 2_000]}), "requirements.acceptReturnsFrom"),
+            (json!({"acceptReturnsFrom": ["canary"]}), "requirements.acceptReturnsFrom"),
+            (
+                json!({"acceptReturnsFrom": vec![AgentId::from_bytes([9; 32]).to_string(); 2_000]}),
+                "requirements.acceptReturnsFrom",
+            ),
             (json!("canary"), "requirements"),
         ] {
             let error = Requirements::read(value).unwrap_err();

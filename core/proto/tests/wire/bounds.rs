@@ -331,7 +331,13 @@ fn control_messages_are_checked() {
         ..Default::default()
     };
     assert_eq!(hello.check(), Ok(()));
-    let bad: [(&str, Result<(), Error>); 12] = [
+    let returns = |agent: &[u8], callee: &[u8]| {
+        let (agent, callee) = (Bytes::copy_from_slice(agent), Bytes::copy_from_slice(callee));
+        let asked = v1::ReturnQuestion { agent, callee };
+        v1::Ask { question: Some(Question::Returns(asked)) }.check()
+    };
+    assert_eq!(returns(&[1; 32], &[2; 32]), Ok(()));
+    let bad: [(&str, Result<(), Error>); 14] = [
         ("version_low", v1::Hello { version_low: 2, ..hello.clone() }.check()),
         ("version_low", v1::Hello { version_low: 0, ..hello.clone() }.check()),
         ("node", v1::Hello { node: None, ..hello.clone() }.check()),
@@ -343,6 +349,8 @@ fn control_messages_are_checked() {
         ("token", v1::Redeemed::default().check()),
         ("question", v1::Ask::default().check()),
         ("descriptor", v1::Ask { question: Some(Question::Descriptor(Bytes::new())) }.check()),
+        ("agent", returns(&[1; 31], &[2; 32])),
+        ("callee", returns(&[1; 32], &[])),
         ("answer", v1::Answer::default().check()),
     ];
     for (field, result) in bad {

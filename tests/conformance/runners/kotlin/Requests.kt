@@ -87,6 +87,7 @@ internal fun RequestOptions.options(json: JsonObject) {
             "context" -> context = contextOf(value.jsonObject)
             "conversationId" -> conversationId = value.text()
             "idempotencyKey" -> idempotencyKey = value.text()
+            "returnTo" -> returnTo = value.text()
             "effect" -> effect = Effect.of(value.text())
             "inputSchema" -> inputSchema = value.jsonObject
             "outputSchema" -> outputSchema = value.jsonObject

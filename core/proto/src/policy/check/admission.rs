@@ -1,6 +1,7 @@
 //! What no request may be, and whether this caller may ask at all.
 
 use crate::error::{Error, Kind, Result};
+use crate::identity::AgentId;
 use crate::limits as bounds;
 use crate::policy::{Caller, CallerKind, Policy, Rates};
 use crate::wire::v1;
@@ -29,15 +30,14 @@ pub fn limits(request: &v1::Request) -> Result<()> {
 /// Refuses a caller, or a call, that the agent does not take.
 ///
 /// # Errors
-/// `denied`: codes `external`, `caller`, `data_policy`, `return_to`; `unsupported` for kinds of
-/// caller that this version does not serve; `cycle`.
+/// `denied`: codes `external`, `caller`, `data_policy`; `unsupported` for kinds of caller that this
+/// version does not serve; `cycle`.
 pub fn admission(policy: &Policy, caller: &Caller, request: &v1::Request) -> Result<()> {
     caller_kind(policy, caller)?;
     let allowed = policy.requirements().allowed_callers.as_ref();
     if allowed.is_some_and(|allowed| !allowed.takes(caller)) {
         return Err(denied("caller", "the agent does not take this caller"));
     }
-    return_to(caller, request)?;
     if let Some(wanted) = &request.data_policy {
         data_policy(policy.descriptor(), wanted, request)?;
     }
@@ -48,6 +48,33 @@ pub fn admission(policy: &Policy, caller: &Caller, request: &v1::Request) -> Res
         return Err(Error::refusal(Kind::Cycle, "reentrant", message).with_agent(own));
     }
     Ok(())
+}
+
+/// Where the answer of a request goes; none: back on the connection.
+///
+/// # Errors
+/// `invalid_argument` for what is no id of an agent.
+pub fn return_to(caller: &Caller, request: &v1::Request) -> Result<Option<AgentId>> {
+    if request.return_to.is_empty() {
+        return Ok(None);
+    }
+    let to = request.return_to.parse::<AgentId>().map_err(|error| error.with_field("returnTo"))?;
+    // Naming the caller itself says the same as the connection.
+    Ok((caller.agent != Some(to)).then_some(to))
+}
+
+/// Refuses an answer that would go to someone who does not expect it: `expected` is true for an
+/// agent of the caller's own node, and for one whose `accept_returns_from` names the callee.
+///
+/// # Errors
+/// `denied`, code `return_to`.
+pub fn return_verdict(expected: bool) -> Result<()> {
+    if expected {
+        return Ok(());
+    }
+    let message = "the answer may go to an agent of the caller's node, or to one that accepts \
+                   answers of this agent";
+    Err(denied("return_to", message).with_field("returnTo"))
 }
 
 /// Counts the request against the caller's rate.
@@ -68,15 +95,6 @@ fn caller_kind(policy: &Policy, caller: &Caller) -> Result<()> {
             Err(Error::refusal(Kind::Unsupported, "caller_kind", message))
         }
     }
-}
-
-/// Answers go back on the connection; naming the caller itself says the same.
-fn return_to(caller: &Caller, request: &v1::Request) -> Result<()> {
-    let own = caller.agent.map(|agent| agent.to_string());
-    if request.return_to.is_empty() || own.is_some_and(|own| own == request.return_to) {
-        return Ok(());
-    }
-    Err(denied("return_to", "the answer may go to the caller only").with_field("returnTo"))
 }
 
 fn data_policy(

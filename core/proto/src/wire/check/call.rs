@@ -36,6 +36,7 @@ impl v1::Request {
     /// Who is concerned: keys are keys, and there are not too many.
     fn check_parties(&self) -> Result<()> {
         bytes32("to", &self.to)?;
+        check_text("to_name", &self.to_name)?;
         optional_bytes32("from", &self.from)?;
         if !self.return_to.is_empty() {
             let message = "expected the id of an agent";

@@ -96,6 +96,10 @@ impl Checked for v1::Ask {
         match present("question", self.question.as_ref())? {
             Question::SkillDocument(digest) => bytes32("skill_document", digest),
             Question::Descriptor(agent) => bytes32("descriptor", agent),
+            Question::Returns(asked) => {
+                bytes32("agent", &asked.agent)?;
+                bytes32("callee", &asked.callee)
+            }
         }
     }
 }
@@ -110,6 +114,7 @@ impl Checked for v1::Answer {
             }
             Answer::Agent(agent) => agent.check(),
             Answer::Rejection(rejection) => rejection.check(),
+            Answer::Returns(_) => Ok(()),
         }
     }
 }

@@ -121,6 +121,13 @@ public class RequestOptions {
     /** Repeats with the same key and body within 10 min get the first outcome. */
     public var idempotencyKey: String? = null
 
+    /**
+     * Agent that gets the answer instead of the caller, by id, address or name: one of this
+     * node, or one whose [Requirements.acceptReturnsFrom] holds the callee's id. The reply is
+     * then empty, and its content's metadata says under `hubless.returnedTo` where it went.
+     */
+    public var returnTo: String? = null
+
     /** When to ask again; default never. */
     public var retry: RetryPolicy? = null
 

@@ -47,6 +47,7 @@ private fun JsonObjectBuilder.putPlain(options: RequestOptions) {
     some("outputSchema", options.outputSchema)
     some("effect", options.effect?.name)
     some("idempotencyKey", options.idempotencyKey)
+    some("returnTo", options.returnTo)
     options.retry?.let { retry ->
         val kinds = textArray(retry.on.map { it.wire })
         put(
