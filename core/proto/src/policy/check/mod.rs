@@ -11,8 +11,8 @@
 //! | 11 | `token_plan`, then `tokens` | more text than the model takes |
 //! | 12 | the slots of the registry | what finds no room |
 //!
-//! Between two stages a foreign function may have to answer (returns, auth, counting), so the driver walks
-//! through them; each stage alone is pure.
+//! Between two stages a foreign function may have to answer (returns, auth, counting), so the
+//! driver walks through them; each stage alone is pure.
 
 mod admission;
 mod auth;
