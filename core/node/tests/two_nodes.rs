@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail their test")]
 
+#[path = "two_nodes/loads.rs"]
+mod loads;
 #[path = "two_nodes/moves.rs"]
 mod moves;
 #[path = "two_nodes/node_auth.rs"]

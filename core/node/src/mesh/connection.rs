@@ -21,6 +21,7 @@ const CONTROL_QUEUE: usize = 64;
 pub(super) enum Say {
     Show(v1::Show),
     Hide(v1::Hide),
+    Load(v1::Load),
     Redeemed(v1::Redeemed),
     Drained,
     Goodbye { deadline_ms: u64 },

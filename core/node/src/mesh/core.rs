@@ -23,6 +23,9 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::time::timeout;
 
+/// Agents of one LOAD: an id is a text of less than 64 bytes.
+const LOADS_AT_ONCE: usize = limits::CONTROL_FRAME_BYTES / 128;
+
 /// A node's part in its mesh; cheap to clone. Ends with [`Mesh::close`].
 ///
 /// ```
@@ -44,6 +47,7 @@ use tokio::time::timeout;
 ///     fn inbound(&self, _: Caller, _: Request, _: Bodies, _: CalleeEnd) {}
 ///     fn announced(&self, _: Source, _: NodeAnnouncement) {}
 ///     fn hidden(&self, _: NodeKey, _: Vec<AgentId>) {}
+///     fn loaded(&self, _: NodeKey, _: Vec<(AgentId, u32)>) {}
 ///     fn gone(&self, _: NodeKey) {}
 ///     fn answer(&self, _: Ask) -> Answer {
 ///         Answer::default()
@@ -116,6 +120,20 @@ impl Mesh {
     pub fn announce(&self, agents: Vec<v1::AgentAnnouncement>) {
         self.shared.local.set_agents(Arc::new(agents));
         self.shared.announced.send_modify(|version| *version += 1);
+    }
+
+    /// Tells the members that this node is connected to how many calls its agents have. A peer that
+    /// does not read is left out.
+    pub fn tell_loads(&self, loads: &[(AgentId, u32)]) {
+        let connections = self.shared.peers.all();
+        let members = connections.iter().filter(|peer| peer.greeting().is_some_and(is_member));
+        for connection in members {
+            for some in loads.chunks(LOADS_AT_ONCE) {
+                let queued = some.iter().map(|(agent, calls)| (agent.to_string(), *calls));
+                let load = v1::Load { queued: queued.collect() };
+                let _ = connection.control.try_send(super::connection::Say::Load(load));
+            }
+        }
     }
 
     /// Sends `request` to `node` and moves everything else of the call between the peer and the
@@ -255,6 +273,10 @@ impl Mesh {
             }
         }
     }
+}
+
+fn is_member(greeting: &hello::Greeting) -> bool {
+    greeting.is_member()
 }
 
 /// The agent of this node that the answer is to go to.

@@ -30,6 +30,9 @@ pub trait MeshHost: Send + Sync + 'static {
     /// A node no longer shows these agents.
     fn hidden(&self, node: NodeKey, agents: Vec<AgentId>);
 
+    /// A node told how many calls its agents have, running and waiting.
+    fn loaded(&self, node: NodeKey, loads: Vec<(AgentId, u32)>);
+
     /// A node ceased to exist: killed, closed, or its connection was lost and nothing else
     /// vouches for it.
     fn gone(&self, node: NodeKey);

@@ -137,6 +137,7 @@ async fn speak(mut writer: FrameWriter, mut said: mpsc::Receiver<Say>) {
         let written = match say {
             Say::Show(show) => writer.message(FrameType::Show, &show).await,
             Say::Hide(hide) => writer.message(FrameType::Hide, &hide).await,
+            Say::Load(load) => writer.message(FrameType::Load, &load).await,
             Say::Redeemed(redeemed) => writer.message(FrameType::Redeemed, &redeemed).await,
             Say::Drained => writer.message(FrameType::Drained, &v1::Drained {}).await,
             Say::Goodbye { deadline_ms } => {
@@ -190,6 +191,12 @@ fn heard(shared: &Arc<Shared>, connection: &Arc<Connection>, frame: Frame) -> Re
             let ids: Vec<AgentId> = ids.collect();
             ids.iter().for_each(|id| connection.disown(*id));
             shared.host.hidden(node, ids);
+        }
+        FrameType::Load if member => {
+            let load: v1::Load = decode(kind, body)?;
+            let loads = load.queued.iter();
+            let loads = loads.filter_map(|(id, calls)| Some((id.parse().ok()?, *calls)));
+            shared.host.loaded(node, loads.collect());
         }
         FrameType::Redeem => redeem(shared, connection, decode(kind, body)?),
         FrameType::Drained => connection.peer_drained(),

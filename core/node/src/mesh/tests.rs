@@ -97,6 +97,8 @@ impl MeshHost for Echo {
         let _ = self.seen.send(Seen::Announced(source, announcement));
     }
 
+    fn loaded(&self, _: NodeKey, _: Vec<(AgentId, u32)>) {}
+
     fn hidden(&self, _node: NodeKey, agents: Vec<AgentId>) {
         let _ = self.seen.send(Seen::Hidden(agents));
     }

@@ -22,6 +22,7 @@ pub(super) struct Host {
 pub(super) enum News {
     Announced(Source, v1::NodeAnnouncement),
     Hidden(NodeKey, Vec<AgentId>),
+    Loaded(NodeKey, Vec<(AgentId, u32)>),
     Gone(NodeKey),
 }
 
@@ -82,6 +83,10 @@ impl MeshHost for Face {
 
     fn hidden(&self, node: NodeKey, agents: Vec<AgentId>) {
         self.0.tell(News::Hidden(node, agents));
+    }
+
+    fn loaded(&self, node: NodeKey, loads: Vec<(AgentId, u32)>) {
+        self.0.tell(News::Loaded(node, loads));
     }
 
     fn gone(&self, node: NodeKey) {

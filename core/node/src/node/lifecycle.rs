@@ -8,7 +8,7 @@ use super::returns::Postman;
 use super::stores::{Credentials, Pins};
 use super::templates::Templates;
 use super::world::World;
-use super::{announce, blocking};
+use super::{announce, blocking, loads};
 use crate::call::handle::Parent;
 use crate::chance::now_ms;
 use crate::engine::{Engine, Hosted, lock};
@@ -365,6 +365,7 @@ async fn start(options: NodeOptions) -> Result<Node> {
     host.ready(&inner);
     tokio::spawn(announcing(Arc::clone(&inner)));
     tokio::spawn(renewing(Arc::clone(&inner)));
+    tokio::spawn(loads::telling(Arc::clone(&inner)));
     Ok(Node { inner: Arc::new(Handle(inner)) })
 }
 

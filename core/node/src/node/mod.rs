@@ -11,6 +11,7 @@ mod found;
 mod handler;
 mod host;
 mod lifecycle;
+mod loads;
 mod membership;
 mod options;
 mod prepare;

@@ -144,6 +144,17 @@ impl World {
         self.with(|directory, _| directory.unwatch(id));
     }
 
+    /// Notes how many calls the agents of a node have; a node speaks for its own.
+    fn loads(&self, node: NodeKey, loads: &[(AgentId, u32)]) {
+        self.with(|directory, now| {
+            for (agent, calls) in loads {
+                if directory.is_hosted(agent, &node, now) {
+                    directory.signals_mut().load(*agent, *calls);
+                }
+            }
+        });
+    }
+
     /// Notes how a call ended, for the order of later finds.
     pub(super) fn learn(&self, lesson: &Lesson<'_>) {
         self.with(|directory, now| {
@@ -205,6 +216,7 @@ impl Inner {
             News::Hidden(node, agents) => {
                 self.world.with(|directory, now| directory.hide(&node, &agents, now));
             }
+            News::Loaded(node, loads) => self.world.loads(node, &loads),
             News::Gone(node) => {
                 tracing::debug!(%node, "node is gone");
                 self.world.with(|directory, now| directory.gone(&node, now));
