@@ -10,7 +10,7 @@ use hubless_proto::wire::v1;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -101,9 +101,7 @@ impl Folder {
     fn look(&mut self, node: NodeKey) -> Result<Found> {
         let (record, lock) = (record_path(&self.records, node), lock_path(&self.locks, node));
         let Ok(meta) = fs::symlink_metadata(&record) else {
-            self.read.remove(&node);
-            let dead = !lock.exists() || sweep(&record, &lock)?;
-            return Ok(if dead { Found::Dead } else { Found::Left });
+            return self.unrecorded(node, (&record, &lock));
         };
         if sweep(&record, &lock)? {
             self.read.remove(&node);
@@ -117,7 +115,16 @@ impl Folder {
             tracing::warn!(path = %record.display(), "a record file that is none of ours");
             return Ok(Found::Known);
         }
-        let Some(bytes) = read(&record) else { return Ok(Found::Dead) };
+        let bytes = match read(&record) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return self.unrecorded(node, (&record, &lock));
+            }
+            Err(error) => {
+                tracing::debug!(%node, %error, "a record file that cannot be opened");
+                return Ok(Found::Known);
+            }
+        };
         self.read.insert(node, version);
         match decode_file(bytes) {
             Ok(announcement) => Ok(Found::Record(announcement)),
@@ -126,6 +133,13 @@ impl Folder {
                 Ok(Found::Known)
             }
         }
+    }
+
+    /// A node whose record is not there: it took it back, or is no more.
+    fn unrecorded(&mut self, node: NodeKey, (record, lock): (&Path, &Path)) -> Result<Found> {
+        self.read.remove(&node);
+        let dead = !lock.exists() || sweep(record, lock)?;
+        Ok(if dead { Found::Dead } else { Found::Left })
     }
 }
 
@@ -173,9 +187,9 @@ pub(super) fn node_of(file: &str) -> Option<NodeKey> {
     file.strip_suffix(".rec").or_else(|| file.strip_suffix(".lock"))?.parse().ok()
 }
 
-fn read(path: &Path) -> Option<Bytes> {
+fn read(path: &Path) -> std::io::Result<Bytes> {
     let mut bytes = Vec::new();
-    let file = File::open(path).ok()?;
-    file.take(limits::RECORD_FILE_BYTES as u64 + 1).read_to_end(&mut bytes).ok()?;
-    Some(bytes.into())
+    let file = File::open(path)?;
+    file.take(limits::RECORD_FILE_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes.into())
 }

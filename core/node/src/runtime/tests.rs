@@ -62,6 +62,38 @@ fn a_record_is_read_once_and_gone_with_its_node() {
     assert!(matches!(folder.examine(node(1)), Ok(Found::Dead)));
 }
 
+/// A record may be taken back between the look at its file and the reading of it.
+#[test]
+fn a_node_that_takes_its_record_back_while_it_is_read_lives_on() {
+    let (_folder, home) = home();
+    let record = record_path(&home.folders().unwrap().records(), node(1));
+    let bytes = announcement().encode_to_vec();
+    let presence = present(&home, 1);
+    let (mut shown, mut left) = (0, 0);
+    std::thread::scope(|scope| {
+        let looker = scope.spawn(|| {
+            let mut folder = Folder::new(home.folders().unwrap());
+            while !record.with_extension("end").exists() {
+                match folder.examine(node(1)).unwrap() {
+                    Found::Record(_) => shown += 1,
+                    Found::Left => left += 1,
+                    Found::Known => {}
+                    Found::Dead => panic!("taken for dead after {shown} records, {left} without"),
+                }
+            }
+        });
+        for _ in 0..20_000 {
+            std::fs::remove_file(&record).unwrap();
+            std::fs::write(record.with_extension("new"), &bytes).unwrap();
+            std::fs::rename(record.with_extension("new"), &record).unwrap();
+        }
+        File::create(record.with_extension("end")).unwrap();
+        looker.join().unwrap();
+    });
+    assert!(shown > 0 && left > 0, "both were met: {shown} {left}");
+    drop(presence);
+}
+
 #[test]
 fn what_a_dead_process_left_is_removed_by_who_finds_it() {
     let (_folder, home) = home();
