@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 enum { PARTS_MAX = 8, PIECE = 100000 };
@@ -266,49 +267,90 @@ static json *outcome_of(collected *all) {
     return out;
 }
 
-static json *run(const ask *what, int stream, long cancel_ms) {
+struct asked {
     prepared made;
-    prepare(what, &made);
-    json *rest = json_copy(what->request);
-    json_remove(rest, "content");
-    char *options_text = json_print(rest);
-    uint64_t ticket = 0;
+    collected all;
+    json *rest, *action;
+    char *to, *options_text;
+    uint64_t ticket;
+    pthread_t writer;
+    int writes;
+    hubless_error err;
+};
+
+static hubless_status start(const ask *what, asked *it, int stream) {
     hubless_tool add = {
         .size = sizeof add, .name = HUBLESS_STR("add"), .description = HUBLESS_STR("adds"),
         .input_schema_json =
             HUBLESS_STR("{\"type\": \"object\", \"required\": [\"a\", \"b\"]}"),
         .on_tool = on_add};
-    hubless_error err = HUBLESS_ERROR_INIT;
     hubless_request_options options = {
-        .size = sizeof options, .options_json = hubless_cstr(options_text), .ticket = &ticket,
-        .tools = json_get(what->action, "tool") != NULL ? &add : NULL,
-        .tool_count = json_get(what->action, "tool") != NULL ? 1 : 0,
-        .on_input = json_get(what->action, "input") != NULL ? on_input : NULL,
-        .user = (void *)what->action};
-    collected all = {.lock = PTHREAD_MUTEX_INITIALIZER, .over = PTHREAD_COND_INITIALIZER,
-                     .chunks = json_new(JSON_ARRAY), .notes = json_new(JSON_ARRAY)};
-    hubless_str to = hubless_cstr(what->to);
-    pthread_t writer;
-    pthread_create(&writer, NULL, write_all, &made);
-    hubless_status status =
-        stream ? hubless_stream(what->node, to, &made.content, &options, on_event, &all, &err)
-               : hubless_request_async(what->node, to, &made.content, &options, on_reply, &all,
-                                       &err);
-    if (status != HUBLESS_OK) {
-        all.outcome = error_of(&err);
-        all.ended = 1;
-    } else if (cancel_ms > 0) {
+        .size = sizeof options, .options_json = hubless_cstr(it->options_text),
+        .ticket = &it->ticket,
+        .tools = json_get(it->action, "tool") != NULL ? &add : NULL,
+        .tool_count = json_get(it->action, "tool") != NULL ? 1 : 0,
+        .on_input = json_get(it->action, "input") != NULL ? on_input : NULL,
+        .user = it->action};
+    hubless_str to = hubless_cstr(it->to);
+    return stream ? hubless_stream(what->node, to, &it->made.content, &options, on_event,
+                                   &it->all, &it->err)
+                  : hubless_request_async(what->node, to, &it->made.content, &options, on_reply,
+                                          &it->all, &it->err);
+}
+
+static asked *begin(const ask *what, int stream) {
+    asked *it = calloc(1, sizeof *it);
+    prepare(what, &it->made);
+    it->rest = json_copy(what->request);
+    json_remove(it->rest, "content");
+    it->options_text = json_print(it->rest);
+    it->action = what->action == NULL ? json_new(JSON_OBJECT) : json_copy(what->action);
+    it->to = what->to == NULL ? NULL : strdup(what->to);
+    it->err = (hubless_error)HUBLESS_ERROR_INIT;
+    pthread_mutex_init(&it->all.lock, NULL);
+    pthread_cond_init(&it->all.over, NULL);
+    it->all.chunks = json_new(JSON_ARRAY);
+    it->all.notes = json_new(JSON_ARRAY);
+    for (size_t part = 0; part < it->made.count; part++) {
+        it->writes |= it->made.written[part] != NULL;
+    }
+    if (it->writes) {
+        pthread_create(&it->writer, NULL, write_all, &it->made);
+    }
+    if (start(what, it, stream) != HUBLESS_OK) {
+        it->all.outcome = error_of(&it->err);
+        it->all.ended = 1;
+    }
+    return it;
+}
+
+asked *ask_begin(const ask *what) { return begin(what, 0); }
+
+json *ask_end(asked *it) {
+    json *out = outcome_of(&it->all);
+    if (it->writes) {
+        pthread_join(it->writer, NULL);
+    }
+    hubless_error_clear(&it->err);
+    pthread_cond_destroy(&it->all.over);
+    pthread_mutex_destroy(&it->all.lock);
+    json_free(it->rest);
+    json_free(it->action);
+    free(it->options_text);
+    free(it->to);
+    drop(&it->made);
+    free(it);
+    return out;
+}
+
+static json *run(const ask *what, int stream, long cancel_ms) {
+    asked *it = begin(what, stream);
+    if (cancel_ms > 0 && !it->all.ended) {
         struct timespec wait = {cancel_ms / 1000, cancel_ms % 1000 * 1000000};
         nanosleep(&wait, NULL);
-        hubless_cancel(what->node, ticket, NULL);
+        hubless_cancel(what->node, it->ticket, NULL);
     }
-    json *out = outcome_of(&all);
-    pthread_join(writer, NULL);
-    hubless_error_clear(&err);
-    json_free(rest);
-    free(options_text);
-    drop(&made);
-    return out;
+    return ask_end(it);
 }
 
 json *ask_once(const ask *what) { return run(what, json_get(what->action, "stream") != NULL, 0); }

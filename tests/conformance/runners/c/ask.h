@@ -17,6 +17,12 @@ typedef struct {
 /* Makes it, and gives its outcome: `{"value", "text", "blob"?, "path", "peer"}`, with
  * `{"chunks", "notes"}` of a stream, or `{"error": {...}}`. */
 json *ask_once(const ask *what);
+/* A request that was made and is not over. */
+typedef struct asked asked;
+
+/* Makes it without waiting for its outcome, which `ask_end` does. */
+asked *ask_begin(const ask *what);
+json *ask_end(asked *it);
 /* As `ask_once`, but a refusal is `{"rejection": {...}}`. */
 json *ask_send(const ask *what);
 /* Whether an own agent would take it: `{"value": "accepted"}`, or `{"rejection": {...}}`. */

@@ -39,6 +39,23 @@ static int range_holds(const json *wanted, const json *value) {
     return 1;
 }
 
+/* Every kind of outcome is one that is wanted, as often as is wanted. */
+static int outcomes_in(const json *wanted, const json *counts) {
+    for (size_t i = 0; counts != NULL && i < counts->count; i++) {
+        if (json_get(wanted, counts->keys[i]) == NULL) {
+            return 0;
+        }
+    }
+    for (size_t i = 0; counts != NULL && i < wanted->count; i++) {
+        double count = json_get_number(counts, wanted->keys[i], 0);
+        const json *range = wanted->items[i];
+        if (count < range->items[0]->number || count > range->items[1]->number) {
+            return 0;
+        }
+    }
+    return counts != NULL;
+}
+
 static int at_most_holds(const json *wanted, const json *value) {
     for (size_t i = 0; i < wanted->count; i++) {
         const json *found = json_get(value, wanted->keys[i]);
@@ -138,6 +155,9 @@ static int one_holds(const char *key, const json *wanted, const json *outcome) {
     }
     if (strcmp(key, "blob") == 0) {
         return json_get(outcome, "blob") != NULL && has(wanted, json_get(outcome, "blob"));
+    }
+    if (strcmp(key, "outcomesIn") == 0) {
+        return outcomes_in(wanted, json_get(outcome, "outcomes"));
     }
     if (strcmp(key, "range") == 0) {
         return range_holds(wanted, value);

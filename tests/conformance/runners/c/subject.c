@@ -64,6 +64,8 @@ static void on_destroy(void *instance, void *user) {
     "{\"type\":\"object\",\"properties\":{\"sum\":{\"type\":\"integer\"}},"                        \
     "\"required\":[\"sum\"]}"
 
+#define WIDE "{\"maxConcurrency\": 1024}"
+
 static subject subjects[] = {
     {.name = "echo", .run = run_echo, .skill = "{\"id\": \"echo\", \"effect\": \"PURE\"}"},
     {.name = "sum", .run = run_sum,
@@ -90,6 +92,16 @@ static subject subjects[] = {
     {.name = "counted", .run = run_ok, .on_count = on_count,
      .requirements = "{\"maxTokens\": 5, \"tokenCounter\": \"host\"}"},
     {.name = "single", .run = run_slow, .requirements = "{\"maxConcurrency\": 1, \"queue\": 0}"},
+    {.name = "wide0", .run = run_ok, .requirements = WIDE},
+    {.name = "wide1", .run = run_ok, .requirements = WIDE},
+    {.name = "wide2", .run = run_ok, .requirements = WIDE},
+    {.name = "wide3", .run = run_ok, .requirements = WIDE},
+    {.name = "wide4", .run = run_ok, .requirements = WIDE},
+    {.name = "wide5", .run = run_ok, .requirements = WIDE},
+    {.name = "wide6", .run = run_ok, .requirements = WIDE},
+    {.name = "wide7", .run = run_ok, .requirements = WIDE},
+    {.name = "wide8", .run = run_ok, .requirements = WIDE},
+    {.name = "wide9", .run = run_ok, .requirements = WIDE},
     {.name = "private", .run = run_ok,
      .requirements = "{\"allowedCallers\": {\"principals\": [\"mesh:nobody\"]}}"},
     {.name = "members", .run = run_ok,

@@ -156,7 +156,7 @@ internal class Caller(private val node: Node, private val to: String) {
     private suspend fun ask(case: JsonObject, n: Int): Reply {
         val content = content(case, n)
         val query = case["action"]?.jsonObject?.get("toQuery")
-            ?: return node.ask(target(case), content) { fill(case, n) }
+            ?: return node.ask(target(case, n), content) { fill(case, n) }
         return node.ask(queryOf(filled(query).jsonObject), content) { fill(case, n) }
     }
 
@@ -217,8 +217,8 @@ internal class Caller(private val node: Node, private val to: String) {
         return counts?.get(agent)?.jsonPrimitive?.int ?: 0
     }
 
-    private fun target(case: JsonObject): String =
-        case["to"]?.let { filled(it).jsonPrimitive.content }
+    private fun target(case: JsonObject, n: Int = 0): String =
+        case["to"]?.let { filled(it, n).jsonPrimitive.content }
             ?: "$to.${case.getValue("agent").jsonPrimitive.content}"
 
     private fun RequestOptions.fill(case: JsonObject, n: Int) {
@@ -246,7 +246,8 @@ internal class Caller(private val node: Node, private val to: String) {
             JsonPrimitive("x".repeat(text.removePrefix(LONG).toInt()))
         } else {
             val named = text.replace("\$TO", to).replace("\$RUN", run).replace("\$N", n.toString())
-            JsonPrimitive(named.replace("\$KEY", key).replace("\$ID", agentId))
+            val known = named.replace("\$KEY", key).replace("\$ID", agentId)
+            JsonPrimitive(known.replace("\$D", (n % 10).toString()))
         }
 
     private fun JsonObject.number(name: String) = getValue(name).jsonPrimitive.int

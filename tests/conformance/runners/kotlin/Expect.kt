@@ -22,6 +22,7 @@ internal fun differences(wanted: JsonObject, seen: JsonObject): List<String> {
 private fun holds(word: String, wanted: JsonElement, seen: JsonObject): Boolean = when (word) {
     "value", "text", "chunks", "notes", "outcomes", "done", "found", "events" ->
         same(wanted, seen[word] ?: JsonNull)
+    "outcomesIn" -> outcomesIn(wanted.jsonObject, seen["outcomes"] as? JsonObject)
     "valueHas" -> has(wanted.jsonObject, seen["value"])
     "blob" -> has(wanted.jsonObject, seen["blob"])
     "error", "rejection" -> errorHas(wanted.jsonObject, seen[word])
@@ -40,6 +41,14 @@ private fun holds(word: String, wanted: JsonElement, seen: JsonObject): Boolean 
     "none" -> names(seen)?.isEmpty() == true
     else -> false
 }
+
+/** Every kind of outcome is one that is wanted, as often as is wanted. */
+private fun outcomesIn(wanted: JsonObject, counts: JsonObject?): Boolean =
+    counts != null && wanted.keys.containsAll(counts.keys) &&
+        wanted.all { (kind, bounds) ->
+            val (low, high) = bounds.jsonArray.map { it.jsonPrimitive.double }
+            (counts[kind]?.jsonPrimitive?.double ?: 0.0) in low..high
+        }
 
 private fun has(members: JsonObject, value: JsonElement?): Boolean = value is JsonObject &&
     members.all { (name, one) -> value[name]?.let { same(one, it) } == true }

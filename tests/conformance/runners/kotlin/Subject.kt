@@ -190,6 +190,7 @@ internal class Subject(private val node: Node, private val prefix: String) {
 
     /** One agent for each check that comes before a handler; `strict` has most of them. */
     private suspend fun registerChecked() {
+        repeat(10) { guarded("wide$it", "ok") { maxConcurrency = 1024 } }
         guarded("private", "ok") { allowedCallers { principals = listOf("mesh:nobody") } }
         guarded("members", "ok") { allowedCallers { principals = listOf("mesh:*") } }
         guarded("hurried", "ok") {

@@ -90,7 +90,7 @@ export class CaseRunner {
     } else if (operation) {
       got.list.push(await caught(operation, got));
     } else if (action.parallel) {
-      const calls = Array.from({ length: action.parallel }, () => this.#request(one, 0, got));
+      const calls = Array.from({ length: action.parallel }, (_, n) => this.#request(one, n, got));
       got.list.push({ outcomes: countOutcomes(await Promise.all(calls)) });
     } else if (action.stream) {
       got.list.push(await this.#stream(one, got));
@@ -199,7 +199,7 @@ export class CaseRunner {
       if (value.startsWith(LONG)) return 'x'.repeat(Number(value.slice(LONG.length)));
       const named = value.replaceAll('$TO', this.#to).replaceAll('$RUN', this.#run);
       const known = named.replaceAll('$KEY', this.#key).replaceAll('$ID', this.#id);
-      return known.replaceAll('$N', String(n));
+      return known.replaceAll('$N', String(n)).replaceAll('$D', String(n % 10));
     }
     if (Array.isArray(value)) return value.map((item) => this.#fill(item, n));
     if (typeof value !== 'object' || value === null) return value;

@@ -20,6 +20,7 @@ const checks = {
   chunks: (wanted, got) => isDeepStrictEqual(got.chunks, wanted),
   notes: (wanted, got) => isDeepStrictEqual(got.notes, wanted),
   blob: (wanted, got) => has(got.blob, wanted),
+  outcomesIn: (wanted, got) => outcomesIn(got.outcomes, wanted),
   outcomes: (wanted, got) => isDeepStrictEqual(got.outcomes, wanted),
   traceId: (wanted, got) => String(got.value?.traceparent).split('-')[1] === wanted,
   rejection: (wanted, got) => errorHas(wanted, got.rejection),
@@ -38,6 +39,13 @@ const checks = {
 function holds(expected, got) {
   if (got.error && !expected.error) return false;
   return Object.entries(expected).every(([what, wanted]) => checks[what]?.(wanted, got) === true);
+}
+
+/** Every kind of outcome is one that is wanted, as often as is wanted. */
+function outcomesIn(counts = {}, wanted) {
+  const within = ([kind, [low, high]]) => low <= (counts[kind] ?? 0) && (counts[kind] ?? 0) <= high;
+  const known = Object.keys(counts).every((kind) => kind in wanted);
+  return known && Object.entries(wanted).every(within);
 }
 
 /** Each JSON pointer leads to what is wanted. */

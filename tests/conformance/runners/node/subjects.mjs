@@ -120,6 +120,12 @@ function plain() {
   };
 }
 
+/** Ten agents that take many calls at once. */
+function wide() {
+  const one = { requirements: { maxConcurrency: 1024 }, handler: () => 'ok' };
+  return Object.fromEntries(Array.from({ length: 10 }, (_, n) => [`wide${n}`, one]));
+}
+
 function tellContext(_input, { context = {} }) {
   return {
     entries: (context.entries ?? []).length,
@@ -152,6 +158,7 @@ function streaming() {
       },
     },
     slow: { handler: slowAs('slow') },
+    ...wide(),
     single: { requirements: { maxConcurrency: 1, queue: 0 }, handler: slowAs('single') },
   };
 }

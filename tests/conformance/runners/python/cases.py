@@ -71,7 +71,7 @@ class Runner:
         if (operation := self.operation(case)) is not None:
             return [await caught(operation)]
         if "parallel" in action:
-            calls = [self.request(case, 0, way) for _ in range(action["parallel"])]
+            calls = [self.request(case, number, way) for number in range(action["parallel"])]
             done = await asyncio.gather(*calls)
             return [{"outcomes": dict(Counter(one.get("error", OK)["kind"] for one in done))}]
         if action.get("stream"):
@@ -183,7 +183,7 @@ class Runner:
         if isinstance(value, str):
             named = value.replace("$TO", self.to).replace("$RUN", self.mark)
             named = named.replace("$KEY", self.key).replace("$ID", self.id)
-            return named.replace("$N", str(number))
+            return named.replace("$N", str(number)).replace("$D", str(number % 10))
         if isinstance(value, list):
             return [self.fill(item, number) for item in value]
         if isinstance(value, dict):

@@ -56,6 +56,14 @@ def in_ranges(wanted: dict[str, Any], got: dict[str, Any]) -> bool:
     return True
 
 
+def outcomes_in(wanted: dict[str, list[int]], got: dict[str, Any]) -> bool:
+    """Every kind of outcome is one that is wanted, as often as is wanted."""
+    counts = got.get("outcomes", {})
+    return counts.keys() <= wanted.keys() and all(
+        low <= counts.get(kind, 0) <= high for kind, (low, high) in wanted.items()
+    )
+
+
 def trace_of(value: Any) -> str:
     fields = str(value.get("traceparent", "") if isinstance(value, dict) else "").split("-")
     return fields[1] if len(fields) > 1 else ""
@@ -98,6 +106,7 @@ CHECKS: dict[str, Callable[[Any, dict[str, Any]], bool]] = {
     "chunks": lambda wanted, got: same(wanted, got.get("chunks")),
     "notes": lambda wanted, got: same(wanted, got.get("notes")),
     "blob": lambda wanted, got: has(wanted, got.get("blob")),
+    "outcomesIn": outcomes_in,
     "outcomes": lambda wanted, got: same(wanted, got.get("outcomes")),
     "traceId": lambda wanted, got: trace_of(got.get("value")) == wanted,
     "first": lambda wanted, got: (got.get("found") or [None])[0] == wanted,

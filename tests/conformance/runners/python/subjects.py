@@ -19,8 +19,13 @@ class Sum(TypedDict):
     sum: int
 
 
+CYCLE = bytes((index * 31 + 7) % 251 for index in range(251))
+
+
 def pattern(start: int, size: int) -> bytes:
-    return bytes((index * 31 + 7) % 251 for index in range(start, start + size))
+    """Gives bytes (i * 31 + 7) mod 251, which repeat every 251 bytes."""
+    offset = start % len(CYCLE)
+    return (CYCLE * ((offset + size) // len(CYCLE) + 1))[offset : offset + size]
 
 
 async def pieces(size: int, piece: int = 100_000) -> AsyncIterator[bytes]:
@@ -214,6 +219,7 @@ RATES = Skill(
         "resolution_s": 60,
     },
 )
+WIDE = Requirements(max_concurrency=1024)
 SUBJECTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "echo": (echo, {"skill": Skill(id="echo", effect="PURE")}),
     "sum": (add, {"skill": Skill(id="sum", effect="PURE")}),
@@ -231,6 +237,7 @@ SUBJECTS: dict[str, tuple[Any, dict[str, Any]]] = {
         {"requirements": Requirements(max_tokens=16, token_counter="builtin")},
     ),
     "counted": (always_ok, {"requirements": Requirements(max_tokens=5, token_counter=words)}),
+    **{f"wide{n}": (always_ok, {"requirements": WIDE}) for n in range(10)},
     "single": (slow, {"requirements": Requirements(max_concurrency=1, queue=0)}),
     "rates": (always_ok, {"skill": RATES}),
     "fail": (fail, {}),

@@ -32,10 +32,10 @@ pub(crate) fn ring() -> Result<Outcome> {
         let next = Language::ALL.into_iter().cycle().nth(index + 1).unwrap_or(caller);
         let mut files = files(|name| name != "matrix.json")?;
         files.push(controls()?);
-        outcome += with_subject(&RING, next, |home| {
+        outcome += with_subject(&RING, next, |home, _| {
             let mut outcome = Outcome::default();
             for file in &files {
-                outcome += call(&RING, caller, next, file, home)?;
+                outcome += call(&RING, (caller, next), file, home, |_, _| {})?;
             }
             Ok(outcome)
         })?;
@@ -56,10 +56,10 @@ pub(crate) fn matrix_from(run: &Run, languages: &[Language]) -> Result<Outcome> 
     let mut outcome = Outcome::default();
     for callee in languages.iter().copied() {
         let file = files(|name| name == "matrix.json")?;
-        outcome += with_subject(run, callee, |home| {
+        outcome += with_subject(run, callee, |home, _| {
             let mut outcome = Outcome::default();
             for (caller, file) in languages.iter().flat_map(|l| file.iter().map(move |f| (l, f))) {
-                outcome += call(run, *caller, callee, file, home)?;
+                outcome += call(run, (*caller, callee), file, home, |_, _| {})?;
             }
             Ok(outcome)
         })?;
@@ -103,11 +103,12 @@ fn expanded(control: &Value) -> Vec<Value> {
     cases
 }
 
-/// Starts a language's subject in a home of its own, runs `calls`, and ends it.
-fn with_subject(
+/// Starts a language's subject in a home of its own, runs `calls` with that home and the id of its
+/// process, and ends it.
+pub(super) fn with_subject(
     run: &Run,
     language: Language,
-    calls: impl FnOnce(&Path) -> Result<Outcome>,
+    calls: impl FnOnce(&Path, u32) -> Result<Outcome>,
 ) -> Result<Outcome> {
     let Run { part, origin } = *run;
     let home = house::target().join(format!("{part}-{}", language.name()));
@@ -121,7 +122,7 @@ fn with_subject(
         Err(message) => return Ok(Outcome::failure(message)),
     };
     let mut outcome = match subject.expect("ready", READY) {
-        Ok(_) => calls(&home)?,
+        Ok(_) => calls(&home, subject.id())?,
         Err(message) => Outcome::failure(format!("{message} ({})", log.display())),
     };
     if let Err(message) = subject.finish(Duration::from_secs(15)) {
@@ -131,13 +132,14 @@ fn with_subject(
     Ok(outcome)
 }
 
-/// Runs one file of cases from one language to another and counts what its runner reports.
-fn call(
+/// Runs one file of cases from one language to another and counts what its runner reports; `after`
+/// is called with each report and the id of the runner's process.
+pub(super) fn call(
     run: &Run,
-    caller: Language,
-    callee: Language,
+    (caller, callee): (Language, Language),
     file: &Path,
     home: &Path,
+    mut after: impl FnMut(&Value, u32),
 ) -> Result<Outcome> {
     let Run { part, origin } = *run;
     let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
@@ -158,6 +160,7 @@ fn call(
             continue;
         };
         seen.insert(case.to_owned());
+        after(&line, runner.id());
         let wrong = fault(&line);
         outcome += Outcome::one(wrong.is_none(), || {
             format!("{pair}: {case}: {} {line}", wrong.unwrap_or_default())

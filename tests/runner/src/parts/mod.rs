@@ -4,6 +4,7 @@ mod conformance;
 mod fresh;
 mod install;
 mod languages;
+mod large;
 mod lint;
 mod long;
 mod memory;

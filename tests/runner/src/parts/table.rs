@@ -1,6 +1,6 @@
 //! The table of parts, and how they are run and counted.
 
-use super::{conformance, fresh, install, languages, lint, long, memory, network, rust};
+use super::{conformance, fresh, install, languages, large, lint, long, memory, network, rust};
 use crate::count::Outcome;
 use crate::house::Result;
 use crate::{demo, prepare};
@@ -12,7 +12,7 @@ struct Part {
     run: fn() -> Result<Outcome>,
 }
 
-const PARTS: [Part; 19] = [
+const PARTS: [Part; 20] = [
     Part { name: "lint", what: "fmt, clippy, mypy, tsc, ktlint", run: lint::run },
     Part { name: "tidy", what: "rules of style and architecture", run: rust::tidy },
     Part { name: "unit", what: "Rust unit and property tests", run: rust::unit },
@@ -24,6 +24,7 @@ const PARTS: [Part; 19] = [
     Part { name: "kotlin", what: "Kotlin's suite and programs", run: languages::kotlin },
     Part { name: "c", what: "C's suite and programs", run: languages::c },
     Part { name: "memory", what: "C's suite under sanitizers, valgrind", run: memory::run },
+    Part { name: "large", what: "64 MiB and 10,000 calls in all pairs", run: large::run },
     Part { name: "mesh", what: "many processes on one machine", run: rust::mesh },
     Part { name: "network", what: "namespaces (needs root)", run: network::run },
     Part { name: "demo", what: "run, figures, fail-over", run: demo::test },

@@ -11,6 +11,8 @@ use prost::Message as _;
 pub struct Sizes {
     /// All of it, as it is encoded.
     pub total: u64,
+    /// What its parts hold; the rest is bounded by the frame.
+    pub content: u64,
     /// Its blobs.
     pub binary: u64,
 }
@@ -18,8 +20,15 @@ pub struct Sizes {
 impl Sizes {
     /// Counts what came inside the message.
     fn inline(request: &v1::Request) -> Self {
-        let blobs = request.content.iter().flat_map(|content| &content.parts).map(inline_blob);
-        Self { total: request.encoded_len() as u64, binary: blobs.sum() }
+        let mut sizes = Self { total: request.encoded_len() as u64, ..Self::default() };
+        for part in request.content.iter().flat_map(|content| &content.parts) {
+            let (binary, bytes) = inline_part(part);
+            sizes.content = sizes.content.saturating_add(bytes as u64);
+            if binary {
+                sizes.binary = sizes.binary.saturating_add(bytes as u64);
+            }
+        }
+        sizes
     }
 
     /// Counts a request; a streamed part without a declared size counts as nothing.
@@ -35,6 +44,7 @@ impl Sizes {
 
     const fn add(&mut self, binary: bool, bytes: u64) {
         self.total = self.total.saturating_add(bytes);
+        self.content = self.content.saturating_add(bytes);
         if binary {
             self.binary = self.binary.saturating_add(bytes);
         }
@@ -46,8 +56,15 @@ impl Sizes {
     /// `too_large`; the bound is named only where it is the default.
     pub fn check(&self, policy: &Policy) -> Result<()> {
         let rules = policy.requirements();
-        within(self.total, rules.max_request_bytes, "request")?;
-        within(self.binary, rules.max_binary_bytes, "content")
+        self.within(rules.max_request_bytes, rules.max_binary_bytes)
+    }
+
+    /// The bound of an agent's own is on all of the request, the default on what it holds: 64 MiB
+    /// are taken whatever is said about them.
+    fn within(&self, request: Option<u64>, binary: Option<u64>) -> Result<()> {
+        let counted = if request.is_some() { self.total } else { self.content };
+        within(counted, request, "request")?;
+        within(self.binary, binary, "content")
     }
 }
 
@@ -76,8 +93,7 @@ impl Meter {
     /// `too_large`, once a bound is passed.
     pub fn count(&mut self, kind: &str, bytes: u64) -> Result<()> {
         self.counted.add(is_binary(kind), bytes);
-        within(self.counted.total, self.request_max, "request")?;
-        within(self.counted.binary, self.binary_max, "content")
+        self.counted.within(self.request_max, self.binary_max)
     }
 }
 
@@ -94,16 +110,12 @@ fn within(bytes: u64, own: Option<u64>, field: &str) -> Result<()> {
     })
 }
 
-fn inline_blob(part: &v1::Part) -> u64 {
+/// Whether a part is a blob, and the bytes that it holds inside the message.
+const fn inline_part(part: &v1::Part) -> (bool, usize) {
     match &part.kind {
-        Some(part::Kind::Blob(blob)) => blob.bytes.len() as u64,
-        Some(
-            part::Kind::Text(_)
-            | part::Kind::DataJson(_)
-            | part::Kind::Uri(_)
-            | part::Kind::Stream(_),
-        )
-        | None => 0,
+        Some(part::Kind::Blob(blob)) => (true, blob.bytes.len()),
+        Some(part::Kind::Text(text) | part::Kind::DataJson(text)) => (false, text.len()),
+        Some(part::Kind::Uri(_) | part::Kind::Stream(_)) | None => (false, 0),
     }
 }
 
