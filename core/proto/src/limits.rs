@@ -50,7 +50,7 @@ limits! {
     MESSAGE_DEPTH: usize = 16;
     /// Messages and list items inside one message: this many, and one for every 64 bytes of it.
     MESSAGE_ITEMS: usize = 4_096;
-    /// An id of ours inside a message, such as that of a skill or a tool, in bytes.
+    /// An id of ours, such as that of a skill or a tool, in bytes.
     ID_BYTES: usize = 128;
     /// A short text such as a title, a label or a media type, in bytes.
     TEXT_BYTES: usize = KIB;
@@ -316,20 +316,16 @@ limits! {
     DIRECTORY_SCHEMA_BYTES: usize = 16 * MIB;
     /// One template, in bytes of its JSON form.
     TEMPLATE_BYTES: usize = 64 * KIB;
-    /// Id of a skill, in bytes.
-    SKILL_ID_BYTES: usize = 256;
     /// Letters, or white space, in a row that the token counter takes.
     TOKEN_RUN_CHARS: usize = 100_000;
     /// Highest value of one component of an amount: what a double holds exactly.
     AMOUNT_MAX: u64 = (1 << 53) - 1;
-    /// Lease of a grant.
+    /// Lease of a grant; clocks are taken to run at most one percent apart while it lasts.
     LEASE: Duration = Duration::from_secs(10);
     /// Longest lease of a grant.
     LEASE_MAX: Duration = Duration::from_secs(300);
     /// A lease is renewed when one part in this many is over.
     LEASE_PARTS: u64 = 3;
-    /// How much slower a clock may run than another, in percent: a lease lasts so much longer.
-    CLOCK_DRIFT_PERCENT: u64 = 1;
     /// Budgets, grants held, and grants that ended but are remembered, of one ledger.
     LEDGER_GRANTS: usize = 131_072;
     /// Open reservations of one grant.

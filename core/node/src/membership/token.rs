@@ -274,7 +274,8 @@ mod tests {
             let block = BlockBuilder::new().fact(text_fact("note", "x")).unwrap();
             let parent = parse(&token, root.mesh_id()).unwrap();
             token = parent.append(block).unwrap().to_vec().unwrap();
-            assert_eq!(verify(&token, root.mesh_id(), node, NOW).is_ok(), depth <= 4);
+            let is_taken = verify(&token, root.mesh_id(), node, NOW).is_ok();
+            assert_eq!(is_taken, depth <= limits::TOKEN_DEPTH);
         }
     }
 
@@ -310,7 +311,8 @@ mod tests {
         for bit in 0..token.len() * 8 {
             let mut bad = token.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
-            assert!(verify(&bad, root.mesh_id(), node, NOW).is_err(), "bit {bit}");
+            let error = verify(&bad, root.mesh_id(), node, NOW).unwrap_err();
+            assert_eq!(error.code, "bad_signature", "bit {bit}");
         }
     }
 }

@@ -50,6 +50,8 @@ struct Memory<K, E> {
 
 #[derive(Debug, Clone, Copy)]
 struct Bounds {
+    // In the table of bounds.
+    name: &'static str,
     entries: usize,
     bytes: usize,
     life: Duration,
@@ -87,9 +89,9 @@ impl<K: Ord + Clone, E: Clone> Memory<K, E> {
         while self.entries.len() >= self.bounds.entries {
             if !self.drop_first() {
                 let message = "too many requests are running here to remember another";
-                return Err(
-                    Error::refusal(Kind::Busy, "memory", message).with_retry(Retry::AfterMs(100))
-                );
+                return Err(Error::refusal(Kind::Busy, "memory", message)
+                    .with_limit(self.bounds.name, self.bounds.entries as u64)
+                    .with_retry(Retry::AfterMs(100)));
             }
         }
         self.entries.insert(key.clone(), Entry { digest, end: None });
@@ -151,6 +153,7 @@ impl<E: Clone> Duplicates<E> {
     /// Remembers nothing; at most `DUPLICATE_ENTRIES`, `DUPLICATE_BYTES` of outcomes.
     pub const fn new() -> Self {
         Self::bounded(Bounds {
+            name: "DUPLICATE_ENTRIES",
             entries: limits::DUPLICATE_ENTRIES,
             bytes: limits::DUPLICATE_BYTES,
             life: limits::DUPLICATE_LIFE,
@@ -215,6 +218,7 @@ impl<E: Clone> Idempotency<E> {
     pub const fn new() -> Self {
         Self {
             memory: Memory::new(Bounds {
+                name: "IDEMPOTENCY_ENTRIES",
                 entries: limits::IDEMPOTENCY_ENTRIES,
                 bytes: limits::IDEMPOTENCY_BYTES,
                 life: limits::IDEMPOTENCY_LIFE,
@@ -277,7 +281,7 @@ mod tests {
 
     fn small() -> Duplicates<&'static str> {
         let life = Duration::from_secs(60);
-        Duplicates::bounded(Bounds { entries: 3, bytes: 100, life })
+        Duplicates::bounded(Bounds { name: "THREE", entries: 3, bytes: 100, life })
     }
 
     #[test]
@@ -342,5 +346,55 @@ mod tests {
         assert_eq!(all.begin(&key(1), BODY, 600_000), Ok(Begin::New));
         let long = IdempotencyKey { caller: caller(1), key: "k".repeat(257) };
         assert_eq!(all.begin(&long, BODY, 0).unwrap_err().kind, Kind::TooLarge);
+    }
+
+    fn ms(life: Duration) -> u64 {
+        u64::try_from(life.as_millis()).unwrap()
+    }
+
+    #[test]
+    fn sendings_are_remembered_within_the_bounds_of_the_table() {
+        let key = |n: usize| {
+            let mut id = [0; 16];
+            id[..8].copy_from_slice(&(n as u64).to_be_bytes());
+            CallKey { node: NodeKey::from_bytes([1; 32]), id, attempt: 1 }
+        };
+        let mut all = Duplicates::new();
+        for n in 0..limits::DUPLICATE_ENTRIES {
+            assert_eq!(all.begin(key(n), BODY, 0), Ok(Begin::New));
+        }
+        let busy = all.begin(key(limits::DUPLICATE_ENTRIES), BODY, 0).unwrap_err();
+        assert_eq!(
+            (busy.kind, busy.limit.unwrap().name.as_str()),
+            (Kind::Busy, "DUPLICATE_ENTRIES")
+        );
+        // Outcomes that fill the memory to the last byte stay; one byte more takes the first one.
+        all.end(&key(0), "first", limits::DUPLICATE_BYTES - 1, 0);
+        all.end(&key(1), "second", 1, 1);
+        assert_eq!(all.begin(key(0), BODY, 1), Ok(Begin::Ended("first")));
+        all.end(&key(2), "third", 1, 2);
+        assert_eq!(all.memory.entries.len(), limits::DUPLICATE_ENTRIES - 1);
+        let life = ms(limits::DUPLICATE_LIFE);
+        assert_eq!(all.begin(key(1), BODY, life), Ok(Begin::Ended("second")));
+        assert_eq!(all.begin(key(1), BODY, life + 1), Ok(Begin::New));
+    }
+
+    #[test]
+    fn keys_are_remembered_within_the_bounds_of_the_table() {
+        let caller = crate::policy::Caller::local(NodeKey::from_bytes([1; 32]), None).key();
+        let key = |n: usize| IdempotencyKey { caller: caller.clone(), key: n.to_string() };
+        let mut all = Idempotency::new();
+        for n in 0..limits::IDEMPOTENCY_ENTRIES {
+            assert_eq!(all.begin(&key(n), BODY, 0), Ok(Begin::New));
+        }
+        let busy = all.begin(&key(limits::IDEMPOTENCY_ENTRIES), BODY, 0).unwrap_err();
+        assert_eq!(busy.limit.unwrap().name, "IDEMPOTENCY_ENTRIES");
+        all.end(&key(0), 0, limits::IDEMPOTENCY_BYTES, 0);
+        assert_eq!(all.begin(&key(0), BODY, 0), Ok(Begin::Ended(0)));
+        all.end(&key(1), 1, 1, 1);
+        let life = ms(limits::IDEMPOTENCY_LIFE);
+        assert_eq!(all.memory.entries.len(), limits::IDEMPOTENCY_ENTRIES - 1, "the first is gone");
+        assert_eq!(all.begin(&key(1), BODY, life), Ok(Begin::Ended(1)));
+        assert_eq!(all.begin(&key(1), BODY, life + 1), Ok(Begin::New));
     }
 }

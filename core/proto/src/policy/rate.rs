@@ -120,4 +120,20 @@ mod tests {
         }
         assert!(rates.take(caller(99), 100).is_err());
     }
+
+    #[test]
+    fn an_agent_remembers_as_many_callers_as_the_table_says() {
+        let mut rates = Rates::new(Rate { per_s: 1.0, burst: 1 });
+        let caller = |n: usize| {
+            let mut key = [0; 32];
+            key[..8].copy_from_slice(&(n as u64).to_be_bytes());
+            Caller::local(NodeKey::from_bytes(key), None).key()
+        };
+        for n in 0..limits::RATE_CALLERS {
+            assert_eq!(rates.take(caller(n), 0), Ok(()));
+        }
+        assert!(rates.take(caller(0), 0).is_err(), "the first one is still remembered");
+        assert_eq!(rates.take(caller(limits::RATE_CALLERS), 1), Ok(()));
+        assert_eq!(rates.buckets.len(), limits::RATE_CALLERS);
+    }
 }

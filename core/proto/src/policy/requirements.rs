@@ -333,6 +333,7 @@ mod tests {
 
     #[test]
     fn wrong_fields_are_named_and_never_repeated() {
+        let id = AgentId::from_bytes([9; 32]).to_string();
         for (value, field) in [
             (json!({"maxTokens": "canary"}), "requirements.maxTokens"),
             (json!({"maxTokens": -1}), "requirements.maxTokens"),
@@ -364,7 +365,7 @@ mod tests {
             ),
             (json!({"acceptReturnsFrom": ["canary"]}), "requirements.acceptReturnsFrom"),
             (
-                json!({"acceptReturnsFrom": vec![AgentId::from_bytes([9; 32]).to_string(); 2_000]}),
+                json!({"acceptReturnsFrom": vec![id; limits::RULE_ENTRIES + 1]}),
                 "requirements.acceptReturnsFrom",
             ),
             (json!("canary"), "requirements"),

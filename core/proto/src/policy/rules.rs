@@ -122,10 +122,12 @@ fn skill_rules(
     let mut skills = BTreeMap::new();
     for skill in &descriptor.skills {
         let field = format!("skills.{}", skill.id);
-        let in_range = |id: &str| !id.is_empty() && id.len() <= limits::SKILL_ID_BYTES;
+        let in_range = |id: &str| !id.is_empty() && id.len() <= limits::ID_BYTES;
         if !in_range(&skill.id) {
-            let message = format!("expected an id of 1 to {} bytes", limits::SKILL_ID_BYTES);
-            return Err(Error::invalid("skills", message));
+            let message = format!("expected an id of 1 to {} bytes", limits::ID_BYTES);
+            return Err(
+                Error::invalid("skills", message).with_limit("ID_BYTES", limits::ID_BYTES as u64)
+            );
         }
         let effect = Effect::of_field(&skill.effect)
             .map_err(|error| error.with_field(&format!("{field}.effect")))?;
@@ -208,6 +210,11 @@ mod tests {
         };
         assert_eq!(field(|d| d.skills.push(d.skills[0].clone())), "skills.a");
         assert_eq!(field(|d| d.skills[0].id.clear()), "skills");
+        assert_eq!(field(|d| d.skills[0].id = "x".repeat(limits::ID_BYTES + 1)), "skills");
+        let longest = |d: &mut v1::Descriptor, _: &mut Vec<_>| {
+            d.skills[0].id = "x".repeat(limits::ID_BYTES);
+        };
+        assert!(build(longest, AuthRule::None).is_ok());
         assert_eq!(field(|d| d.skills[1].effect = "X".to_owned()), "skills.b.effect");
         assert_eq!(field(|d| d.skills = vec![d.skills[0].clone(); 65]), "skills");
         let error = build(|_, all| all.push(document("a", "{")), AuthRule::None).unwrap_err();

@@ -195,6 +195,20 @@ mod tests {
         }
     }
 
+    #[test]
+    fn words_beyond_the_bound_are_not_looked_up() {
+        let mut index = TextIndex::new();
+        index.insert(id(1), &agent("x1", "weather"));
+        let after = |count: usize| {
+            let others: Vec<String> = (0..count).map(|n| format!("word{n}")).collect();
+            format!("{} weather", others.join(" "))
+        };
+        for (before, found) in [(limits::QUERY_WORDS - 1, true), (limits::QUERY_WORDS, false)] {
+            assert_eq!(index.meets(&id(1), &after(before)), found);
+            assert_eq!(index.scores(&after(before)).contains_key(&id(1)), found);
+        }
+    }
+
     proptest! {
         /// What was put in and taken out leaves nothing, whatever the order.
         #[test]

@@ -184,4 +184,14 @@ mod tests {
         let large = format!("{{\"title\": \"{}\"}}", "x".repeat(limits::SCHEMA_BYTES));
         assert_eq!(Schema::compile(&large).unwrap_err().limit.unwrap().name, "SCHEMA_BYTES");
     }
+
+    #[test]
+    fn a_reason_is_cut_at_its_bound() {
+        let long = json!({"required": ["x".repeat(1_000)]});
+        let schema = Schema::compile(&long.to_string()).unwrap();
+        let error = schema.check(&json!({}), "content").unwrap_err();
+        let chars = error.message.chars().count();
+        assert!(error.message.contains('…'), "{error}");
+        assert!((limits::REASON_CHARS..limits::REASON_CHARS + 100).contains(&chars), "{chars}");
+    }
 }

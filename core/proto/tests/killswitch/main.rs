@@ -9,4 +9,5 @@ mod leases;
 mod messages;
 mod provider;
 mod rules;
+mod times;
 mod world;

@@ -4,7 +4,10 @@ use crate::messages;
 use bytes::Bytes;
 use hubless_proto::error::{Error, Kind};
 use hubless_proto::identity::{AgentId, Domain, NodeKey, SecretKey};
-use hubless_proto::limits::{DESCRIPTION_BYTES, RECORD_BODY_BYTES, SKILL_DOCUMENT_BYTES};
+use hubless_proto::limits::{
+    ATTRIBUTE_ITEMS, DESCRIPTION_BYTES, NODE_ADDRESSES, RECORD_BODY_BYTES, SKILL_ATTRIBUTES,
+    SKILL_DESCRIPTION_CHARS, SKILL_DOCUMENT_BYTES,
+};
 use hubless_proto::wire::announcement::{agents_digest, open_agent};
 use hubless_proto::wire::record::{self, RecordBody, Term};
 use hubless_proto::wire::{descriptor, document, v1};
@@ -288,6 +291,55 @@ fn a_descriptor_that_cannot_fit_is_refused() {
     let skills: Vec<_> = (0..64).map(|id| skill(id, 200)).collect();
     let body = v1::Descriptor { name: "a".into(), skills, ..Default::default() };
     assert_eq!(descriptor::fit(body).unwrap_err().limit.unwrap().name, "RECORD_BODY_BYTES");
+}
+
+#[test]
+fn a_description_of_a_skill_is_cut_at_its_bound() {
+    let skill = v1::Skill { id: "s".into(), description: "é".repeat(1_000), ..Default::default() };
+    let body = v1::Descriptor { name: "a".into(), skills: vec![skill], ..Default::default() };
+    let fitted = descriptor::fit(body).unwrap();
+    assert_eq!(fitted.skills[0].description, "é".repeat(SKILL_DESCRIPTION_CHARS));
+}
+
+#[test]
+fn lists_of_records_are_bounded() {
+    let number = |n: usize| v1::Attribute { value: Some(v1::attribute::Value::Number(n as f64)) };
+    let with_skill = |skill: v1::Skill| v1::Descriptor {
+        name: "a".into(),
+        skills: vec![v1::Skill { id: "s".into(), ..skill }],
+        ..Default::default()
+    };
+    let facts = |count: usize| {
+        let attributes = (0..count).map(|n| (format!("a{n}"), number(n))).collect();
+        with_skill(v1::Skill { attributes, ..Default::default() })
+    };
+    let items = |count: usize| {
+        let list = v1::AttributeList { items: (0..count).map(number).collect() };
+        let value = Some(v1::attribute::Value::List(list));
+        let attributes = [("a".to_owned(), v1::Attribute { value })].into();
+        with_skill(v1::Skill { attributes, ..Default::default() })
+    };
+    let rows: [(&str, usize, &dyn Fn(usize) -> v1::Descriptor); 2] = [
+        ("SKILL_ATTRIBUTES", SKILL_ATTRIBUTES, &facts),
+        ("ATTRIBUTE_ITEMS", ATTRIBUTE_ITEMS, &items),
+    ];
+    for (name, bound, build) in rows {
+        let signed = by_hand(&agent(), &plain(&agent(), &build(bound)), Domain::Descriptor);
+        assert!(record::open::<v1::Descriptor>(&signed, None, NOW).is_ok(), "{name}");
+        let signed = by_hand(&agent(), &plain(&agent(), &build(bound + 1)), Domain::Descriptor);
+        let error = record::open::<v1::Descriptor>(&signed, None, NOW).unwrap_err();
+        assert_eq!(error.limit.unwrap().name, name);
+    }
+    let addresses = |count: usize| v1::NodeRecord {
+        addresses: vec!["127.0.0.1:1".into(); count],
+        ..Default::default()
+    };
+    let open = |count: usize| {
+        let signed = by_hand(&node(), &plain(&node(), &addresses(count)), Domain::Node);
+        record::open::<v1::NodeRecord>(&signed, None, NOW)
+    };
+    assert!(open(NODE_ADDRESSES).is_ok());
+    assert_eq!(open(NODE_ADDRESSES + 1).unwrap_err().limit.unwrap().name, "NODE_ADDRESSES");
 }
 
 proptest! {
