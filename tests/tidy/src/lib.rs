@@ -5,8 +5,15 @@
 #![forbid(unsafe_code)]
 
 pub mod arrows;
+pub mod dead;
+pub mod faults;
 pub mod files;
 pub mod floors;
+pub mod functions;
 pub mod languages;
+pub mod layout;
+pub mod limits;
+pub mod names;
+pub mod purity;
 pub mod samples;
 pub mod tree;

@@ -62,3 +62,27 @@ pub fn sources(endings: &[&str]) -> Vec<Source> {
     };
     paths().into_iter().filter(wanted).filter_map(read).collect()
 }
+
+/// One file, when it is there.
+#[must_use]
+pub fn named(path: &str) -> Option<Source> {
+    let text = std::fs::read_to_string(root().join(path)).ok()?;
+    Some(Source { path: path.to_owned(), text })
+}
+
+/// What cargo says of the packages and of how they depend on each other.
+///
+/// # Panics
+/// When cargo does not say it: then nothing could be checked.
+#[must_use]
+pub fn metadata() -> serde_json::Value {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let output = Command::new(cargo)
+        .args(["metadata", "--format-version", "1", "--locked", "--filter-platform", &platform])
+        .current_dir(root())
+        .output()
+        .expect("cargo lists the packages");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("cargo prints JSON")
+}

@@ -1,26 +1,12 @@
 //! The rules, applied to the checkout.
 
-use hubless_tidy::{arrows, files, floors, languages, samples, tree};
+use hubless_tidy::{
+    arrows, dead, faults, files, floors, functions, languages, layout, limits, names, purity,
+    samples, tree,
+};
 use std::collections::BTreeSet;
 
 const CODE: [&str; 9] = ["rs", "py", "pyi", "ts", "mjs", "kt", "c", "h", "proto"];
-
-const TOP: [&str; 14] = [
-    "ARCHITECTURE.md",
-    "CHANGELOG.md",
-    "CONTRIBUTING.md",
-    "Cargo.lock",
-    "Cargo.toml",
-    "LICENSE-APACHE",
-    "LICENSE-MIT",
-    "README.md",
-    "bindings",
-    "core",
-    "include",
-    "kotlin",
-    "node",
-    "python",
-];
 
 #[track_caller]
 fn none(places: Vec<String>) {
@@ -29,15 +15,70 @@ fn none(places: Vec<String>) {
 
 #[test]
 fn top_level_is_exactly_what_the_architecture_says() {
-    let settings = ["tests"];
-    let allowed: BTreeSet<_> = TOP.iter().chain(&settings).copied().collect();
-    let paths = tree::paths();
-    let top: BTreeSet<_> = paths.iter().filter_map(|path| path.split('/').next()).collect();
-    let stray: Vec<_> = top.iter().filter(|name| !name.starts_with('.')).copied().collect();
-    let stray: Vec<_> = stray.into_iter().filter(|name| !allowed.contains(name)).collect();
-    assert!(stray.is_empty(), "not a place of the house: {stray:?}");
-    let missing: Vec<_> = allowed.iter().filter(|name| !top.contains(**name)).collect();
-    assert!(missing.is_empty(), "missing: {missing:?}");
+    none(layout::top(&tree::paths()));
+}
+
+#[test]
+fn programs_that_say_hello_have_ten_lines_at_most() {
+    let mut hellos = tree::sources(&["py", "mjs", "kt", "c"]);
+    hellos.retain(|source| source.path.contains("/examples/"));
+    hellos.retain(|source| source.path.to_lowercase().contains("/hello"));
+    assert_eq!(hellos.len(), 8, "an agent and a caller in each language");
+    let shown: Vec<_> = hellos.iter().map(|s| (s.path.as_str(), s.text.as_str())).collect();
+    none(layout::long_hellos(&shown));
+}
+
+#[test]
+fn functions_outside_rust_are_short() {
+    let mut all = 0;
+    for ending in ["py", "ts", "mjs", "kt", "c"] {
+        let sources = tree::sources(&[ending]);
+        let count = functions::count(&sources);
+        assert!(count >= 100, "read only {count} functions of {ending} files");
+        all += count;
+        none(functions::too_large(&sources));
+    }
+    assert!(all >= 1_000, "read only {all} functions");
+}
+
+#[test]
+fn names_say_what_they_name() {
+    let mut sources = tree::sources(&CODE);
+    // It holds the bad names that the rule is shown.
+    sources.retain(|source| source.path != "tests/tidy/src/names.rs");
+    none(names::empty_words(&sources));
+}
+
+#[test]
+fn no_file_is_dead() {
+    none(dead::rust(&tree::sources(&["rs"]), &tree::sources(&["toml"])));
+    let endings = ["py", "ts", "mts", "mjs", "cjs", "cts", "js", "kt", "java", "c"];
+    let naming = [&endings[..], &["rs", "toml", "json", "xml", "md", "h"]].concat();
+    let mut naming = tree::sources(&naming);
+    naming.retain(|source| !source.path.starts_with("tests/tidy/"));
+    naming.extend(tree::named("include/Makefile"));
+    none(dead::others(&tree::sources(&endings), &naming));
+}
+
+#[test]
+fn the_protocol_stands_on_pure_crates_only() {
+    none(purity::impure(&tree::metadata()));
+}
+
+#[test]
+fn every_limit_is_used_and_reached() {
+    let home = tree::named(limits::HOME).unwrap();
+    let names = limits::names(&home.text);
+    assert!(names.len() >= 100, "found only {} limits", names.len());
+    let mut sources = tree::sources(&["rs", "py", "mjs", "kt", "c", "json"]);
+    sources.retain(|source| !source.path.starts_with("tests/tidy/"));
+    none(limits::unreached(&names, &sources, &table("tests/tidy/limits.json")));
+}
+
+#[test]
+fn every_fault_of_the_table_is_shown_by_tests_that_exist() {
+    let sources = tree::sources(&["rs", "py", "mjs", "kt", "java", "c", "json"]);
+    none(faults::missing(&table("tests/tidy/faults.json"), &sources));
 }
 
 #[test]
@@ -159,4 +200,9 @@ fn protocol() -> Vec<tree::Source> {
     sources.retain(|source| source.path.starts_with("core/proto/src/"));
     assert!(!sources.is_empty(), "the protocol crate has sources");
     sources
+}
+
+fn table(path: &str) -> serde_json::Value {
+    let source = tree::named(path).expect("the table is in the checkout");
+    serde_json::from_str(&source.text).expect("the table is JSON")
 }

@@ -382,7 +382,7 @@ mod tests {
     #[test]
     fn keys_are_remembered_within_the_bounds_of_the_table() {
         let caller = crate::policy::Caller::local(NodeKey::from_bytes([1; 32]), None).key();
-        let key = |n: usize| IdempotencyKey { caller: caller.clone(), key: n.to_string() };
+        let key = |n: usize| IdempotencyKey { caller, key: n.to_string() };
         let mut all = Idempotency::new();
         for n in 0..limits::IDEMPOTENCY_ENTRIES {
             assert_eq!(all.begin(&key(n), BODY, 0), Ok(Begin::New));

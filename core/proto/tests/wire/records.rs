@@ -319,17 +319,15 @@ fn lists_of_records_are_bounded() {
         let attributes = [("a".to_owned(), v1::Attribute { value })].into();
         with_skill(v1::Skill { attributes, ..Default::default() })
     };
-    let rows: [(&str, usize, &dyn Fn(usize) -> v1::Descriptor); 2] = [
-        ("SKILL_ATTRIBUTES", SKILL_ATTRIBUTES, &facts),
-        ("ATTRIBUTE_ITEMS", ATTRIBUTE_ITEMS, &items),
-    ];
-    for (name, bound, build) in rows {
+    let check = |name: &str, bound: usize, build: &dyn Fn(usize) -> v1::Descriptor| {
         let signed = by_hand(&agent(), &plain(&agent(), &build(bound)), Domain::Descriptor);
         assert!(record::open::<v1::Descriptor>(&signed, None, NOW).is_ok(), "{name}");
         let signed = by_hand(&agent(), &plain(&agent(), &build(bound + 1)), Domain::Descriptor);
         let error = record::open::<v1::Descriptor>(&signed, None, NOW).unwrap_err();
         assert_eq!(error.limit.unwrap().name, name);
-    }
+    };
+    check("SKILL_ATTRIBUTES", SKILL_ATTRIBUTES, &facts);
+    check("ATTRIBUTE_ITEMS", ATTRIBUTE_ITEMS, &items);
     let addresses = |count: usize| v1::NodeRecord {
         addresses: vec!["127.0.0.1:1".into(); count],
         ..Default::default()
