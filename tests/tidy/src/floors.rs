@@ -1,5 +1,8 @@
 //! Lowest versions below which a dependency has a known fault.
 
+use crate::tree::Source;
+use std::collections::BTreeSet;
+
 /// Crate and lowest version; the advisories are in RustSec's database.
 pub const FLOORS: &[(&str, &str)] = &[
     ("quinn-proto", "0.11.15"),
@@ -41,6 +44,62 @@ pub fn below(lock: &str) -> Vec<String> {
     places
 }
 
+/// What a second lock file says otherwise than that of the workspace: versions of what both hold,
+/// and what our own crates depend on. `tests_only` are dependencies that a lock file names of the
+/// members of its own workspace alone.
+#[must_use]
+pub fn stale(lock: &str, other: &str, tests_only: &BTreeSet<String>) -> Vec<String> {
+    let (Ok(lock), Ok(other)) = (lock.parse::<toml::Table>(), other.parse::<toml::Table>()) else {
+        return vec!["a lock file could not be read".to_owned()];
+    };
+    let mut places = Vec::new();
+    for package in packages(&other) {
+        let known: Vec<_> =
+            packages(&lock).filter(|known| known.get("name") == package.get("name")).collect();
+        let (name, version) = (text(package, "name"), text(package, "version"));
+        let is_ours = package.get("source").is_none();
+        if !known.is_empty() && !known.iter().any(|known| text(known, "version") == version) {
+            places.push(format!("{name} {version} is another version than the workspace's"));
+        }
+        let differs = |known: &toml::Value| {
+            let (here, there) = (bare(known), bare(package));
+            let lacks = here.difference(&there).any(|name| !tests_only.contains(*name));
+            lacks || !there.is_subset(&here)
+        };
+        if is_ours && known.iter().any(|known| differs(known)) {
+            places.push(format!("{name} has other dependencies in the workspace"));
+        }
+    }
+    places
+}
+
+fn packages(lock: &toml::Table) -> impl Iterator<Item = &toml::Value> {
+    lock.get("package").and_then(|packages| packages.as_array()).into_iter().flatten()
+}
+
+fn text<'a>(package: &'a toml::Value, key: &str) -> &'a str {
+    package.get(key).and_then(toml::Value::as_str).unwrap_or_default()
+}
+
+/// Names of the dependencies of a package, without the versions that a lock file adds where one
+/// name stands for several.
+fn bare(package: &toml::Value) -> BTreeSet<&str> {
+    let all = package.get("dependencies").and_then(toml::Value::as_array);
+    let names = all.into_iter().flatten().filter_map(toml::Value::as_str);
+    names.filter_map(|name| name.split(' ').next()).collect()
+}
+
+/// Crates that the tests of any package depend on.
+#[must_use]
+pub fn tests_only(manifests: &[Source]) -> BTreeSet<String> {
+    let tables = manifests.iter().filter_map(|manifest| manifest.text.parse::<toml::Table>().ok());
+    let named = |table: toml::Table| {
+        let all = table.get("dev-dependencies").and_then(toml::Value::as_table).cloned();
+        all.into_iter().flatten().map(|(name, _)| name)
+    };
+    tables.flat_map(named).collect()
+}
+
 fn numbers(version: &str) -> Vec<u64> {
     let release = version.split(['-', '+']).next().unwrap_or_default();
     release.split('.').map(|number| number.parse().unwrap_or(0)).collect()
@@ -56,5 +115,25 @@ mod tests {
                     [[package]]\nname = \"ring\"\nversion = \"0.17.14\"\n\
                     [[package]]\nname = \"bincode\"\nversion = \"2.0.0\"\n";
         assert_eq!(below(lock).len(), 2);
+    }
+
+    #[test]
+    fn catches_a_second_lock_file_that_is_left_behind() {
+        let ours = "[[package]]\nname = \"ours\"\nversion = \"0.1.0\"\n";
+        let with = |version: &str, dependencies: &str| {
+            format!(
+                "{ours}dependencies = [{dependencies}]\n[[package]]\nname = \"ring\"\n\
+                 version = \"{version}\"\nsource = \"registry\"\n"
+            )
+        };
+        let lock = with("0.17.14", "\"proptest\", \"ring\", \"sha2 0.10.9\"");
+        let manifest = Source::new("a/Cargo.toml", "[dev-dependencies]\nproptest = \"1\"\n");
+        let tests = tests_only(&[manifest]);
+        let count = |other: &str| stale(&lock, other, &tests).len();
+        assert_eq!(count(&with("0.17.14", "\"sha2\", \"ring\"")), 0);
+        assert_eq!(count(&with("0.17.12", "\"ring\", \"sha2\"")), 1);
+        assert_eq!(count(&with("0.17.14", "\"ring\"")), 1);
+        assert_eq!(count(&with("0.17.14", "\"ring\", \"sha2\", \"bytes\"")), 1);
+        assert_eq!(count("no"), 1);
     }
 }

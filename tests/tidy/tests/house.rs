@@ -123,6 +123,14 @@ fn dependencies_are_above_their_floors() {
 }
 
 #[test]
+fn the_lock_file_of_the_fuzzer_follows_that_of_the_workspace() {
+    let read = |path: &str| tree::named(path).expect("a lock file of the checkout").text;
+    let tests = floors::tests_only(&tree::sources(&["toml"]));
+    let (lock, fuzzer) = (read("Cargo.lock"), read("tests/fuzz/cargo-fuzz/Cargo.lock"));
+    none(floors::stale(&lock, &fuzzer, &tests));
+}
+
+#[test]
 fn samples_of_the_readme_are_files_that_run() {
     let readme = std::fs::read_to_string(tree::root().join("README.md")).unwrap();
     assert!(samples::samples(&readme).len() >= 8, "the README shows each language's programs");
