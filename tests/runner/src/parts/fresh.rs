@@ -1,5 +1,6 @@
 //! A new user: a fresh clone of HEAD, an empty home, and the ten-line programs.
 
+use super::sources;
 use crate::count::{self, Outcome};
 use crate::house::{Result, root, target, text};
 use crate::step::Step;
@@ -9,13 +10,15 @@ use std::path::{Path, PathBuf};
 /// What cargo keeps of a compiled crate, below the folder of the profile.
 const COMPILED: [&str; 3] = [".fingerprint", "build", "deps"];
 
-/// Clones HEAD and runs `hello` there; downloads come from the user's caches, and crates of others
-/// from what this checkout compiled.
+/// Clones HEAD and runs `hello` there; downloads come from the user's caches, crates of others from
+/// what this checkout compiled, and ours from the last run, if their sources are the same.
 pub(crate) fn run() -> Result<Outcome> {
     let folder = target().join("fresh");
-    // What an earlier run left.
-    let _ = std::fs::remove_dir_all(&folder);
     let (clone, home) = (folder.join("clone"), folder.join("home"));
+    for left in [&clone, &home] {
+        // What an earlier run left.
+        let _ = std::fs::remove_dir_all(left);
+    }
     std::fs::create_dir_all(&home).map_err(|error| error.to_string())?;
     // A target folder of its own: cargo tells our crates apart by their place within a workspace,
     // so that in a shared one it would take the clone's for those of this checkout.
@@ -27,6 +30,7 @@ pub(crate) fn run() -> Result<Outcome> {
     Step::new("fresh: clone", "git")
         .args(["clone", "--quiet", "--local", &text(&root()), &text(&clone)])
         .must()?;
+    sources::keep_times(&clone, &folder.join("sources"))?;
     let user = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
     let at = |name: &str, default: &str| {
         std::env::var_os(name).map_or_else(|| user.join(default), PathBuf::from)
@@ -48,11 +52,14 @@ pub(crate) fn run() -> Result<Outcome> {
         outcome.failed = outcome.failed.max(1);
         outcome.notes.push(done.tail(40));
     }
-    let _ = std::fs::remove_dir_all(target().join("fresh"));
+    for done in [&clone, &home] {
+        let _ = std::fs::remove_dir_all(done);
+    }
     Ok(outcome)
 }
 
-/// Copies a folder, with the times of its files, but for what was compiled of our own crates.
+/// Copies what is new in a folder, with the times of its files, but for what was compiled of our
+/// own crates.
 fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(to)?;
     for entry in std::fs::read_dir(from)? {
@@ -64,8 +71,12 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
         if entry.file_type()?.is_dir() {
             copy(&path, &copied)?;
         } else {
-            std::fs::copy(&path, &copied)?;
             let modified = entry.metadata()?.modified()?;
+            if std::fs::metadata(&copied).is_ok_and(|there| there.modified().ok() == Some(modified))
+            {
+                continue;
+            }
+            std::fs::copy(&path, &copied)?;
             std::fs::File::options().append(true).open(&copied)?.set_modified(modified)?;
         }
     }

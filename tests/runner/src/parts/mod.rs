@@ -10,6 +10,7 @@ mod long;
 mod memory;
 mod network;
 mod rust;
+mod sources;
 mod table;
 
 pub(crate) use table::verify;
