@@ -4,7 +4,7 @@ use super::Kind;
 use std::fmt;
 
 /// When a refused operation may be tried again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub enum Retry {
     /// The same request will be refused again.
     #[default]
@@ -16,7 +16,7 @@ pub enum Retry {
 }
 
 /// A bound of `limits.rs` or of a descriptor that was reached.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Limit {
     /// Name of the bound.
     pub name: String,
@@ -38,7 +38,7 @@ pub struct Limit {
 /// let row: Row = busy.kind.row();
 /// assert_eq!((row.name, row.http), ("busy", 429));
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Error {
     /// One of the closed set.
     pub kind: Kind,

@@ -9,7 +9,7 @@ use crate::wire::record::Digest;
 use crate::wire::v1;
 
 /// The last word about a grant.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Closed {
     pub(super) issuer: NodeKey,
     /// Of the grant; none: it was recalled before it came.

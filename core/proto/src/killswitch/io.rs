@@ -170,7 +170,7 @@ pub enum Breach {
 }
 
 /// What is to be done.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Output {
     /// Make these writes durable, all or none, in the order of their numbers; then say so.
     Persist {

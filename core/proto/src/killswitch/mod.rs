@@ -12,6 +12,7 @@ mod account;
 mod amount;
 mod closed;
 mod fault;
+mod fingerprint;
 mod grant;
 mod hold;
 mod ids;

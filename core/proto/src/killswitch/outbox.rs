@@ -89,6 +89,17 @@ impl Outbox {
         self.ready.pop_front()
     }
 
+    /// What waits for the store, each with how many writes it waits for, and what is ready.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = (u64, &Output)> {
+        let held = self.held.iter().map(|(needs, output)| (needs - self.written, output));
+        held.chain(self.ready.iter().map(|output| (0, output)))
+    }
+
+    /// Writes that are not durable.
+    pub(super) const fn behind(&self) -> u64 {
+        self.seq - self.written
+    }
+
     /// Outputs that wait for the store.
     pub(super) fn held(&self) -> usize {
         self.held.len()

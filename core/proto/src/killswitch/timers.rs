@@ -23,7 +23,7 @@ pub(super) enum Timer {
 }
 
 /// One timer of each kind for each grant.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Timers {
     at: BTreeMap<(GrantId, Timer), u64>,
     // The same, by time.
@@ -66,6 +66,11 @@ impl Timers {
         }
         self.clear(grant, timer);
         Some((grant, timer))
+    }
+
+    /// Every timer, with its time.
+    pub(super) fn all(&self) -> impl Iterator<Item = (GrantId, Timer, u64)> {
+        self.at.iter().map(|((grant, timer), at_ms)| (*grant, *timer, *at_ms))
     }
 
     /// When the next is due.
