@@ -1,6 +1,6 @@
 //! The long forms, which are not part of every run.
 
-use super::{install, rust};
+use super::{install, killswitch, rust};
 use crate::count::Outcome;
 use crate::house::Result;
 
@@ -10,15 +10,16 @@ const FORMS: [(&str, &[&str]); 3] = [
     ("fuzz", &["--test", "corpus"]),
 ];
 
-/// The form that is no `cargo test`: the packages of a release instead of quick ones.
+/// Forms of their own: the packages of a release instead of quick ones, and the larger models.
 const INSTALL: &str = "install";
+const KILLSWITCH: &str = "killswitch";
 
 /// Runs the long forms of the named parts, or of all.
 ///
 /// # Errors
 /// A part has no long form.
 pub(crate) fn run(names: &[String]) -> Result<Outcome> {
-    let known: Vec<_> = FORMS.iter().map(|(form, _)| *form).chain([INSTALL]).collect();
+    let known: Vec<_> = FORMS.iter().map(|(form, _)| *form).chain([INSTALL, KILLSWITCH]).collect();
     if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
         return Err(format!("{unknown:?} has no long form; these have: {}", known.join(", ")));
     }
@@ -33,6 +34,9 @@ pub(crate) fn run(names: &[String]) -> Result<Outcome> {
     let wanted = |form: &str| names.is_empty() || names.iter().any(|name| name == form);
     for (form, arguments) in FORMS.iter().filter(|(form, _)| wanted(form)) {
         outcome += rust::test_with(&format!("long: {form}"), arguments, &settings)?;
+    }
+    if wanted(KILLSWITCH) {
+        outcome += killswitch::long()?;
     }
     if wanted(INSTALL) {
         outcome += install::release()?;

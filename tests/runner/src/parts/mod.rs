@@ -3,6 +3,7 @@
 mod conformance;
 mod fresh;
 mod install;
+mod killswitch;
 mod languages;
 mod large;
 mod lint;

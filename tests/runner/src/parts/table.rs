@@ -1,6 +1,8 @@
 //! The table of parts, and how they are run and counted.
 
-use super::{conformance, fresh, install, languages, large, lint, long, memory, network, rust};
+use super::{
+    conformance, fresh, install, killswitch, languages, large, lint, long, memory, network, rust,
+};
 use crate::count::Outcome;
 use crate::house::Result;
 use crate::{demo, prepare};
@@ -12,10 +14,11 @@ struct Part {
     run: fn() -> Result<Outcome>,
 }
 
-const PARTS: [Part; 20] = [
+const PARTS: [Part; 21] = [
     Part { name: "lint", what: "fmt, clippy, mypy, tsc, ktlint", run: lint::run },
     Part { name: "tidy", what: "rules of style and architecture", run: rust::tidy },
     Part { name: "unit", what: "Rust unit and property tests", run: rust::unit },
+    Part { name: "killswitch", what: "models of budgets, faults found", run: killswitch::run },
     Part { name: "generated", what: "generated files are current", run: rust::generated },
     Part { name: "conformance", what: "cases from each language", run: conformance::ring },
     Part { name: "matrix", what: "16 pairs over QUIC", run: conformance::matrix },

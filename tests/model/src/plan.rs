@@ -1,0 +1,98 @@
+//! What a configuration is: who calls whom, what is spent, what goes wrong.
+
+/// A grant that may be cut, once.
+#[derive(Debug, Clone, Copy)]
+pub struct Cut {
+    /// Account that pays: 0 is the budget, `n` the grant of `cuts[n - 1]`.
+    pub from: usize,
+    /// Node that is called.
+    pub to: usize,
+    /// Its call; another attempt of the same call is another grant.
+    pub call: u8,
+    /// The attempt.
+    pub attempt: u32,
+}
+
+/// A spending that may be made, once.
+#[derive(Debug, Clone, Copy)]
+pub struct Spend {
+    /// Account, as in [`Cut::from`].
+    pub of: usize,
+    /// Node that spends.
+    pub at: usize,
+    /// Most that is reserved; the provider may take less.
+    pub most: u64,
+}
+
+/// When a write of the store is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Store {
+    /// Before anything else happens.
+    AtOnce,
+    /// Some time later, or never when the node dies first.
+    Late,
+}
+
+/// Time that passes.
+#[derive(Debug, Clone, Copy)]
+pub struct Time {
+    /// Moments that are looked at.
+    pub ticks: u64,
+    /// Length of a lease in them.
+    pub lease: u64,
+    /// Last moment at which a node says what its clock reads.
+    pub heard: u64,
+    /// Moments that the clock of one node may miss, in all.
+    pub slow: u64,
+}
+
+/// What may happen besides calls, spending and messages in any order, lost or repeated.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Mishaps {
+    /// Nodes that may die and come back, in all.
+    pub crashes: u8,
+    /// Whether callers may ask for their grants back.
+    pub recalls: bool,
+    /// Whether the root may stop the budget.
+    pub trips: bool,
+    /// Whether nobody may know what a call of a provider cost.
+    pub unknown: bool,
+}
+
+/// One configuration. Node 0 is the root.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Its name.
+    pub name: &'static str,
+    /// Number of nodes.
+    pub nodes: usize,
+    /// Tokens of the budget.
+    pub ceiling: u64,
+    /// Grants.
+    pub cuts: Vec<Cut>,
+    /// Spending.
+    pub spends: Vec<Spend>,
+    /// What goes wrong.
+    pub mishaps: Mishaps,
+    /// Of every node.
+    pub store: Store,
+    /// None: it stands still.
+    pub time: Option<Time>,
+}
+
+impl Plan {
+    /// Node that cuts a grant.
+    pub fn issuer(&self, cut: usize) -> usize {
+        self.home(self.cuts[cut].from)
+    }
+
+    /// Node of an account.
+    pub fn home(&self, account: usize) -> usize {
+        account.checked_sub(1).map_or(0, |cut| self.cuts[cut].to)
+    }
+
+    /// Accounts from the innermost out, each with the one that pays for it.
+    pub fn inwards(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.cuts.iter().enumerate().rev().map(|(cut, grant)| (cut + 1, grant.from))
+    }
+}

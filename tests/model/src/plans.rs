@@ -1,0 +1,135 @@
+//! The configurations that are looked at: root 0, its callees A and D, and C below A.
+
+use crate::plan::{Cut, Mishaps, Plan, Spend, Store, Time};
+
+const A: usize = 1;
+const D: usize = 2;
+/// Below A, where D is not called.
+const C: usize = 2;
+
+const fn call(from: usize, to: usize, call: u8) -> Cut {
+    Cut { from, to, call, attempt: 1 }
+}
+
+const fn spend(of: usize, at: usize, most: u64) -> Spend {
+    Spend { of, at, most }
+}
+
+const ONE_CRASH: Mishaps = Mishaps { crashes: 1, recalls: true, trips: false, unknown: false };
+
+/// A call that fails over from A to D while A may still spend.
+pub fn called_again() -> Plan {
+    Plan {
+        name: "called again",
+        nodes: 3,
+        ceiling: 2,
+        cuts: vec![call(0, A, 1), Cut { attempt: 2, ..call(0, D, 1) }],
+        spends: vec![spend(1, A, 1), spend(1, D, 1), spend(2, D, 1)],
+        mishaps: ONE_CRASH,
+        store: Store::AtOnce,
+        time: None,
+    }
+}
+
+/// The root spends itself and calls A, with a store that lags behind.
+pub fn late() -> Plan {
+    Plan {
+        name: "late store",
+        nodes: 2,
+        ceiling: 2,
+        cuts: vec![call(0, A, 1)],
+        spends: vec![spend(0, 0, 1), spend(1, A, 1)],
+        mishaps: Mishaps { recalls: false, ..ONE_CRASH },
+        store: Store::Late,
+        time: None,
+    }
+}
+
+/// The same with a stop, and more that is spent.
+pub fn late_stop() -> Plan {
+    Plan {
+        name: "late store, stopped",
+        spends: vec![spend(0, 0, 1), spend(1, A, 1), spend(1, A, 1)],
+        mishaps: Mishaps { trips: true, ..ONE_CRASH },
+        ..late()
+    }
+}
+
+/// A calls C out of its own grant.
+pub fn deep() -> Plan {
+    Plan {
+        name: "deep",
+        nodes: 3,
+        ceiling: 2,
+        cuts: vec![call(0, A, 1), call(1, C, 2)],
+        spends: vec![spend(1, A, 1), spend(2, C, 1), spend(0, 0, 1)],
+        mishaps: Mishaps { unknown: true, ..ONE_CRASH },
+        store: Store::AtOnce,
+        time: None,
+    }
+}
+
+/// Three calls from a budget of two.
+pub fn wide() -> Plan {
+    Plan {
+        name: "wide",
+        nodes: 3,
+        ceiling: 2,
+        cuts: vec![call(0, A, 1), call(0, D, 2), call(0, A, 3)],
+        spends: vec![spend(1, A, 1), spend(2, D, 1), spend(3, A, 1)],
+        mishaps: Mishaps { crashes: 1, ..Mishaps::default() },
+        store: Store::AtOnce,
+        time: None,
+    }
+}
+
+/// The stop of a budget on its way to everybody.
+pub fn stop() -> Plan {
+    Plan { name: "stop", mishaps: Mishaps { trips: true, recalls: false, ..ONE_CRASH }, ..deep() }
+}
+
+/// One grant that is spent from twice.
+pub fn twice() -> Plan {
+    Plan {
+        name: "twice",
+        nodes: 2,
+        ceiling: 2,
+        cuts: vec![call(0, A, 1)],
+        spends: vec![spend(1, A, 1), spend(1, A, 1), spend(0, 0, 2)],
+        mishaps: Mishaps { unknown: true, trips: true, ..ONE_CRASH },
+        store: Store::AtOnce,
+        time: None,
+    }
+}
+
+/// Leases in a history of so many moments: the root and A, which says what its clock reads up to
+/// one of them, and whose clock may be slow.
+pub fn lease(slow: u64, ticks: u64, heard: u64) -> Plan {
+    let name = if slow == 0 { "lease, drift 0" } else { "lease, drift 1" };
+    Plan {
+        name,
+        nodes: 2,
+        ceiling: 4,
+        cuts: vec![call(0, A, 1)],
+        spends: vec![spend(1, A, 1)],
+        mishaps: Mishaps { trips: true, ..Mishaps::default() },
+        store: Store::AtOnce,
+        time: Some(Time { ticks, lease: 3, heard, slow }),
+    }
+}
+
+/// Everything at once, as SPEC 04 has it: root to A, D and A again; A to C; a budget of three.
+pub fn spec() -> Plan {
+    // Here D is there as well, so C is the fourth.
+    let c = C + 1;
+    Plan {
+        name: "spec",
+        nodes: 4,
+        ceiling: 3,
+        cuts: vec![call(0, A, 1), call(0, D, 2), call(0, A, 3), call(1, c, 4)],
+        spends: vec![spend(1, A, 1), spend(2, D, 1), spend(3, A, 1), spend(4, c, 1)],
+        mishaps: Mishaps { crashes: 1, ..Mishaps::default() },
+        store: Store::AtOnce,
+        time: None,
+    }
+}
