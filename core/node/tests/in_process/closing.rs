@@ -135,3 +135,12 @@ async fn who_waits_is_told_at_once_that_the_node_is_closed() {
     }
     assert!(watch.next().await.is_none());
 }
+
+#[tokio::test]
+async fn a_closed_node_refuses_and_says_so() {
+    let node = memory_node().await;
+    register(&node, json!({"name": "echo"}), |_, c| async move { Ok(c) }).await;
+    node.close(Duration::from_secs(1)).await;
+    node.close(Duration::from_secs(1)).await;
+    assert_eq!(node.request(ask("echo", json!("x"))).await.unwrap_err().kind, Kind::Closed);
+}
