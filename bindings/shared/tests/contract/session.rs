@@ -2,6 +2,7 @@
 
 use crate::harness::Host;
 use bytes::Bytes;
+use hubless_proto::limits;
 use serde_json::json;
 
 #[test]
@@ -66,6 +67,24 @@ fn open_operations_end_with_closed_and_nothing_follows() {
     assert_eq!(error["kind"], "closed");
     assert!(hubless_shared::drain(host.session, 16).is_empty());
     assert!(!hubless_shared::wait(host.session, None));
+}
+
+#[test]
+fn so_many_operations_are_open_in_one_session() {
+    let mut host = Host::bare();
+    let body = host.done("body.open", json!({}))["body"].as_u64().unwrap();
+    // More than the part takes ahead: this waits, and so does all that comes behind it.
+    let write = json!({"body": body});
+    let mut last = host.submit("body.write", write.clone(), vec![Bytes::from(vec![0; 1 << 20])]);
+    for _ in 1..limits::SESSION_OPERATIONS {
+        last = host.submit("body.write", write.clone(), vec![Bytes::from_static(b"x")]);
+    }
+    let refused = host.failed("body.open", json!({}));
+    assert_eq!(refused["kind"], "busy", "{refused}");
+    assert_eq!(refused["limit"]["name"], "SESSION_OPERATIONS");
+    hubless_shared::cancel(host.session, last);
+    assert_eq!(host.end_of(last).body["kind"], "cancelled");
+    host.done("body.open", json!({}));
 }
 
 #[test]

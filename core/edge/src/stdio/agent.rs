@@ -9,6 +9,7 @@ use hubless_proto::limits;
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -121,6 +122,11 @@ async fn first_line(running: &mut Running) -> Result<Option<Value>> {
     }
 }
 
+/// The pause after one that did not help.
+fn longer(pause: Duration) -> Duration {
+    (pause * 2).min(limits::STDIO_PAUSE_MAX)
+}
+
 /// Reads the child's lines; starts it again with back-off when it ends.
 async fn keep(bridge: Arc<Bridge>, options: StdioOptions, mut running: Running) {
     let mut pause = limits::STDIO_PAUSE;
@@ -148,7 +154,7 @@ async fn keep(bridge: Arc<Bridge>, options: StdioOptions, mut running: Running) 
                 () = tokio::time::sleep(pause) => {}
                 () = bridge.stop.cancelled() => return,
             }
-            pause = (pause * 2).min(limits::STDIO_PAUSE_MAX);
+            pause = longer(pause);
             match Running::start(&options).await {
                 Ok(next) => {
                     running = next;
@@ -219,16 +225,27 @@ fn ended(code: &str, what: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+
+    #[test]
+    fn pauses_double_up_to_a_bound() {
+        let mut pause = limits::STDIO_PAUSE;
+        for doubled in 0_u32..100 {
+            let wanted = limits::STDIO_PAUSE.saturating_mul(1 << doubled.min(20));
+            assert_eq!(pause, wanted.min(limits::STDIO_PAUSE_MAX), "{doubled}");
+            pause = longer(pause);
+        }
+        assert_eq!(pause, limits::STDIO_PAUSE_MAX);
+    }
 
     #[test]
     fn bad_lines_are_forgiven_after_a_minute() {
         let (mut often, mut seldom) = (Bad::default(), Bad::default());
         let start = Instant::now();
         let seconds = |count| start + Duration::from_secs(count);
+        let span = limits::STDIO_BAD_SPAN.as_secs();
         let last = limits::STDIO_BAD_LINES as u64 - 1;
         assert!((0..last).all(|count| !often.is_too_many(seconds(count))));
         assert!(often.is_too_many(seconds(last)));
-        assert!((0..1_000).all(|count| !seldom.is_too_many(seconds(count * 5))));
+        assert!((0..1_000).all(|count| !seldom.is_too_many(seconds(count * (span / last + 1)))));
     }
 }
