@@ -226,6 +226,23 @@ mod tests {
     }
 
     #[test]
+    fn an_invite_lives_for_a_day_and_the_token_that_it_gives_for_a_month() {
+        let (_folder, home) = home();
+        let options = InviteOptions { uses: 2, ..InviteOptions::default() };
+        let ticket = invite(&home, &[minter("10.0.0.1:1")], &options, NOW).unwrap();
+        let end = NOW + ms(limits::INVITE_LIFE);
+        let member = keys::fresh().unwrap();
+        let token = redeem(&home, ticket.invite.as_slice(), &member.public(), end - 1).unwrap();
+        assert!(redeem(&home, ticket.invite.as_slice(), &member.public(), end).is_err());
+        let (mesh, node) = (ticket.mesh, NodeKey::from_bytes([3; 32]));
+        let holds = |now| super::super::check_member(&token, mesh, &member, node, now);
+        // Tokens count whole seconds.
+        let over = end + ms(limits::MEMBER_TOKEN_LIFE);
+        holds(over - 2_000).unwrap();
+        assert_eq!(holds(over + 1_000).unwrap_err().kind, Kind::Auth);
+    }
+
+    #[test]
     fn refuses_late_and_unknown_invites_alike() {
         let (_folder, home) = home();
         let options = InviteOptions { life: Duration::from_secs(60), ..InviteOptions::default() };

@@ -267,16 +267,35 @@ mod tests {
     }
 
     #[test]
-    fn refuses_a_token_attenuated_five_times() {
+    fn refuses_a_token_attenuated_once_too_often() {
         let (root, node) = (key(1), key(2).node_key());
         let mut token = mint_node(&root, node, terms(&[])).unwrap();
-        for depth in 1..=5 {
+        for depth in 1..=limits::TOKEN_DEPTH + 1 {
             let block = BlockBuilder::new().fact(text_fact("note", "x")).unwrap();
             let parent = parse(&token, root.mesh_id()).unwrap();
             token = parent.append(block).unwrap().to_vec().unwrap();
             let is_taken = verify(&token, root.mesh_id(), node, NOW).is_ok();
             assert_eq!(is_taken, depth <= limits::TOKEN_DEPTH);
         }
+        let error = verify(&token, root.mesh_id(), node, NOW).unwrap_err();
+        assert_eq!((error.kind, error.limit.unwrap().name.as_str()), (Kind::Auth, "TOKEN_DEPTH"));
+    }
+
+    #[test]
+    fn a_token_has_so_many_bytes() {
+        let (root, node) = (key(1), key(2).node_key());
+        let token = |letters: usize| {
+            let token = mint_node(&root, node, terms(&[])).unwrap();
+            let note = "x".repeat(letters);
+            let block = BlockBuilder::new().fact(text_fact("note", &note)).unwrap();
+            parse(&token, root.mesh_id()).unwrap().append(block).unwrap().to_vec().unwrap()
+        };
+        let around = token(limits::TOKEN_BYTES / 2).len() - limits::TOKEN_BYTES / 2;
+        let longest = token(limits::TOKEN_BYTES - around);
+        assert!((limits::TOKEN_BYTES - 8..=limits::TOKEN_BYTES).contains(&longest.len()));
+        verify(&longest, root.mesh_id(), node, NOW).unwrap();
+        let error = verify(&token(limits::TOKEN_BYTES), root.mesh_id(), node, NOW).unwrap_err();
+        assert_eq!((error.kind, error.limit.unwrap().name.as_str()), (Kind::Auth, "TOKEN_BYTES"));
     }
 
     /// Where a token is kept that this version must take for ever; a seed of the fuzz target too.

@@ -242,6 +242,47 @@ mod tests {
     }
 
     #[test]
+    fn so_many_credentials_are_kept_in_memory_and_as_many_in_the_file() {
+        let credentials = Credentials::open(Home::memory());
+        let target = |n: usize| format!("https://host{n}");
+        for n in 0..limits::CREDENTIALS {
+            credentials.set(&target(n), Secret::Plain(auth("x"))).unwrap();
+            credentials.store(&target(n), auth("x")).unwrap();
+        }
+        let more = target(limits::CREDENTIALS);
+        let refused = [
+            credentials.set(&more, Secret::Plain(auth("x"))).unwrap_err(),
+            credentials.store(&more, auth("x")).unwrap_err(),
+        ];
+        for error in refused {
+            assert_eq!(error.kind, Kind::TooLarge);
+            assert_eq!(error.limit.unwrap().name, "CREDENTIALS");
+        }
+        // Another value for a target that is kept needs no room.
+        credentials.set(&target(0), Secret::Plain(auth("y"))).unwrap();
+        credentials.store(&target(0), auth("y")).unwrap();
+        assert_eq!(credentials.list().unwrap().len(), limits::CREDENTIALS);
+    }
+
+    #[test]
+    fn so_many_names_are_pinned() {
+        let pins = Pins::of(Home::memory());
+        let agent = AgentId::from_bytes([1; 32]);
+        let all = (0..limits::PINS).map(|n| (format!("name-{n}"), agent));
+        let filled = pins.file.change(|entries| {
+            entries.extend(all);
+            Ok(())
+        });
+        filled.unwrap();
+        let error = pins.set("one-more", agent).unwrap_err();
+        assert_eq!(error.kind, Kind::TooLarge);
+        assert_eq!(error.limit.unwrap().name, "PINS");
+        pins.set("name-0", AgentId::from_bytes([2; 32])).unwrap();
+        assert!(pins.remove("name-1").unwrap());
+        pins.set("one-more", agent).unwrap();
+    }
+
+    #[test]
     fn targets_are_ids_or_origins() {
         let credentials = Credentials::open(Home::memory());
         for target in ["", "name", "https://", "https://a/b", "did:key:z6Mk"] {

@@ -7,8 +7,8 @@ use hubless_proto::identity::NodeKey;
 use hubless_proto::limits;
 use hubless_proto::wire::decode::decode_file;
 use hubless_proto::wire::v1;
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
@@ -41,11 +41,19 @@ pub(super) struct Folder {
     read: BTreeMap<NodeKey, Version>,
     /// Nodes whose lock file was closed but was still locked, and how often to look again.
     doubted: BTreeMap<NodeKey, u32>,
+    /// Nodes whose records are read.
+    pub(super) most: usize,
 }
 
 impl Folder {
     pub(super) fn new(folders: &Folders) -> Self {
+        Self::bounded(folders, limits::RECORD_FILES)
+    }
+
+    /// Reads the records of so many nodes.
+    pub(super) fn bounded(folders: &Folders, most: usize) -> Self {
         Self {
+            most,
             records: folders.records(),
             locks: folders.locks(),
             read: BTreeMap::new(),
@@ -64,14 +72,10 @@ impl Folder {
     /// Every node with a record file, and those that were known and lost theirs.
     pub(super) fn list(&self) -> Vec<NodeKey> {
         let entries = fs::read_dir(&self.records).into_iter().flatten().flatten();
-        let mut nodes: Vec<NodeKey> = entries
-            .filter_map(|entry| node_of(entry.file_name().to_str()?))
-            .take(limits::RECORD_FILES)
-            .collect();
-        nodes.extend(
-            self.read.keys().filter(|node| !nodes.contains(node)).copied().collect::<Vec<_>>(),
-        );
-        nodes
+        let found = entries.filter_map(|entry| node_of(entry.file_name().to_str()?));
+        let mut nodes: BTreeSet<NodeKey> = found.take(self.most).collect();
+        nodes.extend(self.read.keys().copied());
+        nodes.into_iter().collect()
     }
 
     /// The process of a node closed its lock file. The kernel tells of the closing before it lets
@@ -109,6 +113,10 @@ impl Folder {
         }
         let version = (meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec());
         if self.read.get(&node) == Some(&version) {
+            return Ok(Found::Known);
+        }
+        if self.read.len() >= self.most && !self.read.contains_key(&node) {
+            tracing::warn!(most = self.most, "more record files than are read; {node} is left out");
             return Ok(Found::Known);
         }
         if !meta.is_file() || meta.len() > limits::RECORD_FILE_BYTES as u64 {

@@ -5,6 +5,7 @@ use super::watch::poll;
 use super::*;
 use crate::home::{Home, Lock};
 use hubless_proto::identity::{NodeKey, SecretKey};
+use hubless_proto::limits;
 use hubless_proto::wire::record::{self, Term};
 use hubless_proto::wire::v1;
 use prost::Message;
@@ -92,6 +93,23 @@ fn a_node_that_takes_its_record_back_while_it_is_read_lives_on() {
     });
     assert!(shown > 0 && left > 0, "both were met: {shown} {left}");
     drop(presence);
+}
+
+#[test]
+fn so_many_records_are_read_and_the_next_when_one_is_gone() {
+    let (_folder, home) = home();
+    let usual = Folder::new(home.folders().unwrap());
+    assert_eq!(usual.most, limits::RECORD_FILES);
+    // As many as fit a test.
+    let mut folder = Folder::bounded(home.folders().unwrap(), 2);
+    let mut all: Vec<_> = (1..=3).map(|byte| present(&home, byte)).collect();
+    let mut examine = |byte| folder.examine(node(byte)).unwrap();
+    assert!(matches!(examine(1), Found::Record(_)) && matches!(examine(2), Found::Record(_)));
+    assert!(matches!(examine(3), Found::Known), "one more than is read");
+    all.remove(0).end();
+    assert!(matches!(examine(1), Found::Dead));
+    assert!(matches!(examine(3), Found::Record(_)));
+    assert_eq!(folder.list(), [node(2), node(3)]);
 }
 
 #[test]
