@@ -15,6 +15,8 @@ pub mod keys;
 mod link;
 pub mod membership;
 pub mod mesh;
+#[cfg(test)]
+mod meter;
 pub mod node;
 mod runtime;
 mod schemas;

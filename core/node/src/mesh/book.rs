@@ -1,7 +1,6 @@
 //! Where other nodes can be reached, from wherever that is known.
 
 use super::local::Local;
-use crate::chance::now_ms;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::NodeKey;
 use hubless_proto::limits;
@@ -59,6 +58,14 @@ impl Book {
         self.change(|entries| entries.get(&node).is_some_and(|entry| entry.near.is_some()))
     }
 
+    /// Nodes that were met on a connection and have no file in the runtime folder.
+    pub(super) fn distant(&self) -> Vec<NodeKey> {
+        self.change(|entries| {
+            let distant = entries.iter().filter(|(_, entry)| entry.near.is_none());
+            distant.filter(|(_, entry)| entry.said.is_some()).map(|(node, _)| *node).collect()
+        })
+    }
+
     /// The process of a node ceased to exist; true when it was known from the folder.
     pub(super) fn gone(&self, node: NodeKey) -> bool {
         self.change(|entries| {
@@ -73,14 +80,13 @@ impl Book {
     }
 
     /// How to reach a node.
-    pub(super) fn reach(&self, node: NodeKey, local: &Local) -> Result<Reach> {
+    pub(super) fn reach(&self, node: NodeKey, local: &Local, now: u64) -> Result<Reach> {
         let (records, contact) = self.change(|entries| {
             let entry = entries.get(&node);
             let records = entry.map(|entry| [entry.near.clone(), entry.said.clone()]);
             let contact = entry.map(|entry| entry.contact.clone());
             (records.unwrap_or_default(), contact.unwrap_or_default())
         });
-        let now = now_ms();
         let mut why = None;
         for signed in records.into_iter().flatten() {
             match open(&signed, node, local, now) {

@@ -2,7 +2,7 @@
 
 use super::frames::{FrameReader, FrameWriter};
 use super::hello::Greeting;
-use crate::link::{CloseReason, Tunnel};
+use crate::link::{CloseReason, Tunnel, close_reason};
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{AgentId, NodeKey};
 use hubless_proto::limits;
@@ -41,6 +41,10 @@ pub(super) struct Connection {
     pub(super) tunnel: Tunnel,
     pub(super) control: mpsc::Sender<Say>,
     greeting: OnceLock<Greeting>,
+    /// When the first of both tokens ends, Unix time in milliseconds.
+    ends_ms: AtomicU64,
+    /// Why this side closed it.
+    reason: OnceLock<CloseReason>,
     /// The peer's token was checked before we dialled: its HELLO only confirms it.
     trusted: bool,
     phase: watch::Sender<Phase>,
@@ -75,6 +79,8 @@ impl Connection {
             tunnel,
             control,
             greeting: OnceLock::new(),
+            ends_ms: AtomicU64::new(u64::MAX),
+            reason: OnceLock::new(),
             trusted,
             phase: watch::Sender::new(Phase::Waiting),
             draining: AtomicBool::new(false),
@@ -99,8 +105,9 @@ impl Connection {
         self.greeting.get()
     }
 
-    /// Takes the introduction.
-    pub(super) fn ready(&self, greeting: Greeting) {
+    /// Takes the introduction. `own_end_ms`: when the token ends that this side has shown.
+    pub(super) fn ready(&self, greeting: Greeting, own_end_ms: u64) {
+        self.ends_ms.store(greeting.until_ms.min(own_end_ms), Ordering::SeqCst);
         let streams =
             if greeting.is_member() { limits::MEMBER_STREAMS } else { limits::EXTERNAL_STREAMS };
         // One more for the control stream of the dialler.
@@ -152,8 +159,34 @@ impl Connection {
 
     pub(super) fn serve(self: &Arc<Self>) -> Serving {
         self.serving.fetch_add(1, Ordering::SeqCst);
+        self.changed.notify_waiters();
         self.touch();
         Serving(Arc::clone(self))
+    }
+
+    /// True when one of the tokens that were shown here is over at `now_ms`.
+    pub(super) fn ends_by(&self, now_ms: u64) -> bool {
+        self.ends_ms.load(Ordering::SeqCst) <= now_ms
+    }
+
+    /// Lets the tokens of this connection end at another time than theirs.
+    #[cfg(test)]
+    pub(super) fn end_token_for_tests(&self, ends_ms: u64) {
+        self.ends_ms.store(ends_ms, Ordering::SeqCst);
+    }
+
+    /// Ends it with every stream in it.
+    pub(super) fn close(&self, reason: CloseReason) {
+        // The first reason stands.
+        let _ = self.reason.set(reason);
+        self.tunnel.close(reason);
+    }
+
+    /// Waits for its end and gives the reason of whichever side closed it; none: it broke.
+    pub(super) async fn ended(&self) -> Option<CloseReason> {
+        let told = self.tunnel.closed().await;
+        // What the peer said was first: nothing is told of a connection that this side closed.
+        told.and_then(close_reason).or_else(|| self.reason.get().copied())
     }
 
     /// Opens no more streams here from now on; true the first time.
@@ -168,27 +201,39 @@ impl Connection {
     }
 
     /// Waits for the end of our streams, tells the peer, and ends the connection once both sides
-    /// are done.
-    pub(super) async fn drain(self: Arc<Self>) {
-        let done = async {
-            self.until(|connection| connection.calling.load(Ordering::SeqCst) == 0).await;
-            if self.control.send(Say::Drained).await.is_err() {
+    /// are done; a peer that has nothing open here for `patience` and does not say so is not waited
+    /// for.
+    pub(super) async fn drain(self: Arc<Self>, patience: Duration) {
+        self.until(|connection| connection.calling.load(Ordering::SeqCst) == 0).await;
+        if self.control.send(Say::Drained).await.is_ok() {
+            tokio::select! {
+                () = self.until(|connection| connection.peer_drained.load(Ordering::SeqCst)) => {
+                    if !self.tunnel.dialled() {
+                        // Its dialler closes it.
+                        let _ = tokio::time::timeout(patience, self.tunnel.closed()).await;
+                    }
+                }
+                () = self.unused_for(patience) => {}
+            }
+        }
+        self.close(CloseReason::Drained);
+    }
+
+    /// Waits until the peer had no stream open here for so long.
+    async fn unused_for(&self, patience: Duration) {
+        let serving = |connection: &Self| connection.serving.load(Ordering::SeqCst);
+        loop {
+            self.until(|connection| serving(connection) == 0).await;
+            let again = self.until(|connection| serving(connection) > 0);
+            if tokio::time::timeout(patience, again).await.is_err() || self.tunnel.is_closed() {
                 return;
             }
-            self.until(|connection| connection.peer_drained.load(Ordering::SeqCst)).await;
-            if !self.tunnel.dialled() {
-                // Its dialler closes it.
-                self.tunnel.closed().await;
-            }
-        };
-        // A peer that never finishes does not keep it for ever.
-        let _ = tokio::time::timeout(limits::DRAIN, done).await;
-        self.tunnel.close(CloseReason::Drained);
+        }
     }
 
     /// Waits until no stream is open in either direction.
     pub(super) async fn quiet(&self) {
-        self.until(|connection| connection.idle_for().is_some()).await;
+        self.until(Self::is_quiet).await;
     }
 
     async fn until(&self, state: impl Fn(&Self) -> bool) {
@@ -203,11 +248,15 @@ impl Connection {
         }
     }
 
-    /// How long nothing happened here; none while a stream is open.
-    pub(super) fn idle_for(&self) -> Option<Duration> {
-        let busy = self.calling.load(Ordering::SeqCst) + self.serving.load(Ordering::SeqCst);
+    /// How long nothing happened here until `now`; none while a stream is open.
+    pub(super) fn idle_for(&self, now: Instant) -> Option<Duration> {
         let used = Duration::from_millis(self.used.load(Ordering::Relaxed));
-        (busy == 0).then(|| self.born.elapsed().saturating_sub(used))
+        self.is_quiet().then(|| now.saturating_duration_since(self.born).saturating_sub(used))
+    }
+
+    /// True while no stream is open in either direction.
+    fn is_quiet(&self) -> bool {
+        self.calling.load(Ordering::SeqCst) + self.serving.load(Ordering::SeqCst) == 0
     }
 
     fn touch(&self) {

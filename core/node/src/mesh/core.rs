@@ -3,7 +3,7 @@
 use super::call_out::{self, OutCall};
 use super::connection::{Calling, Connection};
 use super::frames::{End, FrameReader, FrameWriter};
-use super::shared::Shared;
+use super::shared::{Patience, Shared};
 use super::{CallPath, MeshHost, MeshOptions, PeerStatus, hello, start};
 use crate::call::body::Bodies;
 use crate::call::pipe::CalleeEnd;
@@ -87,7 +87,7 @@ impl Mesh {
     /// `configuration` for folders, keys or addresses; `conflict` when another process uses the
     /// named node key; `not_found` for a mesh that was not joined.
     pub async fn start(options: MeshOptions, host: Arc<dyn MeshHost>) -> Result<Self> {
-        Ok(Self { shared: start::start(options, host).await? })
+        Ok(Self { shared: start::start(options, host, Patience::default()).await? })
     }
 
     /// The key of this node.
@@ -244,6 +244,16 @@ impl Mesh {
         self.shared.close(grace).await;
     }
 
+    /// Starts with other bounds of time than those of `limits`.
+    #[cfg(test)]
+    pub(super) async fn start_with(
+        options: MeshOptions,
+        host: Arc<dyn MeshHost>,
+        patience: Patience,
+    ) -> Result<Self> {
+        Ok(Self { shared: start::start(options, host, patience).await? })
+    }
+
     #[cfg(test)]
     pub(super) fn shared_for_tests(&self) -> &Arc<Shared> {
         &self.shared
@@ -360,7 +370,7 @@ impl Shared {
             tracing::debug!("calls were still running at the end of the grace");
         }
         for connection in self.peers.all() {
-            connection.tunnel.close(CloseReason::Goodbye);
+            connection.close(CloseReason::Goodbye);
         }
         self.stop.cancel();
         self.tasks.close();
@@ -369,5 +379,29 @@ impl Shared {
             presence.end();
         }
         drop(self.use_lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{Echo, text_request};
+    use super::*;
+
+    #[tokio::test]
+    async fn so_many_calls_wait_for_a_stream_and_the_next_is_refused() {
+        let (host, _sees) = Echo::new();
+        let mesh = Mesh::start(MeshOptions::new(Home::memory()), host).await.unwrap();
+        let enter = || Waiting::enter(&mesh.shared).unwrap();
+        let mut waiting: Vec<_> = (0..limits::OUTBOUND_QUEUE).map(|_| enter()).collect();
+        let call = async || {
+            let (_caller, end) = crate::call::pipe::pipe();
+            let nobody = NodeKey::from_bytes([9; 32]);
+            mesh.call(nobody, text_request("", ""), Bodies::none(), end).await.unwrap_err()
+        };
+        let refused = call().await;
+        assert_eq!((refused.kind, refused.code.as_str()), (Kind::Busy, "outbound_queue"));
+        assert_eq!(refused.limit.unwrap().name, "OUTBOUND_QUEUE");
+        waiting.pop();
+        assert_eq!(call().await.code, "unknown_node", "it had a place, and nowhere to go");
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct Greeting {
     pub(super) node: v1::SignedRecord,
     /// The version that both speak on this connection.
     pub(super) version: u32,
+    /// When its token ends, Unix time in milliseconds; never for an external node.
+    pub(super) until_ms: u64,
 }
 
 impl Greeting {
@@ -36,11 +38,12 @@ impl Greeting {
     }
 }
 
-/// Says who we are. `token`: none of ours for a node that joins only with this connection.
-pub(super) async fn greet(writer: &mut FrameWriter, tunnel: &Tunnel, local: &Local) -> Result<()> {
-    let node = local.record()?;
-    let token = local.token()?;
+/// Says who we are, and gives the time at which our token ends.
+pub(super) async fn greet(writer: &mut FrameWriter, tunnel: &Tunnel, local: &Local) -> Result<u64> {
     let clock_ms = now_ms();
+    let node = local.record(clock_ms)?;
+    let token = local.token(clock_ms)?;
+    let until_ms = local.token_end(&token, clock_ms)?;
     let signature = local.key().sign(Domain::Hello, &statement(tunnel, &token, clock_ms)?);
     let hello = v1::Hello {
         version_low: VERSIONS.0,
@@ -52,7 +55,8 @@ pub(super) async fn greet(writer: &mut FrameWriter, tunnel: &Tunnel, local: &Loc
         clock_ms,
         features: Vec::new(),
     };
-    writer.message(FrameType::Hello, &hello).await.map_err(ended)
+    writer.message(FrameType::Hello, &hello).await.map_err(ended)?;
+    Ok(until_ms)
 }
 
 /// Reads the HELLO of the peer and checks it; `mesh` is the one that it may be a member of.
@@ -87,14 +91,14 @@ pub(super) async fn read(
         Error::refusal(Kind::Auth, "no_record", "a HELLO without the record of its node")
     })?;
     record::open::<v1::NodeRecord>(&node, Some(&peer), now_ms())?;
-    let caller = if hello.token.is_empty() {
-        Caller::of_node(CallerKind::External, peer, None)
+    let (caller, until_ms) = if hello.token.is_empty() {
+        (Caller::of_node(CallerKind::External, peer, None), u64::MAX)
     } else {
-        let standing = check(&hello.token, peer)?;
+        let Standing { role, groups, until_ms } = check(&hello.token, peer)?;
         let member = Caller::of_node(CallerKind::Member, peer, None);
-        Caller { mesh: Some(mesh), role: standing.role, groups: standing.groups, ..member }
+        (Caller { mesh: Some(mesh), role, groups, ..member }, until_ms)
     };
-    Ok(Greeting { caller, instance: hello.instance, node, version })
+    Ok(Greeting { caller, instance: hello.instance, node, version, until_ms })
 }
 
 /// The highest version that both speak.

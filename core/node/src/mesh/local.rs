@@ -118,32 +118,42 @@ impl Local {
 
     /// The signed record of this node, made anew when something changed or a third of its life is
     /// over.
-    pub(super) fn record(&self) -> Result<v1::SignedRecord> {
+    pub(super) fn record(&self, now_ms: u64) -> Result<v1::SignedRecord> {
         let mut shown = self.lock();
-        self.refresh(&mut shown)
+        self.refresh(&mut shown, now_ms)
     }
 
     /// True when the record must be made anew.
-    pub(super) fn is_due(&self) -> bool {
-        self.lock().record.as_ref().is_none_or(|kept| now_ms() >= kept.renew_ms)
+    pub(super) fn is_due(&self, now_ms: u64) -> bool {
+        self.lock().record.as_ref().is_none_or(|kept| now_ms >= kept.renew_ms)
     }
 
     /// The membership token of this node; empty for an external one.
-    pub(super) fn token(&self) -> Result<Vec<u8>> {
+    pub(super) fn token(&self, now_ms: u64) -> Result<Vec<u8>> {
         let mut shown = self.lock();
-        self.refresh(&mut shown)?;
+        self.refresh(&mut shown, now_ms)?;
         Ok(shown.record.as_ref().map(|kept| kept.token.clone()).unwrap_or_default())
     }
 
+    /// When a token of ours ends that was shown; never for a node that has none.
+    ///
+    /// # Errors
+    /// `auth` for one that is over.
+    pub(super) fn token_end(&self, token: &[u8], now_ms: u64) -> Result<u64> {
+        if token.is_empty() {
+            return Ok(u64::MAX);
+        }
+        self.membership.verify(token, self.node(), now_ms).map(|standing| standing.until_ms)
+    }
+
     /// Everything that this node announces.
-    pub(super) fn announcement(&self) -> Result<v1::NodeAnnouncement> {
+    pub(super) fn announcement(&self, now_ms: u64) -> Result<v1::NodeAnnouncement> {
         let mut shown = self.lock();
-        let node = self.refresh(&mut shown)?;
+        let node = self.refresh(&mut shown, now_ms)?;
         Ok(v1::NodeAnnouncement { node: Some(node), agents: shown.agents.to_vec() })
     }
 
-    fn refresh(&self, shown: &mut Shown) -> Result<v1::SignedRecord> {
-        let now = now_ms();
+    fn refresh(&self, shown: &mut Shown, now: u64) -> Result<v1::SignedRecord> {
         if let Some(kept) = shown.record.as_ref().filter(|kept| now < kept.renew_ms) {
             return Ok(kept.signed.clone());
         }

@@ -15,6 +15,7 @@ mod frames;
 mod hello;
 mod host;
 mod join;
+mod keep;
 mod local;
 mod options;
 mod parts;
@@ -32,6 +33,8 @@ pub use join::{invite, invite_beside, join};
 pub use options::{Listen, MeshChoice, MeshOptions};
 pub use status::{CallPath, PeerStatus};
 
+#[cfg(test)]
+mod lasting_tests;
 #[cfg(test)]
 mod strangers_tests;
 #[cfg(test)]

@@ -6,8 +6,9 @@
 //! request is lost.
 
 use super::connection::Connection;
-use super::serve;
 use super::shared::Shared;
+use super::{keep, serve};
+use crate::chance::now_ms;
 use crate::link::CloseReason;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::NodeKey;
@@ -154,7 +155,7 @@ impl Shared {
         if self.presence.as_ref().is_some_and(|presence| presence.is_dead(node)) {
             self.node_died(node);
         }
-        let reach = self.book.reach(node, &self.local)?;
+        let reach = self.book.reach(node, &self.local, now_ms())?;
         let tunnel = self.link.dial(node, &reach.addresses).await?;
         let connection = serve::dialled(self, tunnel, reach.trusted).await?;
         if !reach.trusted {
@@ -177,10 +178,14 @@ impl Shared {
         });
         for old in close {
             tracing::debug!(%node, "an older instance of this node is replaced");
-            old.tunnel.close(CloseReason::Replaced);
+            old.close(CloseReason::Replaced);
         }
+        let soon = now_ms().saturating_add(keep::ENDING_MS);
         for loser in drain.into_iter().filter(|loser| loser.start_drain()) {
-            self.spawn(loser.drain());
+            // What runs where a token ends may run on: it was admitted while the token held.
+            if !loser.ends_by(soon) {
+                self.spawn(loser.drain(self.patience.drain));
+            }
         }
         // After it was entered: news of a death that comes later finds it in the table.
         if self.dead.contains(node) && !self.runs_here(node) {
@@ -228,7 +233,7 @@ impl Shared {
         let open = !connections.is_empty();
         for connection in connections {
             connection.fail(Error::new(Kind::Transport, "the node is gone").with_code("gone"));
-            connection.tunnel.close(CloseReason::Gone);
+            connection.close(CloseReason::Gone);
         }
         if known || open {
             tracing::debug!(%node, "a node is gone");

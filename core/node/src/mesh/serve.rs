@@ -5,7 +5,7 @@ use super::frames::{FrameReader, FrameWriter, unexpected};
 use super::shared::Shared;
 use super::{Source, hello, show, stream};
 use crate::chance::now_ms;
-use crate::link::{CloseReason, Tunnel, close_reason};
+use crate::link::{CloseReason, Tunnel};
 use crate::membership;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::AgentId;
@@ -79,7 +79,7 @@ async fn live(
             let _ = timeout(LAST_WORD, control.writer.stopped()).await;
         }
         connection.fail(error);
-        connection.tunnel.close(CloseReason::Refused);
+        connection.close(CloseReason::Refused);
         end(shared, connection, None);
         return;
     }
@@ -89,16 +89,16 @@ async fn live(
     let mut heard = std::pin::pin!(hear(shared, connection, reader));
     let mut spoken = std::pin::pin!(speak(writer, said));
     let reason = tokio::select! {
-        reason = connection.tunnel.closed() => reason,
-        () = &mut streams => connection.tunnel.closed().await,
+        reason = connection.ended() => reason,
+        () = &mut streams => connection.ended().await,
         outcome = &mut heard => {
             if let Err(error) = outcome && error.kind != Kind::Closed {
                 tracing::debug!(%node, %error, "broken control stream");
-                connection.tunnel.close(CloseReason::Protocol);
+                connection.close(CloseReason::Protocol);
             }
-            connection.tunnel.closed().await
+            connection.ended().await
         }
-        () = &mut spoken => connection.tunnel.closed().await,
+        () = &mut spoken => connection.ended().await,
     };
     connection.fail(Error::new(Kind::Transport, "the connection ended").with_code("lost"));
     end(shared, connection, reason);
@@ -110,7 +110,7 @@ async fn introduce(
     control: &mut Control,
 ) -> Result<()> {
     let tunnel = &connection.tunnel;
-    hello::greet(&mut control.writer, tunnel, &shared.local).await?;
+    let own_end_ms = hello::greet(&mut control.writer, tunnel, &shared.local).await?;
     let membership = shared.local.membership();
     let check = |token: &[u8], node| membership.verify(token, node, now_ms());
     let greeting = hello::read(&mut control.reader, tunnel, membership.mesh(), check).await?;
@@ -123,7 +123,7 @@ async fn introduce(
     if member {
         shared.book.said(node, greeting.node.clone());
     }
-    connection.ready(greeting);
+    connection.ready(greeting, own_end_ms);
     shared.joined(connection);
     if member && !shared.book.is_near(node) {
         show::all(shared, connection);
@@ -243,14 +243,14 @@ fn redeem(shared: &Arc<Shared>, connection: &Arc<Connection>, wanted: v1::Redeem
 }
 
 /// Cleans up after a connection. The engine is told when the node itself is no more.
-fn end(shared: &Arc<Shared>, connection: &Arc<Connection>, reason: Option<u64>) {
+fn end(shared: &Arc<Shared>, connection: &Arc<Connection>, reason: Option<CloseReason>) {
     let node = connection.peer();
     let last = shared.left(connection);
     let member = connection.greeting().is_some_and(hello::Greeting::is_member);
     if !last || !member || shared.book.is_near(node) {
         return;
     }
-    match reason.and_then(close_reason) {
+    match reason {
         // It lives; only this connection was not needed.
         Some(CloseReason::Idle | CloseReason::Drained) => {}
         Some(

@@ -8,11 +8,28 @@ use super::peers::Peers;
 use crate::home::{Home, Lock};
 use crate::link::Link;
 use crate::runtime::Presence;
+use hubless_proto::limits;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+/// How long a mesh waits for its peers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// From the opening of a stream to the whole of its first message.
+    pub(super) request: Duration,
+    /// For a peer that has nothing open on a drained connection, until it is closed.
+    pub(super) drain: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { request: limits::DEADLINE, drain: limits::DRAIN }
+    }
+}
 
 /// The insides of a mesh.
 pub(super) struct Shared {
@@ -23,6 +40,7 @@ pub(super) struct Shared {
     pub(super) book: Book,
     pub(super) dead: Dead,
     pub(super) peers: Peers,
+    pub(super) patience: Patience,
     /// Our record in the runtime folder; none without a home.
     pub(super) presence: Option<Presence>,
     /// Rises whenever the announced agents change.

@@ -3,13 +3,14 @@
 use super::connection::{Connection, Say};
 use super::local::Agents;
 use super::shared::Shared;
+use crate::link::CloseReason;
 use hubless_proto::identity::AgentId;
 use hubless_proto::limits;
 use hubless_proto::wire::v1;
 use prost::Message;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 /// Pause for each agent that is shown: the peer takes 1,000 new ones a second.
@@ -19,27 +20,44 @@ const HIDDEN_AT_ONCE: usize = limits::CONTROL_FRAME_BYTES / 64;
 
 /// Keeps a peer informed of our agents from now on.
 pub(super) fn all(shared: &Arc<Shared>, connection: &Arc<Connection>) {
-    let mut changes = shared.announced.subscribe();
     let (task, connection) = (Arc::clone(shared), Arc::clone(connection));
     shared.spawn(async move {
-        let mut shown: BTreeMap<AgentId, v1::AgentAnnouncement> = BTreeMap::new();
-        loop {
-            changes.borrow_and_update();
-            let now = by_id(&task.local.agents());
-            for say in difference(&shown, &now) {
-                let agents = if let Say::Show(show) = &say { show.agents.len() } else { 0 };
-                if connection.control.send(say).await.is_err() {
-                    return;
-                }
-                sleep(PACE * u32::try_from(agents).unwrap_or(u32::MAX)).await;
-            }
-            shown = now;
-            tokio::select! {
-                changed = changes.changed() => if changed.is_err() { return },
-                _ = connection.tunnel.closed() => return,
-            }
+        let changed = until_end(&task, &connection).await;
+        let lately = changed.is_some_and(|at| at.elapsed() < limits::HELLO);
+        if lately && connection.ended().await == Some(CloseReason::Idle) {
+            // The peer took it for idle while this was on its way: it is shown on another one. A
+            // peer that cannot be reached learns it when it comes back.
+            let _ = task.connection(connection.peer()).await;
         }
     });
+}
+
+/// Shows our agents and every change of them; gives the time of the last change.
+async fn until_end(shared: &Shared, connection: &Connection) -> Option<Instant> {
+    let mut changes = shared.announced.subscribe();
+    let mut shown: BTreeMap<AgentId, v1::AgentAnnouncement> = BTreeMap::new();
+    let (mut began, mut last) = (false, None);
+    loop {
+        changes.borrow_and_update();
+        let now = by_id(&shared.local.agents());
+        let says = difference(&shown, &now);
+        if began && !says.is_empty() {
+            last = Some(Instant::now());
+        }
+        began = true;
+        for say in says {
+            let agents = if let Say::Show(show) = &say { show.agents.len() } else { 0 };
+            if connection.control.send(say).await.is_err() {
+                return last;
+            }
+            sleep(PACE * u32::try_from(agents).unwrap_or(u32::MAX)).await;
+        }
+        shown = now;
+        tokio::select! {
+            changed = changes.changed() => if changed.is_err() { return last },
+            _ = connection.tunnel.closed() => return last,
+        }
+    }
 }
 
 fn by_id(agents: &Agents) -> BTreeMap<AgentId, v1::AgentAnnouncement> {

@@ -2,17 +2,16 @@
 
 use super::local::Local;
 use super::peers::Peers;
-use super::serve;
-use super::shared::Shared;
-use super::{Listen, MeshHost, MeshOptions, Source};
+use super::shared::{Patience, Shared};
+use super::{Listen, MeshHost, MeshOptions, Source, keep, serve};
+use crate::chance::now_ms;
 use crate::home::Home;
 use crate::keys;
-use crate::link::{Bind, CloseReason, Link};
+use crate::link::{Bind, Link};
 use crate::membership::Membership;
 use crate::runtime::{Presence, Sighting, watch};
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{NodeKey, SecretKey};
-use hubless_proto::limits;
 use hubless_proto::wire::{record, v1};
 use prost::Message;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -27,14 +26,14 @@ use tokio_util::task::TaskTracker;
 const SIGHTINGS: usize = 4;
 /// Connections that may introduce themselves at once.
 const INTRODUCTIONS: usize = 256;
-/// How often idle connections, addresses and our own record are looked at.
-const ROUND: Duration = Duration::from_secs(10);
 /// A node without agents is seen after this time.
 const FIRST_RECORD: Duration = Duration::from_millis(50);
-/// First and longest pause between tries to reach a node of a ticket.
-const CONTACT_PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
 
-pub(super) async fn start(options: MeshOptions, host: Arc<dyn MeshHost>) -> Result<Arc<Shared>> {
+pub(super) async fn start(
+    options: MeshOptions,
+    host: Arc<dyn MeshHost>,
+    patience: Patience,
+) -> Result<Arc<Shared>> {
     let home = options.home.clone();
     let opened = {
         let (home, name, mesh) = (home.clone(), options.name.clone(), options.mesh);
@@ -63,6 +62,7 @@ pub(super) async fn start(options: MeshOptions, host: Arc<dyn MeshHost>) -> Resu
         book: super::book::Book::default(),
         dead: super::dead::Dead::default(),
         peers: Peers::default(),
+        patience,
         presence,
         announced: signal::Sender::new(0),
         waiting: AtomicUsize::new(0),
@@ -91,7 +91,9 @@ fn tasks(shared: &Arc<Shared>) {
     let changes = shared.announced.subscribe();
     shared.spawn(async move { keep_record(&task, changes).await });
     let task = Arc::clone(shared);
-    shared.spawn(async move { rounds(&task).await });
+    shared.spawn(async move { keep::rounds(&task).await });
+    let task = Arc::clone(shared);
+    shared.spawn(async move { keep::distant_told(&task).await });
     if shared.home.folders().is_some() {
         let (sender, seen) = mpsc::channel(SIGHTINGS);
         let task = Arc::clone(shared);
@@ -106,7 +108,7 @@ fn tasks(shared: &Arc<Shared>) {
     for contact in shared.local.membership().contacts() {
         shared.book.contact(contact.node, &contact.addresses);
         let (task, node) = (Arc::clone(shared), contact.node);
-        shared.spawn(async move { keep_contact(&task, node).await });
+        shared.spawn(async move { keep::contact(&task, node).await });
     }
 }
 
@@ -153,7 +155,7 @@ async fn publish(shared: &Arc<Shared>) -> Result<()> {
     }
     let task = Arc::clone(shared);
     blocking(move || {
-        let announcement = task.local.announcement()?;
+        let announcement = task.local.announcement(now_ms())?;
         task.presence.as_ref().map_or(Ok(()), |presence| presence.write(&announcement))
     })
     .await
@@ -188,51 +190,6 @@ fn near(shared: &Shared, node: NodeKey, announcement: v1::NodeAnnouncement) {
     shared.book.near(node, record);
     shared.dead.remove(node);
     shared.host.announced(Source::RuntimeFolder, announcement);
-}
-
-/// Small duties: idle connections, changed addresses, a record that must not grow old.
-async fn rounds(shared: &Arc<Shared>) {
-    let mut ticks = tokio::time::interval(ROUND);
-    loop {
-        ticks.tick().await;
-        shared.local.set_addresses(shared.link.addresses());
-        if shared.local.is_due() {
-            shared.announced.send_modify(|version| *version += 1);
-        }
-        close_idle(shared);
-    }
-}
-
-/// Closes what was idle for long and, above the number that a node keeps, what was idle longest.
-/// Peers without our runtime folder are kept: the connection is how each knows of the other.
-fn close_idle(shared: &Shared) {
-    let all = shared.peers.all();
-    let open = all.len();
-    let mut idle: Vec<_> = all
-        .into_iter()
-        .filter(|connection| shared.book.is_near(connection.peer()))
-        .filter_map(|connection| Some((connection.idle_for()?, connection)))
-        .collect();
-    idle.sort_by_key(|(time, _)| std::cmp::Reverse(*time));
-    let surplus = open.saturating_sub(limits::CONNECTIONS);
-    for (place, (time, connection)) in idle.into_iter().enumerate() {
-        if time > limits::CONNECTION_IDLE || place < surplus {
-            connection.tunnel.close(CloseReason::Idle);
-        }
-    }
-}
-
-/// Stays connected to a node of our ticket, since nothing else tells us of it.
-async fn keep_contact(shared: &Arc<Shared>, node: NodeKey) {
-    let mut pause = CONTACT_PAUSE.0;
-    loop {
-        if let Ok(connection) = shared.connection(node).await {
-            pause = CONTACT_PAUSE.0;
-            connection.tunnel.closed().await;
-        }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(CONTACT_PAUSE.1);
-    }
 }
 
 /// Runs file work off the async threads.

@@ -8,18 +8,19 @@ use crate::chance::now_ms;
 use crate::keys;
 use crate::link::{Bind, CloseReason, Link, Tunnel, close_reason};
 use crate::membership::Membership;
-use crate::mesh::Listen;
+use crate::mesh::{Listen, Mesh};
 use crate::node::{AgentOptions, Node, NodeOptions, handler};
 use crate::{Agent, Content, Kind};
 use bytes::Bytes;
 use hubless_proto::error::Error;
-use hubless_proto::identity::{AgentId, Domain};
+use hubless_proto::identity::{AgentId, Domain, MeshId, NodeKey};
 use hubless_proto::limits;
 use hubless_proto::wire::decode::decode;
 use hubless_proto::wire::frame::{Frame, FrameType, encode_frame};
 use hubless_proto::wire::record::{self, Term};
 use hubless_proto::wire::v1::{self, event, part};
 use serde_json::{Value, json};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -63,10 +64,10 @@ async fn house() -> House {
 }
 
 /// A peer without a token.
-struct Stranger {
+pub(super) struct Stranger {
     _link: Link,
     local: Local,
-    tunnel: Tunnel,
+    pub(super) tunnel: Tunnel,
     writer: FrameWriter,
     reader: FrameReader,
 }
@@ -74,16 +75,20 @@ struct Stranger {
 impl Stranger {
     /// Dials, and opens the control stream without a word.
     async fn dial(house: &House) -> Self {
+        let addresses = house.node.status().addresses;
+        let addresses: Vec<_> = addresses.iter().map(|text| text.parse().unwrap()).collect();
+        Self::reach(house.node.key(), house.node.mesh_id(), &addresses).await
+    }
+
+    pub(super) async fn reach(node: NodeKey, mesh: MeshId, addresses: &[SocketAddr]) -> Self {
         let key = keys::fresh().unwrap();
         let link = Link::bind(Bind { key: &key, listen: &Listen::Loopback, port: 0 }).await;
         let link = link.unwrap();
-        let local = Local::new(key, Membership::outsider(house.node.mesh_id())).unwrap();
-        let addresses = house.node.status().addresses;
-        let addresses: Vec<_> = addresses.iter().map(|text| text.parse().unwrap()).collect();
+        let local = Local::new(key, Membership::outsider(mesh)).unwrap();
         // On a busy machine a handshake may take longer than a dial waits.
         let dialled = async {
             loop {
-                if let Ok(tunnel) = link.dial(house.node.key(), &addresses).await {
+                if let Ok(tunnel) = link.dial(node, addresses).await {
                     return tunnel;
                 }
             }
@@ -96,7 +101,16 @@ impl Stranger {
 
     /// Dials and is taken as what it is.
     async fn introduced(house: &House) -> Self {
-        let mut stranger = Self::dial(house).await;
+        Self::dial(house).await.taken().await
+    }
+
+    /// Dials a node without an engine and is taken as what it is.
+    pub(super) async fn of(mesh: &Mesh) -> Self {
+        Self::reach(mesh.node_key(), mesh.mesh_id(), &mesh.addresses()).await.taken().await
+    }
+
+    pub(super) async fn taken(self) -> Self {
+        let mut stranger = self;
         hello::greet(&mut stranger.writer, &stranger.tunnel, &stranger.local).await.unwrap();
         let ack: v1::HelloAck = loop {
             let Frame { kind, body } = stranger.said().await.unwrap();
@@ -117,7 +131,7 @@ impl Stranger {
             version_low: 1,
             version_high: 1,
             instance: self.local.instance(),
-            node: Some(self.local.record().unwrap()),
+            node: Some(self.local.record(clock_ms).unwrap()),
             signature: signature.to_vec().into(),
             clock_ms,
             ..v1::Hello::default()
@@ -248,8 +262,18 @@ async fn a_hello_that_does_not_hold_is_refused_with_its_reason() {
 async fn a_node_without_a_token_reaches_only_agents_that_allow_it() {
     let house = house().await;
     let stranger = Stranger::introduced(&house).await;
-    let shut = stranger.call(&request(house.shut.id(), 1, "hello")).await;
-    assert_eq!(events(shut).await, ["denied/external"]);
+    // What it is told of one that is not for it is what it is told of one that is not there.
+    let mut told = Vec::new();
+    for (id, agent) in [(1, house.shut.id()), (3, AgentId::from_bytes([9; 32]))] {
+        let asked = request(agent, id, "hello");
+        let named = v1::Request { to_name: "shut".to_owned(), ..asked };
+        let frame = timeout(LONG, stranger.call(&named).await.next()).await.unwrap().unwrap();
+        let event: v1::Event = decode(frame.kind, frame.body).unwrap();
+        let Some(event::Kind::Rejection(why)) = event.kind else { panic!("{event:?}") };
+        assert_eq!((why.kind.as_str(), why.code.as_str()), ("not_found", "agent"));
+        told.push(why);
+    }
+    assert_eq!(told[0], told[1]);
     assert_eq!(house.starts.load(Ordering::Acquire), 0, "the handler did not run");
     let open = stranger.call(&request(house.open.id(), 2, "hello")).await;
     assert_eq!(events(open).await.last().map(String::as_str), Some("hello"));
@@ -320,6 +344,24 @@ async fn a_node_without_a_token_has_few_streams() {
         let _ = (send.reset(1_u32.into()), recv.stop(1_u32.into()));
     }
     timeout(LONG, open(&mut idle)).await.expect("room again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn so_many_requests_are_held_until_their_peer_is_known() {
+    let house = house().await;
+    let stranger = Stranger::dial(&house).await;
+    let ask = async |id| stranger.call(&request(house.open.id(), id, "held")).await;
+    let mut held = Vec::new();
+    for id in 0..u8::try_from(limits::HELD_REQUESTS).unwrap() {
+        held.push(timeout(LONG, ask(id)).await.expect("within the bound"));
+    }
+    let more = timeout(Duration::from_millis(300), ask(u8::MAX)).await;
+    assert!(more.is_err(), "one request more than the bound was sent");
+    assert_eq!(house.starts.load(Ordering::Acquire), 0, "nobody is known yet");
+    let _known = stranger.taken().await;
+    for reader in held {
+        assert_eq!(events(reader).await.last().map(String::as_str), Some("held"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -9,7 +9,6 @@ use crate::call::pipe::{CancelCode, pipe};
 use crate::chance::now_ms;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::AgentId;
-use hubless_proto::limits;
 use hubless_proto::policy::Caller;
 use hubless_proto::wire::announcement::open_agent;
 use hubless_proto::wire::decode::decode;
@@ -37,7 +36,7 @@ async fn one(
     (mut writer, mut reader): (FrameWriter, FrameReader),
     serving: Serving,
 ) {
-    let first = timeout(limits::DEADLINE, first(connection, &mut reader)).await;
+    let first = timeout(shared.patience.request, first(connection, &mut reader)).await;
     let outcome = match first {
         Ok(Ok(First::Request(request))) => request_came(shared, connection, request),
         Ok(Ok(First::Ask(ask))) => {
@@ -111,6 +110,7 @@ fn request_came(
 }
 
 fn caller_of(connection: &Connection, request: &v1::Request) -> Result<Caller> {
+    still_member(connection)?;
     let greeting = connection
         .greeting()
         .ok_or_else(|| Error::new(Kind::Internal, "a stream was taken before the introduction"))?;
@@ -128,7 +128,19 @@ fn caller_of(connection: &Connection, request: &v1::Request) -> Result<Caller> {
     Ok(caller)
 }
 
+/// Refuses what comes after the end of a token that was shown on this connection.
+fn still_member(connection: &Connection) -> Result<()> {
+    if connection.ends_by(now_ms()) {
+        let message = "a membership token of this connection is over; expected a new connection";
+        return Err(Error::refusal(Kind::Expired, "token", message));
+    }
+    Ok(())
+}
+
 fn answer(shared: &Shared, connection: &Connection, ask: v1::Ask) -> v1::Answer {
+    if let Err(error) = still_member(connection) {
+        return v1::Answer { answer: Some(v1::answer::Answer::Rejection((&error).into())) };
+    }
     let message = if !connection.greeting().is_some_and(super::hello::Greeting::is_member) {
         "only members of the mesh may ask"
     } else if !speaks_for(connection, &ask) {

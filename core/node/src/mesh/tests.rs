@@ -16,11 +16,11 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-const LONG: Duration = Duration::from_secs(20);
+pub(super) const LONG: Duration = Duration::from_secs(20);
 
 /// What a host saw.
 #[derive(Debug)]
-enum Seen {
+pub(super) enum Seen {
     Inbound(Caller),
     Announced(Source, v1::NodeAnnouncement),
     Hidden(Vec<AgentId>),
@@ -29,12 +29,12 @@ enum Seen {
 }
 
 /// Echoes content; `hang` in the skill field waits for the end of the call.
-struct Echo {
+pub(super) struct Echo {
     seen: mpsc::UnboundedSender<Seen>,
 }
 
 impl Echo {
-    fn new() -> (Arc<Self>, Seeing) {
+    pub(super) fn new() -> (Arc<Self>, Seeing) {
         #[allow(clippy::disallowed_methods)]
         let (seen, sees) = mpsc::unbounded_channel();
         (Arc::new(Self { seen }), Seeing(Mutex::new(sees)))
@@ -42,10 +42,10 @@ impl Echo {
 }
 
 /// Reads what a host saw.
-struct Seeing(Mutex<mpsc::UnboundedReceiver<Seen>>);
+pub(super) struct Seeing(Mutex<mpsc::UnboundedReceiver<Seen>>);
 
 impl Seeing {
-    async fn until<T>(&mut self, mut pick: impl FnMut(Seen) -> Option<T>) -> T {
+    pub(super) async fn until<T>(&mut self, mut pick: impl FnMut(Seen) -> Option<T>) -> T {
         let seen = self.0.get_mut().unwrap();
         let found = async {
             loop {
@@ -115,7 +115,7 @@ impl MeshHost for Echo {
     }
 }
 
-fn text_request(skill: &str, text: &str) -> v1::Request {
+pub(super) fn text_request(skill: &str, text: &str) -> v1::Request {
     let part = v1::Part { kind: Some(part::Kind::Text(text.to_owned())), ..Default::default() };
     v1::Request {
         id: Bytes::from_static(&[1; 16]),
@@ -128,7 +128,7 @@ fn text_request(skill: &str, text: &str) -> v1::Request {
 }
 
 /// An agent as its node announces it.
-fn agent(seed: u8, node: NodeKey) -> (AgentId, v1::AgentAnnouncement) {
+pub(super) fn agent(seed: u8, node: NodeKey) -> (AgentId, v1::AgentAnnouncement) {
     let key = SecretKey::from_seed([seed; 32]);
     let term = Term::starting(now_ms(), Duration::from_secs(60));
     let body = v1::Descriptor { name: format!("agent-{seed}"), ..Default::default() };
@@ -144,12 +144,12 @@ fn agent(seed: u8, node: NodeKey) -> (AgentId, v1::AgentAnnouncement) {
     (key.agent_id(), announcement)
 }
 
-async fn node(home: &Home) -> (Mesh, Seeing) {
+pub(super) async fn node(home: &Home) -> (Mesh, Seeing) {
     let (host, sees) = Echo::new();
     (Mesh::start(MeshOptions::new(home.clone()), host).await.unwrap(), sees)
 }
 
-async fn meet(sees: &mut Seeing, other: &Mesh) {
+pub(super) async fn meet(sees: &mut Seeing, other: &Mesh) {
     let key = other.node_key();
     sees.until(|seen| match seen {
         Seen::Announced(Source::RuntimeFolder, announcement) => {
@@ -161,7 +161,7 @@ async fn meet(sees: &mut Seeing, other: &Mesh) {
     .await;
 }
 
-async fn final_text(end: &mut CallerEnd) -> Option<String> {
+pub(super) async fn final_text(end: &mut CallerEnd) -> Option<String> {
     while let Some(Down { event, .. }) = timeout(LONG, end.events.recv()).await.expect("in time") {
         if let Some(event::Kind::Final(last)) = event.kind {
             let part = last.content?.parts.into_iter().next()?;
@@ -172,19 +172,27 @@ async fn final_text(end: &mut CallerEnd) -> Option<String> {
     None
 }
 
-struct Two {
+pub(super) struct Two {
     _folder: tempfile::TempDir,
-    a: Mesh,
-    b: Mesh,
-    sees_a: Seeing,
-    sees_b: Seeing,
+    pub(super) a: Mesh,
+    pub(super) b: Mesh,
+    pub(super) sees_a: Seeing,
+    pub(super) sees_b: Seeing,
 }
 
-async fn two() -> Two {
+pub(super) async fn two() -> Two {
+    two_with(shared::Patience::default()).await
+}
+
+pub(super) async fn two_with(patience: shared::Patience) -> Two {
     let folder = tempfile::tempdir().unwrap();
     let home = Home::open(Some(folder.path())).unwrap();
-    let (a, mut sees_a) = node(&home).await;
-    let (b, mut sees_b) = node(&home).await;
+    let start = async || {
+        let (host, sees) = Echo::new();
+        (Mesh::start_with(MeshOptions::new(home.clone()), host, patience).await.unwrap(), sees)
+    };
+    let (a, mut sees_a) = start().await;
+    let (b, mut sees_b) = start().await;
     meet(&mut sees_a, &b).await;
     meet(&mut sees_b, &a).await;
     Two { _folder: folder, a, b, sees_a, sees_b }
@@ -430,7 +438,7 @@ async fn nodes_of_two_users_do_not_meet() {
 }
 
 /// The one connection from `a` to `b`.
-async fn connection(two: &Two) -> Arc<connection::Connection> {
+pub(super) async fn connection(two: &Two) -> Arc<connection::Connection> {
     let shared = two.a.shared_for_tests();
     let found = shared.connection(two.b.node_key()).await.unwrap();
     found.introduced().await.unwrap();

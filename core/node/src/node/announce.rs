@@ -48,3 +48,97 @@ pub(super) fn renew(agents: &[Arc<Hosted>], node: NodeKey, now_ms: u64) -> Vec<A
 fn third(life: std::time::Duration) -> u64 {
     u64::try_from(life.as_millis() / 3).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::meter::{self, HELD_KIB, Subject};
+    use crate::node::{AgentOptions, Node, NodeOptions, handler};
+    use hubless_proto::directory::{Directory, Source};
+    use hubless_proto::identity::MeshId;
+    use serde_json::json;
+
+    fn millis(time: std::time::Duration) -> u64 {
+        u64::try_from(time.as_millis()).unwrap()
+    }
+
+    /// Registers and removes so many agents, one after the other.
+    async fn come_and_go(node: &Node, many: usize) {
+        let echo = handler(|_, content| async move { Ok(content) });
+        for n in 0..many {
+            let options = json!({"name": format!("brief-{n}"), "transient": true});
+            let options = AgentOptions::read(options).unwrap();
+            let agent = node.register(options, Arc::clone(&echo)).await.unwrap();
+            agent.unregister(std::time::Duration::ZERO).await.unwrap();
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn ten_thousand_transient_agents_that_come_and_go_leave_no_memory() {
+        if let Some(home) = meter::subject() {
+            let options = NodeOptions { home: Some(home), ..NodeOptions::default() };
+            let node = Node::start(options).await.unwrap();
+            let runtime = tokio::runtime::Handle::current();
+            tokio::task::block_in_place(|| {
+                meter::obey(|many| {
+                    runtime.block_on(come_and_go(&node, many.parse().unwrap()));
+                    node.status().agents.to_string()
+                });
+            });
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let test = "node::announce::tests::\
+                    ten_thousand_transient_agents_that_come_and_go_leave_no_memory";
+        let mut subject = Subject::start(test, folder.path());
+        assert_eq!(subject.tell("2000"), "0");
+        let warm = subject.memory_kib();
+        assert_eq!(subject.tell("10000"), "0");
+        let after = subject.memory_kib();
+        subject.tell("hold");
+        let held = subject.memory_kib();
+        eprintln!("KiB: {warm} warm, {after} after 10,000, {held} with {HELD_KIB} held");
+        assert!(after < warm + 2 * 1_024, "it grew by {} KiB", after - warm);
+        assert!(held > after + HELD_KIB * 9 / 10, "the meter sees what is held");
+    }
+
+    #[tokio::test]
+    async fn agents_that_are_renewed_outlive_their_first_term_and_others_do_not() {
+        let options = NodeOptions { memory_only: true, ..NodeOptions::default() };
+        let node = Node::start(options).await.unwrap();
+        let rows = [
+            (json!({"name": "lasting"}), limits::RECORD_LIFE),
+            (json!({"name": "brief", "transient": true}), limits::TRANSIENT_LIFE),
+        ];
+        for (options, life) in rows {
+            let echo = handler(|_, content| async move { Ok(content) });
+            let agent = AgentOptions::read(options).unwrap();
+            let agent = node.register(agent, echo).await.unwrap();
+            let all = node.open().unwrap().hosted();
+            let hosted: Vec<_> = all.into_iter().filter(|one| one.id() == agent.id()).collect();
+            let start = crate::chance::now_ms() + 1_000;
+            sign(&hosted[0], node.key(), start).unwrap();
+            // A peer that hears of every renewal, and one that heard of the first term alone.
+            let peer = || Directory::new(MeshId::from_bytes([1; 32]), NodeKey::from_bytes([2; 32]));
+            let (mut told, mut untold) = (peer(), peer());
+            let show = |directory: &mut Directory, now| {
+                let records = lock(&hosted[0].announced).records.clone();
+                let shown = directory.announce(Source::Member, node.key(), &[records], now);
+                assert!(shown.refused.is_empty(), "{:?}", shown.refused);
+            };
+            show(&mut untold, start);
+            let third = millis(life) / 3;
+            assert!(
+                renew(&hosted, node.key(), start + third - 1).is_empty(),
+                "not before its time"
+            );
+            for step in 0..=12 {
+                let now = start + step * third;
+                assert_eq!(renew(&hosted, node.key(), now).len(), usize::from(step > 0));
+                show(&mut told, now);
+                assert!(told.by_id(&agent.id(), now + third).is_some(), "step {step}");
+                let first_term = now < start + millis(life);
+                assert_eq!(untold.by_id(&agent.id(), now).is_some(), first_term, "step {step}");
+            }
+        }
+    }
+}

@@ -6,6 +6,8 @@
 mod agents;
 mod announce;
 mod calls;
+#[cfg(test)]
+mod choice_tests;
 mod file;
 mod found;
 mod handler;
