@@ -212,6 +212,57 @@ static void errors_can_be_cleared_and_copied(void) {
     hubless_text_free(text);
 }
 
+static void an_ambiguous_name_says_whom_it_may_mean(void) {
+    hubless_error err = HUBLESS_ERROR_INIT;
+    hubless_reply *reply = NULL;
+    hubless_agent *twins[2] = {NULL, NULL};
+    hubless_node *nodes[2] = {NULL, NULL};
+    hubless_agent_options options = hubless_agent_named("twin", on_echo, NULL);
+    suite_node();
+    for (int i = 0; i < 2; i++) {
+        nodes[i] = suite_other_node();
+        CHECK(hubless_register(nodes[i], &options, &twins[i], NULL) == HUBLESS_OK);
+    }
+    /* The second one may be seen a moment later. */
+    for (int tries = 0; tries < 500 && err.kind != HUBLESS_AMBIGUOUS; tries++) {
+        hubless_reply_free(reply);
+        reply = NULL;
+        suite_ask("twin", "x", &reply, &err);
+    }
+    CHECK(err.kind == HUBLESS_AMBIGUOUS && err.candidate_count == 2 && err.candidates != NULL);
+    for (size_t i = 0; i < err.candidate_count; i++) {
+        hubless_agent_info info[2] = {{.size = sizeof *info}, {.size = sizeof *info}};
+        CHECK(hubless_agent_get(twins[0], &info[0], NULL) == HUBLESS_OK);
+        CHECK(hubless_agent_get(twins[1], &info[1], NULL) == HUBLESS_OK);
+        CHECK(suite_same(err.candidates[i], info[0].agent_id) ||
+              suite_same(err.candidates[i], info[1].agent_id));
+    }
+    hubless_error_clear(&err);
+    CHECK(err.candidates == NULL && err.candidate_count == 0);
+}
+
+static void an_older_error_is_filled_as_far_as_it_goes(void) {
+    union {
+        hubless_error known;
+        unsigned char bytes[sizeof(hubless_error)];
+    } older;
+    size_t oldest = offsetof(hubless_error, candidates);
+    memset(&older, 0, sizeof older);
+    memset(older.bytes + oldest, 0x5a, sizeof older - oldest);
+    older.known.size = oldest;
+    CHECK(hubless_reply_get(NULL, NULL, &older.known) == HUBLESS_INVALID_ARGUMENT);
+    CHECK(older.known.kind == HUBLESS_INVALID_ARGUMENT && older.known.message.len > 0);
+    CHECK(older.known.size == oldest && older.bytes[oldest] == 0x5a);
+    CHECK(older.bytes[sizeof older - 1] == 0x5a);
+    hubless_error_clear(&older.known);
+    CHECK(older.known.kind == HUBLESS_OK && older.known.message.data == NULL);
+    CHECK(older.bytes[oldest] == 0x5a);
+    /* What is smaller than any error that there was is left alone. */
+    older.known.size = sizeof older.known.size;
+    CHECK(hubless_reply_get(NULL, NULL, &older.known) == HUBLESS_INVALID_ARGUMENT);
+    CHECK(older.known.kind == HUBLESS_OK && older.known.message.data == NULL);
+}
+
 static void a_panic_is_an_error(void) {
     hubless_status (*panic_now)(hubless_error *) = NULL;
     *(void **)&panic_now = dlsym(RTLD_DEFAULT, "hubless_panic_now");
@@ -235,6 +286,8 @@ const test edge_tests[] = {
     {"options are of any version", options_are_of_any_version},
     {"outputs must be there", outputs_must_be_there},
     {"errors can be cleared and copied", errors_can_be_cleared_and_copied},
+    {"an ambiguous name says whom it may mean", an_ambiguous_name_says_whom_it_may_mean},
+    {"an older error is filled as far as it goes", an_older_error_is_filled_as_far_as_it_goes},
     {"a panic is an error", a_panic_is_an_error},
     {NULL, NULL},
 };

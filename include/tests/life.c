@@ -85,6 +85,11 @@ static void closing_ends_everything_exactly_once(void) {
     CHECK(all.ended == REQUESTS && all.closed == REQUESTS);
 }
 
+static void on_begun(hubless_call *call, void *user) {
+    (void)call;
+    __atomic_add_fetch((int *)user, 1, __ATOMIC_SEQ_CST);
+}
+
 static void *ask(void *user) {
     hubless_reply *reply = NULL;
     hubless_status *status = user;
@@ -95,12 +100,16 @@ static void *ask(void *user) {
 static void closing_wakes_a_thread_that_waits(void) {
     hubless_status status = HUBLESS_OK;
     pthread_t asker;
-    suite_agent("slow", on_nothing, NULL);
+    int begun = 0;
+    suite_agent("slow", on_begun, &begun);
     CHECK(pthread_create(&asker, NULL, ask, &status) == 0);
-    usleep(50000);
+    CHECK(suite_reaches(&begun, 1));
     CHECK(hubless_node_close(suite_node(), 0) == HUBLESS_OK);
     pthread_join(asker, NULL);
-    CHECK(status != HUBLESS_OK);
+    CHECK(status == HUBLESS_CLOSED);
+    /* The handle went with the node: it names no node any more. */
+    hubless_reply *reply = NULL;
+    CHECK(suite_ask("slow", "x", &reply, NULL) == HUBLESS_INVALID_ARGUMENT);
 }
 
 static void on_hello(hubless_call *call, void *user) {

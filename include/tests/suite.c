@@ -55,6 +55,10 @@ int suite_is(hubless_str text, const char *wanted) {
     return text.len == strlen(wanted) && memcmp(text.data, wanted, text.len) == 0;
 }
 
+int suite_same(hubless_str one, hubless_str other) {
+    return one.len == other.len && memcmp(one.data, other.data, one.len) == 0;
+}
+
 int suite_reaches(volatile int *counter, int value) {
     for (int i = 0; i < 5000 && __atomic_load_n(counter, __ATOMIC_SEQ_CST) < value; i++) {
         usleep(1000);

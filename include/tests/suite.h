@@ -39,6 +39,8 @@ hubless_status suite_ask(const char *to, const char *text, hubless_reply **reply
                          hubless_error *err);
 /* 1 when a text is this. */
 int suite_is(hubless_str text, const char *wanted);
+/* 1 when two texts are the same. */
+int suite_same(hubless_str one, hubless_str other);
 /* Waits until a counter has reached a value, for at most 5 s. */
 int suite_reaches(volatile int *counter, int value);
 

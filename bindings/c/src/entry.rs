@@ -1,6 +1,6 @@
 //! What every function does first and last: panics, forks, texts, options, results.
 
-use crate::fault::{Fault, Result, hubless_error};
+use crate::fault::{Fault, OLDEST, Result, hubless_error};
 use crate::types::{hubless_bytes, hubless_status, hubless_str};
 use bytes::Bytes;
 use hubless_proto::{Error, Kind};
@@ -25,9 +25,7 @@ pub(crate) unsafe fn entry(
 ) -> hubless_status {
     if hubless_shared::forked() {
         // SAFETY: the caller vouches for `err`.
-        if let Some(out) = unsafe { writable(err) } {
-            *out = hubless_error { size: out.size, ..hubless_error::forked() };
-        }
+        unsafe { writable(err).map(|out| put_as_is(out, &hubless_error::forked())) };
         return hubless_status::HUBLESS_CLOSED;
     }
     let result = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| {
@@ -37,13 +35,14 @@ pub(crate) unsafe fn entry(
     unsafe { report(err, result) }
 }
 
-/// An error that can be filled; none for NULL and for an older, smaller one.
+/// An error that can be filled; none for NULL and for what is too small to be one.
 ///
 /// # Safety
 /// As `entry`.
-unsafe fn writable<'a>(err: *mut hubless_error) -> Option<&'a mut hubless_error> {
-    // SAFETY: NULL or initialised, says the caller.
-    unsafe { err.as_mut() }.filter(|out| out.size >= size_of::<hubless_error>())
+unsafe fn writable(err: *mut hubless_error) -> Option<*mut hubless_error> {
+    // SAFETY: NULL or initialised, says the caller; the first field is the size.
+    let is_large = !err.is_null() && unsafe { err.cast::<usize>().read() } >= OLDEST;
+    is_large.then_some(err)
 }
 
 /// Fills an error in, or clears it.
@@ -53,16 +52,29 @@ unsafe fn writable<'a>(err: *mut hubless_error) -> Option<&'a mut hubless_error>
 unsafe fn report(err: *mut hubless_error, result: Result<()>) -> hubless_status {
     let status = result.as_ref().map_or_else(Fault::status, |()| hubless_status::HUBLESS_OK);
     // SAFETY: the caller vouches for `err`.
-    if let Some(out) = unsafe { writable(err) } {
-        put(out, result.err());
-    }
+    unsafe { writable(err).map(|out| put(out, result.err())) };
     status
 }
 
-fn put(out: &mut hubless_error, why: Option<Fault>) {
-    out.release();
-    let size = out.size;
-    *out = hubless_error { size, ..why.map_or_else(hubless_error::none, hubless_error::of) };
+/// Frees what an error holds and fills it anew.
+///
+/// # Safety
+/// `out` is one of `writable`.
+unsafe fn put(out: *mut hubless_error, why: Option<Fault>) {
+    // SAFETY: within the oldest size.
+    hubless_error::release_texts(unsafe { (&raw const (*out).texts).read() });
+    // SAFETY: as the caller says.
+    unsafe { put_as_is(out, &why.map_or_else(hubless_error::none, hubless_error::of)) };
+}
+
+/// Writes an error as far as the program's own struct goes; its size stays.
+///
+/// # Safety
+/// `out` is one of `writable`.
+unsafe fn put_as_is(out: *mut hubless_error, value: &hubless_error) {
+    // SAFETY: as the caller says; it fails for what `writable` refuses only.
+    let filled = unsafe { fill("err", out, value) };
+    debug_assert!(filled.is_ok(), "an error that can be written is written");
 }
 
 /// Fills an error in that is a result, or clears it.
@@ -77,7 +89,8 @@ pub(crate) unsafe fn fill_error(
     // SAFETY: the caller vouches for `out`.
     let out = unsafe { writable(out) };
     let out = out.ok_or_else(|| Fault::invalid(field, "expected HUBLESS_ERROR_INIT, got none"))?;
-    put(out, why);
+    // SAFETY: it is one of `writable`.
+    unsafe { put(out, why) };
     Ok(())
 }
 

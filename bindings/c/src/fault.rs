@@ -55,7 +55,15 @@ pub struct hubless_error {
     pub pointer: hubless_str,
     /// The library's own.
     pub texts: u64,
+    /// Ids to choose from, of an error of kind `HUBLESS_AMBIGUOUS`; NULL without any.
+    pub candidates: *const hubless_str,
+    /// Number of `candidates`.
+    pub candidate_count: usize,
 }
+
+/// Bytes of the first `hubless_error` that there was: what a program built with an older header
+/// says has at least these, and is filled as far as it goes.
+pub(crate) const OLDEST: usize = std::mem::offset_of!(hubless_error, candidates);
 
 #[derive(Default, Deserialize)]
 struct LimitIn {
@@ -97,6 +105,8 @@ pub(crate) struct Fault {
     pointer: Option<String>,
     #[serde(default)]
     rejection: bool,
+    #[serde(default)]
+    candidates: Vec<String>,
     #[serde(skip)]
     would_deadlock: bool,
 }
@@ -126,6 +136,7 @@ impl From<Error> for Fault {
             trace_id: error.trace_id.unwrap_or_default(),
             pointer: error.pointer,
             rejection: error.rejection,
+            candidates: error.candidates,
             would_deadlock: false,
         }
     }
@@ -171,7 +182,18 @@ impl Fault {
     }
 }
 
-static TEXTS: Table<Fault> = Table::new("error");
+/// A fault that C reads: pointers go into it, and into the list beside it.
+struct Shown {
+    fault: Fault,
+    candidates: Vec<hubless_str>,
+}
+
+// SAFETY: the pointers go into the texts of `fault`, which nobody changes.
+unsafe impl Send for Shown {}
+// SAFETY: as above.
+unsafe impl Sync for Shown {}
+
+static TEXTS: Table<Shown> = Table::new("error");
 
 impl hubless_error {
     /// An error without texts.
@@ -194,6 +216,8 @@ impl hubless_error {
             trace_id: hubless_str::NONE,
             pointer: hubless_str::NONE,
             texts: 0,
+            candidates: std::ptr::null(),
+            candidate_count: 0,
         }
     }
 
@@ -218,7 +242,10 @@ impl hubless_error {
             RetryIn::Later => (HUBLESS_RETRY_LATER, 0),
             RetryIn::AfterMs(ms) => (HUBLESS_RETRY_AFTER, ms),
         };
-        let (texts, fault) = TEXTS.insert(fault);
+        // The texts stay where they are when the fault moves into the table.
+        let candidates = fault.candidates.iter().map(|id| hubless_str::of(id)).collect();
+        let (texts, shown) = TEXTS.insert(Shown { fault, candidates });
+        let Shown { fault, candidates } = &*shown;
         Self {
             size: size_of::<Self>(),
             kind: fault.kind(),
@@ -237,11 +264,21 @@ impl hubless_error {
             trace_id: hubless_str::of(&fault.trace_id),
             pointer: fault.pointer.as_deref().map_or(hubless_str::NONE, hubless_str::of),
             texts: texts as u64,
+            candidates: match candidates.is_empty() {
+                true => std::ptr::null(),
+                false => candidates.as_ptr(),
+            },
+            candidate_count: candidates.len(),
         }
     }
 
     /// Frees the texts.
     pub(crate) fn release(&self) {
-        drop(TEXTS.take(usize::try_from(self.texts).unwrap_or_default()));
+        Self::release_texts(self.texts);
+    }
+
+    /// Frees texts by their number.
+    pub(crate) fn release_texts(texts: u64) {
+        drop(TEXTS.take(usize::try_from(texts).unwrap_or_default()));
     }
 }

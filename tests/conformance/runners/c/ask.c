@@ -278,7 +278,25 @@ struct asked {
     hubless_error err;
 };
 
-static hubless_status start(const ask *what, asked *it, int stream) {
+enum { BY_REQUEST, BY_STREAM, BY_SEND };
+
+/* Blocks; in `hubless_send` a refusal is a result. */
+static hubless_status sent(const ask *what, asked *it, const hubless_request_options *options) {
+    hubless_error refused = HUBLESS_ERROR_INIT;
+    hubless_status status = hubless_send(what->node, hubless_cstr(it->to), &it->made.content,
+                                         options, &it->all.reply, &refused, &it->err);
+    if (status == HUBLESS_OK && it->all.reply == NULL) {
+        json *told = error_of(&refused);
+        it->all.outcome = json_new(JSON_OBJECT);
+        json_set(it->all.outcome, "rejection", json_copy(json_get(told, "error")));
+        json_free(told);
+    }
+    it->all.ended = 1;
+    hubless_error_clear(&refused);
+    return status;
+}
+
+static hubless_status start(const ask *what, asked *it, int how) {
     hubless_tool add = {
         .size = sizeof add, .name = HUBLESS_STR("add"), .description = HUBLESS_STR("adds"),
         .input_schema_json =
@@ -292,13 +310,16 @@ static hubless_status start(const ask *what, asked *it, int stream) {
         .on_input = json_get(it->action, "input") != NULL ? on_input : NULL,
         .user = it->action};
     hubless_str to = hubless_cstr(it->to);
-    return stream ? hubless_stream(what->node, to, &it->made.content, &options, on_event,
-                                   &it->all, &it->err)
-                  : hubless_request_async(what->node, to, &it->made.content, &options, on_reply,
-                                          &it->all, &it->err);
+    if (how == BY_SEND) {
+        return sent(what, it, &options);
+    }
+    return how == BY_STREAM ? hubless_stream(what->node, to, &it->made.content, &options,
+                                             on_event, &it->all, &it->err)
+                            : hubless_request_async(what->node, to, &it->made.content, &options,
+                                                    on_reply, &it->all, &it->err);
 }
 
-static asked *begin(const ask *what, int stream) {
+static asked *begin(const ask *what, int how) {
     asked *it = calloc(1, sizeof *it);
     prepare(what, &it->made);
     it->rest = json_copy(what->request);
@@ -317,14 +338,14 @@ static asked *begin(const ask *what, int stream) {
     if (it->writes) {
         pthread_create(&it->writer, NULL, write_all, &it->made);
     }
-    if (start(what, it, stream) != HUBLESS_OK) {
+    if (start(what, it, how) != HUBLESS_OK) {
         it->all.outcome = error_of(&it->err);
         it->all.ended = 1;
     }
     return it;
 }
 
-asked *ask_begin(const ask *what) { return begin(what, 0); }
+asked *ask_begin(const ask *what) { return begin(what, BY_REQUEST); }
 
 json *ask_end(asked *it) {
     json *out = outcome_of(&it->all);
@@ -343,8 +364,8 @@ json *ask_end(asked *it) {
     return out;
 }
 
-static json *run(const ask *what, int stream, long cancel_ms) {
-    asked *it = begin(what, stream);
+static json *run(const ask *what, int how, long cancel_ms) {
+    asked *it = begin(what, how);
     if (cancel_ms > 0 && !it->all.ended) {
         struct timespec wait = {cancel_ms / 1000, cancel_ms % 1000 * 1000000};
         nanosleep(&wait, NULL);
@@ -353,20 +374,13 @@ static json *run(const ask *what, int stream, long cancel_ms) {
     return ask_end(it);
 }
 
-json *ask_once(const ask *what) { return run(what, json_get(what->action, "stream") != NULL, 0); }
-
-json *ask_and_cancel(const ask *what, long ms) { return run(what, 0, ms); }
-
-/* In C nothing is raised: a refusal is data by the status `HUBLESS_REJECTED`. */
-json *ask_send(const ask *what) {
-    json *out = run(what, 0, 0);
-    const json *error = json_get(out, "error"), *rejected = json_get(error, "rejection");
-    if (rejected != NULL && rejected->flag) {
-        json_set(out, "rejection", json_copy(error));
-        json_remove(out, "error");
-    }
-    return out;
+json *ask_once(const ask *what) {
+    return run(what, json_get(what->action, "stream") != NULL ? BY_STREAM : BY_REQUEST, 0);
 }
+
+json *ask_and_cancel(const ask *what, long ms) { return run(what, BY_REQUEST, ms); }
+
+json *ask_send(const ask *what) { return run(what, BY_SEND, 0); }
 
 json *ask_check(const ask *what, const hubless_agent *agent) {
     prepared made;
