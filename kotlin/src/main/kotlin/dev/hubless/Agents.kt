@@ -1,7 +1,6 @@
 package dev.hubless
 
 import dev.hubless.internal.Handler
-import dev.hubless.internal.Hooks
 import dev.hubless.internal.HostedAgent
 import dev.hubless.internal.Serving
 import dev.hubless.internal.Shape
@@ -181,20 +180,12 @@ private fun AgentOptions.typed(
 /** Registers the code of an agent under its options; the one way into the core. */
 internal suspend fun Node.registerAgent(options: AgentOptions, serving: Serving): RegisteredAgent {
     val rules = options.requirements
-    val hosted =
-        HostedAgent(serving, (rules?.auth as? AuthRule.Function)?.check, rules?.tokenCounter)
-    val hooks = Hooks(
-        onDone = { event -> event.body.long("agent")?.let { host.agents[it] = hosted } },
-        onOrphan = { event ->
-            event.body.long("agent")?.let { agent ->
-                host.agents.remove(agent)
-                session.post("unregister", obj { put("agent", agent) })
-            }
-        },
-    )
+    val hosted = HostedAgent(serving, rules?.auth?.function, rules?.tokenCounter)
     // An agent registered inside an isolated call belongs to that call.
     val parent = currentCall()?.takeIf { it.node === this && it.isFresh }?.handle
-    val body = session.call("register", registerBody(options, parent), hooks = hooks).body
+    val body = host.keeping(hosted) { hooks ->
+        session.call("register", registerBody(options, parent), hooks = hooks).body
+    }
     return RegisteredAgent(
         node = this,
         agentId = body.text("agentId").orEmpty(),

@@ -8,11 +8,11 @@ import dev.hubless.internal.Session
 import dev.hubless.internal.Shape
 import dev.hubless.internal.child
 import dev.hubless.internal.contentOfValue
-import dev.hubless.internal.dropOrphan
 import dev.hubless.internal.errorOf
 import dev.hubless.internal.long
 import dev.hubless.internal.obj
 import dev.hubless.internal.pull
+import dev.hubless.internal.putTools
 import dev.hubless.internal.replyOf
 import dev.hubless.internal.request
 import dev.hubless.internal.responseOf
@@ -82,6 +82,7 @@ public suspend fun Node.send(
  * @property skill skill to be used
  * @property promptSchema JSON schema that the prompt fits
  * @property template stored template to start from
+ * @property tools functions that the callee may call back while it works
  * @sample dev.hubless.samples.CallSamples.send
  */
 public data class AgentRequest @JvmOverloads constructor(
@@ -91,10 +92,12 @@ public data class AgentRequest @JvmOverloads constructor(
     public val skill: String? = null,
     public val promptSchema: JsonObject? = null,
     public val template: String? = null,
+    public val tools: List<Tool> = emptyList(),
 )
 
 /** Sends a request in its short form; a refusal is part of the result. */
 public suspend fun Node.send(request: AgentRequest): Response {
+    val options = RequestOptions().apply { request.tools.forEach { tool(it) } }
     val out = Outgoing(session)
     val content = request.content?.let { out.content(it) }
     val body = obj {
@@ -105,10 +108,14 @@ public suspend fun Node.send(request: AgentRequest): Response {
         request.promptSchema?.let { put("promptSchema", it) }
         request.template?.let { put("template", it) }
         callHandle(null)?.let { put("parent", it) }
+        putTools(options)
     }
-    return out.whileWriting(toTheEnd = false) {
-        val event = session.call("send", body, out.attachments)
-        session.responseOf(event.body, event.attachments)
+    return offering(options) { onTicket ->
+        out.whileWriting(toTheEnd = false) {
+            val hooks = Hooks(onTicket = onTicket)
+            val event = session.call("send", body, out.attachments, hooks)
+            session.responseOf(event.body, event.attachments)
+        }
     }
 }
 
@@ -135,7 +142,7 @@ public fun Node.events(
     val collector = this
     offering(options) { onTicket ->
         out.whileWriting(toTheEnd = false) {
-            val hooks = dropOrphan(session, onTicket)
+            val hooks = Hooks(onTicket = onTicket)
             val opened = session.call("stream", body, out.attachments, hooks)
             val items = flow { pull(session, opened.body.long("stream") ?: 0) }
             items.mapNotNull { (item, files) -> session.streamItemOf(item, files) }

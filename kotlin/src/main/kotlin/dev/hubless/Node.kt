@@ -148,7 +148,7 @@ public class Node private constructor(private val options: NodeOptions) : AutoCl
 
     /** Says how callers are let in by agents without a rule of their own. */
     public suspend fun globalAuth(rule: AuthRule) {
-        host.globalAuth = (rule as? AuthRule.Function)?.check
+        host.globalAuth = rule.function
         session.call("auth.global", obj { put("auth", authRuleOf(rule)) })
     }
 

@@ -1,5 +1,8 @@
 package dev.hubless
 
+import kotlin.time.Duration
+import kotlin.time.toKotlinDuration
+
 /**
  * What part of requests an agent takes, by kind of content.
  *
@@ -45,6 +48,23 @@ public class AuthAttempt internal constructor(
 }
 
 /**
+ * What an auth function says, and for how long it may be remembered for the same caller and
+ * credential.
+ *
+ * @property allow whether the caller is let in
+ * @property keep time for which the function is not asked again: at most 60 s, default not at all
+ * @sample dev.hubless.samples.AgentSamples.verdict
+ */
+public class Verdict(public val allow: Boolean, public val keep: Duration = Duration.ZERO) {
+    public companion object {
+        /** The same with a time of Java's. */
+        @JvmStatic
+        public fun of(allow: Boolean, keep: java.time.Duration): Verdict =
+            Verdict(allow, keep.toKotlinDuration())
+    }
+}
+
+/**
  * How an agent, or a whole node, lets callers in.
  *
  * @sample dev.hubless.samples.AgentSamples.auth
@@ -58,6 +78,17 @@ public sealed class AuthRule {
 
     /** Whom a function lets in; at most 32 run at once, 5 s each. */
     public class Function(internal val check: suspend (AuthAttempt) -> Boolean) : AuthRule()
+
+    /** Whom a function lets in, whose verdicts may be remembered for a time. */
+    public class Verdicts(internal val check: suspend (AuthAttempt) -> Verdict) : AuthRule()
+
+    /** The function to be asked, if the rule has one. */
+    internal val function: (suspend (AuthAttempt) -> Verdict)?
+        get() = when (this) {
+            is Function -> ({ attempt -> Verdict(check(attempt)) })
+            is Verdicts -> check
+            is Open, is SharedSecret -> null
+        }
 }
 
 /**
@@ -150,6 +181,11 @@ public class Requirements {
     /** Lets in whom [check] lets in. */
     public fun auth(check: suspend (AuthAttempt) -> Boolean) {
         auth = AuthRule.Function(check)
+    }
+
+    /** Lets in whom [check] lets in; its verdicts may be remembered for a time. */
+    public fun authVerdict(check: suspend (AuthAttempt) -> Verdict) {
+        auth = AuthRule.Verdicts(check)
     }
 
     /** Counts tokens by [counter] instead of the built-in tokeniser. */

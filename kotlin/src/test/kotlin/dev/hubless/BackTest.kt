@@ -1,5 +1,6 @@
 package dev.hubless
 
+import dev.hubless.internal.contentOfValue
 import kotlinx.coroutines.CompletableDeferred
 import kotlinx.coroutines.awaitCancellation
 import kotlinx.coroutines.coroutineScope
@@ -12,6 +13,7 @@ import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 import java.util.concurrent.atomic.AtomicInteger
 import kotlin.time.Duration.Companion.milliseconds
+import kotlin.time.Duration.Companion.seconds
 
 @Serializable
 private data class Two(val a: Int, val b: Int)
@@ -29,6 +31,21 @@ class BackTest {
             }
         }
         assertEquals(7 to 1, sum to runs.get())
+    }
+
+    @Test
+    fun `the short form offers tools as well`() = withTwoNodes { there, here ->
+        there.agent<Two, Int>("adder") { callTool("add", it) }
+        val runs = AtomicInteger()
+        val add = Tool.of<Two, Int>("add", "adds") { (a, b) ->
+            runs.incrementAndGet()
+            a + b
+        }
+        val content = contentOfValue(Two(3, 4))
+        val sent = here.send(AgentRequest("adder", content = content, tools = listOf(add)))
+        assertEquals("7" to 1, sent.output?.value?.toString() to runs.get(), "${sent.rejection}")
+        val bare = here.send(AgentRequest("adder", content = content))
+        assertEquals(ErrorKind.DENIED, bare.rejection?.kind)
     }
 
     @Test
@@ -114,6 +131,33 @@ class BackTest {
         failure(ErrorKind.AUTH) {
             request<String>("throwing", "?") { auth = Credential("custom", "x") }
         }
+    }
+
+    @Test
+    fun `a verdict is kept for as long as it says`() = withNode {
+        val asked = AtomicInteger()
+        val often = AtomicInteger()
+        agent<String, String>("kept", configure = {
+            requirements {
+                authVerdict { attempt ->
+                    asked.incrementAndGet()
+                    Verdict(attempt.credential == "letmein", keep = 30.seconds)
+                }
+            }
+        }) { "in" }
+        agent<String, String>("asking", configure = {
+            requirements { authVerdict { Verdict(often.incrementAndGet() > 0) } }
+        }) { "in" }
+        val shown = Credential("custom", "letmein")
+        repeat(3) {
+            assertEquals("in", request<String>("kept", "?") { auth = shown })
+            assertEquals("in", request<String>("asking", "?") { auth = shown })
+        }
+        assertEquals(1 to 3, asked.get() to often.get())
+        failure(ErrorKind.AUTH) {
+            request<String>("kept", "?") { auth = Credential("custom", "no") }
+        }
+        assertEquals(2, asked.get(), "another credential is another question")
     }
 
     @Test

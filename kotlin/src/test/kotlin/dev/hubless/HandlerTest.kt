@@ -8,8 +8,10 @@ import kotlinx.coroutines.asCoroutineDispatcher
 import kotlinx.coroutines.async
 import kotlinx.coroutines.awaitAll
 import kotlinx.coroutines.awaitCancellation
+import kotlinx.coroutines.cancelAndJoin
 import kotlinx.coroutines.coroutineScope
 import kotlinx.coroutines.flow.Flow
+import kotlinx.coroutines.flow.collect
 import kotlinx.coroutines.flow.flow
 import kotlinx.coroutines.flow.toList
 import kotlinx.coroutines.launch
@@ -256,6 +258,23 @@ class HandlerTest {
     }
 
     @Test
+    fun `what a cancelled coroutine had opened is let go of`() = withNode { scope ->
+        val before = Hubless.handles()
+        val open = scope.launch(Dispatchers.Default) { discover("nobody").collect() }
+        eventually("an open stream is a handle") { Hubless.handles() > before }
+        open.cancelAndJoin()
+        for (dispatcher in listOf(Dispatchers.Default, Dispatchers.Unconfined)) {
+            repeat(200) { n ->
+                val opening = scope.launch(dispatcher) { discover("nobody").collect() }
+                repeat(n % 20) { Thread.onSpinWait() }
+                if (n % 3 == 0) yield()
+                opening.cancelAndJoin()
+            }
+        }
+        eventually("no stream is left") { Hubless.handles() == before }
+    }
+
+    @Test
     fun `the end of the user's scope closes the node`() = withNode {
         val own = CoroutineScope(Dispatchers.Default + Job())
         val node = Node.start {
@@ -284,7 +303,7 @@ class HandlerTest {
         coroutineScope {
             val asking = launch {
                 val failed = runCatching { node.request<String>("slow", "?") }.exceptionOrNull()
-                assertTrue(failed is HublessException, failed.toString())
+                assertEquals(ErrorKind.CLOSED, (failed as? HublessException)?.kind, "$failed")
             }
             eventually("the call runs") { node.status().calls > 0 }
             node.close()

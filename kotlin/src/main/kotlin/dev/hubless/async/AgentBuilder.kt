@@ -7,6 +7,7 @@ import dev.hubless.Content
 import dev.hubless.Node
 import dev.hubless.Part
 import dev.hubless.RegisteredAgent
+import dev.hubless.Verdict
 import dev.hubless.internal.Handler
 import dev.hubless.internal.Serving
 import dev.hubless.internal.Shape
@@ -70,6 +71,13 @@ public class AgentBuilder internal constructor(private val node: Node, name: Str
     /** Lets in whom [check] lets in. */
     public fun auth(check: Function<AuthAttempt, CompletionStage<Boolean>>): AgentBuilder = apply {
         options.requirements { auth { attempt -> check.apply(attempt).await() } }
+    }
+
+    /** Lets in whom [check] lets in; its verdicts may be remembered for a time. */
+    public fun authVerdict(
+        check: Function<AuthAttempt, CompletionStage<Verdict>>,
+    ): AgentBuilder = apply {
+        options.requirements { authVerdict { attempt -> check.apply(attempt).await() } }
     }
 
     /** Counts tokens by [counter] instead of the built-in tokeniser. */

@@ -145,5 +145,5 @@ private fun allowedOf(allowed: AllowedCallers): JsonObject = obj {
 internal fun authRuleOf(rule: AuthRule): JsonObject = when (rule) {
     is AuthRule.Open -> obj { put("none", true) }
     is AuthRule.SharedSecret -> obj { put("sharedSecret", rule.secret) }
-    is AuthRule.Function -> obj { put("host", true) }
+    is AuthRule.Function, is AuthRule.Verdicts -> obj { put("host", true) }
 }

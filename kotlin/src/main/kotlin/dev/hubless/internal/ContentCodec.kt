@@ -56,11 +56,7 @@ internal class Outgoing(private val session: Session) {
     }
 
     private suspend fun stream(part: Part.Stream): JsonObject {
-        val opened = session.call(
-            "body.open",
-            obj { some("size", part.size) },
-            hooks = Hooks(onOrphan = { session.post("body.drop", it.body) }),
-        )
+        val opened = session.call("body.open", obj { some("size", part.size) })
         val body = opened.body.long("body") ?: 0
         bodies.add(LeavingBody(session, body, part.reader()))
         return obj {

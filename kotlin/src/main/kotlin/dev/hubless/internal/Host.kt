@@ -6,6 +6,7 @@ import dev.hubless.Credential
 import dev.hubless.Node
 import dev.hubless.Question
 import dev.hubless.RequestOptions
+import dev.hubless.Verdict
 import kotlinx.coroutines.CancellationException
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.CoroutineStart
@@ -15,12 +16,13 @@ import kotlinx.serialization.json.JsonObject
 import kotlinx.serialization.json.put
 import java.util.concurrent.ConcurrentHashMap
 import java.util.concurrent.atomic.AtomicBoolean
+import java.util.concurrent.atomic.AtomicLong
 import kotlin.coroutines.CoroutineContext
 
 /** What a node keeps for one registered agent. */
 internal class HostedAgent(
     val serving: Serving,
-    val auth: (suspend (AuthAttempt) -> Boolean)?,
+    val auth: (suspend (AuthAttempt) -> Verdict)?,
     val counter: (suspend (List<String>) -> Long)?,
 )
 
@@ -49,9 +51,33 @@ internal class Host(private val node: Node, private val scope: CoroutineScope) {
     val secrets = ConcurrentHashMap<String, suspend (String) -> Credential?>()
 
     @Volatile
-    var globalAuth: (suspend (AuthAttempt) -> Boolean)? = null
+    var globalAuth: (suspend (AuthAttempt) -> Verdict)? = null
 
     private class Running(val job: Job, val cancelled: AtomicBoolean)
+
+    /**
+     * Runs a registration, whose agent is known before its first call can come; forgets the agent
+     * again when nobody takes the result.
+     */
+    suspend fun <T> keeping(agent: HostedAgent, register: suspend (Hooks) -> T): T {
+        val known = AtomicLong()
+        val lost = AtomicBoolean()
+        val forget: () -> Unit = { if (lost.get()) agents.remove(known.get()) }
+        val onDone = { event: Event ->
+            val handle = event.body.long("agent") ?: 0
+            agents[handle] = agent
+            known.set(handle)
+            // The one of the two that comes second sees what the first one wrote.
+            forget()
+        }
+        try {
+            return register(Hooks(onDone = onDone))
+        } catch (stopped: CancellationException) {
+            lost.set(true)
+            forget()
+            throw stopped
+        }
+    }
 
     fun onEvent(event: Event) {
         when (event.kind) {
@@ -166,20 +192,22 @@ internal class Host(private val node: Node, private val scope: CoroutineScope) {
     }
 
     private fun auth(event: Event) {
-        val verdict = { allow: Boolean ->
+        val refused = Verdict(false)
+        val say = { verdict: Verdict ->
             val body = obj {
                 put("id", event.ticket)
-                put("allow", allow)
+                put("allow", verdict.allow)
+                if (verdict.keep.isPositive()) put("cacheMs", verdict.keep.inWholeMilliseconds)
             }
             session.post("auth.verdict", body)
         }
-        launch(event.ticket, context, { verdict(false) }) {
+        launch(event.ticket, context, { say(refused) }) {
             val body = event.body
             val caller = callerOf(body.child("caller") ?: emptyObject)
             val check = agents[body.long("agent") ?: 0]?.auth ?: globalAuth
             val secret = body.text("credential").orEmpty()
             val attempt = AuthAttempt(body.text("scheme").orEmpty(), secret, caller)
-            verdict(guarded("an auth function", false) { check?.invoke(attempt) ?: false })
+            say(guarded("an auth function", refused) { check?.invoke(attempt) ?: refused })
         }
     }
 

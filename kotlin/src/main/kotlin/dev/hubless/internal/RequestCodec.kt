@@ -74,7 +74,8 @@ private fun JsonObjectBuilder.putPlain(options: RequestOptions) {
     some("template", options.template)
 }
 
-private fun JsonObjectBuilder.putTools(options: RequestOptions) {
+/** Writes what a request offers to be called back. */
+internal fun JsonObjectBuilder.putTools(options: RequestOptions) {
     if (options.tools.isNotEmpty()) put("tools", JsonArray(options.tools.map(::toolOf)))
     if (options.onInput != null) put("onInput", true)
 }

@@ -1,6 +1,7 @@
 package dev.hubless.internal
 
 import kotlinx.coroutines.CancellableContinuation
+import kotlinx.coroutines.CancellationException
 import kotlinx.coroutines.CoroutineDispatcher
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Dispatchers
@@ -19,8 +20,6 @@ import kotlin.coroutines.resumeWithException
 internal class Hooks(
     /** Sees the result before the caller goes on and before any later event. */
     val onDone: ((Event) -> Unit)? = null,
-    /** Gets a result that nobody takes any more, to give back what it holds. */
-    val onOrphan: ((Event) -> Unit)? = null,
     /** Learns the ticket before the operation starts. */
     val onTicket: ((Long) -> Unit)? = null,
 )
@@ -54,19 +53,27 @@ internal class Session(
 
     val isClosed: Boolean get() = closed.get()
 
-    /** Runs one operation; cancelling the caller gives it up. */
+    /**
+     * Runs one operation; cancelling the caller gives it up, also when its result is there already
+     * and nobody takes it: the core then lets go of what the result opened.
+     */
     suspend fun call(
         op: String,
         body: JsonObject,
         attachments: List<ByteArray> = emptyList(),
         hooks: Hooks? = null,
     ): Event {
-        val event = offThePullThread {
-            suspendCancellableCoroutine { continuation ->
-                val ticket = tickets.incrementAndGet()
-                continuation.invokeOnCancellation { Native.cancel(handle, ticket) }
-                start(ticket, Pending(op, continuation, hooks), body, attachments)
+        val ticket = tickets.incrementAndGet()
+        val event: Event = try {
+            offThePullThread {
+                suspendCancellableCoroutine<Event> { continuation ->
+                    continuation.invokeOnCancellation { Native.cancel(handle, ticket) }
+                    start(ticket, Pending(op, continuation, hooks), body, attachments)
+                }
             }
+        } catch (stopped: CancellationException) {
+            Native.cancel(handle, ticket)
+            throw stopped
         }
         if (event.kind == Event.FAILED) throw errorOf(event.body)
         return event
@@ -97,6 +104,9 @@ internal class Session(
         val files = if (attachments.isEmpty()) null else attachments.toTypedArray()
         if (!Native.submit(handle, ticket, entry.operation.toByteArray(), bytes, files)) {
             pending.remove(ticket)?.continuation?.resumeWithException(closedError(entry.operation))
+        } else if (entry.continuation?.isCancelled == true) {
+            // Given up before the core knew the ticket.
+            Native.cancel(handle, ticket)
         }
     }
 
@@ -124,9 +134,8 @@ internal class Session(
     private fun complete(event: Event) {
         val entry = pending.remove(event.ticket) ?: return
         if (event.kind == Event.DONE) entry.hooks?.onDone?.invoke(event)
-        entry.continuation?.resume(event) { _, lost, _ ->
-            if (lost.kind == Event.DONE) entry.hooks?.onOrphan?.invoke(lost)
-        }
+        // A result that nobody takes is given up by `call`, which sees the cancellation.
+        entry.continuation?.resume(event) { _, _, _ -> }
     }
 
     private fun failPending() {

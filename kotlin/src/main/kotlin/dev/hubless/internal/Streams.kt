@@ -19,13 +19,9 @@ internal typealias Item = Pair<JsonObject, List<ByteArray>>
 
 /** Opens a stream of the core when collected, and drops it when collection ends early. */
 internal fun Node.pullStream(op: String, body: suspend () -> JsonObject): Flow<Item> = flow {
-    val opened = session.call(op, body(), hooks = dropOrphan(session))
+    val opened = session.call(op, body())
     pull(session, opened.body.long("stream") ?: 0)
 }
-
-/** What gives back a stream that opens after its reader has gone. */
-internal fun dropOrphan(session: Session, onTicket: ((Long) -> Unit)? = null): Hooks =
-    Hooks(onOrphan = { session.post("stream.drop", it.body) }, onTicket = onTicket)
 
 /** Emits the items of an open stream to its end. */
 internal suspend fun FlowCollector<Item>.pull(session: Session, stream: Long) {

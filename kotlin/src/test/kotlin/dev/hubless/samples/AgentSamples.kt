@@ -15,6 +15,7 @@ import dev.hubless.Interval
 import dev.hubless.Share
 import dev.hubless.Skill
 import dev.hubless.Spends
+import dev.hubless.Verdict
 import dev.hubless.agent
 import dev.hubless.describe
 import dev.hubless.failure
@@ -29,6 +30,7 @@ import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 import java.time.LocalDate
+import kotlin.time.Duration.Companion.seconds
 
 @Serializable
 private data class RateQuery(@Description("such as EURUSD") val pair: String)
@@ -126,6 +128,16 @@ class AgentSamples {
         globalAuth(AuthRule.Function { attempt -> attempt.credential == "open-sesame" })
         agent<String, String>("cave") { "in" }
         failure(ErrorKind.AUTH) { request<String>("cave", "?") }
+        val shown = Credential("custom", "open-sesame")
+        assertEquals("in", request<String>("cave", "?") { auth = shown })
+    }
+
+    @Test
+    fun verdict() = withNode {
+        globalAuth(
+            AuthRule.Verdicts { Verdict(it.credential == "open-sesame", keep = 30.seconds) },
+        )
+        agent<String, String>("cave") { "in" }
         val shown = Credential("custom", "open-sesame")
         assertEquals("in", request<String>("cave", "?") { auth = shown })
     }
