@@ -47,8 +47,8 @@ from .find import (
     Snapshot,
     where,
 )
-from .identity import Identity, IdentityKind, inspect_id
-from .node import Description, Node, join
+from .identity import Identity, IdentityKind, inspect_id, limits
+from .node import Description, Loaded, Node, join
 from .options import (
     Accept,
     AuthRequest,
@@ -92,6 +92,7 @@ __all__ = [
     "IdentityKind",
     "Interval",
     "Lagged",
+    "Loaded",
     "Node",
     "Options",
     "Page",
@@ -126,6 +127,7 @@ __all__ = [
     "find",
     "inspect_id",
     "join",
+    "limits",
     "peer",
     "register",
     "request",

@@ -29,7 +29,7 @@ from .stores import Credentials, Pins, Templates
 if TYPE_CHECKING:
     from .options import Options
 
-__all__ = ["Description", "Node", "join"]
+__all__ = ["Description", "Loaded", "Node", "join"]
 
 F = TypeVar("F")
 
@@ -51,6 +51,19 @@ class Description:
 
     descriptor: Mapping[str, Any]
     skills: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Says how many descriptors of a catalogue were taken, and why others were not.
+
+    >>> loaded = await node.load_agents([{"name": "far"}])
+    >>> loaded.loaded, [error.kind for error in loaded.refused]
+    (0, ['invalid_argument'])
+    """
+
+    loaded: int
+    refused: Sequence[Error]
 
 
 class Starting:
@@ -388,13 +401,14 @@ class Node:
         answer = await self.op("listAgents", {"scope": scope})
         return [Peer.of(self, found) for found in answer.get("agents", ())]
 
-    async def load_agents(self, descriptors: Sequence[Mapping[str, Any]]) -> Sequence[Error]:
-        """Imports a static catalogue; gives the errors of those that were refused.
+    async def load_agents(self, descriptors: Sequence[Mapping[str, Any]]) -> Loaded:
+        """Imports a static catalogue; gives how many were taken, and why others were not.
 
-        Each descriptor is an object as ``describe`` gives it.
+        Each descriptor is an object as ``describe`` gives it, with its ``agentId``.
         """
         answer = await self.op("loadAgents", {"descriptors": list(descriptors)})
-        return [from_record(error) for error in answer.get("refused", ())]
+        refused = [from_record(error) for error in answer.get("refused", ())]
+        return Loaded(answer.get("loaded", 0), refused)
 
     # The node itself --------------------------------------------------------------------------
 

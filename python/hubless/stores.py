@@ -46,12 +46,10 @@ class Templates:
         """Removes a template."""
         await self._node.op("template.remove", {"name": name})
 
-    async def list(self) -> Mapping[str, Any]:
-        """Gives what is stored.
-
-        ``templates`` are the names.
-        """
-        return await self._node.op("template.list", {})
+    async def list(self) -> Sequence[str]:
+        """Gives the names of the stored templates."""
+        answer = await self._node.op("template.list", {})
+        return [*answer.get("templates", ())]
 
 
 class Credentials:

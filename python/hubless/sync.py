@@ -24,7 +24,7 @@ from .call import ThreadCall as Call
 from .errors import Error, InternalError
 from .find import Discovery, Lookup, Sighting, Watch
 from .find import Peer as AsyncPeer
-from .node import Description
+from .node import Description, Loaded
 from .options import AuthFunction, Credential, SharedSecret
 from .records import Chunk, Reply, Response
 from .requests import MISSING, To
@@ -322,8 +322,8 @@ class Node:
         """Lists agents; see ``hubless.Node.list_agents``."""
         return [Peer(found) for found in _portal.run(self.inner.list_agents(scope))]
 
-    def load_agents(self, descriptors: Sequence[Mapping[str, Any]]) -> Sequence[Error]:
-        """Imports a static catalogue; gives the errors of those that were refused."""
+    def load_agents(self, descriptors: Sequence[Mapping[str, Any]]) -> Loaded:
+        """Imports a static catalogue; see ``hubless.Node.load_agents``."""
         return _portal.run(self.inner.load_agents(descriptors))
 
     def set_auth(self, auth: SharedSecret | AuthFunction | None) -> None:
@@ -348,8 +348,8 @@ class Node:
         """Removes a request template."""
         _portal.run(self.inner.templates.remove(name))
 
-    def templates(self) -> Mapping[str, Any]:
-        """Gives the stored request templates."""
+    def templates(self) -> Sequence[str]:
+        """Gives the names of the stored request templates."""
         return _portal.run(self.inner.templates.list())
 
     def pins(self) -> Sequence[stores.Pin]:

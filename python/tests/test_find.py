@@ -125,9 +125,17 @@ async def test_describes_and_lists(node: hubless.Node) -> None:
 
 
 async def test_loads_a_catalogue_and_says_what_it_refused(node: hubless.Node) -> None:
-    refused = await node.load_agents([{"nonsense": True}])
-    assert len(refused) == 1
-    assert isinstance(refused[0], hubless.Error)
+    async def known(name: str) -> str:
+        return name
+
+    async with hubless.Node.start(memory_only=True) as elsewhere:
+        agent = await elsewhere.register(known)
+        described = await elsewhere.describe("known")
+    listed = {**described.descriptor, "agentId": agent.id}
+    loaded = await node.load_agents([listed, {"nonsense": True}])
+    assert loaded.loaded == 1
+    assert [error.kind for error in loaded.refused] == ["invalid_argument"]
+    assert [peer.name for peer in await node.list_agents("client")] == ["known"]
 
 
 async def test_unknown_query_field_is_named(node: hubless.Node) -> None:

@@ -67,9 +67,17 @@ async def test_close_fails_what_is_pending() -> None:
     call = asyncio.ensure_future(node.request("slow"))
     await started.wait()
     await node.close(grace=0)
-    with pytest.raises(hubless.Error) as raised:
-        await call
-    assert raised.value.kind in ("closed", "cancelled", "handler_failed")
+    late = (
+        lambda: call,
+        lambda: node.request("slow"),
+        lambda: node.find("x"),
+        lambda: node.register(slow, name="late"),
+        lambda: node.status(),
+    )
+    for use in late:
+        with pytest.raises(hubless.Error) as raised:
+            await use()
+        assert raised.value.kind == "closed"
 
 
 async def test_close_lets_running_calls_end() -> None:

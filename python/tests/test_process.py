@@ -474,6 +474,46 @@ def test_works_in_a_console_whose_loop_runs_on(programs: Programs) -> None:
     assert console.returncode == 0, err
 
 
+CELLS = """
+import hubless
+node = await hubless.Node.start()
+@node.agent
+async def greet(name: str) -> str:
+    return f"hello {name}"
+agent = await node.register(lambda: "hello second", name="second")
+---
+print((await node.request("greet", name="first")).value)
+print((await node.request("second")).value)
+---
+await node.close()
+try:
+    await node.request("greet", name="late")
+except hubless.Error as error:
+    print("hello", error.kind)
+"""
+
+NOTEBOOK = """
+import sys
+from jupyter_client.manager import start_new_kernel
+
+manager, client = start_new_kernel(kernel_name="python3")
+for cell in sys.argv[1].split("---"):
+    answer = client.execute_interactive(cell, timeout=60)
+    assert answer["content"]["status"] == "ok", answer["content"]
+client.stop_channels()
+manager.shutdown_kernel(now=True)
+"""
+
+
+def test_works_in_the_cells_of_a_notebook(programs: Programs) -> None:
+    """A real kernel, whose loop runs on between cells with ``await`` at their top level."""
+    notebook = programs.start("-c", NOTEBOOK, CELLS)
+    out, err = notebook.communicate(timeout=90)
+    said = [line.rpartition("hello ")[2] for line in out.splitlines() if "hello" in line]
+    assert said == ["first", "second", "closed"], err
+    assert notebook.returncode == 0, err
+
+
 USER = """
 import asyncio
 from collections.abc import AsyncIterator

@@ -115,7 +115,7 @@ def test_default_node_is_one_for_all_threads(home: object) -> None:
 
 def test_stores(node: sync.Node) -> None:
     node.set_template("t", {"metadata": {"a": 1}})
-    assert "t" in str(node.templates())
+    assert node.templates() == ["t"]
     node.remove_template("t")
     agent = node.register(lambda: "x", name="one")
     node.set_credential(agent.id, "s")

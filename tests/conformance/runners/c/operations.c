@@ -196,9 +196,11 @@ static json *load(hubless_node *node, const json *descriptors) {
     for (size_t i = 0; refused != NULL && i < refused->count; i++) {
         json_push(kinds, json_copy(json_get(refused->items[i], "kind")));
     }
+    json *out = word_of("refused", kinds);
+    json_set(out, "loaded", json_copy(json_get(all, "loaded")));
     json_free(all);
     free(made);
-    return word_of("value", word_of("refused", kinds));
+    return word_of("value", out);
 }
 
 /* What a watch or a discovery has told. */

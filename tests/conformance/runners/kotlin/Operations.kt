@@ -113,9 +113,9 @@ internal class Operations(private val node: Node) {
     }
 
     private suspend fun load(descriptors: JsonArray): Attempt {
-        val refused = node.loadAgents(descriptors.map { it.jsonObject }).refused
-        val kinds = JsonArray(refused.map { JsonPrimitive(it.kind.wire) })
-        return value(JsonObject(mapOf("refused" to kinds)))
+        val done = node.loadAgents(descriptors.map { it.jsonObject })
+        val kinds = JsonArray(done.refused.map { JsonPrimitive(it.kind.wire) })
+        return value(JsonObject(mapOf("loaded" to JsonPrimitive(done.loaded), "refused" to kinds)))
     }
 
     /** The snapshot first, then one event for each of [steps]. */

@@ -86,8 +86,8 @@ export class Operations {
   }
 
   async load(descriptors) {
-    const { refused } = await this.#node.loadAgents(descriptors);
-    return { value: { refused: refused.map(({ kind }) => kind) } };
+    const { loaded, refused } = await this.#node.loadAgents(descriptors);
+    return { value: { loaded, refused: refused.map(({ kind }) => kind) } };
   }
 
   async discover(query) {

@@ -49,7 +49,7 @@ class Operations:
 
     async def template_list(self, _: Any) -> Outcome:
         listed = await self.node.templates.list()
-        return {"found": list(listed["templates"])}
+        return {"found": list(listed)}
 
     async def credential_set(self, given: Any) -> Outcome:
         await self.node.credentials.set(given["target"], given["secret"])
@@ -102,8 +102,9 @@ class Operations:
         return found(await self.node.list_agents(scope))
 
     async def load(self, descriptors: Any) -> Outcome:
-        refused = await self.node.load_agents(descriptors)
-        return {"value": {"refused": [error.kind for error in refused]}}
+        loaded = await self.node.load_agents(descriptors)
+        refused = [error.kind for error in loaded.refused]
+        return {"value": {"loaded": loaded.loaded, "refused": refused}}
 
     async def discover(self, query: hubless.Query) -> Outcome:
         discovery = self.node.discover(query)
