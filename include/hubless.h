@@ -544,6 +544,14 @@ typedef struct {
      * The library's own.
      */
     uint64_t texts;
+    /**
+     * Ids to choose from, of an error of kind `HUBLESS_AMBIGUOUS`; NULL without any.
+     */
+    const hubless_str *candidates;
+    /**
+     * Number of `candidates`.
+     */
+    size_t candidate_count;
 } hubless_error;
 
 /**
@@ -1676,6 +1684,15 @@ hubless_status hubless_inspect(hubless_str kind,
                                hubless_str mesh,
                                hubless_text **out,
                                hubless_error *err);
+
+/**
+ * Gives every bound of the library as a JSON object `{NAME: value}`, by the names that errors say
+ * in `limit_name`: times in milliseconds, sizes in bytes. Needs no node.
+ *
+ * # Safety
+ * `out` is writable; `err` is NULL or initialised.
+ */
+hubless_status hubless_limits(hubless_text **out, hubless_error *err);
 
 /**
  * Starts a node and joins this user's mesh on this machine. Blocks, for milliseconds.

@@ -84,8 +84,39 @@ static void keys_have_the_addresses_of_the_vectors(void) {
     json_free(all);
 }
 
+static void every_bound_is_told(void) {
+    hubless_text *out = NULL;
+    CHECK(hubless_limits(&out, NULL) == HUBLESS_OK);
+    hubless_str text = hubless_text_get(out);
+    json *told = json_parse(text.data, text.len);
+    const char *folder = getenv("HUBLESS_VECTORS");
+    char path[4096], line[512], name[128];
+    size_t count = 0;
+    if (folder == NULL) {
+        suite_skip("HUBLESS_VECTORS is not set");
+        return;
+    }
+    snprintf(path, sizeof path, "%s/../../../core/proto/src/limits.rs", folder);
+    FILE *table = fopen(path, "r");
+    CHECK(table != NULL);
+    /* The table of the core: a name in capitals, its type, its value. */
+    while (table != NULL && fgets(line, sizeof line, table) != NULL) {
+        if (sscanf(line, "    %127[A-Z0-9_]: ", name) == 1 && strstr(line, " = ") != NULL) {
+            CHECK(json_get(told, name) != NULL);
+            count++;
+        }
+    }
+    fclose(table);
+    CHECK(count >= 100 && told != NULL && told->count == count);
+    CHECK(json_get_number(told, "DEADLINE", 0) == 60000);
+    CHECK(json_get_number(told, "CALL_DEPTH", 0) == 16);
+    json_free(told);
+    hubless_text_free(out);
+}
+
 const test vector_tests[] = {
     {"texts read as the vectors say", texts_read_as_the_vectors_say},
     {"keys have the addresses of the vectors", keys_have_the_addresses_of_the_vectors},
+    {"every bound is told", every_bound_is_told},
     {NULL, NULL},
 };

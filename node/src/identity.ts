@@ -1,5 +1,6 @@
 /**
- * What ids, keys, addresses and names say by themselves. Knows no node; the core reads the texts.
+ * What ids, keys, addresses and names say by themselves, and the bounds of the library. Knows no
+ * node; the core answers.
  * Tested by `test/vectors.test.mjs`, with the vectors that every language runs.
  */
 
@@ -58,6 +59,22 @@ export async function inspectId(
   try {
     const read = await session.run<WireIdentity>('id.inspect', { text, kind, mesh });
     return { text: read.text, key: read.key ?? undefined, address: read.address ?? undefined };
+  } finally {
+    session.close();
+  }
+}
+
+/**
+ * Gives every bound of the library, by the name that `limit` of an error says: times in
+ * milliseconds, sizes in bytes. Needs no node.
+ *
+ * @example
+ * assert.equal((await limits()).DEADLINE, 60_000);
+ */
+export async function limits(): Promise<Readonly<Record<string, number>>> {
+  const session = new Session();
+  try {
+    return (await session.run<{ limits: Record<string, number> }>('limits')).limits;
   } finally {
     session.close();
   }

@@ -22,6 +22,7 @@ export {
   HublessError,
   ItemStream,
   inspectId,
+  limits,
   Node,
   Peer,
   peer,

@@ -31,7 +31,7 @@ export {
   Rejected,
   type Retry,
 } from './errors.js';
-export { type Identity, type IdentityKind, inspectId } from './identity.js';
+export { type Identity, type IdentityKind, inspectId, limits } from './identity.js';
 export {
   type AgentClass,
   type AgentObject,

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { ERROR_KINDS, HublessError, inspectId, Rejected } from 'hubless';
+import { ERROR_KINDS, HublessError, inspectId, limits, Rejected } from 'hubless';
 import { isError, native, packageFolder, startNode, until } from './support.mjs';
 
 const folder = join(packageFolder, '..', 'tests', 'conformance', 'vectors');
@@ -46,6 +46,16 @@ test('a kind or mesh that is none is named, and nothing is left behind', async (
   await assert.rejects(inspectId(undefined), wrong('text'));
   await assert.rejects(inspectId('half \ud83d'), isError({ kind: 'invalid_argument' }));
   await until(() => native.handles() === 0, 'native handles are left');
+});
+
+test('every bound is told', async () => {
+  const home = join(packageFolder, '..', 'core', 'proto', 'src', 'limits.rs');
+  const table = readFileSync(home, 'utf8').matchAll(/^ {4}([A-Z][A-Z0-9_]*): .+ = .+;$/gm);
+  const names = [...table].map(([, name]) => name);
+  const told = await limits();
+  assert.ok(names.length >= 100);
+  assert.deepEqual(Object.keys(told), names);
+  assert.deepEqual([told.DEADLINE, told.CALL_DEPTH], [60_000, 16]);
 });
 
 test('the kinds are those of the table, in its order', () => {

@@ -1,11 +1,12 @@
-"""What ids, keys, addresses and names say by themselves.
+"""What ids, keys, addresses and names say by themselves, and the bounds of the library.
 
-Owns the record of one. Must not know nodes: the core reads the texts, without asking anybody.
+Owns the record of an id. Must not know nodes: the core answers, without asking anybody.
 Tested by ``tests/test_vectors.py``, with the vectors that every language runs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ from . import _core, _wire
 from ._session import core
 from .errors import ClosedError, from_record
 
-__all__ = ["Identity", "IdentityKind", "inspect_id"]
+__all__ = ["Identity", "IdentityKind", "inspect_id", "limits"]
 
 IdentityKind = Literal["agentId", "nodeKey", "meshId", "address", "name", "target"]
 _DONE = 1
@@ -52,6 +53,18 @@ def inspect_id(text: str, kind: IdentityKind = "target", *, mesh: str | None = N
     """
     record = _alone("id.inspect", _wire.compact({"text": text, "kind": kind, "mesh": mesh}))
     return Identity(record["text"], record.get("key"), record.get("address"))
+
+
+def limits() -> Mapping[str, int]:
+    """Gives every bound of the library by the name that ``Error.limit`` says.
+
+    Times are in milliseconds, sizes in bytes.
+
+    >>> hubless.limits()["DEADLINE"]
+    60000
+    """
+    told: Mapping[str, int] = _alone("limits", {})["limits"]
+    return told
 
 
 def _alone(op: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, cast
 
@@ -47,6 +48,15 @@ def test_text_reads_as_the_vectors_say(kind: Any, row: dict[str, Any]) -> None:
     with pytest.raises(errors.InvalidArgumentError) as raised:
         hubless.inspect_id(row["input"], kind)
     assert raised.value.code == row["code"]
+
+
+def test_every_bound_is_told() -> None:
+    table = (FOLDER / "../../../core/proto/src/limits.rs").read_text("utf-8")
+    names = re.findall(r"^    ([A-Z][A-Z0-9_]*): .+ = .+;$", table, re.MULTILINE)
+    told = hubless.limits()
+    assert len(names) >= 100
+    assert list(told) == names
+    assert (told["DEADLINE"], told["CALL_DEPTH"]) == (60_000, 16)
 
 
 @pytest.mark.parametrize("row", IDENTITY["keys"], ids=lambda row: row["publicKey"][:8])

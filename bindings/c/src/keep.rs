@@ -274,3 +274,25 @@ pub unsafe extern "C" fn hubless_inspect(
         })
     }
 }
+
+/// Gives every bound of the library as a JSON object `{NAME: value}`, by the names that errors say
+/// in `limit_name`: times in milliseconds, sizes in bytes. Needs no node.
+///
+/// # Safety
+/// `out` is writable; `err` is NULL or initialised.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hubless_limits(
+    out: *mut *mut hubless_text,
+    err: *mut hubless_error,
+) -> hubless_status {
+    // SAFETY: the caller vouches for the pointers in this function.
+    unsafe {
+        entry(err, || {
+            give("out", out, std::ptr::null_mut())?;
+            let told =
+                crate::node::without_node(|node| node.run("limits", (json!({}), Vec::new())))?;
+            let told: Value = told.read()?;
+            give("out", out, handle(TEXTS.insert(told["limits"].to_string()).0))
+        })
+    }
+}

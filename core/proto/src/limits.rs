@@ -14,7 +14,42 @@ macro_rules! limits {
         $($(#[$doc])* pub const $name: $type = $value;)*
         /// Name of each bound, for the docs and the language packages.
         pub const NAMES: &[&str] = &[$(stringify!($name)),*];
+
+        /// Name and value of each bound, in the order of the table; times in milliseconds.
+        #[must_use]
+        pub fn all() -> Vec<(&'static str, u64)> {
+            vec![$((stringify!($name), Bound::value($name))),*]
+        }
     };
+}
+
+/// A bound as one number.
+trait Bound {
+    fn value(self) -> u64;
+}
+
+impl Bound for u64 {
+    fn value(self) -> u64 {
+        self
+    }
+}
+
+impl Bound for u32 {
+    fn value(self) -> u64 {
+        self.into()
+    }
+}
+
+impl Bound for usize {
+    fn value(self) -> u64 {
+        self as u64
+    }
+}
+
+impl Bound for Duration {
+    fn value(self) -> u64 {
+        u64::try_from(self.as_millis()).unwrap_or(u64::MAX)
+    }
 }
 
 limits! {

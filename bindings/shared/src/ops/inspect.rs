@@ -1,4 +1,4 @@
-//! What a text says by itself: ids, keys, addresses, names.
+//! What can be said without a node: of ids, keys, addresses and names, and the table of bounds.
 
 use super::{Job, Outcome};
 use crate::json::parse::required;
@@ -40,6 +40,22 @@ pub(super) fn run(job: &Job<'_>) -> Result<Outcome> {
         }
     };
     Ok(Outcome::of(&out))
+}
+
+/// Gives every bound with its value; times in milliseconds.
+///
+/// # Errors
+/// `invalid_argument` for a body that is not empty.
+pub(super) fn limits(job: &Job<'_>) -> Result<Outcome> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Nothing {}
+    let Nothing {} = job.read()?;
+    let all: serde_json::Map<String, Value> = hubless_proto::limits::all()
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.into()))
+        .collect();
+    Ok(Outcome::of(&json!({ "limits": all })))
 }
 
 fn plain(text: impl ToString) -> Value {

@@ -30,6 +30,7 @@ pub(crate) async fn dispatch(session: &Arc<Session>, operation: Operation) -> Re
         }
         "find" | "peer" | "discover" | "watch" => find::run(job, &name).await,
         "id" if name == "id.inspect" => inspect::run(&job),
+        "limits" => inspect::limits(&job),
         _ => unknown(&name),
     };
     result.map_err(|error| error.with_operation(&name))

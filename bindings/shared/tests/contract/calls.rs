@@ -297,6 +297,29 @@ fn a_streamed_blob_goes_there_and_back() {
 }
 
 #[test]
+fn a_read_takes_no_more_than_its_bound_whatever_is_asked_for() {
+    let bound = hubless_proto::limits::BODY_READ_BYTES;
+    let mut host = Host::start();
+    echo(&mut host);
+    let body = host.done("body.open", json!({}))["body"].as_u64().unwrap();
+    let part = json!({"stream": {"kind": "blob", "mediaType": "video/mp4", "body": body}});
+    let request = json!({"to": "echo", "content": {"parts": [part]}});
+    let ticket = host.submit("request", request, vec![]);
+    let piece = Bytes::from(vec![7; bound + 1]);
+    host.submit("body.write", json!({"body": body, "attachment": 0}), vec![piece]);
+    host.submit("body.end", json!({"body": body}), vec![]);
+    let call = host.next_of(CALL);
+    let arrived = call.body["content"]["parts"][0]["stream"]["body"].as_u64().unwrap();
+    for (max, length) in [(json!(u32::MAX), bound), (json!(null), 1)] {
+        let ticket = host.submit("body.read", json!({"body": arrived, "max": max}), vec![]);
+        assert_eq!(host.end_of(ticket).attachments[0].len(), length);
+    }
+    assert_eq!(host.done("body.read", json!({"body": arrived}))["end"], true);
+    host.submit("call.final", json!({"call": call.ticket}), vec![]);
+    assert_eq!(host.end_of(ticket).kind, 1);
+}
+
+#[test]
 fn a_small_blob_is_an_attachment() {
     let mut host = Host::start();
     echo(&mut host);

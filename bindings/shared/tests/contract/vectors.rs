@@ -35,3 +35,17 @@ fn texts_read_as_the_vectors_say() {
         assert_eq!(seen["address"], row["address"]);
     }
 }
+
+#[test]
+fn every_bound_is_told_without_a_node() {
+    let mut host = Host::bare();
+    let told = host.done("limits", json!({}));
+    let told = told["limits"].as_object().unwrap();
+    let all = hubless_proto::limits::all();
+    assert_eq!(told.len(), hubless_proto::limits::NAMES.len());
+    for (name, value) in all {
+        assert_eq!(told[name], value, "{name}");
+    }
+    assert_eq!((&told["DEADLINE"], &told["CALL_DEPTH"]), (&json!(60_000), &json!(16)));
+    assert_eq!(host.failed("limits", json!({"x": 1}))["kind"], "invalid_argument");
+}

@@ -83,6 +83,13 @@ public object Hubless {
     ): Identity = inspect(text, kind, mesh)
 
     /**
+     * Every bound of the library, by the name that the limit of an error says: times in
+     * milliseconds, sizes in bytes. Needs no node.
+     */
+    @JvmStatic
+    public fun limits(): Map<String, Long> = bounds()
+
+    /**
      * The node of the process, started without options on first use and again after it was closed;
      * it is closed gracefully when the JVM ends.
      */

@@ -2,8 +2,11 @@ package dev.hubless
 
 import dev.hubless.internal.Event
 import dev.hubless.internal.Native
+import dev.hubless.internal.child
 import dev.hubless.internal.closedError
+import dev.hubless.internal.emptyObject
 import dev.hubless.internal.errorOf
+import dev.hubless.internal.long
 import dev.hubless.internal.obj
 import dev.hubless.internal.some
 import dev.hubless.internal.text
@@ -62,6 +65,14 @@ internal fun inspect(text: String, kind: IdentityKind, mesh: String?): Identity 
     if (event.kind == Event.FAILED) throw errorOf(event.body)
     val read = event.body
     return Identity(read.text("text").orEmpty(), read.text("key"), read.text("address"))
+}
+
+/** Reads the table of bounds. */
+internal fun bounds(): Map<String, Long> {
+    val event = alone("limits", utf8(obj {}))
+    if (event.kind == Event.FAILED) throw errorOf(event.body)
+    val all = event.body.child("limits") ?: emptyObject
+    return all.mapValues { (name, _) -> all.long(name) ?: 0 }
 }
 
 /** Runs one operation that only computes, on the thread that asks. */

@@ -75,6 +75,17 @@ class VectorsTest {
     }
 
     @Test
+    fun `every bound is told`() {
+        val table = Files.readString(Path.of("../core/proto/src/limits.rs"))
+        val names = Regex("^ {4}([A-Z][A-Z0-9_]*): .+ = .+;$", RegexOption.MULTILINE)
+            .findAll(table).map { it.groupValues[1] }.toList()
+        val told = Hubless.limits()
+        assertTrue(names.size >= 100, "$names")
+        assertEquals(names, told.keys.toList())
+        assertEquals(60_000L to 16L, told["DEADLINE"] to told["CALL_DEPTH"])
+    }
+
+    @Test
     fun `the kinds are those of the table, in its order`() = assertEquals(
         vectors("errors", "kinds").map { it.text("kind") },
         ErrorKind.entries.map { it.wire },
