@@ -2,6 +2,7 @@
 
 mod calls;
 mod closing;
+mod defaults;
 mod given_up;
 mod harness;
 mod session;
