@@ -149,7 +149,7 @@ class Node:
     async def close(self, grace: float = GRACE_SECONDS) -> None:
         """Refuses new calls, lets running ones end for at most ``grace`` seconds; idempotent.
 
-        A call that is cut off ends with ``closed`` or ``cancelled``.
+        A call that is cut off ends with ``closed``.
         """
         await self.session.run(self._close(grace))
 

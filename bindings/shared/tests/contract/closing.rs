@@ -62,3 +62,19 @@ fn serving_ends_when_the_node_is_closed() {
     assert_eq!(host.failed("node.serve", json!({}))["kind"], "closed");
     assert_eq!(host.failed("node.serve", json!({"colour": 1}))["field"], "colour");
 }
+
+/// What the host lets go of at the end must not come before the word that the node is closed.
+#[test]
+fn a_call_of_its_own_that_waits_is_closed_with_its_node() {
+    for round in 0..100 {
+        let mut host = Host::start();
+        host.register(json!({"name": "slow"}));
+        let request = json!({"to": "slow", "content": {"value": "?"}});
+        let asked = host.submit("request", request, vec![]);
+        host.next_of(CALL);
+        let closed = host.submit("node.close", json!({"graceMs": 0}), vec![]);
+        let end = host.end_of(asked);
+        assert_eq!(end.body["kind"], "closed", "round {round}: {}", end.body);
+        assert_eq!(host.end_of(closed).kind, 1);
+    }
+}

@@ -127,8 +127,7 @@ async fn supervise(
                 break;
             }
             () = hosted.stop.cancelled() => {
-                let error = Error::refusal(Kind::Closed, "unregistered", "the agent was taken out");
-                stop(core, &error).await;
+                stop(core, &taken_out()).await;
                 break;
             }
             () = tokio::time::sleep_until(accept_at.unwrap_or_else(Instant::now)),
@@ -148,10 +147,18 @@ async fn supervise(
     }
     if !core.is_ended() {
         let message = "the handler went away without an answer";
-        let error = Error::refusal(Kind::HandlerFailed, "no_answer", message);
+        // A handler that was told to stop may be gone before this is polled again.
+        let error = match hosted.stop.is_cancelled() {
+            true => taken_out(),
+            false => Error::refusal(Kind::HandlerFailed, "no_answer", message),
+        };
         // Whoever ended it meanwhile was first.
         let _ = core.reject(&error).await;
     }
+}
+
+fn taken_out() -> Error {
+    Error::refusal(Kind::Closed, "unregistered", "the agent was taken out")
 }
 
 fn given_up(code: CancelCode) -> Error {
