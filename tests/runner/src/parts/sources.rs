@@ -1,5 +1,5 @@
-//! Times of the files of a clone: a file that is the same as in the clone before keeps the time that
-//! it had there, so that cargo compiles only what depends on a file that changed.
+//! Times of the files of a clone: a file that is the same as in the clone before keeps the time
+//! that it had there, so that cargo compiles only what depends on a file that changed.
 
 use crate::house::{Result, text};
 use crate::step::Step;
