@@ -20,6 +20,7 @@ mod meter;
 pub mod node;
 mod runtime;
 mod schemas;
+pub mod store;
 pub mod telemetry;
 
 pub use call::body::{Bodies, Body, BodyWriter, body};

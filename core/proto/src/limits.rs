@@ -389,4 +389,8 @@ limits! {
     LEDGER_READINGS: usize = 16_384;
     /// Answers and messages of one ledger that wait for its store.
     LEDGER_HELD: usize = 65_536;
+    /// Writes of a store that wait for its thread.
+    STORE_QUEUE: usize = 262_144;
+    /// Writes of a store that become one commit.
+    STORE_GROUP: usize = 4_096;
 }

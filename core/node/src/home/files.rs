@@ -18,18 +18,37 @@ const FILE_BYTES: u64 = 1024 * 1024;
 pub fn read_private(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>> {
     let Some(file) = open_plain(path)? else { return Ok(None) };
     let meta = file.metadata().map_err(|error| io_error("read", path, &error))?;
-    let uid = rustix::process::geteuid().as_raw();
-    if meta.uid() != uid || meta.mode() & 0o077 != 0 {
-        let mode = meta.mode() & 0o777;
-        let message = format!(
-            "{} must be ours with mode 0600, is of user {} with mode {mode:04o}; \
-             run chmod 600 on it or set HUBLESS_HOME",
-            path.display(),
-            meta.uid()
-        );
+    check_owner(path, &meta)?;
+    read_all(file, path).map(Some)
+}
+
+/// Checks a file that others than we read and write for us, such as a database.
+///
+/// # Errors
+/// `configuration` with code `readable_by_others` unless it is a plain file of ours that nobody
+/// else may read, and when it cannot be looked at.
+pub(crate) fn check_private(path: &Path) -> Result<()> {
+    let meta = fs::symlink_metadata(path).map_err(|error| io_error("read", path, &error))?;
+    if !meta.is_file() {
+        let message = format!("{} must be a plain file; move it away", path.display());
         return Err(Error::new(Kind::Configuration, message).with_code("readable_by_others"));
     }
-    read_all(file, path).map(Some)
+    check_owner(path, &meta)
+}
+
+fn check_owner(path: &Path, meta: &fs::Metadata) -> Result<()> {
+    let uid = rustix::process::geteuid().as_raw();
+    if meta.uid() == uid && meta.mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    let mode = meta.mode() & 0o777;
+    let message = format!(
+        "{} must be ours with mode 0600, is of user {} with mode {mode:04o}; \
+         run chmod 600 on it or set HUBLESS_HOME",
+        path.display(),
+        meta.uid()
+    );
+    Err(Error::new(Kind::Configuration, message).with_code("readable_by_others"))
 }
 
 /// Reads a small file without a secret; none when it is missing.

@@ -11,4 +11,4 @@ pub use files::{read_private, remove, replace, write_new};
 pub use folders::{Folders, Home};
 pub use lock::{Lock, fork_over, forked, forking};
 
-pub(crate) use files::replace_volatile;
+pub(crate) use files::{check_private, io_error, replace_volatile};

@@ -1,0 +1,153 @@
+//! The thread that writes: it takes everything that waits into one commit.
+
+use super::file::File;
+use super::group::Probe;
+use hubless_proto::error::{Error, Kind, Result};
+use hubless_proto::killswitch::{Row, Write};
+use hubless_proto::limits::{STORE_GROUP, STORE_QUEUE};
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+/// A store of rows, open in this process only.
+///
+/// What is written in some order becomes durable in that order. Once a write failed, every later
+/// one fails with the same error, so that no row is durable that depends on a lost one.
+///
+/// ```
+/// use hubless::store::Store;
+///
+/// let folder = tempfile::tempdir().unwrap();
+/// let path = folder.path().join("store.db");
+/// let (store, rows) = Store::open(&path).unwrap();
+/// assert!(rows.is_empty());
+/// assert_eq!(Store::open(&path).map(|_| ()).unwrap_err().code, "locked");
+/// let (answer, answered) = std::sync::mpsc::channel();
+/// store.write(Vec::new(), move |result| answer.send(result).unwrap());
+/// assert_eq!(answered.recv().unwrap(), Ok(()));
+/// ```
+pub struct Store {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+    most: usize,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    failed: Option<Error>,
+    closing: bool,
+}
+
+struct Job {
+    writes: Vec<Write>,
+    done: Box<dyn FnOnce(Result<()>) + Send>,
+}
+
+impl Store {
+    /// Opens the store at `path`, mode 0600, and reads what is in it; makes it when there is none.
+    /// Blocks for milliseconds.
+    ///
+    /// # Errors
+    /// `conflict`, code `locked`: another process has it open. `configuration`: `newer_format`,
+    /// `not_a_store`, `readable_by_others`, `not_writable`, `disk_full`, or `store` for what else
+    /// the database says.
+    pub fn open(path: &Path) -> Result<(Self, Vec<Row>)> {
+        Self::watched(path, STORE_QUEUE, Box::new(|_| Ok(())))
+    }
+
+    /// The same with a queue of another length, asking `probe` at each moment.
+    pub(super) fn watched(path: &Path, most: usize, probe: Probe) -> Result<(Self, Vec<Row>)> {
+        let file = File::open(path)?;
+        let rows = file.rows()?;
+        let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new(), most });
+        let writer = Arc::clone(&shared);
+        let named = std::thread::Builder::new().name("hubless-store".to_owned());
+        let spawned = named.spawn(move || writer.run(file, probe));
+        let thread = spawned.map_err(|error| crate::home::io_error("open", path, &error))?;
+        Ok((Self { shared, thread: Some(thread) }, rows))
+    }
+
+    /// Makes these writes durable, all or none, after those that were handed over before. Never
+    /// waits. `done` is called on the store's thread, or here when the store failed already, and
+    /// must not block.
+    ///
+    /// `done` gets `busy`, limit `STORE_QUEUE`, when too much waits, and the store has failed then;
+    /// otherwise what the database said.
+    pub fn write(&self, writes: Vec<Write>, done: impl FnOnce(Result<()>) + Send + 'static) {
+        let mut queue = self.shared.lock();
+        if queue.failed.is_none() && queue.jobs.len() >= self.shared.most {
+            queue.failed = Some(behind(self.shared.most));
+        }
+        if let Some(error) = queue.failed.clone() {
+            drop(queue);
+            return done(Err(error));
+        }
+        queue.jobs.push_back(Job { writes, done: Box::new(done) });
+        drop(queue);
+        self.shared.changed.notify_one();
+    }
+
+    /// Writes that the thread has not taken yet.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.shared.lock().jobs.len()
+    }
+}
+
+impl Drop for Store {
+    /// Writes what waits, then closes the file.
+    fn drop(&mut self) {
+        self.shared.lock().closing = true;
+        self.shared.changed.notify_one();
+        if let Some(thread) = self.thread.take() {
+            // It ends by itself; a panic there was reported where it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn run(&self, file: File, mut probe: Probe) {
+        while let Some((group, failed)) = self.next() {
+            let writes = group.iter().flat_map(|job| &job.writes);
+            let result = failed.map_or_else(|| file.commit(writes, &mut probe), Err);
+            if let Err(error) = &result {
+                self.lock().failed.get_or_insert_with(|| error.clone());
+            }
+            for job in group {
+                (job.done)(result.clone());
+            }
+        }
+    }
+
+    /// What is written next, and why it cannot be; none: the store is closed.
+    fn next(&self) -> Option<(Vec<Job>, Option<Error>)> {
+        let mut queue = self.lock();
+        while queue.jobs.is_empty() {
+            if queue.closing {
+                return None;
+            }
+            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        let count = queue.jobs.len().min(STORE_GROUP);
+        let group = queue.jobs.drain(..count).collect();
+        Some((group, queue.failed.clone()))
+    }
+}
+
+fn behind(most: usize) -> Error {
+    Error::new(Kind::Busy, "the store is too far behind; nothing more is written")
+        .with_code("store")
+        .with_limit("STORE_QUEUE", most as u64)
+}
