@@ -4,6 +4,8 @@
 //! wants of it. The subject itself is `src/bin/subject.rs`.
 #![forbid(unsafe_code)]
 
+pub mod spending;
+
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};

@@ -27,12 +27,20 @@ pub(crate) fn run() -> Result<Outcome> {
     for fault in FAULTS {
         outcome += gate(Some(fault))?;
     }
+    outcome += killed(&[])?;
     Ok(outcome)
 }
 
-/// The models with their larger bounds.
+/// The models with their larger bounds, and ten times as many kills.
 pub(crate) fn long() -> Result<Outcome> {
-    models(&[("HUBLESS_MODEL_LONG", "1")])
+    let mut outcome = models(&[("HUBLESS_MODEL_LONG", "1")])?;
+    outcome += killed(&[("HUBLESS_TEST_ROUNDS", "200")])?;
+    Ok(outcome)
+}
+
+/// A process that spends is killed, and its store asked what it knows.
+fn killed(settings: &[(&str, &str)]) -> Result<Outcome> {
+    rust::test_with("killswitch: killed", &["--test", "ledger"], settings)
 }
 
 fn models(settings: &[(&str, &str)]) -> Result<Outcome> {
