@@ -33,7 +33,7 @@ pub(crate) fn run() -> Result<Outcome> {
 
 /// The models with their larger bounds, and ten times as many kills.
 pub(crate) fn long() -> Result<Outcome> {
-    let mut outcome = models(&[("HUBLESS_MODEL_LONG", "1")])?;
+    let mut outcome = models(&[("HUBLESS_MODEL_STEPS", "100000000")])?;
     outcome += killed(&[("HUBLESS_TEST_ROUNDS", "200")])?;
     Ok(outcome)
 }
