@@ -34,6 +34,8 @@ pub use options::{Listen, MeshChoice, MeshOptions};
 pub use status::{CallPath, PeerStatus};
 
 #[cfg(test)]
+mod crowd_tests;
+#[cfg(test)]
 mod lasting_tests;
 #[cfg(test)]
 mod strangers_tests;
