@@ -258,9 +258,9 @@ impl CallCore {
     }
 
     /// Says `Accepted` when nothing else has left; it does not count as an event for deadlines.
-    pub(crate) async fn accept(&self) {
-        // Held: something else is leaving.
-        let Ok(mut sinks) = self.sinks.try_lock() else { return };
+    /// False while something else is leaving or joins: that may not be an event.
+    pub(crate) async fn accept(&self) -> bool {
+        let Ok(mut sinks) = self.sinks.try_lock() else { return false };
         let silent = {
             let state = self.state();
             !state.ended && state.last_event.is_none()
@@ -269,6 +269,7 @@ impl CallCore {
             let accepted = event::Kind::Accepted(v1::Accepted {});
             sinks.hand_over(v1::Event { kind: Some(accepted) }, Bodies::none()).await;
         }
+        true
     }
 
     /// Hands the Final over; what follows is refused.

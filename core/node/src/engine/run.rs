@@ -133,8 +133,8 @@ async fn supervise(
             () = tokio::time::sleep_until(accept_at.unwrap_or_else(Instant::now)),
                 if accept_at.is_some() =>
             {
-                accept_at = None;
-                core.accept().await;
+                let accepted = core.accept().await;
+                accept_at = (!accepted).then(|| Instant::now() + limits::ACCEPTED_AFTER);
             }
             () = tokio::time::sleep_until(core.deadline()) => {
                 if core.deadline() <= Instant::now() {
