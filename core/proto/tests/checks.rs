@@ -6,8 +6,8 @@
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{AgentId, NodeKey};
 use hubless_proto::policy::check::{
-    AuthPlan, Meter, TokenPlan, admission, auth_plan, auth_verdict, content, deadline_and_grant,
-    limits, rate, return_to, return_verdict, token_plan, tokens,
+    AuthPlan, Meter, TokenPlan, admission, auth_plan, auth_verdict, content, deadline, grant,
+    grant_missing, limits, rate, return_to, return_verdict, token_plan, tokens,
 };
 use hubless_proto::policy::{AuthRule, Caller, CallerKind, Policy, Rate, Rates, Requirements};
 use hubless_proto::registry::{SlotInput, SlotOutput, Slots};
@@ -96,7 +96,10 @@ fn run(agent: &mut Agent, caller: &Caller, request: &v1::Request, host: &mut Hos
             auth_verdict(credential.reveal() == "letmein")?;
         }
     }
-    deadline_and_grant(request, 0)?;
+    deadline(request, 0)?;
+    if grant(caller, request)?.is_none() {
+        grant_missing(&agent.policy)?;
+    }
     content(&agent.policy, request, &mut agent.schemas)?;
     let counted = match token_plan(&agent.policy, request)? {
         TokenPlan::None => 0,
@@ -153,7 +156,7 @@ fn with_context(change: impl FnOnce(&mut v1::Context)) -> v1::Context {
 type Break = fn(&mut v1::Request, &mut Caller, &mut Agent);
 
 /// Every check in its order: how to make it fire on the strict agent, and what it answers.
-const CHECKS: [(&str, Kind, &str, Break); 27] = [
+const CHECKS: [(&str, Kind, &str, Break); 28] = [
     ("depth", Kind::HopLimit, "depth", |r, _, _| r.depth = 17),
     ("extension", Kind::Unsupported, "extension", |r, _, _| {
         r.critical_extensions.push("urn:x".to_owned());
@@ -175,8 +178,11 @@ const CHECKS: [(&str, Kind, &str, Break); 27] = [
         r.auth.get_or_insert_default().secret = "wrong".to_owned();
     }),
     ("deadline", Kind::Deadline, "", |r, _, _| r.deadline_ms = 0),
-    ("grant", Kind::Unsupported, "grant", |r, _, _| {
+    ("grant", Kind::Denied, "grant", |r, _, _| {
         r.grant = bytes::Bytes::from_static(b"grant");
+    }),
+    ("no grant", Kind::BudgetExhausted, "grant_required", |_, _, a| {
+        a.describe(|d| d.needs.get_or_insert_default().grant = "required".to_owned());
     }),
     ("size", Kind::TooLarge, "size", |r, _, _| r.task_path = vec![id(3).to_wire(); 2_000]),
     ("content", Kind::Content, "content_type", |r, _, _| {

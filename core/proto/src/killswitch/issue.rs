@@ -215,8 +215,10 @@ impl Ledger {
         sub.state = SubState::Recalled;
         let origin = sub.grant.origin;
         if sub.grant.audience == self.owner.node {
-            let stopped = super::account::Drain::Stopped(TripReason::Parent);
-            return self.drain(grant, stopped, now);
+            // Inside a node what is below a stopped budget hears the reason of the stop.
+            let tripped = self.trips.get(&origin.budget_id());
+            let reason = tripped.map_or(TripReason::Parent, |trip| trip.statement.reason);
+            return self.drain(grant, super::account::Drain::Stopped(reason), now);
         }
         self.out.put(Key::Subgrant(id, grant), || sub.row());
         if self.trips.contains_key(&origin.budget_id()) {

@@ -34,9 +34,9 @@ impl Policy {
     /// have one; `node_auth` is the node's own mechanism at this time.
     ///
     /// # Errors
-    /// `configuration`: auth is required without a mechanism, or a grant is. `invalid_argument`
-    /// naming the skill: a schema or an effect is wrong, a skill stands twice, a document is of
-    /// no skill, or there are more than `DESCRIPTOR_SKILLS`.
+    /// `configuration`: auth is required without a mechanism. `invalid_argument` naming the skill:
+    /// a schema or an effect is wrong, a skill stands twice, a document is of no skill, or there
+    /// are more than `DESCRIPTOR_SKILLS`.
     pub fn new(
         id: AgentId,
         descriptor: Arc<v1::Descriptor>,
@@ -99,13 +99,7 @@ fn refuse_unmet_needs(
     }
     let grant = needs.map(|needs| needs.grant.as_str()).unwrap_or_default();
     match grant {
-        "" | "none" | "accepted" => Ok(()),
-        "required" => {
-            let message = "this version cannot enforce grants, so none may be required";
-            Err(Error::new(Kind::Configuration, message)
-                .with_code("grant_required")
-                .with_field("needs.grant"))
-        }
+        "" | "none" | "accepted" | "required" => Ok(()),
         _ => Err(Error::invalid("needs.grant", "expected none, accepted or required")),
     }
 }
@@ -186,14 +180,14 @@ mod tests {
     }
 
     #[test]
-    fn a_grant_cannot_be_required_yet() {
+    fn a_grant_may_be_required() {
         let grant = |text: &'static str| {
             move |descriptor: &mut v1::Descriptor, _: &mut Vec<v1::SkillDocument>| {
                 descriptor.needs.get_or_insert_default().grant = text.to_owned();
             }
         };
         assert!(build(grant("accepted"), AuthRule::None).is_ok());
-        assert_eq!(build(grant("required"), AuthRule::None).unwrap_err().kind, Kind::Configuration);
+        assert!(build(grant("required"), AuthRule::None).is_ok());
         assert_eq!(build(grant("x"), AuthRule::None).unwrap_err().kind, Kind::InvalidArgument);
     }
 

@@ -73,6 +73,8 @@ frame_types! {
     Drained = 10, "drained", CONTROL_FRAME_BYTES;
     /// The sender goes away.
     Goodbye = 11, "goodbye", CONTROL_FRAME_BYTES;
+    /// What issuer and holder of a grant say to each other.
+    Ledger = 12, "ledger", CONTROL_FRAME_BYTES;
     /// A question to the node itself, on a stream of its own.
     Ask = 16, "ask", CONTROL_FRAME_BYTES;
     /// Its answer.

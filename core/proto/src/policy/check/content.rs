@@ -1,5 +1,5 @@
-//! Deadline and grant, then sizes, content types, form, schemas, context, duplication: stages 4
-//! to 10.
+//! Deadline, then sizes, content types, form, schemas, context, duplication: stages 4
+//! to 10, without the grant.
 
 use super::forms;
 use super::size::Sizes;
@@ -11,14 +11,18 @@ use crate::wire::v1::{self, part};
 use crate::wire::words::Role;
 use serde_json::Value;
 
-/// Refuses what there is no time or no means for, before a byte of a streamed part is waited for;
-/// `waited_ms` is how long the request has been here.
+/// Refuses what there is no time for, before a byte of a streamed part is waited for; `waited_ms`
+/// is how long the request has been here.
 ///
 /// # Errors
-/// In this order: `deadline`; `unsupported` (grant).
-pub fn deadline_and_grant(request: &v1::Request, waited_ms: u64) -> Result<()> {
-    deadline(request, waited_ms)?;
-    grant(request)
+/// `deadline`.
+pub fn deadline(request: &v1::Request, waited_ms: u64) -> Result<()> {
+    let left = request.total_ms.unwrap_or(u64::MAX).min(request.deadline_ms);
+    if left > waited_ms {
+        return Ok(());
+    }
+    let message = "no time was left when the request came";
+    Err(Error::refusal(Kind::Deadline, "", message).with_field("deadline"))
 }
 
 /// Refuses what is asked, or how. Streamed text and data have been gathered before.
@@ -35,23 +39,6 @@ pub fn content(policy: &Policy, request: &v1::Request, schemas: &mut SchemaCache
     schema(policy, request, schemas)?;
     context(policy, request)?;
     duplication(policy, request)
-}
-
-fn deadline(request: &v1::Request, waited_ms: u64) -> Result<()> {
-    let left = request.total_ms.unwrap_or(u64::MAX).min(request.deadline_ms);
-    if left > waited_ms {
-        return Ok(());
-    }
-    let message = "no time was left when the request came";
-    Err(Error::refusal(Kind::Deadline, "", message).with_field("deadline"))
-}
-
-fn grant(request: &v1::Request) -> Result<()> {
-    if request.grant.is_empty() {
-        return Ok(());
-    }
-    let message = "grants are not served by this version";
-    Err(Error::refusal(Kind::Unsupported, "grant", message).with_field("grant"))
 }
 
 fn parts(request: &v1::Request) -> impl Iterator<Item = &v1::Part> {

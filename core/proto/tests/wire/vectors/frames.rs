@@ -121,6 +121,11 @@ fn frames() {
             taken(FrameType::Room, &room(v1::room::Room::Unwanted(true))),
             taken(FrameType::Goodbye, &goodbye),
             taken(FrameType::Drained, &v1::Drained {}),
+            taken(FrameType::Ledger, &v1::LedgerMessage {
+                kind: Some(v1::ledger_message::Kind::SettleAck(v1::SettleAck {
+                    grant: vec![3; 16].into(),
+                })),
+            }),
         ],
         "data": { "bytes": hex(&data), "index": 64, "chunk": "6368756e6b" },
         "skipped": { "bytes": hex(&[200, 2, 1, 1]) },
