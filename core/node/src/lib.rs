@@ -4,6 +4,7 @@
 //! with it and are found and asked by every other node, with no hub.
 #![forbid(unsafe_code)]
 
+pub mod budget;
 pub mod call;
 mod caller;
 mod chance;

@@ -4,10 +4,13 @@ use super::body::Bodies;
 use super::content::Content;
 use super::kept::{self, Kept};
 use super::pipe::{CancelCode, CancelSignal, Down};
+use crate::budget::Held;
 use hubless_proto::error::Result;
 use hubless_proto::identity::{AgentId, NodeKey};
+use hubless_proto::killswitch::Ending;
 use hubless_proto::policy::Caller;
 use hubless_proto::wire::v1::{self, event};
+use hubless_proto::wire::words::TripReason;
 use hubless_proto::{Error, Kind, limits};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -55,7 +58,8 @@ pub(crate) struct CallCore {
     at_end: Mutex<Vec<AtEnd>>,
     state: Mutex<State>,
     tools_at_once: Semaphore,
-    /// Fires when the caller, or time, gave the call up.
+    held: OnceLock<Held>,
+    /// Fires when the caller, time, or its budget gave the call up.
     pub(crate) cancelled: CancellationToken,
     /// Fires when the call has its last event, or was dropped without one.
     pub(crate) done: CancellationToken,
@@ -71,7 +75,8 @@ struct State {
     ended: bool,
     /// What has left, for who joins or asks again; none: nobody can.
     kept: Option<Kept>,
-    cancel_reason: Option<(Kind, String)>,
+    /// Kind, code and message.
+    cancel_reason: Option<(Kind, String, String)>,
     usage: v1::Usage,
     last_event: Option<Instant>,
     handler_started: Option<Instant>,
@@ -99,6 +104,7 @@ impl CallCore {
             signals: Mutex::new(vec![signal]),
             at_end: Mutex::default(),
             state: Mutex::new(state),
+            held: OnceLock::new(),
             tools_at_once: Semaphore::new(limits::TOOL_CALLS_AT_ONCE),
             cancelled: CancellationToken::new(),
             done: CancellationToken::new(),
@@ -142,21 +148,57 @@ impl CallCore {
 
     /// Gives the call up for its handler; the first reason stands.
     pub(crate) fn cancel(&self, kind: Kind, message: &str) {
+        self.cancel_with(kind, "", message);
+    }
+
+    /// The budget of the call was stopped.
+    pub(crate) fn kill(&self, reason: TripReason) {
+        self.cancel_with(Kind::Killed, reason.name(), "the call tree was stopped");
+    }
+
+    fn cancel_with(&self, kind: Kind, code: &str, message: &str) {
         {
             let mut state = self.state();
             if self.done.is_cancelled() || state.cancel_reason.is_some() {
                 return;
             }
-            state.cancel_reason = Some((kind, message.to_owned()));
+            state.cancel_reason = Some((kind, code.to_owned(), message.to_owned()));
         }
         self.cancelled.cancel();
     }
 
     pub(crate) fn cancel_error(&self) -> Error {
-        let reason = self.state().cancel_reason.clone();
-        let (kind, message) =
-            reason.unwrap_or_else(|| (Kind::Cancelled, "the caller gave the call up".to_owned()));
-        Error::new(kind, message)
+        let (kind, code, message) = self.cancel_reason();
+        Error::new(kind, message).with_code(&code)
+    }
+
+    /// The same, as the caller gets it.
+    pub(crate) fn cancel_refusal(&self) -> Error {
+        let (kind, code, message) = self.cancel_reason();
+        Error::refusal(kind, &code, message)
+    }
+
+    fn cancel_reason(&self) -> (Kind, String, String) {
+        let given_up =
+            || (Kind::Cancelled, String::new(), "the caller gave the call up".to_owned());
+        self.state().cancel_reason.clone().unwrap_or_else(given_up)
+    }
+
+    /// Takes the grant that pays for it; the first one stands.
+    pub(crate) fn hold(&self, held: Held) {
+        // A call has one grant.
+        let _ = self.held.set(held);
+    }
+
+    /// The grant that pays for it; none: it has no budget.
+    pub(crate) fn held(&self) -> Option<&Held> {
+        self.held.get()
+    }
+
+    /// Ends the grant with the call; true: nothing was reported, so all of it is charged.
+    fn settle(&self) -> bool {
+        let ending = if self.has_started() { Ending::Ran } else { Ending::Free };
+        self.held().is_some_and(|held| held.finish(ending))
     }
 
     /// Waits until every stream of this call was given up.
@@ -275,6 +317,7 @@ impl CallCore {
     /// Hands the Final over; what follows is refused.
     pub(crate) async fn finish(&self, content: Content) -> Result<()> {
         let Content { message, bodies } = content;
+        let charged_in_full = self.settle();
         let last = {
             let state = self.state();
             let handler = state.handler_started.map_or(Duration::ZERO, |at| at.elapsed());
@@ -283,7 +326,7 @@ impl CallCore {
                 .map_or(Duration::ZERO, |at| at.saturating_duration_since(self.info.arrived));
             v1::Final {
                 content: Some(message),
-                usage: Some(state.usage.clone()),
+                usage: Some(v1::Usage { charged_in_full, ..state.usage.clone() }),
                 timing: Some(v1::Timing {
                     queue_us: micros(queue),
                     handler_us: micros(handler),
@@ -297,6 +340,7 @@ impl CallCore {
 
     /// Hands a Rejection over; what follows is refused.
     pub(crate) async fn reject(&self, error: &Error) -> Result<()> {
+        self.settle();
         let mut rejection = v1::Rejection::from(error);
         if rejection.origin.is_empty() {
             rejection.origin = bytes::Bytes::copy_from_slice(self.info.node.as_bytes());

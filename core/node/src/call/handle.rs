@@ -125,6 +125,10 @@ impl Call {
         self.guard.place.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
+    pub(crate) fn shared_core(&self) -> &Arc<CallCore> {
+        &self.guard.core
+    }
+
     fn core(&self) -> &CallCore {
         &self.guard.core
     }

@@ -4,6 +4,7 @@ use super::hosted::Hosted;
 use super::{Engine, lock};
 use crate::call::body::Bodies;
 use crate::call::content::Content;
+use crate::call::core::CallCore;
 use crate::call::split;
 use crate::chance::now_ms;
 use crate::foreign::{AuthCheck, AuthVerdict};
@@ -24,8 +25,10 @@ pub(crate) struct Admission<'a> {
     pub(crate) caller: &'a Caller,
     /// How long the request has been here.
     pub(crate) waited_ms: u64,
-    /// False: nothing is counted against the caller (a check without a call).
-    pub(crate) counts: bool,
+    /// None: a check without a call, for which nothing is counted against the caller.
+    pub(crate) call: Option<&'a Arc<CallCore>>,
+    /// True: a check without a call, of a request that would carry a grant.
+    pub(crate) funded: bool,
 }
 
 impl Admission<'_> {
@@ -39,15 +42,28 @@ impl Admission<'_> {
         check::limits(&request)?;
         check::admission(policy, self.caller, &request)?;
         self.returns(&request).await?;
-        if self.counts {
+        if self.call.is_some() {
             check::rate(lock(&self.hosted.rates).as_mut(), self.caller, now_ms())?;
         }
         self.auth(&request).await?;
-        check::deadline_and_grant(&request, self.waited_ms)?;
+        check::deadline(&request, self.waited_ms)?;
+        self.means(&request).await?;
         let bodies = self.gather(&mut request, bodies).await?;
         self.content(&request)?;
         self.tokens(&request).await?;
         Ok((request, bodies))
+    }
+
+    async fn means(&self, request: &v1::Request) -> Result<()> {
+        let grant = check::grant(self.caller, request)?;
+        match (grant, self.call) {
+            (Some(grant), Some(call)) => {
+                self.engine.treasury().take(self.caller.node, grant, call).await
+            }
+            (None, None) if self.funded => Ok(()),
+            (None, _) => check::grant_missing(&self.hosted.policy),
+            (Some(_), None) => Ok(()),
+        }
     }
 
     async fn returns(&self, request: &v1::Request) -> Result<()> {

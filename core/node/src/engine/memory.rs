@@ -43,6 +43,9 @@ pub(crate) async fn first(
             return None;
         }
     };
+    if !matches!(met, Met::New) {
+        engine.treasury().decline(arrival.caller.node, &arrival.request);
+    }
     match met {
         Met::New => return Some((arrival, end, memo)),
         Met::Ended(kept) => {

@@ -77,7 +77,9 @@ async fn admit(
 ) -> Result<()> {
     let caller = &core.info.caller;
     let waited_ms = u64::try_from(core.info.arrived.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let admission = Admission { engine, hosted: hosted.as_ref(), caller, waited_ms, counts: true };
+    let (hosted_ref, call) = (hosted.as_ref(), Some(core));
+    let admission =
+        Admission { engine, hosted: hosted_ref, caller, waited_ms, call, funded: false };
     let (mut request, bodies) = admission.run(request, bodies).await?;
     let place = engine.enter(hosted.room.enter(caller.key()).await?)?;
     core.started(hosted.room.load());
@@ -126,6 +128,11 @@ async fn supervise(
                 stop(core, &given_up(code)).await;
                 break;
             }
+            () = core.cancelled.cancelled() => {
+                // Its budget was stopped.
+                let _ = core.reject(&core.cancel_refusal()).await;
+                break;
+            }
             () = hosted.stop.cancelled() => {
                 stop(core, &taken_out()).await;
                 break;
@@ -148,9 +155,12 @@ async fn supervise(
     if !core.is_ended() {
         let message = "the handler went away without an answer";
         // A handler that was told to stop may be gone before this is polled again.
-        let error = match hosted.stop.is_cancelled() {
-            true => taken_out(),
-            false => Error::refusal(Kind::HandlerFailed, "no_answer", message),
+        let error = if core.cancelled.is_cancelled() {
+            core.cancel_refusal()
+        } else if hosted.stop.is_cancelled() {
+            taken_out()
+        } else {
+            Error::refusal(Kind::HandlerFailed, "no_answer", message)
         };
         // Whoever ended it meanwhile was first.
         let _ = core.reject(&error).await;

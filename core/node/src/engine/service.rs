@@ -4,6 +4,7 @@ use super::hosted::Hosted;
 use super::returns::Returns;
 use super::run::Arrival;
 use super::{memory, room, run};
+use crate::budget::Treasury;
 use crate::call::body::Bodies;
 use crate::call::kept::Kept;
 use crate::call::pipe::CalleeEnd;
@@ -25,6 +26,7 @@ type NodeAuth = (AuthRule, Option<Arc<dyn Authenticator>>);
 /// Everything that answers calls in this node.
 pub(crate) struct Engine {
     node: NodeKey,
+    treasury: Arc<Treasury>,
     pub(crate) registry: Mutex<Registry<Arc<Hosted>>>,
     auth: Mutex<NodeAuth>,
     pub(super) duplicates: Mutex<Duplicates<Arc<Kept>>>,
@@ -41,9 +43,14 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    pub(crate) fn new(node: NodeKey, mesh: MeshId, max_concurrency: Option<usize>) -> Self {
+    pub(crate) fn new(
+        treasury: Arc<Treasury>,
+        mesh: MeshId,
+        max_concurrency: Option<usize>,
+    ) -> Self {
         Self {
-            node,
+            node: treasury.node(),
+            treasury,
             registry: Mutex::new(Registry::new(mesh)),
             auth: Mutex::new((AuthRule::None, None)),
             duplicates: Mutex::new(Duplicates::new()),
@@ -59,6 +66,11 @@ impl Engine {
 
     pub(crate) const fn node(&self) -> NodeKey {
         self.node
+    }
+
+    /// What calls are paid from.
+    pub(crate) const fn treasury(&self) -> &Arc<Treasury> {
+        &self.treasury
     }
 
     /// Takes one request in; its answer leaves through `end`. Must be called on the runtime.

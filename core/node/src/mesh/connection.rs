@@ -23,6 +23,7 @@ pub(super) enum Say {
     Hide(v1::Hide),
     Load(v1::Load),
     Redeemed(v1::Redeemed),
+    Ledger(Box<v1::LedgerMessage>),
     Drained,
     Goodbye { deadline_ms: u64 },
 }

@@ -67,7 +67,7 @@ const LOADS_AT_ONCE: usize = limits::CONTROL_FRAME_BYTES / 128;
 /// ```
 #[derive(Clone)]
 pub struct Mesh {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 /// A stream of ours to a peer.

@@ -2,7 +2,7 @@
 
 use super::frames::{End, FrameReader, FrameWriter, unexpected};
 use super::local::Local;
-use crate::chance::now_ms;
+use crate::chance::{clock_ms, now_ms};
 use crate::link::Tunnel;
 use crate::membership::Standing;
 use hubless_proto::error::{Error, Kind, Result};
@@ -24,6 +24,8 @@ const VERSIONS: (u32, u32) = (1, 1);
 pub(super) struct Greeting {
     pub(super) caller: Caller,
     pub(super) instance: u64,
+    /// What its clock of leases said.
+    pub(super) clock_ms: u64,
     pub(super) node: v1::SignedRecord,
     /// The version that both speak on this connection.
     pub(super) version: u32,
@@ -40,10 +42,11 @@ impl Greeting {
 
 /// Says who we are, and gives the time at which our token ends.
 pub(super) async fn greet(writer: &mut FrameWriter, tunnel: &Tunnel, local: &Local) -> Result<u64> {
-    let clock_ms = now_ms();
-    let node = local.record(clock_ms)?;
-    let token = local.token(clock_ms)?;
-    let until_ms = local.token_end(&token, clock_ms)?;
+    let now_ms = now_ms();
+    let node = local.record(now_ms)?;
+    let token = local.token(now_ms)?;
+    let until_ms = local.token_end(&token, now_ms)?;
+    let clock_ms = clock_ms();
     let signature = local.key().sign(Domain::Hello, &statement(tunnel, &token, clock_ms)?);
     let hello = v1::Hello {
         version_low: VERSIONS.0,
@@ -98,7 +101,8 @@ pub(super) async fn read(
         let member = Caller::of_node(CallerKind::Member, peer, None);
         (Caller { mesh: Some(mesh), role, groups, ..member }, until_ms)
     };
-    Ok(Greeting { caller, instance: hello.instance, node, version, until_ms })
+    let (instance, clock_ms) = (hello.instance, hello.clock_ms);
+    Ok(Greeting { caller, instance, clock_ms, node, version, until_ms })
 }
 
 /// The highest version that both speak.

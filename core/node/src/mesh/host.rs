@@ -3,6 +3,7 @@
 use crate::call::body::Bodies;
 use crate::call::pipe::CalleeEnd;
 use hubless_proto::identity::{AgentId, NodeKey};
+use hubless_proto::killswitch::{Message, Reading};
 use hubless_proto::policy::Caller;
 use hubless_proto::wire::v1;
 
@@ -32,6 +33,12 @@ pub trait MeshHost: Send + Sync + 'static {
 
     /// A node told how many calls its agents have, running and waiting.
     fn loaded(&self, node: NodeKey, loads: Vec<(AgentId, u32)>);
+
+    /// A node of the mesh said what its clock of leases reads.
+    fn clock(&self, _node: NodeKey, _reading: Reading) {}
+
+    /// A node of the mesh said something about a grant.
+    fn ledger(&self, _node: NodeKey, _message: Message) {}
 
     /// A node ceased to exist: killed, closed, or its connection was lost and nothing else
     /// vouches for it.

@@ -26,6 +26,7 @@ mod show;
 mod start;
 mod status;
 mod stream;
+mod tell;
 
 pub use self::core::Mesh;
 pub use host::{MeshHost, Source};

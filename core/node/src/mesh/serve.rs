@@ -2,13 +2,15 @@
 
 use super::connection::{Connection, Say};
 use super::frames::{FrameReader, FrameWriter, unexpected};
+use super::hello::Greeting;
 use super::shared::Shared;
 use super::{Source, hello, show, stream};
-use crate::chance::now_ms;
+use crate::chance::{clock_ms, now_ms};
 use crate::link::{CloseReason, Tunnel};
 use crate::membership;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::AgentId;
+use hubless_proto::killswitch::{Message, Reading};
 use hubless_proto::limits;
 use hubless_proto::wire::decode::decode;
 use hubless_proto::wire::frame::{Frame, FrameType};
@@ -18,6 +20,8 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::timeout;
 
+/// How often a connection says what this node's clock reads, for the first leases of grants.
+const CLOCK_ROUND: Duration = Duration::from_millis(3_333);
 /// Time that a refusal has to arrive before the connection is closed.
 const LAST_WORD: Duration = Duration::from_secs(1);
 
@@ -122,6 +126,8 @@ async fn introduce(
     let node = connection.peer();
     if member {
         shared.book.said(node, greeting.node.clone());
+        let Greeting { instance, clock_ms, .. } = greeting;
+        shared.host.clock(node, Reading { instance, clock_ms });
     }
     connection.ready(greeting, own_end_ms);
     shared.joined(connection);
@@ -133,11 +139,26 @@ async fn introduce(
 
 /// Writes what this side has to say.
 async fn speak(mut writer: FrameWriter, mut said: mpsc::Receiver<Say>) {
-    while let Some(say) = said.recv().await {
+    let mut clock = tokio::time::interval(CLOCK_ROUND);
+    // The HELLO has just said it.
+    clock.reset();
+    loop {
+        let say = tokio::select! {
+            say = said.recv() => say,
+            _ = clock.tick() => {
+                let reading = v1::Clock { clock_ms: clock_ms() };
+                if writer.message(FrameType::Clock, &reading).await.is_err() {
+                    return;
+                }
+                continue;
+            }
+        };
+        let Some(say) = say else { return };
         let written = match say {
             Say::Show(show) => writer.message(FrameType::Show, &show).await,
             Say::Hide(hide) => writer.message(FrameType::Hide, &hide).await,
             Say::Load(load) => writer.message(FrameType::Load, &load).await,
+            Say::Ledger(message) => writer.message(FrameType::Ledger, message.as_ref()).await,
             Say::Redeemed(redeemed) => writer.message(FrameType::Redeemed, &redeemed).await,
             Say::Drained => writer.message(FrameType::Drained, &v1::Drained {}).await,
             Say::Goodbye { deadline_ms } => {
@@ -165,7 +186,7 @@ async fn hear(
 #[allow(clippy::wildcard_enum_match_arm, reason = "the types of frames grow")]
 fn heard(shared: &Arc<Shared>, connection: &Arc<Connection>, frame: Frame) -> Result<()> {
     let node = connection.peer();
-    let member = connection.greeting().is_some_and(hello::Greeting::is_member);
+    let member = connection.greeting().is_some_and(Greeting::is_member);
     let Frame { kind, body } = frame;
     match kind {
         FrameType::HelloAck => {
@@ -205,8 +226,27 @@ fn heard(shared: &Arc<Shared>, connection: &Arc<Connection>, frame: Frame) -> Re
             tracing::debug!(%node, ms = goodbye.deadline_ms, "a peer says good-bye");
             shared.node_left(node);
         }
-        // Readings for later use; an external's announcements count for nothing.
-        FrameType::Clock | FrameType::Load | FrameType::Show | FrameType::Hide => {}
+        FrameType::Clock if member => {
+            let clock: v1::Clock = decode(kind, body)?;
+            if let Some(greeting) = connection.greeting() {
+                let (instance, clock_ms) = (greeting.instance, clock.clock_ms);
+                shared.host.clock(node, Reading { instance, clock_ms });
+            }
+        }
+        FrameType::Ledger if member => match Message::decode(body) {
+            Ok(message) => shared.host.ledger(node, message),
+            // What a newer version says, and a stop that is not its root's, change nothing here.
+            Err(error) if matches!(error.kind, Kind::Unsupported | Kind::Denied) => {
+                tracing::warn!(%node, %error, "a message about a grant is not taken");
+            }
+            Err(error) => return Err(error),
+        },
+        // What an external says of itself counts for nothing.
+        FrameType::Clock
+        | FrameType::Load
+        | FrameType::Show
+        | FrameType::Hide
+        | FrameType::Ledger => {}
         other => return Err(unexpected(other)),
     }
     Ok(())
@@ -246,7 +286,7 @@ fn redeem(shared: &Arc<Shared>, connection: &Arc<Connection>, wanted: v1::Redeem
 fn end(shared: &Arc<Shared>, connection: &Arc<Connection>, reason: Option<CloseReason>) {
     let node = connection.peer();
     let last = shared.left(connection);
-    let member = connection.greeting().is_some_and(hello::Greeting::is_member);
+    let member = connection.greeting().is_some_and(Greeting::is_member);
     if !last || !member || shared.book.is_near(node) {
         return;
     }

@@ -47,6 +47,8 @@ pub(super) struct Shared {
     pub(super) announced: watch::Sender<u64>,
     /// Calls that wait for a connection or a stream.
     pub(super) waiting: AtomicUsize,
+    /// Messages about grants that wait for a connection.
+    pub(super) telling: AtomicUsize,
     /// New calls are refused.
     pub(super) closing: AtomicBool,
     /// Every task ends.

@@ -66,6 +66,7 @@ pub(super) async fn start(
         presence,
         announced: signal::Sender::new(0),
         waiting: AtomicUsize::new(0),
+        telling: AtomicUsize::new(0),
         closing: AtomicBool::new(false),
         stop: CancellationToken::new(),
         tasks: TaskTracker::new(),

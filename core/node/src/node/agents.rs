@@ -131,6 +131,7 @@ impl Node {
         let hosted = hosted.ok_or_else(|| {
             Error::new(Kind::NotFound, "no such agent lives here").with_field("agent")
         })?;
+        let funded = super::funds::is_funded(&request);
         let prepared = super::prepare::prepare(inner, request)?;
         let mut message = prepared.request.clone();
         prepared.fill_named(&mut message)?;
@@ -141,7 +142,8 @@ impl Node {
             hosted: &hosted,
             caller: &caller,
             waited_ms: 0,
-            counts: false,
+            call: None,
+            funded,
         };
         let checked = admission.run(message, prepared.bodies).await;
         Ok(checked.err())

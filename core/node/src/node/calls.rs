@@ -1,13 +1,16 @@
 //! Asking agents.
 
+use super::funds;
 use super::lifecycle::{Inner, Node, closed};
 use super::prepare::{self, Prepared, millis};
 use super::request::{AgentRequest, Answerer, Path, Reply, RequestOptions, Response, StreamItem};
 use super::resolve::Route;
 use super::stream::CallStream;
 use super::world::{Lesson, Lived};
+use crate::budget::Funded;
 use crate::call::body::Bodies;
 use crate::call::content::Content;
+use crate::call::handle::Parent;
 use crate::call::pipe::pipe;
 use crate::call::split;
 use crate::caller::drive::{Attempt, Sink};
@@ -26,6 +29,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 /// First pause before another attempt; doubled each time, with jitter.
 const BACK_OFF: Duration = Duration::from_millis(20);
+/// How long a callee may take to say that it was stopped.
+const STOP_GRACE: Duration = Duration::from_secs(1);
 /// Longest pause before another attempt.
 const BACK_OFF_MAX: Duration = Duration::from_secs(5);
 
@@ -94,9 +99,11 @@ impl Node {
 
 async fn call(inner: &Arc<Inner>, options: RequestOptions, sink: Sink) -> Result<Reply> {
     let started = Instant::now();
-    let prepared = prepare::prepare(inner, options)?;
+    let funds = inner.funds(&options).await?.map(Arc::new);
+    let mut prepared = prepare::prepare(inner, options)?;
+    prepared.funds.clone_from(&funds);
     let parent = prepared.parent.clone();
-    let run = run(inner, prepared, started, &sink);
+    let mut run = std::pin::pin!(run(inner, prepared, started, &sink));
     let over = async {
         match &parent {
             Some(parent) => parent.over().await,
@@ -105,12 +112,23 @@ async fn call(inner: &Arc<Inner>, options: RequestOptions, sink: Sink) -> Result
     };
     tokio::select! {
         biased;
-        reply = run => reply,
-        () = over => {
-            Err(Error::new(Kind::Cancelled, "the call that this one belongs to is over"))
+        reply = &mut run => reply,
+        error = funds::stopped(funds.as_deref()) => {
+            // The callee hears of the stop by itself, and says so to its handler.
+            let ended = tokio::time::timeout(STOP_GRACE, run).await;
+            ended.ok().filter(|ended| ended.is_ok()).unwrap_or(Err(error))
         }
+        () = over => Err(over_with(parent.as_ref())),
         () = inner.stop.cancelled() => Err(closed()),
     }
+}
+
+/// Why a call ends with the one that it belongs to.
+fn over_with(parent: Option<&Parent>) -> Error {
+    let reason = parent.map(|parent| parent.core().cancel_refusal());
+    let killed = reason.filter(|reason| reason.kind == Kind::Killed);
+    let over = || Error::new(Kind::Cancelled, "the call that this one belongs to is over");
+    killed.unwrap_or_else(over)
 }
 
 /// A request that belongs to no call of its own any more.
@@ -134,8 +152,11 @@ async fn run(
     let repeatable = bodies.as_ref().is_none_or(Bodies::is_empty);
     let mut pause = BACK_OFF;
     let mut number = 0;
+    let mut cuts = 0;
+    let mut before = None;
     loop {
         number += 1;
+        cuts += 1;
         let request = v1::Request { attempt: number, ..asked.clone() };
         let bodies = bodies.take().unwrap_or_default();
         if number > 1 {
@@ -143,7 +164,15 @@ async fn run(
             route = inner.known(route.agent).map_or(route, Route::from);
         }
         let tried = Try { inner, prepared: &prepared, route: &route, effect, number, started };
-        let error = match tried.run(request, bodies, sink).await {
+        let funded = match (tried.fund(&request, cuts).await, before.take()) {
+            (Ok(funded), _) => funded,
+            // Without room for another attempt, the outcome of the one before stands.
+            (Err(error), Some(before)) if error.kind == Kind::BudgetExhausted => {
+                return Err(before);
+            }
+            (Err(error), _) => return Err(error),
+        };
+        let error = match tried.run(request, bodies, funded, sink).await {
             Ok(reply) => return Ok(reply),
             Err(error) => error,
         };
@@ -171,6 +200,7 @@ async fn run(
         }
         tracing::debug!(kind = %error.kind, attempt = number, "another attempt follows");
         tokio::time::sleep(wait).await;
+        before = Some(error);
         pause = (pause * 2).min(BACK_OFF_MAX);
     }
 }
@@ -198,10 +228,28 @@ struct Try<'a> {
 }
 
 impl Try<'_> {
-    async fn run(&self, mut request: v1::Request, bodies: Bodies, sink: &Sink) -> Result<Reply> {
+    /// Cuts the grant of this attempt; none: the call has no budget.
+    async fn fund(&self, request: &v1::Request, cuts: u32) -> Result<Option<Funded>> {
+        let Some(funds) = &self.prepared.funds else { return Ok(None) };
+        let node = self.route.node.ok_or_else(|| no_host(self.route))?;
+        if self.route.remote(self.inner) {
+            // The first lease runs from what the callee's clock last read.
+            self.within(self.inner.mesh.meet(node)).await?;
+        }
+        self.within(funds.cut(request, self.route, node, cuts)).await.map(Some)
+    }
+
+    async fn run(
+        &self,
+        mut request: v1::Request,
+        bodies: Bodies,
+        funded: Option<Funded>,
+        sink: &Sink,
+    ) -> Result<Reply> {
         let began = Instant::now();
         let left = |at: Instant| millis(at.saturating_duration_since(began));
         request.to = self.route.agent.to_wire();
+        request.grant = funded.as_ref().map(|funded| funded.grant().encode()).unwrap_or_default();
         request.to_name.clone_from(&self.route.name);
         request.total_ms = self.prepared.total_deadline.map(left);
         let tools = request.tools.clone();
@@ -218,7 +266,15 @@ impl Try<'_> {
                 request.from = bytes::Bytes::new();
             }
             let called = self.inner.mesh.call(node, request, bodies, callee);
-            let path = self.within(called).await?;
+            let path = match self.within(called).await {
+                Ok(path) => path,
+                Err(error) => {
+                    if let Some(funded) = funded.filter(|_| error.kind != Kind::Deadline) {
+                        funded.unsent();
+                    }
+                    return Err(error);
+                }
+            };
             (if path.relayed { Path::Relay } else { Path::Direct }, node)
         } else {
             let node = self.inner.engine.node();
@@ -248,6 +304,9 @@ impl Try<'_> {
             if own { closed() } else { error }
         });
         self.learn(&attempt, &reply);
+        if let Some(funded) = funded.filter(|_| reply.is_ok()) {
+            funded.answered();
+        }
         reply
     }
 

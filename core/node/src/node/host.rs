@@ -6,6 +6,7 @@ use crate::call::pipe::CalleeEnd;
 use crate::mesh::{MeshHost, Source};
 use hubless_proto::error::{Error, Kind};
 use hubless_proto::identity::{AgentId, NodeKey};
+use hubless_proto::killswitch::{Message, Reading};
 use hubless_proto::policy::Caller;
 use hubless_proto::wire::v1;
 use std::sync::{Arc, Mutex, Weak};
@@ -23,6 +24,8 @@ pub(super) enum News {
     Announced(Source, v1::NodeAnnouncement),
     Hidden(NodeKey, Vec<AgentId>),
     Loaded(NodeKey, Vec<(AgentId, u32)>),
+    Clock(NodeKey, Reading),
+    Ledger(NodeKey, Box<Message>),
     Gone(NodeKey),
 }
 
@@ -87,6 +90,14 @@ impl MeshHost for Face {
 
     fn loaded(&self, node: NodeKey, loads: Vec<(AgentId, u32)>) {
         self.0.tell(News::Loaded(node, loads));
+    }
+
+    fn clock(&self, node: NodeKey, reading: Reading) {
+        self.0.tell(News::Clock(node, reading));
+    }
+
+    fn ledger(&self, node: NodeKey, message: Message) {
+        self.0.tell(News::Ledger(node, Box::new(message)));
     }
 
     fn gone(&self, node: NodeKey) {

@@ -9,6 +9,7 @@ use super::stores::{Credentials, Pins};
 use super::templates::Templates;
 use super::world::World;
 use super::{announce, blocking, loads};
+use crate::budget::{Orphans, Treasury};
 use crate::call::handle::Parent;
 use crate::chance::now_ms;
 use crate::engine::{Engine, Hosted, lock};
@@ -33,6 +34,9 @@ use tokio_util::sync::CancellationToken;
 
 /// How often records that are to be renewed are looked for.
 const RENEWAL_ROUND: Duration = Duration::from_secs(5);
+
+/// Longest wait at the end for issuers to write last words down.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// One process's presence in a mesh; cheap to clone. Dropping the last clone ends it at once,
 /// [`Node::close`] ends it in good order.
@@ -75,6 +79,8 @@ pub(crate) struct Inner {
     pub(super) pins: Pins,
     /// True in the user's own mesh, where every process is within the boundary.
     pub(super) own_mesh: bool,
+    /// What happens to requests that seem to have lost their budget.
+    pub(super) orphans: Orphans,
     closing: AtomicBool,
     /// True when hosted agents changed since they were announced.
     changed: AtomicBool,
@@ -319,6 +325,10 @@ impl Inner {
         for hosted in self.hosted() {
             hosted.stop.cancel();
         }
+        let left = grace.saturating_sub(began.elapsed());
+        // Grants that ended here are settled, so that nothing of them stays charged.
+        let said = self.engine.treasury().said();
+        let _ = tokio::time::timeout(left.min(LAST_WORDS), said).await;
         self.mesh.close(grace.saturating_sub(began.elapsed())).await;
         self.stop.cancel();
         tracing::info!("node closed");
@@ -341,13 +351,15 @@ async fn start(options: NodeOptions) -> Result<Node> {
         ..MeshOptions::new(home.clone())
     };
     let mesh = Mesh::start(options_of_mesh, Arc::new(Face(Arc::clone(&host)))).await?;
-    let engine = Engine::new(mesh.node_key(), mesh.mesh_id(), options.max_concurrency);
+    let treasury = Treasury::in_memory(mesh.clone());
+    let engine = Engine::new(treasury, mesh.mesh_id(), options.max_concurrency);
     let inner = Arc::new(Inner {
         world: World::new(mesh.node_key(), mesh.mesh_id()),
         credentials: Credentials::open(home.clone()),
         pins: Pins::of(home.clone()),
         templates: Templates::default(),
         own_mesh: mesh.is_own(),
+        orphans: options.orphans,
         home,
         mesh,
         engine: Arc::new(engine),
@@ -365,6 +377,7 @@ async fn start(options: NodeOptions) -> Result<Node> {
     host.ready(&inner);
     tokio::spawn(announcing(Arc::clone(&inner)));
     tokio::spawn(renewing(Arc::clone(&inner)));
+    tokio::spawn(keeping_leases(Arc::clone(&inner)));
     tokio::spawn(loads::telling(Arc::clone(&inner)));
     Ok(Node { inner: Arc::new(Handle(inner)) })
 }
@@ -403,6 +416,15 @@ async fn renewing(inner: Arc<Inner>) {
             }
             () = inner.stop.cancelled() => return,
         }
+    }
+}
+
+/// Renews and ends leases, and says last words again.
+async fn keeping_leases(inner: Arc<Inner>) {
+    let treasury = Arc::clone(inner.engine.treasury());
+    tokio::select! {
+        () = treasury.run() => {}
+        () = inner.stop.cancelled() => {}
     }
 }
 

@@ -10,6 +10,7 @@ mod calls;
 mod choice_tests;
 mod file;
 mod found;
+mod funds;
 mod handler;
 mod host;
 mod lifecycle;

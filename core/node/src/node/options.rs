@@ -1,5 +1,6 @@
 //! Options of a node and of an agent, in the JSON form of the language contract.
 
+use crate::budget::Orphans;
 use crate::call::handle::Parent;
 use crate::foreign::{Authenticator, TokenCounter};
 use hubless_proto::error::{Error, Result};
@@ -42,6 +43,9 @@ pub struct NodeOptions {
     pub memory_only: bool,
     /// Concurrent calls of all agents together; none: no bound besides each agent's own.
     pub max_concurrency: Option<usize>,
+    /// What happens to a request that seems to have lost the budget of its call.
+    #[serde(skip)]
+    pub orphans: Orphans,
 }
 
 /// Which addresses a node binds.

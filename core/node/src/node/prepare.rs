@@ -1,5 +1,6 @@
 //! From the options of a request to the message, checked and with its parent's bounds.
 
+use super::funds::Funds;
 use super::lifecycle::Inner;
 use super::request::{RequestOptions, RetryPolicy, Target};
 use crate::call::body::Bodies;
@@ -36,6 +37,8 @@ pub(super) struct Prepared {
     pub(super) timeout: Duration,
     pub(super) total_deadline: Option<Instant>,
     pub(super) parent: Option<Parent>,
+    /// What pays for it; none: it has no budget.
+    pub(super) funds: Option<Arc<Funds>>,
     pub(super) tool_host: Option<Arc<dyn ToolHost>>,
     pub(super) input_host: Option<Arc<dyn InputHost>>,
     /// Named by the caller, not yet filled in: the callee's own comes before it.
@@ -87,6 +90,7 @@ pub(super) fn prepare(inner: &Inner, mut options: RequestOptions) -> Result<Prep
         timeout,
         total_deadline,
         parent: options.parent.take(),
+        funds: None,
         tool_host: options.tool_host.take(),
         input_host: options.input_host.take(),
         template: options.template.take().map(|name| inner.templates.named(&name)).transpose()?,

@@ -1,5 +1,6 @@
 //! What a caller says, and what it gets.
 
+use crate::budget::{Allowance, KillSwitch};
 use crate::call::content::Content;
 use crate::call::handle::Parent;
 use crate::foreign::{InputHost, ToolHost};
@@ -84,6 +85,12 @@ pub struct RequestOptions {
     /// Call that is being handled: deadline, depth and trace are continued, its end cancels this.
     #[serde(skip)]
     pub parent: Option<Parent>,
+    /// Budget that pays for it and stops it; none: that of the parent, if it has one.
+    #[serde(skip)]
+    pub kill_switch: Option<KillSwitch>,
+    /// Most of the budget that the call may be given; none: a quarter of what is free.
+    #[serde(skip)]
+    pub max: Option<Allowance>,
     /// Agent of this node that asks; none: the parent's, or the node itself.
     #[serde(skip)]
     pub from: Option<AgentId>,

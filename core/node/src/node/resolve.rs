@@ -9,6 +9,7 @@ use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{self, AgentId, Name, NodeKey};
 use hubless_proto::policy::Effect;
 use hubless_proto::wire::v1;
+use hubless_proto::wire::words::Spends;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
@@ -36,13 +37,20 @@ impl Route {
 
     /// What the skill says about repeating.
     pub(super) fn effect(&self, skill: &str) -> Effect {
-        let skills = &self.descriptor.skills;
-        let found = match (skill, skills.as_slice()) {
+        self.skill(skill).map_or(Effect::AtMostOnce, |skill| Effect::of(&skill.effect))
+    }
+
+    /// What the skill says about spending.
+    pub(super) fn spends(&self, skill: &str) -> Spends {
+        self.skill(skill).map_or(Spends::Tokens, |skill| Spends::of(&skill.spends))
+    }
+
+    fn skill(&self, skill: &str) -> Option<&v1::Skill> {
+        match (skill, self.descriptor.skills.as_slice()) {
             ("", [only]) => Some(only),
             ("", _) => None,
             (id, all) => all.iter().find(|skill| skill.id == id),
-        };
-        found.map_or(Effect::AtMostOnce, |skill| Effect::of(&skill.effect))
+        }
     }
 }
 

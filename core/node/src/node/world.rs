@@ -217,7 +217,10 @@ impl Inner {
                 self.world.with(|directory, now| directory.hide(&node, &agents, now));
             }
             News::Loaded(node, loads) => self.world.loads(node, &loads),
+            News::Clock(node, reading) => self.engine.treasury().clock(node, reading),
+            News::Ledger(node, message) => self.engine.treasury().receive(node, *message),
             News::Gone(node) => {
+                self.engine.treasury().gone(node);
                 tracing::debug!(%node, "node is gone");
                 self.world.with(|directory, now| directory.gone(&node, now));
             }

@@ -46,9 +46,13 @@ async fn names_are_taken_once() {
 }
 
 #[tokio::test]
-async fn grants_cannot_be_required_yet() {
+async fn a_grant_that_is_required_must_be_brought() {
     let node = memory_node().await;
-    let options = agent(json!({"name": "g", "needs": {"grant": "required"}}));
+    let options = json!({"name": "g", "needs": {"grant": "required"}});
+    register(&node, options, |_, c| async move { Ok(c) }).await;
+    let error = node.request(ask("g", json!(1))).await.unwrap_err();
+    assert_eq!((error.kind, error.code.as_str()), (Kind::BudgetExhausted, "grant_required"));
+    let options = agent(json!({"name": "x", "needs": {"grant": "perhaps"}}));
     let error = node.register(options, handler(|_, c| async move { Ok(c) })).await.unwrap_err();
-    assert_eq!(error.kind, Kind::Configuration);
+    assert_eq!((error.kind, error.field.as_deref()), (Kind::InvalidArgument, Some("needs.grant")));
 }

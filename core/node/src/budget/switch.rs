@@ -1,0 +1,268 @@
+//! The switch that a program holds: a budget and a stop for everything that is called under it.
+
+use super::tree::Branch;
+use super::{Allowance, Amount, Held, Terms, Treasury, TripReason};
+use crate::chance;
+use crate::engine::lock;
+use hubless_proto::error::{Error, Kind, Result};
+use hubless_proto::identity::NodeKey;
+use hubless_proto::killswitch::{Budget, Input, Origin, Statement};
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, OnceLock};
+use tokio::sync::OnceCell;
+use tokio_util::sync::CancellationToken;
+
+/// What a switch does with a request that belongs to no call and has no switch, made while its
+/// node handles a call with a budget: most likely one that has lost its context.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Orphans {
+    /// It is refused: `configuration`, code `orphan`.
+    #[default]
+    Refuse,
+    /// It runs without a budget.
+    Allow,
+    /// It runs under a budget of its own.
+    OwnBudget(Terms),
+}
+
+/// Why, by whom and when a budget was stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stop {
+    /// Why.
+    pub reason: TripReason,
+    /// Node that asked for it; none: the switch was stopped before a node used it.
+    pub by: Option<NodeKey>,
+    /// When, in Unix milliseconds.
+    pub at_ms: u64,
+}
+
+/// A budget for a whole tree of calls, in this process and on any machine, and the stop of it;
+/// cheap to clone. The budget is over with the last clone.
+///
+/// What is reserved by [`crate::Call::spend`] never goes above the limits, and calls are counted by
+/// the node itself; what a handler spends without saying so is charged as all that its call was
+/// granted, but cannot be seen. The budget lives at the first node that uses the switch.
+///
+/// ```
+/// use hubless::budget::{Allowance, Amount, Branch, Component, KillSwitch, Spend, Stop, Terms};
+/// use hubless::budget::TripReason;
+/// use hubless::{AgentOptions, Content, Kind, Node, NodeOptions, RequestOptions, handler};
+///
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// # let node = Node::start(NodeOptions { memory_only: true, ..NodeOptions::default() }).await?;
+/// let think = handler(|call: hubless::Call, _| async move {
+///     let spend: Spend = call.spend(Amount::ZERO.with(Component::OutputTokens, 100)?).await?;
+///     // A model that writes at most 100 tokens is asked here.
+///     spend.used(Amount::ZERO.with(Component::OutputTokens, 60)?);
+///     Ok(Content::text("thought"))
+/// });
+/// node.register(AgentOptions { name: "think".into(), ..AgentOptions::default() }, think).await?;
+/// let limits = Allowance::UNLIMITED.with(Component::OutputTokens, Some(1_000));
+/// let switch = KillSwitch::new(Terms::of(limits.with(Component::Calls, Some(2))));
+/// let ask = || RequestOptions {
+///     kill_switch: Some(switch.clone()),
+///     ..RequestOptions::new("think", Content::default())
+/// };
+/// assert_eq!(node.request(ask()).await?.usage.output_tokens, 60);
+/// assert_eq!(switch.spent().of(Component::OutputTokens), 60);
+/// assert_eq!(switch.remaining().of(Component::Calls), Some(1));
+/// let tree: Branch = switch.tree().expect("an open budget");
+/// assert_eq!(tree.children[0].state, "settled");
+/// switch.trip(TripReason::Operator);
+/// let Stop { reason, .. } = switch.stop().expect("a stop");
+/// assert_eq!(reason, TripReason::Operator);
+/// assert_eq!(node.request(ask()).await.unwrap_err().kind, Kind::Killed);
+/// # Ok::<(), hubless::Error>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct KillSwitch(Arc<Switch>);
+
+pub(super) struct Switch {
+    terms: Terms,
+    nonce: [u8; 16],
+    made_ms: u64,
+    home: OnceCell<Home>,
+    stop: OnceLock<Stop>,
+    /// Fires with the stop.
+    token: CancellationToken,
+    listeners: Mutex<Vec<Listener>>,
+}
+
+type Listener = Box<dyn FnOnce(&Stop) + Send>;
+
+/// Where the budget is.
+struct Home {
+    treasury: Arc<Treasury>,
+    origin: Origin,
+}
+
+impl KillSwitch {
+    /// A switch with these limits; what has none is not limited, and zero refuses everything. Its
+    /// wall time begins here.
+    pub fn new(terms: Terms) -> Self {
+        Self(Arc::new(Switch {
+            terms,
+            nonce: chance::bytes(),
+            made_ms: chance::now_ms(),
+            home: OnceCell::new(),
+            stop: OnceLock::new(),
+            token: CancellationToken::new(),
+            listeners: Mutex::default(),
+        }))
+    }
+
+    /// Stops everything below it, for good: running handlers are cancelled, waiting calls are
+    /// refused with `killed`. The first stop stands.
+    pub fn trip(&self, reason: TripReason) {
+        match self.0.home.get() {
+            Some(home) => {
+                let (grant, by) = (home.origin.account(), home.treasury.node());
+                home.treasury.put(Input::Trip { grant, reason, by });
+            }
+            None => {
+                self.0.stopped_by(Stop { reason, by: None, at_ms: chance::now_ms() });
+                // It was opened meanwhile.
+                if let Some(home) = self.0.home.get() {
+                    let (grant, by) = (home.origin.account(), home.treasury.node());
+                    home.treasury.put(Input::Trip { grant, reason, by });
+                }
+            }
+        }
+    }
+
+    /// Why it was stopped; none: it is armed.
+    pub fn stop(&self) -> Option<Stop> {
+        self.0.stop.get().copied()
+    }
+
+    /// Used so far, as far as it was settled. Calls count when they are made.
+    pub fn spent(&self) -> Amount {
+        self.view().map_or(Amount::ZERO, |view| view.used)
+    }
+
+    /// What is neither used nor set aside; none for what is not limited.
+    pub fn remaining(&self) -> Allowance {
+        let view = self.view();
+        let taken = view.map_or(Amount::ZERO, |view| view.used.plus_at_most(&view.held));
+        self.0.terms.ceiling.without(&taken)
+    }
+
+    /// Its grants, as its node knows them; none: no call was made under it yet.
+    pub fn tree(&self) -> Option<Branch> {
+        self.0.home.get().and_then(|home| home.treasury.tree(home.origin))
+    }
+
+    /// Has `listener` called once when it is stopped, on a thread of its own; at once when it is
+    /// stopped already. Whatever the listener does, the stop stands.
+    pub fn on_tripped(&self, listener: impl FnOnce(&Stop) + Send + 'static) {
+        {
+            let mut listeners = lock(&self.0.listeners);
+            if self.0.stop.get().is_none() {
+                return listeners.push(Box::new(listener));
+            }
+        }
+        self.0.tell([Box::new(listener) as Listener].into());
+    }
+
+    /// Waits for the stop.
+    pub(crate) async fn tripped(&self) -> Error {
+        self.0.token.cancelled().await;
+        self.killed()
+    }
+
+    /// The budget at this node.
+    ///
+    /// # Errors
+    /// `killed`; `configuration`, code `other_node`: another node has it; `busy`: the ledger is
+    /// full.
+    pub(crate) async fn open(
+        &self,
+        treasury: &Arc<Treasury>,
+    ) -> Result<hubless_proto::killswitch::GrantId> {
+        if self.0.stop.get().is_some() {
+            return Err(self.killed());
+        }
+        let opening = || async {
+            let (terms, made_ms) = (self.0.terms.clone(), self.0.made_ms);
+            let budget = Budget::new(treasury.node(), self.0.nonce, terms, made_ms);
+            let origin = budget.origin;
+            treasury.open(budget, &self.0).await?;
+            Ok::<_, Error>(Home { treasury: Arc::clone(treasury), origin })
+        };
+        let home = self.0.home.get_or_try_init(opening).await?;
+        if !Arc::ptr_eq(&home.treasury, treasury) {
+            let message = "expected the node that the switch was first used with";
+            return Err(Error::new(Kind::Configuration, message).with_code("other_node"));
+        }
+        if self.0.stop.get().is_some() {
+            return Err(self.killed());
+        }
+        Ok(home.origin.account())
+    }
+
+    /// True when the grant of a call is a part of this budget.
+    pub(crate) fn pays(&self, held: &Held) -> bool {
+        self.0.home.get().is_some_and(|home| home.origin == held.origin())
+    }
+
+    fn view(&self) -> Option<hubless_proto::killswitch::View> {
+        self.0.home.get().and_then(|home| home.treasury.view(&home.origin.account()))
+    }
+
+    fn killed(&self) -> Error {
+        let reason = self.0.stop.get().map_or(TripReason::Operator, |stop| stop.reason);
+        Error::refusal(Kind::Killed, reason.name(), "the call tree was stopped")
+    }
+}
+
+impl Switch {
+    /// The ledger says that the budget is stopped.
+    pub(super) fn stopped(self: &Arc<Self>, statement: &Statement) {
+        let Statement { reason, by, at_ms, .. } = *statement;
+        self.stopped_by(Stop { reason, by: Some(by), at_ms });
+    }
+
+    fn stopped_by(self: &Arc<Self>, stop: Stop) {
+        let listeners = {
+            let mut listeners = lock(&self.listeners);
+            if self.stop.set(stop).is_err() {
+                return;
+            }
+            std::mem::take(&mut *listeners)
+        };
+        self.token.cancel();
+        self.tell(listeners);
+    }
+
+    /// Calls listeners beside everything else.
+    fn tell(&self, listeners: Vec<Listener>) {
+        let Some(stop) = self.stop.get().copied().filter(|_| !listeners.is_empty()) else { return };
+        for listener in listeners {
+            let call = move || {
+                if catch_unwind(AssertUnwindSafe(|| listener(&stop))).is_err() {
+                    tracing::error!("a listener of a kill switch panicked");
+                }
+            };
+            let thread = std::thread::Builder::new().name("hubless-tripped".to_owned());
+            if let Err(error) = thread.spawn(call) {
+                tracing::error!(%error, "no thread for a listener of a kill switch");
+            }
+        }
+    }
+}
+
+impl Drop for Switch {
+    fn drop(&mut self) {
+        if let Some(home) = self.home.get() {
+            home.treasury.close(home.origin.account());
+        }
+    }
+}
+
+impl fmt::Debug for KillSwitch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KillSwitch").field("stop", &self.0.stop.get()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,341 @@
+//! The one ledger of a node, and what moves its outputs to its inputs.
+
+use super::Amount;
+use super::guards::{Funded, Held, Reservation};
+use super::rows::{InMemory, Rows};
+use super::state::{Effect, State};
+use super::switch::Switch;
+use super::tree::{self, Branch};
+use crate::call::core::CallCore;
+use crate::chance;
+use crate::engine::lock;
+use crate::executor;
+use crate::mesh::Mesh;
+use hubless_proto::error::{Error, Kind, Result};
+use hubless_proto::identity::NodeKey;
+use hubless_proto::killswitch::{
+    Budget, Ending, Grant, GrantId, Input, Ledger, Message, Now, Order, Origin, Owner, Reading,
+    ReservationId, View,
+};
+use hubless_proto::wire::v1;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::{Notify, oneshot};
+
+/// A clock that stands still while the machine sleeps is not trusted for longer.
+const SLEEP_MAX: Duration = Duration::from_secs(1);
+
+/// The ledger of a node at work.
+pub(crate) struct Treasury {
+    mesh: Mesh,
+    rows: Box<dyn Rows>,
+    state: Mutex<State>,
+    /// Fires when something is due sooner.
+    wake: Notify,
+    /// Fires when a last word was acknowledged.
+    acknowledged: Notify,
+}
+
+fn now() -> Now {
+    Now { clock_ms: chance::clock_ms(), unix_ms: chance::now_ms() }
+}
+
+impl Treasury {
+    /// A ledger that dies with its process.
+    pub(crate) fn in_memory(mesh: Mesh) -> Arc<Self> {
+        let rows = Box::new(InMemory);
+        let owner =
+            Owner { node: mesh.node_key(), instance: mesh.instance(), keeping: rows.keeping() };
+        Arc::new(Self {
+            mesh,
+            rows,
+            state: Mutex::new(State::new(Ledger::new(owner))),
+            wake: Notify::new(),
+            acknowledged: Notify::new(),
+        })
+    }
+
+    /// Does what is due when it is due, for ever.
+    pub(crate) async fn run(self: Arc<Self>) {
+        loop {
+            let next = lock(&self.state).ledger.poll_timeout();
+            let wait = next.map(|at_ms| {
+                let left = Duration::from_millis(at_ms.saturating_sub(chance::clock_ms()));
+                left.min(SLEEP_MAX)
+            });
+            tokio::select! {
+                () = self.wake.notified() => {}
+                () = sleep(wait) => self.work(|_, _| ()),
+            }
+        }
+    }
+
+    /// Takes one input, and does what comes of it.
+    pub(super) fn put(self: &Arc<Self>, input: Input) {
+        self.work(|state, now| state.ledger.handle(input, now));
+    }
+
+    /// A peer said something about a grant.
+    pub(crate) fn receive(self: &Arc<Self>, from: NodeKey, message: Message) {
+        let acknowledged = match &message {
+            // A grant comes with its call only.
+            Message::Grant(_) => return,
+            Message::SettleAck { grant } => Some(*grant),
+            Message::Refused { .. }
+            | Message::Progress { .. }
+            | Message::Settle(_)
+            | Message::RenewAsk { .. }
+            | Message::Renew { .. }
+            | Message::Recall { .. }
+            | Message::Trip(_) => None,
+        };
+        self.work(|state, now| {
+            if let Some(grant) = acknowledged {
+                state.unsaid.remove(&grant);
+            }
+            state.ledger.handle(Input::Receive { from, message }, now);
+        });
+        if acknowledged.is_some() {
+            self.acknowledged.notify_waiters();
+        }
+    }
+
+    /// A peer said what its clock reads.
+    pub(crate) fn clock(self: &Arc<Self>, peer: NodeKey, reading: Reading) {
+        self.put(Input::Clock { peer, reading });
+    }
+
+    /// A peer is gone.
+    pub(crate) fn gone(self: &Arc<Self>, peer: NodeKey) {
+        self.put(Input::Gone { peer });
+    }
+
+    /// Waits until every last word of this node was acknowledged.
+    pub(crate) async fn said(&self) {
+        loop {
+            let acknowledged = self.acknowledged.notified();
+            let mut acknowledged = std::pin::pin!(acknowledged);
+            acknowledged.as_mut().enable();
+            if lock(&self.state).unsaid.is_empty() {
+                return;
+            }
+            acknowledged.await;
+        }
+    }
+
+    /// True while a call with a budget is handled here.
+    pub(crate) fn is_busy(&self) -> bool {
+        !lock(&self.state).calls.is_empty()
+    }
+
+    pub(crate) fn node(&self) -> NodeKey {
+        self.mesh.node_key()
+    }
+
+    pub(super) fn view(&self, account: &GrantId) -> Option<View> {
+        lock(&self.state).ledger.view(account)
+    }
+
+    pub(super) fn tree(&self, origin: Origin) -> Option<Branch> {
+        tree::of(&lock(&self.state).ledger, origin)
+    }
+
+    /// Opens the budget of a switch; twice is as good as once.
+    pub(super) async fn open(self: &Arc<Self>, budget: Budget, switch: &Arc<Switch>) -> Result<()> {
+        let account = budget.origin.account();
+        let (answer, opened) = oneshot::channel();
+        self.work(|state, now| {
+            state.switches.insert(account, Arc::downgrade(switch));
+            if state.ledger.view(&account).is_some() {
+                let _ = answer.send(Ok(()));
+                return;
+            }
+            state.budgets.insert(account, answer);
+            state.ledger.handle(Input::Open(budget), now);
+        });
+        opened.await.unwrap_or_else(|_| Err(lost()))
+    }
+
+    /// The switch of a budget is done with.
+    pub(super) fn close(self: &Arc<Self>, account: GrantId) {
+        self.work(|state, now| {
+            state.switches.remove(&account);
+            state.ledger.handle(Input::Finish { grant: account, ending: Ending::Ran }, now);
+        });
+    }
+
+    /// Cuts a grant for a call of this node.
+    pub(crate) async fn cut(self: &Arc<Self>, from: GrantId, order: Order) -> Result<Funded> {
+        let (answer, granted) = oneshot::channel();
+        self.work(|state, now| {
+            state.grants.insert(order.id, answer);
+            state.ledger.handle(Input::Cut { from, order }, now);
+        });
+        granted.await.unwrap_or_else(|_| Err(lost()))
+    }
+
+    /// Takes the grant that came with a call. From here on the call must finish it.
+    pub(crate) async fn take(
+        self: &Arc<Self>,
+        from: NodeKey,
+        grant: Grant,
+        core: &Arc<CallCore>,
+    ) -> Result<()> {
+        let id = grant.id;
+        let inside = from == self.node();
+        let (answer, held) = oneshot::channel();
+        self.work(|state, now| {
+            let known = state.ledger.view(&id);
+            let open = known.as_ref().is_some_and(|view| view.stopped.is_none());
+            let used = state.calls.contains_key(&id) || (known.is_some() && !inside);
+            if used || (inside && !open) {
+                let _ = answer.send(Err(if used { used_before() } else { over() }));
+                return;
+            }
+            state.calls.insert(id, Arc::downgrade(core));
+            core.hold(Held::new(Arc::clone(self), grant.clone()));
+            if inside {
+                let _ = answer.send(Ok(()));
+                return;
+            }
+            state.holds.insert(id, answer);
+            let message = Message::Grant(Box::new(grant));
+            state.ledger.handle(Input::Receive { from, message }, now);
+        });
+        self.answer_silence(&id);
+        held.await.unwrap_or_else(|_| Err(lost()))
+    }
+
+    /// A ledger without a store answers at once: what it said nothing about found no room.
+    fn answer_silence(&self, id: &GrantId) {
+        if self.rows.keeping() == hubless_proto::killswitch::Keeping::Durable {
+            return;
+        }
+        let silent = lock(&self.state).holds.remove(id);
+        if let Some(answer) = silent {
+            let message = "no more grants fit into this node";
+            let _ = answer.send(Err(Error::refusal(Kind::Busy, "ledger", message)));
+        }
+    }
+
+    /// The call of a grant that is held here ended.
+    pub(super) fn leave(self: &Arc<Self>, grant: GrantId, ending: Ending) {
+        self.work(|state, now| {
+            state.calls.remove(&grant);
+            state.ledger.handle(Input::Finish { grant, ending }, now);
+        });
+    }
+
+    /// A grant inside this node is not used by the call that it was cut for, unless that call has
+    /// taken it.
+    pub(super) fn drop_untaken(self: &Arc<Self>, grant: GrantId) {
+        self.work(|state, now| {
+            let view = state.ledger.view(&grant);
+            let fresh = view.is_some_and(|view| view.stopped.is_none());
+            if fresh && !state.calls.contains_key(&grant) {
+                state.ledger.handle(Input::Finish { grant, ending: Ending::Free }, now);
+            }
+        });
+    }
+
+    /// A request of a peer is answered without running: its grant is given back unused, unless
+    /// another sending of the same request has it.
+    pub(crate) fn decline(self: &Arc<Self>, from: NodeKey, request: &v1::Request) {
+        if request.grant.is_empty() || from == self.node() {
+            return;
+        }
+        // What is no grant holds nothing.
+        let Ok(grant) = Grant::decode(request.grant.clone()) else { return };
+        self.work(|state, now| {
+            if state.ledger.view(&grant.id).is_none() {
+                let message = Message::Recall { grant: grant.id, reading: grant.reading };
+                state.ledger.handle(Input::Receive { from, message }, now);
+            }
+        });
+    }
+
+    pub(super) async fn reserve(
+        self: &Arc<Self>,
+        grant: GrantId,
+        most: Amount,
+    ) -> Result<Reservation> {
+        let id = ReservationId::from_bytes(chance::bytes());
+        let (answer, reserved) = oneshot::channel();
+        self.work(|state, now| {
+            state.reservations.insert((grant, id), answer);
+            state.ledger.handle(Input::Reserve { grant, id, most }, now);
+        });
+        reserved.await.unwrap_or_else(|_| Err(lost()))
+    }
+
+    fn work<T>(self: &Arc<Self>, work: impl FnOnce(&mut State, Now) -> T) -> T {
+        let (done, effects, sooner) = {
+            let mut state = lock(&self.state);
+            let (now, before) = (now(), state.ledger.poll_timeout());
+            // What is over is over before anything new is looked at.
+            state.ledger.handle_timeout(now);
+            let done = work(&mut state, now);
+            let effects = state.drain(self.mesh.key(), self.rows.as_ref(), now);
+            (done, effects, state.ledger.poll_timeout() != before)
+        };
+        if sooner {
+            self.wake.notify_one();
+        }
+        // In a forked child nothing of this is running.
+        if let Ok(runtime) = executor::handle() {
+            let _inside = runtime.enter();
+            effects.into_iter().for_each(|effect| self.act(effect));
+        }
+        done
+    }
+
+    /// Whoever no longer waits for an answer drops it, which gives back what it is about.
+    fn act(self: &Arc<Self>, effect: Effect) {
+        match effect {
+            Effect::Send(to, message) => self.mesh.tell(to, &message),
+            Effect::Opened(answer, result) | Effect::Held(answer, result) => {
+                let _ = answer.send(result);
+            }
+            Effect::Granted(answer, grant) => {
+                let funded = Funded::new(Arc::clone(self), *grant);
+                if let Some(answer) = answer {
+                    let _ = answer.send(Ok(funded));
+                }
+            }
+            Effect::NotGranted(answer, error) => {
+                let _ = answer.send(Err(*error));
+            }
+            Effect::Reserved(answer, grant, id) => {
+                let reservation = Reservation::new(Arc::clone(self), grant, id);
+                if let Some(answer) = answer {
+                    let _ = answer.send(Ok(reservation));
+                }
+            }
+            Effect::NotReserved(answer, error) => {
+                let _ = answer.send(Err(*error));
+            }
+            Effect::Cancel(call, reason) => call.kill(reason),
+            Effect::Tripped(switch, statement) => switch.stopped(&statement),
+        }
+    }
+}
+
+async fn sleep(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn lost() -> Error {
+    Error::new(Kind::Closed, "the node is closed")
+}
+
+fn over() -> Error {
+    Error::refusal(Kind::Killed, "finished", "the grant of this call has ended")
+}
+
+fn used_before() -> Error {
+    Error::refusal(Kind::Conflict, "grant", "expected a grant that no other call has")
+        .with_field("grant")
+}

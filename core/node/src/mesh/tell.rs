@@ -1,0 +1,83 @@
+//! What issuers and holders of grants say to each other, on the control stream.
+//!
+//! A message may be lost: whoever needs an answer says it again. So nothing waits here.
+
+use super::Mesh;
+use super::connection::Say;
+use super::shared::Shared;
+use hubless_proto::error::Result;
+use hubless_proto::identity::{NodeKey, SecretKey};
+use hubless_proto::killswitch::Message;
+use hubless_proto::limits;
+use hubless_proto::wire::v1;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+impl Mesh {
+    /// The key of this node, for what it states.
+    pub(crate) fn key(&self) -> &SecretKey {
+        self.shared.local.key()
+    }
+
+    /// Which process of this node it is, as peers see it.
+    pub(crate) fn instance(&self) -> u64 {
+        self.shared.local.instance()
+    }
+
+    /// Waits until `node` has introduced itself, so that its clock is known.
+    ///
+    /// # Errors
+    /// `transport` when it cannot be reached.
+    ///
+    /// # Cancellation
+    /// Safe.
+    pub(crate) async fn meet(&self, node: NodeKey) -> Result<()> {
+        self.shared.connection(node).await?.introduced().await
+    }
+
+    /// Says something about a grant, on the connection that is there, else on one that is made
+    /// for it. Must be called on the runtime.
+    pub(crate) fn tell(&self, node: NodeKey, message: &Message) {
+        let say = message.to_wire();
+        let connections = self.shared.peers.of(node);
+        let ready = connections.iter().rev().find(|one| one.greeting().is_some());
+        let full = match ready {
+            Some(connection) => connection.control.try_send(Say::Ledger(Box::new(say.clone()))),
+            None if self.shared.is_closing() => return,
+            None => return self.tell_later(node, say),
+        };
+        if full.is_err() {
+            self.tell_later(node, say);
+        }
+    }
+
+    fn tell_later(&self, node: NodeKey, say: v1::LedgerMessage) {
+        let Some(place) = Telling::enter(&self.shared) else { return };
+        let shared = Arc::clone(&self.shared);
+        self.shared.spawn(async move {
+            let _place = place;
+            let Ok(connection) = shared.connection(node).await else { return };
+            if connection.introduced().await.is_ok() {
+                // A connection that ended meanwhile loses it.
+                let _ = connection.control.send(Say::Ledger(Box::new(say))).await;
+            }
+        });
+    }
+}
+
+/// A place among the messages that wait for a connection.
+struct Telling(Arc<Shared>);
+
+impl Telling {
+    fn enter(shared: &Arc<Shared>) -> Option<Self> {
+        let before = shared.telling.fetch_add(1, Ordering::SeqCst);
+        let place = Self(Arc::clone(shared));
+        (before < limits::LEDGER_TELLING).then_some(place)
+    }
+}
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        self.0.telling.fetch_sub(1, Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,145 @@
+//! What pays for a request: the switch that it names, or the grant of the call that it belongs to.
+
+use super::lifecycle::Inner;
+use super::request::RequestOptions;
+use super::resolve::Route;
+use crate::budget::{Allowance, Funded, KillSwitch, Orphans, Treasury};
+use crate::call::handle::Parent;
+use crate::chance;
+use hubless_proto::error::{Error, Kind, Result};
+use hubless_proto::identity::NodeKey;
+use hubless_proto::killswitch::{CallId, GrantId, Order};
+use hubless_proto::wire::v1;
+use hubless_proto::wire::words::RefundPolicy;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// What a call is paid from.
+pub(super) struct Funds {
+    treasury: Arc<Treasury>,
+    from: GrantId,
+    max: Allowance,
+    /// Keeps the budget open.
+    switch: Option<KillSwitch>,
+}
+
+/// True when a request would carry a grant.
+pub(super) fn is_funded(options: &RequestOptions) -> bool {
+    let parent = options.parent.as_ref().map(Parent::core);
+    options.kill_switch.is_some() || parent.is_some_and(|core| core.held().is_some())
+}
+
+/// Waits for the stop of the switch that pays; where a budget begins elsewhere, the parent hears of
+/// it.
+pub(super) async fn stopped(funds: Option<&Funds>) -> Error {
+    match funds.and_then(|funds| funds.switch.as_ref()) {
+        Some(switch) => switch.tripped().await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Inner {
+    /// What pays for a request; none: it has no budget.
+    ///
+    /// # Errors
+    /// `configuration`: code `orphan` for a request that seems to have lost its budget,
+    /// `second_budget` for a switch beside the budget of the parent, `other_node` for a budget of
+    /// another node. `invalid_argument`: a most without a budget. `unsupported`: a budget for an
+    /// answer that goes to another agent. `killed`.
+    pub(super) async fn funds(&self, options: &RequestOptions) -> Result<Option<Funds>> {
+        let treasury = self.engine.treasury();
+        let held = options.parent.as_ref().and_then(|parent| parent.core().held());
+        let given = options.kill_switch.clone();
+        let (from, switch) = match (held, given) {
+            (Some(held), _) if !Arc::ptr_eq(held.treasury(), treasury) => {
+                let message = "expected a request of the node that handles the call";
+                return Err(configuration("other_node", message));
+            }
+            (Some(held), Some(switch)) if !switch.pays(held) => {
+                let message = "expected no other switch: the budget of the call that the request \
+                               belongs to pays for it";
+                return Err(configuration("second_budget", message));
+            }
+            (Some(held), switch) => (held.id(), switch),
+            (None, given) => {
+                let own = if given.is_some() { given } else { self.orphaned(options)? };
+                let Some(switch) = own else { return without(options) };
+                (switch.open(treasury).await?, Some(switch))
+            }
+        };
+        if !options.return_to.is_empty() {
+            let message = "an answer that goes to another agent is not paid for by this version";
+            let error = Error::new(Kind::Unsupported, message).with_code("return_to");
+            return Err(error.with_field("returnTo"));
+        }
+        let max = options.max.unwrap_or(Allowance::UNLIMITED);
+        Ok(Some(Funds { treasury: Arc::clone(treasury), from, max, switch }))
+    }
+
+    /// The switch of an orphan that runs under a budget of its own.
+    fn orphaned(&self, options: &RequestOptions) -> Result<Option<KillSwitch>> {
+        if options.parent.is_some() || !self.engine.treasury().is_busy() {
+            return Ok(None);
+        }
+        match &self.orphans {
+            Orphans::Allow => Ok(None),
+            Orphans::OwnBudget(terms) => Ok(Some(KillSwitch::new(terms.clone()))),
+            Orphans::Refuse => {
+                let message = "this node handles a call with a budget, and the request belongs to \
+                               no call: give it the call as parent, or a switch, or set `orphans`";
+                Err(configuration("orphan", message))
+            }
+        }
+    }
+}
+
+fn configuration(code: &str, message: &str) -> Error {
+    Error::new(Kind::Configuration, message).with_code(code)
+}
+
+fn without(options: &RequestOptions) -> Result<Option<Funds>> {
+    if options.max.is_none() {
+        return Ok(None);
+    }
+    let message = "expected a kill switch, or a parent with a budget, beside it";
+    Err(Error::invalid("max", message))
+}
+
+impl Funds {
+    /// Cuts the grant of one attempt.
+    ///
+    /// # Errors
+    /// `budget_exhausted`, `hop_limit`, `killed`, `busy`.
+    ///
+    /// # Cancellation
+    /// Safe: nothing stays charged but the call.
+    pub(super) async fn cut(
+        &self,
+        request: &v1::Request,
+        route: &Route,
+        audience: NodeKey,
+        attempt: u32,
+    ) -> Result<Funded> {
+        let order = Order {
+            id: GrantId::from_bytes(chance::bytes()),
+            audience,
+            agent: route.agent,
+            call_id: CallId::from_slice(&request.id)?,
+            attempt,
+            max: self.max,
+            hint: hint(&route.descriptor.cost_hint_json),
+            spends: route.spends(&request.skill),
+            refund: RefundPolicy::Signed,
+            detached_until_ms: None,
+        };
+        self.treasury.cut(self.from, order).await
+    }
+}
+
+/// The most that a callee says a call costs.
+fn hint(cost_hint_json: &str) -> Allowance {
+    let hint: Value = serde_json::from_str(cost_hint_json).unwrap_or_default();
+    let most = hint.get("max").map(|most| Allowance::read("max", most));
+    // Its own words, which need not be ours.
+    most.and_then(Result::ok).unwrap_or(Allowance::UNLIMITED)
+}

@@ -1,0 +1,118 @@
+//! Between two nodes.
+
+use super::support::{Pair, node_in, pair};
+use super::*;
+use hubless::budget::TripReason;
+use hubless::node::Path;
+
+#[tokio::test]
+async fn spending_elsewhere_is_settled_to_the_token() {
+    let Pair { one, two, _home } = pair().await;
+    let provider = Arc::default();
+    spender(&one, "model", &provider).await;
+    relay(&two, "front", "model").await;
+    relay(&one, "back", "front").await;
+    let switch = tokens(6_400);
+    let ask = |tokens: u64| json!({"most": tokens, "tokens": tokens});
+    let reply = two.request(paid(&switch, "model", ask(1_600))).await.unwrap();
+    assert_eq!((reply.path, reply.usage.output_tokens), (Path::Direct, 1_600));
+    until("the grant is settled", || switch.spent().of(Component::OutputTokens) == 1_600).await;
+    let over = two.request(paid(&switch, "model", ask(1_201))).await.unwrap_err();
+    assert_eq!(named(&over), ("budget_exhausted", "output_exceeded"));
+    // From two to one, back to two, and to one again.
+    let deep = RequestOptions { wait_ms: Some(5_000), ..paid(&switch, "back", ask(75)) };
+    two.request(deep).await.unwrap();
+    let all = 1_675;
+    assert_eq!(provider.spent(), all);
+    until("everything is settled", || {
+        let tree = switch.tree().unwrap();
+        let settled = tree.children.iter().all(|child| child.state == "settled");
+        settled && tree.charged.of(Component::OutputTokens) == all
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn many_calls_to_another_node_never_spend_more_than_the_budget() {
+    let Pair { one, two, _home } = pair().await;
+    let provider = Arc::default();
+    spender(&one, "model", &provider).await;
+    let switch = tokens(2_000);
+    let calls = (0..256).map(|n| {
+        let (node, switch) = (two.clone(), switch.clone());
+        tokio::spawn(async move {
+            let asked = json!({"most": 20, "tokens": 10 + n % 11});
+            let asked = RequestOptions { wait_ms: Some(5_000), ..paid(&switch, "model", asked) };
+            node.request(asked).await.is_ok()
+        })
+    });
+    let mut done = 0;
+    for call in calls.collect::<Vec<_>>() {
+        done += usize::from(call.await.unwrap());
+    }
+    assert!(done > 0, "{done}");
+    assert!(provider.spent() <= 2_000, "{}", provider.spent());
+    until("nothing is stranded", || {
+        switch.tree().unwrap().charged.of(Component::OutputTokens) == provider.spent()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_trip_reaches_every_node_below() {
+    let Pair { one, two, _home } = pair().await;
+    let three = node_in(&_home).await;
+    let mut heard = waiter(&three, json!({"name": "wait"})).await;
+    relay(&one, "middle", "wait").await;
+    let switch = tokens(1_000);
+    let asked = RequestOptions { wait_ms: Some(5_000), ..paid(&switch, "middle", json!(0)) };
+    let asking = two.clone();
+    let call = tokio::spawn(async move { asking.request(asked).await });
+    assert_eq!(heard.recv().await.unwrap(), "runs");
+    let began = std::time::Instant::now();
+    switch.trip(TripReason::Operator);
+    assert_eq!(heard.recv().await.unwrap(), "killed operator");
+    // Pushed, not the end of a lease.
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    assert_eq!(named(&call.await.unwrap().unwrap_err()), ("killed", "operator"));
+}
+
+#[tokio::test]
+async fn what_a_caller_gives_up_comes_back() {
+    let Pair { one, two, _home } = pair().await;
+    let mut heard = waiter(&one, json!({"name": "wait"})).await;
+    let switch = KillSwitch::new(limit(Component::Calls, 100));
+    let asked = RequestOptions { wait_ms: Some(5_000), ..paid(&switch, "wait", json!(0)) };
+    let asking = two.clone();
+    let call = tokio::spawn(async move { asking.request(asked).await });
+    assert_eq!(heard.recv().await.unwrap(), "runs");
+    assert!(switch.remaining().of(Component::Calls) < Some(99));
+    call.abort();
+    until("the grant is settled", || switch.remaining().of(Component::Calls) == Some(99)).await;
+}
+
+#[tokio::test]
+async fn an_answer_that_was_kept_costs_a_call_and_nothing_else() {
+    let Pair { one, two, _home } = pair().await;
+    let provider = Arc::default();
+    for (node, name) in [(&one, "there"), (&two, "here")] {
+        spender(node, name, &provider).await;
+    }
+    for name in ["there", "here"] {
+        let before = provider.spent();
+        let switch = tokens(400);
+        for _ in 0..3 {
+            let asked = paid(&switch, name, json!({"most": 10, "tokens": 10}));
+            let idempotency_key = "once".to_owned();
+            let asked = RequestOptions { idempotency_key, wait_ms: Some(5_000), ..asked };
+            two.request(asked).await.unwrap();
+        }
+        assert_eq!(provider.spent() - before, 10);
+        until("nothing is stranded", || {
+            let tree = switch.tree().unwrap();
+            tree.charged.of(Component::OutputTokens) == 10
+        })
+        .await;
+        assert_eq!(switch.spent().of(Component::Calls), 3);
+    }
+}

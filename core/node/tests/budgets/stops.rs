@@ -1,0 +1,140 @@
+//! What stops a budget.
+
+use super::support::memory_node;
+use super::*;
+use hubless::budget::TripReason;
+use hubless::handler;
+use tokio::sync::mpsc;
+
+fn spawn_paid(
+    node: &Node,
+    switch: &KillSwitch,
+    to: &str,
+) -> tokio::task::JoinHandle<Result<hubless::Reply>> {
+    let (node, asked) = (node.clone(), paid(switch, to, json!(0)));
+    tokio::spawn(async move { node.request(asked).await })
+}
+
+#[tokio::test]
+async fn a_trip_cancels_what_runs_and_refuses_what_waits() {
+    let node = memory_node().await;
+    let one = json!({"name": "wait", "requirements": {"maxConcurrency": 1}});
+    let mut heard = waiter(&node, one).await;
+    let (told, mut listened) = mpsc::unbounded_channel();
+    let switch = tokens(1_000);
+    switch.on_tripped(|_| panic!("a listener that fails"));
+    let tell = told.clone();
+    switch.on_tripped(move |stop| tell.send(stop.reason).unwrap());
+    let running = spawn_paid(&node, &switch, "wait");
+    assert_eq!(heard.recv().await.unwrap(), "runs");
+    let waiting = spawn_paid(&node, &switch, "wait");
+    let both = || switch.tree().is_some_and(|tree| tree.children.len() == 2);
+    until("two calls are granted", both).await;
+    assert!(switch.stop().is_none());
+    switch.trip(TripReason::Operator);
+    switch.trip(TripReason::WallTime);
+    for call in [running, waiting] {
+        let error = call.await.unwrap().unwrap_err();
+        assert_eq!(named(&error), ("killed", "operator"));
+    }
+    assert_eq!(heard.recv().await.unwrap(), "killed operator");
+    assert_eq!(listened.recv().await, Some(TripReason::Operator));
+    let stop = switch.stop().unwrap();
+    assert_eq!((stop.reason, stop.by), (TripReason::Operator, Some(node.key())));
+    // Whoever listens late is told at once.
+    switch.on_tripped(move |stop| told.send(stop.reason).unwrap());
+    assert_eq!(listened.recv().await, Some(TripReason::Operator));
+    let late = node.request(paid(&switch, "wait", json!(0))).await.unwrap_err();
+    assert_eq!(named(&late), ("killed", "operator"));
+    // Another budget runs on.
+    let other = tokens(1_000);
+    let alive = spawn_paid(&node, &other, "wait");
+    assert_eq!(heard.recv().await.unwrap(), "runs");
+    drop(alive);
+}
+
+#[tokio::test]
+async fn a_switch_that_no_node_used_yet_stays_stopped() {
+    let node = memory_node().await;
+    register(&node, json!({"name": "echo"}), |_, c| async move { Ok(c) }).await;
+    let switch = tokens(1_000);
+    switch.trip(TripReason::Operator);
+    assert_eq!(switch.stop().unwrap().by, None);
+    let error = node.request(paid(&switch, "echo", json!(0))).await.unwrap_err();
+    assert_eq!(named(&error), ("killed", "operator"));
+    assert_eq!(switch.spent(), Amount::ZERO);
+}
+
+#[tokio::test]
+async fn its_time_stops_it() {
+    let node = memory_node().await;
+    let mut heard = waiter(&node, json!({"name": "wait"})).await;
+    let wall_time_ms = Some(300);
+    let switch = KillSwitch::new(Terms { wall_time_ms, ..Terms::default() });
+    let error = spawn_paid(&node, &switch, "wait").await.unwrap().unwrap_err();
+    assert_eq!(named(&error), ("killed", "wall_time"));
+    assert_eq!(heard.recv().await.unwrap(), "runs");
+    assert_eq!(heard.recv().await.unwrap(), "killed wall_time");
+    assert_eq!(switch.stop().unwrap().reason, TripReason::WallTime);
+}
+
+#[tokio::test]
+async fn depth_and_fan_out_stop_it() {
+    let node = memory_node().await;
+    register(&node, json!({"name": "end"}), |_, c| async move { Ok(c) }).await;
+    relay(&node, "second", "end").await;
+    relay(&node, "first", "second").await;
+    let deep = |depth| KillSwitch::new(Terms { depth: Some(depth), ..Terms::default() });
+    node.request(paid(&deep(3), "first", json!(0))).await.unwrap();
+    let switch = deep(2);
+    assert!(node.request(paid(&switch, "first", json!(0))).await.is_err());
+    until("the budget is stopped", || switch.stop().is_some()).await;
+    assert_eq!(switch.stop().unwrap().reason, TripReason::Depth);
+
+    let mut heard = waiter(&node, json!({"name": "wait"})).await;
+    let switch = KillSwitch::new(Terms { fan_out: Some(2), ..Terms::default() });
+    let two = [spawn_paid(&node, &switch, "wait"), spawn_paid(&node, &switch, "wait")];
+    assert_eq!(heard.recv().await.unwrap(), "runs");
+    assert_eq!(heard.recv().await.unwrap(), "runs");
+    let third = node.request(paid(&switch, "wait", json!(0))).await.unwrap_err();
+    assert_eq!(named(&third), ("budget_exhausted", "fan_out"));
+    for call in two {
+        assert_eq!(named(&call.await.unwrap().unwrap_err()), ("killed", "fan_out"));
+    }
+}
+
+#[tokio::test]
+async fn a_spending_above_its_reservation_is_charged_and_stops_the_budget() {
+    let node = memory_node().await;
+    let provider = Arc::default();
+    spender(&node, "model", &provider).await;
+    let switch = tokens(1_000);
+    let over = json!({"most": 10, "tokens": 11});
+    // The handler may have ended before it heard of the stop.
+    let _ = node.request(paid(&switch, "model", over)).await;
+    assert_eq!(switch.stop().unwrap().reason, TripReason::OutputExceeded);
+    assert_eq!((provider.spent(), switch.spent().of(Component::OutputTokens)), (11, 11));
+}
+
+#[tokio::test]
+async fn a_handler_that_is_dropped_leaves_its_reservation_charged() {
+    let node = memory_node().await;
+    let (said, mut heard) = mpsc::unbounded_channel();
+    let spends = handler(move |call: Call, _| {
+        let said = said.clone();
+        async move {
+            let _spend = call.spend(output(60)).await?;
+            said.send(()).unwrap();
+            std::future::pending::<()>().await;
+            Ok(Content::default())
+        }
+    });
+    node.register(support::agent(json!({"name": "cut"})), spends).await.unwrap();
+    let switch = tokens(1_000);
+    let call = spawn_paid(&node, &switch, "cut");
+    heard.recv().await.unwrap();
+    call.abort();
+    let charged = || switch.spent().of(Component::OutputTokens) == 60;
+    until("the reservation is charged", charged).await;
+    assert_eq!(switch.remaining().of(Component::OutputTokens), Some(940));
+}
