@@ -2,8 +2,10 @@
 
 use super::body::Bodies;
 use super::content::Content;
-use super::kept::{self, Kept};
+use super::kept::Kept;
 use super::pipe::{CancelCode, CancelSignal, Down};
+use super::question::Question;
+use super::sinks::Sinks;
 use crate::budget::Held;
 use hubless_proto::error::Result;
 use hubless_proto::identity::{AgentId, NodeKey};
@@ -63,11 +65,6 @@ pub(crate) struct CallCore {
     pub(crate) cancelled: CancellationToken,
     /// Fires when the call has its last event, or was dropped without one.
     pub(crate) done: CancellationToken,
-}
-
-#[derive(Default)]
-struct Sinks {
-    open: Vec<mpsc::Sender<Down>>,
 }
 
 #[derive(Default)]
@@ -476,54 +473,6 @@ impl CallCore {
 
     fn over(&self) -> Error {
         Error::new(Kind::Closed, "the call has ended")
-    }
-}
-
-impl Sinks {
-    /// Gives one event to every open stream; questions, and bytes that can be read once, go to the
-    /// first alone.
-    async fn hand_over(&mut self, event: v1::Event, bodies: Bodies) {
-        self.open.retain(|sink| !sink.is_closed());
-        let question =
-            matches!(event.kind, Some(event::Kind::ToolCall(_) | event::Kind::InputRequired(_)));
-        let others = if question { None } else { bodies.again() };
-        let mut first = Some(bodies);
-        for sink in &self.open {
-            let down = match (first.take(), &others) {
-                (Some(bodies), _) => Down { event: event.clone(), bodies },
-                (None, Some((bodies, _))) => {
-                    let bodies = bodies.again().map(|(bodies, _)| bodies).unwrap_or_default();
-                    Down { event: event.clone(), bodies }
-                }
-                (None, None) if question => break,
-                (None, None) => kept::untold(),
-            };
-            // A stream that went away is removed at the next event.
-            let _ = sink.send(down).await;
-        }
-    }
-}
-
-/// What a handler asks its caller.
-pub(crate) enum Question {
-    /// To run an offered tool.
-    Tool { name: String, arguments_json: String },
-    /// To answer a prompt.
-    Input { prompt: Content, schema_json: String },
-}
-
-impl Question {
-    fn event(self, id: u64) -> (event::Kind, Bodies) {
-        match self {
-            Self::Tool { name, arguments_json } => {
-                (event::Kind::ToolCall(v1::ToolCall { id, name, arguments_json }), Bodies::none())
-            }
-            Self::Input { prompt, schema_json } => {
-                let Content { message, bodies } = prompt;
-                let asked = v1::InputRequired { id, prompt: Some(message), schema_json };
-                (event::Kind::InputRequired(asked), bodies)
-            }
-        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! One inbound call as its handler holds it.
 
 use super::content::Content;
-use super::core::{CallCore, Question};
+use super::core::CallCore;
+use super::question::Question;
 use crate::engine::room::Place;
 use crate::schemas;
 use hubless_proto::error::Result;

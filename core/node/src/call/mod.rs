@@ -12,5 +12,7 @@ pub mod handle;
 pub(crate) mod kept;
 pub(crate) mod pieces;
 pub mod pipe;
+pub(crate) mod question;
+mod sinks;
 pub(crate) mod split;
 pub(crate) mod trace;
