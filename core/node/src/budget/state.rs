@@ -12,7 +12,7 @@ use hubless_proto::killswitch::{
 };
 use hubless_proto::limits;
 use hubless_proto::wire::words::TripReason;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use tokio::sync::oneshot;
 
@@ -28,8 +28,8 @@ pub(super) struct State {
     /// Calls that are handled here under a grant.
     pub(super) calls: BTreeMap<GrantId, Weak<CallCore>>,
     pub(super) switches: BTreeMap<GrantId, Weak<Switch>>,
-    /// Last words that were not acknowledged yet.
-    pub(super) unsaid: BTreeSet<GrantId>,
+    /// Last words that were not acknowledged yet, and who they are for.
+    pub(super) unsaid: BTreeMap<GrantId, NodeKey>,
 }
 
 /// What is done once nothing of ours is borrowed any more.
@@ -56,7 +56,7 @@ impl State {
             reservations: BTreeMap::new(),
             calls: BTreeMap::new(),
             switches: BTreeMap::new(),
-            unsaid: BTreeSet::new(),
+            unsaid: BTreeMap::new(),
         }
     }
 
@@ -64,14 +64,17 @@ impl State {
     pub(super) fn drain(&mut self, key: &SecretKey, rows: &dyn Rows, now: Now) -> Vec<Effect> {
         let mut effects = Vec::new();
         while let Some(output) = self.ledger.poll_output() {
-            match output {
-                Output::Persist { seq, writes } => rows.write(seq, writes),
-                Output::Sign(statement) => match Trip::sign(key, statement) {
+            if let Output::Persist { seq, writes } = output {
+                rows.write(seq, writes);
+            } else if let Output::Sign(statement) = output {
+                match Trip::sign(key, statement) {
                     Ok(trip) => self.ledger.handle(Input::Signed(trip), now),
                     Err(error) => tracing::error!(%error, "a stop could not be signed"),
-                },
-                Output::Send { to, message } => effects.extend(self.send(to, message)),
-                other => effects.extend(self.effect(other)),
+                }
+            } else if let Output::Send { to, message } = output {
+                effects.extend(self.send(to, message));
+            } else {
+                effects.extend(self.effect(output));
             }
         }
         effects
@@ -133,7 +136,7 @@ impl State {
             | Message::Trip(_) => return vec![Effect::Send(to, message)],
         };
         if self.unsaid.len() < limits::LEDGER_GRANTS {
-            self.unsaid.insert(grant);
+            self.unsaid.insert(grant, to);
         }
         // A call that waits to be held hears it too.
         let waits = self.holds.remove(&grant).map(|answer| Effect::Held(answer, Err(refusal)));

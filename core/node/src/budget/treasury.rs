@@ -18,6 +18,7 @@ use hubless_proto::killswitch::{
     ReservationId, View,
 };
 use hubless_proto::wire::v1;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
@@ -110,13 +111,14 @@ impl Treasury {
         self.put(Input::Gone { peer });
     }
 
-    /// Waits until every last word of this node was acknowledged.
+    /// Waits until every last word of this node was acknowledged by those that are there.
     pub(crate) async fn said(&self) {
         loop {
             let acknowledged = self.acknowledged.notified();
             let mut acknowledged = std::pin::pin!(acknowledged);
             acknowledged.as_mut().enable();
-            if lock(&self.state).unsaid.is_empty() {
+            let unsaid: BTreeSet<NodeKey> = lock(&self.state).unsaid.values().copied().collect();
+            if unsaid.iter().all(|peer| self.mesh.path(*peer).is_none()) {
                 return;
             }
             acknowledged.await;
