@@ -8,8 +8,8 @@ pub(crate) fn now_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Milliseconds of a clock that never jumps and goes on while the machine sleeps (`CLOCK_BOOTTIME`):
-/// what leases are counted on. It begins anew with the machine.
+/// Milliseconds of a clock that never jumps and goes on while the machine sleeps
+/// (`CLOCK_BOOTTIME`): what leases are counted on. It begins anew with the machine.
 pub(crate) fn clock_ms() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     let seconds = u64::try_from(now.tv_sec).unwrap_or_default();

@@ -51,3 +51,71 @@ pub fn grant_missing(policy: &Policy) -> Result<()> {
 fn denied(message: &str) -> Error {
     Error::refusal(Kind::Denied, "grant", message).with_field("grant")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::{AgentId, NodeKey};
+    use crate::killswitch::{Allowance, CallId, GrantId, Life, Origin};
+    use crate::wire::words::RefundPolicy;
+
+    fn node(byte: u8) -> NodeKey {
+        NodeKey::from_bytes([byte; 32])
+    }
+
+    fn agent(byte: u8) -> AgentId {
+        AgentId::from_bytes([byte; 32])
+    }
+
+    fn cut() -> Grant {
+        Grant {
+            id: GrantId::from_bytes([1; 16]),
+            origin: Origin { root: node(1), nonce: [2; 16] },
+            epoch: 0,
+            parent: GrantId::from_bytes([3; 16]),
+            issuer: node(1),
+            audience: node(2),
+            agent: agent(4),
+            amount: Allowance::NOTHING,
+            depth: 1,
+            depth_max: 2,
+            fan_out_max: 3,
+            life: Life::Leased { lease_ms: 10_000 },
+            call_id: CallId::from_bytes([5; 16]),
+            attempt: 1,
+            refund: RefundPolicy::Signed,
+            reading: None,
+            chain: [6; 32],
+        }
+    }
+
+    fn request(bytes: bytes::Bytes) -> v1::Request {
+        let id = CallId::from_bytes([5; 16]).to_wire();
+        v1::Request { id, to: agent(4).to_wire(), grant: bytes, ..v1::Request::default() }
+    }
+
+    #[test]
+    fn a_grant_is_taken_from_its_issuer_for_its_call_and_agent_only() {
+        let member = Caller::of_node(CallerKind::Member, node(1), None);
+        let good = request(cut().encode());
+        assert_eq!(grant(&member, &good), Ok(Some(cut())));
+        assert_eq!(grant(&member, &request(bytes::Bytes::new())), Ok(None));
+        let call = v1::Request { id: vec![9; 16].into(), ..good.clone() };
+        let other = v1::Request { to: agent(9).to_wire(), ..good.clone() };
+        let altered = request(cut().encode().slice(1..));
+        let thief = Caller::of_node(CallerKind::Member, node(9), None);
+        let stranger = Caller::of_node(CallerKind::External, node(1), None);
+        let rows = [
+            (&member, &call),
+            (&member, &other),
+            (&member, &altered),
+            (&thief, &good),
+            (&stranger, &good),
+        ];
+        for (caller, request) in rows {
+            let error = grant(caller, request).unwrap_err();
+            assert_eq!((error.kind, error.code.as_str()), (Kind::Denied, "grant"));
+            assert_eq!(error.field.as_deref(), Some("grant"));
+        }
+    }
+}
