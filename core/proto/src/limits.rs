@@ -387,8 +387,6 @@ limits! {
     LEDGER_TRIPS: usize = 65_536;
     /// Nodes whose clock readings one ledger remembers.
     LEDGER_READINGS: usize = 16_384;
-    /// Messages of one ledger that wait for a connection; what is above it is said again.
-    LEDGER_TELLING: usize = 4_096;
     /// Answers and messages of one ledger that wait for its store.
     LEDGER_HELD: usize = 65_536;
     /// Writes of a store that wait for its thread.

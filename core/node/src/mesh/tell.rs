@@ -72,7 +72,7 @@ impl Telling {
     fn enter(shared: &Arc<Shared>) -> Option<Self> {
         let before = shared.telling.fetch_add(1, Ordering::SeqCst);
         let place = Self(Arc::clone(shared));
-        (before < limits::LEDGER_TELLING).then_some(place)
+        (before < limits::OUTBOUND_QUEUE).then_some(place)
     }
 }
 
