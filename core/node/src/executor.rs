@@ -47,6 +47,14 @@ pub fn spawn<T: Send + 'static>(
     Ok(handle()?.spawn(task))
 }
 
+/// Runs what blocks for milliseconds beside the event loop.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| Err(Error::new(Kind::Internal, "a background step panicked")))
+}
+
 fn build() -> std::result::Result<Shared, String> {
     let runtime = Builder::new_multi_thread()
         .worker_threads(WORKERS)

@@ -317,6 +317,11 @@ impl Parent {
         self.core.is_ended() || self.core.done.is_cancelled()
     }
 
+    /// True once its budget was stopped.
+    pub(crate) fn is_killed(&self) -> bool {
+        self.core.cancelled.is_cancelled() && self.core.cancel_refusal().kind == Kind::Killed
+    }
+
     /// Waits until the call is to be stopped, and says why.
     ///
     /// # Cancellation

@@ -4,6 +4,7 @@
 //! opposite end and moves frames, so that neither caller nor engine knows the transport.
 
 use super::body::Bodies;
+use super::handle::Parent;
 use hubless_proto::limits;
 use hubless_proto::wire::v1;
 use std::sync::Arc;
@@ -41,6 +42,8 @@ pub enum CancelCode {
     Drained = 3,
     /// A bound was reached.
     Limit = 4,
+    /// The budget that pays for it was stopped.
+    Killed = 5,
 }
 
 impl CancelCode {
@@ -50,6 +53,7 @@ impl CancelCode {
             2 => Self::Deadline,
             3 => Self::Drained,
             4 => Self::Limit,
+            5 => Self::Killed,
             _ => Self::Cancelled,
         }
     }
@@ -101,11 +105,14 @@ pub struct CallerEnd {
     pub control: mpsc::Sender<Up>,
     /// To give the call up with a code.
     pub cancel: CancelSignal,
+    /// The call on whose behalf it is made: what stopped that one stops this one.
+    pub(crate) parent: Option<Parent>,
 }
 
 impl Drop for CallerEnd {
     fn drop(&mut self) {
-        self.cancel.cancel(CancelCode::Cancelled);
+        let killed = self.parent.as_ref().is_some_and(Parent::is_killed);
+        self.cancel.cancel(if killed { CancelCode::Killed } else { CancelCode::Cancelled });
     }
 }
 
@@ -145,6 +152,7 @@ pub fn pipe() -> (CallerEnd, CalleeEnd) {
     let (events_in, events_out) = mpsc::channel(limits::CALL_EVENTS);
     let (control_in, control_out) = mpsc::channel(limits::CALL_EVENTS);
     let cancel = CancelSignal::new();
-    let caller = CallerEnd { events: events_out, control: control_in, cancel: cancel.clone() };
+    let caller =
+        CallerEnd { events: events_out, control: control_in, cancel: cancel.clone(), parent: None };
     (caller, CalleeEnd { events: events_in, control: control_out, cancel })
 }

@@ -61,7 +61,7 @@ impl Return {
 pub(super) async fn carry(engine: &Arc<Engine>, way: Return, from: CallerEnd, to: CalleeEnd) {
     let CalleeEnd { events, mut control, cancel } = to;
     let mut from = from;
-    let CallerEnd { events: came, control: answers, cancel: give_up } = &mut from;
+    let CallerEnd { events: came, control: answers, cancel: give_up, parent: _ } = &mut from;
     let answered = async {
         let mut pieces = Pieces::default();
         while let Some(down) = came.recv().await {

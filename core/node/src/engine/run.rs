@@ -21,7 +21,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
+
+/// How long the word of a stop may be behind the end of a stream that it caused.
+const STOP_TOLD: Duration = Duration::from_secs(1);
 
 /// A request as it came.
 pub(crate) struct Arrival {
@@ -125,6 +128,10 @@ async fn supervise(
                 None => control_open = false,
             },
             code = core.given_up() => {
+                if code == CancelCode::Killed {
+                    // The stop itself, which says why, is on its way on another stream.
+                    let _ = timeout(STOP_TOLD, core.cancelled.cancelled()).await;
+                }
                 stop(core, &given_up(code)).await;
                 break;
             }
@@ -177,6 +184,7 @@ fn given_up(code: CancelCode) -> Error {
         CancelCode::Deadline => Error::refusal(Kind::Deadline, "", "the caller's time is over"),
         CancelCode::Drained => Error::refusal(Kind::Transport, "drained", "the connection ended"),
         CancelCode::Limit => Error::refusal(Kind::TooLarge, "", "a bound was reached"),
+        CancelCode::Killed => Error::refusal(Kind::Killed, "parent", "the call tree was stopped"),
     }
 }
 

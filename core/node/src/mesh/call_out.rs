@@ -199,6 +199,7 @@ async fn tell(events: &mpsc::Sender<Down>, why: End) {
             CancelCode::Limit => {
                 Error::refusal(Kind::TooLarge, "", "the callee reached one of its bounds")
             }
+            CancelCode::Killed => Error::refusal(Kind::Killed, "", "the call tree was stopped"),
         },
     };
     let event = v1::Event { kind: Some(event::Kind::Rejection((&error).into())) };

@@ -5,12 +5,13 @@ use super::peers::Peers;
 use super::shared::{Patience, Shared};
 use super::{Listen, MeshHost, MeshOptions, Source, keep, serve};
 use crate::chance::now_ms;
+use crate::executor::blocking;
 use crate::home::Home;
 use crate::keys;
 use crate::link::{Bind, Link};
 use crate::membership::Membership;
 use crate::runtime::{Presence, Sighting, watch};
-use hubless_proto::error::{Error, Kind, Result};
+use hubless_proto::error::Result;
 use hubless_proto::identity::{NodeKey, SecretKey};
 use hubless_proto::wire::{record, v1};
 use prost::Message;
@@ -191,12 +192,4 @@ fn near(shared: &Shared, node: NodeKey, announcement: v1::NodeAnnouncement) {
     shared.book.near(node, record);
     shared.dead.remove(node);
     shared.host.announced(Source::RuntimeFolder, announcement);
-}
-
-/// Runs file work off the async threads.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|_| Err(Error::new(Kind::Internal, "file work broke off")))
 }

@@ -7,6 +7,7 @@ use super::publish::{self, Published};
 use super::request::RequestOptions;
 use crate::chance::now_ms;
 use crate::engine::{Admission, Hosted, Parts, lock};
+use crate::executor;
 use crate::foreign::Handler;
 use crate::home::Lock;
 use crate::keys;
@@ -255,7 +256,7 @@ async fn agent_key(inner: &Arc<Inner>, options: &AgentOptions) -> Result<AgentKe
         return Ok(AgentKey { key, lock, stored });
     }
     let (home, replica) = (inner.home.clone(), options.replica);
-    super::blocking(move || {
+    executor::blocking(move || {
         if replica {
             let key = keys::stored_agent_shared(&home, &name)?;
             return Ok(AgentKey { key, lock: None, stored });

@@ -253,7 +253,8 @@ impl Try<'_> {
         request.to_name.clone_from(&self.route.name);
         request.total_ms = self.prepared.total_deadline.map(left);
         let tools = request.tools.clone();
-        let (end, callee) = pipe();
+        let (mut end, callee) = pipe();
+        end.parent.clone_from(&self.prepared.parent);
         let remote = self.route.remote(self.inner);
         let (path, agent) = if remote {
             let message = request.content.take().unwrap_or_default();

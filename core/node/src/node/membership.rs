@@ -1,8 +1,8 @@
 //! Tickets: inviting others, and joining.
 
-use super::blocking;
 use super::lifecycle::Node;
 use crate::executor;
+use crate::executor::blocking;
 use crate::home::Home;
 use crate::membership::Minter;
 use crate::{membership, mesh};

@@ -49,13 +49,3 @@ pub use serve::{EndSignals, ServeOptions};
 pub use stores::{Credentials, Pin, Pins, Secret};
 pub use stream::{CallStream, Discovery, Watch};
 pub use templates::Templates;
-
-/// Runs what blocks for milliseconds beside the event loop.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> hubless_proto::error::Result<T> + Send + 'static,
-) -> hubless_proto::error::Result<T> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|_| {
-        Err(hubless_proto::Error::new(hubless_proto::Kind::Internal, "a background step panicked"))
-    })
-}

@@ -19,6 +19,8 @@ async fn spending_elsewhere_is_settled_to_the_token() {
     until("the grant is settled", || switch.spent().of(Component::OutputTokens) == 1_600).await;
     let over = two.request(paid(&switch, "model", ask(1_201))).await.unwrap_err();
     assert_eq!(named(&over), ("budget_exhausted", "output_exceeded"));
+    let left = || switch.remaining().of(Component::OutputTokens);
+    until("what was refused is given back", || left() == Some(4_800)).await;
     // From two to one, back to two, and to one again.
     let deep = RequestOptions { wait_ms: Some(5_000), ..paid(&switch, "back", ask(75)) };
     two.request(deep).await.unwrap();
