@@ -168,6 +168,7 @@ async fn open_files_are_not_inherited_and_the_group_is_its_own() {
     assert!(std::path::Path::new(&format!("/proc/{}/fd/{number}", served.child.id())).exists());
     let process = value(&home.node().await, "child", "process").await;
     assert_eq!(process["files"], json!([]));
+    assert_eq!(process["mostFiles"], limits::STDIO_OPEN_FILES);
     assert_eq!(process["group"], process["pid"]);
 }
 
@@ -229,6 +230,18 @@ async fn sigterm_lets_a_running_call_end_and_the_program_with_it() {
     assert_eq!(served.ended().code(), Some(0));
     dies("the program", process);
     assert_eq!(std::fs::read_to_string(farewell).unwrap(), "input ended");
+}
+
+#[tokio::test]
+async fn a_program_that_outlives_its_input_is_killed() {
+    let home = Home::new();
+    let mut served = home.serve(&["--name", "child"], &["stubborn"]);
+    let process = value(&home.node().await, "child", "process").await["pid"].as_i64().unwrap();
+    let began = std::time::Instant::now();
+    served.signal(Signal::TERM);
+    assert_eq!(served.ended().code(), Some(0));
+    assert!(began.elapsed() >= limits::STDIO_CLOSE, "{:?}", began.elapsed());
+    dies("the program", process);
 }
 
 #[tokio::test]

@@ -126,6 +126,13 @@ fn a_ticket_used_again_does_not_give_up_what_its_first_operation_opened() {
 
 #[test]
 fn a_call_whose_last_word_is_given_up_lets_its_streamed_parts_go() {
+    // The word may get through before it is given up: then the call is over all the same.
+    let given_up = (0..20).any(|_| gives_its_last_word_up());
+    assert!(given_up, "no last word was given up in time");
+}
+
+/// True when the last word was given up; its call and the streamed part are gone in every case.
+fn gives_its_last_word_up() -> bool {
     let mut host = echo();
     let (_, content) = opened(&mut host);
     host.submit("stream", json!({"to": "echo", "content": content}), vec![]);
@@ -142,9 +149,12 @@ fn a_call_whose_last_word_is_given_up_lets_its_streamed_parts_go() {
     assert!(gave_up > 0, "the stream took {CHUNKS} chunks ahead");
     let last = host.submit("call.final", json!({"call": call.ticket}), vec![]);
     cancel(host.session, last);
-    assert_eq!(host.end_of(last).body["kind"], "cancelled");
+    let end = host.end_of(last);
+    let given_up = end.kind == FAILED;
+    assert!(!given_up || end.body["kind"] == "cancelled", "{:?}", end.body);
 
     let error = host.failed("body.read", json!({"body": part}));
 
     assert_eq!(error["field"], "body");
+    given_up
 }

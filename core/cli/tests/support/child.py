@@ -3,6 +3,7 @@ command with its arguments."""
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -93,7 +94,9 @@ def answer(call, request):
     elif command == "environment":
         final(call, {"data": dict(os.environ)})
     elif command == "process":
-        final(call, {"data": {"pid": os.getpid(), "group": os.getpgid(0), "files": descriptors()}})
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        about = {"pid": os.getpid(), "group": os.getpgid(0), "mostFiles": most}
+        final(call, {"data": {**about, "files": descriptors()}})
     elif command == "spawn":
         final(call, {"data": subprocess.Popen(["sleep", "1000"]).pid})
     elif command == "request":
@@ -131,6 +134,8 @@ def main():
         elif held.pop(message["id"], None):
             answered = message.get("toolResult") or message.get("input")
             final(message["id"], {"data": answered})
+    if mode == "stubborn":
+        time.sleep(600)
     if mode == "farewell":
         with open(sys.argv[2], "w") as file:
             file.write("input ended")

@@ -213,3 +213,31 @@ fn gone() -> Error {
     Error::new(Kind::HandlerFailed, "the program behind the agent is not running")
         .with_code("not_running")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Stdio;
+    use std::time::Instant;
+    use tokio::process::Command;
+
+    #[tokio::test]
+    async fn a_call_waits_for_a_child_that_is_started_again_and_no_longer_than_the_bound() {
+        let mut sleep = Command::new("sleep");
+        sleep.arg("600").stdin(Stdio::piped()).kill_on_drop(true);
+        let mut child = sleep.spawn().unwrap();
+        let stdin = Stdin::new(child.stdin.take().unwrap()).unwrap();
+        let bridge = Bridge::new(stdin.clone());
+        bridge.set_stdin(None);
+        let (back, ()) = tokio::join!(bridge.running(), async {
+            tokio::task::yield_now().await;
+            bridge.set_stdin(Some(stdin.clone()));
+        });
+        assert!(back.unwrap().is(&stdin));
+        bridge.set_stdin(None);
+        let began = Instant::now();
+        let error = bridge.running().await.map(drop).unwrap_err();
+        assert!(began.elapsed() >= limits::STDIO_RESTART, "{:?}", began.elapsed());
+        assert_eq!((error.kind, error.retry), (Kind::HandlerFailed, Retry::Later));
+    }
+}

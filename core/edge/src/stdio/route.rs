@@ -143,7 +143,10 @@ mod tests {
         while let Some(told) = slow.recv().await {
             last = Some(told.event);
         }
-        assert_eq!(last.unwrap().unwrap_err().code, "behind");
+        let error = last.unwrap().unwrap_err();
+        assert_eq!(error.code, "behind");
+        let bound = limits::STDIO_CALL_BYTES as u64;
+        assert_eq!(error.limit.map(|limit| limit.value), Some(bound));
     }
 
     #[tokio::test]

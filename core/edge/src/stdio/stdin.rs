@@ -123,3 +123,34 @@ async fn write_all(pipe: &pipe::Sender, mut bytes: &[u8]) -> std::io::Result<()>
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Stdio;
+    use tokio::process::Command;
+    use tokio::time::timeout;
+
+    #[tokio::test]
+    async fn a_child_that_does_not_read_holds_a_bounded_number_of_lines() {
+        let mut sleep = Command::new("sleep");
+        sleep.arg("600").stdin(Stdio::piped()).kill_on_drop(true);
+        let mut child = sleep.spawn().unwrap();
+        let stdin = Stdin::new(child.stdin.take().unwrap()).unwrap();
+        // More than a pipe takes, so that the writer waits with it.
+        assert!(stdin.send("x".repeat(1 << 20)).await);
+        let taken = async {
+            while !stdin.lines.capacity().eq(&limits::STDIO_BACKLOG) {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(10), taken).await.unwrap();
+        for _ in 0..limits::STDIO_BACKLOG {
+            timeout(Duration::from_secs(10), stdin.send(String::new())).await.unwrap();
+        }
+        let late = timeout(Duration::from_millis(200), stdin.send(String::new())).await;
+        assert!(late.is_err(), "it waits");
+        child.kill().await.unwrap();
+        assert!(!timeout(Duration::from_secs(10), stdin.send(String::new())).await.unwrap());
+    }
+}

@@ -83,6 +83,8 @@ struct State {
     inputs_open: usize,
     load: u32,
     chunks: bool,
+    /// True once `Accepted` was said: who joins hears it as well.
+    accepted: bool,
 }
 
 impl CallCore {
@@ -305,8 +307,8 @@ impl CallCore {
             !state.ended && state.last_event.is_none()
         };
         if silent {
-            let accepted = event::Kind::Accepted(v1::Accepted {});
-            sinks.hand_over(v1::Event { kind: Some(accepted) }, Bodies::none()).await;
+            self.state().accepted = true;
+            sinks.hand_over(accepted(), Bodies::none()).await;
         }
         true
     }
@@ -391,6 +393,9 @@ impl CallCore {
         let Some(so_far) = so_far.filter(|_| room) else {
             return Err(Error::refusal(Kind::Conflict, "running", "the call cannot be joined"));
         };
+        if self.state().accepted {
+            let _ = events.send(Down { event: accepted(), bodies: Bodies::none() }).await;
+        }
         for down in so_far {
             // A stream that went away is removed at the next event.
             let _ = events.send(down).await;
@@ -474,6 +479,10 @@ impl CallCore {
     fn over(&self) -> Error {
         Error::new(Kind::Closed, "the call has ended")
     }
+}
+
+fn accepted() -> v1::Event {
+    v1::Event { kind: Some(event::Kind::Accepted(v1::Accepted {})) }
 }
 
 /// Whole microseconds of a span of time.

@@ -105,12 +105,7 @@ impl Engine {
         let named = request.to_name.parse().ok().and_then(|name| registry.by_name(&name));
         let found = named.filter(|agent| agent.id == id).or_else(|| registry.by_id(&id));
         let found = found.map(|agent| Arc::clone(&agent.value));
-        // Who is no member learns only of agents that are meant for everybody.
-        let shown = |hosted: &Arc<Hosted>| {
-            caller.kind != CallerKind::External
-                || hosted.policy.requirements().allow_external_connections
-        };
-        found.filter(shown).ok_or_else(|| {
+        found.ok_or_else(|| {
             Error::refusal(Kind::NotFound, "agent", "no such agent lives here")
                 .with_field("to")
                 .with_agent(id)

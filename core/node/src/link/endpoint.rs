@@ -10,6 +10,7 @@ use iroh::endpoint::{BindOpts, Builder, presets};
 use iroh::{Endpoint, EndpointAddr, PublicKey, TransportAddr};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 use tokio::time::timeout;
 
 /// What to bind.
@@ -68,8 +69,7 @@ impl Link {
     /// # Errors
     /// `transport` when no tunnel is there within 3 s, or 500 ms on this machine.
     pub(crate) async fn dial(&self, node: NodeKey, addresses: &[SocketAddr]) -> Result<Tunnel> {
-        let local = addresses.iter().any(|address| address.ip().is_loopback());
-        let limit = if local { limits::DIAL_LOOPBACK } else { limits::DIAL };
+        let limit = patience(addresses);
         let key = PublicKey::from_bytes(node.as_bytes()).map_err(|_| {
             Error::new(Kind::Transport, "expected the key of a node").with_code("bad_key")
         })?;
@@ -92,6 +92,12 @@ impl Link {
     pub(crate) async fn close(&self) {
         self.endpoint.close().await;
     }
+}
+
+/// How long one try may take: a node of this machine answers at once, or not at all.
+pub(super) fn patience(addresses: &[SocketAddr]) -> Duration {
+    let local = addresses.iter().any(|address| address.ip().is_loopback());
+    if local { limits::DIAL_LOOPBACK } else { limits::DIAL }
 }
 
 fn sockets(builder: Builder, bind: &Bind<'_>) -> Result<Builder> {

@@ -1,10 +1,12 @@
 //! What a handshake chooses, read off the wire.
 #![allow(clippy::disallowed_types, reason = "a proxy reads what the engine sends")]
 
+use super::endpoint::patience;
 use super::{ALPN, Bind, Link, Tunnel, crypto};
 use crate::keys;
 use crate::mesh::Listen;
 use hubless_proto::identity::SecretKey;
+use hubless_proto::limits;
 use iroh::endpoint::presets;
 use iroh::{Endpoint, EndpointAddr, PublicKey, TransportAddr};
 use rustls::Side;
@@ -284,4 +286,23 @@ async fn another_key_exchange_is_refused() {
         assert_eq!(connected.is_ok(), taken, "{:?}", group.name());
     }
     assert!(default_provider().kx_groups.len() > 1, "the engine's own list is longer");
+}
+
+#[tokio::test]
+async fn a_dial_that_nobody_answers_ends_and_says_after_how_long() {
+    // It takes everything and says nothing.
+    let silent = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let (own, other) = (keys::fresh().unwrap(), keys::fresh().unwrap());
+    let dialler = link(&own).await;
+    let began = std::time::Instant::now();
+    let address = silent.local_addr().unwrap();
+    let error = dialler.dial(other.node_key(), &[address]).await.map(drop).unwrap_err();
+    assert!(began.elapsed() >= limits::DIAL_LOOPBACK, "{:?}", began.elapsed());
+    assert_eq!(error.kind, hubless_proto::Kind::Transport);
+    assert_eq!(error.limit.map(|limit| limit.value), Some(500));
+    let mut buffer = [0; 2048];
+    assert!(silent.recv(&mut buffer).await.unwrap() > 1_000, "it was dialled");
+    let elsewhere = SocketAddr::from(([192, 0, 2, 1], 9));
+    assert_eq!(patience(&[elsewhere]), limits::DIAL);
+    assert_eq!(patience(&[elsewhere, address]), limits::DIAL_LOOPBACK);
 }

@@ -96,16 +96,33 @@ async fn live(
         reason = connection.ended() => reason,
         () = &mut streams => connection.ended().await,
         outcome = &mut heard => {
-            if let Err(error) = outcome && error.kind != Kind::Closed {
-                tracing::debug!(%node, %error, "broken control stream");
-                connection.close(CloseReason::Protocol);
-            }
-            connection.ended().await
+            after_control(connection, outcome).await
         }
         () = &mut spoken => connection.ended().await,
     };
     connection.fail(Error::new(Kind::Transport, "the connection ended").with_code("lost"));
     end(shared, connection, reason);
+}
+
+/// The end of a connection whose control stream is over.
+async fn after_control(connection: &Connection, outcome: Result<()>) -> Option<CloseReason> {
+    let node = connection.peer();
+    match outcome {
+        Err(error) if error.kind == Kind::Transport && error.code == "lost" => {
+            // The end of the connection may be seen on its streams before it is seen itself.
+            if let Ok(reason) = timeout(LAST_WORD, connection.ended()).await {
+                return reason;
+            }
+            tracing::debug!(%node, "no control stream");
+            connection.close(CloseReason::Protocol);
+        }
+        Err(error) if error.kind != Kind::Closed => {
+            tracing::debug!(%node, %error, "broken control stream");
+            connection.close(CloseReason::Protocol);
+        }
+        Ok(()) | Err(_) => {}
+    }
+    connection.ended().await
 }
 
 async fn introduce(

@@ -55,7 +55,10 @@ async fn until_end(shared: &Shared, connection: &Connection) -> Option<Instant> 
         shown = now;
         tokio::select! {
             changed = changes.changed() => if changed.is_err() { return last },
-            _ = connection.tunnel.closed() => return last,
+            _ = connection.tunnel.closed() => {
+                // What changed at that moment was not shown either.
+                return if changes.has_changed().is_ok_and(|new| new) { Some(Instant::now()) } else { last };
+            }
         }
     }
 }
