@@ -57,7 +57,8 @@ async fn until_end(shared: &Shared, connection: &Connection) -> Option<Instant> 
             changed = changes.changed() => if changed.is_err() { return last },
             _ = connection.tunnel.closed() => {
                 // What changed at that moment was not shown either.
-                return if changes.has_changed().is_ok_and(|new| new) { Some(Instant::now()) } else { last };
+                let changed = changes.has_changed().is_ok_and(|new| new);
+                return if changed { Some(Instant::now()) } else { last };
             }
         }
     }
