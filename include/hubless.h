@@ -5,9 +5,12 @@
  *
  * Every function returns a status and fills an error that may be NULL. Handles are checked: a
  * freed, foreign or NULL handle is an error code. Texts are UTF-8 with a length and are copied
- * before a call returns. Callbacks come from one thread of the node, one at a time, unless the
- * node is `polled`; blocking functions called from a callback return HUBLESS_WOULD_DEADLOCK.
- * What a callback completes, it completes exactly once. Structs begin with their own size.
+ * before a call returns. Callbacks come from one thread of the node, one at a time; those of a
+ * `polled` node from who polls it, waits in it or closes it, those of a kill switch from one thread
+ * of its own. Blocking functions called from a callback return HUBLESS_WOULD_DEADLOCK; each has a
+ * form that ends in _async, for callbacks and any other thread. That one fails at once and calls
+ * nothing back, or returns HUBLESS_OK and calls its function back exactly once, also when the node
+ * is closed (HUBLESS_CLOSED); this may come before it returns. Structs begin with their own size.
  */
 
 #ifndef HUBLESS_H
@@ -24,6 +27,13 @@
 #define HUBLESS_STR(literal) (hubless_str{ "" literal, sizeof(literal) - 1 })
 #else
 #define HUBLESS_STR(literal) ((hubless_str){ "" literal, sizeof(literal) - 1 })
+#endif
+
+/** A limit: at most this much, from 0 to 2^53 - 1. A limit that is zero does not limit. */
+#ifdef __cplusplus
+#define HUBLESS_AT_MOST(most) (hubless_limit{ 1, most })
+#else
+#define HUBLESS_AT_MOST(most) ((hubless_limit){ 1, most })
 #endif
 
 /** An error to start from. */
@@ -282,6 +292,12 @@ typedef struct hubless_call hubless_call;
 typedef struct hubless_node hubless_node;
 
 /**
+ * What a client of OpenAI's API is given. Made by `hubless_call_provider`, freed by
+ * `hubless_provider_free`.
+ */
+typedef struct hubless_provider hubless_provider;
+
+/**
  * A question to the program (auth, token count, tool, input, credential); answered once.
  */
 typedef struct hubless_question hubless_question;
@@ -290,6 +306,18 @@ typedef struct hubless_question hubless_question;
  * The answer of a request; freed by `hubless_reply_free`.
  */
 typedef struct hubless_reply hubless_reply;
+
+/**
+ * What a handler has set aside for one spending. Made by `hubless_call_spend`, ended by
+ * `hubless_spend_used` or `hubless_spend_drop`, and by the end of its call.
+ */
+typedef struct hubless_spend hubless_spend;
+
+/**
+ * A budget and a stop for everything that is called under it. Made by `hubless_switch_new`, ended
+ * by `hubless_switch_free`; belongs to no node.
+ */
+typedef struct hubless_switch hubless_switch;
 
 /**
  * A text that the library made; freed by `hubless_text_free`.
@@ -303,7 +331,8 @@ typedef struct hubless_watch hubless_watch;
 
 /**
  * UTF-8 text with its length in bytes; it need not end with NUL. `{NULL, 0}` is no text.
- * Texts given to the library are copied before the call returns.
+ * Texts given to the library are copied before the call returns. The text of content may hold NUL,
+ * and `len` counts it; in names, ids and all other texts it is refused.
  */
 typedef struct {
     /**
@@ -323,8 +352,8 @@ typedef struct {
 typedef void (*hubless_on_call)(hubless_call *call, void *user);
 
 /**
- * Is told that a call is to be stopped: `HUBLESS_CANCELLED`, `HUBLESS_DEADLINE` and others. The
- * call must still be ended; how does not matter any more.
+ * Is told that a call is to be stopped: `HUBLESS_CANCELLED`, `HUBLESS_DEADLINE`, `HUBLESS_KILLED`
+ * by a kill switch, and others. The call must still be ended; how does not matter any more.
  */
 typedef void (*hubless_on_cancel)(hubless_call *call, hubless_status reason, void *user);
 
@@ -555,6 +584,15 @@ typedef struct {
 } hubless_error;
 
 /**
+ * Is told how a registration ended; `agent` is NULL unless the status is `HUBLESS_OK`. It is freed
+ * by `hubless_agent_free`, or stays until its node is closed. `err` lives until it returns.
+ */
+typedef void (*hubless_on_registered)(hubless_status status,
+                                      hubless_agent *agent,
+                                      const hubless_error *err,
+                                      void *user);
+
+/**
  * What an agent is, once it is registered.
  */
 typedef struct {
@@ -574,7 +612,21 @@ typedef struct {
      * Its name.
      */
     hubless_str name;
+    /**
+     * Its id with its node, for whoever is to call it at once: others know a transient agent by
+     * the rest after a second.
+     */
+    hubless_str reach;
 } hubless_agent_info;
+
+/**
+ * Is told how the opening of a streamed part ended; owns `body`, which is NULL unless the status
+ * is `HUBLESS_OK`. `err` lives until it returns.
+ */
+typedef void (*hubless_on_body)(hubless_status status,
+                                hubless_body *body,
+                                const hubless_error *err,
+                                void *user);
 
 /**
  * Bytes with their length.
@@ -680,6 +732,42 @@ typedef struct {
 } hubless_received;
 
 /**
+ * A limit, made by `HUBLESS_AT_MOST`. All zero: not limited.
+ */
+typedef struct {
+    /**
+     * 1: at most `value`, which may be 0. 0: not limited.
+     */
+    int32_t limited;
+    /**
+     * From 0 to 2^53 - 1.
+     */
+    uint64_t value;
+} hubless_limit;
+
+/**
+ * Limits of each component. All zero: nothing is limited.
+ */
+typedef struct {
+    /**
+     * Tokens read.
+     */
+    hubless_limit input_tokens;
+    /**
+     * Tokens written.
+     */
+    hubless_limit output_tokens;
+    /**
+     * Cost in 1e-6 of the currency unit.
+     */
+    hubless_limit cost_micros;
+    /**
+     * Calls, counted by the nodes that make them.
+     */
+    hubless_limit calls;
+} hubless_allowance;
+
+/**
  * What a call asks. Its texts live until the call is ended, and at least until `on_call` returns.
  */
 typedef struct {
@@ -712,7 +800,7 @@ typedef struct {
      */
     uint32_t depth;
     /**
-     * `local`, `member` or `external`.
+     * `local`, `member`, `bridged`, `external` or `edge`.
      */
     hubless_str caller_kind;
     /**
@@ -751,6 +839,22 @@ typedef struct {
      * The whole call as the contract's JSON.
      */
     hubless_str json;
+    /**
+     * 1: a budget pays for the call.
+     */
+    int32_t has_budget;
+    /**
+     * What the call was granted of it.
+     */
+    hubless_allowance granted;
+    /**
+     * `tracestate` of W3C Trace Context, as the caller gave it.
+     */
+    hubless_str tracestate;
+    /**
+     * W3C Baggage, as the caller gave it.
+     */
+    hubless_str baggage;
 } hubless_call_info;
 
 /**
@@ -793,6 +897,15 @@ typedef void (*hubless_on_reply)(hubless_status status,
                                  void *user);
 
 /**
+ * Is told how something with a JSON text as its result ended; owns `text`, which is NULL unless
+ * the status is `HUBLESS_OK`. `err` lives until it returns.
+ */
+typedef void (*hubless_on_text)(hubless_status status,
+                                hubless_text *text,
+                                const hubless_error *err,
+                                void *user);
+
+/**
  * What an agent must be like. Zero means any.
  */
 typedef struct {
@@ -825,6 +938,15 @@ typedef struct {
      */
     int32_t explain;
 } hubless_query;
+
+/**
+ * Is told how a find ended; owns `found`, which is NULL unless the status is `HUBLESS_OK`. `err`
+ * lives until it returns.
+ */
+typedef void (*hubless_on_found)(hubless_status status,
+                                 hubless_agents *found,
+                                 const hubless_error *err,
+                                 void *user);
 
 /**
  * An agent that was found; its texts live until the list is freed, or the callback returns.
@@ -1014,6 +1136,23 @@ typedef struct {
      * Where to write the ticket for `hubless_cancel`, before anything is sent; may be NULL.
      */
     uint64_t *ticket;
+    /**
+     * Pays for the call, and stops it; NULL: the budget of `parent`, if it has one.
+     */
+    const hubless_switch *kill_switch;
+    /**
+     * The most that the call may be granted of its budget; nothing limited: a quarter of what is
+     * free.
+     */
+    hubless_allowance max;
+    /**
+     * `tracestate` of the trace to continue, carried as it is; only with `traceparent`.
+     */
+    hubless_str tracestate;
+    /**
+     * W3C Baggage, carried as it is to every call below; only with `traceparent`.
+     */
+    hubless_str baggage;
 } hubless_request_options;
 
 /**
@@ -1024,6 +1163,57 @@ typedef void (*hubless_on_log)(hubless_str level,
                                hubless_str message,
                                hubless_str fields_json,
                                void *user);
+
+/**
+ * Limits of `hubless_switch_new`. A limit that is zero does not limit; `HUBLESS_AT_MOST(0)`
+ * refuses everything.
+ */
+typedef struct {
+    /**
+     * `sizeof(hubless_switch_options)`.
+     */
+    size_t size;
+    /**
+     * Tokens read.
+     */
+    hubless_limit input_tokens;
+    /**
+     * Tokens written.
+     */
+    hubless_limit output_tokens;
+    /**
+     * Cost in 1e-6 of the currency unit.
+     */
+    hubless_limit cost_micros;
+    /**
+     * Calls.
+     */
+    hubless_limit calls;
+    /**
+     * Milliseconds from its making to its end.
+     */
+    hubless_limit wall_time_ms;
+    /**
+     * Depth of nested calls, at most 16; those of the switch itself have depth 1.
+     */
+    hubless_limit depth;
+    /**
+     * Calls that one call may have open at once, at most 4096.
+     */
+    hubless_limit fan_out;
+    /**
+     * Milliseconds that a node which hears nothing goes on, at most 300,000; 0: 10,000.
+     */
+    uint64_t lease_ms;
+    /**
+     * What trips the switch once more than this is known to be spent.
+     */
+    hubless_allowance soft;
+    /**
+     * 1: nothing is limited, on purpose. A switch without any limit must say so.
+     */
+    int32_t unlimited;
+} hubless_switch_options;
 
 /**
  * Options of `hubless_node_start`. Zero means the default everywhere.
@@ -1074,10 +1264,74 @@ typedef struct {
      */
     void *user;
     /**
-     * 1: no thread of the library calls back; the program calls `hubless_poll`.
+     * 1: no thread of the library calls back; the program calls `hubless_poll`. Only log lines of
+     * the start come from who starts it: with `hubless_node_start_async` the thread of `on_node`.
      */
     int32_t polled;
+    /**
+     * What becomes of a request without `parent` and `kill_switch` while the node handles a call
+     * with a budget: `refuse` (default: `HUBLESS_CONFIGURATION`, code `orphan`) or `allow`.
+     */
+    hubless_str orphans;
+    /**
+     * Instead of `orphans`: the limits of the budget of its own that each such request gets.
+     */
+    const hubless_switch_options *own_budget;
+    /**
+     * File that spans are appended to, as JSON Lines of OTLP, or URL of a collector that they are
+     * posted to, such as `http://127.0.0.1:4318/v1/traces`; none: that of `HUBLESS_TRACE`.
+     */
+    hubless_str trace;
+    /**
+     * Base URL of the metering gateway of `hubless_call_provider`, such as
+     * `http://127.0.0.1:8430/v1`; none: that of `HUBLESS_GATEWAY`.
+     */
+    hubless_str gateway;
+    /**
+     * Spending key that the node has of its gateway; none: that of `HUBLESS_GATEWAY_KEY`.
+     */
+    hubless_str gateway_key;
 } hubless_node_options;
+
+/**
+ * Is told how the start of a node ended; owns `node`, which is NULL unless the status is
+ * `HUBLESS_OK`. `err` lives until it returns.
+ */
+typedef void (*hubless_on_node)(hubless_status status,
+                                hubless_node *node,
+                                const hubless_error *err,
+                                void *user);
+
+/**
+ * Is told how asking for a key ended; owns `provider`, which is NULL unless the status is
+ * `HUBLESS_OK`. `err` lives until it returns.
+ */
+typedef void (*hubless_on_provider)(hubless_status status,
+                                    hubless_provider *provider,
+                                    const hubless_error *err,
+                                    void *user);
+
+/**
+ * What a client of OpenAI's API is to be given. Its texts live until the provider is freed.
+ */
+typedef struct {
+    /**
+     * `sizeof(hubless_provider_info)`.
+     */
+    size_t size;
+    /**
+     * Base URL, as in `OPENAI_BASE_URL`.
+     */
+    hubless_str base_url;
+    /**
+     * Key, as in `OPENAI_API_KEY`; a secret.
+     */
+    hubless_str api_key;
+    /**
+     * Unix time in milliseconds from which on the key begins nothing more.
+     */
+    uint64_t until_ms;
+} hubless_provider_info;
 
 /**
  * What was answered; its texts live until the reply is freed.
@@ -1139,6 +1393,18 @@ typedef struct {
      * Attempts that were made.
      */
     uint32_t attempts;
+    /**
+     * Calls of models and others, as the handler counted them.
+     */
+    uint64_t calls;
+    /**
+     * 1: the handler did not say what it spent, and its whole grant was charged.
+     */
+    int32_t charged_in_full;
+    /**
+     * 32 hex digits by which `hubless trace` draws all calls that it caused.
+     */
+    hubless_str trace_id;
 } hubless_reply_info;
 
 /**
@@ -1146,6 +1412,17 @@ typedef struct {
  * on any thread.
  */
 typedef void (*hubless_on_credential)(hubless_question *question, hubless_str target, void *user);
+
+/**
+ * Is told how a request whose refusal is a result ended. With `HUBLESS_OK` it owns `reply`, or
+ * that is NULL and `refused` says why; with anything else both are NULL. `refused` and `err` live
+ * until it returns.
+ */
+typedef void (*hubless_on_response)(hubless_status status,
+                                    hubless_reply *reply,
+                                    const hubless_error *refused,
+                                    const hubless_error *err,
+                                    void *user);
 
 /**
  * Options of `hubless_node_serve`. Zero means the default everywhere.
@@ -1164,6 +1441,96 @@ typedef struct {
      */
     int64_t grace_ms;
 } hubless_serve_options;
+
+/**
+ * A request in its short form. Zero means the default everywhere but in `agent`.
+ */
+typedef struct {
+    /**
+     * `sizeof(hubless_agent_request)`.
+     */
+    size_t size;
+    /**
+     * Id, address or name of the agent; must be there.
+     */
+    hubless_str agent;
+    /**
+     * What is asked, in words; comes before `content`.
+     */
+    hubless_str prompt;
+    /**
+     * JSON Schema 2020-12 that the content must hold.
+     */
+    hubless_str prompt_schema_json;
+    /**
+     * What is asked, in parts; NULL: nothing besides the prompt.
+     */
+    const hubless_content *content;
+    /**
+     * Skill that is meant.
+     */
+    hubless_str skill;
+    /**
+     * Name of a template of this node.
+     */
+    hubless_str template_name;
+    /**
+     * Functions that the callee may call back.
+     */
+    const hubless_tool *tools;
+    /**
+     * Number of them.
+     */
+    size_t tool_count;
+    /**
+     * The call that is being handled: deadline, depth and trace go on, its end cancels this.
+     */
+    const hubless_call *parent;
+    /**
+     * Pays for the call, and stops it; NULL: the budget of `parent`, if it has one.
+     */
+    const hubless_switch *kill_switch;
+    /**
+     * The most that the call may be granted of its budget; nothing limited: a quarter of what is
+     * free.
+     */
+    hubless_allowance max;
+    /**
+     * Where to write the ticket for `hubless_cancel`, before anything is sent; may be NULL.
+     */
+    uint64_t *ticket;
+} hubless_agent_request;
+
+/**
+ * Amounts of each component, each from 0 to 2^53 - 1.
+ */
+typedef struct {
+    /**
+     * Tokens read.
+     */
+    uint64_t input_tokens;
+    /**
+     * Tokens written.
+     */
+    uint64_t output_tokens;
+    /**
+     * Cost in 1e-6 of the currency unit.
+     */
+    uint64_t cost_micros;
+    /**
+     * Calls; the nodes count them by themselves, so that a handler never says any.
+     */
+    uint64_t calls;
+} hubless_amount;
+
+/**
+ * Is told how setting something aside ended; owns `spend`, which is NULL unless the status is
+ * `HUBLESS_OK`. `err` lives until it returns.
+ */
+typedef void (*hubless_on_spend)(hubless_status status,
+                                 hubless_spend *spend,
+                                 const hubless_error *err,
+                                 void *user);
 
 /**
  * One event of a streamed answer; everything in it lives until the callback returns, but `reply`,
@@ -1218,9 +1585,82 @@ typedef struct {
 typedef void (*hubless_on_event)(const hubless_event *event, void *user);
 
 /**
+ * How a switch stands. Texts live until the switch is freed.
+ */
+typedef struct {
+    /**
+     * `sizeof(hubless_switch_info)`.
+     */
+    size_t size;
+    /**
+     * 1: it was tripped, for good. 0: it is armed.
+     */
+    int32_t tripped;
+    /**
+     * Why it was tripped, as in `hubless_stop`.
+     */
+    hubless_str reason;
+    /**
+     * Key of the node that asked for the trip; none: it was tripped before a node used it.
+     */
+    hubless_str by;
+    /**
+     * When it was tripped, in Unix milliseconds.
+     */
+    uint64_t at_ms;
+    /**
+     * What was spent, as far as calls have ended. Calls count when they are made.
+     */
+    hubless_amount spent;
+    /**
+     * What is neither spent nor set aside.
+     */
+    hubless_allowance remaining;
+} hubless_switch_info;
+
+/**
+ * Why, by whom and when a switch was tripped; its texts live until the callback returns.
+ */
+typedef struct {
+    /**
+     * `sizeof(hubless_stop)`.
+     */
+    size_t size;
+    /**
+     * `input_exceeded`, `output_exceeded`, `input_and_output_exceeded`, `cost_exceeded`,
+     * `calls_exceeded`, `wall_time`, `depth`, `fan_out`, `operator`, `parent` or `lease_lost`.
+     */
+    hubless_str reason;
+    /**
+     * Key of the node that asked for it; none: the switch was tripped before a node used it.
+     */
+    hubless_str by;
+    /**
+     * When, in Unix milliseconds.
+     */
+    uint64_t at_ms;
+} hubless_stop;
+
+/**
+ * Is told once that a switch was tripped; `stop` is NULL when the switch was freed instead. It
+ * comes from a thread of the switch's own. Whatever it does, the trip stands; one that does not
+ * return holds up only further ones of the same switch.
+ */
+typedef void (*hubless_on_tripped)(const hubless_stop *stop, void *user);
+
+/**
  * Takes a change; `found` is NULL where there is no agent, and lives until it returns.
  */
 typedef void (*hubless_on_change)(int32_t kind, const hubless_found *found, void *user);
+
+/**
+ * Is told how the beginning of a search ended; owns `watch`, which is NULL unless the status is
+ * `HUBLESS_OK`. `err` lives until it returns.
+ */
+typedef void (*hubless_on_watch)(hubless_status status,
+                                 hubless_watch *watch,
+                                 const hubless_error *err,
+                                 void *user);
 
 #ifdef __cplusplus
 extern "C" {
@@ -1239,6 +1679,20 @@ hubless_status hubless_register(const hubless_node *node,
                                 hubless_error *err);
 
 /**
+ * As `hubless_register`, without blocking: `on_registered` comes exactly once, unless this
+ * function itself fails, and before the first call. An agent that is not registered calls none of
+ * its functions.
+ *
+ * # Safety
+ * `given` is valid; `err` is NULL or initialised.
+ */
+hubless_status hubless_register_async(const hubless_node *node,
+                                      const hubless_agent_options *given,
+                                      hubless_on_registered on_registered,
+                                      void *user,
+                                      hubless_error *err);
+
+/**
  * Tells what an agent is; the texts live until it is freed.
  *
  * # Safety
@@ -1247,6 +1701,19 @@ hubless_status hubless_register(const hubless_node *node,
 hubless_status hubless_agent_get(const hubless_agent *agent,
                                  hubless_agent_info *info,
                                  hubless_error *err);
+
+/**
+ * States how well an agent is, `up`, `suspect` or `down`, for the order in which others find it:
+ * one that is down comes last, and is still called by who asks for it; `up` takes the word back.
+ * `HUBLESS_UNSUPPORTED` for a transient agent that others know already. Inside a callback it
+ * returns at once, and what the node refuses is not told.
+ *
+ * # Safety
+ * `state` is readable; `err` is NULL or initialised.
+ */
+hubless_status hubless_agent_health(const hubless_agent *agent,
+                                    hubless_str state,
+                                    hubless_error *err);
 
 /**
  * Takes an agent out: new calls are refused at once, running ones may end within 10 s. Waits for
@@ -1264,7 +1731,19 @@ hubless_status hubless_agent_free(hubless_agent *agent);
 hubless_status hubless_body_open(const hubless_node *node, hubless_body **body, hubless_error *err);
 
 /**
- * Writes bytes of any number; waits while the reader is behind.
+ * As `hubless_body_open`, without blocking: `on_body` comes exactly once, unless this function
+ * itself fails.
+ *
+ * # Safety
+ * `err` is NULL or initialised.
+ */
+hubless_status hubless_body_open_async(const hubless_node *node,
+                                       hubless_on_body on_body,
+                                       void *user,
+                                       hubless_error *err);
+
+/**
+ * Writes bytes of any number; waits while the reader is behind. Blocks.
  *
  * # Safety
  * The bytes are readable; `err` is NULL or initialised.
@@ -1302,8 +1781,8 @@ hubless_status hubless_body_end(hubless_body *body, hubless_error *err);
 hubless_status hubless_body_fail(hubless_body *body, hubless_str message, hubless_error *err);
 
 /**
- * Reads at most `room` bytes into `into`; waits for some. `count` is 0 at the end, when the size
- * and digest that were announced have been checked.
+ * Reads at most `room` bytes into `into`; waits for some. Blocks. `count` is 0 at the end, when
+ * the size and digest that were announced have been checked.
  *
  * # Safety
  * `into` points to `room` writable bytes; `count` is writable; `err` is NULL or initialised.
@@ -1479,7 +1958,39 @@ hubless_status hubless_call_history(const hubless_call *call,
                                     hubless_error *err);
 
 /**
- * Finds agents, best first; waits for a first match. Finding none is no error.
+ * As `hubless_call_history`, without blocking: `on_text` comes exactly once, unless this function
+ * itself fails.
+ *
+ * # Safety
+ * `err` is NULL or initialised.
+ */
+hubless_status hubless_call_history_async(const hubless_call *call,
+                                          hubless_on_text on_text,
+                                          void *user,
+                                          hubless_error *err);
+
+/**
+ * Closes a node: refuses new calls, lets running ones end within `grace_ms`, says good-bye to
+ * every peer. Blocks. Afterwards every handle of the node is gone, and no callback comes.
+ */
+hubless_status hubless_node_close(hubless_node *node, uint64_t grace_ms);
+
+/**
+ * As `hubless_node_close`, without blocking: `on_done` comes exactly once, unless this function
+ * itself fails. It is the last callback of the node, and comes when every handle of it is gone; a
+ * `polled` node is polled until then.
+ *
+ * # Safety
+ * `err` is NULL or initialised.
+ */
+hubless_status hubless_node_close_async(hubless_node *node,
+                                        uint64_t grace_ms,
+                                        hubless_on_done on_done,
+                                        void *user,
+                                        hubless_error *err);
+
+/**
+ * Finds agents, best first; waits for a first match. Finding none is no error. Blocks.
  *
  * # Safety
  * `query` is NULL or valid; `found` is writable; `err` is NULL or initialised.
@@ -1490,15 +2001,66 @@ hubless_status hubless_find(const hubless_node *node,
                             hubless_error *err);
 
 /**
+ * As `hubless_find`, without blocking, and so for handlers as well: `on_found` comes exactly once,
+ * unless this function itself fails.
+ *
+ * # Safety
+ * `query` is NULL or valid; `err` is NULL or initialised.
+ */
+hubless_status hubless_find_async(const hubless_node *node,
+                                  const hubless_query *query,
+                                  hubless_on_found on_found,
+                                  void *user,
+                                  hubless_error *err);
+
+/**
+ * Finds the best agent, and gives a list of it alone; waits for it. `HUBLESS_NOT_FOUND` when there
+ * is none. Blocks.
+ *
+ * # Safety
+ * `query` is NULL or valid; `found` is writable; `err` is NULL or initialised.
+ */
+hubless_status hubless_peer(const hubless_node *node,
+                            const hubless_query *query,
+                            hubless_agents **found,
+                            hubless_error *err);
+
+/**
+ * As `hubless_peer`, without blocking: `on_found` comes exactly once, unless this function itself
+ * fails.
+ *
+ * # Safety
+ * `query` is NULL or valid; `err` is NULL or initialised.
+ */
+hubless_status hubless_peer_async(const hubless_node *node,
+                                  const hubless_query *query,
+                                  hubless_on_found on_found,
+                                  void *user,
+                                  hubless_error *err);
+
+/**
  * Lists agents by scope: `global`, `local`, `client` or `all`. Blocks shortly.
  *
  * # Safety
- * `found` is writable; `err` is NULL or initialised.
+ * The text is readable; `found` is writable; `err` is NULL or initialised.
  */
 hubless_status hubless_list_agents(const hubless_node *node,
                                    hubless_str scope,
                                    hubless_agents **found,
                                    hubless_error *err);
+
+/**
+ * As `hubless_list_agents`, without blocking: `on_found` comes exactly once, unless this function
+ * itself fails.
+ *
+ * # Safety
+ * The text is readable; `err` is NULL or initialised.
+ */
+hubless_status hubless_list_agents_async(const hubless_node *node,
+                                         hubless_str scope,
+                                         hubless_on_found on_found,
+                                         void *user,
+                                         hubless_error *err);
 
 /**
  * Number of agents in a list; 0 for a freed one.
@@ -1520,6 +2082,56 @@ hubless_status hubless_agents_get(const hubless_agents *list,
  * Frees a list.
  */
 hubless_status hubless_agents_free(hubless_agents *list);
+
+/**
+ * Makes a ticket for others to join this mesh; options as a JSON object, or none; gives
+ * `{ticket}`. Blocks.
+ *
+ * # Safety
+ * The text is readable; `out` is writable; `err` is NULL or initialised.
+ */
+hubless_status hubless_invite(const hubless_node *node,
+                              hubless_str options_json,
+                              hubless_text **out,
+                              hubless_error *err);
+
+/**
+ * As `hubless_invite`, without blocking: `on_text` comes exactly once, unless this function itself
+ * fails.
+ *
+ * # Safety
+ * The text is readable; `err` is NULL or initialised.
+ */
+hubless_status hubless_invite_async(const hubless_node *node,
+                                    hubless_str options_json,
+                                    hubless_on_text on_text,
+                                    void *user,
+                                    hubless_error *err);
+
+/**
+ * Joins the mesh of a ticket, for all nodes of this data folder that are started later. `home`
+ * may be none. Gives `{meshId}`. Blocks.
+ *
+ * # Safety
+ * The texts are readable; `out` is writable; `err` is NULL or initialised.
+ */
+hubless_status hubless_join(hubless_str home,
+                            hubless_str ticket,
+                            hubless_text **out,
+                            hubless_error *err);
+
+/**
+ * As `hubless_join`, without blocking: `on_text` comes exactly once, from a thread of its own,
+ * unless this function itself fails.
+ *
+ * # Safety
+ * The texts are readable; `err` is NULL or initialised.
+ */
+hubless_status hubless_join_async(hubless_str home,
+                                  hubless_str ticket,
+                                  hubless_on_text on_text,
+                                  void *user,
+                                  hubless_error *err);
 
 /**
  * Gives the value at a JSON pointer (RFC 6901) of a JSON text: a string as its text, anything
@@ -1564,14 +2176,63 @@ hubless_status hubless_template_set(const hubless_node *node,
                                     hubless_error *err);
 
 /**
- * Forgets a template. Blocks shortly.
+ * As `hubless_template_set`, without blocking: `on_done` comes exactly once, unless this function
+ * itself fails.
  *
  * # Safety
  * The texts are readable; `err` is NULL or initialised.
  */
+hubless_status hubless_template_set_async(const hubless_node *node,
+                                          hubless_str name,
+                                          hubless_str template_json,
+                                          hubless_on_done on_done,
+                                          void *user,
+                                          hubless_error *err);
+
+/**
+ * Forgets a template. Blocks shortly.
+ *
+ * # Safety
+ * The text is readable; `err` is NULL or initialised.
+ */
 hubless_status hubless_template_remove(const hubless_node *node,
                                        hubless_str name,
                                        hubless_error *err);
+
+/**
+ * As `hubless_template_remove`, without blocking: `on_done` comes exactly once, unless this
+ * function itself fails.
+ *
+ * # Safety
+ * The text is readable; `err` is NULL or initialised.
+ */
+hubless_status hubless_template_remove_async(const hubless_node *node,
+                                             hubless_str name,
+                                             hubless_on_done on_done,
+                                             void *user,
+                                             hubless_error *err);
+
+/**
+ * Gives the names of templates as `{templates: […]}`. Blocks shortly.
+ *
+ * # Safety
+ * `out` is writable; `err` is NULL or initialised.
+ */
+hubless_status hubless_template_list(const hubless_node *node,
+                                     hubless_text **out,
+                                     hubless_error *err);
+
+/**
+ * As `hubless_template_list`, without blocking: `on_text` comes exactly once, unless this function
+ * itself fails.
+ *
+ * # Safety
+ * `err` is NULL or initialised.
+ */
+hubless_status hubless_template_list_async(const hubless_node *node,
+                                           hubless_on_text on_text,
+                                           void *user,
+                                           hubless_error *err);
 
 /**
  * Pins a name to an agent id: no other key may answer to it. Blocks shortly.
@@ -1585,19 +2246,66 @@ hubless_status hubless_pin_set(const hubless_node *node,
                                hubless_error *err);
 
 /**
- * Forgets a pin. Blocks shortly.
+ * As `hubless_pin_set`, without blocking: `on_done` comes exactly once, unless this function
+ * itself fails.
  *
  * # Safety
  * The texts are readable; `err` is NULL or initialised.
  */
+hubless_status hubless_pin_set_async(const hubless_node *node,
+                                     hubless_str name,
+                                     hubless_str agent_id,
+                                     hubless_on_done on_done,
+                                     void *user,
+                                     hubless_error *err);
+
+/**
+ * Forgets a pin. Blocks shortly.
+ *
+ * # Safety
+ * The text is readable; `err` is NULL or initialised.
+ */
 hubless_status hubless_pin_remove(const hubless_node *node, hubless_str name, hubless_error *err);
+
+/**
+ * As `hubless_pin_remove`, without blocking: `on_done` comes exactly once, unless this function
+ * itself fails.
+ *
+ * # Safety
+ * The text is readable; `err` is NULL or initialised.
+ */
+hubless_status hubless_pin_remove_async(const hubless_node *node,
+                                        hubless_str name,
+                                        hubless_on_done on_done,
+                                        void *user,
+                                        hubless_error *err);
+
+/**
+ * Gives the pins as `{pins: [{name, agentId}]}`. Blocks shortly.
+ *
+ * # Safety
+ * `out` is writable; `err` is NULL or initialised.
+ */
+hubless_status hubless_pin_list(const hubless_node *node, hubless_text **out, hubless_error *err);
+
+/**
+ * As `hubless_pin_list`, without blocking: `on_text` comes exactly once, unless this function
+ * itself fails.
+ *
+ * # Safety
+ * `err` is NULL or initialised.
+ */
+hubless_status hubless_pin_list_async(const hubless_node *node,
+                                      hubless_on_text on_text,
+                                      void *user,
+                                      hubless_error *err);
 
 /**
  * Gives everything that is public of an agent, by id, address or name, as a JSON text
  * `{descriptor, skills}`. Blocks.
  *
  * # Safety
- * The texts are readable; `out` is writable; `err` is NULL or initialised.
+ * The text is readable; `out` is writable; `err` is NULL or initialised.
  */
 hubless_status hubless_describe(const hubless_node *node,
                                 hubless_str agent,
@@ -1605,11 +2313,24 @@ hubless_status hubless_describe(const hubless_node *node,
                                 hubless_error *err);
 
 /**
+ * As `hubless_describe`, without blocking: `on_text` comes exactly once, unless this function
+ * itself fails.
+ *
+ * # Safety
+ * The text is readable; `err` is NULL or initialised.
+ */
+hubless_status hubless_describe_async(const hubless_node *node,
+                                      hubless_str agent,
+                                      hubless_on_text on_text,
+                                      void *user,
+                                      hubless_error *err);
+
+/**
  * Imports a static catalogue: a JSON array of descriptors; gives `{loaded, refused}`. Blocks
  * shortly.
  *
  * # Safety
- * The texts are readable; `out` is writable; `err` is NULL or initialised.
+ * The text is readable; `out` is writable; `err` is NULL or initialised.
  */
 hubless_status hubless_load_agents(const hubless_node *node,
                                    hubless_str descriptors_json,
@@ -1617,34 +2338,17 @@ hubless_status hubless_load_agents(const hubless_node *node,
                                    hubless_error *err);
 
 /**
- * Gives the names of templates as `{templates: […]}`. Blocks shortly.
+ * As `hubless_load_agents`, without blocking: `on_text` comes exactly once, unless this function
+ * itself fails.
  *
  * # Safety
- * The texts are readable; `out` is writable; `err` is NULL or initialised.
+ * The text is readable; `err` is NULL or initialised.
  */
-hubless_status hubless_template_list(const hubless_node *node,
-                                     hubless_text **out,
-                                     hubless_error *err);
-
-/**
- * Gives the pins as `{pins: [{name, agentId}]}`. Blocks shortly.
- *
- * # Safety
- * The texts are readable; `out` is writable; `err` is NULL or initialised.
- */
-hubless_status hubless_pin_list(const hubless_node *node, hubless_text **out, hubless_error *err);
-
-/**
- * Makes a ticket for others to join this mesh; options as a JSON object, or none; gives
- * `{ticket}`. Blocks.
- *
- * # Safety
- * The texts are readable; `out` is writable; `err` is NULL or initialised.
- */
-hubless_status hubless_invite(const hubless_node *node,
-                              hubless_str options_json,
-                              hubless_text **out,
-                              hubless_error *err);
+hubless_status hubless_load_agents_async(const hubless_node *node,
+                                         hubless_str descriptors_json,
+                                         hubless_on_text on_text,
+                                         void *user,
+                                         hubless_error *err);
 
 /**
  * Runs the checks of a hosted agent on a request without calling it; gives `{}` or
@@ -1660,16 +2364,18 @@ hubless_status hubless_check(const hubless_agent *agent,
                              hubless_error *err);
 
 /**
- * Joins the mesh of a ticket, for all nodes of this data folder that are started later. `home`
- * may be none. Gives `{meshId}`. Blocks.
+ * As `hubless_check`, without blocking: `on_text` comes exactly once, unless this function itself
+ * fails.
  *
  * # Safety
- * The texts are readable; `out` is writable; `err` is NULL or initialised.
+ * All pointers are valid; `given` may be NULL; `err` is NULL or initialised.
  */
-hubless_status hubless_join(hubless_str home,
-                            hubless_str ticket,
-                            hubless_text **out,
-                            hubless_error *err);
+hubless_status hubless_check_async(const hubless_agent *agent,
+                                   const hubless_content *content,
+                                   const hubless_request_options *given,
+                                   hubless_on_text on_text,
+                                   void *user,
+                                   hubless_error *err);
 
 /**
  * Reads an id, key, address or name and gives `{text, key?, address?}`: its canonical form, and
@@ -1708,6 +2414,18 @@ hubless_status hubless_node_start(const hubless_node_options *given,
                                   hubless_error *err);
 
 /**
+ * As `hubless_node_start`, without blocking: `on_node` comes exactly once, from a thread of its
+ * own, unless this function itself fails.
+ *
+ * # Safety
+ * `given` is NULL or valid; `err` is NULL or initialised.
+ */
+hubless_status hubless_node_start_async(const hubless_node_options *given,
+                                        hubless_on_node on_node,
+                                        void *user,
+                                        hubless_error *err);
+
+/**
  * The node that this process shares by default, started on first use without any option; NULL
  * when it cannot be started. Blocks, on first use.
  *
@@ -1717,10 +2435,13 @@ hubless_status hubless_node_start(const hubless_node_options *given,
 hubless_node *hubless_default_node(hubless_error *err);
 
 /**
- * Closes a node: refuses new calls, lets running ones end within `grace_ms`, says good-bye to
- * every peer. Blocks. Afterwards every handle of the node is gone, and no callback comes.
+ * As `hubless_default_node`, without blocking: `on_node` comes exactly once, from a thread of its
+ * own, unless this function itself fails.
+ *
+ * # Safety
+ * `err` is NULL or initialised.
  */
-hubless_status hubless_node_close(hubless_node *node, uint64_t grace_ms);
+hubless_status hubless_default_node_async(hubless_on_node on_node, void *user, hubless_error *err);
 
 /**
  * Describes the node as a JSON text: key, mesh, addresses, agents, peers, calls. Blocks shortly.
@@ -1731,6 +2452,18 @@ hubless_status hubless_node_close(hubless_node *node, uint64_t grace_ms);
 hubless_status hubless_node_status(const hubless_node *node,
                                    hubless_text **status,
                                    hubless_error *err);
+
+/**
+ * As `hubless_node_status`, without blocking: `on_text` comes exactly once, unless this function
+ * itself fails.
+ *
+ * # Safety
+ * `err` is NULL or initialised.
+ */
+hubless_status hubless_node_status_async(const hubless_node *node,
+                                         hubless_on_text on_text,
+                                         void *user,
+                                         hubless_error *err);
 
 /**
  * Gives an open operation up by the ticket that its options gave; unknown tickets are ignored.
@@ -1747,7 +2480,8 @@ hubless_status hubless_cancel(const hubless_node *node, uint64_t ticket, hubless
 hubless_str hubless_version(void);
 
 /**
- * Counts live sessions, agents, calls, streams and bodies of this process, for leak tests.
+ * Counts live sessions, agents, calls, streams, bodies, switches and spendings of this process,
+ * for leak tests.
  */
 size_t hubless_handles(void);
 
@@ -1770,7 +2504,8 @@ hubless_status hubless_node_fd(const hubless_node *node, int32_t *fd, hubless_er
 
 /**
  * Delivers events of a polled node: runs their callbacks on this thread, and returns without
- * waiting. `max`: most events, 0: 64. `delivered`: how many, may be NULL.
+ * waiting. `max`: most events, 0: 64. `delivered`: how many, may be NULL. Inside a callback it is
+ * `HUBLESS_WOULD_DEADLOCK`: whoever called that back delivers the rest.
  *
  * # Safety
  * `delivered` is NULL or writable; `err` is NULL or initialised.
@@ -1779,6 +2514,51 @@ hubless_status hubless_poll(const hubless_node *node,
                             size_t max,
                             size_t *delivered,
                             hubless_error *err);
+
+/**
+ * Gives a base URL and a short-lived key of the node's metering gateway. What the key may pay is
+ * set aside in the grant of the call first: `max_cost`, in 1e-6 of the currency unit, or, for
+ * NULL, a quarter of what is free. Each time it is another key. All of them end with the call,
+ * with the stop of its budget, or with its total deadline, and after ten minutes at the latest;
+ * what the gateway says they cost is charged at the end of the call, and all that was set aside
+ * where it says nothing. `HUBLESS_CONFIGURATION`: code `no_budget`, `no_gateway`, or `token_limit`
+ * under a budget that limits tokens, which a gateway does not count; `HUBLESS_BUDGET_EXHAUSTED`:
+ * it does not fit. Blocks shortly.
+ *
+ * # Safety
+ * `max_cost` is NULL or readable; `provider` is writable; `err` is NULL or initialised.
+ */
+hubless_status hubless_call_provider(const hubless_call *call,
+                                     const uint64_t *max_cost,
+                                     hubless_provider **provider,
+                                     hubless_error *err);
+
+/**
+ * As `hubless_call_provider`, without blocking.
+ *
+ * # Safety
+ * `max_cost` is NULL or readable; `err` is NULL or initialised.
+ */
+hubless_status hubless_call_provider_async(const hubless_call *call,
+                                           const uint64_t *max_cost,
+                                           hubless_on_provider on_provider,
+                                           void *user,
+                                           hubless_error *err);
+
+/**
+ * Tells what a client is to be given.
+ *
+ * # Safety
+ * `info` is NULL or its `size` is set; `err` is NULL or initialised.
+ */
+hubless_status hubless_provider_get(const hubless_provider *provider,
+                                    hubless_provider_info *info,
+                                    hubless_error *err);
+
+/**
+ * Frees what was given; the key itself ends with its call.
+ */
+hubless_status hubless_provider_free(hubless_provider *provider);
 
 /**
  * Says whether a credential lets its caller in. The answer may be kept for `cache_ms`, at most
@@ -1813,12 +2593,15 @@ hubless_status hubless_answer(hubless_question *question,
                               hubless_error *err);
 
 /**
- * Fails a tool call or a question of the callee.
+ * Fails a tool call or a question of the callee, which sees the error. `kind`, `code` and
+ * `message` as of `hubless_call_fail`.
  *
  * # Safety
- * The text is readable; `err` is NULL or initialised.
+ * The texts are readable; `err` is NULL or initialised.
  */
 hubless_status hubless_answer_fail(hubless_question *question,
+                                   int32_t kind,
+                                   hubless_str code,
                                    hubless_str message,
                                    hubless_error *err);
 
@@ -1843,8 +2626,8 @@ hubless_str hubless_reply_text(const hubless_reply *reply);
 hubless_status hubless_reply_free(hubless_reply *reply);
 
 /**
- * Asks an agent, by id, address or name, and waits for its whole answer. `to` may be none when
- * `options_json` holds `{"to": {"query": …}}`. A refusal is `HUBLESS_REJECTED`.
+ * Asks an agent, by id, address or name, and waits for its whole answer. Blocks. `to` may be none
+ * when `options_json` holds `{"to": {"query": …}}`. A refusal is `HUBLESS_REJECTED`.
  *
  * # Safety
  * All pointers are valid; `given` may be NULL; `err` is NULL or initialised.
@@ -1885,6 +2668,21 @@ hubless_status hubless_credential_set(const hubless_node *node,
                                       hubless_error *err);
 
 /**
+ * As `hubless_credential_set`, without blocking: `on_done` comes exactly once, unless this
+ * function itself fails.
+ *
+ * # Safety
+ * The texts are readable; `err` is NULL or initialised.
+ */
+hubless_status hubless_credential_set_async(const hubless_node *node,
+                                            hubless_str target,
+                                            hubless_str scheme,
+                                            hubless_str secret,
+                                            hubless_on_done on_done,
+                                            void *user,
+                                            hubless_error *err);
+
+/**
  * Asks the program for the credential of a target, each time it is needed, instead of keeping
  * one. An answer must come within 10 s. Blocks shortly.
  *
@@ -1899,6 +2697,20 @@ hubless_status hubless_credential_provide(const hubless_node *node,
                                           hubless_error *err);
 
 /**
+ * As `hubless_credential_provide`, without blocking: `on_done` comes exactly once, unless this
+ * function itself fails. Both functions get the same `user`.
+ *
+ * # Safety
+ * As `hubless_credential_provide`.
+ */
+hubless_status hubless_credential_provide_async(const hubless_node *node,
+                                                hubless_str target,
+                                                hubless_on_credential on_credential,
+                                                hubless_on_done on_done,
+                                                void *user,
+                                                hubless_error *err);
+
+/**
  * Forgets a credential, or the function that gives it: it is not called after this returns.
  * Blocks shortly.
  *
@@ -1908,6 +2720,19 @@ hubless_status hubless_credential_provide(const hubless_node *node,
 hubless_status hubless_credential_remove(const hubless_node *node,
                                          hubless_str target,
                                          hubless_error *err);
+
+/**
+ * As `hubless_credential_remove`, without blocking: `on_done` comes exactly once, unless this
+ * function itself fails; the function that gave the credential is not called after it.
+ *
+ * # Safety
+ * The text is readable; `err` is NULL or initialised.
+ */
+hubless_status hubless_credential_remove_async(const hubless_node *node,
+                                               hubless_str target,
+                                               hubless_on_done on_done,
+                                               void *user,
+                                               hubless_error *err);
 
 /**
  * Gives the credential that was asked for; `scheme` may be none: `shared_secret`; `secret` none:
@@ -1937,6 +2762,20 @@ hubless_status hubless_auth_global(const hubless_node *node,
                                    hubless_error *err);
 
 /**
+ * As `hubless_auth_global`, without blocking: `on_done` comes exactly once, unless this function
+ * itself fails. Both functions get the same `user`.
+ *
+ * # Safety
+ * As `hubless_auth_global`.
+ */
+hubless_status hubless_auth_global_async(const hubless_node *node,
+                                         hubless_str auth_json,
+                                         hubless_on_auth on_auth,
+                                         hubless_on_done on_done,
+                                         void *user,
+                                         hubless_error *err);
+
+/**
  * As `hubless_request`, but a refusal is no failure: the result is `HUBLESS_OK` with either the
  * answer in `reply`, or NULL there and why in `refused`. Blocks.
  *
@@ -1952,9 +2791,25 @@ hubless_status hubless_send(const hubless_node *node,
                             hubless_error *err);
 
 /**
+ * As `hubless_send`, without blocking: `on_response` comes exactly once, unless this function
+ * itself fails.
+ *
+ * # Safety
+ * As `hubless_request`.
+ */
+hubless_status hubless_send_async(const hubless_node *node,
+                                  hubless_str to,
+                                  const hubless_content *content,
+                                  const hubless_request_options *given,
+                                  hubless_on_response on_response,
+                                  void *user,
+                                  hubless_error *err);
+
+/**
  * Serves until SIGTERM or SIGINT, the end of standard input if asked for, or the close of the
- * node by another thread; then refuses new calls, lets running ones end, says good-bye and closes
- * the node as `hubless_node_close` does. A second signal ends the grace. Blocks.
+ * node by another function, whose end it waits for; then refuses new calls, lets running ones end,
+ * says good-bye and closes the node as `hubless_node_close` does. A second signal ends the grace.
+ * Blocks. No callback of the node comes after it returns.
  *
  * From here on these signals do not end the process by themselves; handlers that were set before
  * are called as well.
@@ -1965,6 +2820,93 @@ hubless_status hubless_send(const hubless_node *node,
 hubless_status hubless_node_serve(hubless_node *node,
                                   const hubless_serve_options *given,
                                   hubless_error *err);
+
+/**
+ * As `hubless_node_serve`, without blocking: `on_done` comes exactly once, unless this function
+ * itself fails, and is the last callback of the node unless that is closed by another function. A
+ * `polled` node is polled until then.
+ *
+ * # Safety
+ * `given` is NULL or valid; `err` is NULL or initialised.
+ */
+hubless_status hubless_node_serve_async(hubless_node *node,
+                                        const hubless_serve_options *given,
+                                        hubless_on_done on_done,
+                                        void *user,
+                                        hubless_error *err);
+
+/**
+ * As `hubless_send`, of a request in its short form: `.agent = HUBLESS_STR("greet"), .prompt =
+ * HUBLESS_STR("Ada")` is a whole one. Blocks.
+ *
+ * # Safety
+ * All pointers are valid; `refused` is writable and initialised, and is cleared like any error;
+ * `err` is NULL or initialised.
+ */
+hubless_status hubless_send_short(const hubless_node *node,
+                                  const hubless_agent_request *request,
+                                  hubless_reply **reply,
+                                  hubless_error *refused,
+                                  hubless_error *err);
+
+/**
+ * As `hubless_send_short`, without blocking: `on_response` comes exactly once, unless this
+ * function itself fails.
+ *
+ * # Safety
+ * As `hubless_send_short`.
+ */
+hubless_status hubless_send_short_async(const hubless_node *node,
+                                        const hubless_agent_request *request,
+                                        hubless_on_response on_response,
+                                        void *user,
+                                        hubless_error *err);
+
+/**
+ * Sets the most of one spending aside in the budget of a call, before it begins; NULL or zero:
+ * nothing, which says that the handler spends nothing by itself. Without a budget nothing is set
+ * aside, and what was used only counts in the usage of the answer. What does not fit is an error
+ * of kind `HUBLESS_BUDGET_EXHAUSTED`. A handler that never does this is charged all that its call
+ * was granted. Blocks shortly.
+ *
+ * # Safety
+ * `most` is NULL or readable; `spend` is writable; `err` is NULL or initialised.
+ */
+hubless_status hubless_call_spend(const hubless_call *call,
+                                  const hubless_amount *most,
+                                  hubless_spend **spend,
+                                  hubless_error *err);
+
+/**
+ * As `hubless_call_spend`, without blocking.
+ *
+ * # Safety
+ * `most` is NULL or readable; `err` is NULL or initialised.
+ */
+hubless_status hubless_call_spend_async(const hubless_call *call,
+                                        const hubless_amount *most,
+                                        hubless_on_spend on_spend,
+                                        void *user,
+                                        hubless_error *err);
+
+/**
+ * Says what was spent and ends the spending: the rest of what was set aside is free again. More
+ * than was set aside is charged as it is, and trips the switch. NULL: nothing was spent. It counts
+ * in the usage of the answer by itself. A second time, or after the end of the call, it is
+ * `HUBLESS_INVALID_ARGUMENT`; so is an amount that is none, which ends nothing. Never blocks.
+ *
+ * # Safety
+ * `used` is NULL or readable; `err` is NULL or initialised.
+ */
+hubless_status hubless_spend_used(hubless_spend *spend,
+                                  const hubless_amount *used,
+                                  hubless_error *err);
+
+/**
+ * Ends a spending without a word: all that was set aside is charged. So does the end of its call,
+ * which takes the handle with it. Never blocks.
+ */
+hubless_status hubless_spend_drop(hubless_spend *spend);
 
 /**
  * Asks an agent and gives its answer as it comes, by callbacks; does not block. The callee is
@@ -1982,6 +2924,71 @@ hubless_status hubless_stream(const hubless_node *node,
                               hubless_error *err);
 
 /**
+ * Makes a switch; needs no node. Its wall time begins. Its budget lives at the first node that
+ * uses it. Never blocks.
+ *
+ * # Safety
+ * `given` is NULL or valid; `kill_switch` is writable; `err` is NULL or initialised.
+ */
+hubless_status hubless_switch_new(const hubless_switch_options *given,
+                                  hubless_switch **kill_switch,
+                                  hubless_error *err);
+
+/**
+ * Stops everything below a switch, for good: running handlers are cancelled, and whatever is
+ * asked under it ends with an error of kind `HUBLESS_KILLED`, with the reason as its code.
+ * `reason` is one of those of `hubless_stop`; none: `operator`. The first stop stands. Never
+ * blocks.
+ *
+ * # Safety
+ * The text is readable; `err` is NULL or initialised.
+ */
+hubless_status hubless_switch_trip(const hubless_switch *kill_switch,
+                                   hubless_str reason,
+                                   hubless_error *err);
+
+/**
+ * Tells how a switch stands. Never blocks.
+ *
+ * # Safety
+ * `info` is NULL or its `size` is set; `err` is NULL or initialised.
+ */
+hubless_status hubless_switch_get(const hubless_switch *kill_switch,
+                                  hubless_switch_info *info,
+                                  hubless_error *err);
+
+/**
+ * Gives what was granted under a switch as a JSON text, the contract's Branch: `{agentId,
+ * nodeKey, state, amount, charged, used, children}`, or `null` before the first request. Never
+ * blocks.
+ *
+ * # Safety
+ * `tree` is writable; `err` is NULL or initialised.
+ */
+hubless_status hubless_switch_tree(const hubless_switch *kill_switch,
+                                   hubless_text **tree,
+                                   hubless_error *err);
+
+/**
+ * Has a function told once when a switch is tripped, at once when it was already, or when it is
+ * freed. There may be several. Never blocks.
+ *
+ * # Safety
+ * `user` is valid until the function was told; `err` is NULL or initialised.
+ */
+hubless_status hubless_switch_on_tripped(const hubless_switch *kill_switch,
+                                         hubless_on_tripped on_tripped,
+                                         void *user,
+                                         hubless_error *err);
+
+/**
+ * Lets a switch go: its budget is over with the last request under it. Functions of
+ * `hubless_switch_on_tripped` that were not told yet are told, with NULL unless it was tripped.
+ * Never blocks, and may be called by such a function.
+ */
+hubless_status hubless_switch_free(hubless_switch *kill_switch);
+
+/**
  * Reads a text; the result lives until the text is freed. `{NULL, 0}` for a freed one.
  */
 hubless_str hubless_text_get(const hubless_text *text);
@@ -1990,6 +2997,30 @@ hubless_str hubless_text_get(const hubless_text *text);
  * Frees a text.
  */
 hubless_status hubless_text_free(hubless_text *text);
+
+/**
+ * Stops a call and everything below it, for good: all that its grant pays for. Its handler and
+ * those that it asked are told by `on_cancel`, on any node, and nothing more is spent. The caller
+ * gets `HUBLESS_KILLED`, code `operator`; its budget, and what else that pays for, go on with what
+ * was not used. The call is still to be ended by `hubless_call_final` or `hubless_call_fail`,
+ * which frees it. A call without a budget holds nothing that could be stopped:
+ * `HUBLESS_NOT_FOUND`, code `grant`. Blocks shortly.
+ *
+ * # Safety
+ * `err` is NULL or initialised.
+ */
+hubless_status hubless_call_trip(const hubless_call *call, hubless_error *err);
+
+/**
+ * As `hubless_call_trip`, without blocking.
+ *
+ * # Safety
+ * `err` is NULL or initialised.
+ */
+hubless_status hubless_call_trip_async(const hubless_call *call,
+                                       hubless_on_done on_done,
+                                       void *user,
+                                       hubless_error *err);
 
 /**
  * Tells agents that match as they are found, each once, until it is freed. Blocks shortly.
@@ -2005,6 +3036,21 @@ hubless_status hubless_discover(const hubless_node *node,
                                 hubless_error *err);
 
 /**
+ * As `hubless_discover`, without blocking: `on_watch` comes exactly once, unless this function
+ * itself fails, and before the first change; none comes unless its status is `HUBLESS_OK`. Both
+ * functions get the same `user`.
+ *
+ * # Safety
+ * `query` is NULL or valid; `err` is NULL or initialised.
+ */
+hubless_status hubless_discover_async(const hubless_node *node,
+                                      const hubless_query *query,
+                                      hubless_on_change on_change,
+                                      hubless_on_watch on_watch,
+                                      void *user,
+                                      hubless_error *err);
+
+/**
  * Tells what matches, then every change of it, until it is freed. Blocks shortly.
  *
  * # Safety
@@ -2016,6 +3062,21 @@ hubless_status hubless_watch_start(const hubless_node *node,
                                    void *user,
                                    hubless_watch **watch,
                                    hubless_error *err);
+
+/**
+ * As `hubless_watch_start`, without blocking: `on_watch` comes exactly once, unless this function
+ * itself fails, and before the first change; none comes unless its status is `HUBLESS_OK`. Both
+ * functions get the same `user`.
+ *
+ * # Safety
+ * `query` is NULL or valid; `err` is NULL or initialised.
+ */
+hubless_status hubless_watch_start_async(const hubless_node *node,
+                                         const hubless_query *query,
+                                         hubless_on_change on_change,
+                                         hubless_on_watch on_watch,
+                                         void *user,
+                                         hubless_error *err);
 
 /**
  * Ends a search. Its last change is `HUBLESS_CHANGE_END`. Never blocks.

@@ -8,6 +8,11 @@ export interface NativeSession {
   readonly nativeSession: unique symbol;
 }
 
+/** Stands for something that is let go of when this is garbage collected, or its thread ends. */
+export interface LastWord {
+  readonly lastWord: unique symbol;
+}
+
 /** Events, flat: kind, ticket, body, attachments of the first, then of the second, and so on. */
 export type NativeEvents = readonly (number | string | readonly Uint8Array[] | null)[];
 
@@ -25,13 +30,17 @@ export interface Native {
     body: string,
     attachments: readonly Uint8Array[],
   ): boolean;
+  /** Answers at once, without a session: true and a result, or false and an error. */
+  ask(operation: string, body: string): readonly [boolean, string];
+  /** Gives an object with whose end `ask` is called once. */
+  whenGone(operation: string, body: string): LastWord;
   /** Gives an open operation up. */
   cancel(session: NativeSession, ticket: number): void;
   /** Takes at most `max` queued events. */
   drain(session: NativeSession, max: number): NativeEvents;
   /** Ends the session at once; idempotent. */
   close(session: NativeSession): void;
-  /** Counts live sessions, agents, calls, streams and bodies of the process. */
+  /** Counts live sessions, agents, calls, streams, bodies, switches and spendings. */
   handles(): number;
 }
 

@@ -5,13 +5,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-static void on_echo(hubless_call *call, void *user) {
-    (void)user;
-    hubless_call_info info = {.size = sizeof info};
-    hubless_call_get(call, &info, NULL);
-    hubless_call_finalf(call, "%.*s", (int)info.content.text.len, info.content.text.data);
-}
-
 static void echoes(void) {
     hubless_reply *reply = NULL;
     CHECK(suite_ask("echo", "still here", &reply, NULL) == HUBLESS_OK);
@@ -69,7 +62,7 @@ static void wrong_handles(void *bad) {
 }
 
 static void handles_are_checked(void) {
-    hubless_agent *agent = suite_agent("echo", on_echo, NULL);
+    hubless_agent *agent = suite_agent("echo", suite_on_echo, NULL);
     hubless_reply *reply = NULL;
     wrong_handles(NULL);
     wrong_handles((void *)(uintptr_t)7);
@@ -88,7 +81,7 @@ static void handles_are_checked(void) {
 
 static void handles_end_with_their_node(void) {
     hubless_node *node = suite_node();
-    hubless_agent *agent = suite_agent("echo", on_echo, NULL);
+    hubless_agent *agent = suite_agent("echo", suite_on_echo, NULL);
     hubless_body *body = NULL;
     CHECK(hubless_body_open(node, &body, NULL) == HUBLESS_OK);
     CHECK(hubless_node_close(node, 0) == HUBLESS_OK);
@@ -98,9 +91,9 @@ static void handles_end_with_their_node(void) {
 }
 
 static void handles_of_another_node_are_refused(void) {
-    suite_agent("echo", on_echo, NULL);
+    suite_agent("echo", suite_on_echo, NULL);
     hubless_node *other = suite_other_node();
-    hubless_agent_options options = hubless_agent_named("elsewhere", on_echo, NULL);
+    hubless_agent_options options = hubless_agent_named("elsewhere", suite_on_echo, NULL);
     hubless_agent *foreign = NULL;
     hubless_reply *reply = NULL;
     hubless_error err = HUBLESS_ERROR_INIT;
@@ -114,7 +107,7 @@ static void handles_of_another_node_are_refused(void) {
 }
 
 static void texts_are_checked(void) {
-    suite_agent("echo", on_echo, NULL);
+    suite_agent("echo", suite_on_echo, NULL);
     const hubless_str rows[] = {
         {"with\0nul", 8}, {"\xff\xfe", 2}, {"\xed\xa0\x80", 3}, {NULL, 3},
         {"x", (size_t)1 << 31}, {"x", SIZE_MAX},
@@ -123,12 +116,16 @@ static void texts_are_checked(void) {
         hubless_error err = HUBLESS_ERROR_INIT;
         hubless_reply *reply = NULL;
         hubless_content content = hubless_content_text(rows[i]);
-        INVALID(hubless_request(suite_node(), HUBLESS_STR("echo"), &content, NULL, &reply, &err));
-        CHECK(suite_is(err.field, "text"));
+        /* Content carries the first one. */
+        if (i > 0) {
+            INVALID(hubless_request(suite_node(), HUBLESS_STR("echo"), &content, NULL, &reply,
+                                    &err));
+            CHECK(suite_is(err.field, "content"));
+        }
         content = hubless_content_text(HUBLESS_STR("x"));
         INVALID(hubless_request(suite_node(), rows[i], &content, NULL, &reply, &err));
         CHECK(suite_is(err.field, "to"));
-        hubless_agent_options options = hubless_agent_named("other", on_echo, NULL);
+        hubless_agent_options options = hubless_agent_named("other", suite_on_echo, NULL);
         options.description = rows[i];
         INVALID(hubless_register(suite_node(), &options, NULL, &err));
         CHECK(suite_is(err.field, "description"));
@@ -138,13 +135,49 @@ static void texts_are_checked(void) {
     hubless_reply *reply = NULL;
     hubless_content content = hubless_content_json(HUBLESS_STR("{\"open\": "));
     INVALID(hubless_request(suite_node(), HUBLESS_STR("echo"), &content, NULL, &reply, &err));
-    CHECK(suite_is(err.field, "json"));
+    CHECK(suite_is(err.field, "content"));
     hubless_error_clear(&err);
     echoes();
 }
 
+static void on_same(hubless_call *call, void *user) {
+    (void)user;
+    hubless_call_info info = {.size = sizeof info};
+    hubless_call_get(call, &info, NULL);
+    hubless_content answer = {.size = sizeof answer, .parts = info.content.parts,
+                              .part_count = info.content.part_count};
+    hubless_call_final(call, &answer, NULL);
+}
+
+/* The text that arrives in answer to this content. */
+static void carries(const hubless_content *content, hubless_str wanted) {
+    hubless_reply *reply = NULL;
+    CHECK(hubless_request(suite_node(), HUBLESS_STR("same"), content, NULL, &reply, NULL) ==
+          HUBLESS_OK);
+    const hubless_str text = hubless_reply_text(reply);
+    const hubless_str value = hubless_reply_value(reply, HUBLESS_STR(""));
+    CHECK(suite_same(text.len > 0 ? text : value, wanted));
+    CHECK(hubless_reply_free(reply) == HUBLESS_OK);
+}
+
+static void content_carries_nul(void) {
+    suite_agent("same", on_same, NULL);
+    const hubless_str texts[] = {{"a\0b", 3}, {"\0", 1}, {"end\0", 4}};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        hubless_part part = {.size = sizeof part, .kind = HUBLESS_PART_TEXT, .text = texts[i]};
+        hubless_content content = hubless_content_text(texts[i]);
+        hubless_content parts = {.size = sizeof parts, .parts = &part, .part_count = 1};
+        carries(&content, texts[i]);
+        carries(&parts, texts[i]);
+    }
+    /* Within JSON it is escaped. */
+    const hubless_str json = HUBLESS_STR("{\"a\\u0000b\":\"\\u0000\"}");
+    hubless_content content = hubless_content_json(json);
+    carries(&content, json);
+}
+
 static void options_are_of_any_version(void) {
-    suite_agent("echo", on_echo, NULL);
+    suite_agent("echo", suite_on_echo, NULL);
     struct {
         hubless_request_options known;
         uint64_t later;
@@ -174,14 +207,14 @@ static void options_are_of_any_version(void) {
     hubless_agent_info info[2];
     memset(info, 0x5a, sizeof info);
     info[0].size = offsetof(hubless_agent_info, address);
-    hubless_agent *agent = suite_agent("third", on_echo, NULL);
+    hubless_agent *agent = suite_agent("third", suite_on_echo, NULL);
     CHECK(hubless_agent_get(agent, &info[0], &err) == HUBLESS_OK);
     CHECK(info[0].agent_id.len > 40 && ((unsigned char *)&info[0].address)[0] == 0x5a);
     hubless_error_clear(&err);
 }
 
 static void outputs_must_be_there(void) {
-    suite_agent("echo", on_echo, NULL);
+    suite_agent("echo", suite_on_echo, NULL);
     hubless_content content = hubless_content_text(HUBLESS_STR("x"));
     hubless_agent_options options = hubless_agent_named("other", NULL, NULL);
     INVALID(hubless_node_start(NULL, NULL, NULL));
@@ -190,6 +223,7 @@ static void outputs_must_be_there(void) {
                                   NULL));
     INVALID(hubless_stream(suite_node(), HUBLESS_STR("echo"), &content, NULL, NULL, NULL, NULL));
     INVALID(hubless_find(suite_node(), NULL, NULL, NULL));
+    INVALID(hubless_find_async(suite_node(), NULL, NULL, NULL, NULL));
     INVALID(hubless_register(suite_node(), &options, NULL, NULL));
     echoes();
 }
@@ -217,7 +251,7 @@ static void an_ambiguous_name_says_whom_it_may_mean(void) {
     hubless_reply *reply = NULL;
     hubless_agent *twins[2] = {NULL, NULL};
     hubless_node *nodes[2] = {NULL, NULL};
-    hubless_agent_options options = hubless_agent_named("twin", on_echo, NULL);
+    hubless_agent_options options = hubless_agent_named("twin", suite_on_echo, NULL);
     suite_node();
     for (int i = 0; i < 2; i++) {
         nodes[i] = suite_other_node();
@@ -274,7 +308,7 @@ static void a_panic_is_an_error(void) {
     CHECK(panic_now(&err) == HUBLESS_INTERNAL);
     CHECK(err.message.len > 0);
     hubless_error_clear(&err);
-    suite_agent("echo", on_echo, NULL);
+    suite_agent("echo", suite_on_echo, NULL);
     echoes();
 }
 
@@ -283,6 +317,7 @@ const test edge_tests[] = {
     {"handles end with their node", handles_end_with_their_node},
     {"handles of another node are refused", handles_of_another_node_are_refused},
     {"texts are checked", texts_are_checked},
+    {"content carries NUL", content_carries_nul},
     {"options are of any version", options_are_of_any_version},
     {"outputs must be there", outputs_must_be_there},
     {"errors can be cleared and copied", errors_can_be_cleared_and_copied},

@@ -18,6 +18,33 @@ static int shell(const char *command) {
     return system(command);
 }
 
+/* Whether a tool is missing; the test is skipped then. */
+static int lacks(const char *tool) {
+    static char reason[64];
+    char command[64];
+    snprintf(command, sizeof command, "command -v %s > /dev/null", tool);
+    if (shell(command) == 0) {
+        return 0;
+    }
+    snprintf(reason, sizeof reason, "%s is missing", tool);
+    suite_skip(reason);
+    return 1;
+}
+
+static void the_header_is_taken_as_cxx17(void) {
+    char command[8192];
+    const char *programs = setting("HUBLESS_PROGRAMS");
+    if (programs == NULL) {
+        return;
+    }
+    snprintf(command, sizeof command, "%s/header", programs);
+    if (access(command, X_OK) != 0) {
+        suite_skip("a C++ compiler is missing");
+        return;
+    }
+    CHECK(shell(command) == 0);
+}
+
 static void the_library_has_its_versions(void) {
     /* By the name that programs are bound to, with nothing loaded anew. */
     void *library = dlopen("libhubless.so.0", RTLD_NOW | RTLD_NOLOAD);
@@ -36,8 +63,7 @@ static void the_library_exports_what_the_header_says(void) {
     if (root == NULL || programs == NULL) {
         return;
     }
-    if (shell("command -v nm > /dev/null") != 0) {
-        suite_skip("nm is missing");
+    if (lacks("nm")) {
         return;
     }
     /* Functions of the header that are not inline, against defined dynamic symbols. */
@@ -80,15 +106,13 @@ static void pkg_config_finds_the_library(void) {
     if (prefix == NULL) {
         return;
     }
-    if (shell("command -v pkg-config > /dev/null") == 0) {
+    if (!lacks("pkg-config") && !lacks("c++")) {
         snprintf(command, sizeof command,
                  "export PKG_CONFIG_PATH=%s/lib/pkgconfig; "
                  "c++ -std=c++17 -o %s/program %s/include/tests/header/header.cc "
                  "$(pkg-config --cflags --libs hubless) -Wl,-rpath,%s/lib && %s/program",
                  prefix, prefix, getenv("HUBLESS_ROOT"), prefix, prefix);
         CHECK(shell(command) == 0);
-    } else {
-        suite_skip("pkg-config is missing");
     }
     removed(prefix);
 }
@@ -99,7 +123,7 @@ static void cmake_finds_the_library(void) {
     if (prefix == NULL) {
         return;
     }
-    if (shell("command -v cmake > /dev/null") == 0) {
+    if (!lacks("cmake") && !lacks("c++")) {
         snprintf(command, sizeof command,
                  "mkdir %s/src && cp %s/include/tests/header/header.cc %s/src && printf '%%s\\n' "
                  "'cmake_minimum_required(VERSION 3.10)' 'project(x CXX)' "
@@ -111,13 +135,12 @@ static void cmake_finds_the_library(void) {
                  prefix, getenv("HUBLESS_ROOT"), prefix, prefix, prefix, prefix, prefix, prefix,
                  prefix);
         CHECK(shell(command) == 0);
-    } else {
-        suite_skip("cmake is missing");
     }
     removed(prefix);
 }
 
 const test install_tests[] = {
+    {"the header is taken as C++17", the_header_is_taken_as_cxx17},
     {"the library has its versions", the_library_has_its_versions},
     {"the library exports what the header says", the_library_exports_what_the_header_says},
     {"pkg-config finds the library", pkg_config_finds_the_library},

@@ -3,7 +3,9 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,12 +16,17 @@ typedef struct {
 } itself;
 
 static void on_free(void *user) {
-    __atomic_add_fetch(&((itself *)user)->freed, 1, __ATOMIC_SEQ_CST);
+    suite_count(&((itself *)user)->freed);
 }
 
 static void on_leave(hubless_call *call, void *user) {
     itself *me = user;
     me->status = hubless_agent_free(me->agent);
+    hubless_call_finalf(call, "bye");
+}
+
+static void on_bye(hubless_call *call, void *user) {
+    (void)user;
     hubless_call_finalf(call, "bye");
 }
 
@@ -67,9 +74,9 @@ static void on_reply(hubless_status status, hubless_reply *reply, const hubless_
     (void)reply;
     (void)err;
     if (status != HUBLESS_OK) {
-        __atomic_add_fetch(&all->closed, 1, __ATOMIC_SEQ_CST);
+        suite_count(&all->closed);
     }
-    __atomic_add_fetch(&all->ended, 1, __ATOMIC_SEQ_CST);
+    suite_count(&all->ended);
 }
 
 static void closing_ends_everything_exactly_once(void) {
@@ -87,7 +94,7 @@ static void closing_ends_everything_exactly_once(void) {
 
 static void on_begun(hubless_call *call, void *user) {
     (void)call;
-    __atomic_add_fetch((int *)user, 1, __ATOMIC_SEQ_CST);
+    suite_count((int *)user);
 }
 
 static void *ask(void *user) {
@@ -138,7 +145,7 @@ static void a_program_polls_in_its_own_loop(void) {
                                 NULL) == HUBLESS_OK);
     for (int i = 0; i < 100 && all.ended == 0; i++) {
         struct pollfd waits = {.fd = fd, .events = POLLIN};
-        CHECK(poll(&waits, 1, 5000) == 1);
+        CHECK(poll(&waits, 1, 20000) == 1);
         CHECK(hubless_poll(node, 0, NULL, NULL) == HUBLESS_OK);
     }
     CHECK(all.ended == 1 && all.closed == 0);
@@ -181,7 +188,7 @@ static void on_log(hubless_str level, hubless_str target, hubless_str message,
     (void)fields_json;
     (void)user;
     if (target.len >= 7 && memcmp(target.data, "hubless", 7) == 0) {
-        __atomic_add_fetch(&lines, 1, __ATOMIC_SEQ_CST);
+        suite_count(&lines);
     }
 }
 
@@ -194,8 +201,7 @@ static void log_lines_reach_the_program(void) {
     CHECK(hubless_node_start(&options, &node, NULL) == HUBLESS_OK);
     hubless_agent_options agent = hubless_agent_named("logged", on_nothing, NULL);
     CHECK(hubless_register(node, &agent, NULL, NULL) == HUBLESS_OK);
-    usleep(50000);
-    CHECK(lines > 0);
+    CHECK(suite_at_least(&lines, 1));
     CHECK(hubless_node_close(node, 0) == HUBLESS_OK);
     options.log = HUBLESS_STR("loud");
     CHECK(hubless_node_start(&options, &node, &err) == HUBLESS_INVALID_ARGUMENT);
@@ -203,7 +209,98 @@ static void log_lines_reach_the_program(void) {
     hubless_error_clear(&err);
 }
 
+/* Longer than the silence after which a connection is given up. */
+enum { BLOCKED_S = 9 };
+
+typedef struct {
+    volatile int begun, ended;
+    int right;
+    uint64_t handler_us;
+} blocking;
+
+static void on_block(hubless_call *call, void *user) {
+    suite_count(&((blocking *)user)->begun);
+    for (unsigned left = BLOCKED_S; left > 0;) {
+        left = sleep(left);
+    }
+    hubless_call_finalf(call, "as expected");
+}
+
+static void on_unblocked(hubless_status status, hubless_reply *reply, const hubless_error *err,
+                         void *user) {
+    blocking *of = user;
+    hubless_reply_info info = {.size = sizeof info};
+    (void)err;
+    if (status == HUBLESS_OK && hubless_reply_get(reply, &info, NULL) == HUBLESS_OK) {
+        of->right = suite_is(info.content.text, "as expected") && suite_is(info.path, "direct");
+        of->handler_us = info.handler_us;
+    }
+    hubless_reply_free(reply);
+    suite_count(&of->ended);
+}
+
+static void on_free_one(hubless_call *call, void *user) {
+    (void)user;
+    hubless_call_finalf(call, "free");
+}
+
+static void a_callback_that_blocks_stops_nobody_else(void) {
+    blocking of = {0, 0, 0, 0};
+    hubless_node *asking = suite_node(), *held = suite_other_node();
+    hubless_agent_options options = hubless_agent_named("blocking", on_block, &of);
+    hubless_content content = hubless_content_text(HUBLESS_STR("x"));
+    hubless_request_options asked = {.size = sizeof asked, .wait_ms = 20000};
+    hubless_query query = {.size = sizeof query, .wait_ms = -1,
+                           .query_json = HUBLESS_STR("{\"text\": \"blocking\"}")};
+    CHECK(hubless_register(held, &options, NULL, NULL) == HUBLESS_OK);
+    suite_agent("free", on_free_one, NULL);
+    CHECK(hubless_request_async(asking, HUBLESS_STR("blocking"), &content, &asked, on_unblocked,
+                                &of, NULL) == HUBLESS_OK);
+    CHECK(suite_reaches(&of.begun, 1));
+    int rounds = 0;
+    for (; rounds < 400 && __atomic_load_n(&of.ended, __ATOMIC_SEQ_CST) == 0; rounds++) {
+        hubless_reply *reply = NULL;
+        hubless_agents *list = NULL;
+        hubless_text *status = NULL;
+        CHECK(suite_ask("free", "x", &reply, NULL) == HUBLESS_OK);
+        CHECK(hubless_find(asking, &query, &list, NULL) == HUBLESS_OK);
+        CHECK(hubless_agents_count(list) == 1);
+        CHECK(hubless_node_status(held, &status, NULL) == HUBLESS_OK);
+        hubless_text_free(status);
+        hubless_agents_free(list);
+        hubless_reply_free(reply);
+        usleep(50000);
+    }
+    CHECK(rounds > 0 && of.ended == 1 && of.right);
+    CHECK(of.handler_us >= BLOCKED_S * 1000000ULL);
+}
+
+/* The file of the spans holds the trace that the answer names. */
+static void spans_go_to_the_file_that_the_node_names(void) {
+    char path[256], text[65536] = "", id[33] = "";
+    hubless_agent_options agent = hubless_agent_named("spanned", on_bye, NULL);
+    hubless_node_options options = {.size = sizeof options};
+    hubless_content content = hubless_content_text(HUBLESS_STR("x"));
+    hubless_reply_info info = {.size = sizeof info};
+    hubless_node *node = NULL;
+    hubless_reply *reply = NULL;
+    snprintf(path, sizeof path, "%s/spans.jsonl", getenv("HUBLESS_HOME"));
+    options.trace = hubless_cstr(path);
+    CHECK(hubless_node_start(&options, &node, NULL) == HUBLESS_OK);
+    CHECK(hubless_register(node, &agent, NULL, NULL) == HUBLESS_OK);
+    CHECK(hubless_request(node, HUBLESS_STR("spanned"), &content, NULL, &reply, NULL) ==
+          HUBLESS_OK);
+    CHECK(hubless_reply_get(reply, &info, NULL) == HUBLESS_OK && info.trace_id.len == 32);
+    snprintf(id, sizeof id, "%.*s", (int)info.trace_id.len, info.trace_id.data);
+    CHECK(hubless_reply_free(reply) == HUBLESS_OK);
+    CHECK(hubless_node_close(node, 10000) == HUBLESS_OK);
+    FILE *spans = fopen(path, "r");
+    CHECK(spans != NULL && fread(text, 1, sizeof text - 1, spans) > 0 && fclose(spans) == 0);
+    CHECK(strstr(text, id) != NULL);
+}
+
 const test life_tests[] = {
+    {"spans go to the file that the node names", spans_go_to_the_file_that_the_node_names},
     {"an agent frees itself", an_agent_frees_itself},
     {"an agent is freed once with its node", an_agent_is_freed_once_with_its_node},
     {"closing ends everything exactly once", closing_ends_everything_exactly_once},
@@ -211,5 +308,6 @@ const test life_tests[] = {
     {"a program polls in its own loop", a_program_polls_in_its_own_loop},
     {"threads may wait in a polled node", threads_may_wait_in_a_polled_node},
     {"log lines reach the program", log_lines_reach_the_program},
+    {"a callback that blocks stops nobody else", a_callback_that_blocks_stops_nobody_else},
     {NULL, NULL},
 };

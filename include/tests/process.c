@@ -5,6 +5,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* What the end of a process may take, whatever still runs: `alarm` ends one that takes longer. */
+enum { END_S = 5 };
+
 static void on_ok(hubless_call *call, void *user) {
     (void)user;
     hubless_call_finalf(call, "ok");
@@ -18,22 +21,37 @@ static int status_of(pid_t child) {
 
 static void a_forked_child_gets_an_error(void) {
     hubless_node *node = suite_node();
+    hubless_reply *answer = NULL;
+    hubless_error err = HUBLESS_ERROR_INIT;
     suite_agent("ok", on_ok, NULL);
+    CHECK(suite_ask("ok", "x", &answer, NULL) == HUBLESS_OK);
+    CHECK(suite_is(hubless_reply_text(answer), "ok") && hubless_handles() > 0);
+    CHECK(hubless_reply_get(NULL, NULL, &err) == HUBLESS_INVALID_ARGUMENT && err.message.len > 0);
     fflush(stdout);
     pid_t child = fork();
     if (child == 0) {
         hubless_node *other = NULL;
         hubless_reply *reply = NULL;
+        hubless_switch *kill_switch = NULL;
+        hubless_switch_options limits = {.size = sizeof limits, .unlimited = 1};
         hubless_content content = hubless_content_text(HUBLESS_STR("x"));
-        alarm(5);
+        alarm(END_S);
         int refused =
+            hubless_switch_new(&limits, &kill_switch, NULL) == HUBLESS_CLOSED &&
             hubless_request(node, HUBLESS_STR("ok"), &content, NULL, &reply, NULL) ==
                 HUBLESS_CLOSED &&
             hubless_node_start(NULL, &other, NULL) == HUBLESS_CLOSED &&
             hubless_node_close(node, 0) == HUBLESS_CLOSED;
-        _exit(refused ? 7 : 1);
+        /* What gives no status gives nothing. */
+        int nothing = hubless_reply_text(answer).data == NULL && hubless_handles() == 0 &&
+                      hubless_reply_value(answer, HUBLESS_STR("")).data == NULL;
+        hubless_error_clear(&err);
+        _exit(refused && nothing && err.kind == HUBLESS_OK && err.message.data == NULL ? 7 : 1);
     }
     CHECK(status_of(child) == 7);
+    CHECK(suite_is(hubless_reply_text(answer), "ok"));
+    CHECK(hubless_reply_free(answer) == HUBLESS_OK);
+    hubless_error_clear(&err);
     hubless_reply *reply = NULL;
     CHECK(suite_ask("ok", "x", &reply, NULL) == HUBLESS_OK);
     hubless_reply_free(reply);
@@ -87,15 +105,56 @@ static void a_program_may_end_without_closing(void) {
     CHECK(status_of(child) == 0);
 }
 
+static void on_never(const hubless_stop *stop, void *user) {
+    (void)stop;
+    (void)user;
+    _exit(9);
+}
+
+/* A switch whose trip is waited for keeps no process alive. */
+static int leaves_a_switch(void) {
+    hubless_switch *kill_switch = NULL;
+    hubless_switch_options limits = {.size = sizeof limits, .calls = HUBLESS_AT_MOST(1)};
+    return hubless_switch_new(&limits, &kill_switch, NULL) == HUBLESS_OK &&
+           hubless_switch_on_tripped(kill_switch, on_never, NULL, NULL) == HUBLESS_OK;
+}
+
+static volatile int hanging;
+
+static void on_hang(hubless_call *call, void *user) {
+    (void)call;
+    (void)user;
+    suite_count(&hanging);
+}
+
+static void on_answer(hubless_status status, hubless_reply *reply, const hubless_error *err,
+                      void *user) {
+    (void)status;
+    (void)err;
+    (void)user;
+    hubless_reply_free(reply);
+}
+
+/* Nor does a request that is never answered. */
+static int leaves_a_request(hubless_node *node) {
+    hubless_content content = hubless_content_text(HUBLESS_STR("x"));
+    hubless_agent_options options = hubless_agent_named("hanging", on_hang, NULL);
+    return hubless_register(node, &options, NULL, NULL) == HUBLESS_OK &&
+           hubless_request_async(node, HUBLESS_STR("hanging"), &content, NULL, on_answer, NULL,
+                                 NULL) == HUBLESS_OK &&
+           suite_reaches(&hanging, 1);
+}
+
 __attribute__((constructor)) static void leave(void) {
     if (getenv("HUBLESS_SUITE_LEAVES") != NULL) {
+        alarm(30);
         hubless_node *node = hubless_default_node(NULL);
         hubless_agent_options options = hubless_agent_named("leaver", on_ok, NULL);
-        alarm(10);
-        exit(hubless_register(node, &options, NULL, NULL) == HUBLESS_OK &&
-                     hubless_default_node(NULL) == node
-                 ? 0
-                 : 1);
+        int done = hubless_register(node, &options, NULL, NULL) == HUBLESS_OK &&
+                   hubless_default_node(NULL) == node && leaves_a_switch() &&
+                   leaves_a_request(node);
+        alarm(END_S);
+        exit(done ? 0 : 1);
     }
 }
 

@@ -60,7 +60,7 @@ static void on_credential(hubless_question *question, hubless_str target, void *
                                     &err) == HUBLESS_INVALID_ARGUMENT);
     CHECK(suite_is(err.field, "question"));
     hubless_error_clear(&err);
-    __atomic_add_fetch(&of->asks, 1, __ATOMIC_SEQ_CST);
+    suite_count(&of->asks);
 }
 
 static void a_credential_is_asked_for_when_it_is_needed(void) {
@@ -142,8 +142,49 @@ static void wrong_providers_are_refused(void) {
     CHECK(right.asks == 0);
 }
 
+/* Changes that are begun while others are under way. */
+
+static volatile int changed, refused;
+
+static void on_changed(hubless_status status, const hubless_error *err, void *user) {
+    (void)err;
+    (void)user;
+    suite_count(status == HUBLESS_OK ? &changed : &refused);
+}
+
+static void provide(const char *id, keeper *of) {
+    CHECK(hubless_credential_provide_async(suite_node(), hubless_cstr(id), on_credential,
+                                           on_changed, of, NULL) == HUBLESS_OK);
+}
+
+static void the_last_change_of_a_credential_stands(void) {
+    enum { ROUNDS = 30 };
+    char id[128];
+    guarded("vault", SESAME, id);
+    keeper wrong = {"barley", id, 0, NULL}, right = {"sesame", id, 0, NULL};
+    hubless_node *node = suite_node();
+    hubless_str target = hubless_cstr(id);
+    changed = refused = 0;
+    for (int i = 0; i < ROUNDS; i++) {
+        provide(id, &wrong);
+        provide(id, &right);
+        CHECK(suite_reaches(&changed, 6 * i + 2));
+        CHECK(asked("vault") == HUBLESS_OK && right.asks == 3 * i + 1);
+        CHECK(hubless_credential_set_async(node, target, hubless_cstr(NULL), HUBLESS_STR("barley"),
+                                           on_changed, NULL, NULL) == HUBLESS_OK);
+        provide(id, &right);
+        CHECK(suite_reaches(&changed, 6 * i + 4));
+        CHECK(asked("vault") == HUBLESS_OK && right.asks == 3 * i + 2);
+        CHECK(hubless_credential_remove_async(node, target, on_changed, NULL, NULL) == HUBLESS_OK);
+        provide(id, &right);
+        CHECK(suite_reaches(&changed, 6 * i + 6));
+        CHECK(asked("vault") == HUBLESS_OK && right.asks == 3 * i + 3);
+    }
+    CHECK(wrong.asks == 0 && refused == 0);
+}
+
 static void on_check(hubless_question *question, const hubless_auth_check *check, void *user) {
-    __atomic_add_fetch((int *)user, 1, __ATOMIC_SEQ_CST);
+    suite_count((int *)user);
     hubless_auth_verdict(question, suite_is(check->credential, "letmein"), 0, NULL);
 }
 
@@ -177,11 +218,39 @@ static void the_node_has_a_mechanism_of_its_own(void) {
     CHECK(asked("open") == HUBLESS_OK);
 }
 
+static void change_mechanism(const char *rule, hubless_on_auth on_auth, void *user) {
+    CHECK(hubless_auth_global_async(suite_node(), hubless_cstr(rule), on_auth, on_changed, user,
+                                    NULL) == HUBLESS_OK);
+}
+
+static void the_last_mechanism_of_a_node_stands(void) {
+    enum { ROUNDS = 10 };
+    char open[128];
+    int checks = 0;
+    guarded("open", "{}", open);
+    changed = refused = 0;
+    for (int i = 0; i < ROUNDS; i++) {
+        change_mechanism("{\"none\": true}", NULL, NULL);
+        change_mechanism("{\"sharedSecret\": \"barley\"}", NULL, NULL);
+        CHECK(suite_reaches(&changed, 2 * i + 2));
+        CHECK(asked("open") == HUBLESS_REJECTED && asked_with("open", "barley") == HUBLESS_OK);
+    }
+    /* Those that are refused leave the function that decides. */
+    CHECK(hubless_auth_global(suite_node(), hubless_cstr(NULL), on_check, &checks, NULL) ==
+          HUBLESS_OK);
+    change_mechanism("{\"colour\": 1}", NULL, NULL);
+    change_mechanism("{\"colour\": 2}", NULL, NULL);
+    CHECK(suite_reaches(&refused, 2) && changed == 2 * ROUNDS);
+    CHECK(asked_with("open", "letmein") == HUBLESS_OK && checks == 1);
+}
+
 const test secret_tests[] = {
     {"a credential is asked for when it is needed", a_credential_is_asked_for_when_it_is_needed},
     {"a removed provider is asked no more", a_removed_provider_is_asked_no_more},
     {"a credential may come from another thread", a_credential_may_come_from_another_thread},
     {"wrong providers are refused", wrong_providers_are_refused},
     {"the node has a mechanism of its own", the_node_has_a_mechanism_of_its_own},
+    {"the last change of a credential stands", the_last_change_of_a_credential_stands},
+    {"the last mechanism of a node stands", the_last_mechanism_of_a_node_stands},
     {NULL, NULL},
 };

@@ -50,32 +50,106 @@ static void a_streamed_answer_comes_in_order(void) {
     CHECK(strcmp(all.text, "abcdefghijklmnopqrstuvwxyzabcdefghijklmn") == 0);
 }
 
+/* A reader whose callback does not return holds the callee back; then both go on. */
+
+enum { PIECES = 2000, PIECE_SIZE = 10000 };
+
+typedef struct {
+    volatile int sent, read, gone_on, ended;
+    pthread_t sender;
+} pace;
+
+static pace pacing;
+
+static void *send_pieces(void *user) {
+    hubless_call *call = user;
+    char *piece = malloc(PIECE_SIZE);
+    memset(piece, 'x', PIECE_SIZE);
+    hubless_content chunk = hubless_content_text((hubless_str){piece, PIECE_SIZE});
+    for (int i = 0; i < PIECES; i++) {
+        CHECK(hubless_call_chunk(call, &chunk, 0, NULL) == HUBLESS_OK);
+        suite_count(&pacing.sent);
+    }
+    CHECK(hubless_call_final(call, NULL, NULL) == HUBLESS_OK);
+    free(piece);
+    return NULL;
+}
+
+static void on_pieces(hubless_call *call, void *user) {
+    (void)user;
+    CHECK(pthread_create(&pacing.sender, NULL, send_pieces, call) == 0);
+}
+
+static void on_piece(const hubless_event *event, void *user) {
+    (void)user;
+    if (event->kind == HUBLESS_EVENT_CHUNK) {
+        pacing.read++;
+        CHECK(suite_reaches(&pacing.gone_on, 1));
+    } else if (event->kind == HUBLESS_EVENT_FINAL || event->kind == HUBLESS_EVENT_FAILED) {
+        CHECK(event->kind == HUBLESS_EVENT_FINAL);
+        hubless_reply_free(event->reply);
+        suite_count(&pacing.ended);
+    }
+}
+
+static void a_slow_reader_holds_its_callee_back(void) {
+    hubless_node *reads = suite_node(), *sends = suite_other_node();
+    hubless_agent_options options = hubless_agent_named("sends", on_pieces, NULL);
+    hubless_content content = hubless_content_text(HUBLESS_STR("x"));
+    hubless_request_options asked = {.size = sizeof asked, .wait_ms = 20000};
+    int before = -1;
+    memset(&pacing, 0, sizeof pacing);
+    CHECK(hubless_register(sends, &options, NULL, NULL) == HUBLESS_OK);
+    CHECK(hubless_stream(reads, HUBLESS_STR("sends"), &content, &asked, on_piece, NULL, NULL) ==
+          HUBLESS_OK);
+    /* Until it stands still; the first piece may be long in coming. */
+    for (int i = 0, now = 0; i < 150 && (now == 0 || now != before); i++, usleep(100000)) {
+        before = now;
+        now = __atomic_load_n(&pacing.sent, __ATOMIC_SEQ_CST);
+    }
+    CHECK(before > 0 && before < PIECES / 2);
+    __atomic_store_n(&pacing.gone_on, 1, __ATOMIC_SEQ_CST);
+    CHECK(suite_reaches(&pacing.ended, 1));
+    CHECK(pacing.sent == PIECES && pacing.read == PIECES);
+    pthread_join(pacing.sender, NULL);
+}
+
 static void on_nothing(hubless_call *call, void *user) {
     (void)call;
     (void)user;
 }
 
+/* A call that never ends by itself. */
+typedef struct {
+    volatile int begun, reason;
+} stopped;
+
+static void on_begun(hubless_call *call, void *user) {
+    (void)call;
+    suite_count(&((stopped *)user)->begun);
+}
+
 static void on_cancel(hubless_call *call, hubless_status reason, void *user) {
-    *(volatile int *)user = (int)reason;
+    ((stopped *)user)->reason = (int)reason;
     hubless_call_final(call, NULL, NULL);
 }
 
 static void a_stream_is_cancelled_by_its_ticket(void) {
     seen all = {.status = HUBLESS_OK};
-    volatile int reason = 0;
+    stopped call = {0, 0};
     uint64_t ticket = 0;
-    hubless_agent_options options = hubless_agent_named("slow", on_nothing, (void *)&reason);
+    hubless_agent_options options = hubless_agent_named("slow", on_begun, &call);
     options.on_cancel = on_cancel;
     CHECK(hubless_register(suite_node(), &options, NULL, NULL) == HUBLESS_OK);
     hubless_content content = hubless_content_text(HUBLESS_STR("x"));
     hubless_request_options asked = {.size = sizeof asked, .ticket = &ticket};
     CHECK(hubless_stream(suite_node(), HUBLESS_STR("slow"), &content, &asked, on_event, &all,
                          NULL) == HUBLESS_OK);
-    usleep(50000);
+    CHECK(suite_reaches(&call.begun, 1));
     CHECK(hubless_cancel(suite_node(), ticket, NULL) == HUBLESS_OK);
     CHECK(suite_reaches(&all.ended, 1));
     CHECK(all.status == HUBLESS_CANCELLED);
-    CHECK(suite_reaches(&reason, HUBLESS_CANCELLED));
+    CHECK(suite_reaches(&call.reason, HUBLESS_CANCELLED));
 }
 
 static void a_refused_stream_ends_once(void) {
@@ -180,7 +254,7 @@ typedef struct {
 static void on_change(int kind, const hubless_found *found, void *user) {
     changes *all = user;
     if (kind == HUBLESS_CHANGE_END) {
-        __atomic_add_fetch(&all->ended, 1, __ATOMIC_SEQ_CST);
+        suite_count(&all->ended);
     } else if (found != NULL && suite_is(found->name, "late")) {
         __atomic_add_fetch(kind == HUBLESS_CHANGE_DEPARTED ? &all->departed : &all->arrived, 1,
                            __ATOMIC_SEQ_CST);
@@ -214,6 +288,7 @@ static void a_discovery_tells_each_once(void) {
 
 const test stream_tests[] = {
     {"a streamed answer comes in order", a_streamed_answer_comes_in_order},
+    {"a slow reader holds its callee back", a_slow_reader_holds_its_callee_back},
     {"a stream is cancelled by its ticket", a_stream_is_cancelled_by_its_ticket},
     {"a refused stream ends once", a_refused_stream_ends_once},
     {"a streamed part is read in pieces", a_streamed_part_is_read_in_pieces},

@@ -59,11 +59,56 @@ int suite_same(hubless_str one, hubless_str other) {
     return one.len == other.len && memcmp(one.data, other.data, one.len) == 0;
 }
 
-int suite_reaches(volatile int *counter, int value) {
-    for (int i = 0; i < 5000 && __atomic_load_n(counter, __ATOMIC_SEQ_CST) < value; i++) {
+void suite_count(volatile int *counter) { __atomic_add_fetch(counter, 1, __ATOMIC_SEQ_CST); }
+
+int suite_seen(volatile int *counter) { return __atomic_load_n(counter, __ATOMIC_SEQ_CST); }
+
+int suite_at_least(volatile int *counter, int value) {
+    for (int i = 0; i < 20000 && suite_seen(counter) < value; i++) {
         usleep(1000);
     }
-    return __atomic_load_n(counter, __ATOMIC_SEQ_CST) == value;
+    return suite_seen(counter) >= value;
+}
+
+int suite_reaches(volatile int *counter, int value) {
+    return suite_at_least(counter, value) && suite_seen(counter) == value;
+}
+
+void suite_on_tool(hubless_question *question, hubless_str name, hubless_str arguments,
+                   void *user) {
+    (void)name;
+    (void)arguments;
+    (void)user;
+    hubless_answer(question, NULL, NULL);
+}
+
+void suite_on_x(hubless_call *call, void *user) {
+    (void)user;
+    hubless_call_finalf(call, "x");
+}
+
+void suite_on_echo(hubless_call *call, void *user) {
+    (void)user;
+    hubless_call_info info = {.size = sizeof info};
+    hubless_call_get(call, &info, NULL);
+    hubless_call_finalf(call, "%.*s", (int)info.content.text.len, info.content.text.data);
+}
+
+void suite_all_named(const char *functions, int least, const char *files) {
+    const char *root = getenv("HUBLESS_ROOT"), *programs = getenv("HUBLESS_PROGRAMS");
+    char command[8192];
+    if (root == NULL || programs == NULL) {
+        suite_skip("the folders are not named; run it by make check");
+        return;
+    }
+    snprintf(command, sizeof command,
+             "cd %s && { %s; } < include/hubless.h | sort -u > %s/functions.txt; "
+             "test $(wc -l < %s/functions.txt) -ge %d || exit 1; "
+             "while read -r name; do grep -qF \"$name\" %s || "
+             "{ echo \"    not there: $name\"; exit 1; }; done < %s/functions.txt",
+             root, functions, programs, programs, least, files, programs);
+    fflush(stdout);
+    CHECK(system(command) == 0);
 }
 
 static void run(const test *one) {
@@ -98,7 +143,10 @@ static int wrong(void) {
 int main(int argc, char **argv) {
     const test *const files[] = {edge_tests,    call_tests,   stream_tests, life_tests,
                                  process_tests, vector_tests, secret_tests, end_tests,
-                                 keep_tests,    tool_tests,   install_tests};
+                                 keep_tests,    tool_tests,   install_tests, switch_tests,
+                                 budget_tests,  handle_tests, text_tests,   struct_tests,
+                                 callback_tests, blocking_tests, form_tests,   node_tests,
+                                 halt_tests,   provider_tests};
     char home[] = "/tmp/hubless-c-XXXXXX", command[64];
     if (argc > 1 && strcmp(argv[1], "--wrong") == 0) {
         return wrong();

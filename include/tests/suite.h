@@ -21,6 +21,17 @@ extern const test end_tests[];
 extern const test keep_tests[];
 extern const test tool_tests[];
 extern const test install_tests[];
+extern const test switch_tests[];
+extern const test budget_tests[];
+extern const test handle_tests[];
+extern const test text_tests[];
+extern const test struct_tests[];
+extern const test callback_tests[];
+extern const test blocking_tests[];
+extern const test form_tests[];
+extern const test node_tests[];
+extern const test halt_tests[];
+extern const test provider_tests[];
 
 /* Fails the running test, and says where; the test goes on. */
 void suite_fail(const char *file, int line, const char *what);
@@ -41,8 +52,22 @@ hubless_status suite_ask(const char *to, const char *text, hubless_reply **reply
 int suite_is(hubless_str text, const char *wanted);
 /* 1 when two texts are the same. */
 int suite_same(hubless_str one, hubless_str other);
-/* Waits until a counter has reached a value, for at most 5 s. */
+/* Counters of what happens on other threads. */
+void suite_count(volatile int *counter);
+int suite_seen(volatile int *counter);
+/* Waits until a counter has reached a value, for at most 20 s: a busy machine may stand still for
+ * seconds; 1 when it has. */
+int suite_at_least(volatile int *counter, int value);
+/* As `suite_at_least`; 1 when it has, and went no further. */
 int suite_reaches(volatile int *counter, int value);
+/* Handlers that answer "x", and what they were asked. */
+void suite_on_x(hubless_call *call, void *user);
+/* A tool that answers nothing. */
+void suite_on_tool(hubless_question *question, hubless_str name, hubless_str arguments, void *user);
+void suite_on_echo(hubless_call *call, void *user);
+/* Checks that each name that a command of the shell finds in the header, at least so many, stands
+ * in one of some files of the repository. */
+void suite_all_named(const char *functions, int least, const char *files);
 
 #define CHECK(what)                                                                                \
     do {                                                                                           \

@@ -13,8 +13,11 @@ static void on_add(hubless_question *question, hubless_str name, hubless_str arg
     CHECK(suite_is(name, "add"));
     snprintf(text, sizeof text, "%.*s", (int)arguments.len, arguments.data);
     if (sscanf(text, "{\"a\":%d,\"b\":%d}", &a, &b) != 2) {
-        CHECK(hubless_answer_fail(question, HUBLESS_STR("no numbers"), NULL) == HUBLESS_OK);
-        CHECK(hubless_answer_fail(question, HUBLESS_STR("again"), NULL) ==
+        hubless_str code = HUBLESS_STR("numbers"), message = HUBLESS_STR("no numbers");
+        /* What is no kind of error answers nothing. */
+        CHECK(hubless_answer_fail(question, 0, code, message, NULL) == HUBLESS_INVALID_ARGUMENT);
+        CHECK(hubless_answer_fail(question, HUBLESS_EXPIRED, code, message, NULL) == HUBLESS_OK);
+        CHECK(hubless_answer_fail(question, HUBLESS_EXPIRED, code, message, NULL) ==
               HUBLESS_INVALID_ARGUMENT);
         return;
     }
@@ -27,6 +30,11 @@ static void on_question(hubless_question *question, const hubless_received *prom
                         hubless_str schema_json, void *user) {
     (void)schema_json;
     (void)user;
+    if (suite_is(prompt->text, "fail")) {
+        CHECK(hubless_answer_fail(question, HUBLESS_DENIED, HUBLESS_STR("shy"),
+                                  HUBLESS_STR("I will not say"), NULL) == HUBLESS_OK);
+        return;
+    }
     CHECK(suite_is(prompt->text, "which?"));
     hubless_content content = hubless_content_text(HUBLESS_STR("this one"));
     CHECK(hubless_answer(question, &content, NULL) == HUBLESS_OK);
@@ -52,7 +60,7 @@ static void on_answer(hubless_status status, hubless_reply *reply, const hubless
         hubless_str value = hubless_reply_value(reply, HUBLESS_STR(""));
         hubless_call_finalf(call, "got %.*s", (int)value.len, value.data);
     } else {
-        hubless_call_fail(call, (int)err->kind, HUBLESS_STR("seen"), err->message, NULL);
+        hubless_call_fail(call, (int)err->kind, err->code, err->message, NULL);
     }
     hubless_reply_free(reply);
 }
@@ -63,6 +71,11 @@ static void on_ask(hubless_call *call, void *user) {
     hubless_reply *answer = NULL;
     (void)user;
     hubless_call_get(call, &info, NULL);
+    if (suite_is(info.content.text, "fail")) {
+        prompt = hubless_content_text(info.content.text);
+        CHECK(hubless_call_input_async(call, &prompt, on_answer, call, NULL) == HUBLESS_OK);
+        return;
+    }
     if (suite_is(info.content.text, "input")) {
         CHECK(hubless_call_input(call, &prompt, &answer, NULL) == HUBLESS_WOULD_DEADLOCK);
         CHECK(hubless_call_input_async(call, &prompt, on_answer, call, NULL) == HUBLESS_OK);
@@ -87,7 +100,18 @@ static void a_tool_that_fails_says_so(void) {
     hubless_error err = HUBLESS_ERROR_INIT;
     suite_agent("asker", on_ask, NULL);
     CHECK(ask("{\"a\": \"x\"}", &reply, &err) == HUBLESS_REJECTED);
-    CHECK(suite_is(err.code, "seen") && suite_is(err.message, "no numbers"));
+    CHECK(err.kind == HUBLESS_EXPIRED && suite_is(err.code, "numbers"));
+    CHECK(suite_is(err.message, "no numbers"));
+    hubless_error_clear(&err);
+}
+
+static void a_question_that_fails_says_so(void) {
+    hubless_reply *reply = NULL;
+    hubless_error err = HUBLESS_ERROR_INIT;
+    suite_agent("asker", on_ask, NULL);
+    CHECK(ask("fail", &reply, &err) == HUBLESS_REJECTED);
+    CHECK(err.kind == HUBLESS_DENIED && suite_is(err.code, "shy"));
+    CHECK(suite_is(err.message, "I will not say"));
     hubless_error_clear(&err);
 }
 
@@ -121,7 +145,7 @@ static void on_room(hubless_status status, const hubless_error *err, void *user)
                                        NULL) == HUBLESS_OK);
     } else {
         CHECK(hubless_body_end(what->body, NULL) == HUBLESS_OK);
-        __atomic_add_fetch(&what->ended, 1, __ATOMIC_SEQ_CST);
+        suite_count(&what->ended);
     }
 }
 
@@ -175,6 +199,7 @@ static void a_body_moves_by_callbacks_alone(void) {
 const test tool_tests[] = {
     {"a tool is called from a callback", a_tool_is_called_from_a_callback},
     {"a tool that fails says so", a_tool_that_fails_says_so},
+    {"a question that fails says so", a_question_that_fails_says_so},
     {"input is asked for from a callback", input_is_asked_for_from_a_callback},
     {"a body moves by callbacks alone", a_body_moves_by_callbacks_alone},
     {NULL, NULL},

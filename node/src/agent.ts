@@ -4,8 +4,9 @@
  * `test/requirements.test.mjs`.
  */
 
+import { runIn } from './ambient.js';
 import { BlobPart, Content, decodeContent, Encoder, plain } from './content.js';
-import { CallContext, type Caller, runIn } from './context.js';
+import { CallContext, type Caller } from './context.js';
 import { fromWire, type HublessError, messageOf, toFailure, type WireError } from './errors.js';
 import { type Implementation, methodOf, type SkillMethod } from './implementation.js';
 import type { Node } from './node.js';
@@ -30,6 +31,11 @@ export class Agent {
   readonly agentId: string;
   /** Short form `N:NNNN.HHHH.LLLL` of the id. */
   readonly address: string;
+  /**
+   * The id with the node, `did:key:…@<node key>`: who is handed it calls the agent at once, while
+   * other nodes know a transient agent by the rest after a second only.
+   */
+  readonly reach: string;
   /** Its handle in the native session. */
   readonly handle: number;
   readonly #host: AgentHost;
@@ -41,11 +47,21 @@ export class Agent {
     this.agentId = registered.agentId;
     this.address = registered.address;
     this.name = registered.name;
+    this.reach = registered.reach;
   }
 
   /** Refuses new calls and lets running ones end. */
   async unregister(options: { graceMs?: number } = {}): Promise<void> {
     await this.#host.unregister(this.handle, options.graceMs);
+  }
+
+  /**
+   * States how well it is, for the order in which others find it: one that is down comes last, and
+   * is still called by who asks for it; up takes the word back. Fails with kind `unsupported` for a
+   * transient agent that others know already.
+   */
+  async health(state: Health): Promise<void> {
+    await this.#host.health(this.handle, state);
   }
 
   /** Runs the checks that a request would meet, without calling the handler. */
@@ -59,6 +75,18 @@ export class Agent {
   }
 }
 
+/**
+ * How well an agent says it is.
+ *
+ * @example
+ * const health: Health = 'down';
+ * const frail = await node.agent({ name: 'frail' }, () => 'ok');
+ * await frail.health(health);
+ * const [found] = await node.find('frail', { explain: true });
+ * assert.equal(found?.explain?.find((part) => part.signal === 'health')?.value, 0);
+ */
+export type Health = 'up' | 'suspect' | 'down';
+
 /** The result of `register`. */
 export interface Registered {
   /** Handle of the agent. */
@@ -69,6 +97,8 @@ export interface Registered {
   address: string;
   /** Its name, folded to lower case. */
   name: string;
+  /** Its id with its node. */
+  reach: string;
 }
 
 /** What is kept of an agent. */
@@ -122,9 +152,14 @@ export class AgentHost {
     this.#hosted.delete(agent);
   }
 
+  /** States the health of an agent. */
+  async health(agent: number, health: Health): Promise<void> {
+    await this.#session.run('health', { agent, health });
+  }
+
   /** Runs the checks of an agent. */
   async check(agent: Agent, request: RequestInput): Promise<HublessError | undefined> {
-    const { body, encoder } = encodeRequest(this.#session, agent.agentId, request.content, request);
+    const { body, encoder } = encodeRequest(agent.agentId, request.content, request);
     const checked = await this.#session.run<{ rejection?: WireError }>(
       'check',
       { agent: agent.handle, request: body },
@@ -200,7 +235,9 @@ export class AgentHost {
     try {
       const verdict = typeof rule === 'function' && (await rule({ scheme, credential, caller }));
       const answer = typeof verdict === 'object' ? verdict : { allow: verdict === true };
-      this.#session.answer('auth.verdict', { id, allow: answer.allow, cacheMs: answer.cacheMs });
+      // A time that is no number is none to keep the verdict for: it must not stay unsaid.
+      const cacheMs = Number.isFinite(answer.cacheMs) ? answer.cacheMs : undefined;
+      this.#session.answer('auth.verdict', { id, allow: answer.allow, cacheMs });
     } catch (error) {
       warn('an auth function failed, which refuses the caller', error);
       this.#session.answer('auth.verdict', { id, allow: false });

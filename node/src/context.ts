@@ -3,13 +3,16 @@
  * Owns the operations on a running call. Tested by `test/handlers.test.mjs`.
  */
 
-import { AsyncLocalStorage } from 'node:async_hooks';
+import { ambientCall } from './ambient.js';
+import { type Amounts, carried } from './budget.js';
 import { type Content, decodeContent, decodePart, Encoder, type Part, plain } from './content.js';
-import { HublessError } from './errors.js';
+import { type ErrorKind, HublessError } from './errors.js';
 import type { Node } from './node.js';
 import type { ContextData, RequestOptions } from './options.js';
+import { decodeProvider, type Provider } from './provider.js';
 import { jsonSchemaOf, type Schema } from './schema.js';
 import type { Session } from './session.js';
+import { encodeLimits, Spend, type SpendLimits } from './spend.js';
 import type { WireCall, WireContent, WirePart } from './wire.js';
 
 /**
@@ -90,8 +93,12 @@ export class CallContext {
   readonly tools: readonly OfferedTool[];
   /** Depth of nested calls; 0 where nobody's handler made the call. */
   readonly depth: number;
-  /** W3C trace context of this call. */
-  readonly trace: { readonly traceparent?: string; readonly tracestate?: string };
+  /** W3C trace context and baggage of this call. */
+  readonly trace: {
+    readonly traceparent?: string;
+    readonly tracestate?: string;
+    readonly baggage?: string;
+  };
   /** Key under which the outcome is remembered. */
   readonly idempotencyKey: string | undefined;
   /** Further facts from the caller. */
@@ -100,8 +107,12 @@ export class CallContext {
   readonly requestId: string;
   /** Which try this is. */
   readonly attempt: number;
+  /** JSON Schema that the caller says the content holds. */
+  readonly inputSchema: object | undefined;
   /** JSON Schema that the caller wants the answer to hold. */
   readonly outputSchema: object | undefined;
+  /** What the call was given of its budget, null: not limited; undefined: it has none. */
+  readonly granted: Required<Amounts> | undefined;
   readonly #session: Session;
   readonly #id: number;
   readonly #deadlineAt: number;
@@ -130,7 +141,9 @@ export class CallContext {
     this.metadata = wire.metadata ?? {};
     this.requestId = wire.requestId;
     this.attempt = wire.attempt;
+    this.inputSchema = wire.inputSchema;
     this.outputSchema = wire.outputSchema;
+    this.granted = wire.granted;
   }
 
   /** Milliseconds that are left; 0 when the time is over. */
@@ -200,6 +213,90 @@ export class CallContext {
     await this.#session.run('call.usage', { call: this.#id, ...spent });
   }
 
+  /**
+   * Sets the most of one spending aside before it begins, and charges it in full unless it is said
+   * what was {@link Spend.used}. With `work` the spending ends with that, whatever becomes of it;
+   * without, by `using`, {@link Spend.close} or the end of the call. A call without a budget sets
+   * nothing aside.
+   *
+   * A handler that never does it is charged all that its call was granted; one that only calls
+   * others says so by `{}`.
+   *
+   * @throws HublessError - `budget_exhausted` where it does not fit, `killed` after a stop,
+   *   `invalid_argument` for what is no amount
+   *
+   * @example
+   * await node.agent({ name: 'thinks' }, (_, ctx) =>
+   *   ctx.spend({ maxInput: 500, maxOutput: 100 }, async (spend) => {
+   *     spend.used({ input: 420, output: 60 });
+   *     return 'thought';
+   *   }),
+   * );
+   * assert.equal((await node.request('thinks')).usage.outputTokens, 60);
+   */
+  spend(most: SpendLimits): Promise<Spend>;
+  /** The same, for as long as `work` runs; gives what that gives. */
+  spend<T>(most: SpendLimits, work: (spend: Spend) => T | Promise<T>): Promise<T>;
+  /** What both do. */
+  async spend<T>(most: SpendLimits, work?: (spend: Spend) => T | Promise<T>): Promise<Spend | T> {
+    const body = { call: this.#id, ...encodeLimits(most) };
+    const opened = await this.#session.run<{ spend: number }>('call.spend', body);
+    const spend = new Spend(opened.spend);
+    if (!work) return spend;
+    try {
+      return await work(spend);
+    } finally {
+      spend.close();
+    }
+  }
+
+  /**
+   * Stops this call and everything below it, for good: all that its grant pays for. Its handler
+   * and those that it asked are cancelled, on any node, and nothing more is spent. The caller gets
+   * kind `killed`, code `operator`; its budget, and what else that pays for, go on with what was
+   * not used.
+   *
+   * @throws HublessError - `not_found`, code `grant`, for a call without a budget: it holds nothing
+   *
+   * @example
+   * await node.agent({ name: 'doubts' }, async (_, ctx) => {
+   *   await ctx.spend({ maxOutput: 100 }, (spend) => spend.used({ output: 60 }));
+   *   await ctx.trip();
+   * });
+   * using killSwitch = new KillSwitch({ outputTokens: 1_000 });
+   * await assert.rejects(node.request('doubts', null, { killSwitch }), { kind: 'killed' });
+   * assert.deepEqual([killSwitch.state, killSwitch.remaining.outputTokens], ['armed', 940]);
+   */
+  async trip(): Promise<void> {
+    await this.#session.run('call.trip', { call: this.#id });
+  }
+
+  /**
+   * Gives a base URL and a short-lived key of the node's metering gateway, for a client of OpenAI's
+   * API in this handler. What the key may pay is set aside in the grant of the call first:
+   * `maxCost`, in millionths of the currency, or a quarter of what is free. Each time it is another
+   * key. All of them end with the call, with the stop of its budget, or with its total deadline,
+   * and after ten minutes at the latest; what the gateway says they cost is charged at the end of
+   * the call, and all that was set aside where it says nothing.
+   *
+   * @throws HublessError - `configuration`: code `no_budget`, `no_gateway`, or `token_limit` under
+   *   a budget that limits tokens, which a gateway does not count; `budget_exhausted` where it does
+   *   not fit
+   *
+   * @example
+   * await node.agent({ name: 'thinks' }, async (_, ctx) => {
+   *   const { baseUrl, apiKey } = await ctx.provider({ maxCost: 20_000 });
+   *   return fetch(`${baseUrl}/models`, { headers: { authorization: `Bearer ${apiKey}` } });
+   * });
+   * await assert.rejects(node.request('thinks'), { kind: 'configuration' });
+   */
+  async provider(options: { maxCost?: number } = {}): Promise<Provider> {
+    const maxCost = options.maxCost === undefined ? undefined : carried(options.maxCost);
+    const body = { call: this.#id, maxCost };
+    type Wire = Parameters<typeof decodeProvider>[0];
+    return decodeProvider(await this.#session.run<Wire>('call.provider', body));
+  }
+
   /** The turns of this conversation before this call, if the agent records them. */
   async history(): Promise<Part[]> {
     const { body, attachments } = await this.#session.runWhole<{ turns: WirePart[] }>(
@@ -209,20 +306,20 @@ export class CallContext {
     return body.turns.map((turn) => decodePart(this.#session, turn, attachments));
   }
 
-  /** The number by which this call is the parent of another of the same session. */
-  parentFor(session: Session): number | undefined {
-    return session === this.#session ? this.#id : undefined;
+  /** The number by which this call is the parent of another one, through whichever node. */
+  get parentId(): number {
+    return this.#id;
   }
 
-  /** The same, if agents registered in this call end with it: only in an isolated one. */
+  /** The same, if agents registered in this call end with it: in an isolated one of their node. */
   ownerFor(session: Session): number | undefined {
-    return this.#isolated ? this.parentFor(session) : undefined;
+    return this.#isolated && session === this.#session ? this.#id : undefined;
   }
 
   /** Stops the handler; called by the node. */
-  cancel(reason: { kind?: string; message?: string }): void {
-    const fields = { kind: 'cancelled', operation: 'call', message: reason.message ?? 'cancelled' };
-    this.#cancelled ??= new HublessError({ ...fields, kind: 'cancelled' });
+  cancel(reason: { kind?: ErrorKind; message?: string }): void {
+    const { kind = 'cancelled', message = 'cancelled' } = reason;
+    this.#cancelled ??= new HublessError({ kind, operation: 'call', message });
     this.#controller?.abort(this.#cancelled);
   }
 
@@ -231,8 +328,6 @@ export class CallContext {
     return decodeContent(this.#session, done.body, done.attachments);
   }
 }
-
-const storage = new AsyncLocalStorage<CallContext>();
 
 /**
  * The call being handled here, undefined outside handlers.
@@ -243,10 +338,5 @@ const storage = new AsyncLocalStorage<CallContext>();
  * assert.equal(current(), undefined);
  */
 export function current(): CallContext | undefined {
-  return storage.getStore();
-}
-
-/** Runs `work` with `context` as the current call. */
-export function runIn<T>(context: CallContext, work: () => T): T {
-  return storage.run(context, work);
+  return ambientCall();
 }

@@ -4,7 +4,7 @@
  * Tested by `test/vectors.test.mjs`, with the vectors that every language runs.
  */
 
-import { Session } from './session.js';
+import { ask } from './ask.js';
 
 /**
  * What a text is read as; `target` is whatever a request can be for: id, address or name.
@@ -55,13 +55,8 @@ export async function inspectId(
   options: { kind?: IdentityKind; mesh?: string } = {},
 ): Promise<Identity> {
   const { kind, mesh } = options;
-  const session = new Session();
-  try {
-    const read = await session.run<WireIdentity>('id.inspect', { text, kind, mesh });
-    return { text: read.text, key: read.key ?? undefined, address: read.address ?? undefined };
-  } finally {
-    session.close();
-  }
+  const read = ask<WireIdentity>('id.inspect', { text, kind, mesh });
+  return { text: read.text, key: read.key ?? undefined, address: read.address ?? undefined };
 }
 
 /**
@@ -72,10 +67,5 @@ export async function inspectId(
  * assert.equal((await limits()).DEADLINE, 60_000);
  */
 export async function limits(): Promise<Readonly<Record<string, number>>> {
-  const session = new Session();
-  try {
-    return (await session.run<{ limits: Record<string, number> }>('limits')).limits;
-  } finally {
-    session.close();
-  }
+  return ask<{ limits: Record<string, number> }>('limits').limits;
 }

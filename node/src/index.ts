@@ -4,8 +4,18 @@
  * @packageDocumentation
  */
 
+export type { Health } from './agent.js';
 export { Agent } from './agent.js';
 export type { ByteSource } from './body.js';
+export type {
+  Amounts,
+  Branch,
+  Orphans,
+  Spent,
+  Stop,
+  Terms,
+  TripReason,
+} from './budget.js';
 export {
   type BlobOptions,
   BlobPart,
@@ -40,6 +50,8 @@ export {
   type Handler,
   type Skills,
 } from './implementation.js';
+export { KillSwitch } from './killswitch.js';
+export type { StopListener } from './listeners.js';
 export {
   Node,
   type NodeStatus,
@@ -49,10 +61,12 @@ export {
 export type { Credential, CredentialProvider } from './offers.js';
 export type * from './options.js';
 export { type Description, type Found, type FoundSkill, Peer } from './peer.js';
+export type { Provider } from './provider.js';
 export type { Reply, Timing, Usage } from './reply.js';
 export type { AgentRequest, RequestInput, Target } from './request.js';
 export type { InputOf, JsonSchema, OutputOf, Schema, StandardSchema } from './schema.js';
 export type { ServeOptions } from './serve.js';
+export { Spend, type SpendLimits, type SpendUsed } from './spend.js';
 export type { Template } from './stores.js';
 export { CallStream, type Chunk, ItemStream, type StreamEvent } from './stream.js';
 export { tool } from './tool.js';

@@ -4,6 +4,7 @@
  */
 
 import { type Agent, AgentHost } from './agent.js';
+import { encodeOrphans } from './budget.js';
 import { type CallContext, current } from './context.js';
 import { closedError, fromWire, type HublessError, type WireError } from './errors.js';
 import {
@@ -161,12 +162,13 @@ export class Node {
    * await mine.close();
    */
   static async start(options: NodeOptions = {}): Promise<Node> {
-    const { logger, logLevel, ...rest } = options;
+    const { logger, logLevel, orphans, ...rest } = options;
     const session = new Session();
     try {
       if (logger) listenForLogs(session, logger);
       const log = logger && (logLevel ?? 'info');
-      return new Node(session, await session.run<Started>('node.start', { ...rest, log }));
+      const body = { ...rest, log, orphans: encodeOrphans(orphans) };
+      return new Node(session, await session.run<Started>('node.start', body));
     } catch (error) {
       session.close();
       throw error;
@@ -236,7 +238,7 @@ export class Node {
     options: RequestOptions<Out> = {},
   ): Promise<Reply<OutputOf<Out>>> {
     const { signal, output } = options;
-    const encoded = encodeRequest(this.#session, to, input, options);
+    const encoded = encodeRequest(to, input, options);
     const { ticket, done } = await this.#submit('request', encoded, options);
     try {
       const { body, attachments } = await this.#session.cancelBy(signal, ticket, done);
@@ -255,7 +257,7 @@ export class Node {
     const encoded =
       'agent' in request
         ? encodeShort(request)
-        : encodeRequest(this.#session, request.to, request.content, options);
+        : encodeRequest(request.to, request.content, options);
     const { ticket, done } = await this.#submit('send', encoded, request);
     try {
       const { body, attachments } = await this.#session.cancelBy(signal, ticket, done);
@@ -274,7 +276,7 @@ export class Node {
   stream(to: Target, input?: unknown, options: RequestOptions = {}): CallStream {
     let opened: number | undefined;
     const open = async () => {
-      const encoded = encodeRequest(this.#session, to, input, options);
+      const encoded = encodeRequest(to, input, options);
       const { ticket, done } = await this.#submit('stream', encoded, options);
       opened = ticket;
       return ((await done) as { body: { stream: number } }).body.stream;

@@ -4,8 +4,9 @@
  */
 
 import { AsyncResource } from 'node:async_hooks';
+import { runUnder } from './ambient.js';
 import { decodeContent, Encoder, plain } from './content.js';
-import { HublessError, messageOf } from './errors.js';
+import { HublessError, messageOf, toFailure } from './errors.js';
 import type { InputQuestion, RequestOptions, Tool } from './options.js';
 import { validate } from './schema.js';
 import { EVENT, type Session } from './session.js';
@@ -54,10 +55,13 @@ export class Offers {
 
   /** Opens the offers of a request, if it makes any. */
   open(ticket: number, options: RequestOptions): void {
-    if (!options.tools?.length && !options.onInput) return;
+    const { onInput, killSwitch } = options;
+    if (!options.tools?.length && !onInput && !killSwitch) return;
     const tools = new Map((options.tools ?? []).map((tool) => [tool.name, tool as Tool]));
-    const scope = new AsyncResource('HublessRequest');
-    this.#open.set(ticket, { tools, onInput: options.onInput, scope });
+    const enter = () => new AsyncResource('HublessRequest');
+    // The switch is kept for as long as the request is open, and pays for what a tool asks for.
+    const scope = killSwitch ? runUnder(killSwitch, enter) : enter();
+    this.#open.set(ticket, { tools, onInput, scope });
   }
 
   /** Ends the offers of a request. */
@@ -112,7 +116,8 @@ export class Offers {
       encoder.pump(this.#session);
       await done;
     } catch (error) {
-      this.#session.answer(`${what}.fail`, { id, message: messageOf(error) });
+      const { kind, code, message } = toFailure(error);
+      this.#session.answer(`${what}.fail`, { id, kind, code, message });
     } finally {
       this.#running.delete(id);
     }

@@ -4,8 +4,10 @@
  */
 
 import type { Agent } from './agent.js';
+import type { Amounts, Orphans } from './budget.js';
 import type { CallContext, Caller } from './context.js';
 import type { ErrorKind } from './errors.js';
+import type { KillSwitch } from './killswitch.js';
 import type { OutputOf, Schema } from './schema.js';
 
 /**
@@ -101,7 +103,29 @@ export interface AuthQuestion {
 }
 
 /**
- * Who is let in: everybody, holders of a secret, or whom a function of yours admits.
+ * Biscuit tokens that one root signed and that state certain facts; callers show them as
+ * `{ scheme: 'token', secret: token }`. `hubless id token` signs such tokens, as does any library
+ * for Biscuit tokens.
+ *
+ * Source: Biscuit 3, https://www.biscuitsec.org.
+ *
+ * @example
+ * const token: TokenRule = { root: node.meshId, facts: { team: 'finance', level: 3 } };
+ * await node.agent({ name: 'ledger', requirements: { auth: { token } } }, () => 'open');
+ * const shown = { scheme: 'token', secret: 'forged' };
+ * await assert.rejects(node.request('ledger', null, { auth: shown }), { kind: 'auth' });
+ */
+export interface TokenRule {
+  /** Public key of the root as 64 hex digits; that of a mesh is the mesh id. */
+  root: string;
+  /** What the root must have stated; of a list, each value. */
+  facts?: Readonly<Record<string, Fact | readonly Fact[]>>;
+}
+
+type Fact = string | number | boolean;
+
+/**
+ * Who is let in: everybody, holders of a secret or of a token, or whom a function of yours admits.
  *
  * @example
  * const auth: AuthRule = { sharedSecret: 'open-sesame' };
@@ -112,6 +136,7 @@ export interface AuthQuestion {
 export type AuthRule =
   | 'none'
   | { sharedSecret: string }
+  | { token: TokenRule }
   | ((question: AuthQuestion) => Verdict | Promise<Verdict>);
 
 /**
@@ -366,7 +391,8 @@ export interface RequestOptions<Out extends Schema = Schema> {
   /**
    * Agent that gets the answer instead of the caller, by id, address or name: one of this node, or
    * one whose `acceptReturnsFrom` holds the callee's id. The reply is then empty, and its
-   * `content.metadata['hubless.returnedTo']` is the id of the agent that has it.
+   * `content.metadata['hubless.returnedTo']` is the id of the agent that has it. Under a budget
+   * the call pays for that.
    */
   returnTo?: string;
   /** What is tried again; default nothing, and only what the effect allows. */
@@ -385,6 +411,13 @@ export interface RequestOptions<Out extends Schema = Schema> {
   trace?: { traceparent: string; tracestate?: string; baggage?: string };
   /** The call on whose behalf this is; default the one being handled. */
   parent?: CallContext;
+  /**
+   * What pays for the call and stops it; default what it is under by {@link KillSwitch.run}. A call
+   * made in the handler of one with a budget is paid from that.
+   */
+  killSwitch?: KillSwitch;
+  /** The most that the call may be given of its budget; default a quarter of what is free. */
+  max?: Amounts;
   /** The agent of this node that asks; default the one handling `parent`. */
   from?: Agent;
   /** Name of a stored template; what is given here wins. */
@@ -520,6 +553,20 @@ export interface NodeOptions {
   memoryOnly?: boolean;
   /** Calls of all its agents that run at once. */
   maxConcurrency?: number;
+  /** What becomes of requests that seem to have lost their budget; default `refuse`. */
+  orphans?: Orphans;
+  /**
+   * File that spans are appended to, as JSON Lines of OTLP, or URL of a collector that they are
+   * posted to, such as `http://127.0.0.1:4318/v1/traces`; default that of `HUBLESS_TRACE`.
+   */
+  trace?: string;
+  /**
+   * Base URL of the metering gateway of `ctx.provider`, such as `http://127.0.0.1:8430/v1`; default
+   * that of `HUBLESS_GATEWAY`.
+   */
+  gateway?: string;
+  /** Spending key that the node has of its gateway; default that of `HUBLESS_GATEWAY_KEY`. */
+  gatewayKey?: string;
   /** Where log records go; default nowhere. */
   logger?: Logger;
   /** The finest records that are wanted; default `info`. */

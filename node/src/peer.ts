@@ -1,5 +1,6 @@
 /** Agents found. Owns the shape of a result; the calls are the node's. */
 
+import type { KillSwitch } from './killswitch.js';
 import type { Node } from './node.js';
 import type { RequestOptions } from './options.js';
 import type { Reply } from './reply.js';
@@ -99,11 +100,26 @@ export interface Peer extends Found {}
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the constructor assigns every field
 export class Peer {
   readonly #node: Node;
+  readonly #killSwitch: KillSwitch | undefined;
 
   /** Made by the node. */
-  constructor(node: Node, found: Found) {
+  constructor(node: Node, found: Found, killSwitch?: KillSwitch) {
     this.#node = node;
+    this.#killSwitch = killSwitch;
     Object.assign(this, found);
+  }
+
+  /**
+   * The same agent, every request to which is under a switch unless its options name another.
+   *
+   * @example
+   * using killSwitch = new KillSwitch({ calls: 2 });
+   * const rates = (await node.peer('exchange rates', { tags: ['fx'] })).with(killSwitch);
+   * await rates.request({ pair: 'EURUSD' });
+   * assert.equal(killSwitch.spent.calls, 1);
+   */
+  with(killSwitch: KillSwitch): Peer {
+    return new Peer(this.#node, this, killSwitch);
   }
 
   /** Asks it and waits for the whole answer. */
@@ -111,12 +127,12 @@ export class Peer {
     input: unknown,
     options: RequestOptions<Out> = {},
   ): Promise<Reply<OutputOf<Out>>> {
-    return this.#node.request(this, input, options);
+    return this.#node.request(this, input, this.#paid(options));
   }
 
   /** Asks it and reads the answer in pieces. */
   stream(input: unknown, options: RequestOptions = {}): CallStream {
-    return this.#node.stream(this, input, options);
+    return this.#node.stream(this, input, this.#paid(options));
   }
 
   /** Fetches its whole description with the schemas of its skills. */
@@ -144,6 +160,10 @@ export class Peer {
       const reply = await this.request<Out>(input, { skill, output, ...options } as never);
       return reply.value;
     };
+  }
+
+  #paid<Options extends RequestOptions>(options: Options): Options {
+    return { ...options, killSwitch: options.killSwitch ?? this.#killSwitch };
   }
 }
 

@@ -22,6 +22,8 @@ export interface Usage {
   calls: number;
   /** The same by model. */
   byModel: Readonly<Record<string, unknown>>;
+  /** Whether somebody who said nothing was charged all that was granted. */
+  chargedInFull: boolean;
 }
 
 /**
@@ -64,6 +66,8 @@ export interface Reply<Value = unknown> {
   readonly path: 'in_process' | 'direct' | 'relay';
   /** How often it was tried. */
   readonly attempts: number;
+  /** 32 hex digits by which `hubless trace` draws all calls that it caused. */
+  readonly traceId: string;
 }
 
 /** Makes a reply of what the core gave. */
@@ -72,9 +76,9 @@ export function decodeReply(
   wire: WireReply,
   attachments: readonly Uint8Array[],
 ): Reply {
-  const { value, text, agent, path, attempts } = wire;
+  const { value, text, agent, path, attempts, traceId } = wire;
   const content = decodeContent(session, wire.content, attachments);
   const usage = wire.usage as unknown as Usage;
   const timing = wire.timing as unknown as Timing;
-  return { content, value, text, usage, timing, agent, path, attempts };
+  return { content, value, text, usage, timing, agent, path, attempts, traceId };
 }

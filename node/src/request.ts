@@ -2,11 +2,12 @@
  * A request on its way into the core. Owns its encoding. Tested by `test/request.test.mjs`.
  */
 
+import { ambientCall, ambientSwitch } from './ambient.js';
+import { encodeAmounts } from './budget.js';
 import { Encoder } from './content.js';
-import { current } from './context.js';
+import { KillSwitch } from './killswitch.js';
 import type { Query, RequestOptions } from './options.js';
 import { jsonSchemaOf, type Schema } from './schema.js';
-import type { Session } from './session.js';
 
 /**
  * Whom a request is for: an id, address or name, something found, or the best match of a query.
@@ -47,6 +48,12 @@ export interface AgentRequest {
   tools?: RequestOptions['tools'];
   /** Name of a stored template. */
   template?: string;
+  /** The call on whose behalf this is; default the one being handled. */
+  parent?: RequestOptions['parent'];
+  /** What pays for the call and stops it. */
+  killSwitch?: RequestOptions['killSwitch'];
+  /** The most that the call may be given of its budget. */
+  max?: RequestOptions['max'];
 }
 
 /**
@@ -63,12 +70,11 @@ export interface RequestInput extends RequestOptions {
 
 /** Writes a request in the contract's form. */
 export function encodeRequest(
-  session: Session,
   to: Target | undefined,
   input: unknown,
   options: RequestOptions,
 ): EncodedRequest {
-  const { signal, output, parent, from, onInput, waitMs, tools, ...rest } = options;
+  const { signal, output, from, onInput, waitMs, tools, ...rest } = options;
   const encoder = new Encoder();
   const body = {
     ...rest,
@@ -77,7 +83,7 @@ export function encodeRequest(
     tools: encodeTools(tools),
     inputSchema: jsonSchemaOf(options.inputSchema, 'input', 'inputSchema'),
     outputSchema: jsonSchemaOf(options.outputSchema, 'output', 'outputSchema'),
-    parent: (parent ?? current())?.parentFor(session),
+    ...encodeFunds(options),
     from: from?.handle,
     onInput: onInput ? true : undefined,
     wait: waitMs,
@@ -94,6 +100,7 @@ export function encodeShort(request: AgentRequest): EncodedRequest {
     content: content === undefined ? undefined : encoder.content(content),
     tools: encodeTools(tools),
     promptSchema: jsonSchemaOf(promptSchema, 'input', 'promptSchema'),
+    ...encodeFunds(request),
   };
   return { body, encoder };
 }
@@ -114,6 +121,15 @@ export function encodeQuery(query: string | Query, more: Omit<Query, 'text'> = {
   const whole: Query = typeof query === 'string' ? { ...more, text: query } : { ...query, ...more };
   const accepts = jsonSchemaOf(whole.accepts as Schema | undefined, 'input', 'accepts');
   return { ...whole, accepts };
+}
+
+/** The call that a request belongs to, and what pays for it. */
+function encodeFunds(given: Pick<RequestOptions, 'parent' | 'killSwitch' | 'max'>) {
+  const call = given.parent ?? ambientCall();
+  const parent = call?.parentId;
+  const ambient = call?.granted === undefined ? ambientSwitch() : undefined;
+  const killSwitch = given.killSwitch === undefined ? ambient : given.killSwitch;
+  return { parent, killSwitch: KillSwitch.handleOf(killSwitch), max: encodeAmounts(given.max) };
 }
 
 function encodeTarget(to: Target | undefined): unknown {

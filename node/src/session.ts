@@ -6,14 +6,9 @@
  */
 
 import type { NativeSession } from '../native.js';
-import {
-  closedError,
-  fromWire,
-  HublessError,
-  invalidArgument,
-  messageOf,
-  type WireError,
-} from './errors.js';
+import { outside } from './ambient.js';
+import { closedError, fromWire, HublessError, messageOf, type WireError } from './errors.js';
+import { encodeBody } from './json.js';
 import { native } from './native.js';
 
 /** Kinds of events, as numbered by the contract. */
@@ -59,15 +54,18 @@ export class Session {
   readonly #handle: NativeSession;
   readonly #pending = new Map<number, Pending>();
   readonly #listeners = new Map<number, Listener>();
-  readonly #keepAlive = setInterval(() => {}, KEEP_ALIVE_MS).unref();
+  readonly #keepAlive: NodeJS.Timeout;
+  readonly #keepsAlive: boolean;
   readonly #onClose = new Set<() => void>();
   #holders = 0;
   #nextTicket = 1;
   #closed = false;
 
-  /** Opens a session. */
-  constructor() {
-    this.#handle = native().open(() => this.#drain());
+  /** Opens a session; `keepsAlive` (default true): the process does not end while it has work. */
+  constructor(options: { keepsAlive?: boolean } = {}) {
+    this.#keepsAlive = options.keepsAlive ?? true;
+    this.#keepAlive = outside(() => setInterval(() => {}, KEEP_ALIVE_MS).unref());
+    this.#handle = outside(() => native().open(() => this.#drain()));
   }
 
   /** Whether `close` was called. */
@@ -213,7 +211,7 @@ export class Session {
 
   #hold(): void {
     this.#holders += 1;
-    if (this.#holders === 1) this.#keepAlive.ref();
+    if (this.#holders === 1 && this.#keepsAlive) this.#keepAlive.ref();
   }
 
   #release(): void {
@@ -234,28 +232,4 @@ function withReason(error: unknown, signal: AbortSignal): unknown {
     error.cause ??= signal.reason;
   }
   return error;
-}
-
-/** How `JSON.stringify` writes half a pair; a backslash that the text has itself is doubled. */
-const LONE_SURROGATE = /(?<!\\)(?:\\\\)*\\ud[89a-f]/;
-
-function encodeBody(operation: string, body: object): string {
-  try {
-    const text = JSON.stringify(body);
-    if (text.includes('\\ud') && LONE_SURROGATE.test(text)) {
-      throw invalidArgument(operation, 'body', 'expected Unicode text, got a lone surrogate');
-    }
-    return text;
-  } catch (cause) {
-    if (cause instanceof HublessError) throw cause;
-    if (cause instanceof RangeError) throw tooDeep(operation);
-    const message = `the value cannot be written as JSON: ${messageOf(cause)}`;
-    throw new HublessError({ kind: 'invalid_argument', operation, message }, { cause });
-  }
-}
-
-/** What JSON.stringify overflows the stack with is far beyond what the core would take. */
-function tooDeep(operation: string): HublessError {
-  const message = 'the JSON value is nested too deep';
-  return new HublessError({ kind: 'json', code: 'too_deep', operation, message });
 }

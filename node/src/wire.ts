@@ -1,5 +1,6 @@
 /** The contract's records as they cross the boundary, after `JSON.parse`. No logic. */
 
+import type { Amounts } from './budget.js';
 import type { WireError } from './errors.js';
 
 export interface WireBlob {
@@ -50,6 +51,7 @@ export interface WireReply {
   agent: { agentId: string; name: string; nodeKey: string };
   path: 'in_process' | 'direct' | 'relay';
   attempts: number;
+  traceId: string;
 }
 
 export interface WireCall {
@@ -65,13 +67,14 @@ export interface WireCall {
   tools?: { name: string; description: string; inputSchema?: object; effect?: string }[];
   deadlineMs: number;
   depth: number;
-  trace?: { traceparent?: string };
+  trace?: { traceparent?: string; tracestate?: string; baggage?: string };
   idempotencyKey?: string;
   metadata?: Record<string, unknown>;
   requestId: string;
   attempt: number;
   inputSchema?: object;
   outputSchema?: object;
+  granted?: Required<Amounts>;
 }
 
 export interface WireStreamItem {

@@ -96,7 +96,7 @@ test('agents of another node of the same home are found', async (t) => {
   const first = await startNode(t);
   const second = await startNode(t, { home: first.testHome });
   await first.agent({ name: 'there', tags: ['remote'] }, () => 'hi');
-  const peer = await second.peer({ tags: ['remote'] }, { waitMs: 5000 });
+  const peer = await second.peer({ tags: ['remote'] }, { waitMs: 20_000 });
   assert.equal(peer.nodeKey, first.nodeKey);
   assert.equal((await peer.request()).value, 'hi');
   const status = await second.status();

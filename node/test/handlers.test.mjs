@@ -244,6 +244,31 @@ test('rejections in handlers never end the process', async (t) => {
   }
 });
 
+test('a handler sees what was asked, as it came', async (t) => {
+  const node = await startNode(t);
+  await node.agent({ name: 'seen' }, (_input, ctx) => ({
+    content: ctx.content.text,
+    skill: ctx.skill,
+    conversation: ctx.conversationId,
+    said: ctx.metadata.said,
+    schemas: [ctx.inputSchema, ctx.outputSchema],
+    caller: ctx.caller.kind,
+    inTime: ctx.remainingMs > 0,
+  }));
+  const [inputSchema, outputSchema] = [{ type: 'string' }, { type: 'object' }];
+  const more = { skill: 'seen', conversationId: 'c', metadata: { said: [1] } };
+  const reply = await node.request('seen', 'x', { ...more, inputSchema, outputSchema });
+  assert.deepEqual(reply.value, {
+    content: 'x',
+    skill: 'seen',
+    conversation: 'c',
+    said: [1],
+    schemas: [inputSchema, outputSchema],
+    caller: 'local',
+    inTime: true,
+  });
+});
+
 test('usage, progress and history', async (t) => {
   const node = await startNode(t);
   const flags = { recordsInteractionContext: true };

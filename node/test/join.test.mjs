@@ -13,7 +13,7 @@ test('a ticket lets a node of another home join, once', async (t) => {
   const { meshId } = await Node.join(ticket, { home });
   assert.equal(meshId, host.meshId);
   const guest = await startNode(t, { home, mesh: meshId });
-  const reply = await guest.request('there', 1, { waitMs: 5000 });
+  const reply = await guest.request('there', 1, { waitMs: 20_000 });
   assert.deepEqual([reply.value, reply.path], ['hi', 'direct']);
   await assert.rejects(Node.join(ticket, { home }), isError({ kind: 'denied' }));
 });

@@ -1,10 +1,21 @@
 /** Starting, ending, exiting, workers: what the process and the event loop see. */
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { Node } from 'hubless';
-import { afterwards, freshHome, isError, native, run, startNode, until } from './support.mjs';
+import {
+  afterwards,
+  deferred,
+  freshHome,
+  isError,
+  native,
+  run,
+  startNode,
+  until,
+} from './support.mjs';
 
 test('after close everything fails with closed, also what was pending', async (t) => {
   const node = await startNode(t);
@@ -29,15 +40,34 @@ test('after close everything fails with closed, also what was pending', async (t
   await assert.rejects(node.stream('never').reply(), isError({ kind: 'closed' }));
 });
 
+test('spans go to the file that the node names', async (t) => {
+  const spans = join(freshHome(t), 'spans.jsonl');
+  const node = await startNode(t, { trace: spans });
+  await node.agent({ name: 'echo' }, (input) => input);
+  const { traceId } = await node.request('echo', 'x');
+  await node.close();
+  assert.match(traceId, /^[0-9a-f]{32}$/);
+  assert.ok(readFileSync(spans, 'utf8').includes(traceId));
+});
+
 test('close waits for calls that run', async (t) => {
   const node = await startNode(t);
-  await node.agent(
-    { name: 'slow' },
-    () => new Promise((resolve) => setTimeout(resolve, 60, 'done')),
-  );
+  const [started, gate] = [deferred(), deferred()];
+  await node.agent({ name: 'slow' }, () => {
+    started.resolve();
+    return gate.promise;
+  });
   const running = node.request('slow');
-  await new Promise((resolve) => setTimeout(resolve, 20));
-  await node.close();
+  await started.promise;
+  const closing = node.close();
+  assert.equal(node.closed, true);
+  let opened = false;
+  setTimeout(() => {
+    opened = true;
+    gate.resolve('done');
+  }, 40);
+  await closing;
+  assert.ok(opened, 'a close that does not wait is over before');
   assert.equal((await running).value, 'done');
 });
 
@@ -47,9 +77,13 @@ test('a node is disposed of by await using', async (t) => {
   assert.equal(node.closed, true);
 });
 
+/** What the end of a process may take, whatever still runs. */
+const END_MS = 5_000;
+
 const programs = {
   'exits by itself with an idle node that hosts an agent': 'idle.mjs',
   'exits with a call pending in nobody’s hands after process.exit': 'exit.mjs',
+  'exits with workers that call all the time after process.exit': 'exit_workers.mjs',
   'waits for a pending request although nothing else is left': 'pending.mjs',
   'survives a rejecting handler and a throwing one': 'rejecting.mjs',
   'survives the end of the last worker that loaded the addon': 'only_workers.mjs',
@@ -58,15 +92,20 @@ const programs = {
 for (const [what, program] of Object.entries(programs)) {
   test(what, async (t) => {
     const ran = run(t, `test/programs/${program}`, { home: freshHome(t) });
+    assert.equal(await ran.nextLine(), 'as expected');
+    const said = performance.now();
     const { code, signal, stderr } = await ran.ended;
     assert.deepEqual([code, signal], [0, null], stderr);
-    assert.equal(await ran.nextLine(), 'as expected');
+    assert.ok(performance.now() - said < END_MS, `ended after ${performance.now() - said} ms`);
   });
 }
 
 test('the examples find each other; the agent ends when its input ends', async (t) => {
   const home = freshHome(t);
   const agent = run(t, 'examples/hello_agent.mjs', { home });
+  const node = await startNode(t, { home });
+  // The caller gives up after a second.
+  await node.peer('greet', { waitMs: 20_000 });
   const caller = run(t, 'examples/hello_caller.mjs', { home, args: ['Grace'] });
   const { code, stderr } = await caller.ended;
   assert.equal(code, 0, stderr);
@@ -75,12 +114,19 @@ test('the examples find each other; the agent ends when its input ends', async (
   assert.deepEqual(await agent.ended, { code: 0, signal: null, stderr: '' });
 });
 
+test('the example of a budget says what was spent and left', async (t) => {
+  const budget = run(t, 'examples/budget.mjs', { home: freshHome(t) });
+  const { code, stderr } = await budget.ended;
+  assert.equal(code, 0, stderr);
+  assert.equal(await budget.nextLine(), '120 49');
+});
+
 test('SIGTERM ends an agent gracefully', async (t) => {
   const home = freshHome(t);
   const agent = run(t, 'examples/hello_agent.mjs', { home });
   const node = await startNode(t, { home });
   // Once it has answered it has also begun to listen for signals.
-  await node.request('greet', { name: 'x' }, { waitMs: 10_000 });
+  await node.request('greet', { name: 'x' }, { waitMs: 20_000 });
   agent.child.kill('SIGTERM');
   assert.deepEqual(await agent.ended, { code: 0, signal: null, stderr: '' });
   const gone = async () => (await node.find('greet', { waitMs: 0 })).length === 0;
@@ -92,7 +138,7 @@ test('a peer killed in the middle of a call is a typed error', async (t) => {
   const agent = run(t, 'test/programs/slow_agent.mjs', { home });
   assert.equal(await agent.nextLine(), 'ready');
   const node = await startNode(t, { home });
-  const request = node.request('slow', 1, { waitMs: 5000 });
+  const request = node.request('slow', 1, { waitMs: 20_000 });
   assert.equal(await agent.nextLine(), 'started');
   agent.child.kill('SIGKILL');
   await assert.rejects(request, (error) => ['transport', 'unknown_outcome'].includes(error.kind));
@@ -102,7 +148,7 @@ test('a process that handles a call is not idle, and ends afterwards', async (t)
   const home = freshHome(t);
   const agent = run(t, 'test/programs/handling.mjs', { home });
   const node = await startNode(t, { home });
-  const reply = await node.request('slow', 1, { waitMs: 10_000 });
+  const reply = await node.request('slow', 1, { waitMs: 20_000 });
   assert.equal(reply.value, 'as expected');
   assert.deepEqual(await agent.ended, { code: 0, signal: null, stderr: '' });
 });
@@ -116,7 +162,7 @@ test('a handler that blocks its event loop stops neither its node nor others', a
   assert.equal(await blocked.nextLine(), 'ready');
   const node = await startNode(t, { home });
   await node.agent({ name: 'free' }, (n) => n + 1);
-  const answer = node.request('blocking', BLOCKED_MS, { waitMs: 5000 });
+  const answer = node.request('blocking', BLOCKED_MS, { waitMs: 20_000 });
   assert.equal(await blocked.nextLine(), 'blocked');
   let answered = false;
   answer.finally(() => {

@@ -4,6 +4,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import v8 from 'node:v8';
+import vm from 'node:vm';
 import { version } from 'hubless';
 import { native, packageFolder, until } from './support.mjs';
 
@@ -18,7 +20,7 @@ test('exports exactly what native.d.ts declares', () => {
   const extra = 'panicNow' in native ? declared('NativeTesting') : [];
   const wanted = [...declared('Native'), ...extra].sort();
   assert.deepEqual(Object.keys(native).sort(), wanted);
-  assert.equal(declared('Native').length, 7);
+  assert.equal(declared('Native').length, 9);
 });
 
 test('says its version', () => {
@@ -42,6 +44,33 @@ for (const size of [0, 1, 65_535, 65_536, 1_048_576]) {
     assert.equal(second.length, Math.min(10, size));
   });
 }
+
+v8.setFlagsFromString('--expose-gc');
+const collect = vm.runInNewContext('gc');
+
+/** Bytes of JavaScript's own memory that a list of byte strings takes. */
+function ownBytes(list) {
+  // What was left behind before is not to go meanwhile; the second time waits for the first.
+  collect();
+  collect();
+  const before = process.memoryUsage().arrayBuffers;
+  const back = native.echoBytes(list);
+  const own = process.memoryUsage().arrayBuffers - before;
+  assert.deepEqual(
+    back.map((one) => one.length),
+    list.map((one) => one.length),
+  );
+  return own;
+}
+
+test('hands over 64 KiB and more by reference, and copies what is smaller', () => {
+  const bytes = new Uint8Array(65_536);
+  const count = 64;
+  const large = ownBytes(Array(count).fill(bytes));
+  const small = ownBytes(Array(count).fill(bytes.subarray(1)));
+  assert.ok(large < bytes.length, `${large} bytes were allocated for what is handed over`);
+  assert.ok(small >= count * 65_535, `only ${small} bytes were allocated for the copies`);
+});
 
 test('refuses what is no session and what is no text', () => {
   assert.throws(() => native.drain({}, 1));

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { toStandardJsonSchema } from '@valibot/to-json-schema';
 import { type } from 'arktype';
-import { HublessError } from 'hubless';
+import { HublessError, tool } from 'hubless';
 import * as v from 'valibot';
 import { z } from 'zod';
 import { isError, startNode } from './support.mjs';
@@ -63,13 +63,49 @@ test('defaults, transforms and refinements of the library count', async (t) => {
   await assert.rejects(odd, /must be even/);
 });
 
-test('an answer that breaks its schema is refused', async (t) => {
-  const node = await startNode(t);
-  await node.agent({ name: 'zod', output: z.object({ x: z.number() }) }, () => ({ y: 1 }));
-  await node.agent({ name: 'json', output: { type: 'object', required: ['x'] } }, () => ({ y: 1 }));
-  await assert.rejects(node.request('zod'), isError({ kind: 'json' }));
-  await assert.rejects(node.request('json'), isError({ kind: 'json' }));
-});
+for (const [library, schema] of Object.entries(libraries)) {
+  test(`${library} describes and guards the answer`, async (t) => {
+    const node = await startNode(t);
+    await node.agent({ name: 'gives', output: schema }, (value) => value);
+    assert.deepEqual((await node.request('gives', { name: 'Ada' })).value, { name: 'Ada' });
+    await assert.rejects(node.request('gives', { name: 5 }), isError({ kind: 'json' }));
+    await assert.rejects(node.request('gives', {}), isError({ kind: 'json' }));
+    const { skills } = await node.describe('gives');
+    assert.equal(skills[0].outputSchema.properties.name.type, 'string');
+  });
+
+  test(`${library} describes and guards what a tool takes`, async (t) => {
+    const node = await startNode(t);
+    let runs = 0;
+    await node.agent({ name: 'uses' }, async (input, ctx) => ({
+      type: ctx.tools[0].inputSchema.properties.name.type,
+      said: await ctx.callTool('greet', input),
+    }));
+    const run = ({ name }) => {
+      runs += 1;
+      return `hello ${name}`;
+    };
+    const tools = [tool({ name: 'greet', input: schema, run })];
+    const { value } = await node.request('uses', { name: 'Ada' }, { tools });
+    assert.deepEqual(value, { type: 'string', said: 'hello Ada' });
+    const wrong = node.request('uses', { name: 5 }, { tools });
+    await assert.rejects(wrong, isError({ kind: 'json' }));
+    assert.equal(runs, 1);
+  });
+}
+
+const { 'JSON Schema': _, ...standard } = libraries;
+for (const [library, output] of Object.entries(standard)) {
+  test(`${library} guards what a tool gives`, async (t) => {
+    const node = await startNode(t);
+    await node.agent({ name: 'uses' }, (input, ctx) => ctx.callTool('same', input));
+    const tools = [tool({ name: 'same', output, run: (value) => value })];
+    const right = await node.request('uses', { name: 'Ada' }, { tools });
+    assert.deepEqual(right.value, { name: 'Ada' });
+    const wrong = node.request('uses', { name: 5 }, { tools });
+    await assert.rejects(wrong, isError({ kind: 'json' }));
+  });
+}
 
 test('the reply is validated and typed by the schema the caller gives', async (t) => {
   const node = await startNode(t);

@@ -118,6 +118,6 @@ test('a stream that nobody reads is dropped by the garbage collector', {
       ]);
     },
     'the stream to be dropped',
-    15_000,
+    60_000,
   );
 });

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { Node } from 'hubless';
+import { KillSwitch, Node } from 'hubless';
 import loader from '../dist/native.js';
 
 /** The addon itself. */
@@ -53,8 +53,15 @@ export async function startNode(t, options = {}) {
 
 const nodes = new WeakMap();
 
+/** A switch that is closed after the test, before the nodes that were started earlier. */
+export function makeSwitch(t, terms) {
+  const killSwitch = new KillSwitch(terms);
+  afterwards(t, () => killSwitch.close());
+  return killSwitch;
+}
+
 /** Waits until a condition holds, looking again at every turn of the event loop. */
-export async function until(condition, what, timeoutMs = 5000) {
+export async function until(condition, what, timeoutMs = 20_000) {
   const end = performance.now() + timeoutMs;
   while (!(await condition())) {
     assert.ok(performance.now() < end, `timed out: ${what}`);
@@ -62,10 +69,11 @@ export async function until(condition, what, timeoutMs = 5000) {
   }
 }
 
-/** Runs a program; gives its lines as they come and how it ended. */
-export function run(t, program, { args = [], home, nodeArgs = [], env = {} } = {}) {
-  const child = spawn(process.execPath, [...nodeArgs, join(packageFolder, program), ...args], {
-    cwd: packageFolder,
+/** Runs a program of a package; gives its lines as they come and how it ended. */
+export function run(t, program, options = {}) {
+  const { args = [], home, nodeArgs = [], env = {}, folder = packageFolder } = options;
+  const child = spawn(process.execPath, [...nodeArgs, join(folder, program), ...args], {
+    cwd: folder,
     env: { ...process.env, HUBLESS_HOME: home, ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
   });

@@ -1,8 +1,8 @@
-/** Texts that are no Unicode, or hold a NUL: refused by name or carried, never lost. */
+/** Texts that are no Unicode or hold a NUL, numbers that are none: refused or carried. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { HublessError, text } from 'hubless';
+import { Content, data, HublessError, text } from 'hubless';
 import { isError, startNode } from './support.mjs';
 
 /** Every place where a text goes in. */
@@ -25,6 +25,26 @@ const places = {
   'a ticket': (node, odd) => node.constructor.join(odd, { home: node.testHome }),
 };
 
+/** The field that the error of each place names. */
+const fields = {
+  content: 'content',
+  'a text part': 'content',
+  'a key of the content': 'content',
+  'a target': 'to',
+  'a skill': 'skill',
+  'a conversation': 'conversationId',
+  'a key of repetition': 'idempotencyKey',
+  'a key of metadata': 'metadata',
+  'a secret': 'auth',
+  'a query': 'query',
+  'the name of an agent': 'name',
+  'a description': 'description',
+  'a template': 'name',
+  'a target of credentials': 'target',
+  'a pin': 'name',
+  'a ticket': 'ticket',
+};
+
 async function echoing(t) {
   const node = await startNode(t);
   await node.agent({ name: 'echo' }, (input) => input);
@@ -34,8 +54,10 @@ async function echoing(t) {
 for (const [place, use] of Object.entries(places)) {
   test(`half a pair in ${place} is refused, and nothing is lost`, async (t) => {
     const node = await echoing(t);
-    await assert.rejects(use(node, 'half \ud83d'), HublessError);
-    await assert.rejects(use(node, '\udc00 half'), isError({ kind: 'invalid_argument' }));
+    const refused = isError({ kind: 'invalid_argument', field: fields[place] });
+    for (const half of ['half \ud83d', '\udc00 half']) {
+      await assert.rejects(use(node, half), refused);
+    }
     assert.equal((await node.request('echo', 'still here')).value, 'still here');
   });
 
@@ -53,4 +75,42 @@ test('whole pairs and NULs arrive as they were sent', async (t) => {
     assert.equal((await node.request('echo', whole)).value, whole);
     assert.deepEqual((await node.request('echo', { [whole]: whole })).value, { [whole]: whole });
   }
+});
+
+/** Every place where JSON goes in, with the field that the error names. */
+const numbers = [
+  ['content', (node, odd) => node.request('echo', odd)],
+  ['content', (node, odd) => node.request('echo', { deep: [null, { odd }] })],
+  ['content', (node, odd) => node.request('echo', data([odd]))],
+  ['content', (node, odd) => node.request('echo', new Float64Array([odd]))],
+  ['content', (node, odd) => node.request('echo', new Content(['x'], { odd }))],
+  ['metadata', (node, odd) => node.request('echo', 1, { metadata: { odd } })],
+  ['extensions', (node, odd) => node.request('echo', 1, { extensions: { odd } })],
+  ['timeoutMs', (node, odd) => node.request('echo', 1, { timeoutMs: odd })],
+  ['query', (node, odd) => node.find({ limit: odd }, { waitMs: 0 })],
+  ['skills', (node, odd) => node.agent({ name: 'x', attributes: { odd } }, () => 1)],
+  [
+    'requirements',
+    (node, odd) => node.agent({ name: 'x', requirements: { maxTokens: odd } }, () => 1),
+  ],
+  ['template', (node, odd) => node.templates.set('x', { metadata: { odd } })],
+];
+for (const [row, [field, use]] of numbers.entries()) {
+  test(`a number that is none is refused as ${field} (row ${row})`, async (t) => {
+    const node = await echoing(t);
+    for (const odd of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+      const refused = (error) => {
+        assert.match(error.message, /finite number, got .*: send null or a text/);
+        return isError({ kind: 'invalid_argument', field })(error);
+      };
+      await assert.rejects(use(node, odd), refused);
+    }
+    assert.equal((await node.request('echo', null)).value, null);
+  });
+}
+
+test('an answer that holds a number that is none fails the call', async (t) => {
+  const node = await startNode(t);
+  await node.agent({ name: 'odd' }, () => ({ odd: Number.NaN }));
+  await assert.rejects(node.request('odd'), /finite number, got NaN/);
 });

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { test } from 'node:test';
-import { tool } from 'hubless';
+import { HublessError, tool } from 'hubless';
 import { z } from 'zod';
 import { deferred, isError, startNode, until } from './support.mjs';
 
@@ -54,6 +54,16 @@ test('a tool that throws fails in the callee, with its text', async (t) => {
   assert.match((await node.request('catches', 1, { tools: [broken] })).value, /tool broke/);
 });
 
+test('a tool that refuses keeps the kind and code of its error', async (t) => {
+  const node = await startNode(t);
+  await node.agent({ name: 'catches' }, async (_input, ctx) => {
+    return ctx.callTool('closed', {}).catch(({ kind, code, message }) => ({ kind, code, message }));
+  });
+  const why = { kind: 'denied', code: 'not_today', message: 'come again' };
+  const closed = tool({ name: 'closed', run: () => Promise.reject(new HublessError(why)) });
+  assert.deepEqual((await node.request('catches', 1, { tools: [closed] })).value, why);
+});
+
 test('a tool runs in the async context of the request and is told when it is over', async (t) => {
   const node = await startNode(t);
   await node.agent({ name: 'use' }, (_input, ctx) => ctx.callTool('slow', {}));
@@ -74,6 +84,58 @@ test('a tool runs in the async context of the request and is told when it is ove
   controller.abort();
   await assert.rejects(request, isError({ kind: 'cancelled' }));
   await until(() => signal.aborted, 'the tool to be told');
+});
+
+const wanted = { answered: 'answered', failed: 'handler_failed', 'given up': 'cancelled' };
+for (const direct of [false, true]) {
+  const where = direct ? 'of another node' : 'of its own node';
+  for (const end of Object.keys(wanted)) {
+    test(`a tool ${where} does not run once the call is ${end}`, async (t) => {
+      const node = await startNode(t);
+      const caller = direct ? await startNode(t, { home: node.testHome }) : node;
+      const [over, late] = [deferred(), deferred()];
+      const controller = new AbortController();
+      const ran = [];
+      const tools = [tool({ name: 'note', run: (when) => ran.push(when) })];
+      await node.agent({ name: 'works' }, async (_input, ctx) => {
+        over.promise
+          .then(() => ctx.callTool('note', { when: 'late' }))
+          .then(
+            () => 'ran',
+            (error) => error.kind,
+          )
+          .then(late.resolve);
+        const count = await ctx.callTool('note', { when: 'in time' });
+        if (end === 'failed') throw new Error('broken');
+        if (end === 'given up') {
+          controller.abort();
+          await new Promise(() => {});
+        }
+        return count;
+      });
+      const options = { tools, signal: controller.signal, waitMs: 20_000 };
+      const outcome = await caller.request('works', 1, options).then(
+        () => 'answered',
+        (error) => error.kind,
+      );
+      assert.equal(outcome, wanted[end]);
+      assert.deepEqual(ran, [{ when: 'in time' }]);
+      over.resolve();
+      assert.notEqual(await late.promise, 'ran');
+      assert.deepEqual(ran, [{ when: 'in time' }]);
+    });
+  }
+}
+
+test('each call of a tool runs it once', async (t) => {
+  const node = await startNode(t);
+  const ran = [];
+  const tools = [tool({ name: 'note', effect: 'AT_MOST_ONCE', run: ({ n }) => ran.push(n) })];
+  await node.agent({ name: 'works' }, async (_input, ctx) => {
+    await Promise.all([1, 1, 2, 2].map((n) => ctx.callTool('note', { n })));
+  });
+  await node.request('works', 1, { tools });
+  assert.deepEqual(ran.sort(), [1, 1, 2, 2]);
 });
 
 test('a callee asks back', async (t) => {

@@ -9,6 +9,9 @@ seconds unless a name says otherwise. Examples are written as for ``python -m as
 try:
     from ._core import version as _version
 except ImportError as error:
+    if error.name is None:
+        # The library was found, and says itself why it does not work here.
+        raise
     import platform
     import sys
 
@@ -31,7 +34,8 @@ from ._default import (
     stream,
     watch,
 )
-from .agent import Agent, skill
+from .agent import Agent, Health, skill
+from .budget import Amounts, Branch, Spent, Stop, Terms
 from .call import Call, ThreadCall, current
 from .content import Blob, Content, Data, Part, Text, Uri
 from .errors import Error, Rejected
@@ -48,6 +52,7 @@ from .find import (
     where,
 )
 from .identity import Identity, IdentityKind, inspect_id, limits
+from .killswitch import KillSwitch
 from .node import Description, Loaded, Node, join
 from .options import (
     Accept,
@@ -60,20 +65,25 @@ from .options import (
     Retry,
     SharedSecret,
     Skill,
+    TokenRule,
     Verdict,
 )
+from .provider import Provider
 from .records import Caller, Chunk, Context, Entry, Page, Progress, Reply, Response, Timing, Usage
 from .requests import Stream, Tool
 from .schema import decode, schema_of
+from .spend import Spend, ThreadSpend
 
 __version__ = _version()
 
 __all__ = [
     "Accept",
     "Agent",
+    "Amounts",
     "Arrived",
     "AuthRequest",
     "Blob",
+    "Branch",
     "Call",
     "Caller",
     "Changed",
@@ -88,9 +98,11 @@ __all__ = [
     "Entry",
     "Error",
     "Filter",
+    "Health",
     "Identity",
     "IdentityKind",
     "Interval",
+    "KillSwitch",
     "Lagged",
     "Loaded",
     "Node",
@@ -99,6 +111,7 @@ __all__ = [
     "Part",
     "Peer",
     "Progress",
+    "Provider",
     "Query",
     "Rejected",
     "Reply",
@@ -109,10 +122,16 @@ __all__ = [
     "Signal",
     "Skill",
     "Snapshot",
+    "Spend",
+    "Spent",
+    "Stop",
     "Stream",
+    "Terms",
     "Text",
     "ThreadCall",
+    "ThreadSpend",
     "Timing",
+    "TokenRule",
     "Tool",
     "Uri",
     "Usage",

@@ -1,17 +1,19 @@
 """The process-wide default node, so that the short form needs no set-up.
 
 Owns one node for each event loop, started by the first await on that loop. Agents declared with
-``hubless.agent`` or ``hubless.register`` before that go to the node that starts first. The node
-is closed when the loop ends. Tested by ``tests/test_default.py``.
+``hubless.agent`` or ``hubless.register`` where no node runs go to that of the loop which awaits
+first. The node is closed when the loop ends. Tested by ``tests/test_default.py``.
 """
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
 from typing import Any, TypeVar, overload
 
 from .agent import Agent
+from .errors import Error
 from .find import Lookup, Peer, Sighting
 from .node import Node
 from .records import Chunk, Reply, Response
@@ -35,6 +37,8 @@ F = TypeVar("F")
 
 _nodes: dict[asyncio.AbstractEventLoop, asyncio.Future[Node]] = {}
 _declared: list[Declared] = []
+# Held while declared agents change hands: whoever finds none left finds them registered.
+_taking = threading.Lock()
 # Seconds that running calls get when the loop ends without anyone closing the node.
 _END_GRACE_SECONDS = 1.0
 
@@ -46,17 +50,23 @@ class Declared:
         self._handler = handler
         self._how = how
         self._agent: Agent | None = None
+        self._refused: Exception | None = None
 
     def register(self, node: Node) -> None:
-        """Registers with a node."""
-        self._agent = node.register(self._handler, **self._how)
+        """Registers with a node; what refuses it is told to whoever awaits it later as well."""
+        try:
+            self._agent = node.register(self._handler, **self._how)
+        except Exception as refused:
+            self._refused = refused
+            raise
 
     def __await__(self) -> Generator[Any, None, Agent]:
         return self._registered().__await__()
 
     async def _registered(self) -> Agent:
         await default()
-        assert self._agent is not None, "a starting node takes what is declared"
+        if self._agent is None:
+            raise self._refused or Error("a declared agent was taken by nobody", kind="internal")
         return await self._agent
 
 
@@ -72,7 +82,15 @@ async def default() -> Node:
     if starting is None or (starting.done() and not _usable(starting)):
         starting = asyncio.ensure_future(_start())
         _nodes[loop] = starting
-    return await asyncio.shield(starting)
+    node = await asyncio.shield(starting)
+    _take(node)
+    return node
+
+
+def _take(node: Node) -> None:
+    with _taking:
+        while _declared:
+            _declared.pop(0).register(node)
 
 
 def _usable(starting: asyncio.Future[Node]) -> bool:
@@ -86,8 +104,6 @@ async def _start() -> Node:
     keeper = _close_with_loop(node)
     await keeper.asend(None)
     node.keeper = keeper
-    while _declared:
-        _declared.pop(0).register(node)
     return node
 
 

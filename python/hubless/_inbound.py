@@ -17,7 +17,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Gene
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from . import _wire
+from . import _ambient, _wire
 from ._pool import Pool
 from .agent import Agent, Method
 from .call import Call, ThreadCall, enter, failure
@@ -56,6 +56,7 @@ class Inbound:
         self._unawaited: set[Agent] = set()
         self._early: list[Callable[[], None]] = []
         self._running: dict[int, tuple[asyncio.Task[None], Call | None]] = {}
+        self._context = _ambient.outside()
         node.session.on = {
             3: self._on_call,
             4: self._on_cancel,
@@ -123,7 +124,8 @@ class Inbound:
         self._helpers.close()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = self.node.session.loop.create_task(work)
+        # Neither in the context of who drains, nor of who registered an agent meanwhile.
+        task = self._context.copy().run(self.node.session.loop.create_task, work)
         self.node.keep(task)
         return task
 
@@ -262,9 +264,14 @@ class Inbound:
                 await pump
             finally:
                 pump.cancel()
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             said = {key: value for key, value in failure(error).items() if key in _SAID}
+            gone = isinstance(error, asyncio.CancelledError)
+            if gone:
+                said["kind"] = "cancelled"
             session.forget(f"{what}.fail", {"id": ticket, **said})
+            if gone:
+                raise
 
     async def _tool(self, offers: Offers | None, body: Mapping[str, Any]) -> Any:
         name = str(body.get("name"))

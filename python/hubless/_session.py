@@ -17,7 +17,7 @@ import weakref
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
-from . import _core, _wire, errors
+from . import _ambient, _core, _wire, errors
 
 T = TypeVar("T")
 Answer = tuple[dict[str, Any], list[bytes]]
@@ -39,6 +39,36 @@ def core(function: Callable[..., T], *arguments: Any) -> T:
         raise errors.of_kind(kind, message, code=code or None) from None
 
 
+def ask(op: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Runs an operation that is answered at once, on any thread and without a session."""
+    done, text = core(_core.ask, op, _wire.dumps(body))
+    record = _wire.loads(text)
+    if not done:
+        raise errors.from_record(record)
+    return record
+
+
+def running_here(loop: asyncio.AbstractEventLoop) -> bool:
+    """Says whether this code runs on that loop."""
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False
+
+
+def blocking(work: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> T:
+    """Runs a coroutine on that loop from another thread; who stops waiting gives it up."""
+    if running_here(loop):
+        work.close()
+        raise errors.InternalError("a blocking function was called on the event loop", code="loop")
+    future = asyncio.run_coroutine_threadsafe(work, loop)
+    try:
+        return future.result()
+    except BaseException:
+        future.cancel()
+        raise
+
+
 class Session:
     """Is the completion queue of one node, bound to the running loop."""
 
@@ -58,7 +88,8 @@ class Session:
         me = weakref.ref(self)
         if fd >= 0:
             try:
-                self.loop.add_reader(fd, _rung, fd, me)
+                # What comes belongs to nobody who happened to start this.
+                _ambient.outside().run(self.loop.add_reader, fd, _rung, fd, me)
                 return fd
             except NotImplementedError:
                 core(_core.unring, self.handle)

@@ -1,6 +1,7 @@
 """JSON as the contract wants it: camelCase records, no absent fields, typed refusals.
 
-Owns the encoding of the host's own values. Must not know operations.
+Owns the encoding of the host's own values. Must not know operations but ``limits``, for the bound
+that a refusal names. Tested by ``tests/test_schema.py`` and ``tests/test_odd_inputs.py``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from . import errors
+from . import _core, errors
 
 
 def plain(value: Any) -> Any:
@@ -46,30 +47,45 @@ _encoder = json.JSONEncoder(
 
 
 def dumps(body: Any) -> bytes:
-    """Encodes a body; what JSON cannot say is ``invalid_argument``."""
+    """Encodes a body; what JSON cannot say is refused with the field of the body that holds it."""
     try:
         return _encoder.encode(body).encode("utf-8")
-    except UnicodeEncodeError:
-        where = next((str(name) for name, value in _fields(body) if _has_half(value)), None)
-        message = "expected text of whole characters, got half of a surrogate pair"
-        raise errors.InvalidArgumentError(message, field=where) from None
-    except (TypeError, ValueError, OverflowError) as error:
-        raise errors.InvalidArgumentError(f"not expressible as JSON: {error}") from error
     except RecursionError as error:
-        raise errors.JsonError("nested too deep", code="too_deep") from error
+        raise _too_deep(body) from error
+    except UnicodeEncodeError:
+        message = "expected text of whole characters, got half of a surrogate pair"
+        raise errors.InvalidArgumentError(message, field=_field_at_fault(body)) from None
+    except (TypeError, ValueError, OverflowError) as error:
+        raise errors.InvalidArgumentError(_why(error), field=_field_at_fault(body)) from error
 
 
-def _fields(body: Any) -> Iterable[tuple[Any, Any]]:
-    return body.items() if isinstance(body, Mapping) else ()
+def _why(error: Exception) -> str:
+    # The encoder has no type of its own for NaN and the infinities.
+    if str(error).startswith("Out of range float"):
+        return "expected finite numbers, got NaN or an infinity: send None or a text instead"
+    return f"not expressible as JSON: {error}"
 
 
-def _has_half(value: Any) -> bool:
-    """Says whether what is encoded already would not be text in UTF-8."""
+def _too_deep(body: Any) -> errors.JsonError:
+    limits = json.loads(_core.ask("limits", b"{}")[1])["limits"]
+    limit = errors.Limit("JSON_DEPTH", limits["JSON_DEPTH"])
+    message = f"expected at most {limit.value} levels of JSON"
+    error = errors.JsonError(message, code="too_deep", field=_field_at_fault(body))
+    error.limit = limit
+    return error
+
+
+def _field_at_fault(body: Any) -> str | None:
+    fields = body.items() if isinstance(body, Mapping) else ()
+    return next((str(name) for name, value in fields if not _can_be_said(value)), None)
+
+
+def _can_be_said(value: Any) -> bool:
     try:
         _encoder.encode(value).encode("utf-8")
-    except UnicodeEncodeError:
-        return True
-    return False
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return False
+    return True
 
 
 def loads(body: bytes) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Agents: how a function, object, class or factory becomes one, and the handle of one.
 
 Owns the reading of what the user registers and the choice of the instance for each call. Must
-not know how calls arrive. Tested by ``tests/test_agents.py``.
+not know how calls arrive. Tested by ``tests/test_handlers.py``.
 """
 
 from __future__ import annotations
@@ -236,10 +236,16 @@ def register_record(impl: Implementation, how: Registration) -> dict[str, Any]:
     return {**_wire.compact(record), **_wire.compact(flags)}
 
 
+Health = Literal["up", "suspect", "down"]
+"""How well an agent says it is."""
+
+
 class Agent:
     """Is an agent registered here. ``await`` it to know that it is registered.
 
     An error of the registration is raised there, or else by the next operation of the node.
+    ``reach`` is its id with its node: who is handed it calls the agent at once, while other nodes
+    know a transient agent by its ``id``, ``address`` and ``name`` after a second only.
 
     >>> async def greet(name: str) -> str:
     ...     return f"hello {name}"
@@ -257,6 +263,7 @@ class Agent:
         self.handle = 0
         self.id = ""
         self.address = ""
+        self.reach = ""
         self.name = how.name or (how.descriptor and how.descriptor.name) or impl.name
         requirements = how.requirements or Requirements()
         self.auth: AuthFunction | None = None
@@ -284,6 +291,7 @@ class Agent:
         self.id = str(answer.get("agentId", ""))
         self.address = str(answer.get("address", ""))
         self.name = str(answer.get("name", self.name))
+        self.reach = str(answer.get("reach", ""))
 
     async def unregister(self, grace: float | None = None) -> None:
         """Lets running calls end, at most ``grace`` seconds, and refuses new ones.
@@ -294,6 +302,21 @@ class Agent:
         grace_ms = {"graceMs": _wire.milliseconds(grace)} if grace is not None else {}
         await self.node.session.call("unregister", {"agent": self.handle, **grace_ms})
         self.node.inbound.remove(self)
+
+    async def health(self, state: Health) -> None:
+        """States how well the agent is, for the order in which others find it.
+
+        One that is ``"down"`` comes last and is still called by who asks for it; ``"up"`` takes
+        the word back. Raises kind ``unsupported`` for a transient agent that others know already.
+
+        >>> agent = await node.register(lambda: "ok", name="frail")
+        >>> await agent.health("down")
+        >>> [found] = await node.find(skill="frail", explain=True)
+        >>> next(part.value for part in found.explain if part.signal == "health")
+        0.0
+        """
+        await self
+        await self.node.session.call("health", {"agent": self.handle, "health": state})
 
     def __repr__(self) -> str:
         return f"Agent({self.name!r}, {self.address or 'not registered yet'})"

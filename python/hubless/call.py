@@ -7,15 +7,24 @@ are started. Outgoing requests made while a call is handled become its children.
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from . import _wire
+from . import _ambient, _wire
+from ._session import running_here
+from .budget import Amounts
 from .content import Content, Data, Outgoing, Text, content_of, outgoing
-from .errors import CallCancelledError, Error, HandlerFailedError, InvalidArgumentError
+from .errors import (
+    CallCancelledError,
+    Error,
+    HandlerFailedError,
+    InternalError,
+    InvalidArgumentError,
+)
+from .provider import Provider
 from .records import Caller, Context, build, turn_of
+from .spend import Spend, ThreadSpend, most
 
 if TYPE_CHECKING:
     from .agent import Agent
@@ -25,13 +34,16 @@ __all__ = ["Call", "ThreadCall", "current"]
 
 T = TypeVar("T")
 
-_current: contextvars.ContextVar[Call | None] = contextvars.ContextVar("hubless", default=None)
-
 
 class Call:
     """Is the inbound call that a handler answers; a parameter named ``ctx`` gets it.
 
-    ``deadline`` is on the clock of ``time.monotonic``; None where the caller set no total.
+    What was asked stands here as it came: ``content``, ``skill``, ``context``, ``tools``,
+    ``accept``, ``metadata``, ``conversation_id``, ``idempotency_key``, ``input_schema`` and
+    ``output_schema``, with ``request_id`` and ``attempt``; and who asks in ``caller``.
+    ``deadline`` is when the caller stops waiting if it hears nothing until then, on the clock of
+    ``time.monotonic``.
+    ``granted`` is what the call was given of its budget; None where it has no budget.
 
     >>> @node.agent
     ... async def greet(name: str, ctx: hubless.Call) -> str:
@@ -64,14 +76,15 @@ class Call:
         self.attempt = int(record.get("attempt") or 0)
         self.input_schema: Mapping[str, Any] | None = record.get("inputSchema")
         self.output_schema: Mapping[str, Any] | None = record.get("outputSchema")
-        self.deadline: float | None = None
-        if record.get("deadlineMs") is not None:
-            self.deadline = time.monotonic() + float(record["deadlineMs"]) / 1000
+        self.deadline = time.monotonic() + float(record["deadlineMs"]) / 1000
         self.cancelled = False
+        self.granted: Amounts | None = None
+        if record.get("granted") is not None:
+            self.granted = build(Amounts, record["granted"])
 
-    def time_left(self) -> float | None:
-        """Gives the seconds until the deadline, at least 0; None where there is none."""
-        return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+    def time_left(self) -> float:
+        """Gives the seconds until the deadline, at least 0."""
+        return max(0.0, self.deadline - time.monotonic())
 
     async def progress(self, note: str | None = None, fraction: float | None = None) -> None:
         """Tells a caller that streams how far the work is.
@@ -127,6 +140,53 @@ class Call:
         tokens = {"inputTokens": input_tokens, "outputTokens": output_tokens}
         rest = {"costMicros": cost_micros, "calls": calls, "model": model}
         await self._do("call.usage", {**tokens, **rest})
+
+    def spend(
+        self,
+        *,
+        max_input: int | None = None,
+        max_output: int | None = None,
+        max_cost: int | None = None,
+    ) -> Spend:
+        """Sets the most of one spending aside while its scope is entered.
+
+        ``async with ctx.spend(max_output=100) as spend: ... spend.used(output=60)``: tokens, and
+        1e-6 of the currency unit. What does not fit in the budget raises
+        ``BudgetExhaustedError``; without a budget nothing is set aside. A handler that never
+        spends is charged all that its call was granted; one that only calls others says so by
+        ``async with ctx.spend(): ...``.
+        """
+        amounts = {"call": self.id, **most(max_input, max_output, max_cost)}
+
+        async def begin() -> Mapping[str, Any]:
+            return (await self.node.session.call("call.spend", amounts))[0]
+
+        return Spend(begin)
+
+    async def trip(self) -> None:
+        """Stops this call and everything below it, for good: all that its grant pays for.
+
+        The handler and those that it asked are cancelled, on any node, and nothing more is spent.
+        The caller gets ``KilledError``, code ``operator``; its budget, and what else that pays
+        for, go on with what was not used. A call without a budget holds nothing that could be
+        stopped: ``NotFoundError``, code ``grant``.
+        """
+        await self._do("call.trip", {})
+
+    async def provider(self, *, max_cost: int | None = None) -> Provider:
+        """Gives a base URL and a short-lived key, for a client of OpenAI's API in this handler.
+
+        It is one of the node's metering gateway. What it may pay is set aside in the grant of the
+        call first: ``max_cost``, in 1e-6 of the currency, or a quarter of what is free. Each time
+        it is another key. All of them end with the call, with the stop of its budget, or with its
+        total deadline, and after ten minutes at the latest; what the gateway says they cost is
+        charged at the end of the call, and all that was set aside where it says nothing.
+        ``ConfigurationError``: code ``no_budget``, ``no_gateway``, or ``token_limit`` under a
+        budget that limits tokens, which a gateway does not count; ``BudgetExhaustedError``: it
+        does not fit.
+        """
+        body = _wire.compact({"call": self.id, "maxCost": max_cost})
+        return Provider.of((await self.node.session.call("call.provider", body))[0])
 
     async def _do(self, op: str, body: Mapping[str, Any]) -> None:
         await self.node.session.call(op, {"call": self.id, **_wire.compact(body)})
@@ -221,7 +281,7 @@ class ThreadCall:
         return self.inner.cancelled
 
     @property
-    def deadline(self) -> float | None:
+    def deadline(self) -> float:
         """Is when the time is over, on the clock of ``time.monotonic``."""
         return self.inner.deadline
 
@@ -231,6 +291,9 @@ class ThreadCall:
         ``CallCancelledError`` once the caller gave up.
         """
         loop = self.inner.node.session.loop
+        if running_here(loop):
+            work.close()
+            raise InternalError("a blocking function was called on the event loop", code="loop")
         if self.inner.cancelled:
             work.close()
             raise CallCancelledError("the caller gave up")
@@ -260,6 +323,24 @@ class ThreadCall:
         """Adds to the usage that the answer reports; the arguments of ``Call.usage``."""
         self.wait(self.inner.usage(**amounts))
 
+    @property
+    def granted(self) -> Amounts | None:
+        """Is what the call was given of its budget; None where it has no budget."""
+        return self.inner.granted
+
+    def spend(self, **most: int | None) -> ThreadSpend:
+        """Sets the most of one spending aside; the arguments of ``Call.spend``."""
+        spend = self.inner.spend(**most)
+        return ThreadSpend(lambda: self.wait(spend.begin()))
+
+    def trip(self) -> None:
+        """Stops this call and everything below it, as ``Call.trip``; its thread goes on."""
+        self.wait(self.inner.trip())
+
+    def provider(self, *, max_cost: int | None = None) -> Provider:
+        """Gives a base URL and a short-lived key; see ``Call.provider``."""
+        return self.wait(self.inner.provider(max_cost=max_cost))
+
     def request(self, to: Any, value: Any = None, /, **arguments: Any) -> Any:
         """Calls another agent as a child of this call; the arguments of ``Node.request``."""
         given = () if value is None else (value,)
@@ -267,15 +348,17 @@ class ThreadCall:
 
 
 async def _within(call: Call, work: Coroutine[Any, Any, T]) -> T:
-    token = _current.set(call)
+    leave = enter(call)
     try:
         return await work
     finally:
-        _current.reset(token)
+        leave()
 
 
 def current() -> Call:
     """Gives the call being handled; ``LookupError`` outside a handler.
+
+    On the thread of a plain ``def`` handler ``hubless.sync.current`` gives the form that blocks.
 
     >>> @node.agent
     ... async def who() -> str:
@@ -283,7 +366,7 @@ def current() -> Call:
     >>> (await node.request("who")).value
     'who'
     """
-    call = _current.get()
+    call = _ambient.call.get()
     if call is None:
         raise LookupError("no call is being handled here")
     return call
@@ -291,11 +374,11 @@ def current() -> Call:
 
 def enter(call: Call) -> Callable[[], None]:
     """Makes a call the current one in this context; the result undoes it."""
-    token = _current.set(call)
-    return lambda: _current.reset(token)
+    token = _ambient.call.set(call)
+    return lambda: _ambient.call.reset(token)
 
 
 def call_in(node: Node) -> Call | None:
     """Gives the current call if this node is handling it."""
-    call = _current.get()
+    call = _ambient.call.get()
     return call if call is not None and call.node.session is node.session else None

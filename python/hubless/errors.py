@@ -7,7 +7,7 @@ subclass of it as well, so ``except TimeoutError`` works without knowing this pa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,6 +100,7 @@ class Error(Exception):
         self.origin: str | None = None
         self.trace_id: str | None = None
         self.pointer: str | None = None
+        self.candidates: Sequence[str] = ()
 
     def __str__(self) -> str:
         where = "".join(
@@ -161,7 +162,7 @@ class NotFoundError(Error, LookupError):
 
 
 class AmbiguousError(Error, LookupError):
-    """Kind ``ambiguous``: several agents have this name."""
+    """Kind ``ambiguous``: several agents have this name; ``candidates`` holds their ids."""
 
 
 class BusyError(Error):
@@ -305,6 +306,7 @@ def from_record(record: Mapping[str, Any]) -> Error:
     error.origin = record.get("origin")
     error.trace_id = record.get("traceId")
     error.pointer = record.get("pointer")
+    error.candidates = tuple(record.get("candidates", ()))
     return error
 
 

@@ -7,7 +7,7 @@ Tested by ``tests/test_find.py``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from . import _wire
@@ -17,6 +17,7 @@ from .records import Context, Reply, Response, build, to_record
 from .requests import MISSING, Asked, Feed, Stream, Tool
 
 if TYPE_CHECKING:
+    from .killswitch import KillSwitch
     from .node import Node
 
 __all__ = [
@@ -223,12 +224,17 @@ class Peer:
     latency_us: int | None = None
     explain: Sequence[Signal] = ()
     node: Node = field(default=None, repr=False, compare=False)  # type: ignore[assignment]
+    kill_switch: KillSwitch | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def of(cls, node: Node, record: Mapping[str, Any]) -> Peer:
         """Reads what the core found."""
         signals = [build(Signal, signal) for signal in record.get("explain") or ()]
         return build(cls, record, explain=signals, node=node)
+
+    def with_switch(self, switch: KillSwitch) -> Peer:
+        """Gives the same agent, called under a switch wherever that is not said otherwise."""
+        return replace(self, kill_switch=switch)
 
     async def __call__(self, value: Any = MISSING, /, **arguments: Any) -> Any:
         """Calls the agent with typed arguments and gives the value of its answer."""

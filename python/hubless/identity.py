@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from . import _core, _wire
-from ._session import core
-from .errors import ClosedError, from_record
+from . import _wire
+from ._session import ask
 
 __all__ = ["Identity", "IdentityKind", "inspect_id", "limits"]
 
 IdentityKind = Literal["agentId", "nodeKey", "meshId", "address", "name", "target"]
-_DONE = 1
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ def inspect_id(text: str, kind: IdentityKind = "target", *, mesh: str | None = N
     ...
     hubless.errors.InvalidArgumentError: ...
     """
-    record = _alone("id.inspect", _wire.compact({"text": text, "kind": kind, "mesh": mesh}))
+    record = ask("id.inspect", _wire.compact({"text": text, "kind": kind, "mesh": mesh}))
     return Identity(record["text"], record.get("key"), record.get("address"))
 
 
@@ -63,24 +61,5 @@ def limits() -> Mapping[str, int]:
     >>> hubless.limits()["DEADLINE"]
     60000
     """
-    told: Mapping[str, int] = _alone("limits", {})["limits"]
+    told: Mapping[str, int] = ask("limits", {})["limits"]
     return told
-
-
-def _alone(op: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Runs an operation that only computes, in a session of its own."""
-    data = _wire.dumps(body)
-    session = core(_core.open)
-    try:
-        core(_core.submit, session, 1, op, data, [])
-        core(_core.wait, session, -1.0)
-        events = core(_core.drain, session, 1)
-    finally:
-        core(_core.close, session)
-    if not events:
-        raise ClosedError("the session was closed")
-    kind, _, answer, _ = events[0]
-    record = _wire.loads(answer)
-    if kind != _DONE:
-        raise from_record(record)
-    return record

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 from . import _wire
 from ._inbound import Inbound
 from ._serve import until_told
-from ._session import Session
+from ._session import Session, running_here
 from .agent import Agent, Implementation, Registration
+from .budget import Terms
 from .call import call_in
 from .content import content_of
 from .errors import ClosedError, Error, InvalidArgumentError, Rejected, from_record
 from .find import Discovery, Lookup, Peer, Watch, query_of
-from .options import AuthFunction, Settings, SharedSecret, auth_rule
+from .options import AuthFunction, Settings, SharedSecret, TokenRule, auth_rule
 from .records import Context, Reply, Response, Usage, build, reply_of
 from .requests import MISSING, Asked, Stream, To, Tool, ask
 from .stores import Credentials, Pins, Templates
@@ -124,16 +125,41 @@ class Node:
         log: Literal["error", "warn", "info", "debug", "trace"] | None = None,
         memory_only: bool | None = None,
         max_concurrency: int | None = None,
+        orphans: Literal["refuse", "allow"] | Terms | None = None,
+        trace: str | os.PathLike[str] | None = None,
+        gateway: str | None = None,
+        gateway_key: str | None = None,
     ) -> Starting:
         """Joins this user's mesh on this machine; nothing needs to be configured.
 
         A ``name`` keeps the node's key; ``home`` is the data folder instead of the platform's;
         ``listen`` says who can connect (this machine); ``log`` is the least level handed to the
-        logger ``hubless`` (that logger's own level).
+        logger ``hubless`` (that logger's own level). ``orphans`` is what a request gets that
+        belongs to no call and has no switch while this node handles a call with a budget, as one
+        that has lost its context: ``refuse`` (``ConfigurationError``, code ``orphan``),
+        ``allow``, or a budget of its own. ``trace`` is a file that the spans of its calls are
+        appended to, as JSON Lines of OTLP, or the URL of a collector that they are posted to, such
+        as ``http://127.0.0.1:4318/v1/traces``, instead of that of ``HUBLESS_TRACE``. ``gateway`` is
+        the base URL of the metering gateway of ``Call.provider``, such as
+        ``http://127.0.0.1:8430/v1``, and ``gateway_key`` the spending key that this node has of
+        it, instead of those of ``HUBLESS_GATEWAY`` and ``HUBLESS_GATEWAY_KEY``.
         """
-        folder = os.fspath(home) if home is not None else None
+        folder, spans = (os.fspath(path) if path is not None else None for path in (home, trace))
         return Starting(
-            Settings(name, mesh, folder, listen, port, log, memory_only, max_concurrency)
+            Settings(
+                name,
+                mesh,
+                folder,
+                listen,
+                port,
+                log,
+                memory_only,
+                max_concurrency,
+                orphans,
+                spans,
+                gateway,
+                gateway_key,
+            )
         )
 
     @classmethod
@@ -210,7 +236,7 @@ class Node:
         agent = Agent(self, Implementation(handler, factory, registration), registration)
         call = call_in(self)
         parent = call.id if call is not None and call.isolated else None
-        if _running_here(self.session.loop):
+        if running_here(self.session.loop):
             self.inbound.register(agent, parent)
         else:
             self.session.loop.call_soon_threadsafe(self.inbound.register, agent, parent)
@@ -262,7 +288,7 @@ class Node:
 
     async def outbound(self, to: To, asked: Asked) -> Reply:
         """Sends what was composed elsewhere."""
-        composed = asked.compose(self, to)
+        composed = asked.compose(to)
         return await self.session.run(self._request(composed))
 
     async def _request(self, composed: Any) -> Reply:
@@ -282,6 +308,7 @@ class Node:
         tools: Sequence[Tool | Callable[..., Any]] = (),
         prompt_schema: Mapping[str, Any] | None = None,
         template: str | None = None,
+        options: Options | None = None,
         **arguments: Any,
     ) -> Response:
         """Calls an agent and gives its answer or its refusal; never raises for a refusal.
@@ -289,8 +316,8 @@ class Node:
         What is no refusal, such as ``NotFoundError`` or ``TransportError``, is raised as by
         ``request``.
         """
-        asked = Asked(value, skill, prompt, content, None, tools, None, None, arguments)
-        composed = asked.compose(self, to)
+        asked = Asked(value, skill, prompt, content, None, tools, None, options, arguments)
+        composed = asked.compose(to)
         schemas = {"inputSchema": prompt_schema, "template": template}
         composed.body.update(_wire.compact(schemas))
         return await self.session.run(self._send(composed))
@@ -338,7 +365,7 @@ class Node:
         Rate and queue are not counted.
         """
         await agent
-        composed = Asked(to_check, **_split(arguments)).compose(self, agent.name)
+        composed = Asked(to_check, **_split(arguments)).compose(agent.name)
         body = {"agent": agent.handle, "request": composed.body}
         answer, _ = await self.session.call("check", body, composed.out.attachments)
         if answer.get("rejection"):
@@ -412,7 +439,7 @@ class Node:
 
     # The node itself --------------------------------------------------------------------------
 
-    async def set_auth(self, auth: SharedSecret | AuthFunction | None) -> None:
+    async def set_auth(self, auth: SharedSecret | TokenRule | AuthFunction | None) -> None:
         """Sets the node's own auth mechanism, for agents that require one and have none."""
         self.inbound.global_auth = auth if callable(auth) else None
         await self.op("auth.global", {"auth": auth_rule(auth)})
@@ -473,10 +500,3 @@ _ASKED = ("skill", "prompt", "content", "context", "tools", "timeout", "options"
 def _split(arguments: Mapping[str, Any]) -> dict[str, Any]:
     known = {name: arguments[name] for name in _ASKED if name in arguments}
     return {**known, "arguments": {k: v for k, v in arguments.items() if k not in known}}
-
-
-def _running_here(loop: asyncio.AbstractEventLoop) -> bool:
-    try:
-        return asyncio.get_running_loop() is loop
-    except RuntimeError:
-        return False

@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import _wire
+from .budget import Amounts, Terms, amounts_record
 from .content import Content
 from .errors import InvalidArgumentError
 from .records import Caller, to_record
 
 if TYPE_CHECKING:
     from .agent import Agent
+    from .killswitch import KillSwitch
 
 __all__ = [
     "Accept",
@@ -33,6 +35,7 @@ __all__ = [
     "Retry",
     "SharedSecret",
     "Skill",
+    "TokenRule",
     "Verdict",
 ]
 
@@ -88,13 +91,20 @@ class Settings:
     log: Literal["error", "warn", "info", "debug", "trace"] | None = None
     memory_only: bool | None = None
     max_concurrency: int | None = None
+    orphans: Literal["refuse", "allow"] | Terms | None = None
+    trace: str | None = None
+    gateway: str | None = None
+    gateway_key: str | None = field(default=None, repr=False)
 
     def record(self) -> dict[str, Any]:
         """Gives the record of the contract; the level is that of the logger ``hubless``."""
         level = logging.getLogger("hubless").getEffectiveLevel()
         names = ((10, "trace"), (20, "debug"), (30, "info"), (40, "warn"))
         said = next((name for bound, name in names if level < bound), "error")
-        return {**to_record(self), "log": self.log or said}
+        record = {**to_record(self), "log": self.log or said}
+        if isinstance(self.orphans, Terms):
+            record["orphans"] = {"ownBudget": self.orphans.record()}
+        return record
 
 
 @dataclass(frozen=True)
@@ -187,6 +197,36 @@ class SharedSecret:
     secret: str = field(repr=False)
 
 
+Fact = str | int | bool
+
+
+@dataclass(frozen=True)
+class TokenRule:
+    """Lets in who shows a Biscuit token that one root signed and that states certain facts.
+
+    ``root`` is the public key of the root as 64 hex digits; that of a mesh is the mesh id. Each of
+    ``facts`` must be stated, of a list each value. ``hubless id token`` signs such tokens, as does
+    any library for Biscuit tokens. Callers show them as ``Credential(token, "token")``.
+
+    Source: Biscuit 3 (https://www.biscuitsec.org).
+
+    >>> rule = hubless.TokenRule(node.mesh_id, {"team": "finance", "level": 3})
+    >>> rules = hubless.Requirements(auth=rule)
+    >>> async def ledger() -> str:
+    ...     return "open"
+    >>> agent = await node.register(ledger, requirements=rules)
+    >>> options = hubless.Options(auth=hubless.Credential("forged", "token"))
+    >>> try:
+    ...     await node.request("ledger", options=options)
+    ... except hubless.Rejected as refused:
+    ...     print(refused.kind, refused.code)
+    auth bad_credential
+    """
+
+    root: str
+    facts: Mapping[str, Fact | Sequence[Fact]] = field(default_factory=dict, repr=False)
+
+
 @dataclass(frozen=True)
 class AuthRequest:
     """Is what an auth function decides on.
@@ -229,9 +269,9 @@ TokenCounter = Callable[[Sequence[str]], int | Awaitable[int]]
 class Requirements:
     """Is what an agent enforces before its handler runs; never published.
 
-    ``max_tokens`` unset means no limit, 0 refuses everything. ``auth`` is a ``SharedSecret`` or
-    a function, plain or ``async``, of an ``AuthRequest``; ``token_counter`` a function of the
-    texts. A function that raises refuses.
+    ``max_tokens`` unset means no limit, 0 refuses everything. ``auth`` is a ``SharedSecret``, a
+    ``TokenRule`` or a function, plain or ``async``, of an ``AuthRequest``; ``token_counter`` a
+    function of the texts. A function that raises refuses.
 
     >>> async def vault() -> str:
     ...     return "in"
@@ -254,7 +294,7 @@ class Requirements:
     max_request_bytes: int | None = None
     max_binary_bytes: int | None = None
     allow_multi_page_context: bool | None = None
-    auth: SharedSecret | AuthFunction | None = None
+    auth: SharedSecret | TokenRule | AuthFunction | None = None
     max_concurrency: int | None = None
     queue: int | None = None
     rate_per_s: float | None = None
@@ -277,10 +317,12 @@ class Requirements:
         return record
 
 
-def auth_rule(auth: SharedSecret | AuthFunction | None) -> dict[str, Any]:
+def auth_rule(auth: SharedSecret | TokenRule | AuthFunction | None) -> dict[str, Any]:
     """Gives the contract's form of an auth mechanism."""
     if auth is None:
         return {"none": True}
+    if isinstance(auth, TokenRule):
+        return {"token": {"root": auth.root, "facts": dict(auth.facts)}}
     return {"sharedSecret": auth.secret} if isinstance(auth, SharedSecret) else {"host": True}
 
 
@@ -336,7 +378,9 @@ class Options:
     this node's agents, in whose name the call is made. ``return_to`` (id, address or name) is the
     agent that gets the answer instead of the caller: one of this node, or one whose
     ``accept_returns_from`` holds the callee's id; the reply is then empty and says in its
-    ``metadata["hubless.returnedTo"]`` where the answer went.
+    ``metadata["hubless.returnedTo"]`` where the answer went. ``kill_switch`` pays for the call
+    and stops it, what ``return_to`` costs included; ``max`` is the most that it may be given
+    (unset: a quarter of what is free).
 
     >>> @node.agent
     ... async def slow() -> None:
@@ -367,6 +411,8 @@ class Options:
     template: str | None = None
     on_input: InputFunction | None = None
     wait: float | None = None
+    kill_switch: KillSwitch | None = None
+    max: Amounts | None = None
 
     def record(self) -> dict[str, Any]:
         """Gives the record of the contract."""
@@ -390,4 +436,6 @@ class Options:
         }
         if self.transport_auth is not None:
             record["transportAuth"] = to_record(self.transport_auth)
-        return _wire.compact(record)
+        record = _wire.compact(record)
+        # Also one that says nothing: whether it may stand there is for the core to say.
+        return record if self.max is None else {**record, "max": amounts_record(self.max)}

@@ -60,6 +60,8 @@ def to_record(value: Any) -> dict[str, Any]:
 class Caller:
     """Is who asks, as the node found out; never taken from the message.
 
+    ``kind`` is ``local``, ``member``, ``bridged``, ``external`` or ``edge``.
+
     >>> @node.agent
     ... async def who(ctx: hubless.Call) -> str:
     ...     return ctx.caller.kind
@@ -80,6 +82,9 @@ class Caller:
 class Usage:
     """Is what a call used; ``cost_micros`` is 1e-6 of the currency unit.
 
+    With ``charged_in_full`` its handler never said what it spent, so its budget was charged all
+    that the call was granted.
+
     >>> @node.agent
     ... async def think(ctx: hubless.Call) -> None:
     ...     await ctx.usage(input_tokens=3, output_tokens=4)
@@ -92,6 +97,7 @@ class Usage:
     cost_micros: int = 0
     calls: int = 0
     by_model: Mapping[str, Any] = field(default_factory=dict)
+    charged_in_full: bool = False
 
 
 @dataclass(frozen=True)
@@ -127,6 +133,8 @@ class AgentRef:
 class Reply:
     """Is the whole answer. ``path`` is ``in_process``, ``direct`` or ``relay``.
 
+    ``trace_id`` are the 32 hex digits by which ``hubless trace`` draws all calls that it caused.
+
     >>> @node.agent
     ... async def add(a: int, b: int) -> int:
     ...     return a + b
@@ -141,6 +149,7 @@ class Reply:
     agent: AgentRef = AgentRef()
     path: str = ""
     attempts: int = 1
+    trace_id: str = ""
 
     @property
     def value(self) -> Any:

@@ -13,8 +13,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequenc
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, Union
 
-from . import _signature, _wire
-from .call import call_in
+from . import _ambient, _signature, _wire
+from .call import Call
 from .content import Content, Outgoing, Text, content_of, outgoing, part_of
 from .errors import ClosedError, InvalidArgumentError
 from .options import InputFunction, Options
@@ -23,6 +23,7 @@ from .records import Chunk, Context, Progress, Reply, build, reply_of
 if TYPE_CHECKING:
     from ._session import Session
     from .find import Peer, Query
+    from .killswitch import KillSwitch
     from .node import Node
 
 __all__ = ["Stream", "Tool"]
@@ -89,10 +90,15 @@ def _first(*given: T | None) -> T | None:
 class Offers:
     """Is what one request offers to its callee; called in the context of who asked."""
 
-    def __init__(self, tools: Sequence[Tool], on_input: InputFunction | None) -> None:
+    def __init__(
+        self, tools: Sequence[Tool], on_input: InputFunction | None, switch: KillSwitch | None
+    ) -> None:
         self.tools = {tool.name: tool for tool in tools}
         self.on_input = on_input
         self._context = contextvars.copy_context()
+        if switch is not None:
+            # What a tool asks for is a part of the request that offered it.
+            self._context.run(switch.__enter__)
 
     async def run(
         self, function: Callable[..., Coroutine[Any, Any, T]], *arguments: Any, **named: Any
@@ -129,11 +135,12 @@ class Asked:
     options: Options | None = None
     arguments: Mapping[str, Any] | None = None
 
-    def compose(self, node: Node, to: To) -> Composed:
+    def compose(self, to: To) -> Composed:
         """Makes the body of the request."""
         options = self.options or Options()
         out = outgoing_of(self)
-        call = call_in(node)
+        call = _ambient.call.get()
+        switch = self._switch(to, call)
         tools = [tool if isinstance(tool, Tool) else Tool(tool) for tool in self.tools]
         body = {
             "to": _target(to),
@@ -145,6 +152,7 @@ class Asked:
                     "tools": [tool.record for tool in tools],
                     "context": self.context.record() if self.context is not None else None,
                     "parent": call.id if call is not None else None,
+                    "killSwitch": switch.handle if switch is not None else None,
                 }
             ),
             **options.record(),
@@ -152,7 +160,17 @@ class Asked:
         if options.sender is not None:
             body["from"] = options.sender.handle
         wanted = tools or options.on_input is not None
-        return Composed(body, out, Offers(tools, options.on_input) if wanted else None)
+        offers = Offers(tools, options.on_input, switch) if wanted else None
+        return Composed(body, out, offers)
+
+    def _switch(self, to: To, call: Call | None) -> KillSwitch | None:
+        """Chooses what pays: a switch that was named, or the one that this code is under."""
+        named = self.options.kill_switch if self.options is not None else None
+        bound: KillSwitch | None = named or getattr(to, "kill_switch", None)
+        if bound is not None:
+            return bound
+        # The budget of the call pays by itself, for whatever its handler is under.
+        return None if call is not None and call.granted is not None else _ambient.switch()
 
 
 def _target(to: To) -> Any:
@@ -342,7 +360,7 @@ class Stream(Feed):
 
     def __init__(self, node: Node, to: To, asked: Asked) -> None:
         super().__init__(node, "stream", {})
-        self._composed = asked.compose(node, to)
+        self._composed = asked.compose(to)
         self._ticket = 0
         self._pump: asyncio.Task[None] | None = None
         self._reply: Reply | None = None

@@ -18,19 +18,33 @@ from typing import Any, TypeVar, overload
 from . import _core, stores
 from . import node as asynchronous
 from ._serve import until_told
-from ._session import core
-from .agent import Agent
+from ._session import blocking, core
+from .agent import Agent, Health
 from .call import ThreadCall as Call
+from .call import current as _current
 from .errors import Error, InternalError
 from .find import Discovery, Lookup, Sighting, Watch
 from .find import Peer as AsyncPeer
+from .killswitch import KillSwitch
 from .node import Description, Loaded
-from .options import AuthFunction, Credential, SharedSecret
+from .options import AuthFunction, Credential, SharedSecret, TokenRule
 from .records import Chunk, Reply, Response
 from .requests import MISSING, To
 from .requests import Stream as AsyncStream
 
-__all__ = ["Call", "Node", "Peer", "Stream", "find", "join", "peer", "request", "send", "stream"]
+__all__ = [
+    "Call",
+    "Node",
+    "Peer",
+    "Stream",
+    "current",
+    "find",
+    "join",
+    "peer",
+    "request",
+    "send",
+    "stream",
+]
 
 F = TypeVar("F")
 T = TypeVar("T")
@@ -52,12 +66,7 @@ class _Portal:
         except BaseException:
             work.close()
             raise
-        future = asyncio.run_coroutine_threadsafe(work, loop)
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
+        return blocking(work, loop)
 
     def forked(self) -> None:
         """Takes a new lock in a forked child; no thread there would ever let the old one go."""
@@ -162,6 +171,10 @@ class Peer:
         """Calls the agent with typed arguments and gives the value of its answer."""
         return _portal.run(self.inner(value, **arguments))
 
+    def with_switch(self, switch: KillSwitch) -> Peer:
+        """Gives the same agent, called under a switch wherever that is not said otherwise."""
+        return Peer(self.inner.with_switch(switch))
+
     def request(self, value: Any = MISSING, /, **arguments: Any) -> Reply:
         """Calls the agent and gives its whole answer; see ``hubless.Node.request``."""
         return _portal.run(self.inner.request(value, **arguments))
@@ -173,6 +186,11 @@ class Peer:
     def stream(self, value: Any = MISSING, /, **arguments: Any) -> Stream:
         """Calls the agent and reads its answer as it comes; see ``hubless.Node.stream``."""
         return Stream(self.inner.stream(value, **arguments))
+
+
+def current() -> Call:
+    """Gives the call that a plain ``def`` handler answers; ``LookupError`` outside a handler."""
+    return Call(_current())
 
 
 def _to(to: To | Peer) -> To:
@@ -282,6 +300,10 @@ class Node:
         """Lets running calls of an agent end and refuses new ones."""
         _portal.run(agent.unregister(grace))
 
+    def health(self, agent: Agent, state: Health) -> None:
+        """States how well an agent is; see ``hubless.Agent.health``."""
+        _portal.run(agent.health(state))
+
     def request(self, to: To | Peer, value: Any = MISSING, /, **arguments: Any) -> Reply:
         """Calls an agent and gives its whole answer; see ``hubless.Node.request``."""
         return _portal.run(self.inner.request(_to(to), value, **arguments))
@@ -326,7 +348,7 @@ class Node:
         """Imports a static catalogue; see ``hubless.Node.load_agents``."""
         return _portal.run(self.inner.load_agents(descriptors))
 
-    def set_auth(self, auth: SharedSecret | AuthFunction | None) -> None:
+    def set_auth(self, auth: SharedSecret | TokenRule | AuthFunction | None) -> None:
         """Sets the node's own auth mechanism."""
         _portal.run(self.inner.set_auth(auth))
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import gc
-import os
+import signal
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from programs import Programs
 
 import hubless
 from hubless import _core
+
+# A shell that starts the tests in the background ignores Ctrl-C in everything below it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +25,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield tmp_path
     gc.collect()
     # Handles are released by tasks of the core that may end a moment after `close`.
-    until = time.monotonic() + 5
+    until = time.monotonic() + 20
     while _core.handles() > before and time.monotonic() < until:
         time.sleep(0.01)
     assert _core.handles() == before
@@ -33,7 +37,8 @@ async def node() -> AsyncIterator[hubless.Node]:
         yield started
 
 
-def environment(home: Path) -> dict[str, str]:
-    """Gives the environment of another process of the same home."""
-    package = str(Path(__file__).parent.parent)
-    return {**os.environ, "HUBLESS_HOME": str(home), "PYTHONPATH": package}
+@pytest.fixture
+def programs(home: Path) -> Iterator[Programs]:
+    made = Programs(home)
+    yield made
+    made.end()

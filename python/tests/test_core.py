@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import threading
 import time
 
@@ -47,6 +49,25 @@ def test_unknown_operation_names_the_field() -> None:
     _core.close(session)
 
 
+def test_what_is_asked_is_answered_at_once_without_a_session() -> None:
+    done, answer = _core.ask("switch.new", b'{"calls": 5}')
+    assert done
+    number = answer.partition(b":")[2].rstrip(b"}")
+    done, state = _core.ask("switch.state", b'{"switch": %b}' % number)
+    assert done
+    assert b'"state":"armed"' in state
+    assert _core.ask("switch.drop", b'{"switch": %b}' % number) == (True, b"{}")
+    for op, body, field in (
+        ("switch.state", b'{"switch": %b}' % number, b"switch"),
+        ("switch.new", b'{"calls": -1}', b"calls"),
+        ("switch.new", b"\xff", b"body"),
+        ("node.start", b"{}", b"op"),
+    ):
+        done, error = _core.ask(op, body)
+        assert not done
+        assert b'"field":"%b"' % field in error
+
+
 def test_doorbell_is_an_eventfd_that_close_takes_away() -> None:
     session = _core.open()
     fd = _core.ring_fd(session)
@@ -56,6 +77,25 @@ def test_doorbell_is_an_eventfd_that_close_takes_away() -> None:
     with pytest.raises(OSError):
         os.fstat(fd)
     _core.close(session)
+
+
+def test_a_late_ring_reaches_no_descriptor_of_somebody_else() -> None:
+    reused = 0
+    for _ in range(200):
+        session = _core.open()
+        fd = _core.ring_fd(session)
+        for ticket in range(1, 9):
+            _core.submit(session, ticket, "no.such", b"{}", [])
+        _core.unring(session)
+        other = os.eventfd(0, os.EFD_NONBLOCK)
+        reused += other == fd
+        assert len(take(session, 8)) == 8
+        _core.close(session)
+        # Nobody has written to it.
+        with pytest.raises(BlockingIOError):
+            os.read(other, 8)
+        os.close(other)
+    assert reused, "no number was taken again, which shows nothing"
 
 
 def take_rung(fd: int) -> None:
@@ -94,3 +134,15 @@ def test_panic_is_an_error_of_kind_internal() -> None:
     with pytest.raises(_core.CoreError) as raised:
         _core._panic_now()  # type: ignore[attr-defined,unused-ignore]
     assert raised.value.args[0] == "internal"
+
+
+@pytest.mark.skipif(shutil.which("readelf") is None, reason="nothing reads the file's header")
+def test_the_interpreter_that_loads_it_is_the_only_one() -> None:
+    """With a libpython of its own it would not load, or be a second interpreter."""
+    assert _core.__file__ is not None
+    header = subprocess.run(
+        ["readelf", "--dynamic", _core.__file__], check=True, capture_output=True, text=True
+    ).stdout
+    needed = [line for line in header.splitlines() if "NEEDED" in line]
+    assert any("libc." in line for line in needed)
+    assert not [line for line in needed if "python" in line]

@@ -70,3 +70,54 @@ def test_registering_can_be_awaited() -> None:
             await hubless.register(greet)
 
     asyncio.run(main())
+
+
+def test_what_refuses_a_declaration_is_told_to_each_who_awaits_it() -> None:
+    async def main() -> None:
+        wrong = hubless.register(42, name="wrong")
+        for _ in range(2):
+            with pytest.raises(hubless.errors.ConfigurationError):
+                await wrong
+
+    asyncio.run(main())
+
+
+def test_two_loops_at_once_have_one_node_each() -> None:
+    @hubless.agent
+    async def first() -> str:
+        return "first"
+
+    async def second() -> str:
+        return "second"
+
+    async def elsewhere(key: str) -> None:
+        own = (await hubless.default()).node_key
+        assert own != key
+        await hubless.register(second)
+        answers = [await hubless.request(name) for name in ("first", "second")]
+        assert [answer.value for answer in answers] == ["first", "second"]
+        # What was declared went to the loop that awaited first, what came here stays here.
+        assert [answer.agent.node_key for answer in answers] == [key, own]
+        assert [answer.path for answer in answers] == ["direct", "in_process"]
+
+    async def main() -> None:
+        key = (await hubless.default()).node_key
+        assert (await hubless.request("first")).path == "in_process"
+        await asyncio.to_thread(asyncio.run, elsewhere(key))
+
+    asyncio.run(main())
+
+
+def test_what_a_thread_declares_goes_to_the_loop_that_awaits_next() -> None:
+    async def greet() -> str:
+        return "hi"
+
+    async def main() -> None:
+        key = (await hubless.default()).node_key
+        declared = await asyncio.to_thread(hubless.register, greet)
+        assert (await declared).name == "greet"
+        await asyncio.to_thread(hubless.agent(name="late"), greet)
+        for name in ("greet", "late"):
+            assert (await hubless.request(name)).agent.node_key == key
+
+    asyncio.run(main())

@@ -54,6 +54,7 @@ def test_carries_every_field() -> None:
         "origin": "n",
         "traceId": "t",
         "pointer": "/x",
+        "candidates": ["did:key:a", "did:key:b"],
     }
     error = errors.from_record(record)
     assert (error.code, error.operation, error.message) == ("body", "request", "too much")
@@ -61,6 +62,7 @@ def test_carries_every_field() -> None:
     assert error.retry == 1.5
     assert (error.field, error.agent, error.origin) == ("content", "a", "n")
     assert (error.trace_id, error.pointer) == ("t", "/x")
+    assert error.candidates == ("did:key:a", "did:key:b")
     assert "too_large/body" in str(error)
 
 

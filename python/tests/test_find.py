@@ -6,6 +6,7 @@ import asyncio
 import datetime
 
 import pytest
+from programs import knows
 
 import hubless
 from hubless import Interval, Query, Skill, errors, where
@@ -33,6 +34,7 @@ async def test_finds_by_skill_tag_and_text(node: hubless.Node) -> None:
     await node.register(ok, name="fx", tags=["fx"], skill=FX)
     await node.register(ok, name="other")
     async with hubless.Node.start() as caller:
+        await knows(caller, "fx")
         for query in (
             {"skill": "rate"},
             {"tags": ["fx"]},

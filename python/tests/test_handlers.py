@@ -7,7 +7,7 @@ import contextvars
 import dataclasses
 import datetime
 import sys
-import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, TypedDict
 
@@ -45,18 +45,6 @@ async def test_async_with_typed_arguments(node: hubless.Node) -> None:
         await node.request("rate", pair="a", day="yesterday")
 
 
-async def test_plain_functions_run_on_threads(node: hubless.Node) -> None:
-    @node.agent
-    def where(ctx: ThreadCall) -> str:
-        ctx.progress("on the way", 0.5)
-        return threading.current_thread().name
-
-    stream = node.stream("where")
-    events = [event async for event in stream.events()]
-    assert hubless.Progress("on the way", 0.5) in events
-    assert stream.reply.value.startswith("hubless-handler")
-
-
 async def test_generators_stream(node: hubless.Node) -> None:
     @node.agent
     async def later(n: int) -> AsyncIterator[str]:
@@ -91,7 +79,7 @@ async def test_generator_is_closed_in_its_own_context(node: hubless.Node) -> Non
     async with node.stream("endless") as stream:
         async for _ in stream:
             break
-    assert await asyncio.wait_for(closed, 5) == "endless"
+    assert await asyncio.wait_for(closed, 20) == "endless"
 
 
 async def test_letting_go_of_a_stream_cancels_the_handler(node: hubless.Node) -> None:
@@ -109,7 +97,7 @@ async def test_letting_go_of_a_stream_cancels_the_handler(node: hubless.Node) ->
     async for chunk in node.stream("endless"):
         assert chunk.text == "x"
         break
-    await asyncio.wait_for(cancelled.wait(), 5)
+    await asyncio.wait_for(cancelled.wait(), 20)
 
 
 class Counter:
@@ -250,57 +238,82 @@ async def test_cancelling_the_caller_cancels_the_handler(node: hubless.Node) -> 
     call = asyncio.ensure_future(node.request("slow"))
     await started.wait()
     call.cancel()
-    await asyncio.wait_for(cancelled.wait(), 5)
+    await asyncio.wait_for(cancelled.wait(), 20)
+
+
+async def test_the_deadline_is_that_of_the_total_or_else_of_the_timeout(
+    node: hubless.Node,
+) -> None:
+    @node.agent
+    async def tells(ctx: Call) -> list[float]:
+        return [ctx.deadline - time.monotonic(), ctx.time_left()]
+
+    asked: list[tuple[dict[str, Any], float]] = [
+        ({}, 60),
+        ({"timeout": 30.0}, 30),
+        ({"timeout": 30.0, "options": hubless.Options(total_timeout=20)}, 20),
+    ]
+    for how, seconds in asked:
+        for left in (await node.request("tells", **how)).value:
+            assert seconds - 5 < left <= seconds
 
 
 async def test_deadline_cancels_the_handler(node: hubless.Node) -> None:
-    cancelled = asyncio.Event()
+    started, cancelled = asyncio.Event(), asyncio.Event()
+    seconds = 0.2
 
     @node.agent
     async def slow(ctx: Call) -> None:
-        left = ctx.time_left()
-        assert left is not None and left <= 0.2
+        assert ctx.time_left() <= seconds
+        started.set()
         try:
             await asyncio.sleep(60)
         finally:
             cancelled.set()
 
-    with pytest.raises(TimeoutError) as raised:
-        await node.request("slow", options=hubless.Options(total_timeout=0.2))
-    assert isinstance(raised.value, errors.DeadlineError)
-    await asyncio.wait_for(cancelled.wait(), 5)
+    # Where the time is over before the handler has begun: once more, with twice as much.
+    while not started.is_set() and seconds < 20:
+        with pytest.raises(TimeoutError) as raised:
+            await node.request("slow", options=hubless.Options(total_timeout=seconds))
+        assert isinstance(raised.value, errors.DeadlineError)
+        seconds *= 2
+    await asyncio.wait_for(cancelled.wait(), 20)
 
 
-async def test_cancelled_thread_keeps_its_slot_and_is_told(node: hubless.Node) -> None:
-    started, told = threading.Event(), threading.Event()
-
-    @node.agent
-    def slow(ctx: ThreadCall) -> None:
-        started.set()
-        while not ctx.cancelled:
-            threading.Event().wait(0.005)
-        told.set()
-
-    call = asyncio.ensure_future(node.request("slow"))
-    await asyncio.to_thread(started.wait, 5)
-    call.cancel()
-    assert await asyncio.to_thread(told.wait, 5)
-
-
-async def test_thread_handlers_beyond_32_are_busy(node: hubless.Node) -> None:
-    go = threading.Event()
+async def test_a_handler_sees_what_was_asked_as_it_came(node: hubless.Node) -> None:
+    def what(ctx: Call | ThreadCall) -> dict[str, Any]:
+        return {
+            "content": ctx.content.text,
+            "skill": ctx.skill,
+            "conversation": ctx.conversation_id,
+            "said": ctx.metadata["said"],
+            "schemas": [ctx.input_schema, ctx.output_schema],
+            "caller": ctx.caller.kind,
+        }
 
     @node.agent
-    def blocks() -> str:
-        go.wait(30)
-        return "done"
+    async def seen(ctx: Call) -> dict[str, Any]:
+        return what(ctx)
 
-    calls = [asyncio.ensure_future(node.request("blocks")) for _ in range(33)]
-    done, pending = await asyncio.wait(calls, timeout=10, return_when=asyncio.FIRST_COMPLETED)
-    (refused,) = done
-    assert isinstance(refused.exception(), errors.BusyError)
-    go.set()
-    assert [(await call).value for call in pending] == ["done"] * 32
+    @node.agent
+    def seen_on_thread(ctx: ThreadCall) -> dict[str, Any]:
+        return what(ctx)
+
+    options = hubless.Options(
+        conversation_id="c",
+        metadata={"said": [1]},
+        input_schema={"type": "string"},
+        output_schema={"type": "object"},
+    )
+    for name in ("seen", "seen_on_thread"):
+        assert (await node.request(name, "x", skill=name, options=options)).value == {
+            "content": "x",
+            "skill": name,
+            "conversation": "c",
+            "said": [1],
+            "schemas": [{"type": "string"}, {"type": "object"}],
+            "caller": "local",
+        }
 
 
 async def test_nested_calls_are_children(node: hubless.Node) -> None:
@@ -391,16 +404,21 @@ async def test_unicode_and_numbers_survive(node: hubless.Node) -> None:
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio.timeout is of 3.11")
 async def test_timeout_block_gives_the_call_up(node: hubless.Node) -> None:
-    cancelled = asyncio.Event()
+    started, cancelled = asyncio.Event(), asyncio.Event()
+    seconds = 0.1
 
     @node.agent
     async def slow() -> None:
+        started.set()
         try:
             await asyncio.sleep(60)
         finally:
             cancelled.set()
 
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.1):
-            await node.request("slow")
-    await asyncio.wait_for(cancelled.wait(), 5)
+    # Where the time is over before the handler has begun: once more, with twice as much.
+    while not started.is_set() and seconds < 20:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await node.request("slow")
+        seconds *= 2
+    await asyncio.wait_for(cancelled.wait(), 20)

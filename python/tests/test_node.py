@@ -8,6 +8,7 @@ import logging
 from pathlib import Path
 
 import pytest
+from programs import knows
 
 import hubless
 from hubless import errors
@@ -47,9 +48,19 @@ async def test_calls_itself_in_process(node: hubless.Node) -> None:
     assert reply.agent.node_key == node.node_key
 
 
+async def test_spans_go_to_the_file_that_the_node_names(tmp_path: Path) -> None:
+    spans = tmp_path / "spans.jsonl"
+    async with hubless.Node.start(trace=spans) as node:
+        await node.register(echo)
+        reply = await node.request("echo", value="hi")
+    assert len(reply.trace_id) == 32
+    assert reply.trace_id in spans.read_text()
+
+
 async def test_calls_another_node_directly(node: hubless.Node) -> None:
     await node.register(echo)
     async with hubless.Node.start() as other:
+        await knows(other, "echo")
         reply = await other.request("echo", value="hi")
         assert (reply.value, reply.path) == ("hi", "direct")
         assert reply.agent.node_key == node.node_key

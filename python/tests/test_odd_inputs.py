@@ -6,14 +6,15 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from programs import knows
 
 import hubless
-from hubless import Content, Options, errors
+from hubless import Content, Data, Options, Text, errors
 
 HALF = "half \ud83d"
 NUL = "a\x00b"
 
-Use = Callable[[hubless.Node, str], Awaitable[Any]]
+Use = Callable[[hubless.Node, Any], Awaitable[Any]]
 
 
 async def same(content: Content) -> Content:
@@ -67,6 +68,7 @@ async def test_large_numbers_and_nul_in_content_stay_what_they_are(
 ) -> None:
     await node.register(same)
     async with hubless.Node.start() as other:
+        await knows(other, "same")
         caller = other if direct else node
         for value in (2**53 + 1, -(2**53) - 1, 2**64, 10**300, 1e308, NUL, {NUL: 1}):
             answer = (await caller.request("same", value)).value
@@ -80,8 +82,60 @@ async def test_large_numbers_and_nul_in_content_stay_what_they_are(
 )
 async def test_numbers_beyond_every_language_are_refused(node: hubless.Node, value: Any) -> None:
     await node.register(same)
-    with pytest.raises((errors.JsonError, errors.InvalidArgumentError)):
+    with pytest.raises((errors.JsonError, errors.InvalidArgumentError)) as raised:
         await node.request("same", value)
+    assert raised.value.field == "content"
+
+
+NAN = float("nan")
+
+NOT_FINITE: list[tuple[str, Use]] = [
+    ("content", lambda node, odd: node.request("same", odd)),
+    ("content", lambda node, odd: node.request("same", {"deep": [None, {"odd": odd}]})),
+    ("content", lambda node, odd: node.request("same", Data([odd]))),
+    (
+        "content",
+        lambda node, odd: node.request("same", Content([Text("x")], metadata={"odd": odd})),
+    ),
+    (
+        "metadata",
+        lambda node, odd: node.request("same", 1, options=Options(metadata={"odd": odd})),
+    ),
+    (
+        "requirements",
+        lambda node, odd: node.op(
+            "register", {"name": "x", "skills": [], "requirements": {"maxTokens": odd}}
+        ),
+    ),
+    (
+        "skills",
+        lambda node, odd: node.op(
+            "register", {"name": "x", "skills": [{"id": "x", "attributes": {"odd": odd}}]}
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize("value", [NAN, float("inf"), float("-inf")])
+@pytest.mark.parametrize("row", range(len(NOT_FINITE)))
+async def test_a_number_that_is_none_is_refused_with_its_field(
+    node: hubless.Node, row: int, value: float
+) -> None:
+    field, use = NOT_FINITE[row]
+    await node.register(same)
+    with pytest.raises(errors.InvalidArgumentError, match="send None or a text") as raised:
+        await use(node, value)
+    assert (raised.value.kind, raised.value.field) == ("invalid_argument", field)
+    assert (await node.request("same", "x")).value == "x"
+
+
+async def test_an_answer_with_a_number_that_is_none_fails_the_call(node: hubless.Node) -> None:
+    @node.agent
+    async def odd() -> dict[str, float]:
+        return {"odd": NAN}
+
+    with pytest.raises(errors.HandlerFailedError, match="finite numbers"):
+        await node.request("odd")
 
 
 @pytest.mark.parametrize("number", [2**53, 2**64, -1])

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from programs import knows
 
 import hubless
 from hubless import (
@@ -19,11 +20,13 @@ from hubless import (
     Options,
     Requirements,
     SharedSecret,
+    Text,
     _core,
     errors,
 )
 
 SIZE = 3_000_000
+PARTS = ["Text", "Blob", "Text"]
 
 
 def pattern(size: int) -> bytes:
@@ -55,6 +58,7 @@ async def test_blob_streams_both_ways(node: hubless.Node) -> None:
 
     data = pattern(SIZE)
     async with hubless.Node.start() as other:
+        await knows(other, "back")
         reply = await other.request("back", Blob(source=pieces(data), size=SIZE))
         assert reply.content.blob.data is None
         assert await reply.content.blob.bytes() == data
@@ -176,6 +180,43 @@ async def test_context_goes_whole(node: hubless.Node) -> None:
     assert value == {"keys": ["a", "b"], "data": {"x": 1}, "roles": ["user"], "pages": ["p"]}
 
 
+@pytest.mark.parametrize(
+    ("asked", "parts", "text"),
+    [
+        ({"prompt": "look"}, ["Text"], "look"),
+        ({"content": "look"}, ["Text"], "look"),
+        ({"content": {"a": 1}}, ["Data"], ""),
+        ({"prompt": "look", "content": Blob(b"x")}, ["Text", "Blob"], "look"),
+        ({"prompt": "look", "content": [Blob(b"x"), Text(" twice")]}, PARTS, "look twice"),
+        ({"prompt": "look", "content": Content([Blob(b"x"), Text("!")])}, PARTS, "look!"),
+        ({}, [], ""),
+    ],
+)
+async def test_prompt_and_content_go_together_and_with_the_rest(
+    node: hubless.Node, asked: dict[str, Any], parts: list[str], text: str
+) -> None:
+    def shout(text: str) -> str:
+        return text.upper()
+
+    @node.agent
+    async def tells(content: Content, ctx: Call) -> Any:
+        return {
+            "parts": [type(part).__name__ for part in content.parts],
+            "text": await ctx.call_tool("shout", {"text": content.text}),
+            "context": ctx.context is not None and ctx.context.entries[0].key,
+        }
+
+    context = hubless.Context(entries=[hubless.Entry("a", "one")])
+    expected = {"parts": parts, "text": text.upper(), "context": "a"}
+    reply = await node.request("tells", context=context, tools=[shout], **asked)
+    assert reply.value == expected
+    async with node.stream("tells", context=context, tools=[shout], **asked) as stream:
+        assert [chunk async for chunk in stream] == []
+    assert stream.reply.value == expected
+    sent = await node.send("tells", tools=[shout], **asked)
+    assert sent.output is not None and sent.output.value == {**expected, "context": False}
+
+
 async def test_send_never_raises_for_a_refusal(node: hubless.Node) -> None:
     @node.agent
     async def same(prompt: str, /) -> str:
@@ -190,6 +231,27 @@ async def test_send_never_raises_for_a_refusal(node: hubless.Node) -> None:
     bad = await node.send("fails")
     assert bad.output is None
     assert isinstance(bad.rejection, errors.HandlerFailedError)
+
+
+async def test_a_refusal_says_who_refused_in_which_trace_and_whether_to_try_again(
+    node: hubless.Node,
+) -> None:
+    traces: list[str] = []
+
+    async def fails(retry: float, ctx: Call) -> None:
+        traces.append(ctx.trace["traceparent"].split("-")[1])
+        raise errors.BusyError("later", retry=retry)
+
+    agent = await node.register(fails)
+    async with hubless.Node.start() as other:
+        await knows(other, "fails")
+        for caller in (node, other):
+            with pytest.raises(errors.BusyError) as raised:
+                await caller.request("fails", retry=1.5)
+            error = raised.value
+            assert (error.kind, error.retry, error.agent) == ("busy", 1.5, agent.id)
+            assert error.trace_id == traces[-1]
+    assert len(set(traces)) == 2
 
 
 async def test_shared_secret(node: hubless.Node) -> None:
@@ -358,6 +420,7 @@ async def test_many_at_once(node: hubless.Node) -> None:
         return n + 1
 
     async with hubless.Node.start() as other:
+        await knows(other, "add")
         for caller in (node, other):
             replies = await asyncio.gather(*(caller.request("add", n=n) for n in range(200)))
             assert [reply.value for reply in replies] == list(range(1, 201))
@@ -369,6 +432,7 @@ async def test_requests_given_up_leave_no_handle(node: hubless.Node) -> None:
         return content
 
     async with hubless.Node.start() as other:
+        await knows(other, "back")
         await other.request("back", "warm up")
         before = _core.handles()
 

@@ -177,8 +177,9 @@ def test_pydantic_models() -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), {1, object()}, "\ud800", {"a": b"x", 2: print}])
 def test_refuses_what_json_cannot_say(value: Any) -> None:
-    with pytest.raises(hubless.errors.InvalidArgumentError):
-        _wire.dumps({"value": value})
+    with pytest.raises(hubless.errors.InvalidArgumentError) as raised:
+        _wire.dumps({"to": "x", "value": value})
+    assert raised.value.field == "value"
 
 
 def test_refuses_unending_nesting() -> None:
@@ -186,5 +187,7 @@ def test_refuses_unending_nesting() -> None:
     for _ in range(100_000):
         deep = [deep]
     with pytest.raises(hubless.errors.JsonError) as raised:
-        _wire.dumps(deep)
-    assert raised.value.code == "too_deep"
+        _wire.dumps({"to": "x", "content": {"value": deep}})
+    bound = hubless.limits()["JSON_DEPTH"]
+    assert (raised.value.code, raised.value.field) == ("too_deep", "content")
+    assert raised.value.limit == hubless.errors.Limit("JSON_DEPTH", bound)

@@ -40,7 +40,7 @@ async def test_completes_from_another_thread(fake: FakeCore) -> None:
     call = asyncio.ensure_future(session.call("find", {"query": {}}))
     ticket = await started(fake, "find")
     threading.Thread(target=fake.push, args=(DONE, ticket, {"agents": []})).start()
-    assert await asyncio.wait_for(call, 5) == ({"agents": []}, [])
+    assert await asyncio.wait_for(call, 20) == ({"agents": []}, [])
     session.shut()
 
 
@@ -50,7 +50,7 @@ async def test_failure_is_typed(fake: FakeCore) -> None:
     ticket = await started(fake, "request")
     fake.push(FAILED, ticket, {"kind": "busy", "message": "full", "rejection": True})
     with pytest.raises(errors.BusyError) as raised:
-        await asyncio.wait_for(call, 5)
+        await asyncio.wait_for(call, 20)
     assert isinstance(raised.value, errors.Rejected)
     session.shut()
 

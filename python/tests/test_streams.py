@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from programs import knows
 
 import hubless
 
@@ -25,6 +26,7 @@ async def numbers() -> AsyncIterator[str]:
 async def test_reads_given_up_lose_nothing(node: hubless.Node) -> None:
     await node.register(numbers)
     async with hubless.Node.start() as other:
+        await knows(other, "numbers")
         stream = other.stream("numbers")
         seen: list[str] = []
         gave_up = 0
@@ -70,7 +72,7 @@ async def test_stream_dropped_while_a_read_is_left_over_cancels_the_handler(
     with pytest.raises(asyncio.TimeoutError):
         await asyncio.wait_for(anext(stream), 0.01)
     del stream
-    await asyncio.wait_for(ended.wait(), 5)
+    await asyncio.wait_for(ended.wait(), 20)
 
 
 @pytest.mark.parametrize("direct", [False, True])
@@ -85,6 +87,7 @@ async def test_slow_reader_holds_the_handler_back(node: hubless.Node, direct: bo
             yield {"n": number, "letters": "x" * LETTERS}
 
     async with hubless.Node.start() as other:
+        await knows(other, "many")
         stream = (other if direct else node).stream("many")
         first = await anext(stream)
         reached = 0

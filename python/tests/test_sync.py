@@ -130,3 +130,48 @@ def test_works_beside_a_running_loop(node: sync.Node) -> None:
         return str((await asyncio.to_thread(node.request, "one")).value)
 
     assert asyncio.run(main()) == "x"
+
+
+def test_every_operation_of_a_node_has_its_blocking_form() -> None:
+    of_ours = {"keep", "op", "outbound"}
+    operations = {name for name in vars(hubless.Node) if not name.startswith("_")} - of_ours
+    assert {"request", "find", "close"} <= operations
+    assert operations - set(vars(sync.Node)) == set()
+    functions = {"current", "find", "join", "peer", "request", "send", "stream"}
+    assert functions <= set(sync.__all__) & set(hubless.__all__)
+
+
+def test_functions_of_the_module_use_the_default_node(home: object) -> None:
+    node = sync.default()
+    node.register(lambda: "x", name="one", tags=["t"])
+    assert sync.request("one").value == "x"
+    assert sync.send("one").output is not None
+    with sync.stream("one") as stream:
+        assert [chunk.value for chunk in stream] == []
+        assert stream.reply.agent.node_key == node.node_key
+    assert sync.peer(tags=["t"]).request().value == "x"
+    assert [peer.name for peer in sync.find(tags=["t"])] == ["one"]
+    node.close()
+
+
+def test_hosts_and_looks_after_agents(node: sync.Node) -> None:
+    agent = node.register(lambda n: n, name="one")
+    assert node.status()["nodeKey"] == node.node_key
+    node.check(agent, n=1)
+    with pytest.raises(hubless.Rejected):
+        node.check(agent, "no object")
+    node.health(agent, "down")
+    assert [peer.name for peer in node.list_agents("local")] == ["one"]
+    assert node.load_agents([{"name": "far"}]).loaded == 0
+    node.set_auth(hubless.SharedSecret("s"))
+    node.set_pin("friend", agent.id)
+    assert [pin.agent_id for pin in node.pins()] == [agent.id]
+    node.remove_pin("friend")
+    node.unregister(agent)
+    with pytest.raises(errors.NotFoundError):
+        node.request("one", options=hubless.Options(wait=0))
+
+
+def test_invites_and_joins(node: sync.Node, tmp_path_factory: pytest.TempPathFactory) -> None:
+    other = tmp_path_factory.mktemp("other")
+    assert sync.join(node.invite(uses=1, local=True), home=other) == node.mesh_id

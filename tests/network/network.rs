@@ -1,15 +1,21 @@
-//! Nodes in two network namespaces, joined by a pair of virtual cables: joining by ticket, calls
-//! across, deaths, and that nothing leaves the machine unless it was asked for.
+//! Nodes in network namespaces: joining by ticket, calls across, deaths, links that are cut or lose
+//! what they carry, translated addresses, and that nothing leaves the machine unless it was asked
+//! for.
 //!
 //! Needs root to make the namespaces; skipped with the reason elsewhere.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stderr, reason = "tests print what they measured")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
-mod lab;
+mod cut;
+mod link;
+mod loss;
+mod nat;
+mod shim;
+mod spaces;
 
 use hubless_mesh_tests::{Spawn, Subject};
-use lab::Lab;
+use link::Link;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -25,18 +31,18 @@ fn spawn(namespace: &str, home: &Path, name: &str) -> Subject {
 
 #[test]
 fn another_machine_joins_by_ticket() {
-    let Some(lab) = Lab::new("join") else { return };
+    let Some(link) = Link::new("join") else { return };
     let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let mut anna = spawn(lab.left(), ours.path(), "anna");
+    let mut anna = spawn(&link.left(), ours.path(), "anna");
     let ready = anna.start(&json!({"do": "start", "listen": "all"}));
     let ticket = invite(&mut anna, 1);
 
-    let mut clerk = spawn(lab.right(), theirs.path(), "clerk");
+    let mut clerk = spawn(&link.right(), theirs.path(), "clerk");
     clerk.tell(&json!({"do": "join", "ticket": ticket}));
     assert_eq!(clerk.event("joined")["mesh"], ready["mesh"]);
 
     // The ticket serves every later process of that user, which names nothing.
-    let mut bert = spawn(lab.right(), theirs.path(), "bert");
+    let mut bert = spawn(&link.right(), theirs.path(), "bert");
     assert_eq!(bert.start(&json!({"do": "start"}))["mesh"], ready["mesh"]);
     bert.sees("anna");
     anna.sees("bert");
@@ -53,7 +59,7 @@ fn another_machine_joins_by_ticket() {
 
     // Used up.
     let third = tempfile::tempdir().unwrap();
-    let mut thief = spawn(lab.right(), third.path(), "thief");
+    let mut thief = spawn(&link.right(), third.path(), "thief");
     thief.tell(&json!({"do": "join", "ticket": ticket}));
     assert_eq!(thief.event("error")["kind"], "denied");
 
@@ -68,19 +74,19 @@ fn another_machine_joins_by_ticket() {
 
 #[test]
 fn a_second_minter_serves_when_the_first_is_dead() {
-    let Some(lab) = Lab::new("mint") else { return };
+    let Some(link) = Link::new("mint") else { return };
     let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let mut first = spawn(lab.left(), ours.path(), "first");
-    let mut second = spawn(lab.left(), ours.path(), "second");
+    let mut first = spawn(&link.left(), ours.path(), "first");
+    let mut second = spawn(&link.left(), ours.path(), "second");
     first.start(&json!({"do": "start", "listen": "all"}));
     second.start(&json!({"do": "start", "listen": "all"}));
     first.sees("second");
     let ticket = invite(&mut first, 1);
     first.kill();
-    let mut clerk = spawn(lab.right(), theirs.path(), "clerk");
+    let mut clerk = spawn(&link.right(), theirs.path(), "clerk");
     clerk.tell(&json!({"do": "join", "ticket": ticket}));
     clerk.event("joined");
-    let mut guest = spawn(lab.right(), theirs.path(), "guest");
+    let mut guest = spawn(&link.right(), theirs.path(), "guest");
     guest.start(&json!({"do": "start"}));
     guest.sees("second");
     guest.tell(&json!({"do": "call", "to": "second", "text": "hello"}));
@@ -89,11 +95,11 @@ fn a_second_minter_serves_when_the_first_is_dead() {
 
 #[test]
 fn nothing_leaves_the_machine_unasked() {
-    let Some(lab) = Lab::new("quiet") else { return };
+    let Some(link) = Link::new("quiet") else { return };
     let home = tempfile::tempdir().unwrap();
-    let before = lab.sent();
-    let mut anna = spawn(lab.left(), home.path(), "anna");
-    let mut bert = spawn(lab.left(), home.path(), "bert");
+    let before = link.sent();
+    let mut anna = spawn(&link.left(), home.path(), "anna");
+    let mut bert = spawn(&link.left(), home.path(), "bert");
     anna.start(&json!({"do": "start"}));
     bert.start(&json!({"do": "start"}));
     bert.sees("anna");
@@ -101,12 +107,23 @@ fn nothing_leaves_the_machine_unasked() {
     bert.event("reply");
     anna.tell(&json!({"do": "invite"}));
     assert_eq!(anna.event("error")["code"], "no_minter");
-    anna.tell(&json!({"do": "close"}));
-    anna.event("closed");
-    assert_eq!(lab.sent(), before, "packets left the machine");
+    // Nor of a node that listens to the network, before anyone there joined.
+    let mut open = spawn(&link.left(), home.path(), "open");
+    open.start(&json!({"do": "start", "listen": "all"}));
+    for (caller, to) in [(&mut open, "bert"), (&mut bert, "open")] {
+        caller.sees(to);
+        caller.tell(&json!({"do": "call", "to": to, "text": "quietly"}));
+        caller.event("reply");
+    }
+    invite(&mut open, 1);
+    for closing in [&mut anna, &mut open] {
+        closing.tell(&json!({"do": "close"}));
+        closing.event("closed");
+    }
+    assert_eq!(link.sent(), before, "packets left the machine");
     // The control: one packet sent on purpose is counted.
-    lab.ping();
-    assert!(lab.sent() > before, "the counter counts");
+    link.ping();
+    assert!(link.sent() > before, "the counter counts");
 }
 
 fn invite(minter: &mut Subject, uses: u32) -> Value {

@@ -1,24 +1,27 @@
 //! Agents of the program.
 
-use crate::entry::{Options, entry, fill, give, in_callback, is_callback, json, options, text};
+use crate::entry::{
+    Options, entry, fill, function, give, in_callback, is_callback, json, options, text,
+};
 use crate::fault::{Fault, Result, hubless_error};
-use crate::handles::{handle, lock};
-use crate::pending::{Hook, Told};
+use crate::handles::{Handle, lock};
+use crate::operation::Operation;
+use crate::pending::{Done, Told};
 use crate::question::{OnAuth, OnCount, hubless_on_auth, hubless_on_count};
 use crate::state::{AGENTS, Agent, NODES, Node, User, call_of};
+use crate::tell;
 use crate::types::{hubless_agent, hubless_call, hubless_node, hubless_status, hubless_str};
-use hubless_proto::{Error, Kind};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::os::raw::c_void;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// Takes one call. It is answered by `hubless_call_final` or `hubless_call_fail`, now or later, on
 /// any thread; what takes long belongs on a thread of the program's own.
 pub type hubless_on_call = Option<unsafe extern "C" fn(call: *mut hubless_call, user: *mut c_void)>;
 
-/// Is told that a call is to be stopped: `HUBLESS_CANCELLED`, `HUBLESS_DEADLINE` and others. The
-/// call must still be ended; how does not matter any more.
+/// Is told that a call is to be stopped: `HUBLESS_CANCELLED`, `HUBLESS_DEADLINE`, `HUBLESS_KILLED`
+/// by a kill switch, and others. The call must still be ended; how does not matter any more.
 pub type hubless_on_cancel = Option<
     unsafe extern "C" fn(call: *mut hubless_call, reason: hubless_status, user: *mut c_void),
 >;
@@ -32,6 +35,17 @@ pub type hubless_on_destroy =
 
 /// Is told that no further callback of an agent will come; may come from any thread.
 pub type hubless_on_free = Option<unsafe extern "C" fn(user: *mut c_void)>;
+
+/// Is told how a registration ended; `agent` is NULL unless the status is `HUBLESS_OK`. It is freed
+/// by `hubless_agent_free`, or stays until its node is closed. `err` lives until it returns.
+pub type hubless_on_registered = Option<
+    unsafe extern "C" fn(
+        status: hubless_status,
+        agent: *mut hubless_agent,
+        err: *const hubless_error,
+        user: *mut c_void,
+    ),
+>;
 
 /// Options of `hubless_register`. Zero means the default everywhere.
 #[repr(C)]
@@ -98,6 +112,9 @@ pub struct hubless_agent_info {
     pub address: hubless_str,
     /// Its name.
     pub name: hubless_str,
+    /// Its id with its node, for whoever is to call it at once: others know a transient agent by
+    /// the rest after a second.
+    pub reach: hubless_str,
 }
 
 /// The callbacks of an agent.
@@ -114,6 +131,19 @@ pub(crate) struct Callbacks {
 }
 
 impl Callbacks {
+    fn of(given: &hubless_agent_options) -> Result<Self> {
+        Ok(Self {
+            on_call: function("on_call", given.on_call)?,
+            on_cancel: given.on_cancel,
+            on_auth: given.on_auth,
+            on_count: given.on_count,
+            on_create: given.on_create,
+            on_destroy: given.on_destroy,
+            on_free: given.on_free,
+            user: User(given.user),
+        })
+    }
+
     /// Says that nothing more comes.
     pub(crate) fn free(&self) {
         if let Some(on_free) = self.on_free {
@@ -130,6 +160,7 @@ struct Registered {
     agent_id: String,
     address: String,
     name: String,
+    reach: String,
 }
 
 /// Registers an agent: it can be found and called when this returns. Blocks shortly. `agent` may
@@ -147,44 +178,53 @@ pub unsafe extern "C" fn hubless_register(
     // SAFETY: the caller vouches for the pointers in this function.
     unsafe {
         entry(err, || {
-            let node = NODES.get(node)?;
-            let given = options(given)?;
-            let body = body(&given)?;
-            let on_call = given.on_call;
-            let on_call =
-                on_call.ok_or_else(|| Fault::invalid("on_call", "expected a function"))?;
-            let callbacks = Callbacks {
-                on_call,
-                on_cancel: given.on_cancel,
-                on_auth: given.on_auth,
-                on_count: given.on_count,
-                on_create: given.on_create,
-                on_destroy: given.on_destroy,
-                on_free: given.on_free,
-                user: User(given.user),
-            };
-            let registered = run(&node, body, callbacks)?;
-            if agent.is_null() { Ok(()) } else { give("agent", agent, registered) }
+            let registered = registration(node, given)?.wait()?;
+            if agent.is_null() { Ok(()) } else { give("agent", agent, registered.shown()) }
         })
     }
 }
 
-fn run(node: &Arc<Node>, body: Value, callbacks: Callbacks) -> Result<*mut hubless_agent> {
-    let kept = Arc::new(OnceLock::new());
-    let (keeps, of) = (Arc::clone(&kept), Arc::clone(node));
-    // Kept on the thread that delivers events: the agent's first call comes right behind.
-    let hook: Hook = Box::new(move |done| {
-        if let Ok(registered) = done.read::<Registered>() {
-            let _ = keeps.set(keep(&of, registered, callbacks));
-        }
-    });
-    node.run_as("register", (body, Vec::new()), (Some(hook), |_| Ok(())))?;
-    let unread = || Error::new(Kind::Internal, "a registration could not be read");
-    Ok(handle(*kept.get().ok_or_else(unread)?))
+/// As `hubless_register`, without blocking: `on_registered` comes exactly once, unless this
+/// function itself fails, and before the first call. An agent that is not registered calls none of
+/// its functions.
+///
+/// # Safety
+/// `given` is valid; `err` is NULL or initialised.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hubless_register_async(
+    node: *const hubless_node,
+    given: *const hubless_agent_options,
+    on_registered: hubless_on_registered,
+    user: *mut c_void,
+    err: *mut hubless_error,
+) -> hubless_status {
+    // SAFETY: the caller vouches for the pointers in this function.
+    unsafe {
+        entry(err, || {
+            registration(node, given)?
+                .begin(tell::handle(("on_registered", on_registered), User(user))?)
+        })
+    }
 }
 
-fn keep(node: &Arc<Node>, registered: Registered, callbacks: Callbacks) -> usize {
-    let Registered { agent, agent_id, address, name } = registered;
+unsafe fn registration(
+    node: *const hubless_node,
+    given: *const hubless_agent_options,
+) -> Result<Operation<Handle<hubless_agent>>> {
+    let node = NODES.get(node)?;
+    // SAFETY: the callers vouch for the options.
+    let (given, body) = unsafe {
+        let given = options(given)?;
+        (given, body(&given)?)
+    };
+    let callbacks = Callbacks::of(&given)?;
+    let keep = |node: &Arc<Node>, done: &Done| Ok(keep(node, done.read()?, callbacks));
+    // The agent's first call comes right behind.
+    Ok(Operation::early(node, "register", body, keep))
+}
+
+fn keep(node: &Arc<Node>, registered: Registered, callbacks: Callbacks) -> Handle<hubless_agent> {
+    let Registered { agent, agent_id, address, name, reach } = registered;
     let (id, kept) = AGENTS.insert_with(|handle| Agent {
         node: Arc::clone(node),
         id: agent,
@@ -193,9 +233,10 @@ fn keep(node: &Arc<Node>, registered: Registered, callbacks: Callbacks) -> usize
         agent_id,
         address,
         name,
+        reach,
     });
     lock(&node.agents).insert(agent, kept);
-    id
+    Handle::of(id)
 }
 
 unsafe fn body(given: &hubless_agent_options) -> Result<Value> {
@@ -271,8 +312,40 @@ pub unsafe extern "C" fn hubless_agent_get(
                 agent_id: hubless_str::of(&agent.agent_id),
                 address: hubless_str::of(&agent.address),
                 name: hubless_str::of(&agent.name),
+                reach: hubless_str::of(&agent.reach),
             };
             fill("info", info, &known)
+        })
+    }
+}
+
+/// States how well an agent is, `up`, `suspect` or `down`, for the order in which others find it:
+/// one that is down comes last, and is still called by who asks for it; `up` takes the word back.
+/// `HUBLESS_UNSUPPORTED` for a transient agent that others know already. Inside a callback it
+/// returns at once, and what the node refuses is not told.
+///
+/// # Safety
+/// `state` is readable; `err` is NULL or initialised.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hubless_agent_health(
+    agent: *const hubless_agent,
+    state: hubless_str,
+    err: *mut hubless_error,
+) -> hubless_status {
+    // SAFETY: the caller vouches for the pointers in this function.
+    unsafe {
+        entry(err, || {
+            let agent = AGENTS.get(agent)?;
+            let state = text("state", state)?.unwrap_or_default();
+            let work = (json!({ "agent": agent.id, "health": state }), Vec::new());
+            // Its end is told to the program: it must not outlive a close while this waits.
+            let node = Arc::clone(&agent.node);
+            drop(agent);
+            if is_callback() {
+                node.tell("health", work)
+            } else {
+                node.run("health", work).map(drop)
+            }
         })
     }
 }
@@ -290,7 +363,11 @@ pub extern "C" fn hubless_agent_free(agent: *mut hubless_agent) -> hubless_statu
             let work = (json!({ "agent": id }), Vec::new());
             if is_callback() {
                 let forgets = Arc::clone(&node);
-                let told = Told::new(move |_| drop(lock(&forgets.agents).remove(&id)));
+                let told = Told::new(move |_| {
+                    let kept = lock(&forgets.agents).remove(&id);
+                    // Outside the lock: its end is told to the program.
+                    drop(kept);
+                });
                 return node.begin("unregister", work, told).map(drop);
             }
             let done = node.run("unregister", work);

@@ -1,11 +1,14 @@
 //! Streamed parts: read and written in pieces.
 
-use crate::entry::{bytes, entry, give, in_callback, text};
+use crate::entry::{bytes, entry, function, give, give_handle, text};
 use crate::fault::{Fault, Result, hubless_error};
-use crate::handles::handle;
-use crate::pending::{Done, Told};
+use crate::handles::{Handle, handle};
+use crate::operation::{Operation, nothing};
+use crate::pending::Done;
 use crate::state::{BODIES, NODES, Node, User};
+use crate::tell::{self, hubless_on_done};
 use crate::types::{hubless_body, hubless_bytes, hubless_node, hubless_status, hubless_str};
+use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::json;
 use std::os::raw::c_void;
@@ -43,9 +46,15 @@ struct Read {
     end: bool,
 }
 
-/// Is told how something without a result ended. `err` lives until it returns.
-pub type hubless_on_done = Option<
-    unsafe extern "C" fn(status: hubless_status, err: *const hubless_error, user: *mut c_void),
+/// Is told how the opening of a streamed part ended; owns `body`, which is NULL unless the status
+/// is `HUBLESS_OK`. `err` lives until it returns.
+pub type hubless_on_body = Option<
+    unsafe extern "C" fn(
+        status: hubless_status,
+        body: *mut hubless_body,
+        err: *const hubless_error,
+        user: *mut c_void,
+    ),
 >;
 
 /// Takes bytes that were read; `bytes` is empty at the end, and lives until the callback returns.
@@ -79,18 +88,34 @@ pub unsafe extern "C" fn hubless_body_open(
     err: *mut hubless_error,
 ) -> hubless_status {
     // SAFETY: the caller vouches for the pointers in this function.
-    unsafe {
-        entry(err, || {
-            give("body", body, std::ptr::null_mut())?;
-            let node = NODES.get(node)?;
-            let opened: Opened = node.run("body.open", (json!({}), Vec::new()))?.read()?;
-            let (id, _) = BODIES.insert(Body::new(node, opened.body));
-            give("body", body, handle(id))
-        })
-    }
+    unsafe { entry(err, || give_handle("body", body, || opening(node)?.wait())) }
 }
 
-/// Writes bytes of any number; waits while the reader is behind.
+/// As `hubless_body_open`, without blocking: `on_body` comes exactly once, unless this function
+/// itself fails.
+///
+/// # Safety
+/// `err` is NULL or initialised.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hubless_body_open_async(
+    node: *const hubless_node,
+    on_body: hubless_on_body,
+    user: *mut c_void,
+    err: *mut hubless_error,
+) -> hubless_status {
+    // SAFETY: the caller vouches for `err`.
+    unsafe { entry(err, || opening(node)?.begin(tell::handle(("on_body", on_body), User(user))?)) }
+}
+
+fn opening(node: *const hubless_node) -> Result<Operation<Handle<hubless_body>>> {
+    let keep = |node: &Arc<Node>, done: &Done| {
+        let opened: Opened = done.read()?;
+        Ok(Handle::of(node.hold(&BODIES, Body::new(Arc::clone(node), opened.body))?))
+    };
+    Ok(Operation::new(NODES.get(node)?, "body.open", json!({}), keep))
+}
+
+/// Writes bytes of any number; waits while the reader is behind. Blocks.
 ///
 /// # Safety
 /// The bytes are readable; `err` is NULL or initialised.
@@ -101,14 +126,7 @@ pub unsafe extern "C" fn hubless_body_write(
     err: *mut hubless_error,
 ) -> hubless_status {
     // SAFETY: the caller vouches for the pointers in this function.
-    unsafe {
-        entry(err, || {
-            let open = BODIES.get(body)?;
-            let piece = bytes("piece", piece)?.unwrap_or_default();
-            let work = (json!({"body": open.id, "attachment": 0}), vec![piece]);
-            open.node.run("body.write", work).map(drop)
-        })
-    }
+    unsafe { entry(err, || writing(body, piece)?.wait()) }
 }
 
 /// As `hubless_body_write`, without blocking: `on_done` comes when there is room for more.
@@ -124,29 +142,15 @@ pub unsafe extern "C" fn hubless_body_write_async(
     err: *mut hubless_error,
 ) -> hubless_status {
     // SAFETY: the caller vouches for the pointers in this function.
-    unsafe {
-        entry(err, || {
-            let open = BODIES.get(body)?;
-            let piece = bytes("piece", piece)?.unwrap_or_default();
-            let work = (json!({"body": open.id, "attachment": 0}), vec![piece]);
-            open.node.begin("body.write", work, told_done(on_done, User(user))?).map(drop)
-        })
-    }
+    unsafe { entry(err, || writing(body, piece)?.begin(tell::done(on_done, User(user))?)) }
 }
 
-/// Tells the program how something ended.
-pub(crate) fn told_done(on_done: hubless_on_done, user: User) -> Result<Told> {
-    let on_done = on_done.ok_or_else(|| Fault::invalid("on_done", "expected a function"))?;
-    Ok(Told::new(move |ended| {
-        let user = user;
-        let (status, error) = match ended {
-            Ok(_) => (hubless_status::HUBLESS_OK, hubless_error::none()),
-            Err(fault) => (fault.status(), hubless_error::of(fault)),
-        };
-        // SAFETY: the program gave the function for this; `error` lives until it returns.
-        in_callback(|| unsafe { on_done(status, &raw const error, user.0) });
-        error.release();
-    }))
+unsafe fn writing(body: *const hubless_body, piece: hubless_bytes) -> Result<Operation<()>> {
+    let open = BODIES.get(body)?;
+    // SAFETY: the callers vouch for the bytes.
+    let piece = unsafe { bytes("piece", piece)? }.unwrap_or_default();
+    let asked = json!({"body": open.id, "attachment": 0});
+    Ok(Operation::new(Arc::clone(&open.node), "body.write", asked, nothing).attach(vec![piece]))
 }
 
 /// Says that a written part is complete, and frees it. Never blocks.
@@ -188,8 +192,8 @@ pub unsafe extern "C" fn hubless_body_fail(
     }
 }
 
-/// Reads at most `room` bytes into `into`; waits for some. `count` is 0 at the end, when the size
-/// and digest that were announced have been checked.
+/// Reads at most `room` bytes into `into`; waits for some. Blocks. `count` is 0 at the end, when
+/// the size and digest that were announced have been checked.
 ///
 /// # Safety
 /// `into` points to `room` writable bytes; `count` is writable; `err` is NULL or initialised.
@@ -208,10 +212,8 @@ pub unsafe extern "C" fn hubless_body_read(
             if into.is_null() || room == 0 {
                 return Err(Fault::invalid("into", "expected room for at least one byte"));
             }
-            let open = BODIES.get(body)?;
-            let done = open.node.run("body.read", (read_body(&open, room), Vec::new()))?;
-            let piece = piece(&done)?;
-            let piece = piece.get(..room).unwrap_or(piece);
+            let piece = reading(body, room)?.wait()?;
+            let piece = piece.get(..room).unwrap_or(&piece);
             into.copy_from_nonoverlapping(piece.as_ptr(), piece.len());
             give("count", count, piece.len())
         })
@@ -233,35 +235,30 @@ pub unsafe extern "C" fn hubless_body_read_async(
     // SAFETY: the caller vouches for the pointers in this function.
     unsafe {
         entry(err, || {
-            let open = BODIES.get(body)?;
-            let on_bytes =
-                on_bytes.ok_or_else(|| Fault::invalid("on_bytes", "expected a function"))?;
+            let on_bytes = function("on_bytes", on_bytes)?;
             let user = User(user);
-            let told = Told::new(move |ended| {
+            reading(body, max.max(1))?.begin(move |ended| {
                 let user = user;
-                let read = ended.and_then(|done| piece(&done).map(bytes::Bytes::copy_from_slice));
-                let (status, read, error) = match read {
-                    Ok(read) => (hubless_status::HUBLESS_OK, read, hubless_error::none()),
-                    Err(fault) => (fault.status(), bytes::Bytes::new(), hubless_error::of(fault)),
-                };
-                let view = hubless_bytes { data: read.as_ptr(), len: read.len() };
-                in_callback(|| on_bytes(status, view, &raw const error, user.0));
-                error.release();
-            });
-            let work = (read_body(&open, max.max(1)), Vec::new());
-            open.node.begin("body.read", work, told).map(drop)
+                tell::told(ended, |status, read, err| {
+                    let read = read.unwrap_or_default();
+                    let view = hubless_bytes { data: read.as_ptr(), len: read.len() };
+                    on_bytes(status, view, err, user.0);
+                });
+            })
         })
     }
 }
 
-fn read_body(open: &Body, max: usize) -> serde_json::Value {
-    json!({"body": open.id, "max": max})
-}
-
 /// The bytes of a read; none at the end.
-fn piece(done: &Done) -> Result<&[u8]> {
-    let Read { end } = done.read()?;
-    Ok(if end { &[] } else { done.attachments.first().map_or(&[], |bytes| bytes) })
+fn reading(body: *const hubless_body, max: usize) -> Result<Operation<Bytes>> {
+    let open = BODIES.get(body)?;
+    let keep = |_: &Arc<Node>, done: &Done| {
+        let Read { end } = done.read()?;
+        let piece = done.attachments.first().filter(|_| !end);
+        Ok(piece.cloned().unwrap_or_default())
+    };
+    let asked = json!({"body": open.id, "max": max});
+    Ok(Operation::new(Arc::clone(&open.node), "body.read", asked, keep))
 }
 
 /// Keeps a received part that would be freed with its call or reply: it is the program's own to

@@ -1,20 +1,22 @@
 //! Inbound calls: what they ask, and how they are answered.
 
+use crate::amount::hubless_allowance;
 use crate::arena::Arena;
 use crate::content::{self, ContentIn, Received, hubless_content, hubless_received};
 use crate::entry::{entry, fill, give, in_callback, is_callback, text};
 use crate::fault::{Fault, Result, hubless_error};
 use crate::handles::{handle, lock};
-use crate::state::{Agent, CALLS, Node, User};
+use crate::state::{Agent, CALLS, Node, SPENDS, User};
 use crate::types::{hubless_agent, hubless_call, hubless_status, hubless_str};
 use hubless_proto::Kind;
 use hubless_shared::Event;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::os::raw::c_void;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// What a call asks. Its texts live until the call is ended, and at least until `on_call` returns.
 #[repr(C)]
@@ -34,7 +36,7 @@ pub struct hubless_call_info {
     pub deadline_ms: u64,
     /// Depth of nested calls, 0 at the outside.
     pub depth: u32,
-    /// `local`, `member` or `external`.
+    /// `local`, `member`, `bridged`, `external` or `edge`.
     pub caller_kind: hubless_str,
     /// Key of the calling node.
     pub caller_node: hubless_str,
@@ -54,6 +56,14 @@ pub struct hubless_call_info {
     pub tools_json: hubless_str,
     /// The whole call as the contract's JSON.
     pub json: hubless_str,
+    /// 1: a budget pays for the call.
+    pub has_budget: i32,
+    /// What the call was granted of it.
+    pub granted: hubless_allowance,
+    /// `tracestate` of W3C Trace Context, as the caller gave it.
+    pub tracestate: hubless_str,
+    /// W3C Baggage, as the caller gave it.
+    pub baggage: hubless_str,
 }
 
 #[derive(Deserialize)]
@@ -68,6 +78,10 @@ struct CallerIn {
 struct TraceIn {
     #[serde(default)]
     traceparent: String,
+    #[serde(default)]
+    tracestate: String,
+    #[serde(default)]
+    baggage: String,
 }
 
 #[derive(Deserialize)]
@@ -87,6 +101,7 @@ struct CallIn {
     trace: TraceIn,
     #[serde(default)]
     idempotency_key: String,
+    granted: Option<hubless_allowance>,
 }
 
 /// A call that the program is answering.
@@ -99,6 +114,8 @@ pub(crate) struct Call {
     received: Received,
     info: hubless_call_info,
     cancelled: AtomicBool,
+    /// Handles of spendings that are not over.
+    pub(crate) spends: Mutex<BTreeSet<usize>>,
     _arena: Arena,
 }
 
@@ -111,6 +128,9 @@ impl Drop for Call {
     fn drop(&mut self) {
         self.received.let_go();
         lock(&self.node.calls).remove(&self.id);
+        for spend in &*lock(&self.spends) {
+            drop(SPENDS.take(*spend));
+        }
         if let (Some(instance), Some(destroy)) = (self.instance, self.agent.callbacks.on_destroy) {
             // SAFETY: the program gave the function for this.
             in_callback(|| unsafe { destroy(instance.0, self.agent.callbacks.user.0) });
@@ -177,6 +197,10 @@ fn show(
         context_json: optional(&mut arena, read.context.map(|c| c.get().to_owned())),
         tools_json: arena.text(Box::<str>::from(read.tools)),
         json: arena.text(String::from_utf8_lossy(&event.body)),
+        has_budget: i32::from(read.granted.is_some()),
+        granted: read.granted.unwrap_or(hubless_allowance::UNLIMITED),
+        tracestate: arena.text(read.trace.tracestate),
+        baggage: arena.text(read.trace.baggage),
     };
     Call {
         node: Arc::clone(node),
@@ -186,6 +210,7 @@ fn show(
         received,
         info,
         cancelled: AtomicBool::new(false),
+        spends: Mutex::default(),
         _arena: arena,
     }
 }
@@ -287,17 +312,23 @@ pub unsafe extern "C" fn hubless_call_fail(
     unsafe {
         entry(err, || {
             let open = CALLS.get(call)?;
-            let known = Kind::ALL.into_iter().find(|known| known.row().c == kind);
-            let kind = known.ok_or_else(|| Fault::invalid("kind", "expected a kind of error"))?;
-            let body = json!({
-                "call": open.id,
-                "kind": kind.name(),
-                "code": text("code", code)?,
-                "message": text("message", message)?.unwrap_or_default(),
-            });
+            let mut body = failure(kind, code, message)?;
+            content::set(&mut body, "call", json!(open.id));
             end(call, &open, "call.fail", (body, Vec::new()))
         })
     }
+}
+
+/// Reads a failure of the program's own.
+///
+/// # Safety
+/// The texts are readable.
+pub(crate) unsafe fn failure(kind: i32, code: hubless_str, message: hubless_str) -> Result<Value> {
+    let known = Kind::ALL.into_iter().find(|known| known.row().c == kind);
+    let kind = known.ok_or_else(|| Fault::invalid("kind", "expected a kind of error"))?;
+    // SAFETY: as the caller says.
+    let (code, message) = unsafe { (text("code", code)?, text("message", message)?) };
+    Ok(json!({"kind": kind.name(), "code": code, "message": message.unwrap_or_default()}))
 }
 
 fn end(
@@ -364,7 +395,10 @@ pub unsafe extern "C" fn hubless_call_chunk(
             if is_callback() {
                 return open.node.tell("call.chunk", (body, attachments));
             }
-            open.node.run("call.chunk", (body, attachments)).map(drop)
+            // Its end is told to the program: it must not outlive a close while this waits.
+            let node = Arc::clone(&open.node);
+            drop(open);
+            node.run("call.chunk", (body, attachments)).map(drop)
         })
     }
 }

@@ -1,15 +1,17 @@
 //! What a handler asks its caller: tools, input, history.
 
-use crate::call::Call;
 use crate::content::{self, ContentIn, Received, hubless_content};
-use crate::entry::{entry, give, json};
+use crate::entry::{entry, give_handle, json, need};
 use crate::fault::{Result, hubless_error};
-use crate::handles::handle;
-use crate::pending::{Done, Told};
-use crate::reply::Reply;
-use crate::state::{CALLS, Node, REPLIES, User};
-use crate::types::{hubless_call, hubless_reply, hubless_status, hubless_str};
-use serde_json::{Value, json};
+use crate::handles::Handle;
+use crate::operation::Operation;
+use crate::pending::Done;
+use crate::reply::{self, Reply};
+use crate::state::{CALLS, Node, User};
+use crate::tell;
+use crate::texts::{self, hubless_on_text};
+use crate::types::{hubless_call, hubless_reply, hubless_status, hubless_str, hubless_text};
+use serde_json::json;
 use std::os::raw::c_void;
 use std::sync::Arc;
 
@@ -38,12 +40,7 @@ pub unsafe extern "C" fn hubless_call_tool(
 ) -> hubless_status {
     // SAFETY: the caller vouches for the pointers in this function.
     unsafe {
-        entry(err, || {
-            give("answer", answer, std::ptr::null_mut())?;
-            let open = CALLS.get(call)?;
-            let done = open.node.run("call.tool", tool_body(&open, name, arguments_json)?)?;
-            give("answer", answer, keep(&open.node, &done)?)
-        })
+        entry(err, || give_handle("answer", answer, || tool(call, name, arguments_json)?.wait()))
     }
 }
 
@@ -63,25 +60,22 @@ pub unsafe extern "C" fn hubless_call_tool_async(
     // SAFETY: the caller vouches for the pointers in this function.
     unsafe {
         entry(err, || {
-            let open = CALLS.get(call)?;
-            let work = tool_body(&open, name, arguments_json)?;
-            let told = told_content(&open.node, on_answer, User(user))?;
-            open.node.begin("call.tool", work, told).map(drop)
+            tool(call, name, arguments_json)?
+                .begin(tell::handle(("on_answer", on_answer), User(user))?)
         })
     }
 }
 
-unsafe fn tool_body(
-    open: &Call,
+unsafe fn tool(
+    call: *const hubless_call,
     name: hubless_str,
     arguments: hubless_str,
-) -> Result<(Value, Vec<bytes::Bytes>)> {
-    // SAFETY: the caller vouches for the texts.
-    unsafe {
-        let name = crate::entry::need("name", name)?;
-        let arguments = json("arguments_json", arguments)?;
-        Ok((json!({"call": open.id, "name": name, "arguments": arguments}), Vec::new()))
-    }
+) -> Result<Operation<Handle<hubless_reply>>> {
+    let open = CALLS.get(call)?;
+    // SAFETY: the callers vouch for the texts.
+    let (name, arguments) = unsafe { (need("name", name)?, json("arguments_json", arguments)?) };
+    let body = json!({"call": open.id, "name": name, "arguments": arguments});
+    Ok(Operation::new(Arc::clone(&open.node), "call.tool", body, keep))
 }
 
 /// Asks the caller back; its answer is read like a reply. Blocks; the time does not count.
@@ -96,16 +90,7 @@ pub unsafe extern "C" fn hubless_call_input(
     err: *mut hubless_error,
 ) -> hubless_status {
     // SAFETY: the caller vouches for the pointers in this function.
-    unsafe {
-        entry(err, || {
-            give("answer", answer, std::ptr::null_mut())?;
-            let open = CALLS.get(call)?;
-            let (prompt, attachments) = content::read(prompt)?;
-            let body = json!({"call": open.id, "prompt": prompt});
-            let done = open.node.run("call.input", (body, attachments))?;
-            give("answer", answer, keep(&open.node, &done)?)
-        })
-    }
+    unsafe { entry(err, || give_handle("answer", answer, || input(call, prompt)?.wait())) }
 }
 
 /// As `hubless_call_input`, without blocking.
@@ -123,13 +108,20 @@ pub unsafe extern "C" fn hubless_call_input_async(
     // SAFETY: the caller vouches for the pointers in this function.
     unsafe {
         entry(err, || {
-            let open = CALLS.get(call)?;
-            let (prompt, attachments) = content::read(prompt)?;
-            let body = json!({"call": open.id, "prompt": prompt});
-            let told = told_content(&open.node, on_answer, User(user))?;
-            open.node.begin("call.input", (body, attachments), told).map(drop)
+            input(call, prompt)?.begin(tell::handle(("on_answer", on_answer), User(user))?)
         })
     }
+}
+
+unsafe fn input(
+    call: *const hubless_call,
+    prompt: *const hubless_content,
+) -> Result<Operation<Handle<hubless_reply>>> {
+    let open = CALLS.get(call)?;
+    // SAFETY: the callers vouch for the prompt.
+    let (prompt, attachments) = unsafe { content::read(prompt)? };
+    let body = json!({"call": open.id, "prompt": prompt});
+    Ok(Operation::new(Arc::clone(&open.node), "call.input", body, keep).attach(attachments))
 }
 
 /// Gives the turns of this conversation before this one, as a JSON text `{"turns": […]}`. Blocks
@@ -140,29 +132,37 @@ pub unsafe extern "C" fn hubless_call_input_async(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hubless_call_history(
     call: *const hubless_call,
-    turns: *mut *mut crate::types::hubless_text,
+    turns: *mut *mut hubless_text,
     err: *mut hubless_error,
 ) -> hubless_status {
     // SAFETY: the caller vouches for the pointers in this function.
-    unsafe {
-        entry(err, || {
-            give("turns", turns, std::ptr::null_mut())?;
-            let open = CALLS.get(call)?;
-            let done = open.node.run("call.history", (json!({"call": open.id}), Vec::new()))?;
-            let text = String::from_utf8_lossy(&done.body).into_owned();
-            give("turns", turns, handle(crate::state::TEXTS.insert(text).0))
-        })
-    }
+    unsafe { entry(err, || give_handle("turns", turns, || history(call)?.wait())) }
+}
+
+/// As `hubless_call_history`, without blocking: `on_text` comes exactly once, unless this function
+/// itself fails.
+///
+/// # Safety
+/// `err` is NULL or initialised.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hubless_call_history_async(
+    call: *const hubless_call,
+    on_text: hubless_on_text,
+    user: *mut c_void,
+    err: *mut hubless_error,
+) -> hubless_status {
+    // SAFETY: the caller vouches for `err`.
+    unsafe { entry(err, || history(call)?.begin(tell::handle(("on_text", on_text), User(user))?)) }
+}
+
+fn history(call: *const hubless_call) -> Result<Operation<Handle<hubless_text>>> {
+    let open = CALLS.get(call)?;
+    let body = json!({ "call": open.id });
+    Ok(Operation::new(Arc::clone(&open.node), "call.history", body, texts::keep))
 }
 
 /// Keeps content that came back for a call.
-fn keep(node: &Arc<Node>, done: &Done) -> Result<*mut hubless_reply> {
+fn keep(node: &Arc<Node>, done: &Done) -> Result<Handle<hubless_reply>> {
     let content: ContentIn = done.read()?;
-    let received = Received::new(content, &done.attachments, node);
-    Ok(handle(REPLIES.insert(Reply::of_content(received)).0))
-}
-
-fn told_content(node: &Arc<Node>, on_answer: hubless_on_reply, user: User) -> Result<Told> {
-    let node = Arc::clone(node);
-    crate::reply::told(on_answer, user, move |ended| ended.and_then(|done| keep(&node, &done)))
+    Ok(reply::kept(Reply::of_content(Received::new(content, &done.attachments, node))))
 }

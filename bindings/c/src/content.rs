@@ -26,6 +26,9 @@ pub const HUBLESS_PART_STREAM: i32 = 5;
 
 const BYTES: &str = "application/octet-stream";
 
+/// What errors call the text and the JSON of content, as in every language.
+const CONTENT: &str = "content";
+
 /// One part of content. Zero what a kind does not use.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -104,9 +107,9 @@ pub(crate) unsafe fn read(content: *const hubless_content) -> Result<(Value, Vec
         let metadata = entry::json("metadata_json", given.metadata_json)?;
         let mut attachments = Vec::new();
         let mut out = Map::new();
-        if let Some(text) = entry::text("text", given.text)? {
+        if let Some(text) = entry::any_text(CONTENT, given.text)? {
             out.insert("value".to_owned(), Value::String(text));
-        } else if let Some(json) = entry::json("json", given.json)? {
+        } else if let Some(json) = entry::json(CONTENT, given.json)? {
             out.insert("value".to_owned(), json!(json));
         } else {
             let parts = entry::array("parts", given.parts, given.part_count)?;
@@ -130,11 +133,11 @@ unsafe fn read_part(part: &hubless_part, attachments: &mut Vec<Bytes>) -> Result
         let filename = entry::text("filename", part.filename)?;
         let mut out = match part.kind {
             HUBLESS_PART_TEXT => {
-                json!({"text": entry::text("text", part.text)?.unwrap_or_default()})
+                json!({"text": entry::any_text(CONTENT, part.text)?.unwrap_or_default()})
             }
             HUBLESS_PART_JSON => {
-                let value = entry::json("text", part.text)?;
-                json!({"data": value.ok_or_else(|| Fault::invalid("text", "expected JSON"))?})
+                let value = entry::json(CONTENT, part.text)?;
+                json!({"data": value.ok_or_else(|| Fault::invalid(CONTENT, "expected JSON"))?})
             }
             HUBLESS_PART_BLOB => {
                 attachments.push(entry::bytes("bytes", part.bytes)?.unwrap_or_default());
@@ -345,9 +348,11 @@ fn show(
         out.filename = arena.text(stream.filename.unwrap_or_default());
         out.sha256 = arena.text(stream.sha256.unwrap_or_default());
         out.stream_size = stream.size.unwrap_or_default();
-        let (id, _) = BODIES.insert(Body::new(Arc::clone(node), stream.body));
-        bodies.push(id);
-        out.body = handle(id);
+        // Of a node that was closed meanwhile it has no handle.
+        if let Ok(id) = node.hold(&BODIES, Body::new(Arc::clone(node), stream.body)) {
+            bodies.push(id);
+            out.body = handle(id);
+        }
     } else if let Some(data) = part.data {
         (out.kind, out.text) = (HUBLESS_PART_JSON, arena.text(Box::<str>::from(data)));
     } else {

@@ -44,6 +44,10 @@ pub(crate) fn take(node: &Arc<Node>, max: usize) -> usize {
     let events = hubless_shared::drain(node.session, max);
     let count = events.len();
     for event in events {
+        if node.pending.is_closed() {
+            // A callback has ended the node: it was the last one.
+            break;
+        }
         // Nothing that goes wrong with one event may keep the next one back.
         let _ = catch_unwind(AssertUnwindSafe(|| deliver(node, event)));
     }

@@ -1,6 +1,7 @@
 //! What every function does first and last: panics, forks, texts, options, results.
 
 use crate::fault::{Fault, OLDEST, Result, hubless_error};
+use crate::handles::Handle;
 use crate::types::{hubless_bytes, hubless_status, hubless_str};
 use bytes::Bytes;
 use hubless_proto::{Error, Kind};
@@ -10,6 +11,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Longest text that is taken in; anything longer is a mistake, such as a negative length.
 const TEXT_BYTES_MAX: usize = 1 << 30;
+
+/// Largest struct of options that is taken in; a size beyond it was never set.
+const OPTIONS_BYTES_MAX: usize = 1 << 16;
 
 thread_local! {
     static CALLBACKS: Cell<usize> = const { Cell::new(0) };
@@ -28,11 +32,41 @@ pub(crate) unsafe fn entry(
         unsafe { writable(err).map(|out| put_as_is(out, &hubless_error::forked())) };
         return hubless_status::HUBLESS_CLOSED;
     }
-    let result = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| {
-        Err(Error::new(Kind::Internal, "the library panicked; this is a bug").into())
-    });
     // SAFETY: the caller vouches for `err`.
-    unsafe { report(err, result) }
+    unsafe { report(err, guarded(body)) }
+}
+
+/// Runs something that has a result also when it panics.
+pub(crate) fn guarded<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| {
+        Err(Error::new(Kind::Internal, "the library panicked; this is a bug").into())
+    })
+}
+
+/// Frees what an error holds, and empties it. In a forked child its texts stay: their lock may be
+/// held for ever.
+///
+/// # Safety
+/// As `entry`.
+pub(crate) unsafe fn clear(err: *mut hubless_error) {
+    // SAFETY: as the caller says.
+    unsafe {
+        if !hubless_shared::forked() {
+            // Success clears it.
+            entry(err, || Ok(()));
+        } else if let Some(out) = writable(err) {
+            put_as_is(out, &hubless_error::none());
+        }
+    }
+}
+
+/// Runs the body of a function that has no status: nothing in a forked child, where a lock may be
+/// held for ever, and after a panic.
+pub(crate) fn look<T>(nothing: T, body: impl FnOnce() -> T) -> T {
+    if hubless_shared::forked() {
+        return nothing;
+    }
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or(nothing)
 }
 
 /// An error that can be filled; none for NULL and for what is too small to be one.
@@ -117,20 +151,35 @@ pub(crate) fn may_block() -> Result<()> {
     if is_callback() { Err(Fault::would_deadlock()) } else { Ok(()) }
 }
 
-/// Reads a text; none when there is none.
+/// A function of the program's that must be there.
+pub(crate) fn function<F>(field: &str, given: Option<F>) -> Result<F> {
+    given.ok_or_else(|| Fault::invalid(field, "expected a function"))
+}
+
+/// Reads a text without NUL, such as a name; none when there is none.
 ///
 /// # Safety
 /// `text` points to `len` readable bytes.
 pub(crate) unsafe fn text(field: &str, text: hubless_str) -> Result<Option<String>> {
     // SAFETY: the caller vouches for the bytes.
+    let read = unsafe { any_text(field, text)? };
+    if read.as_ref().is_some_and(|read| read.contains('\0')) {
+        return Err(Fault::invalid(field, "expected text without NUL"));
+    }
+    Ok(read)
+}
+
+/// Reads a text that is carried as it is, where NUL is a character like any other; none when there
+/// is none.
+///
+/// # Safety
+/// As `text`.
+pub(crate) unsafe fn any_text(field: &str, text: hubless_str) -> Result<Option<String>> {
+    // SAFETY: the caller vouches for the bytes.
     let bytes = unsafe { slice(field, text.data.cast(), text.len)? };
     let Some(bytes) = bytes else { return Ok(None) };
     let read = std::str::from_utf8(bytes);
-    let read = read.map_err(|_| Fault::invalid(field, "expected UTF-8"))?;
-    if read.contains('\0') {
-        return Err(Fault::invalid(field, "expected text without NUL"));
-    }
-    Ok(Some(read.to_owned()))
+    read.map(|read| Some(read.to_owned())).map_err(|_| Fault::invalid(field, "expected UTF-8"))
 }
 
 /// Reads a text that must be there.
@@ -194,7 +243,7 @@ pub(crate) unsafe fn options<T: Options>(options: *const T) -> Result<T> {
     // SAFETY: not null; the first field is the size, says `Options`.
     let size = unsafe { options.cast::<usize>().read() };
     let known = size_of::<T>();
-    if size < size_of::<usize>() {
+    if !(size_of::<usize>()..=OPTIONS_BYTES_MAX).contains(&size) {
         return Err(Fault::invalid("size", "expected sizeof the options"));
     }
     // SAFETY: `size` bytes are readable, and `known` are writable.
@@ -231,6 +280,9 @@ pub(crate) unsafe fn array<T: Options>(
     }
     // SAFETY: not null, says the check; the first field is the size.
     let stride = unsafe { first.cast::<usize>().read() };
+    if stride > OPTIONS_BYTES_MAX || !stride.is_multiple_of(align_of::<T>()) {
+        return Err(Fault::invalid("size", "expected sizeof the element"));
+    }
     (0..count)
         // SAFETY: the caller vouches for `count` elements of `stride` bytes.
         .map(|index| unsafe { options(first.byte_add(index * stride)) })
@@ -248,6 +300,22 @@ pub(crate) unsafe fn give<T>(field: &str, out: *mut T, value: T) -> Result<()> {
     // SAFETY: not null, and writable says the caller.
     unsafe { out.write(value) };
     Ok(())
+}
+
+/// Waits for a result and writes its handle; NULL when there is none.
+///
+/// # Safety
+/// `out` is NULL or writable.
+pub(crate) unsafe fn give_handle<P>(
+    field: &str,
+    out: *mut *mut P,
+    wait: impl FnOnce() -> Result<Handle<P>>,
+) -> Result<()> {
+    // SAFETY: as the caller says.
+    unsafe {
+        give(field, out, std::ptr::null_mut())?;
+        give(field, out, wait()?.shown())
+    }
 }
 
 /// Writes a struct that begins with its own size, as far as the program's header knows it.

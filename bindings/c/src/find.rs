@@ -2,14 +2,19 @@
 
 use crate::agent::object;
 use crate::arena::Arena;
-use crate::entry::{Options, entry, fill, give, options, text};
+use crate::entry::{Options, entry, fill, give_handle, look, options, text};
 use crate::fault::{Fault, Result, hubless_error};
-use crate::handles::handle;
-use crate::state::{LISTS, NODES};
+use crate::handles::Handle;
+use crate::operation::Operation;
+use crate::pending::Done;
+use crate::state::{LISTS, NODES, Node, User};
+use crate::tell;
 use crate::types::{hubless_agents, hubless_node, hubless_status, hubless_str};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use std::os::raw::c_void;
+use std::sync::Arc;
 
 /// What an agent must be like. Zero means any.
 #[repr(C)]
@@ -129,7 +134,7 @@ struct AgentsIn {
     agents: Vec<Box<RawValue>>,
 }
 
-/// Finds agents, best first; waits for a first match. Finding none is no error.
+/// Finds agents, best first; waits for a first match. Finding none is no error. Blocks.
 ///
 /// # Safety
 /// `query` is NULL or valid; `found` is writable; `err` is NULL or initialised.
@@ -141,13 +146,98 @@ pub unsafe extern "C" fn hubless_find(
     err: *mut hubless_error,
 ) -> hubless_status {
     // SAFETY: the caller vouches for the pointers in this function.
-    unsafe { entry(err, || list(node, "find", body(query)?, found)) }
+    unsafe { entry(err, || give_handle("found", found, || finding(node, query, ALL)?.wait())) }
+}
+
+/// Is told how a find ended; owns `found`, which is NULL unless the status is `HUBLESS_OK`. `err`
+/// lives until it returns.
+pub type hubless_on_found = Option<
+    unsafe extern "C" fn(
+        status: hubless_status,
+        found: *mut hubless_agents,
+        err: *const hubless_error,
+        user: *mut c_void,
+    ),
+>;
+
+/// As `hubless_find`, without blocking, and so for handlers as well: `on_found` comes exactly once,
+/// unless this function itself fails.
+///
+/// # Safety
+/// `query` is NULL or valid; `err` is NULL or initialised.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hubless_find_async(
+    node: *const hubless_node,
+    query: *const hubless_query,
+    on_found: hubless_on_found,
+    user: *mut c_void,
+    err: *mut hubless_error,
+) -> hubless_status {
+    // SAFETY: the caller vouches for the pointers in this function.
+    unsafe {
+        entry(err, || {
+            finding(node, query, ALL)?.begin(tell::handle(("on_found", on_found), User(user))?)
+        })
+    }
+}
+
+/// An operation that searches, and what is made of its result.
+type Search = (&'static str, fn(&Arc<Node>, &Done) -> Result<Handle<hubless_agents>>);
+
+const ALL: Search = ("find", keep);
+const BEST: Search = ("peer", keep_one);
+
+unsafe fn finding(
+    node: *const hubless_node,
+    query: *const hubless_query,
+    (op, keep): Search,
+) -> Result<Operation<Handle<hubless_agents>>> {
+    let node = NODES.get(node)?;
+    // SAFETY: the callers vouch for the query.
+    Ok(Operation::new(node, op, unsafe { body(query)? }, keep))
+}
+
+/// Finds the best agent, and gives a list of it alone; waits for it. `HUBLESS_NOT_FOUND` when there
+/// is none. Blocks.
+///
+/// # Safety
+/// `query` is NULL or valid; `found` is writable; `err` is NULL or initialised.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hubless_peer(
+    node: *const hubless_node,
+    query: *const hubless_query,
+    found: *mut *mut hubless_agents,
+    err: *mut hubless_error,
+) -> hubless_status {
+    // SAFETY: the caller vouches for the pointers in this function.
+    unsafe { entry(err, || give_handle("found", found, || finding(node, query, BEST)?.wait())) }
+}
+
+/// As `hubless_peer`, without blocking: `on_found` comes exactly once, unless this function itself
+/// fails.
+///
+/// # Safety
+/// `query` is NULL or valid; `err` is NULL or initialised.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hubless_peer_async(
+    node: *const hubless_node,
+    query: *const hubless_query,
+    on_found: hubless_on_found,
+    user: *mut c_void,
+    err: *mut hubless_error,
+) -> hubless_status {
+    // SAFETY: the caller vouches for the pointers in this function.
+    unsafe {
+        entry(err, || {
+            finding(node, query, BEST)?.begin(tell::handle(("on_found", on_found), User(user))?)
+        })
+    }
 }
 
 /// Lists agents by scope: `global`, `local`, `client` or `all`. Blocks shortly.
 ///
 /// # Safety
-/// `found` is writable; `err` is NULL or initialised.
+/// The text is readable; `found` is writable; `err` is NULL or initialised.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hubless_list_agents(
     node: *const hubless_node,
@@ -156,36 +246,61 @@ pub unsafe extern "C" fn hubless_list_agents(
     err: *mut hubless_error,
 ) -> hubless_status {
     // SAFETY: the caller vouches for the pointers in this function.
+    unsafe { entry(err, || give_handle("found", found, || listing(node, scope)?.wait())) }
+}
+
+/// As `hubless_list_agents`, without blocking: `on_found` comes exactly once, unless this function
+/// itself fails.
+///
+/// # Safety
+/// The text is readable; `err` is NULL or initialised.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hubless_list_agents_async(
+    node: *const hubless_node,
+    scope: hubless_str,
+    on_found: hubless_on_found,
+    user: *mut c_void,
+    err: *mut hubless_error,
+) -> hubless_status {
+    // SAFETY: the caller vouches for the pointers in this function.
     unsafe {
         entry(err, || {
-            let scope = text("scope", scope)?.unwrap_or_else(|| "all".to_owned());
-            list(node, "listAgents", json!({ "scope": scope }), found)
+            listing(node, scope)?.begin(tell::handle(("on_found", on_found), User(user))?)
         })
     }
 }
 
-unsafe fn list(
+unsafe fn listing(
     node: *const hubless_node,
-    op: &str,
-    body: Value,
-    out: *mut *mut hubless_agents,
-) -> Result<()> {
-    // SAFETY: the caller vouches for `out`.
-    unsafe {
-        give("found", out, std::ptr::null_mut())?;
-        let AgentsIn { agents } = NODES.get(node)?.run(op, (body, Vec::new()))?.read()?;
-        let mut arena = Arena::default();
-        let agents =
-            agents.iter().map(|found| show(found, &mut arena)).collect::<Result<Vec<_>>>()?;
-        let (id, _) = LISTS.insert(List { agents, _arena: arena });
-        give("found", out, handle(id))
-    }
+    scope: hubless_str,
+) -> Result<Operation<Handle<hubless_agents>>> {
+    let node = NODES.get(node)?;
+    // SAFETY: the callers vouch for the text.
+    let scope = unsafe { text("scope", scope)? }.unwrap_or_else(|| "all".to_owned());
+    Ok(Operation::new(node, "listAgents", json!({ "scope": scope }), keep))
+}
+
+fn keep(_: &Arc<Node>, done: &Done) -> Result<Handle<hubless_agents>> {
+    let AgentsIn { agents } = done.read()?;
+    kept(&agents)
+}
+
+fn keep_one(_: &Arc<Node>, done: &Done) -> Result<Handle<hubless_agents>> {
+    let found: Box<RawValue> = done.read()?;
+    kept(&[found])
+}
+
+fn kept(agents: &[Box<RawValue>]) -> Result<Handle<hubless_agents>> {
+    let mut arena = Arena::default();
+    let agents = agents.iter().map(|found| show(found, &mut arena)).collect::<Result<Vec<_>>>()?;
+    let (id, _) = LISTS.insert(List { agents, _arena: arena });
+    Ok(Handle::of(id))
 }
 
 /// Number of agents in a list; 0 for a freed one.
 #[unsafe(no_mangle)]
 pub extern "C" fn hubless_agents_count(list: *const hubless_agents) -> usize {
-    LISTS.get(list).map_or(0, |list| list.agents.len())
+    look(0, || LISTS.get(list).map_or(0, |list| list.agents.len()))
 }
 
 /// Tells about one agent of a list.

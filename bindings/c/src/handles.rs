@@ -6,6 +6,7 @@
 
 use crate::fault::{Fault, Result};
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -84,4 +85,22 @@ impl<T> Table<T> {
 /// The handle of a number, as C sees it.
 pub(crate) const fn handle<P>(id: usize) -> *mut P {
     std::ptr::without_provenance_mut(id)
+}
+
+/// A handle on its way to the program: unlike a pointer it goes from thread to thread.
+pub(crate) struct Handle<P> {
+    id: usize,
+    of: PhantomData<fn() -> P>,
+}
+
+impl<P> Handle<P> {
+    /// The handle of a number.
+    pub(crate) const fn of(id: usize) -> Self {
+        Self { id, of: PhantomData }
+    }
+
+    /// As C sees it.
+    pub(crate) const fn shown(self) -> *mut P {
+        handle(self.id)
+    }
 }

@@ -1,7 +1,7 @@
 //! Reading of JSON for programs that have no library for it.
 
 use crate::arena::Arena;
-use crate::entry::{entry, give, need, text};
+use crate::entry::{entry, give, look, need, text};
 use crate::fault::{Fault, hubless_error};
 use crate::handles::handle;
 use crate::state::{CALLS, REPLIES, TEXTS};
@@ -66,12 +66,12 @@ pub unsafe extern "C" fn hubless_call_value(
     pointer: hubless_str,
 ) -> hubless_str {
     // SAFETY: the caller vouches for the text.
-    let pointer = unsafe { text("pointer", pointer) };
-    match (CALLS.get(call), pointer) {
+    let read = || unsafe { text("pointer", pointer) };
+    look(hubless_str::NONE, || match (CALLS.get(call), read()) {
         (Ok(call), Ok(pointer)) => call
             .with_value(|arena, json| shown(arena, json, pointer.as_deref().unwrap_or_default())),
         _ => hubless_str::NONE,
-    }
+    })
 }
 
 /// The value at a JSON pointer of an answer; lives as long as the reply. No text when there is
@@ -85,10 +85,10 @@ pub unsafe extern "C" fn hubless_reply_value(
     pointer: hubless_str,
 ) -> hubless_str {
     // SAFETY: the caller vouches for the text.
-    let pointer = unsafe { text("pointer", pointer) };
-    match (REPLIES.get(reply), pointer) {
+    let read = || unsafe { text("pointer", pointer) };
+    look(hubless_str::NONE, || match (REPLIES.get(reply), read()) {
         (Ok(reply), Ok(pointer)) => reply
             .with_value(|arena, json| shown(arena, json, pointer.as_deref().unwrap_or_default())),
         _ => hubless_str::NONE,
-    }
+    })
 }

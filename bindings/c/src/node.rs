@@ -1,17 +1,22 @@
-//! Nodes: start, close, status.
+//! Nodes: start, status, and what a library says of itself.
 
-use crate::entry::{Options, entry, give, may_block, options, text};
+use crate::close::shut;
+use crate::entry::{Options, clear, entry, give_handle, guarded, look, may_block, options, text};
 use crate::fault::{Fault, Result, hubless_error};
-use crate::handles::{handle, lock};
+use crate::handles::{Handle, handle, lock};
+use crate::operation::Operation;
 use crate::pending::Pending;
 use crate::poll::Bell;
-use crate::state::{self, NODES, Node, User};
-use crate::texts;
+use crate::state::{NODES, Node, User};
+use crate::switch::{hubless_switch_options, terms};
+use crate::tell;
+use crate::texts::{self, hubless_on_text};
 use crate::types::{hubless_node, hubless_status, hubless_str, hubless_text};
+use hubless_proto::{Error, Kind};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::os::raw::c_void;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// Takes one log line of the library; must not call the library.
@@ -54,12 +59,37 @@ pub struct hubless_node_options {
     pub on_log: hubless_on_log,
     /// Handed to `on_log`.
     pub user: *mut c_void,
-    /// 1: no thread of the library calls back; the program calls `hubless_poll`.
+    /// 1: no thread of the library calls back; the program calls `hubless_poll`. Only log lines of
+    /// the start come from who starts it: with `hubless_node_start_async` the thread of `on_node`.
     pub polled: i32,
+    /// What becomes of a request without `parent` and `kill_switch` while the node handles a call
+    /// with a budget: `refuse` (default: `HUBLESS_CONFIGURATION`, code `orphan`) or `allow`.
+    pub orphans: hubless_str,
+    /// Instead of `orphans`: the limits of the budget of its own that each such request gets.
+    pub own_budget: *const hubless_switch_options,
+    /// File that spans are appended to, as JSON Lines of OTLP, or URL of a collector that they are
+    /// posted to, such as `http://127.0.0.1:4318/v1/traces`; none: that of `HUBLESS_TRACE`.
+    pub trace: hubless_str,
+    /// Base URL of the metering gateway of `hubless_call_provider`, such as
+    /// `http://127.0.0.1:8430/v1`; none: that of `HUBLESS_GATEWAY`.
+    pub gateway: hubless_str,
+    /// Spending key that the node has of its gateway; none: that of `HUBLESS_GATEWAY_KEY`.
+    pub gateway_key: hubless_str,
 }
 
 // SAFETY: `repr(C)`, begins with its size, all zero is a value.
 unsafe impl Options for hubless_node_options {}
+
+/// Is told how the start of a node ended; owns `node`, which is NULL unless the status is
+/// `HUBLESS_OK`. `err` lives until it returns.
+pub type hubless_on_node = Option<
+    unsafe extern "C" fn(
+        status: hubless_status,
+        node: *mut hubless_node,
+        err: *const hubless_error,
+        user: *mut c_void,
+    ),
+>;
 
 /// Starts a node and joins this user's mesh on this machine. Blocks, for milliseconds.
 ///
@@ -77,28 +107,65 @@ pub unsafe extern "C" fn hubless_node_start(
     // SAFETY: the caller vouches for the pointers in this function.
     unsafe {
         entry(err, || {
-            give("node", node, std::ptr::null_mut())?;
-            let started = start(&options(given)?)?;
-            give("node", node, handle(started))
+            give_handle("node", node, || {
+                may_block()?;
+                let (opened, body) = prepare(&options(given)?)?;
+                launch(&opened, body)
+            })
         })
     }
 }
 
-unsafe fn start(given: &hubless_node_options) -> Result<usize> {
-    may_block()?;
-    // SAFETY: the caller vouches for the texts.
+/// As `hubless_node_start`, without blocking: `on_node` comes exactly once, from a thread of its
+/// own, unless this function itself fails.
+///
+/// # Safety
+/// `given` is NULL or valid; `err` is NULL or initialised.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hubless_node_start_async(
+    given: *const hubless_node_options,
+    on_node: hubless_on_node,
+    user: *mut c_void,
+    err: *mut hubless_error,
+) -> hubless_status {
+    // SAFETY: the caller vouches for the pointers in this function.
+    unsafe {
+        entry(err, || {
+            let tell = tell::handle(("on_node", on_node), User(user))?;
+            let (opened, body) = prepare(&options(given)?)?;
+            let launched = Arc::clone(&opened);
+            let begun = apart(move || tell(guarded(|| launch(&launched, body))));
+            begun.inspect_err(|_| shut(&opened))
+        })
+    }
+}
+
+/// A session, and what starts a node in it.
+///
+/// # Safety
+/// The texts and the limits are valid.
+unsafe fn prepare(given: &hubless_node_options) -> Result<(Arc<Node>, Value)> {
+    // SAFETY: as the caller says.
     let body = unsafe { start_body(given)? };
-    let started = open(given)?;
-    match started.run("node.start", (body, Vec::new())) {
-        Ok(_) => Ok(NODES.insert_shared(started).0),
+    Ok((open(given)?, body))
+}
+
+fn launch(opened: &Arc<Node>, body: Value) -> Result<Handle<hubless_node>> {
+    match opened.run("node.start", (body, Vec::new())) {
+        Ok(_) => Ok(Handle::of(NODES.insert_shared(Arc::clone(opened)).0)),
         Err(fault) => {
-            shut(&started);
+            shut(opened);
             Err(fault)
         }
     }
 }
 
-static DEFAULT: Mutex<Option<usize>> = Mutex::new(None);
+/// The handle of the shared node that was started last; 0: there was none.
+static DEFAULT: AtomicUsize = AtomicUsize::new(0);
+
+/// Held by who starts the shared node, so that there is one. Whoever only looks does not wait: a
+/// callback may not, and finds no node until it is started.
+static STARTING: Mutex<()> = Mutex::new(());
 
 /// The node that this process shares by default, started on first use without any option; NULL
 /// when it cannot be started. Blocks, on first use.
@@ -108,29 +175,81 @@ static DEFAULT: Mutex<Option<usize>> = Mutex::new(None);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hubless_default_node(err: *mut hubless_error) -> *mut hubless_node {
     let mut node = std::ptr::null_mut();
-    // SAFETY: the caller vouches for `err`; zeroes are a value of the options.
+    // SAFETY: the caller vouches for `err`.
     unsafe {
         entry(err, || {
-            let mut shared = lock(&DEFAULT);
-            let open = shared.filter(|id| NODES.get(handle::<hubless_node>(*id)).is_ok());
-            let id = match open {
-                Some(id) => id,
-                None => start(&std::mem::zeroed())?,
-            };
-            *shared = Some(id);
-            node = handle(id);
+            node = shared()?.shown();
             Ok(())
         });
     }
     node
 }
 
+/// As `hubless_default_node`, without blocking: `on_node` comes exactly once, from a thread of its
+/// own, unless this function itself fails.
+///
+/// # Safety
+/// `err` is NULL or initialised.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hubless_default_node_async(
+    on_node: hubless_on_node,
+    user: *mut c_void,
+    err: *mut hubless_error,
+) -> hubless_status {
+    // SAFETY: the caller vouches for `err`.
+    unsafe {
+        entry(err, || {
+            let tell = tell::handle(("on_node", on_node), User(user))?;
+            apart(move || tell(guarded(shared)))
+        })
+    }
+}
+
+fn shared() -> Result<Handle<hubless_node>> {
+    if let Some(running) = running() {
+        return Ok(running);
+    }
+    may_block()?;
+    let _starting = lock(&STARTING);
+    if let Some(running) = running() {
+        return Ok(running);
+    }
+    // SAFETY: `Options` says that zeroes are a value, and they hold no text.
+    let (opened, body) = unsafe { prepare(&std::mem::zeroed())? };
+    let started = launch(&opened, body)?.shown();
+    DEFAULT.store(started.addr(), Ordering::Release);
+    Ok(Handle::of(started.addr()))
+}
+
+/// The shared node, while there is one.
+fn running() -> Option<Handle<hubless_node>> {
+    let id = DEFAULT.load(Ordering::Acquire);
+    NODES.get(handle::<hubless_node>(id)).ok().map(|_| Handle::of(id))
+}
+
+/// Runs something on a thread of its own, which ends with it.
+fn apart(run: impl FnOnce() + Send + 'static) -> Result<()> {
+    let thread = std::thread::Builder::new().name("hubless-c".to_owned());
+    thread.spawn(run).map(drop).map_err(|error| no_thread(&error))
+}
+
+fn no_thread(error: &std::io::Error) -> Fault {
+    Error::new(Kind::Internal, format!("no thread: {error}")).into()
+}
+
 unsafe fn start_body(given: &hubless_node_options) -> Result<Value> {
     // SAFETY: the caller vouches for the texts.
     unsafe {
         let mut body = Map::new();
-        let texts =
-            [("name", given.name), ("mesh", given.mesh), ("home", given.home), ("log", given.log)];
+        let texts = [
+            ("name", given.name),
+            ("mesh", given.mesh),
+            ("home", given.home),
+            ("log", given.log),
+            ("trace", given.trace),
+            ("gateway", given.gateway),
+            ("gatewayKey", given.gateway_key),
+        ];
         for (name, value) in texts {
             if let Some(value) = text(name, value)? {
                 body.insert(name.to_owned(), Value::String(value));
@@ -152,12 +271,33 @@ unsafe fn start_body(given: &hubless_node_options) -> Result<Value> {
         if given.max_concurrency != 0 {
             body.insert("maxConcurrency".to_owned(), json!(given.max_concurrency));
         }
+        if let Some(orphans) = orphans(given)? {
+            body.insert("orphans".to_owned(), orphans);
+        }
         Ok(Value::Object(body))
     }
 }
 
+/// What the program says of orphans; none: nothing.
+///
+/// # Safety
+/// The text and the limits are valid.
+unsafe fn orphans(given: &hubless_node_options) -> Result<Option<Value>> {
+    // SAFETY: as the caller says.
+    let word = unsafe { text("orphans", given.orphans)? };
+    if given.own_budget.is_null() {
+        return Ok(word.map(Value::String));
+    }
+    if word.is_some() {
+        return Err(Fault::invalid("own_budget", "expected either it or orphans"));
+    }
+    // SAFETY: as the caller says.
+    let terms = unsafe { terms(given.own_budget)? };
+    Ok(Some(json!({ "ownBudget": terms })))
+}
+
 fn open(given: &hubless_node_options) -> Result<Arc<Node>> {
-    let session = hubless_shared::open();
+    let session = hubless_shared::open("c");
     let polled = given.polled != 0;
     let bell = if polled { Some(Bell::install(session)?) } else { None };
     let node = Arc::new_cyclic(|me| Node {
@@ -183,69 +323,17 @@ fn open(given: &hubless_node_options) -> Result<Arc<Node>> {
             .spawn(move || crate::dispatch::run(&dispatched));
         let thread = thread.map_err(|error| {
             hubless_shared::close(session);
-            let message = format!("no thread: {error}");
-            Fault::from(hubless_proto::Error::new(hubless_proto::Kind::Internal, message))
+            no_thread(&error)
         })?;
         *lock(&node.thread) = Some(thread);
     }
     Ok(node)
 }
 
-/// Runs something in a session that has no node.
-pub(crate) fn without_node<T>(run: impl FnOnce(&Node) -> Result<T>) -> Result<T> {
-    may_block()?;
+/// Opens a session without a node, with a thread that delivers its events.
+pub(crate) fn bare() -> Result<Arc<Node>> {
     // SAFETY: `Options` says that zeroes are a value.
-    let node = open(&unsafe { std::mem::zeroed() })?;
-    let result = run(&node);
-    shut(&node);
-    result
-}
-
-/// Ends a node whose `ending` the caller has set.
-pub(crate) fn forget(node: *const hubless_node, open: &Arc<Node>) {
-    drop(NODES.take(node.addr()));
-    shut(open);
-}
-
-/// Ends the session, its thread, and every handle of the node.
-fn shut(node: &Arc<Node>) {
-    hubless_shared::set_doorbell(node.session, None);
-    hubless_shared::close(node.session);
-    if let Some(thread) = lock(&node.thread).take() {
-        // A panic there was caught already.
-        let _ = thread.join();
-    }
-    node.pending.close();
-    let of_node = |other: &Arc<Node>| Arc::ptr_eq(other, node);
-    drop(std::mem::take(&mut *lock(&node.agents)));
-    drop(std::mem::take(&mut *lock(&node.lent)));
-    drop(state::CALLS.take_all(|call| of_node(&call.node)));
-    drop(state::AGENTS.take_all(|agent| of_node(&agent.node)));
-    drop(state::BODIES.take_all(|body| of_node(&body.node)));
-    drop(state::QUESTIONS.take_all(|question| of_node(&question.node)));
-    drop(state::WATCHES.take_all(|watch| of_node(&watch.node)));
-    drop(lock(&node.bell).take());
-}
-
-/// Closes a node: refuses new calls, lets running ones end within `grace_ms`, says good-bye to
-/// every peer. Blocks. Afterwards every handle of the node is gone, and no callback comes.
-#[unsafe(no_mangle)]
-pub extern "C" fn hubless_node_close(node: *mut hubless_node, grace_ms: u64) -> hubless_status {
-    // SAFETY: no error is filled.
-    unsafe {
-        entry(std::ptr::null_mut(), || {
-            let work = (json!({ "graceMs": grace_ms }), Vec::new());
-            let open = NODES.get(node)?;
-            may_block()?;
-            if open.ending.swap(true, Ordering::AcqRel) {
-                return Err(Fault::invalid("node", "expected a node that nobody is closing"));
-            }
-            // Its handle is good until then: running calls may still ask others.
-            let closed = open.run("node.close", work);
-            forget(node, &open);
-            closed.map(drop)
-        })
-    }
+    open(&unsafe { std::mem::zeroed() })
 }
 
 /// Describes the node as a JSON text: key, mesh, addresses, agents, peers, calls. Blocks shortly.
@@ -259,7 +347,29 @@ pub unsafe extern "C" fn hubless_node_status(
     err: *mut hubless_error,
 ) -> hubless_status {
     // SAFETY: the caller vouches for the pointers in this function.
-    unsafe { entry(err, || texts::result(node, "node.status", json!({}), status)) }
+    unsafe { entry(err, || give_handle("status", status, || describing(node)?.wait())) }
+}
+
+/// As `hubless_node_status`, without blocking: `on_text` comes exactly once, unless this function
+/// itself fails.
+///
+/// # Safety
+/// `err` is NULL or initialised.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hubless_node_status_async(
+    node: *const hubless_node,
+    on_text: hubless_on_text,
+    user: *mut c_void,
+    err: *mut hubless_error,
+) -> hubless_status {
+    // SAFETY: the caller vouches for `err`.
+    unsafe {
+        entry(err, || describing(node)?.begin(tell::handle(("on_text", on_text), User(user))?))
+    }
+}
+
+fn describing(node: *const hubless_node) -> Result<Operation<Handle<hubless_text>>> {
+    Ok(Operation::new(NODES.get(node)?, "node.status", json!({}), texts::keep))
 }
 
 /// Gives an open operation up by the ticket that its options gave; unknown tickets are ignored.
@@ -277,8 +387,7 @@ pub unsafe extern "C" fn hubless_cancel(
     unsafe {
         entry(err, || {
             let node = NODES.get(node)?;
-            let stream = lock(&node.streams).get(&ticket).copied();
-            match stream {
+            match crate::stream::give_up(&node, ticket) {
                 Some(stream) => node.tell("stream.drop", (json!({ "stream": stream }), Vec::new())),
                 None => {
                     hubless_shared::cancel(node.session, ticket);
@@ -295,10 +404,11 @@ pub extern "C" fn hubless_version() -> hubless_str {
     hubless_str::of(hubless_shared::version())
 }
 
-/// Counts live sessions, agents, calls, streams and bodies of this process, for leak tests.
+/// Counts live sessions, agents, calls, streams, bodies, switches and spendings of this process,
+/// for leak tests.
 #[unsafe(no_mangle)]
 pub extern "C" fn hubless_handles() -> usize {
-    hubless_shared::handles()
+    look(0, hubless_shared::handles)
 }
 
 /// Frees the texts of an error and empties it; harmless when it is empty.
@@ -307,8 +417,6 @@ pub extern "C" fn hubless_handles() -> usize {
 /// `err` is NULL or initialised.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hubless_error_clear(err: *mut hubless_error) {
-    // SAFETY: the caller vouches for the pointer; success clears it.
-    unsafe {
-        entry(err, || Ok(()));
-    }
+    // SAFETY: the caller vouches for the pointer.
+    unsafe { clear(err) };
 }

@@ -63,6 +63,15 @@ enum Slot {
     Told(Told),
 }
 
+impl Slot {
+    /// Lets it go without telling anyone.
+    fn silence(self) {
+        if let Self::Told(mut told) = self {
+            told.tell = None;
+        }
+    }
+}
+
 #[derive(Default)]
 struct State {
     slots: BTreeMap<u64, Slot>,
@@ -70,6 +79,8 @@ struct State {
     closed: bool,
     /// True: some thread takes events off the queue.
     pumped: bool,
+    /// True: whoever closed the node was told so.
+    over: bool,
 }
 
 /// The open operations of a node.
@@ -85,9 +96,13 @@ impl Pending {
         self.insert(Slot::Waiting(hook)).map_err(|_| closed())
     }
 
-    /// A ticket whose end is told; told at once when the node is closed.
+    /// A ticket whose end is told. When the node is closed this fails, and nobody is told: whoever
+    /// is refused an operation hears of no end of it.
     pub(crate) fn told(&self, told: Told) -> Result<u64> {
-        self.insert(Slot::Told(told)).map_err(|_| closed())
+        self.insert(Slot::Told(told)).map_err(|slot| {
+            slot.silence();
+            closed()
+        })
     }
 
     fn insert(&self, slot: Slot) -> std::result::Result<u64, Slot> {
@@ -101,12 +116,11 @@ impl Pending {
         Ok(ticket)
     }
 
-    /// Forgets an operation that could not be started, without telling anyone.
-    pub(crate) fn forget(&self, ticket: u64) {
+    /// Forgets an operation that could not be started, without telling anyone; false: it was told
+    /// meanwhile, since the node was closed.
+    pub(crate) fn forget(&self, ticket: u64) -> bool {
         let slot = lock(&self.state).slots.remove(&ticket);
-        if let Some(Slot::Told(mut told)) = slot {
-            told.tell = None;
-        }
+        slot.map(Slot::silence).is_some()
     }
 
     /// Ends an operation; must not be called with any lock held, since it may call back.
@@ -153,17 +167,47 @@ impl Pending {
         drop(told);
     }
 
+    /// True: everything has ended.
+    pub(crate) fn is_closed(&self) -> bool {
+        lock(&self.state).closed
+    }
+
     /// Waits for an operation. `pump` takes events off the queue when nobody else does.
     pub(crate) fn wait(&self, ticket: u64, pump: Option<&dyn Fn()>) -> Ended {
+        self.until(pump, |state| match state.slots.remove(&ticket) {
+            Some(Slot::Ended(ended)) => Some(ended),
+            Some(slot) => {
+                state.slots.insert(ticket, slot);
+                None
+            }
+            None => None,
+        })
+    }
+
+    /// Says that whoever closed the node was told so.
+    pub(crate) fn set_over(&self) {
+        lock(&self.state).over = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits until whoever closes the node was told so; `pump` as of `wait`.
+    pub(crate) fn wait_over(&self, pump: Option<&dyn Fn()>) {
+        self.until(pump, |state| state.over.then_some(()));
+    }
+
+    fn until<T>(
+        &self,
+        pump: Option<&dyn Fn()>,
+        mut reached: impl FnMut(&mut State) -> Option<T>,
+    ) -> T {
         let mut state = lock(&self.state);
         loop {
-            if matches!(state.slots.get(&ticket), Some(Slot::Ended(_)))
-                && let Some(Slot::Ended(ended)) = state.slots.remove(&ticket)
-            {
-                return ended;
+            if let Some(reached) = reached(&mut state) {
+                return reached;
             }
             match pump {
-                Some(pump) if !state.pumped => {
+                // Once it is closed no event comes any more.
+                Some(pump) if !state.pumped && !state.closed => {
                     state.pumped = true;
                     drop(state);
                     pump();

@@ -85,7 +85,8 @@ pub unsafe extern "C" fn hubless_node_fd(
 }
 
 /// Delivers events of a polled node: runs their callbacks on this thread, and returns without
-/// waiting. `max`: most events, 0: 64. `delivered`: how many, may be NULL.
+/// waiting. `max`: most events, 0: 64. `delivered`: how many, may be NULL. Inside a callback it is
+/// `HUBLESS_WOULD_DEADLOCK`: whoever called that back delivers the rest.
 ///
 /// # Safety
 /// `delivered` is NULL or writable; `err` is NULL or initialised.

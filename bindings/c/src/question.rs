@@ -1,8 +1,9 @@
 //! Questions to the program: credentials to check, tokens to count, tools to run, input to give.
 
 use crate::arena::Arena;
+use crate::call::failure;
 use crate::content::{self, Received, hubless_content, hubless_received};
-use crate::entry::{entry, in_callback, text};
+use crate::entry::{entry, in_callback};
 use crate::fault::{Fault, Result, hubless_error};
 use crate::handles::{handle, lock};
 use crate::state::{Agent, Node, QUESTIONS, User};
@@ -59,7 +60,9 @@ pub type hubless_on_tool = Option<
         user: *mut c_void,
     ),
 >;
-type OnTool = unsafe extern "C" fn(*mut hubless_question, hubless_str, hubless_str, *mut c_void);
+/// Runs a tool for the callee of a request.
+pub(crate) type OnTool =
+    unsafe extern "C" fn(*mut hubless_question, hubless_str, hubless_str, *mut c_void);
 
 /// Answers what a callee asks back; answered once by `hubless_answer` or `hubless_answer_fail`.
 pub type hubless_on_input = Option<
@@ -124,7 +127,7 @@ pub(crate) fn auth(node: &Arc<Node>, event: &Event) {
     let Ok(read) = serde_json::from_slice::<AuthIn>(&event.body) else { return };
     let agent = agent_of(node, read.agent);
     let of_agent = agent.and_then(|a| Some((a.callbacks.on_auth?, a.callbacks.user)));
-    let Some((on_auth, user)) = of_agent.or_else(|| *lock(&node.on_auth)) else {
+    let Some((on_auth, user)) = of_agent.or_else(|| lock(&node.on_auth).function()) else {
         let body = json!({"id": event.ticket, "allow": false});
         let _ = node.tell("auth.verdict", (body, Vec::new()));
         return;
@@ -280,23 +283,26 @@ pub unsafe extern "C" fn hubless_answer(
     }
 }
 
-/// Fails a tool call or a question of the callee.
+/// Fails a tool call or a question of the callee, which sees the error. `kind`, `code` and
+/// `message` as of `hubless_call_fail`.
 ///
 /// # Safety
-/// The text is readable; `err` is NULL or initialised.
+/// The texts are readable; `err` is NULL or initialised.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hubless_answer_fail(
     question: *mut hubless_question,
+    kind: i32,
+    code: hubless_str,
     message: hubless_str,
     err: *mut hubless_error,
 ) -> hubless_status {
     // SAFETY: the caller vouches for the pointers in this function.
     unsafe {
         entry(err, || {
-            let message = text("message", message)?.unwrap_or_default();
+            let mut body = failure(kind, code, message)?;
             let open = take(question, &[Asked::Tool, Asked::Input])?;
             let op = if open.asked == Asked::Tool { "tool.fail" } else { "input.fail" };
-            let body = json!({"id": open.id, "message": message});
+            content::set(&mut body, "id", json!(open.id));
             open.node.tell(op, (body, Vec::new()))
         })
     }

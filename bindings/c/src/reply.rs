@@ -1,13 +1,12 @@
 //! Answers of requests.
 
 use crate::arena::Arena;
-use crate::callback::hubless_on_reply;
 use crate::content::{ContentIn, Received, hubless_received};
-use crate::entry::{entry, fill, in_callback};
-use crate::fault::{Fault, Result, hubless_error};
-use crate::handles::handle;
-use crate::pending::{Done, Ended, Told};
-use crate::state::{Node, REPLIES, User};
+use crate::entry::{entry, fill, look};
+use crate::fault::{Result, hubless_error};
+use crate::handles::Handle;
+use crate::pending::Done;
+use crate::state::{Node, REPLIES};
 use crate::types::{hubless_reply, hubless_status, hubless_str};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -45,6 +44,12 @@ pub struct hubless_reply_info {
     pub path: hubless_str,
     /// Attempts that were made.
     pub attempts: u32,
+    /// Calls of models and others, as the handler counted them.
+    pub calls: u64,
+    /// 1: the handler did not say what it spent, and its whole grant was charged.
+    pub charged_in_full: i32,
+    /// 32 hex digits by which `hubless trace` draws all calls that it caused.
+    pub trace_id: hubless_str,
 }
 
 #[derive(Deserialize)]
@@ -54,6 +59,8 @@ struct UsageIn {
     output_tokens: u64,
     cost_micros: u64,
     by_model: Box<RawValue>,
+    calls: u64,
+    charged_in_full: bool,
 }
 
 #[derive(Deserialize)]
@@ -73,6 +80,7 @@ struct AgentIn {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct ReplyIn {
     content: ContentIn,
     usage: UsageIn,
@@ -80,6 +88,7 @@ pub(crate) struct ReplyIn {
     agent: AgentIn,
     path: String,
     attempts: u32,
+    trace_id: String,
 }
 
 /// An answer and the memory behind it.
@@ -125,6 +134,9 @@ impl Reply {
             node_key: arena.text(read.agent.node_key),
             path: arena.text(read.path),
             attempts: read.attempts,
+            calls: read.usage.calls,
+            charged_in_full: i32::from(read.usage.charged_in_full),
+            trace_id: arena.text(read.trace_id),
         };
         Self { received, info, _arena: arena }
     }
@@ -146,34 +158,22 @@ impl Reply {
             node_key: hubless_str::NONE,
             path: hubless_str::NONE,
             attempts: 0,
+            calls: 0,
+            charged_in_full: 0,
+            trace_id: hubless_str::NONE,
         };
         Self { received, info, _arena: Arena::default() }
     }
 }
 
 /// Keeps the answer of a request.
-pub(crate) fn keep(node: &Arc<Node>, done: &Done) -> Result<*mut hubless_reply> {
-    let reply = Reply::new(done.read()?, &done.attachments, node);
-    Ok(handle(REPLIES.insert(reply).0))
+pub(crate) fn keep(node: &Arc<Node>, done: &Done) -> Result<Handle<hubless_reply>> {
+    Ok(kept(Reply::new(done.read()?, &done.attachments, node)))
 }
 
-/// Tells the program how something with a reply ended.
-pub(crate) fn told(
-    on_reply: hubless_on_reply,
-    user: User,
-    keep: impl FnOnce(Ended) -> Result<*mut hubless_reply> + Send + 'static,
-) -> Result<Told> {
-    let on_reply = on_reply.ok_or_else(|| Fault::invalid("on_reply", "expected a function"))?;
-    Ok(Told::new(move |ended| {
-        let user = user;
-        let (status, reply, err) = match keep(ended) {
-            Ok(reply) => (hubless_status::HUBLESS_OK, reply, hubless_error::none()),
-            Err(fault) => (fault.status(), std::ptr::null_mut(), hubless_error::of(fault)),
-        };
-        // SAFETY: the program gave the function for this; `err` lives until it returns.
-        in_callback(|| unsafe { on_reply(status, reply, &raw const err, user.0) });
-        err.release();
-    }))
+/// Keeps an answer until it is freed.
+pub(crate) fn kept(reply: Reply) -> Handle<hubless_reply> {
+    Handle::of(REPLIES.insert(reply).0)
 }
 
 /// Tells what was answered.
@@ -193,7 +193,9 @@ pub unsafe extern "C" fn hubless_reply_get(
 /// All text of an answer; lives until the reply is freed. `{NULL, 0}` for a freed one.
 #[unsafe(no_mangle)]
 pub extern "C" fn hubless_reply_text(reply: *const hubless_reply) -> hubless_str {
-    REPLIES.get(reply).map_or(hubless_str::NONE, |reply| reply.info.content.text)
+    look(hubless_str::NONE, || {
+        REPLIES.get(reply).map_or(hubless_str::NONE, |reply| reply.info.content.text)
+    })
 }
 
 /// Frees an answer, with its streamed parts.

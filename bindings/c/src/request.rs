@@ -1,23 +1,28 @@
 //! Asking agents.
 
 use crate::agent::object;
+use crate::amount::hubless_allowance;
 use crate::callback::hubless_on_reply;
 use crate::content::{self, hubless_content};
-use crate::dispatch::forget_lent;
-use crate::entry::{self, Options, entry, give, json, options, text};
-use crate::fault::{Fault, Result, hubless_error};
-use crate::handles::lock;
-use crate::question::{Lent, hubless_on_input, hubless_on_tool};
+use crate::entry::{self, Options, entry, function, give_handle, json, options, text};
+use crate::fault::{Result, hubless_error};
+use crate::handles::{Handle, lock};
+use crate::operation::Operation;
+use crate::pending::Done;
+use crate::question::{Lent, OnTool, hubless_on_input, hubless_on_tool};
 use crate::reply;
 use crate::state::{NODES, Node, User, agent_of, call_of};
+use crate::switch::switch_of;
+use crate::tell;
 use crate::types::{
     hubless_agent, hubless_call, hubless_node, hubless_reply, hubless_status, hubless_str,
+    hubless_switch,
 };
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::os::raw::c_void;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// A function that the callee may call back during one request.
 #[repr(C)]
@@ -89,6 +94,15 @@ pub struct hubless_request_options {
     pub user: *mut c_void,
     /// Where to write the ticket for `hubless_cancel`, before anything is sent; may be NULL.
     pub ticket: *mut u64,
+    /// Pays for the call, and stops it; NULL: the budget of `parent`, if it has one.
+    pub kill_switch: *const hubless_switch,
+    /// The most that the call may be granted of its budget; nothing limited: a quarter of what is
+    /// free.
+    pub max: hubless_allowance,
+    /// `tracestate` of the trace to continue, carried as it is; only with `traceparent`.
+    pub tracestate: hubless_str,
+    /// W3C Baggage, carried as it is to every call below; only with `traceparent`.
+    pub baggage: hubless_str,
 }
 
 // SAFETY: `repr(C)`, begins with its size, all zero is a value.
@@ -104,6 +118,11 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
+    /// A request with what it lends, and where its ticket goes.
+    pub(crate) const fn new(work: (Value, Vec<Bytes>), lent: Lent, ticket: *mut u64) -> Self {
+        Self { work, lent, ticket }
+    }
+
     /// Lends the program's functions to the operation, and tells the program its ticket.
     ///
     /// # Safety
@@ -115,6 +134,17 @@ impl Prepared {
             unsafe { place.write(ticket) };
         }
         Ok(())
+    }
+
+    /// The operation that asks it.
+    pub(crate) fn operation<T: 'static>(
+        self,
+        node: Arc<Node>,
+        op: &'static str,
+        keep: impl FnOnce(&Arc<Node>, &Done) -> Result<T> + Send + 'static,
+    ) -> Operation<T> {
+        let (body, attachments) = self.work;
+        Operation::new(node, op, body, keep).attach(attachments).lend(self.lent, self.ticket)
     }
 
     /// The request, what it lends, and where its ticket goes.
@@ -150,8 +180,12 @@ pub(crate) unsafe fn prepare(
         if let Some(from) = agent_of(given.from)? {
             body.insert("from".to_owned(), json!(from.id));
         }
+        if let Some(kill_switch) = switch_of(given.kill_switch)? {
+            body.insert("killSwitch".to_owned(), json!(kill_switch.id));
+        }
+        given.max.put_as("max", &mut body)?;
         let lent = lent(&given, &mut body)?;
-        Ok(Prepared { work: (Value::Object(body), attachments), lent, ticket: given.ticket })
+        Ok(Prepared::new((Value::Object(body), attachments), lent, given.ticket))
     }
 }
 
@@ -175,8 +209,16 @@ unsafe fn texts(given: &hubless_request_options, body: &mut Map<String, Value>) 
             let scheme = scheme.unwrap_or_else(|| "shared_secret".to_owned());
             body.insert("auth".to_owned(), json!({"scheme": scheme, "secret": secret}));
         }
-        if let Some(traceparent) = text("traceparent", given.traceparent)? {
-            body.insert("trace".to_owned(), json!({ "traceparent": traceparent }));
+        let mut trace = Map::new();
+        for (name, value) in [
+            ("traceparent", given.traceparent),
+            ("tracestate", given.tracestate),
+            ("baggage", given.baggage),
+        ] {
+            trace.extend(text(name, value)?.map(|value| (name.to_owned(), Value::String(value))));
+        }
+        if !trace.is_empty() {
+            body.insert("trace".to_owned(), Value::Object(trace));
         }
         Ok(())
     }
@@ -210,14 +252,30 @@ fn numbers(given: &hubless_request_options, body: &mut Map<String, Value>) {
 }
 
 unsafe fn lent(given: &hubless_request_options, body: &mut Map<String, Value>) -> Result<Lent> {
+    // SAFETY: the caller vouches for the pointers.
+    let tools = unsafe { lend_tools((given.tools, given.tool_count), body)? };
+    let on_input = given.on_input.map(|on_input| (on_input, User(given.user)));
+    if on_input.is_some() {
+        body.insert("onInput".to_owned(), json!(true));
+    }
+    Ok(Lent { tools, on_input })
+}
+
+/// Names the tools in the body of a request, and gives the functions behind them.
+///
+/// # Safety
+/// `first` points to `count` valid tools.
+pub(crate) unsafe fn lend_tools(
+    (first, count): (*const hubless_tool, usize),
+    body: &mut Map<String, Value>,
+) -> Result<BTreeMap<String, (OnTool, User)>> {
     // SAFETY: the caller vouches for the pointers in this function.
     unsafe {
         let mut tools = BTreeMap::new();
         let mut shown = Vec::new();
-        for tool in entry::array("tools", given.tools, given.tool_count)? {
+        for tool in entry::array("tools", first, count)? {
             let name = entry::need("tools.name", tool.name)?;
-            let run = tool.on_tool;
-            let run = run.ok_or_else(|| Fault::invalid("tools.on_tool", "expected a function"))?;
+            let run = function("tools.on_tool", tool.on_tool)?;
             shown.push(json!({
                 "name": name,
                 "description": text("tools.description", tool.description)?.unwrap_or_default(),
@@ -229,16 +287,12 @@ unsafe fn lent(given: &hubless_request_options, body: &mut Map<String, Value>) -
         if !shown.is_empty() {
             body.insert("tools".to_owned(), Value::Array(shown));
         }
-        let on_input = given.on_input.map(|on_input| (on_input, User(given.user)));
-        if on_input.is_some() {
-            body.insert("onInput".to_owned(), json!(true));
-        }
-        Ok(Lent { tools, on_input })
+        Ok(tools)
     }
 }
 
-/// Asks an agent, by id, address or name, and waits for its whole answer. `to` may be none when
-/// `options_json` holds `{"to": {"query": …}}`. A refusal is `HUBLESS_REJECTED`.
+/// Asks an agent, by id, address or name, and waits for its whole answer. Blocks. `to` may be none
+/// when `options_json` holds `{"to": {"query": …}}`. A refusal is `HUBLESS_REJECTED`.
 ///
 /// # Safety
 /// All pointers are valid; `given` may be NULL; `err` is NULL or initialised.
@@ -253,14 +307,7 @@ pub unsafe extern "C" fn hubless_request(
 ) -> hubless_status {
     // SAFETY: the caller vouches for the pointers in this function.
     unsafe {
-        entry(err, || {
-            give("reply", reply, std::ptr::null_mut())?;
-            let node = NODES.get(node)?;
-            let (work, lent, place) = prepare(to, content, given)?.into_parts();
-            let with = |ticket| Prepared::lend(lent, place, &node, ticket);
-            let done = node.run_as("request", work, (None, with))?;
-            give("reply", reply, reply::keep(&node, &done)?)
-        })
+        entry(err, || give_handle("reply", reply, || asking(node, to, (content, given))?.wait()))
     }
 }
 
@@ -282,19 +329,18 @@ pub unsafe extern "C" fn hubless_request_async(
     // SAFETY: the caller vouches for the pointers in this function.
     unsafe {
         entry(err, || {
-            let node = NODES.get(node)?;
-            let (work, lent, place) = prepare(to, content, given)?.into_parts();
-            let number = Arc::new(OnceLock::new());
-            let (keeper, known) = (Arc::clone(&node), Arc::clone(&number));
-            let told = reply::told(on_reply, User(user), move |ended| {
-                forget_lent(&keeper, known.get().copied().unwrap_or_default());
-                ended.and_then(|done| reply::keep(&keeper, &done))
-            })?;
-            let with = |ticket| {
-                let _ = number.set(ticket);
-                Prepared::lend(lent, place, &node, ticket)
-            };
-            node.begin_as("request", work, told, with).map(drop)
+            asking(node, to, (content, given))?
+                .begin(tell::handle(("on_reply", on_reply), User(user))?)
         })
     }
+}
+
+unsafe fn asking(
+    node: *const hubless_node,
+    to: hubless_str,
+    (content, given): (*const hubless_content, *const hubless_request_options),
+) -> Result<Operation<Handle<hubless_reply>>> {
+    let node = NODES.get(node)?;
+    // SAFETY: the callers vouch for the pointers.
+    Ok(unsafe { prepare(to, content, given)? }.operation(node, "request", reply::keep))
 }

@@ -30,6 +30,9 @@ pub(crate) static BODIES: Table<crate::body::Body> = Table::new("body");
 pub(crate) static QUESTIONS: Table<crate::question::Question> = Table::new("question");
 pub(crate) static LISTS: Table<crate::find::List> = Table::new("agents");
 pub(crate) static WATCHES: Table<crate::watch::Watch> = Table::new("watch");
+pub(crate) static SWITCHES: Table<crate::switch::Switch> = Table::new("kill_switch");
+pub(crate) static SPENDS: Table<crate::spend::Spend> = Table::new("spend");
+pub(crate) static PROVIDERS: Table<crate::provider::Provider> = Table::new("provider");
 pub(crate) static TEXTS: Table<String> = Table::new("text");
 
 /// A node and its session.
@@ -48,11 +51,11 @@ pub(crate) struct Node {
     /// What requests lend, by ticket.
     pub(crate) lent: Mutex<BTreeMap<u64, Arc<crate::question::Lent>>>,
     /// Streams by the ticket that opened them.
-    pub(crate) streams: Mutex<BTreeMap<u64, u64>>,
+    pub(crate) streams: Mutex<BTreeMap<u64, crate::stream::State>>,
     /// The functions that give credentials.
     pub(crate) providers: Mutex<crate::secrets::Providers>,
     /// Checks callers of agents that have no mechanism of their own.
-    pub(crate) on_auth: Mutex<Option<(crate::question::OnAuth, User)>>,
+    pub(crate) on_auth: Mutex<crate::secrets::Mechanism>,
     /// True once someone is ending it.
     pub(crate) ending: AtomicBool,
     pub(crate) on_log: Option<(crate::node::OnLog, User)>,
@@ -69,6 +72,7 @@ pub(crate) struct Agent {
     pub(crate) agent_id: String,
     pub(crate) address: String,
     pub(crate) name: String,
+    pub(crate) reach: String,
 }
 
 impl Drop for Agent {
@@ -85,7 +89,6 @@ impl Node {
         if hubless_shared::submit(self.session, ticket, op, body, attachments) {
             return Ok(());
         }
-        self.pending.forget(ticket);
         Err(Fault::closed("the node is closed"))
     }
 
@@ -108,13 +111,19 @@ impl Node {
             self.pending.forget(ticket);
             return Err(fault);
         }
-        let ended = if self.polled {
-            self.pending.wait(ticket, Some(&|| crate::dispatch::wait_and_take(self)))
-        } else {
-            self.pending.wait(ticket, None)
-        };
+        let ended = self.pumping(|pump| self.pending.wait(ticket, pump));
         lock(&self.lent).remove(&ticket);
         ended
+    }
+
+    /// Waits with what takes events off the queue where no thread of the library does.
+    fn pumping<T>(&self, wait: impl FnOnce(Option<&dyn Fn()>) -> T) -> T {
+        if self.polled { wait(Some(&|| crate::dispatch::wait_and_take(self))) } else { wait(None) }
+    }
+
+    /// Waits until whoever closes the node was told so.
+    pub(crate) fn wait_over(&self) {
+        self.pumping(|pump| self.pending.wait_over(pump));
     }
 
     /// Starts an operation whose end is told, and gives its ticket.
@@ -131,11 +140,22 @@ impl Node {
         with: impl FnOnce(u64) -> Result<()>,
     ) -> Result<u64> {
         let ticket = self.pending.told(told)?;
-        if let Err(fault) = with(ticket).and_then(|()| self.submit(ticket, op, work)) {
-            self.pending.forget(ticket);
-            return Err(fault);
+        match with(ticket).and_then(|()| self.submit(ticket, op, work)) {
+            // Whoever was told of the end hears of no refusal as well.
+            Err(fault) if self.pending.forget(ticket) => Err(fault),
+            Ok(()) | Err(_) => Ok(ticket),
         }
-        Ok(ticket)
+    }
+
+    /// Keeps a thing of this node under a handle, unless the node was closed meanwhile.
+    pub(crate) fn hold<T>(&self, table: &Table<T>, thing: T) -> Result<usize> {
+        let (id, _) = table.insert(thing);
+        // In this order: whoever closes the node says so, and then takes out what is there.
+        if self.pending.is_closed() {
+            drop(table.take(id));
+            return Err(Fault::closed("the node is closed"));
+        }
+        Ok(id)
     }
 
     /// Starts an operation whose end is of no interest.

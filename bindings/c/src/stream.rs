@@ -2,15 +2,16 @@
 
 use crate::content::{ContentIn, Received, hubless_content, hubless_part};
 use crate::dispatch::forget_lent;
-use crate::entry::{entry, in_callback};
+use crate::entry::{entry, function, in_callback};
 use crate::fault::{Fault, Result, hubless_error};
 use crate::handles::lock;
 use crate::pending::{Done, Ended, Told};
-use crate::reply::{Reply, ReplyIn};
+use crate::reply::{self, Reply, ReplyIn};
 use crate::request::{Prepared, hubless_request_options, prepare};
-use crate::state::{NODES, Node, REPLIES, User};
+use crate::state::{NODES, Node, User};
 use crate::types::{hubless_node, hubless_reply, hubless_status, hubless_str};
 use bytes::Bytes;
+use hubless_proto::{Error, Kind};
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -59,6 +60,28 @@ pub struct hubless_event {
 pub type hubless_on_event =
     Option<unsafe extern "C" fn(event: *const hubless_event, user: *mut c_void)>;
 type OnEvent = unsafe extern "C" fn(*const hubless_event, *mut c_void);
+
+/// How far a streamed request is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum State {
+    /// It is not known here whether it was opened.
+    Opening,
+    /// It was given up before that was known.
+    GivenUp,
+    /// It is read by this handle.
+    Open(u64),
+}
+
+/// Notes that a streamed request is given up; gives its stream, if that is known.
+pub(crate) fn give_up(node: &Node, ticket: u64) -> Option<u64> {
+    let mut streams = lock(&node.streams);
+    let state = streams.get_mut(&ticket)?;
+    let State::Open(stream) = *state else {
+        *state = State::GivenUp;
+        return None;
+    };
+    Some(stream)
+}
 
 /// A stream that is being read.
 struct Reading {
@@ -119,8 +142,7 @@ pub unsafe extern "C" fn hubless_stream(
     unsafe {
         entry(err, || {
             let node = NODES.get(node)?;
-            let on_event =
-                on_event.ok_or_else(|| Fault::invalid("on_event", "expected a function"))?;
+            let on_event = function("on_event", on_event)?;
             let (work, lent, place) = prepare(to, content, given)?.into_parts();
             let cell = Arc::new(std::sync::OnceLock::new());
             let (opened, reads, user) = (Arc::clone(&cell), Arc::clone(&node), User(user));
@@ -129,35 +151,39 @@ pub unsafe extern "C" fn hubless_stream(
                 let ticket = opened.get().copied().unwrap_or_default();
                 let reading = Reading { node: reads, ticket, on_event, user };
                 match ended.and_then(|done| done.read::<Opened>()) {
-                    Ok(Opened { stream }) => {
-                        lock(&reading.node.streams).insert(ticket, stream);
-                        read(reading, stream);
-                    }
+                    Ok(Opened { stream }) => reading.opened(stream),
                     Err(fault) => reading.failed(fault),
                 }
             });
-            node.begin_as("stream", work, told, |ticket| {
+            let begun = node.begin_as("stream", work, told, |ticket| {
                 let _ = cell.set(ticket);
+                lock(&node.streams).insert(ticket, State::Opening);
                 Prepared::lend(lent, place, &node, ticket)
-            })?;
-            Ok(())
+            });
+            if let (Err(_), Some(ticket)) = (&begun, cell.get()) {
+                lock(&node.streams).remove(ticket);
+            }
+            begun.map(drop)
         })
     }
 }
 
 /// Reads on until the end.
-fn read(reading: Reading, stream: u64) {
-    let node = Arc::clone(&reading.node);
+fn read(reading: Arc<Reading>, stream: u64) {
+    let reads = Arc::clone(&reading);
     let told = Told::new(move |ended: Ended| match ended {
-        Err(fault) => reading.failed(fault),
-        Ok(done) => match deliver(&reading, &done) {
-            Err(fault) => reading.failed(fault),
-            Ok(true) => reading.over(),
-            Ok(false) => read(reading, stream),
+        Err(fault) => reads.failed(fault),
+        Ok(done) => match deliver(&reads, &done) {
+            Err(fault) => reads.failed(fault),
+            Ok(true) => reads.over(),
+            Ok(false) => read(reads, stream),
         },
     });
-    // A node that is closed drops `told`, which tells the end.
-    let _ = node.begin("stream.next", (json!({ "stream": stream }), Vec::new()), told);
+    let work = (json!({ "stream": stream }), Vec::new());
+    // A node that is closed reads nothing more: that is the end as well.
+    if let Err(fault) = reading.node.begin("stream.next", work, told) {
+        reading.failed(fault);
+    }
 }
 
 fn deliver(reading: &Reading, done: &Done) -> Result<bool> {
@@ -174,6 +200,22 @@ fn deliver(reading: &Reading, done: &Done) -> Result<bool> {
 }
 
 impl Reading {
+    /// Reads it, unless the program gave it up before it was told that there is a stream.
+    fn opened(self, stream: u64) {
+        let is_wanted = {
+            let mut streams = lock(&self.node.streams);
+            let state = streams.insert(self.ticket, State::Open(stream));
+            !matches!(state, Some(State::GivenUp))
+        };
+        if is_wanted {
+            return read(Arc::new(self), stream);
+        }
+        // Where the core heard of it in time, the stream is gone already, which is no error. A node
+        // that is closed lets go of it as well.
+        let _ = self.node.tell("stream.drop", (json!({ "stream": stream }), Vec::new()));
+        self.failed(Fault::from(Error::new(Kind::Cancelled, "given up by the program")));
+    }
+
     fn item(&self, item: ItemIn, attachments: &[Bytes]) -> Result<()> {
         let mut event = hubless_event {
             size: size_of::<hubless_event>(),
@@ -214,7 +256,7 @@ impl Reading {
             ItemIn::Final(reply) => {
                 let reply = Reply::new(*reply, attachments, &self.node);
                 event.kind = HUBLESS_EVENT_FINAL;
-                event.reply = crate::handles::handle(REPLIES.insert(reply).0);
+                event.reply = reply::kept(reply).shown();
                 self.call(&event);
             }
         }

@@ -114,7 +114,8 @@ impl hubless_status {
 }
 
 /// UTF-8 text with its length in bytes; it need not end with NUL. `{NULL, 0}` is no text.
-/// Texts given to the library are copied before the call returns.
+/// Texts given to the library are copied before the call returns. The text of content may hold NUL,
+/// and `len` counts it; in names, ids and all other texts it is refused.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct hubless_str {
@@ -188,6 +189,24 @@ pub struct hubless_agents {
 
 /// A running `hubless_discover` or `hubless_watch`; ended by `hubless_watch_free`.
 pub struct hubless_watch {
+    _opaque: (),
+}
+
+/// A budget and a stop for everything that is called under it. Made by `hubless_switch_new`, ended
+/// by `hubless_switch_free`; belongs to no node.
+pub struct hubless_switch {
+    _opaque: (),
+}
+
+/// What a handler has set aside for one spending. Made by `hubless_call_spend`, ended by
+/// `hubless_spend_used` or `hubless_spend_drop`, and by the end of its call.
+pub struct hubless_spend {
+    _opaque: (),
+}
+
+/// What a client of OpenAI's API is given. Made by `hubless_call_provider`, freed by
+/// `hubless_provider_free`.
+pub struct hubless_provider {
     _opaque: (),
 }
 

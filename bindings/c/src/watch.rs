@@ -1,12 +1,14 @@
 //! Agents as they appear, change and go.
 
 use crate::arena::Arena;
-use crate::entry::{entry, give, in_callback};
-use crate::fault::{Fault, Result, hubless_error};
+use crate::entry::{entry, function, give, in_callback};
+use crate::fault::{Result, hubless_error};
 use crate::find::{self, hubless_found, hubless_query};
-use crate::handles::{handle, lock};
-use crate::pending::{Ended, Told};
+use crate::handles::{Handle, lock};
+use crate::operation::Operation;
+use crate::pending::{Done, Ended, Told};
 use crate::state::{NODES, Node, User, WATCHES};
+use crate::tell;
 use crate::types::{hubless_node, hubless_status, hubless_str, hubless_watch};
 use serde::Deserialize;
 use serde_json::json;
@@ -29,6 +31,17 @@ pub const HUBLESS_CHANGE_END: i32 = 5;
 pub type hubless_on_change =
     Option<unsafe extern "C" fn(kind: i32, found: *const hubless_found, user: *mut c_void)>;
 type OnChange = unsafe extern "C" fn(i32, *const hubless_found, *mut c_void);
+
+/// Is told how the beginning of a search ended; owns `watch`, which is NULL unless the status is
+/// `HUBLESS_OK`. `err` lives until it returns.
+pub type hubless_on_watch = Option<
+    unsafe extern "C" fn(
+        status: hubless_status,
+        watch: *mut hubless_watch,
+        err: *const hubless_error,
+        user: *mut c_void,
+    ),
+>;
 
 /// A running search.
 pub(crate) struct Watch {
@@ -89,13 +102,32 @@ pub unsafe extern "C" fn hubless_discover(
     // SAFETY: the caller vouches for the pointers in this function.
     unsafe {
         entry(err, || {
-            give("watch", watch, std::ptr::null_mut())?;
-            let body = find::body(query)?;
-            give(
-                "watch",
-                watch,
-                begin(NODES.get(node)?, ("discover", body), on_change, User(user))?,
-            )
+            let wait = || searching(node, ("discover", query), (on_change, user))?.wait();
+            started(watch, wait)
+        })
+    }
+}
+
+/// As `hubless_discover`, without blocking: `on_watch` comes exactly once, unless this function
+/// itself fails, and before the first change; none comes unless its status is `HUBLESS_OK`. Both
+/// functions get the same `user`.
+///
+/// # Safety
+/// `query` is NULL or valid; `err` is NULL or initialised.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hubless_discover_async(
+    node: *const hubless_node,
+    query: *const hubless_query,
+    on_change: hubless_on_change,
+    on_watch: hubless_on_watch,
+    user: *mut c_void,
+    err: *mut hubless_error,
+) -> hubless_status {
+    // SAFETY: the caller vouches for the pointers in this function.
+    unsafe {
+        entry(err, || {
+            searching(node, ("discover", query), (on_change, user))?
+                .begin(told(on_watch, User(user))?)
         })
     }
 }
@@ -116,28 +148,106 @@ pub unsafe extern "C" fn hubless_watch_start(
     // SAFETY: the caller vouches for the pointers in this function.
     unsafe {
         entry(err, || {
-            give("watch", watch, std::ptr::null_mut())?;
-            let body = find::body(query)?;
-            give("watch", watch, begin(NODES.get(node)?, ("watch", body), on_change, User(user))?)
+            let wait = || searching(node, ("watch", query), (on_change, user))?.wait();
+            started(watch, wait)
         })
     }
 }
 
-fn begin(
-    node: Arc<Node>,
-    (op, body): (&str, serde_json::Value),
+/// As `hubless_watch_start`, without blocking: `on_watch` comes exactly once, unless this function
+/// itself fails, and before the first change; none comes unless its status is `HUBLESS_OK`. Both
+/// functions get the same `user`.
+///
+/// # Safety
+/// `query` is NULL or valid; `err` is NULL or initialised.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hubless_watch_start_async(
+    node: *const hubless_node,
+    query: *const hubless_query,
     on_change: hubless_on_change,
-    user: User,
-) -> Result<*mut hubless_watch> {
-    let on_change = on_change.ok_or_else(|| Fault::invalid("on_change", "expected a function"))?;
-    let Opened { stream } = node.run(op, (body, Vec::new()))?.read()?;
-    let (id, _) = WATCHES.insert(Watch { node: Arc::clone(&node), stream });
-    read(Arc::new(Reading { node, stream, on_change, user, ended: Mutex::new(false) }));
-    Ok(handle(id))
+    on_watch: hubless_on_watch,
+    user: *mut c_void,
+    err: *mut hubless_error,
+) -> hubless_status {
+    // SAFETY: the caller vouches for the pointers in this function.
+    unsafe {
+        entry(err, || {
+            searching(node, ("watch", query), (on_change, user))?.begin(told(on_watch, User(user))?)
+        })
+    }
 }
 
-fn read(reading: Arc<Reading>) {
-    let reads = Arc::clone(&reading);
+/// A search that has begun, and is not read yet.
+struct Started {
+    watch: Handle<hubless_watch>,
+    reading: Arc<Reading>,
+}
+
+unsafe fn searching(
+    node: *const hubless_node,
+    (op, query): (&'static str, *const hubless_query),
+    (on_change, user): (hubless_on_change, *mut c_void),
+) -> Result<Operation<Started>> {
+    let node = NODES.get(node)?;
+    // SAFETY: the callers vouch for the query.
+    let body = unsafe { find::body(query)? };
+    let (on_change, user) = (function("on_change", on_change)?, User(user));
+    let keep = move |node: &Arc<Node>, done: &Done| {
+        let Opened { stream } = done.read()?;
+        let id = node.hold(&WATCHES, Watch { node: Arc::clone(node), stream })?;
+        let node = Arc::clone(node);
+        let reading = Reading { node, stream, on_change, user, ended: Mutex::new(false) };
+        Ok(Started { watch: Handle::of(id), reading: Arc::new(reading) })
+    };
+    Ok(Operation::new(node, op, body, keep))
+}
+
+/// Gives the program its search before the first change of it.
+///
+/// # Safety
+/// `watch` is NULL or writable.
+unsafe fn started(
+    watch: *mut *mut hubless_watch,
+    wait: impl FnOnce() -> Result<Started>,
+) -> Result<()> {
+    // SAFETY: as the caller says.
+    unsafe {
+        give("watch", watch, std::ptr::null_mut())?;
+        let begun = wait()?;
+        give("watch", watch, begun.watch.shown())?;
+        // A node that was closed meanwhile has called back for the last time.
+        read(&begun.reading).or_else(|fault| {
+            give("watch", watch, std::ptr::null_mut())?;
+            Err(fault)
+        })
+    }
+}
+
+/// As `started`, for who is told.
+fn told(
+    on_watch: hubless_on_watch,
+    user: User,
+) -> Result<impl FnOnce(Result<Started>) + Send + 'static> {
+    let tell = tell::handle(("on_watch", on_watch), user)?;
+    Ok(move |ended: Result<Started>| match ended {
+        Ok(Started { watch, reading }) => {
+            tell(Ok(watch));
+            read_on(&reading);
+        }
+        Err(fault) => tell(Err(fault)),
+    })
+}
+
+/// Reads until the end; a node that is closed reads nothing more, which is the end as well.
+fn read_on(reading: &Arc<Reading>) {
+    if read(reading).is_err() {
+        reading.over();
+    }
+}
+
+/// Reads once, and then on. When this fails, nothing is told.
+fn read(reading: &Arc<Reading>) -> Result<()> {
+    let reads = Arc::clone(reading);
     let told = Told::new(move |ended: Ended| {
         let items = ended.and_then(|done| done.read::<ItemsIn>());
         match items {
@@ -145,15 +255,13 @@ fn read(reading: Arc<Reading>) {
                 for item in &items {
                     reads.item(item);
                 }
-                if end { reads.over() } else { read(reads) }
+                if end { reads.over() } else { read_on(&reads) }
             }
             Err(_) => reads.over(),
         }
     });
     let work = (json!({"stream": reading.stream}), Vec::new());
-    if reading.node.begin("stream.next", work, told).is_err() {
-        reading.over();
-    }
+    reading.node.begin("stream.next", work, told).map(drop)
 }
 
 impl Reading {

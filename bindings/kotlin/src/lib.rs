@@ -51,7 +51,7 @@ pub fn version<'local>(mut env: EnvUnowned<'local>, _class: JClass<'local>) -> J
 /// Opens a session and returns its handle.
 #[jni_mangle("dev.hubless.internal.Native", "open")]
 pub fn open<'local>(mut env: EnvUnowned<'local>, _class: JClass<'local>) -> jlong {
-    env.with_env(|_| Ok::<_, Error>(hubless_shared::open().cast_signed()))
+    env.with_env(|_| Ok::<_, Error>(hubless_shared::open("kotlin").cast_signed()))
         .resolve::<ThrowRuntimeExAndDefault>()
 }
 
@@ -73,6 +73,25 @@ pub fn submit<'local>(
         let op = String::from_utf8_lossy(&op);
         let (session, ticket) = (unsigned(session), unsigned(ticket));
         Ok::<_, Error>(hubless_shared::submit(session, ticket, &op, body, attachments))
+    })
+    .resolve::<ThrowRuntimeExAndDefault>()
+}
+
+/// Answers an operation at once, without a session: a byte, 1 for its result and 0 for its error,
+/// and that as JSON.
+#[jni_mangle("dev.hubless.internal.Native", "ask")]
+pub fn ask<'local>(
+    mut env: EnvUnowned<'local>,
+    _class: JClass<'local>,
+    op: JByteArray<'local>,
+    body: JByteArray<'local>,
+) -> JByteArray<'local> {
+    env.with_env(|env| {
+        let (op, body) = (bytes_of(env, &op)?, bytes_of(env, &body)?);
+        let (done, said) = hubless_shared::ask(&String::from_utf8_lossy(&op), &body);
+        let mut answer = vec![u8::from(done)];
+        answer.extend(said);
+        env.byte_array_from_slice(&answer)
     })
     .resolve::<ThrowRuntimeExAndDefault>()
 }

@@ -28,6 +28,14 @@ pub(crate) fn flat_events(env: &Env, events: Vec<Event>) -> napi::Result<Array<'
     Ok(flat)
 }
 
+/// An answer as two values: whether it is a result, and its text.
+pub(crate) fn answer(env: &Env, done: bool, said: Vec<u8>) -> napi::Result<Array<'_>> {
+    let mut pair = env.create_array(2)?;
+    pair.set(0, done)?;
+    pair.set(1, env.create_string(String::from_utf8_lossy(&said))?)?;
+    Ok(pair)
+}
+
 pub(crate) fn byte_strings(env: &Env, list: Vec<Bytes>) -> napi::Result<Array<'_>> {
     let mut array = env.create_array(u32::try_from(list.len()).unwrap_or(u32::MAX))?;
     for (index, bytes) in (0_u32..).zip(list) {

@@ -1,4 +1,5 @@
-//! Node.js glue: the native surface of `bindings/CONTRACT.md` as seven functions.
+//! Node.js glue: the native surface of `bindings/CONTRACT.md` as eight functions,
+//! and one for what must be said when nobody is left to say it.
 //!
 //! Owns the conversion of strings and byte strings, and the doorbell. Must not know any
 //! operation or event: it carries bodies as text. Tested by the suite of the `hubless` package
@@ -28,6 +29,20 @@ impl Drop for Session {
     }
 }
 
+/// What is asked when its owner is garbage collected, or ends with its environment: a finalizer of
+/// JavaScript does not run in a worker that is terminated.
+pub struct LastWord {
+    operation: String,
+    body: String,
+}
+
+impl Drop for LastWord {
+    fn drop(&mut self) {
+        // Whoever could be told of the answer is gone.
+        let _ = hubless_shared::ask(&self.operation, self.body.as_bytes());
+    }
+}
+
 /// Returns the version of the library.
 #[napi(catch_unwind)]
 pub fn version() -> &'static str {
@@ -43,7 +58,7 @@ pub fn open(doorbell: Function<'_, (), ()>) -> napi::Result<External<Session>> {
         // A refusal means that the environment is closing: nobody is left to be told.
         let _ = bell.call((), ThreadsafeFunctionCallMode::NonBlocking);
     });
-    let session = Session(hubless_shared::open());
+    let session = Session(hubless_shared::open("nodejs"));
     hubless_shared::set_doorbell(session.0, Some(ring));
     Ok(External::new(session))
 }
@@ -63,6 +78,19 @@ pub fn submit(
     let attachments = attachments.iter().map(|bytes| Bytes::copy_from_slice(bytes)).collect();
     let ticket = ticket.unsigned_abs();
     hubless_shared::submit(session.0, ticket, &operation, Bytes::from(body), attachments)
+}
+
+/// Answers an operation at once, without a session: true and its result, or false and its error.
+#[napi(catch_unwind)]
+pub fn ask(env: &Env, operation: String, body: String) -> napi::Result<Array<'_>> {
+    let (done, said) = hubless_shared::ask(&operation, body.as_bytes());
+    convert::answer(env, done, said)
+}
+
+/// Gives an object with whose end `ask` is called once, for an operation that lets something go.
+#[napi(catch_unwind)]
+pub fn when_gone(operation: String, body: String) -> External<LastWord> {
+    External::new(LastWord { operation, body })
 }
 
 /// Gives an open operation up.
@@ -88,7 +116,8 @@ pub fn close(session: &External<Session>) {
     end(session.0);
 }
 
-/// Counts live sessions, agents, calls, streams and bodies of the process, for leak tests.
+/// Counts live sessions, agents, calls, streams, bodies, switches and spendings of the process,
+/// for leak tests.
 #[napi(catch_unwind)]
 pub fn handles() -> u32 {
     u32::try_from(hubless_shared::handles()).unwrap_or(u32::MAX)

@@ -1,17 +1,20 @@
 //! `hubless._core`: the contract of `bindings/CONTRACT.md` as Python functions.
 //!
-//! Owns the conversion of bytes and numbers, the eventfd doorbell and the refusal after `fork`.
-//! Must not know any operation, any body, or asyncio. No thread of the runtime ever attaches to
-//! the interpreter: events wait in the session's queue until Python drains them. Tested by
-//! `python/tests/test_core.py`.
+//! Owns the conversion of bytes and numbers, the eventfd doorbell and the refusals after `fork` and
+//! in a second interpreter. Must not know any operation, any body, or asyncio. No thread of the
+//! runtime ever attaches to the interpreter: events wait in the session's queue until Python drains
+//! them. Tested by `python/tests/test_core.py`.
 #![deny(unsafe_code)]
 
 mod bell;
 
 use bytes::Bytes;
+use pyo3::exceptions::PyImportError;
+use pyo3::ffi::{PyInterpreterState_Get, PyInterpreterState_GetID};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 pyo3::create_exception!(
@@ -38,6 +41,25 @@ fn guarded<T>(call: impl FnOnce() -> T) -> PyResult<T> {
         .map_err(|_| CoreError::new_err(("internal", "", "the core panicked; this is a bug")))
 }
 
+/// Refuses every interpreter of the process but the first: its exception type is static here, and
+/// objects of one interpreter must not reach another.
+#[allow(unsafe_code, reason = "interpreters can be told apart in no safe way")]
+fn in_first_interpreter(py: Python<'_>) -> PyResult<()> {
+    static FIRST: OnceLock<i64> = OnceLock::new();
+    // SAFETY: this thread is attached to an interpreter, as `py` shows.
+    let here = unsafe { PyInterpreterState_GetID(PyInterpreterState_Get()) };
+    if here < 0 {
+        return Err(PyErr::fetch(py));
+    }
+    if *FIRST.get_or_init(|| here) == here {
+        return Ok(());
+    }
+    Err(PyImportError::new_err(
+        "hubless works in one interpreter of a process, the first that imports it; use threads or \
+         processes instead of another one",
+    ))
+}
+
 fn copy(bytes: &[u8]) -> Bytes {
     Bytes::copy_from_slice(bytes)
 }
@@ -49,9 +71,11 @@ mod _core {
     use super::CoreError;
     use super::*;
 
-    /// Leaves `__all__` to the stub, which is the same for every build.
+    /// Refuses a second interpreter, and leaves `__all__` to the stub, which is the same for every
+    /// build.
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        in_first_interpreter(module.py())?;
         module.delattr("__all__")
     }
 
@@ -64,7 +88,7 @@ mod _core {
     /// Opens a session and returns its handle.
     #[pyfunction]
     fn open() -> PyResult<u64> {
-        guarded(hubless_shared::open)
+        guarded(|| hubless_shared::open("python"))
     }
 
     /// Starts an operation; false: the session is closed or unknown.
@@ -78,6 +102,13 @@ mod _core {
     ) -> PyResult<bool> {
         let parts = attachments.iter().map(|part| copy(part.as_bytes())).collect();
         guarded(|| hubless_shared::submit(session, ticket, op, copy(body), parts))
+    }
+
+    /// Answers an operation at once, without a session: its result, or (false) its error.
+    #[pyfunction]
+    fn ask<'py>(py: Python<'py>, op: &str, body: &[u8]) -> PyResult<(bool, Bound<'py, PyBytes>)> {
+        let (done, said) = guarded(|| hubless_shared::ask(op, body))?;
+        Ok((done, PyBytes::new(py, &said)))
     }
 
     /// Gives an open operation up.

@@ -211,3 +211,56 @@ impl Incoming {
 fn used() -> Error {
     Error::invalid("body", "expected a body that is not in use or ended already")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: usize = 1 << 20;
+
+    #[tokio::test]
+    async fn a_part_is_gathered_up_to_its_bound() {
+        for (more, fits) in [(0, true), (1, false)] {
+            let open = OpenBodies::default();
+            let (writer, reader) = body();
+            let handle = open.show(reader);
+            let writing = tokio::spawn(async move {
+                let whole = usize::try_from(limits::REQUEST_BYTES).unwrap() + more;
+                let piece = Bytes::from(vec![7; MIB]);
+                let mut written = 0;
+                while written < whole {
+                    let part = piece.slice(..MIB.min(whole - written));
+                    written += part.len();
+                    // A reader that had enough goes away.
+                    if writer.write(part).await.is_err() {
+                        return;
+                    }
+                }
+                writer.end();
+            });
+            match open.gather(handle).await {
+                Ok(all) => assert_eq!((all.len() as u64, fits), (limits::REQUEST_BYTES, true)),
+                Err(error) => assert_eq!((error.kind, fits), (Kind::TooLarge, false)),
+            }
+            assert!(!open.has(handle), "it is read once");
+            writing.await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_read_gives_what_is_there_and_no_more_than_was_asked_for() {
+        let open = OpenBodies::default();
+        let (writer, reader) = body();
+        let handle = open.show(reader);
+        writer.write(Bytes::from_static(b"abcdef")).await.unwrap();
+        writer.write(Bytes::from_static(b"gh")).await.unwrap();
+        writer.end();
+        let mut read = Vec::new();
+        while let Some(piece) = open.read(handle, 4).await.unwrap() {
+            read.push(piece);
+        }
+        assert_eq!(read, ["abcd", "efgh"]);
+        assert!(!open.has(handle));
+        assert!(open.read(handle, 4).await.is_err());
+    }
+}

@@ -7,6 +7,7 @@ use crate::event::{CALL, Event};
 use crate::foreign;
 use crate::json::inbound::InboundOut;
 use crate::json::shown::Outlet;
+use crate::ops::spend;
 use crate::queue::lock;
 use crate::session::Session;
 use crate::table::next_id;
@@ -15,6 +16,7 @@ use hubless::call::handle::{Call, Inbound};
 use hubless::foreign::Handler;
 use hubless_proto::error::{Result, Retry};
 use hubless_proto::{Error, Kind};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, Weak};
 use tokio::sync::Semaphore;
 
@@ -59,6 +61,8 @@ pub(crate) struct OpenCall {
     session: Weak<Session>,
     /// Streamed parts that were shown with it; let go at its end.
     shown: Mutex<Vec<u64>>,
+    /// Spendings that are open; none: the call is over, and nothing more is spent.
+    spends: Mutex<Option<BTreeSet<u64>>>,
     /// Keeps what the host sends about this call in the order in which it was submitted.
     pub(crate) order: tokio::sync::Mutex<()>,
 }
@@ -74,8 +78,27 @@ impl OpenCall {
         lock(&self.shown).extend(bodies);
     }
 
-    /// Lets go of the streamed parts that were not read.
+    /// Remembers a spending that belongs to this call; false: the call is over.
+    pub(crate) fn spends(&self, spend: u64) -> bool {
+        lock(&self.spends).as_mut().map(|open| open.insert(spend)).is_some()
+    }
+
+    /// A spending has ended.
+    pub(crate) fn spent(&self, spend: u64) {
+        if let Some(open) = lock(&self.spends).as_mut() {
+            open.remove(&spend);
+        }
+    }
+
+    /// Charges what was set aside and never reported; nothing more can be set aside.
+    pub(crate) fn charge(&self) {
+        let open = lock(&self.spends).take();
+        open.into_iter().flatten().for_each(spend::charge);
+    }
+
+    /// Lets go of the streamed parts that were not read, and of spendings.
     pub(crate) fn let_go(&self) {
+        self.charge();
         let Some(session) = self.session.upgrade() else { return };
         for body in std::mem::take(&mut *lock(&self.shown)) {
             session.bodies.drop_handle(body);
@@ -120,6 +143,7 @@ fn begin(session: &Arc<Session>, agent: u64, inbound: Inbound) {
         fresh,
         session: Arc::downgrade(session),
         shown: Mutex::new(opened),
+        spends: Mutex::new(Some(BTreeSet::new())),
         order: tokio::sync::Mutex::default(),
     });
     session.calls.insert_as(id, Arc::clone(&open));

@@ -6,6 +6,7 @@
 // Allowed in `fork` alone.
 #![deny(unsafe_code)]
 
+mod ask;
 mod bodies;
 pub mod event;
 mod foreign;
@@ -34,18 +35,26 @@ pub fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
 }
 
-/// Opens a session; the number is a generation-checked handle, never 0.
+/// Opens a session; the number is a generation-checked handle, never 0. Traces name the `language`
+/// of the host.
 ///
 /// In a forked child (see [`forked`]) no session opens, and every other function finds it closed.
-pub fn open() -> u64 {
+pub fn open(language: &'static str) -> u64 {
     fork::watch();
-    if forked() { table::next_id() } else { session::open() }
+    if forked() { table::next_id() } else { session::open(language) }
 }
 
 /// Starts an operation; false: the session is closed or unknown, or the ticket is 0 or open.
 pub fn submit(session: u64, ticket: u64, op: &str, body: Bytes, attachments: Vec<Bytes>) -> bool {
     let operation = Operation { ticket, name: op.to_owned(), body, attachments };
     find(session).is_some_and(|session| session.submit(operation))
+}
+
+/// Answers at once, on this thread and without a session, an operation that only computes or that
+/// concerns the whole process: its result, or (false) its error, as JSON.
+pub fn ask(op: &str, body: &[u8]) -> (bool, Vec<u8>) {
+    fork::watch();
+    ask::answer(op, body)
 }
 
 /// Gives an open operation up.

@@ -26,6 +26,8 @@ use tokio::sync::oneshot;
 
 /// One host's view of one node.
 pub(crate) struct Session {
+    /// Language of the host.
+    pub(crate) language: &'static str,
     pub(crate) queue: Queue,
     /// The node, once it is started.
     pub(crate) node: RwLock<Option<Node>>,
@@ -47,9 +49,10 @@ static OPEN: LazyLock<RwLock<Sessions>> = LazyLock::new(RwLock::default);
 static ENDED: Mutex<VecDeque<(u64, Arc<Session>)>> = Mutex::new(VecDeque::new());
 
 /// Opens a session.
-pub(crate) fn open() -> u64 {
+pub(crate) fn open(language: &'static str) -> u64 {
     let id = next_id();
     let session = Arc::new(Session {
+        language,
         queue: Queue::default(),
         node: RwLock::new(None),
         agents: Table::new("agent"),
@@ -116,6 +119,19 @@ impl Session {
         node.ok_or_else(|| Error::new(Kind::Closed, "expected a started node"))
     }
 
+    /// A call that is handled in this process, at this node or another one: what asks on through
+    /// another node still belongs to it.
+    ///
+    /// # Errors
+    /// `invalid_argument` with field `parent`.
+    pub(crate) fn parent(&self, call: u64) -> Result<Arc<OpenCall>> {
+        self.calls.get(call).or_else(|error| {
+            let open = OPEN.read().unwrap_or_else(PoisonError::into_inner);
+            let found = open.values().find_map(|session| session.calls.get(call).ok());
+            found.ok_or_else(|| error.with_field("parent"))
+        })
+    }
+
     /// Puts the node in, or takes it out.
     pub(crate) fn set_node(&self, node: Option<Node>) -> Option<Node> {
         let mut place = self.node.write().unwrap_or_else(PoisonError::into_inner);
@@ -170,6 +186,7 @@ impl Session {
         for handle in handles {
             self.bodies.drop_handle(handle);
             ops::drop_stream(self, handle);
+            ops::spend::give_back(handle);
             if let Some(agent) = self.agents.take(handle) {
                 // Without a runtime there is nothing left to unregister from.
                 let _ = hubless::executor::spawn(async move {
@@ -181,7 +198,8 @@ impl Session {
     }
 
     fn has(&self, handle: u64) -> bool {
-        self.bodies.has(handle) || self.streams.has(handle) || self.agents.has(handle)
+        let own = self.bodies.has(handle) || self.streams.has(handle) || self.agents.has(handle);
+        own || ops::spend::has(handle)
     }
 
     /// Takes the ticket out: whoever does so says how the operation ended, and the host may use

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// Opens a session in which one operation waits.
 fn waiting() -> u64 {
-    let session = hubless_shared::open();
+    let session = hubless_shared::open("test");
     assert!(hubless_shared::submit(session, 1, "body.open", Bytes::from_static(b"{}"), vec![]));
     assert!(hubless_shared::wait(session, Some(Duration::from_secs(5))));
     let opened = hubless_shared::drain(session, 1).remove(0);

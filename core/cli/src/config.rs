@@ -20,6 +20,7 @@ struct File {
     home: Option<Spanned<PathBuf>>,
     port: Option<Spanned<u16>>,
     log: Option<Spanned<String>>,
+    gateway: Option<Spanned<String>>,
 }
 
 /// One word, or a list of them.
@@ -106,6 +107,7 @@ impl Settings {
             ),
             setting("port", [None, variable("HUBLESS_PORT"), port], None),
             setting("log", [None, variable("HUBLESS_LOG"), text_of(file.log)], None),
+            setting("gateway", [None, variable("HUBLESS_GATEWAY"), text_of(file.gateway)], None),
         ];
         Ok(Self { all, home: home.map(|(home, _)| home) })
     }
@@ -144,6 +146,7 @@ impl Settings {
             mesh: self.value("mesh").map(str::to_owned),
             home: self.home.clone(),
             listen: Some(self.listen()?),
+            gateway: self.value("gateway").map(str::to_owned),
             ..NodeOptions::default()
         })
     }

@@ -9,6 +9,7 @@ use hubless_proto::limits;
 use hubless_proto::wire::v1::{self, part};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use support::{Home, Serve, ask, decoded, eventually, value};
 
 #[tokio::test]
@@ -45,7 +46,11 @@ fn the_program_of_the_readme_works() {
     let shout = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/shout.py");
     let command = home.command(&["serve", "--json", "--name", "shout", "--", "python3", shout]);
     let _served = Serve::start(command, &home);
-    assert_eq!(home.run(&["call", "shout", "hello"]).ok().out, "HELLO\n");
+    let answer = eventually("the agent", || {
+        let ran = home.run(&["call", "shout", "hello"]);
+        (ran.code != Some(3)).then(|| ran.ok().out)
+    });
+    assert_eq!(answer, "HELLO\n");
 }
 
 #[tokio::test]
@@ -72,11 +77,16 @@ async fn blobs_travel_as_base64_both_ways() {
     assert_eq!(value(&node, "child", "echo on").await, "echo on");
 }
 
+/// The one agent with this skill, as the command shows it.
+fn find(home: &Home, skill: &str) -> Value {
+    home.run(&["find", "--skill", skill, "--wait", "20000", "--json"]).ok().json()
+}
+
 #[tokio::test]
 async fn a_program_describes_itself_or_is_described() {
     let home = Home::new();
     let _own = home.serve(&[], &["described"]);
-    let found = home.run(&["find", "--skill", "test.child", "--json"]).ok().json();
+    let found = find(&home, "test.child");
     assert_eq!(found["description"], "of its own words");
     assert_eq!(found["tags"], json!(["own"]));
 
@@ -85,7 +95,7 @@ async fn a_program_describes_itself_or_is_described() {
     let skills = skills.to_str().unwrap();
     let flags = ["--name", "named", "--skill-file", skills, "--tag", "a", "--tag", "b"];
     let _named = home.serve(&flags, &["described"]);
-    let found = home.run(&["find", "--skill", "two", "--json"]).ok().json();
+    let found = find(&home, "two");
     assert_eq!((&found["name"], &found["tags"]), (&json!("named"), &json!(["a", "b"])));
     assert_eq!(found["skills"][1]["effect"], "PURE");
 }
@@ -182,6 +192,44 @@ async fn a_program_calls_the_callers_tools() {
     }
 }
 
+/// Says how often it ran.
+struct Tally(Arc<AtomicUsize>);
+impl ToolHost for Tally {
+    fn call_tool(&self, _: String, _: Value) -> Answer<Content> {
+        let run = self.0.fetch_add(1, Ordering::SeqCst) + 1;
+        Box::pin(async move { Ok(Content::value(json!(run))) })
+    }
+}
+
+#[tokio::test]
+async fn a_tool_runs_once_for_each_id_and_not_after_the_last_word() {
+    let home = Home::new();
+    let _served = home.serve(&["--name", "child"], &[]);
+    let node = home.node().await;
+    let runs = Arc::new(AtomicUsize::new(0));
+    let with = |text: &str| {
+        let tools = json!([{"name": "count"}]);
+        let mut request = RequestOptions::read(json!({"to": "child", "tools": tools})).unwrap();
+        request.wait_ms = Some(10_000);
+        request.content = Content::text(text);
+        request.tool_host = Some(Arc::new(Tally(Arc::clone(&runs))));
+        request
+    };
+    for run in 1..=2 {
+        let mut answers = decoded(node.request(with("tool-twice")).await);
+        let answers = answers.as_array_mut().unwrap();
+        answers.sort_by_key(|answer| answer.get("error").is_some());
+        assert_eq!(answers[0], json!({"id": 7, "content": {"parts": [{"data": run}]}}));
+        let error = &answers[1]["error"];
+        assert_eq!((&error["kind"], &error["code"]), (&json!("conflict"), &json!("tool_call_id")));
+        assert_eq!(runs.load(Ordering::SeqCst), run, "an id is used again by another call only");
+    }
+    assert_eq!(decoded(node.request(with("tool-late")).await), "tool-late");
+    // Its answer comes after everything that was said before it.
+    assert_eq!(value(&node, "child", "echo on").await, "echo on");
+    assert_eq!(runs.load(Ordering::SeqCst), 2);
+}
+
 struct Says(&'static str);
 impl InputHost for Says {
     fn input(&self, prompt: Content, schema: Option<Value>) -> Answer<Content> {
@@ -220,7 +268,13 @@ async fn a_program_gets_no_credential_and_the_rest_of_the_request() {
     request.content = Content::text("request");
     let seen = decoded(node.request(request).await).to_string();
     assert!(seen.contains("carried") && !seen.contains("canary-of-the-call"), "{seen}");
-    assert!(!served.log().contains("canary-of-the-call"));
+    // What the program writes to its stderr afterwards is in the log, so that it would be seen.
+    assert_eq!(value(&node, "child", "flood 1 0").await, "still here");
+    let log = eventually("what the program wrote to its stderr", || {
+        let log = served.log();
+        log.contains("the end of the flood").then_some(log)
+    });
+    assert!(!log.contains("canary-of-the-call"), "{log}");
 }
 
 #[tokio::test]

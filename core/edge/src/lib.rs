@@ -4,4 +4,6 @@
 //! Tested with real child processes.
 #![forbid(unsafe_code)]
 
+pub mod gateway;
+pub mod http;
 pub mod stdio;

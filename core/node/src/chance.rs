@@ -8,6 +8,12 @@ pub(crate) fn now_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Unix time in microseconds; 0 for a clock before 1970.
+pub(crate) fn now_us() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}
+
 /// Milliseconds of a clock that never jumps and goes on while the machine sleeps
 /// (`CLOCK_BOOTTIME`): what leases are counted on. It begins anew with the machine.
 pub(crate) fn clock_ms() -> u64 {

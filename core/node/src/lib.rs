@@ -4,6 +4,8 @@
 //! with it and are found and asked by every other node, with no hub.
 #![forbid(unsafe_code)]
 
+pub mod audit;
+mod back_off;
 pub mod budget;
 pub mod call;
 mod caller;
@@ -21,8 +23,13 @@ mod meter;
 pub mod node;
 mod runtime;
 mod schemas;
+pub mod spans;
 pub mod store;
 pub mod telemetry;
+pub mod till;
+mod turn;
+pub mod usage;
+pub mod web;
 
 pub use call::body::{Bodies, Body, BodyWriter, body};
 pub use call::content::Content;

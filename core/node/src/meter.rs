@@ -64,9 +64,14 @@ impl Subject {
         Self { child, input, output }
     }
 
+    /// Tells it something, whose answer is not waited for.
+    pub(crate) fn order(&mut self, what: &str) {
+        writeln!(self.input, "{what}").unwrap();
+    }
+
     /// Tells it something and gives its answer.
     pub(crate) fn tell(&mut self, what: &str) -> String {
-        writeln!(self.input, "{what}").unwrap();
+        self.order(what);
         let mut line = String::new();
         loop {
             line.clear();

@@ -3,12 +3,22 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail their test")]
 
+#[path = "budgets/badly.rs"]
+mod badly;
+#[path = "budgets/durable.rs"]
+mod durable;
 #[path = "budgets/elsewhere.rs"]
 mod elsewhere;
+#[path = "budgets/holder.rs"]
+mod holder;
 #[path = "budgets/inside.rs"]
 mod inside;
+#[path = "budgets/operator.rs"]
+mod operator;
 #[path = "budgets/processes.rs"]
 mod processes;
+#[path = "budgets/returned.rs"]
+mod returned;
 #[path = "budgets/stops.rs"]
 mod stops;
 mod support;

@@ -25,6 +25,8 @@ mod requested;
 #[path = "in_process/rules.rs"]
 mod rules;
 mod support;
+#[path = "in_process/traces.rs"]
+mod traces;
 
 #[test]
 fn a_node_can_be_shared_by_threads() {

@@ -3,7 +3,7 @@
 //! Owns: errors that name the field and never repeat the value. Must not know: what the object is.
 //! Tested by every reader built on it.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -61,6 +61,12 @@ impl Fields {
     /// An error about one field of this object.
     pub fn wrong(&self, field: &str, message: impl Into<String>) -> Error {
         Error::invalid(&self.name(field), message)
+    }
+
+    /// The refusal of a field that this version reads and cannot act on.
+    pub fn not_served(&self, field: &str) -> Error {
+        let message = "this version cannot check it: leave the field out";
+        Error::new(Kind::Unsupported, message).with_code("not_served").with_field(&self.name(field))
     }
 
     /// Ends the reading.

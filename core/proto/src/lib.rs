@@ -2,10 +2,11 @@
 //!
 //! Nothing here opens a socket or a file, reads a clock or draws a random number: time and chance
 //! are parameters. A module uses only those of lower steps:
-//! `error`, `limits` → `identity` → `wire` → `killswitch` → `policy`, `query` → `directory` →
-//! `registry`.
+//! `error`, `limits` → `identity` → `wire` → `killswitch` → `audit`, `metering`, `policy`,
+//! `query` → `directory` → `registry`.
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod directory;
 pub mod error;
 pub mod fields;
@@ -13,6 +14,7 @@ pub mod identity;
 pub mod killswitch;
 pub mod limits;
 pub mod memo;
+pub mod metering;
 pub mod policy;
 pub mod query;
 pub mod registry;

@@ -123,6 +123,8 @@ limits! {
     RECORD_LIFE_MAX: Duration = Duration::from_secs(24 * 3_600);
     /// Life of a transient agent's record.
     TRANSIENT_LIFE: Duration = Duration::from_secs(60);
+    /// Life of a transient agent until others than its node are told of it.
+    TRANSIENT_UNTOLD: Duration = Duration::from_secs(1);
     /// How far ahead of our clock a record may be issued.
     CLOCK_SKEW: Duration = Duration::from_secs(300);
     /// Live records kept of one member node.
@@ -213,6 +215,9 @@ limits! {
     FIND_LIMIT: usize = 1_000;
     /// Default wait of `find` for a first match.
     FIND_WAIT: Duration = Duration::from_secs(1);
+    /// A `find` with a match waits so long at most for skill documents that are on their way, by
+    /// which better ones may match.
+    FIND_SETTLE: Duration = Duration::from_millis(100);
     /// Changes that a watcher may be behind before it gets `lagged`.
     WATCH_BACKLOG: usize = 1_024;
     /// Streams of one call: the first and those that joined it.
@@ -273,14 +278,43 @@ limits! {
     TOKEN_DEPTH: usize = 4;
     /// A membership token, in bytes.
     TOKEN_BYTES: usize = 16 * KIB;
+    /// Facts of one block that was appended to a token.
+    TOKEN_BLOCK_FACTS: usize = 32;
+    /// Combinations of facts that all appended checks of a token may look at together.
+    TOKEN_COMBINATIONS: usize = 10_000;
+    /// Facts of a token with those that its rules derive; this many are too many.
+    TOKEN_FACTS: u64 = 512;
+    /// Rounds in which the rules of a token derive facts; this many are too many.
+    TOKEN_ROUNDS: u64 = 32;
+    /// Good verdicts on tokens of peers that a node remembers.
+    TOKEN_VERDICTS: usize = 4_096;
+    /// A ticket, in bytes of its text.
+    TICKET_BYTES: usize = 8 * KIB;
+    /// Minters of one ticket, and contacts that are kept of a mesh.
+    TICKET_MINTERS: usize = 8;
+    /// A role or group of an invite, in bytes.
+    INVITE_WORD_BYTES: usize = 64;
+    /// Groups of one invite.
+    INVITE_GROUPS: usize = 16;
     /// Default life of an invite.
     INVITE_LIFE: Duration = Duration::from_secs(24 * 3_600);
-    /// One file of the runtime folder, in bytes.
-    RECORD_FILE_BYTES: usize = 16 * MIB;
+    /// One file of the runtime folder, in bytes: room for `HOSTED_AGENTS` of the largest
+    /// descriptors.
+    RECORD_FILE_BYTES: usize = HOSTED_AGENTS * 9 * KIB;
     /// Files that are read of the runtime folder.
     RECORD_FILES: usize = 10_000;
+    /// All files together that are read of the runtime folder, in bytes.
+    RECORD_FILES_BYTES: u64 = 1024 * MIB as u64;
+    /// Files of one look at the runtime folder that are handed on together.
+    RECORDS_TOGETHER: usize = 64;
+    /// Looks at a node whose lock file was closed, until it is taken for alive.
+    DOUBTED_LOOKS: u32 = 20;
+    /// A replica waits so long for the first look at who else is on this machine.
+    FIRST_LOOK: Duration = Duration::from_secs(5);
     /// Time that a graceful close waits for running calls.
     CLOSE_GRACE: Duration = Duration::from_secs(10);
+    /// Silence of a callee, not even `Accepted`, after which another node that hosts it is asked.
+    SILENT_PATH: Duration = Duration::from_secs(2);
     /// A connection that lost a simultaneous dial is drained within this time.
     DRAIN: Duration = Duration::from_secs(30);
     /// Entries of one list of a rule or a query.
@@ -301,6 +335,40 @@ limits! {
     SCHEMA_NESTING: u64 = 2_048;
     /// Looks of a schema at all values of one check.
     SCHEMA_STEPS: u64 = 50_000_000;
+    /// Body of an HTTP request, in bytes.
+    HTTP_BODY_BYTES: usize = MIB;
+    /// Answer of an HTTP request with the bytes of its streamed parts, in bytes.
+    HTTP_ANSWER_BYTES: usize = 16 * MIB;
+    /// Headers of an HTTP request, in bytes.
+    HTTP_HEADERS_BYTES: usize = 16 * KIB;
+    /// Headers of an HTTP request.
+    HTTP_HEADERS: usize = 64;
+    /// Target of an HTTP request, in bytes.
+    HTTP_URL_BYTES: usize = 8 * KIB;
+    /// Id that an HTTP request brings, in bytes.
+    HTTP_REQUEST_ID_BYTES: usize = 128;
+    /// Time for the head of an HTTP request.
+    HTTP_HEADER_TIME: Duration = Duration::from_secs(10);
+    /// Time for the body of an HTTP request.
+    HTTP_BODY_TIME: Duration = Duration::from_secs(30);
+    /// An HTTP connection is closed after this time without a request.
+    HTTP_IDLE: Duration = Duration::from_secs(60);
+    /// Silence of a streamed HTTP answer after which a comment says that it goes on.
+    HTTP_STILL_THERE: Duration = Duration::from_secs(15);
+    /// HTTP connections of one listener.
+    HTTP_CONNECTIONS: usize = 256;
+    /// HTTP connections of one address, or of one /64 of IPv6.
+    HTTP_CONNECTIONS_PER_IP: usize = 32;
+    /// Streams of one HTTP/2 connection.
+    HTTP_STREAMS: u32 = 64;
+    /// Streams that a client of one HTTP/2 connection may give up.
+    HTTP_RESETS: u32 = 256;
+    /// HTTP requests a second of one principal; of one address without a token.
+    HTTP_RATE_PER_S: u32 = 1_000;
+    /// HTTP requests at once of one rested principal.
+    HTTP_RATE_BURST: u32 = 2_000;
+    /// Tokens, host names or origins of one HTTP listener, each.
+    HTTP_ENTRIES: usize = 1_024;
     /// Compiled schemas kept.
     SCHEMA_CACHE_ENTRIES: usize = 256;
     /// Text of the compiled schemas kept, in bytes.
@@ -313,8 +381,8 @@ limits! {
     REASON_CHARS: usize = 300;
     /// Remembered outcomes of requests of a node, in bytes.
     DUPLICATE_BYTES: usize = 64 * MIB;
-    /// Agents that one node hosts.
-    HOSTED_AGENTS: usize = 100_000;
+    /// Agents that one node hosts: as many as others take of one node.
+    HOSTED_AGENTS: usize = 20_000;
     /// Agents known by hand.
     CATALOGUE_AGENTS: usize = 100_000;
     /// Ids in an answer that says `ambiguous`.
@@ -349,6 +417,22 @@ limits! {
     DIRECTORY_SCHEMAS: usize = 4_096;
     /// Bytes of the input schemas that a directory keeps.
     DIRECTORY_SCHEMA_BYTES: usize = 16 * MIB;
+    /// Skill documents that a node asks others for at once, without those that are slow.
+    DOCUMENTS_AT_ONCE: usize = 16;
+    /// Skill documents that one node is asked for at once, after it gave one; before, it is one.
+    DOCUMENTS_PER_NODE: usize = 4;
+    /// Nodes that are asked for one skill document, each after the one before, within
+    /// `DOCUMENT_AGAIN`.
+    DOCUMENT_HOSTS: usize = 4;
+    /// Another node is asked for a skill document that the one before did not give in this time.
+    DOCUMENT_SLOW: Duration = Duration::from_millis(250);
+    /// Nodes that are remembered not to have given one skill document: others are asked first.
+    DOCUMENT_TRIED: usize = 64;
+    /// A node that did not give a skill document is asked for it again after this time.
+    DOCUMENT_AGAIN: Duration = Duration::from_secs(10);
+    /// A skill document that came is not asked for again within this time: where there are more
+    /// than a directory keeps, watchers would push out each other's without a pause.
+    DOCUMENT_REST: Duration = Duration::from_secs(60);
     /// One template, in bytes of its JSON form.
     TEMPLATE_BYTES: usize = 64 * KIB;
     /// Letters, or white space, in a row that the token counter takes.
@@ -385,6 +469,18 @@ limits! {
     SETTLE_LIFE: Duration = Duration::from_secs(24 * 3_600);
     /// Trips that one ledger remembers.
     LEDGER_TRIPS: usize = 65_536;
+    /// Budgets that one statement of the operator of a mesh stops.
+    STOP_BUDGETS: usize = 64;
+    /// Groups that one statement of the operator of a mesh names.
+    STOP_GROUPS: usize = 16;
+    /// Nodes to which a node shows a statement of the operator of a mesh at once.
+    STOP_NODES_AT_ONCE: usize = 32;
+    /// Time for which a node that does not answer a statement of the operator keeps others waiting.
+    STOP_TURN: Duration = Duration::from_secs(2);
+    /// Time in which the nodes that are known are shown a statement of the operator of a mesh.
+    STOP_WAIT: Duration = Duration::from_secs(10);
+    /// Budgets of other nodes that one ledger remembers as stopped by the operator of the mesh.
+    LEDGER_STOPS: usize = 4_096;
     /// Nodes whose clock readings one ledger remembers.
     LEDGER_READINGS: usize = 16_384;
     /// Answers and messages of one ledger that wait for its store.
@@ -393,4 +489,100 @@ limits! {
     STORE_QUEUE: usize = 262_144;
     /// Writes of a store that become one commit.
     STORE_GROUP: usize = 4_096;
+    /// A text of a row of the audit log, in bytes; a longer one is cut.
+    AUDIT_TEXT_BYTES: usize = 256;
+    /// Equal events of others within this time become one row of the audit log.
+    AUDIT_FOLD_SPAN: Duration = Duration::from_secs(1);
+    /// Different events of others that the audit log tells of within `AUDIT_FOLD_SPAN`; more are
+    /// only counted.
+    AUDIT_FOLDED: usize = 16;
+    /// Rows of the audit log that wait for the store; more are lost, and a row says how many.
+    AUDIT_QUEUE: usize = 16_384;
+    /// Rows of the audit log that a node keeps in memory.
+    AUDIT_MEMORY: usize = 4_096;
+    /// Rows of one audit log on disk; the oldest are forgotten, and a row says so.
+    AUDIT_ROWS: u64 = 262_144;
+    /// Rows of an audit log that are forgotten at once.
+    AUDIT_FORGOTTEN: u64 = 4_096;
+    /// Principals, agents or skills whose usage a node keeps, each; others are one sum.
+    USAGE_KEYS: usize = 1_024;
+    /// Watchers of the calls of one node.
+    CALL_WATCHERS: usize = 16;
+    /// Pairs of agent and skill that metrics name on each side of a call, and agents whose spending
+    /// they name; the others are one.
+    METRIC_NAMES: usize = 128;
+    /// Calls that a node remembers for traces, made and handled.
+    RECENT_CALLS: usize = 4_096;
+    /// Calls of one trace that a node tells.
+    TRACE_CALLS: usize = 1_024;
+    /// Nodes that are asked for one trace.
+    TRACE_NODES: usize = 1_024;
+    /// Nodes that are asked for a trace at once.
+    TRACE_NODES_AT_ONCE: usize = 32;
+    /// Spans that are taken of one trace, of all nodes together.
+    TRACE_SPANS: usize = 16_384;
+    /// Calls that are shown inside each other.
+    TRACE_DEPTH: usize = 32;
+    /// Time that gathering a trace may take.
+    TRACE_WAIT: Duration = Duration::from_secs(10);
+    /// Spans that wait to be written to the trace file.
+    TRACE_QUEUE: usize = 4_096;
+    /// Spans of one post to a collector.
+    TRACE_BATCH: usize = 512;
+    /// Time that a span waits for others before it is posted.
+    TRACE_BATCH_TIME: Duration = Duration::from_secs(1);
+    /// Time for one post to a collector, with its answer.
+    TRACE_POST: Duration = Duration::from_secs(10);
+    /// Time after which a batch that a collector does not take is given up.
+    TRACE_GIVE_UP: Duration = Duration::from_secs(60);
+    /// Time that the last spans of a node have to reach the collector.
+    TRACE_FLUSH: Duration = Duration::from_secs(3);
+    /// Answer of a collector that is read, in bytes.
+    TRACE_ANSWER_BYTES: usize = 64 * KIB;
+    /// One line of the trace file, in bytes.
+    TRACE_LINE_BYTES: usize = 4 * KIB;
+    /// The trace file, in bytes; what would make it larger is not written.
+    TRACE_FILE_BYTES: u64 = 1024 * MIB as u64;
+    /// A file of certificates that are believed, in bytes.
+    ROOTS_FILE_BYTES: u64 = MIB as u64;
+    /// Models of the price table of a metering gateway.
+    PRICED_MODELS: usize = 1_024;
+    /// Messages of one request to a metering gateway.
+    METERED_MESSAGES: usize = 4_096;
+    /// Links of one spending key.
+    KEY_LINKS: usize = 16;
+    /// A spending key, in bytes of its text.
+    KEY_TEXT_BYTES: usize = 4 * KIB;
+    /// Life of a spending key of a call: how long one whose stop no gateway heard of may pay.
+    PROVIDER_KEY_LIFE: Duration = Duration::from_secs(600);
+    /// Keys that one call has of a gateway.
+    PROVIDER_KEYS: usize = 16;
+    /// Time for a gateway to say what a key cost, after which all of it is charged.
+    PROVIDER_WORD: Duration = Duration::from_secs(3);
+    /// Time in which a gateway is told of a stop, or of the end of a key.
+    PROVIDER_TOLD: Duration = Duration::from_secs(30);
+    /// What a gateway says to a node, in bytes.
+    PROVIDER_WORD_BYTES: usize = 4 * KIB;
+    /// Roots of one till.
+    TILL_ROOTS: usize = 64;
+    /// Links of one root whose accounts a till keeps, in about 4 MiB: those of keys of calls stay
+    /// for `PROVIDER_KEY_LIFE`, so that there may be 27 of them a second.
+    TILL_LINKS: usize = 16_384;
+    /// Stopped budgets that a till keeps for those who hold keys of one root.
+    TILL_TRIPS: usize = 1_024;
+    /// Open reservations of one till.
+    TILL_RESERVATIONS: usize = 4_096;
+    /// Time for a connection of a metering gateway to its provider.
+    PROVIDER_CONNECT: Duration = Duration::from_secs(10);
+    /// Silence of a provider after which its answer is given up.
+    PROVIDER_SILENCE: Duration = Duration::from_secs(600);
+    /// Answer of a provider that is not streamed, in bytes.
+    PROVIDER_ANSWER_BYTES: usize = 16 * MIB;
+    /// Error of a provider that is passed on, in bytes.
+    PROVIDER_ERROR_BYTES: usize = 64 * KIB;
+    /// One event of a streamed answer of a provider, in bytes.
+    PROVIDER_EVENT_BYTES: usize = MIB;
 }
+
+// An agent that may be registered is one that others take.
+const _: () = assert!(HOSTED_AGENTS <= MEMBER_RECORDS);

@@ -5,6 +5,7 @@
 
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{AgentId, NodeKey};
+use hubless_proto::limits as bounds;
 use hubless_proto::policy::check::{
     AuthPlan, Meter, TokenPlan, admission, auth_plan, auth_verdict, content, deadline, grant,
     grant_missing, limits, rate, return_to, return_verdict, token_plan, tokens,
@@ -91,7 +92,7 @@ fn run(agent: &mut Agent, caller: &Caller, request: &v1::Request, host: &mut Hos
     rate(agent.rates.as_mut(), caller, 0)?;
     match auth_plan(&agent.policy, &agent.node_auth, caller, request)? {
         AuthPlan::Open => (),
-        AuthPlan::AskHost { credential, .. } => {
+        AuthPlan::CheckToken { credential, .. } | AuthPlan::AskHost { credential, .. } => {
             host.asked += 1;
             auth_verdict(credential.reveal() == "letmein")?;
         }
@@ -156,11 +157,12 @@ fn with_context(change: impl FnOnce(&mut v1::Context)) -> v1::Context {
 type Break = fn(&mut v1::Request, &mut Caller, &mut Agent);
 
 /// Every check in its order: how to make it fire on the strict agent, and what it answers.
-const CHECKS: [(&str, Kind, &str, Break); 28] = [
+const CHECKS: [(&str, Kind, &str, Break); 29] = [
     ("depth", Kind::HopLimit, "depth", |r, _, _| r.depth = 17),
     ("extension", Kind::Unsupported, "extension", |r, _, _| {
         r.critical_extensions.push("urn:x".to_owned());
     }),
+    ("task path", Kind::Unsupported, "task_path", |r, _, _| r.task_path.push(id(3).to_wire())),
     ("external", Kind::Denied, "external", |_, c, _| c.kind = CallerKind::External),
     ("caller", Kind::Denied, "caller", |_, c, _| c.groups.clear()),
     ("data policy", Kind::Denied, "data_policy", |r, _, _| {
@@ -184,7 +186,7 @@ const CHECKS: [(&str, Kind, &str, Break); 28] = [
     ("no grant", Kind::BudgetExhausted, "grant_required", |_, _, a| {
         a.describe(|d| d.needs.get_or_insert_default().grant = "required".to_owned());
     }),
-    ("size", Kind::TooLarge, "size", |r, _, _| r.task_path = vec![id(3).to_wire(); 2_000]),
+    ("size", Kind::TooLarge, "size", |r, _, _| r.ancestors = vec![id(3).to_wire(); 2_000]),
     ("content", Kind::Content, "content_type", |r, _, _| {
         let blob = v1::Blob { media_type: "image/png".to_owned(), ..v1::Blob::default() };
         let kind = Some(part::Kind::Blob(blob));
@@ -416,7 +418,8 @@ fn kinds_of_caller() {
         (CallerKind::External, false, "denied/external"),
         (CallerKind::External, true, "ok"),
         (CallerKind::Bridged, true, "unsupported/caller_kind"),
-        (CallerKind::Edge, true, "unsupported/caller_kind"),
+        (CallerKind::Edge, false, "denied/external"),
+        (CallerKind::Edge, true, "ok"),
     ] {
         let mut agent = agent(json!({"allowExternalConnections": open}), |_| ());
         let caller = Caller { kind, ..member() };
@@ -489,6 +492,33 @@ fn bytes_that_arrive_later_are_counted() {
     assert_eq!((error.kind, error.field.as_deref()), (Kind::TooLarge, Some("content")));
     // An own bound is private.
     assert_eq!(error.limit, None);
+}
+
+#[test]
+fn an_agent_that_says_no_bound_takes_64_mib_and_no_byte_more() {
+    let most = bounds::REQUEST_BYTES;
+    for kind in ["blob", "text"] {
+        let open = agent(json!({}), |_| ());
+        let streamed = |size| {
+            let kind = kind.to_owned();
+            let stream = v1::StreamPart { kind, size: Some(size), ..v1::StreamPart::default() };
+            let kind = Some(part::Kind::Stream(stream));
+            let mut request = good();
+            let parts = &mut request.content.get_or_insert_default().parts;
+            parts.push(v1::Part { kind, ..v1::Part::default() });
+            request
+        };
+        let mut declares = agent(json!({}), |_| ());
+        let rest = most - "hello".len() as u64;
+        assert_eq!(refusal(&mut declares, &member(), &streamed(rest)), "ok", "{kind}");
+        let refused = refusal(&mut declares, &member(), &streamed(rest + 1));
+        assert_eq!(refused, "too_large/size", "{kind}");
+        // While it arrives, whatever was declared.
+        let mut meter = Meter::new(&open.policy, &v1::Request::default());
+        assert_eq!(meter.count(kind, most), Ok(()));
+        let limit = meter.count(kind, 1).unwrap_err().limit.unwrap();
+        assert_eq!((limit.name.as_str(), limit.value), ("REQUEST_BYTES", most), "{kind}");
+    }
 }
 
 #[test]

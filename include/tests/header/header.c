@@ -5,5 +5,6 @@ int hubless_header_compiles(void);
 int hubless_header_compiles(void) {
     hubless_error err = HUBLESS_ERROR_INIT;
     hubless_str text = HUBLESS_STR("text");
-    return (int)(err.size + text.len);
+    hubless_switch_options limits = {.size = sizeof limits, .calls = HUBLESS_AT_MOST(5)};
+    return (int)(err.size + text.len + limits.calls.value);
 }

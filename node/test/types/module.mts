@@ -1,6 +1,14 @@
 /** The types, as an ES module under strict and nodenext sees them. */
 
-import { type CallContext, HublessError, type Node, type Reply, tool } from 'hubless';
+import {
+  type CallContext,
+  HublessError,
+  KillSwitch,
+  type Node,
+  type Reply,
+  type Spend,
+  tool,
+} from 'hubless';
 import * as v from 'valibot';
 import { z } from 'zod';
 
@@ -42,6 +50,26 @@ export async function uses(node: Node): Promise<void> {
   await node.request('x', 1, {
     tools: [add],
     signal: AbortSignal.timeout(rate + reply.value.rate),
+  });
+  using killSwitch = new KillSwitch({ calls: 5, inputTokens: null });
+  // @ts-expect-error: there is no such limit
+  new KillSwitch({ call: 5 });
+  // @ts-expect-error: amounts are numbers
+  new KillSwitch({ calls: '5' });
+  // @ts-expect-error: not a reason
+  killSwitch.trip('nonsense');
+  const counted: number = killSwitch.spent.calls;
+  // @ts-expect-error: null where nothing is limited
+  const left: number = killSwitch.remaining.calls;
+  const answer: Reply = await killSwitch.run(() => node.request('x', counted + left));
+  await peer.with(killSwitch).request(answer, { max: { calls: 1 } });
+  await node.agent({ name: 'spends' }, async (_, ctx) => {
+    using spend: Spend = await ctx.spend({ maxInput: 5 });
+    spend.used({ input: ctx.granted?.inputTokens ?? 0 });
+    // @ts-expect-error: there is no such amount
+    await ctx.spend({ inputTokens: 5 });
+    const given: string = await ctx.spend({}, () => 'given');
+    return given;
   });
   const error = new HublessError({ kind: 'busy', message: String(untyped) });
   const kind: 'busy' | 'closed' | string = error.kind;

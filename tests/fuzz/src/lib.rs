@@ -7,6 +7,7 @@
 //! `HUBLESS_FUZZ_CASES` sets how many. `cargo-fuzz/` is a shell for a fuzzer with coverage, which
 //! needs nightly Rust.
 
+pub mod gateway;
 pub mod mutate;
 pub mod outside;
 pub mod targets;
@@ -50,7 +51,17 @@ targets! {
     targets::ledger_message,
     targets::ledger_row,
     targets::terms,
+    targets::template,
+    targets::audit_row,
     outside::ticket,
     outside::token,
+    outside::credential,
+    outside::trace_id,
     outside::stdio_line,
+    outside::http_connection,
+    outside::http_body,
+    gateway::spend_key,
+    gateway::chat_request,
+    gateway::embeddings_request,
+    gateway::prices,
 }

@@ -2,17 +2,18 @@
 //! the first checks.
 
 use bytes::Bytes;
+use hubless_proto::audit::{Check, Head, Row as AuditRow};
 use hubless_proto::error::Kind;
 use hubless_proto::identity::{Address, AgentId, MeshId, Name, NodeKey, SecretKey, Target};
 use hubless_proto::killswitch::{Ledger, Message as LedgerMessage, Now, Owner, Row, Terms};
 use hubless_proto::policy::{AuthRule, Requirements};
 use hubless_proto::query::Query;
 use hubless_proto::schema::Schema;
+use hubless_proto::template::Template;
 use hubless_proto::wire::announcement::{open_agent, read_agent_unverified};
 use hubless_proto::wire::decode::{Checked, decode, decode_file};
 use hubless_proto::wire::frame::{FrameBuffer, FrameType, decode_data, encode_data};
 use hubless_proto::wire::json_text::check_json;
-use hubless_proto::wire::raw::Raw;
 use hubless_proto::wire::record::{self, RecordBody};
 use hubless_proto::wire::{document, v1};
 use prost::Message;
@@ -59,15 +60,12 @@ fn data_frame(body: Bytes) {
 }
 
 /// Decodes, and holds the decoder to its promises: what it takes passes its own check, comes back
-/// the same, has a JSON form, and is passed on byte for byte.
+/// the same and has a JSON form.
 fn message<T>(kind: FrameType, data: &[u8]) -> bool
 where
     T: Checked + Serialize + DeserializeOwned + PartialEq + Debug,
 {
-    let bytes = Bytes::copy_from_slice(data);
-    let Ok(raw) = Raw::<T>::decode(kind, bytes.clone()) else { return false };
-    assert_eq!(raw.frame(kind).body, bytes);
-    let value = raw.into_value();
+    let Ok(value) = decode::<T>(kind, Bytes::copy_from_slice(data)) else { return false };
     value.check().expect("what is taken passes its check");
     let again = Bytes::from(value.encode_to_vec());
     if again.len() <= kind.max_bytes() {
@@ -311,5 +309,31 @@ pub fn terms(data: &[u8]) -> bool {
     let Ok(value) = serde_json::from_slice(data) else { return false };
     let Ok(terms) = Terms::read("", &value) else { return false };
     assert!(terms.lease_ms > 0);
+    true
+}
+
+/// The template of a callee, which fills what a request leaves open, and nothing twice.
+pub fn template(data: &[u8]) -> bool {
+    let Ok(value) = serde_json::from_slice(data) else { return false };
+    let Ok(template) = Template::read_of_callee(value) else { return false };
+    let mut request = v1::Request::default();
+    template.fill_of_callee(&mut request);
+    assert!(request.auth.is_none() && request.tools.is_empty(), "those are the caller's alone");
+    let mut again = request.clone();
+    template.fill(&mut again);
+    assert_eq!(again, request);
+    true
+}
+
+/// A row of an audit log, as whoever can write the file may have changed it.
+pub fn audit_row(data: &[u8]) -> bool {
+    let head = Head::START.then(data);
+    assert_eq!(head.to_string().parse(), Ok(head));
+    let mut check = Check::from(Head::START);
+    let taken = check.row(1, data, &head.hash);
+    let Ok(row) = taken else { return false };
+    assert_eq!((row.seq, check.head()), (1, head));
+    assert_eq!(AuditRow::decode(&row.encode()).ok(), Some(row));
+    assert!(check.end().is_ok());
     true
 }

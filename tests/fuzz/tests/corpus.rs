@@ -84,12 +84,23 @@ fn control() {
     assert!(catch_unwind(|| run(&broken, "control", &[0; 4])).is_err());
 }
 
+/// A folder that no target has would look like inputs that are run.
+fn no_corpus_is_left_behind() {
+    for entry in std::fs::read_dir(folder().join("corpus")).unwrap() {
+        let name = entry.unwrap().file_name();
+        let target = TARGETS.iter().find(|target| *target.name == *name);
+        assert!(target.is_some(), "no target has the corpus {}", name.display());
+    }
+}
+
 #[test]
 fn no_input_breaks_a_decoder() {
     control();
     let cases = std::env::var("HUBLESS_FUZZ_CASES").map_or(CASES, |text| text.parse().unwrap());
     let words = std::fs::read_to_string(folder().join("dictionary.txt")).unwrap();
     let words = dictionary(&words);
+    assert!(words.len() >= 50, "the dictionary has {} words", words.len());
+    no_corpus_is_left_behind();
     for target in TARGETS {
         let seeds = seeds(target);
         for (path, input) in &seeds {

@@ -4,8 +4,12 @@
 //! wants of it. The subject itself is `src/bin/subject.rs`.
 #![forbid(unsafe_code)]
 
+#[allow(clippy::print_stdout, reason = "what its processes say goes to standard output")]
+pub mod paying;
 pub mod spending;
+pub mod switches;
 
+use rustix::time::{ClockId, clock_gettime};
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
@@ -192,4 +196,11 @@ impl Drop for Subject {
 pub fn now_us() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// The clock that goes on while the machine sleeps and is never set, in microseconds: the same for
+/// every process, whatever namespace it is in.
+pub fn boot_us() -> u64 {
+    let time = clock_gettime(ClockId::Boottime);
+    u64::try_from(time.tv_sec * 1_000_000 + time.tv_nsec / 1_000).unwrap_or_default()
 }

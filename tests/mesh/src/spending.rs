@@ -12,6 +12,15 @@ pub const ABROAD: NodeKey = NodeKey::from_bytes([2; 32]);
 /// Tokens of the budget.
 pub const CEILING: u64 = 20_000_000;
 
+/// Tokens of each budget that the nodes spend which are killed.
+pub const NODE_CEILING: u64 = 1_000;
+
+/// Its lease, in milliseconds.
+pub const NODE_LEASE_MS: u64 = 1_000;
+
+/// Tokens of one spending of those nodes.
+pub const ONCE: u64 = 5;
+
 /// The budget that is spent from.
 pub fn budget() -> Budget {
     let ceiling = Allowance::UNLIMITED.with(Component::OutputTokens, Some(CEILING));

@@ -186,7 +186,7 @@ impl Local {
                 Output::Granted(grant) => effects.push(Effect::Granted(grant)),
                 Output::Reserved { grant, id } => effects.push(Effect::Reserved(grant, id)),
                 Output::Refused { asked, .. } => effects.push(Effect::Refused(asked)),
-                Output::Settled { grant, charged } => {
+                Output::Settled { grant, charged, .. } => {
                     effects.push(Effect::Settled(grant, count(&charged)));
                 }
                 Output::Tripped(_) => effects.push(Effect::Tripped),

@@ -1,5 +1,6 @@
 //! Counts of tests, read from what each test runner prints.
 
+use crate::house::Result;
 use std::fmt;
 use std::ops::AddAssign;
 
@@ -20,6 +21,11 @@ impl Outcome {
     /// One test, passed or failed with its reason.
     pub(crate) fn one(ok: bool, note: impl FnOnce() -> String) -> Self {
         if ok { Self { passed: 1, ..Self::default() } } else { Self::failure(note()) }
+    }
+
+    /// What a part came to: an error counts as one failure.
+    pub(crate) fn of(done: Result<Self>) -> Self {
+        done.unwrap_or_else(Self::failure)
     }
 
     /// One failed test.
@@ -65,6 +71,26 @@ pub(crate) fn cargo(output: &str) -> Outcome {
     all
 }
 
+/// What the failed tests of cargo test printed, each test binary's part at its own place.
+pub(crate) fn cargo_failures(output: &str) -> String {
+    let mut told = Vec::new();
+    let mut inside = false;
+    for line in output.lines() {
+        if line == "failures:" {
+            inside = true;
+        } else if line.starts_with("test result:") {
+            if inside {
+                told.push(line);
+            }
+            inside = false;
+        }
+        if inside || line.starts_with("error: test failed") {
+            told.push(line);
+        }
+    }
+    told.join("\n")
+}
+
 /// The reason that a Rust test gave for not running, on a line of its own or behind its name.
 fn reason(line: &str) -> Option<&str> {
     let (before, why) = line.split_once("skipped: ")?;
@@ -72,7 +98,7 @@ fn reason(line: &str) -> Option<&str> {
     (before.is_empty() || (before.starts_with("test ") && before.ends_with("..."))).then_some(why)
 }
 
-/// Counts of pytest's closing line.
+/// Counts of pytest's closing line, with the reasons that `-rs` shows.
 pub(crate) fn pytest(output: &str) -> Outcome {
     let closing = output.lines().rev().find(|line| {
         line.contains(" in ") && [" passed", " failed", " error"].iter().any(|w| line.contains(w))
@@ -81,8 +107,14 @@ pub(crate) fn pytest(output: &str) -> Outcome {
         passed: before(line, " passed"),
         failed: before(line, " failed") + before(line, " error"),
         skipped: before(line, " skipped"),
-        notes: Vec::new(),
+        notes: output.lines().filter_map(pytest_reason).map(skipped).collect(),
     })
+}
+
+/// `SKIPPED [1] tests/test_a.py:7: why`: the place, why, and how many where there are more.
+fn pytest_reason(line: &str) -> Option<String> {
+    let (count, why) = line.strip_prefix("SKIPPED [")?.split_once("] ")?;
+    Some(if count == "1" { why.to_owned() } else { format!("{why} ({count} tests)") })
 }
 
 /// Counts of node's test runner, in its spec or TAP form.
@@ -98,11 +130,27 @@ pub(crate) fn node(output: &str) -> Outcome {
         passed: last("pass "),
         failed: last("fail ") + last("cancelled "),
         skipped: last("skipped "),
-        notes: Vec::new(),
+        notes: output.lines().filter_map(node_reason).map(skipped).collect(),
     }
 }
 
-/// Counts of Maven Surefire's closing line.
+/// A skipped test of node with its reason: `ok 1 - name # SKIP why`, or `﹣ name (1.2ms) # why`.
+fn node_reason(line: &str) -> Option<String> {
+    let line = line.trim();
+    let (name, why) = if let Some(told) = line.strip_prefix('﹣') {
+        let (test, why) = told.split_once("ms) # ")?;
+        (test.rsplit_once(" (")?.0, why)
+    } else {
+        let (test, why) = line.strip_prefix("ok ")?.rsplit_once(" # SKIP")?;
+        (test.split_once(" - ")?.1, why)
+    };
+    let why = why.trim();
+    let said = if why.is_empty() || why == "SKIP" { "no reason was given" } else { why };
+    Some(format!("{}: {said}", name.trim()))
+}
+
+/// Counts of Maven Surefire's closing line; the reasons stand in its reports only, which
+/// [`surefire_reasons`] reads.
 pub(crate) fn surefire(output: &str) -> Outcome {
     let closing = output
         .lines()
@@ -122,6 +170,30 @@ pub(crate) fn surefire(output: &str) -> Outcome {
     })
 }
 
+/// The skipped tests of a report that Surefire wrote, with their reasons.
+pub(crate) fn surefire_reasons(report: &str) -> Vec<String> {
+    let attribute = |of: &str, name: &str| {
+        let value = of.split_once(&format!("{name}=\""))?.1.split_once('"')?.0;
+        Some(unescaped(value))
+    };
+    let reason = |case: &str| {
+        let (head, body) = case.split_once('>')?;
+        let (_, skip) =
+            body.split_once("</testcase>").map_or(body, |(own, _)| own).split_once("<skipped")?;
+        let why = attribute(skip.split_once('>')?.0, "message");
+        let why = why.unwrap_or_else(|| "no reason was given".to_owned());
+        let (class, name) = (attribute(head, " classname")?, attribute(head, " name")?);
+        Some(skipped(format!("{class}.{name}: {why}")))
+    };
+    report.split("<testcase").skip(1).filter_map(reason).collect()
+}
+
+/// A value of XML as text.
+fn unescaped(value: &str) -> String {
+    let names = [("&quot;", "\""), ("&apos;", "'"), ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")];
+    names.iter().fold(value.to_owned(), |text, (name, mark)| text.replace(name, mark))
+}
+
 /// Counts of a plain closing line `N passed, N failed`.
 pub(crate) fn plain(output: &str) -> Outcome {
     let closing =
@@ -134,7 +206,7 @@ pub(crate) fn plain(output: &str) -> Outcome {
     })
 }
 
-fn skipped(what: &str) -> String {
+fn skipped(what: impl fmt::Display) -> String {
     format!("skipped: {what}")
 }
 
@@ -179,6 +251,78 @@ mod tests {
         let outcome = cargo(output);
         assert_eq!((outcome.passed, outcome.failed, outcome.skipped), (1, 0, 1));
         assert_eq!(outcome.notes, ["skipped: needs root"]);
+    }
+
+    #[test]
+    fn pytest_says_why_it_skipped() {
+        let output = "ss.  [100%]\n=== short test summary info ===\n\
+                      SKIPPED [1] tests/test_loops.py:36: could not import 'uvloop'\n\
+                      SKIPPED [2] tests/test_types.py:66: pydantic is not installed\n\
+                      1 passed, 3 skipped in 0.08s";
+        let told = Outcome {
+            notes: vec![
+                "skipped: tests/test_loops.py:36: could not import 'uvloop'".to_owned(),
+                "skipped: tests/test_types.py:66: pydantic is not installed (2 tests)".to_owned(),
+            ],
+            ..counted(1, 0, 3)
+        };
+        assert_eq!(pytest(output), told);
+    }
+
+    #[test]
+    fn node_says_why_it_skipped_in_both_forms() {
+        let tap = "ok 1 - a # SKIP needs --expose-gc\nok 2 - b # SKIP\nok 3 - c \\# odd\n\
+                   # Subtest: x\n    ok 1 - d - e # SKIP why (not) # here\n# pass 1\n# skipped 3";
+        let spec = "﹣ a (2.38ms) # needs --expose-gc\n﹣ b (0.27ms) # SKIP\n✔ c # odd (0.26ms)\n\
+                    ▶ x\n  ﹣ d - e (0.37ms) # why (not) # here\nℹ pass 1\nℹ skipped 3";
+        for output in [tap, spec] {
+            let told = Outcome {
+                notes: vec![
+                    "skipped: a: needs --expose-gc".to_owned(),
+                    "skipped: b: no reason was given".to_owned(),
+                    "skipped: d - e: why (not) # here".to_owned(),
+                ],
+                ..counted(1, 0, 3)
+            };
+            assert_eq!(node(output), told);
+        }
+    }
+
+    #[test]
+    fn a_report_of_surefire_says_why_it_skipped() {
+        let report = r#"<testsuite name="dev.X" tests="4" skipped="2">
+            <testcase name="runs" classname="dev.X" time="0.1"/>
+            <testcase name="waits" classname="dev.X" time="0">
+              <skipped message="needs &quot;a &lt; b&quot;"/></testcase>
+            <testcase name="says" classname="dev.X" time="0">
+              <system-out>&lt;skipped</system-out></testcase>
+            <testcase name="rests" classname="dev.X" time="0"><skipped/></testcase>
+            </testsuite>"#;
+        assert_eq!(
+            surefire_reasons(report),
+            ["skipped: dev.X.waits: needs \"a < b\"", "skipped: dev.X.rests: no reason was given"]
+        );
+    }
+
+    #[test]
+    fn an_error_is_a_failure() {
+        assert_eq!(Outcome::of(Ok(counted(2, 0, 1))), counted(2, 0, 1));
+        let failed = Outcome::of(Err("cc is missing".to_owned()));
+        assert_eq!((failed.failed, failed.notes), (1, vec!["cc is missing".to_owned()]));
+    }
+
+    #[test]
+    fn what_failed_is_found_between_what_passed() {
+        let output = "test a ... FAILED\nfailures:\n---- a stdout ----\nassertion failed\n\
+                      failures:\n    a\ntest result: FAILED. 0 passed; 1 failed\n\
+                      running 1 test\ntest b ... ok\ntest result: ok. 1 passed; 0 failed\n\
+                      error: test failed, to rerun pass `-p x`";
+        assert_eq!(
+            cargo_failures(output),
+            "failures:\n---- a stdout ----\nassertion failed\nfailures:\n    a\n\
+             test result: FAILED. 0 passed; 1 failed\nerror: test failed, to rerun pass `-p x`"
+        );
+        assert_eq!(cargo_failures("test b ... ok\ntest result: ok. 1 passed; 0 failed"), "");
     }
 
     #[test]

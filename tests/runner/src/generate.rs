@@ -19,12 +19,15 @@ pub(crate) fn write() -> Result<()> {
 /// The generator failed.
 pub(crate) fn compare() -> Result<Outcome> {
     let found = std::fs::read_to_string(root().join(HEADER)).unwrap_or_default();
-    let same = found == header()?;
-    Ok(Outcome::one(same, || {
-        format!(
-            "{HEADER} is not what the sources say: run `cargo run -p hubless-runner -- generate`"
-        )
-    }))
+    Ok(compared(HEADER, &found, &header()?))
+}
+
+/// One test: a generated file is what its generator says, to the last byte.
+fn compared(file: &str, found: &str, made: &str) -> Outcome {
+    Outcome::one(found == made, || {
+        let help = "run `cargo run -p hubless-runner -- generate`";
+        format!("{file} is not what the sources say: {help}")
+    })
 }
 
 /// The C header, from the public items of the C library.
@@ -39,4 +42,20 @@ fn header() -> Result<String> {
     let mut text = Vec::new();
     bindings.write(&mut text);
     String::from_utf8(text).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn catches_a_generated_file_that_was_changed_or_is_gone() {
+        let made = std::fs::read_to_string(root().join(HEADER)).unwrap();
+        let longer = format!("{made}/* by hand */\n");
+        for (found, failed) in [(made.as_str(), 0), (longer.as_str(), 1), ("", 1)] {
+            let outcome = compared(HEADER, found, &made);
+            assert_eq!((outcome.passed, outcome.failed), (1 - failed, failed));
+            assert!(outcome.notes.iter().all(|note| note.starts_with(HEADER)), "{outcome}");
+        }
+    }
 }

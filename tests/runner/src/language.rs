@@ -28,6 +28,8 @@ pub(crate) enum Program {
     Conformance,
     /// The agent of the demo.
     Demo,
+    /// The agents of the runaway.
+    Runaway,
 }
 
 /// Where the programs are, and the package that they import.
@@ -107,20 +109,23 @@ impl Language {
     }
 
     const fn place(self, program: Program) -> &'static str {
-        use Program::{Conformance, Demo, HelloAgent, HelloCaller};
+        use Program::{Conformance, Demo, HelloAgent, HelloCaller, Runaway};
         match (self, program) {
             (Self::Python, HelloAgent) => "python/examples/hello_agent.py",
             (Self::Python, HelloCaller) => "python/examples/hello_caller.py",
             (Self::Python, Conformance) => "tests/conformance/runners/python/runner.py",
             (Self::Python, Demo) => "tests/demo/python/maker.py",
+            (Self::Python, Runaway) => "tests/demo/python/runaway.py",
             (Self::Node, HelloAgent) => "node/examples/hello_agent.mjs",
             (Self::Node, HelloCaller) => "node/examples/hello_caller.mjs",
             (Self::Node, Conformance) => "tests/conformance/runners/node/runner.mjs",
             (Self::Node, Demo) => "tests/demo/node/renderer.mjs",
+            (Self::Node, Runaway) => "tests/demo/node/runaway.mjs",
             (Self::C, HelloAgent) => "target/c/hello_agent",
             (Self::C, HelloCaller) => "target/c/hello_caller",
             (Self::C, Conformance) => "target/c/conformance",
             (Self::C, Demo) => "target/c/digester",
+            (Self::C, Runaway) => "target/c/runaway",
             (Self::Kotlin, _) => "kotlin",
         }
     }
@@ -132,6 +137,7 @@ const fn kotlin_class(program: Program) -> &'static str {
         Program::HelloCaller => "HelloCallerKt",
         Program::Conformance => "dev.hubless.conformance.RunnerKt",
         Program::Demo => "dev.hubless.demo.CheckerKt",
+        Program::Runaway => "dev.hubless.demo.RunawayKt",
     }
 }
 

@@ -40,8 +40,12 @@ enum Command {
     },
     /// Builds everything, then runs the ten-line programs of the four languages.
     Hello,
-    /// Times process start to first answer, in each language.
-    Bench,
+    /// Prints figures: all, or those named (`start`: process start to first answer in each
+    /// language; `budgets`: limits kept, and how fast).
+    Bench {
+        /// Which; none: all.
+        which: Vec<bench::Which>,
+    },
     /// Builds the packages that users install, into `target/dist`.
     Package(package::Options),
     /// Writes the generated files anew.
@@ -59,7 +63,7 @@ fn main() -> ExitCode {
                 println!("{outcome}");
                 outcome.failed == 0
             }),
-        Command::Bench => bench::run(),
+        Command::Bench { which } => bench::run(&which),
         Command::Package(options) => package::run(&options),
         Command::Generate => generate::write().map(|()| true),
     };

@@ -29,6 +29,14 @@ impl Step {
     pub(crate) fn new(name: &str, program: impl AsRef<std::ffi::OsStr>) -> Self {
         let mut command = Command::new(program);
         command.current_dir(house::root()).stdin(Stdio::null());
+        // What cargo told of the runner's own package: build scripts of dependencies read it, and
+        // cargo would build anew what one that was started by hand has built.
+        let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        for name in names
+            .filter(|name| name.starts_with("CARGO_MANIFEST_") || name.starts_with("CARGO_PKG_"))
+        {
+            command.env_remove(name);
+        }
         Self { name: name.to_owned(), command }
     }
 

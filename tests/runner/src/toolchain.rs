@@ -1,7 +1,7 @@
 //! The toolchains that must be there, and what to do when one is not.
 
 use crate::house::Result;
-use std::process::Command;
+use std::process::{Command, Output};
 
 struct Tool {
     name: &'static str,
@@ -56,6 +56,15 @@ const TOOLS: [Tool; 6] = [
     },
 ];
 
+/// What only C's own suite and the C package need.
+const MAKE: Tool = Tool {
+    name: "GNU make",
+    program: "make",
+    version_flag: "--version",
+    lowest: (3, 81),
+    advice: "install GNU make 3.81 or newer",
+};
+
 /// Checks every toolchain.
 ///
 /// # Errors
@@ -65,20 +74,45 @@ pub(crate) fn check() -> Result<()> {
     if faults.is_empty() { Ok(()) } else { Err(faults.join("\n")) }
 }
 
+/// What is wrong with `make`: the parts that need it are skipped with this reason.
+pub(crate) fn make_fault() -> Option<String> {
+    fault(&MAKE)
+}
+
+/// Whether a program is here and does what it is asked.
+pub(crate) fn answers(program: &str, arguments: &[&str]) -> bool {
+    ask(program, arguments).is_some_and(|output| output.status.success())
+}
+
+/// What a program says to these arguments; none: it cannot be started.
+fn ask(program: &str, arguments: &[&str]) -> Option<Output> {
+    Command::new(program).args(arguments).output().ok()
+}
+
 fn fault(tool: &Tool) -> Option<String> {
-    let (major, minor) = tool.lowest;
-    let Ok(output) = Command::new(tool.program).arg(tool.version_flag).output() else {
+    let Some(output) = ask(tool.program, &[tool.version_flag]) else {
         return Some(format!("{} ({}) is missing: {}", tool.name, tool.program, tool.advice));
     };
     let text = [output.stdout, output.stderr].concat();
-    let found = version(&String::from_utf8_lossy(&text))?;
-    (found < tool.lowest).then(|| {
-        let (has_major, has_minor) = found;
-        format!(
-            "{} {has_major}.{has_minor} is too old, {major}.{minor} is needed: {}",
-            tool.name, tool.advice
-        )
-    })
+    judge(tool, version(&String::from_utf8_lossy(&text)))
+}
+
+/// What is wrong with a tool that says to be of this version.
+fn judge(tool: &Tool, found: Option<(u32, u32)>) -> Option<String> {
+    let (major, minor) = tool.lowest;
+    let needed = format!("{major}.{minor} is needed: {}", tool.advice);
+    match found {
+        Some(found) if found >= tool.lowest => None,
+        // Any version of it will do.
+        None if tool.lowest == (0, 0) => None,
+        Some((has_major, has_minor)) => {
+            Some(format!("{} {has_major}.{has_minor} is too old, {needed}", tool.name))
+        }
+        None => Some(format!(
+            "{} ({}) is there but its version cannot be read, {needed}",
+            tool.name, tool.program
+        )),
+    }
 }
 
 /// The first `major.minor` of a text.
@@ -91,7 +125,14 @@ fn version(text: &str) -> Option<(u32, u32)> {
 
 #[cfg(test)]
 mod tests {
-    use super::version;
+    use super::{TOOLS, Tool, answers, fault, judge, version};
+
+    #[test]
+    fn a_program_that_is_missing_or_fails_does_not_answer() {
+        assert!(answers("true", &[]));
+        assert!(!answers("false", &[]));
+        assert!(!answers("hubless-tool-that-nobody-has", &[]));
+    }
 
     #[test]
     fn reads_versions_as_tools_print_them() {
@@ -99,5 +140,27 @@ mod tests {
         assert_eq!(version("v20.20.2\n"), Some((20, 20)));
         assert_eq!(version("javac 17.0.15"), Some((17, 0)));
         assert_eq!(version("no number"), None);
+    }
+
+    #[test]
+    fn says_which_tool_is_missing_and_what_to_install() {
+        let tool = Tool {
+            name: "Nothing",
+            program: "hubless-tool-that-nobody-has",
+            version_flag: "--version",
+            lowest: (1, 0),
+            advice: "install nothing",
+        };
+        let said = "Nothing (hubless-tool-that-nobody-has) is missing: install nothing";
+        assert_eq!(fault(&tool).as_deref(), Some(said));
+    }
+
+    #[test]
+    fn is_content_only_with_a_version_that_it_could_read() {
+        let [python, .., compiler] = &TOOLS;
+        assert_eq!(judge(python, Some((3, 10))), None);
+        assert!(judge(python, Some((3, 9))).unwrap().contains("too old"));
+        assert!(judge(python, None).unwrap().contains("cannot be read"));
+        assert_eq!(judge(compiler, None), None);
     }
 }

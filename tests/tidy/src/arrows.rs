@@ -1,6 +1,6 @@
 //! Who may depend on whom: crates, modules of the protocol crate, purity.
 
-use crate::tree::Source;
+use crate::tree::{Source, code};
 
 /// Crates of the workspace and the ones of ours that each may use.
 pub const CRATES: &[(&str, &[&str])] = &[
@@ -21,7 +21,7 @@ pub const STEPS: &[&[&str]] = &[
     &["identity"],
     &["wire"],
     &["fields", "schema", "tokens", "killswitch"],
-    &["policy"],
+    &["audit", "metering", "policy"],
     &["query", "template", "memo"],
     &["directory"],
     &["registry"],
@@ -55,18 +55,33 @@ pub fn crates(manifests: &[Source]) -> Vec<String> {
                 continue;
             }
         };
-        let name = table.get("package").and_then(|p| p.get("name")).and_then(|n| n.as_str());
+        let name = name(&table);
         let Some((_, allowed)) = CRATES.iter().find(|(known, _)| Some(*known) == name) else {
             continue;
         };
-        let used = table.get("dependencies").and_then(|d| d.as_table());
-        for used in used.into_iter().flat_map(|table| table.keys()) {
-            if used.starts_with("hubless") && !allowed.contains(&used.as_str()) {
+        for used in dependencies(&table) {
+            if used.starts_with("hubless") && !allowed.contains(&used) {
                 places.push(format!("{}: must not depend on {used}", manifest.path));
             }
         }
     }
     places
+}
+
+/// Crates of the house that have no row in the table, and rows whose crate is not there: nothing
+/// would be known of what they may use.
+#[must_use]
+pub fn untabled(manifests: &[Source]) -> Vec<String> {
+    let ours = |manifest: &&Source| {
+        ["core/", "bindings/"].iter().any(|home| manifest.path.starts_with(home))
+    };
+    let tables = manifests.iter().filter(ours).filter_map(|manifest| manifest.text.parse().ok());
+    let tables: Vec<toml::Table> = tables.collect();
+    let found: Vec<&str> = tables.iter().filter_map(name).collect();
+    let known = |name: &str| CRATES.iter().any(|(known, _)| *known == name);
+    let stray = found.iter().filter(|name| !known(name)).map(|name| format!("{name}: no row"));
+    let gone = CRATES.iter().filter(|(name, _)| !found.contains(name));
+    stray.chain(gone.map(|(name, _)| format!("{name}: no such crate"))).collect()
 }
 
 /// Uses of a higher or equal step among the modules of the protocol crate.
@@ -79,11 +94,9 @@ pub fn modules(sources: &[Source]) -> Vec<String> {
             places.push(format!("{}: module {own} has no step in the table", source.path));
             continue;
         };
-        for (index, line) in code(&source.text) {
-            for used in line.split("crate::").skip(1) {
-                let used: String =
-                    used.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-                let higher = crate::arrows::step(&used).is_some_and(|other| other >= step);
+        for (index, line) in lines(&source.text) {
+            for used in used(&line, &source.path) {
+                let higher = crate::arrows::step(used).is_some_and(|other| other >= step);
                 if used != own && higher {
                     places.push(format!("{}:{index}: {own} must not use {used}", source.path));
                 }
@@ -98,13 +111,56 @@ pub fn modules(sources: &[Source]) -> Vec<String> {
 pub fn impure(sources: &[Source]) -> Vec<String> {
     let mut places = Vec::new();
     for source in sources {
-        for (index, line) in code(&source.text) {
-            for name in IMPURE.iter().filter(|name| line.contains(*name)) {
+        for (index, line) in lines(&source.text) {
+            let grouped: Vec<String> =
+                after(&line, "std::").iter().map(|name| format!("std::{name}")).collect();
+            let names = |name: &&&str| line.contains(**name) || grouped.iter().any(|g| g == **name);
+            for name in IMPURE.iter().filter(names) {
                 places.push(format!("{}:{index}: pure code names {name}", source.path));
             }
         }
     }
     places
+}
+
+/// Where the private rules of agents are. Nothing there is ever written out.
+pub const PRIVATE: &str = "core/proto/src/policy/";
+
+/// Lines by which a private rule could be written out.
+#[must_use]
+pub fn encoders(sources: &[Source]) -> Vec<String> {
+    let mut places = Vec::new();
+    for source in sources.iter().filter(|source| source.path.starts_with(PRIVATE)) {
+        for (index, line) in lines(&source.text) {
+            if line.contains("Serialize") || line.contains("to_json") {
+                places.push(format!("{}:{index}: a private rule has no encoder", source.path));
+            }
+        }
+    }
+    places
+}
+
+fn name(manifest: &toml::Table) -> Option<&str> {
+    manifest.get("package")?.get("name")?.as_str()
+}
+
+/// Packages that a manifest names, whatever for but tests, and by whatever other name.
+fn dependencies(manifest: &toml::Table) -> Vec<&str> {
+    let mut places = vec![manifest];
+    let targets = manifest.get("target").and_then(toml::Value::as_table);
+    places
+        .extend(targets.into_iter().flat_map(|all| all.values()).filter_map(|one| one.as_table()));
+    let mut found = Vec::new();
+    for place in places {
+        for kind in ["dependencies", "build-dependencies"] {
+            let used = place.get(kind).and_then(toml::Value::as_table);
+            for (key, how) in used.into_iter().flatten() {
+                let package = how.get("package").and_then(toml::Value::as_str);
+                found.push(package.unwrap_or(key));
+            }
+        }
+    }
+    found
 }
 
 fn module(path: &str) -> Option<&str> {
@@ -118,11 +174,59 @@ fn step(module: &str) -> Option<usize> {
     STEPS.iter().position(|step| step.contains(&module))
 }
 
-/// Lines before the tests, without comments, numbered from one.
-fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let body = text.split("#[cfg(test)]").next().unwrap_or_default();
-    let numbered = body.lines().enumerate().map(|(index, line)| (index + 1, line));
-    numbered.filter(|(_, line)| !line.trim_start().starts_with("//"))
+/// Names at the top of the crate that a piece of code uses: behind `crate::`, or behind as many
+/// `super::` as lead there.
+fn used<'a>(code: &'a str, path: &str) -> Vec<&'a str> {
+    let inside = path.trim_start_matches("core/proto/src/").trim_end_matches(".rs");
+    let depth = inside.trim_end_matches("/mod").split('/').count();
+    [after(code, "crate::"), after(code, &"super::".repeat(depth))].concat()
+}
+
+/// First names behind this prefix, those of a group in braces included.
+fn after<'a>(code: &'a str, prefix: &str) -> Vec<&'a str> {
+    let behind = code.match_indices(prefix).filter_map(|(at, _)| code.get(at + prefix.len()..));
+    let names = behind.flat_map(|rest| match rest.strip_prefix('{') {
+        Some(group) => heads(group),
+        None => vec![word(rest)],
+    });
+    names.filter(|name| !name.is_empty()).collect()
+}
+
+/// First name of each piece of a group, up to the brace that closes it.
+fn heads(group: &str) -> Vec<&str> {
+    let (mut depth, mut heads) = (0, vec![word(group.trim_start())]);
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                heads.extend(group.get(at + 1..).map(|rest| word(rest.trim_start())));
+            }
+            _ => {}
+        }
+    }
+    heads
+}
+
+fn word(text: &str) -> &str {
+    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+    text.get(..end).unwrap_or_default()
+}
+
+/// Lines that are neither tests nor comments, numbered from one; a group of imports is one line.
+fn lines(text: &str) -> Vec<(usize, String)> {
+    let mut lines: Vec<(usize, String)> = Vec::new();
+    let mut open = false;
+    for (index, line) in code(text).filter(|(_, line)| !line.trim_start().starts_with("//")) {
+        match lines.last_mut().filter(|_| open) {
+            Some((_, group)) => group.push_str(line),
+            None => lines.push((index, line.to_owned())),
+        }
+        let group = line.trim_start().starts_with("use ") || line.trim_start().starts_with("pub");
+        open = (open || group && line.contains("::{")) && !line.trim_end().ends_with(';');
+    }
+    lines
 }
 
 #[cfg(test)]
@@ -131,17 +235,93 @@ mod tests {
 
     #[test]
     fn catches_an_arrow_that_points_up() {
-        let text = "[package]\nname = \"hubless-proto\"\n[dependencies]\nhubless = \"1\"\n";
-        assert_eq!(crates(&[Source::new("core/proto/Cargo.toml", text)]).len(), 1);
-        let up = Source::new("core/proto/src/wire/a.rs", "use crate::registry::Slots;");
-        let down = Source::new("core/proto/src/registry/a.rs", "use crate::wire::v1;");
-        assert_eq!(modules(&[up, down]).len(), 1);
+        let of = |dependencies: &str| {
+            let text = format!("[package]\nname = \"hubless-proto\"\n{dependencies}");
+            crates(&[Source::new("core/proto/Cargo.toml", &text)])
+        };
+        for up in [
+            "[dependencies]\nhubless = \"1\"\n",
+            "[dependencies]\nother = { package = \"hubless\" }\n",
+            "[build-dependencies]\nhubless = \"1\"\n",
+            "[target.'cfg(unix)'.dependencies]\nhubless = \"1\"\n",
+        ] {
+            assert_eq!(of(up).len(), 1, "{up}");
+        }
+        assert!(
+            of("[dependencies]\nbytes = \"1\"\n[dev-dependencies]\nhubless = \"1\"\n").is_empty()
+        );
+        assert_eq!(of("[dependencies").len(), 1, "what is no manifest");
+    }
+
+    #[test]
+    fn catches_a_crate_of_which_the_table_says_nothing() {
+        let manifest = |name: &str| {
+            let text = format!("[package]\nname = \"{name}\"\n");
+            Source::new(&format!("core/{name}/Cargo.toml"), &text)
+        };
+        let mut all: Vec<_> = CRATES.iter().map(|(name, _)| manifest(name)).collect();
+        assert!(untabled(&all).is_empty());
+        all.push(manifest("hubless-new"));
+        all.retain(|one| !one.path.contains("hubless-edge"));
+        assert_eq!(untabled(&all), ["hubless-new: no row", "hubless-edge: no such crate"]);
+    }
+
+    #[test]
+    fn catches_a_module_that_uses_a_higher_one_however_it_says_so() {
+        let of = |path: &str, text: &str| {
+            modules(&[Source::new(&format!("core/proto/src/{path}"), text)]).len()
+        };
+        for text in [
+            "use crate::registry::Slots;",
+            "use crate::{error::Kind, registry::Slots};",
+            "use crate::{\n    error::{Error, Kind},\n    // why\n    registry::Slots,\n};",
+            "fn f(slots: &crate::registry::Slots) {}",
+            "use super::super::registry::Slots;",
+            "#[cfg(test)]\nuse a::b;\nuse crate::registry::Slots;",
+        ] {
+            assert_eq!(of("wire/a.rs", text), 1, "{text}");
+        }
+        assert_eq!(of("wire/mod.rs", "use super::registry::Slots;"), 1);
+        assert_eq!(of("novel/a.rs", ""), 1, "a module that has no step");
+        for text in [
+            "use crate::{error::{Error, Kind}, identity::registry};",
+            "use super::registry::of_wire;",
+            "// use crate::registry::Slots;",
+            "#[cfg(test)]\nmod tests {\n    use crate::registry::Slots;\n}",
+        ] {
+            assert_eq!(of("wire/a.rs", text), 0, "{text}");
+        }
+        assert_eq!(of("registry/a.rs", "use crate::{wire::v1, registry::Slots};"), 0);
+    }
+
+    #[test]
+    fn catches_a_rule_that_could_be_written_out() {
+        let place = |path: &str, text: &str| encoders(&[Source::new(path, text)]).len();
+        let inside = format!("{PRIVATE}requirements.rs");
+        for text in ["#[derive(Clone, Serialize)]", "impl serde::Serialize for Rules {"] {
+            assert_eq!(place(&inside, text), 1, "{text}");
+            assert_eq!(place("core/proto/src/query/fact.rs", text), 0, "{text}");
+        }
+        assert_eq!(place(&inside, "#[derive(Clone, Deserialize)]"), 0);
     }
 
     #[test]
     fn catches_impure_code() {
-        let clock = Source::new("core/proto/src/a.rs", "let now = Instant::now();");
-        let remark = Source::new("core/proto/src/b.rs", "// never Instant::now()");
-        assert_eq!(impure(&[clock, remark]).len(), 1);
+        for text in [
+            "let now = Instant::now();",
+            "use std::fs;",
+            "use std::{fmt, fs};",
+            "use std::{\n    fmt,\n    net::TcpStream,\n};",
+            "#[cfg(test)]\nuse a::b;\nuse std::thread;",
+        ] {
+            assert_eq!(impure(&[Source::new("core/proto/src/a.rs", text)]).len(), 1, "{text}");
+        }
+        for text in [
+            "// never Instant::now()",
+            "use std::{fmt, collections::BTreeMap};",
+            "#[cfg(test)]\nmod tests {\n    use std::fs;\n}",
+        ] {
+            assert!(impure(&[Source::new("core/proto/src/b.rs", text)]).is_empty(), "{text}");
+        }
     }
 }

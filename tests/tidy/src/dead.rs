@@ -51,8 +51,8 @@ pub fn others(sources: &[Source], naming: &[Source]) -> Vec<String> {
 fn is_root(path: &str) -> bool {
     let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
     let named = ["lib.rs", "main.rs", "build.rs"].contains(&file);
-    let crates = ["src/bin", "tests", "examples", "benches"];
-    named || crates.iter().any(|kind| folder.ends_with(kind) && !folder.contains("/src/tests"))
+    let beside = ["tests", "examples", "benches"].iter().any(|kind| folder.ends_with(kind));
+    named || folder.ends_with("src/bin") || beside && !folder.contains("/src/")
 }
 
 /// Files that a manifest names as targets.
@@ -209,8 +209,10 @@ mod tests {
         let mut more = sources.to_vec();
         more.push(Source::new("core/a/src/b/forgotten.rs", "mod inner;"));
         more.push(Source::new("core/a/src/b/forgotten/inner.rs", ""));
-        assert_eq!(rust(&more, &[manifest]).len(), 2);
-        assert_eq!(rust(&more, &[]).len(), 4);
+        more.push(Source::new("core/a/src/b/tests/lost.rs", ""));
+        more.push(Source::new("core/a/tests/whole/part.rs", ""));
+        assert_eq!(rust(&more, &[manifest]).len(), 4);
+        assert_eq!(rust(&more, &[]).len(), 6);
     }
 
     #[test]

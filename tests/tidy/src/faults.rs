@@ -4,9 +4,9 @@ use crate::tree::Source;
 use serde_json::Value;
 
 /// Cases that the table must hold.
-pub const CASES: [&str; 22] = [
+pub const CASES: [&str; 26] = [
     "W1", "W2", "W3", "W4", "W5", "W6", "W7", "W8", "W9", "W10", "W11", "W12", "L1", "L2", "L3",
-    "L4", "L5", "L6", "R11", "R12", "Y4", "Y5",
+    "L4", "L5", "L6", "R11", "R12", "Y4", "Y5", "H-1", "H-2", "H-3", "H-4",
 ];
 
 /// Cases without a test, and tests that are named but do not exist.
@@ -44,8 +44,24 @@ pub fn shown(test: &str, sources: &[Source]) -> Option<String> {
     if meant.peek().is_none() {
         return Some(format!("there is no file {path}"));
     }
-    let found = meant.any(|source| forms(source, name).iter().any(|f| source.text.contains(f)));
+    let found = meant.any(|source| forms(source, name).iter().any(|form| runs(source, form)));
     (!found).then(|| format!("{path} has no test {name}"))
+}
+
+/// Whether what begins so is run: a function of Rust is a test by its attributes.
+fn runs(source: &Source, form: &str) -> bool {
+    source.text.match_indices(form).any(|(at, _)| {
+        let before = source.text.get(..at).unwrap_or_default();
+        source.ending() != "rs" || is_test(before)
+    })
+}
+
+fn is_test(before: &str) -> bool {
+    let above = before.rsplit('\n').skip(1).map(str::trim_start);
+    let attributes: Vec<&str> =
+        above.take_while(|line| line.starts_with("#[") || line.starts_with("//")).collect();
+    let has = |form: &str| attributes.iter().any(|line| line.starts_with(form));
+    (has("#[test]") || has("#[tokio::test")) && !has("#[ignore")
 }
 
 /// How a test of this name begins in the language of a file.
@@ -72,7 +88,7 @@ mod tests {
             .iter()
             .map(|case| ((*case).to_owned(), json!({"says": "so", "tests": ["a.rs::holds"]})));
         let mut table = Value::Object(rows.collect());
-        let sources = [Source::new("a.rs", "fn holds() {}")];
+        let sources = [Source::new("a.rs", "#[test]\nfn holds() {}")];
         assert!(missing(&table, &sources).is_empty());
         table["W3"] = json!({"says": "so", "tests": []});
         table["L6"] = json!({"tests": ["a.rs::holds"]});
@@ -83,7 +99,7 @@ mod tests {
     #[test]
     fn catches_a_test_that_is_gone_in_each_language() {
         let sources = [
-            Source::new("a.rs", "fn one() {}"),
+            Source::new("a.rs", "    #[tokio::test(flavor = \"x\")]\n    async fn one() {}"),
             Source::new("a.py", "async def one() -> None:"),
             Source::new("a.kt", "    fun `one is`() = test {"),
             Source::new("a.mjs", "test('one is', async () => {"),
@@ -96,9 +112,32 @@ mod tests {
             assert_eq!(shown(good, &sources), None);
             assert!(shown(&format!("{good}x"), &sources).is_some(), "{good}");
         }
-        let moved = [Source::new("tests/in/deep.rs", "fn one() {}")];
+        let moved = [Source::new("tests/in/deep.rs", "#[test]\n// why\nfn one() {}")];
         assert_eq!(shown("tests/in::one", &moved), None);
         assert!(shown("tests/in::two", &moved).is_some());
         assert!(shown("b.rs::one", &sources).is_some() && shown("one", &sources).is_some());
+    }
+
+    #[test]
+    fn catches_what_is_no_test_or_does_not_run() {
+        for text in [
+            "fn one() {}",
+            "#[test]\n\nfn one() {}",
+            "#[test]\n#[ignore]\nfn one() {}",
+            "#[test]\nfn two() {}\nfn one() {}",
+        ] {
+            assert!(shown("a.rs::one", &[Source::new("a.rs", text)]).is_some(), "{text}");
+        }
+        let both = [Source::new("a.rs", "fn one() {}\n#[test]\nfn one() {}")];
+        assert_eq!(shown("a.rs::one", &both), None);
+        let others = [
+            ("a.py::test_one", "def helps_test_one():"),
+            ("a.mjs::one", "test.skip('one', () => {"),
+            ("a.c::one", "int one(void) {"),
+        ];
+        for (test, text) in others {
+            let source = Source::new(test.split("::").next().unwrap(), text);
+            assert!(shown(test, &[source]).is_some(), "{test}");
+        }
     }
 }

@@ -45,10 +45,10 @@ pub fn below(lock: &str) -> Vec<String> {
 }
 
 /// What a second lock file says otherwise than that of the workspace: versions of what both hold,
-/// and what our own crates depend on. `tests_only` are dependencies that a lock file names of the
+/// and what our own crates depend on. `at_home` are dependencies that a lock file names of the
 /// members of its own workspace alone.
 #[must_use]
-pub fn stale(lock: &str, other: &str, tests_only: &BTreeSet<String>) -> Vec<String> {
+pub fn stale(lock: &str, other: &str, at_home: &BTreeSet<String>) -> Vec<String> {
     let (Ok(lock), Ok(other)) = (lock.parse::<toml::Table>(), other.parse::<toml::Table>()) else {
         return vec!["a lock file could not be read".to_owned()];
     };
@@ -63,7 +63,7 @@ pub fn stale(lock: &str, other: &str, tests_only: &BTreeSet<String>) -> Vec<Stri
         }
         let differs = |known: &toml::Value| {
             let (here, there) = (bare(known), bare(package));
-            let lacks = here.difference(&there).any(|name| !tests_only.contains(*name));
+            let lacks = here.difference(&there).any(|name| !at_home.contains(*name));
             lacks || !there.is_subset(&here)
         };
         if is_ours && known.iter().any(|known| differs(known)) {
@@ -89,13 +89,17 @@ fn bare(package: &toml::Value) -> BTreeSet<&str> {
     names.filter_map(|name| name.split(' ').next()).collect()
 }
 
-/// Crates that the tests of any package depend on.
+/// Crates that the tests of any package depend on, or a feature of it that may be off.
 #[must_use]
-pub fn tests_only(manifests: &[Source]) -> BTreeSet<String> {
+pub fn at_home(manifests: &[Source]) -> BTreeSet<String> {
     let tables = manifests.iter().filter_map(|manifest| manifest.text.parse::<toml::Table>().ok());
     let named = |table: toml::Table| {
-        let all = table.get("dev-dependencies").and_then(toml::Value::as_table).cloned();
-        all.into_iter().flatten().map(|(name, _)| name)
+        let of = |kind: &str| table.get(kind).and_then(toml::Value::as_table).cloned();
+        let optional =
+            |row: &toml::Value| row.get("optional").is_some_and(|is| is.as_bool() == Some(true));
+        let all = of("dependencies").into_iter().flatten().filter(|(_, row)| optional(row));
+        let all = all.chain(of("dev-dependencies").into_iter().flatten());
+        all.map(|(name, _)| name).collect::<Vec<_>>()
     };
     tables.flat_map(named).collect()
 }
@@ -126,10 +130,12 @@ mod tests {
                  version = \"{version}\"\nsource = \"registry\"\n"
             )
         };
-        let lock = with("0.17.14", "\"proptest\", \"ring\", \"sha2 0.10.9\"");
-        let manifest = Source::new("a/Cargo.toml", "[dev-dependencies]\nproptest = \"1\"\n");
-        let tests = tests_only(&[manifest]);
-        let count = |other: &str| stale(&lock, other, &tests).len();
+        let lock = with("0.17.14", "\"dtoa\", \"proptest\", \"ring\", \"sha2 0.10.9\"");
+        let manifest = "[dependencies]\nring = { version = \"0\" }\nsha2 = \"0.10\"\n\
+                        dtoa = { version = \"1\", optional = true }\n\
+                        [dev-dependencies]\nproptest = \"1\"\n";
+        let free = at_home(&[Source::new("a/Cargo.toml", manifest)]);
+        let count = |other: &str| stale(&lock, other, &free).len();
         assert_eq!(count(&with("0.17.14", "\"sha2\", \"ring\"")), 0);
         assert_eq!(count(&with("0.17.12", "\"ring\", \"sha2\"")), 1);
         assert_eq!(count(&with("0.17.14", "\"ring\"")), 1);

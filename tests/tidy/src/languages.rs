@@ -3,12 +3,14 @@
 use crate::tree::Source;
 use std::collections::BTreeSet;
 
-/// Kinds, by stable name, that a language's error file does not mention.
+/// Kinds, by stable name, that a language's file of errors does not declare: as a text, or as a
+/// constant of C.
 #[must_use]
-pub fn missing_kinds(kinds: &[&str], language: &str, sources: &[Source]) -> Vec<String> {
+pub fn missing_kinds(kinds: &[&str], language: &str, errors: &Source) -> Vec<String> {
     let absent = |kind: &&&str| {
-        let spellings = [(**kind).to_owned(), kind.to_uppercase(), pascal(kind)];
-        !sources.iter().any(|source| spellings.iter().any(|word| source.text.contains(word)))
+        let constant = format!("HUBLESS_{} = ", kind.to_uppercase());
+        let forms = [format!("\"{kind}\""), format!("'{kind}'"), constant];
+        !forms.iter().any(|form| errors.text.contains(form.as_str()))
     };
     kinds.iter().filter(absent).map(|kind| format!("{language}: no error kind {kind}")).collect()
 }
@@ -41,12 +43,35 @@ pub fn expected_words(expect: &serde_json::Value) -> BTreeSet<String> {
     }
 }
 
-fn pascal(kind: &str) -> String {
-    let capital = |word: &str| {
-        let mut letters = word.chars();
-        letters.next().map(|c| c.to_ascii_uppercase()).into_iter().chain(letters).collect()
-    };
-    kind.split('_').map(|word| -> String { capital(word) }).collect()
+/// What cases expect by, and what a control of some case gets wrong on purpose.
+#[derive(Debug, Default)]
+pub struct Expectations {
+    used: BTreeSet<String>,
+    controlled: BTreeSet<String>,
+}
+
+impl Expectations {
+    /// Reads the cases of a file; anything else in it says nothing.
+    pub fn read(&mut self, file: &serde_json::Value) {
+        for case in file.as_array().into_iter().flatten() {
+            self.used.extend(with_steps(case).flat_map(|one| expected_words(&one["expect"])));
+            let wrong = case["wrong"].as_array().into_iter().flatten();
+            self.controlled.extend(wrong.flat_map(expected_words));
+        }
+    }
+
+    /// How many words the cases expect by.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.used.len()
+    }
+
+    /// Words that no control gets wrong: a runner could ignore them unseen.
+    #[must_use]
+    pub fn uncontrolled(&self) -> Vec<String> {
+        let open = self.used.difference(&self.controlled);
+        open.map(|word| format!("no control for {word}")).collect()
+    }
 }
 
 #[cfg(test)]
@@ -55,8 +80,11 @@ mod tests {
 
     #[test]
     fn catches_a_kind_that_a_language_lacks() {
-        let errors = Source::new("errors.py", "class HandlerFailed(Error): kind = \"busy\"");
-        assert_eq!(missing_kinds(&["handler_failed", "busy", "expired"], "x", &[errors]).len(), 1);
+        let text = "// json, of whatever content\nA = \"busy\", 'killed', HUBLESS_NOT_FOUND = 8";
+        let errors = Source::new("errors", text);
+        let kinds = ["busy", "killed", "not_found", "json", "content"];
+        let missing = missing_kinds(&kinds, "x", &errors);
+        assert_eq!(missing, ["x: no error kind json", "x: no error kind content"]);
     }
 
     #[test]
@@ -72,6 +100,20 @@ mod tests {
         let expected = |one: &serde_json::Value| expected_words(&one["expect"]);
         let words: Vec<_> = with_steps(&case).flat_map(expected).collect();
         assert_eq!(words, ["value"]);
+    }
+
+    #[test]
+    fn catches_an_expectation_that_no_control_gets_wrong() {
+        let mut all = Expectations::default();
+        all.read(&serde_json::json!([
+            {"steps": [{"expect": {"value": 1}}], "wrong": [{"value": 2}]},
+            {"expect": {"text": "x", "error": {"kind": "busy"}}},
+        ]));
+        assert_eq!(all.count(), 4);
+        let open = ["no control for error", "no control for error.kind", "no control for text"];
+        assert_eq!(all.uncontrolled(), open);
+        all.read(&serde_json::json!([{"wrong": [{"text": "y", "error": {"kind": "auth"}}]}]));
+        assert!(all.uncontrolled().is_empty());
     }
 
     #[test]

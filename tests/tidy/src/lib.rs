@@ -5,15 +5,18 @@
 #![forbid(unsafe_code)]
 
 pub mod arrows;
+pub mod codes;
 pub mod dead;
 pub mod faults;
 pub mod files;
 pub mod floors;
 pub mod functions;
+pub mod glue;
 pub mod languages;
 pub mod layout;
 pub mod limits;
 pub mod names;
 pub mod purity;
+pub mod rust;
 pub mod samples;
 pub mod tree;

@@ -101,8 +101,8 @@ mod tests {
     #[test]
     fn a_list_says_what_is_reached_without_its_name() {
         let listed = json!({"reached": {"PARTS": "core/a/tests/y.rs::three"}});
-        assert!(judged("PARTS", "fn three() {}", &listed).is_empty());
-        assert_eq!(judged("PARTS", "fn four() {}", &listed).len(), 1);
+        assert!(judged("PARTS", "#[test]\nfn three() {}", &listed).is_empty());
+        assert_eq!(judged("PARTS", "#[test]\nfn four() {}", &listed).len(), 1);
     }
 
     #[test]

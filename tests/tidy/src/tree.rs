@@ -26,6 +26,44 @@ impl Source {
     }
 }
 
+/// Lines of Rust that are no tests, numbered from one: what stands under `#[cfg(test)]` is left
+/// out, and nothing that comes after it.
+pub fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut place = Place::Code;
+    let numbered = text.lines().enumerate().map(|(index, line)| (index + 1, line));
+    numbered.filter(move |(_, line)| {
+        let before = place;
+        place = before.after(line);
+        matches!((before, place), (Place::Code, Place::Code))
+    })
+}
+
+/// Where a line of Rust stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Code,
+    /// Behind `#[cfg(test)]`, before the item that it is for.
+    Test,
+    /// Inside that item, which ends with a brace at this indent.
+    Inside(usize),
+}
+
+impl Place {
+    /// Where the line after this one stands. Every file has a formatter behind it.
+    fn after(self, line: &str) -> Self {
+        let (code, indent) = (line.trim(), line.len() - line.trim_start().len());
+        match self {
+            Self::Code if code == "#[cfg(test)]" => Self::Test,
+            Self::Code => Self::Code,
+            Self::Test if code.starts_with("#[") || code.starts_with("//") => Self::Test,
+            Self::Test if code.ends_with([';', '}']) => Self::Code,
+            Self::Test => Self::Inside(indent),
+            Self::Inside(own) if indent == own && code.starts_with('}') => Self::Code,
+            Self::Inside(own) => Self::Inside(own),
+        }
+    }
+}
+
 /// The checkout.
 #[must_use]
 pub fn root() -> PathBuf {
@@ -53,14 +91,18 @@ pub fn paths() -> Vec<String> {
 }
 
 /// Sources with one of these endings.
+///
+/// # Panics
+/// When one is no text: no rule would look at it.
 #[must_use]
 pub fn sources(endings: &[&str]) -> Vec<Source> {
     let wanted = |path: &String| endings.iter().any(|end| path.ends_with(&format!(".{end}")));
     let read = |path: String| {
-        let text = std::fs::read_to_string(root().join(&path)).ok()?;
-        Some(Source { path, text })
+        let text = std::fs::read_to_string(root().join(&path));
+        let text = text.unwrap_or_else(|error| panic!("{path}: {error}"));
+        Source { path, text }
     };
-    paths().into_iter().filter(wanted).filter_map(read).collect()
+    paths().into_iter().filter(wanted).map(read).collect()
 }
 
 /// One file, when it is there.
@@ -85,4 +127,19 @@ pub fn metadata() -> serde_json::Value {
         .expect("cargo lists the packages");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).expect("cargo prints JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_under_the_mark_of_tests_is_left_out_and_nothing_after_it() {
+        let text = "one\n#[cfg(test)]\nuse a::b;\ntwo\n    #[cfg(test)]\n    // why\n    fn f(\n\
+                    \x20       x: u8,\n    ) {\n        g();\n    }\nthree\n#[cfg(test)]\n\
+                    #[path = \"t.rs\"]\nmod t;\nfour\n#[cfg(test)]\nmod tests {\n    fn g() {}\n\
+                    }\n";
+        let left: Vec<_> = code(text).map(|(number, line)| (number, line.trim())).collect();
+        assert_eq!(left, [(1, "one"), (4, "two"), (12, "three"), (16, "four")]);
+    }
 }

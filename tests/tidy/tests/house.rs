@@ -1,8 +1,8 @@
 //! The rules, applied to the checkout.
 
 use hubless_tidy::{
-    arrows, dead, faults, files, floors, functions, languages, layout, limits, names, purity,
-    samples, tree,
+    arrows, codes, dead, faults, files, floors, functions, glue, languages, layout, limits, names,
+    purity, samples, tree,
 };
 use std::collections::BTreeSet;
 
@@ -66,6 +66,18 @@ fn the_protocol_stands_on_pure_crates_only() {
 }
 
 #[test]
+fn the_glue_of_python_and_of_nodejs_keeps_to_its_rules() {
+    let mut sources = tree::sources(&["rs"]);
+    let homes = ["bindings/python/src/", "bindings/node/src/"];
+    sources.retain(|source| homes.iter().any(|home| source.path.starts_with(home)));
+    assert!(sources.len() >= 4, "read only {} files", sources.len());
+    none(glue::forbidden(&sources));
+    none(glue::unguarded(&sources));
+    none(glue::runtimes(&tree::metadata()));
+    none(glue::aborting(&tree::named("Cargo.toml").expect("the workspace's manifest").text));
+}
+
+#[test]
 fn every_limit_is_used_and_reached() {
     let home = tree::named(limits::HOME).unwrap();
     let names = limits::names(&home.text);
@@ -103,7 +115,9 @@ fn nothing_is_left_open_without_an_issue() {
 
 #[test]
 fn crates_depend_downwards() {
-    none(arrows::crates(&tree::sources(&["toml"])));
+    let manifests = tree::sources(&["toml"]);
+    none(arrows::crates(&manifests));
+    none(arrows::untabled(&manifests));
 }
 
 #[test]
@@ -117,6 +131,14 @@ fn the_protocol_is_pure() {
 }
 
 #[test]
+fn private_rules_are_never_written_out() {
+    let sources = protocol();
+    let private = sources.iter().filter(|source| source.path.starts_with(arrows::PRIVATE)).count();
+    assert!(private >= 10, "found only {private} files of rules");
+    none(arrows::encoders(&sources));
+}
+
+#[test]
 fn dependencies_are_above_their_floors() {
     let lock = std::fs::read_to_string(tree::root().join("Cargo.lock")).unwrap();
     none(floors::below(&lock));
@@ -125,9 +147,9 @@ fn dependencies_are_above_their_floors() {
 #[test]
 fn the_lock_file_of_the_fuzzer_follows_that_of_the_workspace() {
     let read = |path: &str| tree::named(path).expect("a lock file of the checkout").text;
-    let tests = floors::tests_only(&tree::sources(&["toml"]));
+    let free = floors::at_home(&tree::sources(&["toml"]));
     let (lock, fuzzer) = (read("Cargo.lock"), read("tests/fuzz/cargo-fuzz/Cargo.lock"));
-    none(floors::stale(&lock, &fuzzer, &tests));
+    none(floors::stale(&lock, &fuzzer, &free));
 }
 
 #[test]
@@ -145,17 +167,27 @@ fn every_error_kind_is_in_every_language() {
     let kinds = table["kinds"].as_array().unwrap();
     let names: Vec<_> = kinds.iter().filter_map(|row| row["kind"].as_str()).collect();
     assert!(names.len() >= 28, "found only {} kinds", names.len());
-    let sources = tree::sources(&["py", "ts", "kt", "h"]);
     let homes = [
-        ("python", "python/hubless/"),
-        ("node", "node/src/"),
-        ("kotlin", "kotlin/src/main/"),
+        ("python", "python/hubless/errors.py"),
+        ("node", "node/src/errors.ts"),
+        ("kotlin", "kotlin/src/main/kotlin/dev/hubless/Errors.kt"),
         ("c", "include/hubless.h"),
     ];
     for (language, home) in homes {
-        let own: Vec<_> = sources.iter().filter(|s| s.path.starts_with(home)).cloned().collect();
-        none(languages::missing_kinds(&names, language, &own));
+        let errors = tree::named(home).unwrap_or_else(|| panic!("{home} is not there"));
+        none(languages::missing_kinds(&names, language, &errors));
     }
+}
+
+#[test]
+fn every_code_of_an_error_is_in_the_list() {
+    let tests = ["tests/", "/test/", "tests.rs"];
+    let mut sources = tree::sources(&["rs"]);
+    sources.retain(|source| ["core/", "bindings/"].iter().any(|at| source.path.starts_with(at)));
+    sources.retain(|source| !tests.iter().any(|part| source.path.contains(part)));
+    let found = codes::unlisted(&sources, &serde_json::json!({"codes": []}));
+    assert!(found.len() >= 250, "found only {} codes", found.len());
+    none(codes::unlisted(&sources, &table("tests/conformance/vectors/codes.json")));
 }
 
 #[test]
@@ -186,21 +218,12 @@ fn every_runner_reads_every_action_and_expectation() {
 /// A word that no control gets wrong could be ignored by a runner unseen.
 #[test]
 fn every_expectation_of_a_case_has_a_control_that_gets_it_wrong() {
-    let (mut used, mut controlled) = (BTreeSet::new(), BTreeSet::new());
+    let mut all = languages::Expectations::default();
     for file in tree::sources(&["json"]).iter().filter(|s| s.path.contains("tests/conformance/")) {
-        let read = serde_json::from_str(&file.text);
-        let Ok(serde_json::Value::Array(cases)) = read else { continue };
-        for case in cases {
-            for one in languages::with_steps(&case) {
-                used.extend(languages::expected_words(&one["expect"]));
-            }
-            for wrong in case["wrong"].as_array().into_iter().flatten() {
-                controlled.extend(languages::expected_words(wrong));
-            }
-        }
+        all.read(&serde_json::from_str(&file.text).unwrap());
     }
-    assert!(used.len() >= 15, "read only {used:?}");
-    none(used.difference(&controlled).map(|word| format!("no control for {word}")).collect());
+    assert!(all.count() >= 15, "read only {all:?}");
+    none(all.uncontrolled());
 }
 
 fn protocol() -> Vec<tree::Source> {

@@ -46,6 +46,8 @@ pub(crate) struct InboundOut {
     request_id: String,
     attempt: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
+    granted: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     input_schema: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     output_schema: Option<Box<RawValue>>,
@@ -83,6 +85,7 @@ impl InboundOut {
             metadata: values(request.metadata_json.clone())?,
             request_id: data_encoding::HEXLOWER.encode(&request.id),
             attempt: request.attempt,
+            granted: call.granted().map(|granted| granted.to_json()),
             input_schema: schema(&request.input_schema_json)?,
             output_schema: schema(&request.output_schema_json)?,
         })

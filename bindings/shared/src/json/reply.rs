@@ -3,56 +3,10 @@
 use crate::json::error::ErrorJson;
 use crate::json::shown::{ContentOut, Outlet, Value, ValuedPart};
 use hubless::call::content::Content;
-use hubless::node::{Answerer, Path, Reply, Response, StreamItem};
+use hubless::node::{Answerer, Path, Reply, Response, StreamItem, TimingForm, UsageForm};
 use hubless_proto::Error;
 use hubless_proto::error::Result;
-use hubless_proto::wire::v1;
 use serde::Serialize;
-use std::collections::BTreeMap;
-
-#[derive(Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ModelOut {
-    input_tokens: u64,
-    output_tokens: u64,
-    cost_micros: u64,
-    calls: u64,
-}
-
-/// What a call cost; every number is there, also when it is 0.
-#[derive(Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct UsageOut {
-    input_tokens: u64,
-    output_tokens: u64,
-    cost_micros: u64,
-    calls: u64,
-    by_model: BTreeMap<String, ModelOut>,
-}
-
-impl From<v1::Usage> for UsageOut {
-    fn from(usage: v1::Usage) -> Self {
-        let by_model = usage.by_model.into_iter().map(|(model, part)| {
-            let v1::ModelUsage { input_tokens, output_tokens, cost_micros, calls } = part;
-            (model, ModelOut { input_tokens, output_tokens, cost_micros, calls })
-        });
-        Self {
-            input_tokens: usage.input_tokens,
-            output_tokens: usage.output_tokens,
-            cost_micros: usage.cost_micros,
-            calls: usage.calls,
-            by_model: by_model.collect(),
-        }
-    }
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct TimingOut {
-    queue_us: u64,
-    handler_us: u64,
-    network_us: u64,
-}
 
 /// An answer as a host sees it.
 #[derive(Serialize)]
@@ -60,11 +14,13 @@ pub(crate) struct ReplyOut {
     value: Option<Value>,
     text: String,
     content: ContentOut,
-    usage: UsageOut,
-    timing: TimingOut,
+    usage: UsageForm,
+    timing: TimingForm,
     agent: Answerer,
     path: Path,
     attempts: u32,
+    #[serde(rename = "traceId")]
+    trace_id: String,
 }
 
 impl ReplyOut {
@@ -75,16 +31,16 @@ impl ReplyOut {
     pub(crate) fn new(reply: Reply, outlet: &mut Outlet<'_>) -> Result<Self> {
         let Content { message, mut bodies } = reply.content;
         let content = outlet.content(message, &mut bodies)?;
-        let v1::Timing { queue_us, handler_us, network_us } = reply.timing;
         Ok(Self {
             value: content.value.clone(),
             text: content.text.clone(),
             content,
             usage: reply.usage.into(),
-            timing: TimingOut { queue_us, handler_us, network_us },
+            timing: reply.timing.into(),
             agent: reply.agent,
             path: reply.path,
             attempts: reply.attempts,
+            trace_id: reply.trace_id.to_string(),
         })
     }
 }
@@ -96,7 +52,7 @@ pub(crate) struct ResponseOut {
     output: Option<ReplyOut>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rejection: Option<ErrorJson>,
-    usage: UsageOut,
+    usage: UsageForm,
 }
 
 impl ResponseOut {

@@ -23,6 +23,7 @@ pub(super) async fn run(job: Job<'_>, name: &str) -> Result<Outcome> {
     match name {
         "register" => register(job).await,
         "unregister" => unregister(job).await,
+        "health" => health(&job),
         "listAgents" => list(&job),
         "loadAgents" => load(&job),
         "describe" => describe(job).await,
@@ -85,6 +86,7 @@ async fn register(job: Job<'_>) -> Result<Outcome> {
         "agentId": agent.id().to_string(),
         "address": agent.address().to_string(),
         "name": agent.name(),
+        "reach": agent.reach().to_string(),
     });
     job.session.agents.insert_as(id, agent);
     if let Some(parent) = parent {
@@ -117,6 +119,20 @@ async fn unregister(job: Job<'_>) -> Result<Outcome> {
     let UnregisterIn { agent, grace_ms } = job.read()?;
     let agent = job.session.agents.remove(agent)?;
     agent.unregister(grace_ms.map_or(limits::CLOSE_GRACE, Duration::from_millis)).await?;
+    Ok(Outcome::empty())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HealthIn {
+    agent: u64,
+    health: String,
+}
+
+fn health(job: &Job<'_>) -> Result<Outcome> {
+    let HealthIn { agent, health } = job.read()?;
+    let health = health.parse()?;
+    job.session.agents.get(agent)?.health(health)?;
     Ok(Outcome::empty())
 }
 

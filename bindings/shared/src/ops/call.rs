@@ -1,18 +1,19 @@
 //! What a handler does with its call.
 
-use super::{Job, Outcome, unknown};
+use super::{Job, Outcome, spend, unknown};
 use crate::handler::OpenCall;
 use crate::json::content::{ContentIn, Intake, PartIn};
 use crate::json::inbound::turns;
 use crate::json::parse;
 use crate::json::shown::Outlet;
+use hubless::budget::Provider;
 use hubless::call::content::Content;
 use hubless_proto::error::{Result, Retry};
 use hubless_proto::wire::v1::{self, part};
 use hubless_proto::{Error, Kind};
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 pub(super) async fn run(job: Job<'_>, name: &str) -> Result<Outcome> {
@@ -22,6 +23,9 @@ pub(super) async fn run(job: Job<'_>, name: &str) -> Result<Outcome> {
         "call.tool" => tool(job).await,
         "call.input" => input(job).await,
         "call.usage" => usage(job).await,
+        "call.spend" => set_aside(job).await,
+        "call.trip" => trip(job).await,
+        "call.provider" => provider(job).await,
         "call.history" => history(&job),
         "call.final" => last(job).await,
         "call.fail" => fail(job).await,
@@ -160,10 +164,43 @@ async fn usage(job: Job<'_>) -> Result<Outcome> {
     Ok(Outcome::empty())
 }
 
+async fn set_aside(job: Job<'_>) -> Result<Outcome> {
+    let (call, most) = spend::amounts(&job.body, "call")?;
+    let open = open(&job, call)?;
+    drop(open.order.lock().await);
+    let handle = spend::keep(open.call().spend(most).await?, &open);
+    Ok(Outcome::of(&json!({ "spend": handle })).opening(vec![handle]))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ProviderIn {
+    call: u64,
+    max_cost: Option<Value>,
+}
+
+async fn provider(job: Job<'_>) -> Result<Outcome> {
+    let ProviderIn { call, max_cost } = job.read()?;
+    // What is no amount is refused where amounts are.
+    let max_cost = max_cost.map(|most| most.as_u64().unwrap_or(u64::MAX));
+    let open = open(&job, call)?;
+    drop(open.order.lock().await);
+    let Provider { base_url, api_key, until_ms } = open.call().provider(max_cost).await?;
+    let out = json!({ "baseUrl": base_url, "apiKey": api_key.reveal(), "untilMs": until_ms });
+    Ok(Outcome::of(&out))
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CallIn {
     call: u64,
+}
+
+/// Not in turn with what the host sends: a stop waits for no reader.
+async fn trip(job: Job<'_>) -> Result<Outcome> {
+    let CallIn { call } = job.read()?;
+    open(&job, call)?.call().trip().await?;
+    Ok(Outcome::empty())
 }
 
 fn history(job: &Job<'_>) -> Result<Outcome> {
@@ -193,6 +230,7 @@ async fn last(job: Job<'_>) -> Result<Outcome> {
     let written = job.session.bodies.written_by_host(&intake.named);
     let content = Content { message, bodies: intake.into_bodies() };
     let open = taken(&job, call)?;
+    open.charge();
     let finished = open.call().finish(content).await;
     // What the host goes on writing may be made of what it goes on reading: the streamed parts
     // of the call are let go only afterwards.
@@ -228,6 +266,7 @@ async fn fail(job: Job<'_>) -> Result<Outcome> {
         error.retry = read_retry(&retry)?;
     }
     let open = taken(&job, fail.call)?;
+    open.charge();
     let failed = open.call().fail(error).await;
     open.let_go();
     failed.map(|()| Outcome::empty())

@@ -1,7 +1,6 @@
 //! What can be said without a node: of ids, keys, addresses and names, and the table of bounds.
 
-use super::{Job, Outcome};
-use crate::json::parse::required;
+use crate::json::parse::{body, required};
 use hubless_proto::Error;
 use hubless_proto::error::Result;
 use hubless_proto::identity::{Address, AgentId, MeshId, Name, NodeKey, Target};
@@ -20,11 +19,11 @@ struct InspectIn {
 ///
 /// # Errors
 /// `invalid_argument` when it is none of its kind.
-pub(super) fn run(job: &Job<'_>) -> Result<Outcome> {
-    let InspectIn { text, kind, mesh } = job.read()?;
+pub(crate) fn run(text: &[u8]) -> Result<Value> {
+    let InspectIn { text, kind, mesh } = body(text)?;
     let text = required("text", text)?;
     let mesh: Option<MeshId> = mesh.map(|mesh| mesh.parse()).transpose()?;
-    let out = match kind.as_deref().unwrap_or("target") {
+    Ok(match kind.as_deref().unwrap_or("target") {
         "agentId" => agent(text.parse()?, mesh),
         "nodeKey" => plain(text.parse::<NodeKey>()?),
         "meshId" => plain(text.parse::<MeshId>()?),
@@ -32,30 +31,31 @@ pub(super) fn run(job: &Job<'_>) -> Result<Outcome> {
         "name" => plain(text.parse::<Name>()?),
         "target" => match text.parse()? {
             Target::Id(id) => agent(id, mesh),
-            target @ (Target::Address(_) | Target::Name { .. }) => plain(target),
+            target @ (Target::At { .. } | Target::Address(_) | Target::Name { .. }) => {
+                plain(target)
+            }
         },
         _ => {
             let message = "expected agentId, nodeKey, meshId, address, name or target";
             return Err(Error::invalid("kind", message));
         }
-    };
-    Ok(Outcome::of(&out))
+    })
 }
 
 /// Gives every bound with its value; times in milliseconds.
 ///
 /// # Errors
 /// `invalid_argument` for a body that is not empty.
-pub(super) fn limits(job: &Job<'_>) -> Result<Outcome> {
+pub(crate) fn limits(text: &[u8]) -> Result<Value> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Nothing {}
-    let Nothing {} = job.read()?;
+    let Nothing {} = body(text)?;
     let all: serde_json::Map<String, Value> = hubless_proto::limits::all()
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.into()))
         .collect();
-    Ok(Outcome::of(&json!({ "limits": all })))
+    Ok(json!({ "limits": all }))
 }
 
 fn plain(text: impl ToString) -> Value {

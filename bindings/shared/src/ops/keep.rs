@@ -11,6 +11,7 @@ use hubless_proto::wire::v1;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tokio::sync::Mutex;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -25,7 +26,13 @@ struct KeepIn {
     agent_id: Option<String>,
 }
 
+/// Keeps changes in the order in which they were begun. It is one for all sessions, which may share
+/// the files, and is held for as long as one change takes.
+static ORDER: Mutex<()> = Mutex::const_new(());
+
 pub(super) async fn run(job: Job<'_>, name: &str) -> Result<Outcome> {
+    // Before the first wait: up to there operations run in the order of the host.
+    let _turn = ORDER.lock().await;
     // Stores read and write files.
     tokio::task::yield_now().await;
     let keep: KeepIn = job.read()?;
@@ -33,7 +40,7 @@ pub(super) async fn run(job: Job<'_>, name: &str) -> Result<Outcome> {
         "template.set" | "template.remove" | "template.list" => template(&job, name, keep),
         "credential.set" | "credential.remove" => credential(&job, name, keep),
         "pin.list" | "pin.set" | "pin.remove" => pin(&job, name, keep),
-        "auth.global" => auth(&job, keep),
+        "auth.global" => auth(&job, keep).await,
         _ => unknown(name),
     }
 }
@@ -92,10 +99,10 @@ fn pin(job: &Job<'_>, name: &str, keep: KeepIn) -> Result<Outcome> {
     Ok(Outcome::of(&json!({"removed": pins.remove(&key)?})))
 }
 
-fn auth(job: &Job<'_>, keep: KeepIn) -> Result<Outcome> {
+async fn auth(job: &Job<'_>, keep: KeepIn) -> Result<Outcome> {
     let rule = AuthRule::read(required("auth", keep.auth)?)?;
     let session = Arc::downgrade(job.session);
     let host = HostChecks { session, gate: None };
-    job.session.node()?.set_auth(rule, Some(Arc::new(host)))?;
+    job.session.node()?.set_auth(rule, Some(Arc::new(host))).await?;
     Ok(Outcome::empty())
 }

@@ -8,12 +8,14 @@ mod answer;
 mod body;
 mod call;
 mod find;
-mod inspect;
+pub(crate) mod inspect;
 mod job;
 mod keep;
 mod node;
 mod request;
+pub(crate) mod spend;
 mod stream;
+pub(crate) mod switch;
 mod table;
 
 pub(crate) use agents::AgentEntry;

@@ -5,11 +5,12 @@ use crate::json::parse::required;
 use crate::log;
 use crate::session::Session;
 use hubless::Node;
+use hubless::budget::Orphans;
 use hubless::node::{InviteOptions, NodeOptions, ServeOptions};
 use hubless_proto::error::Result;
 use hubless_proto::{Error, Kind, limits};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,18 +27,36 @@ pub(super) async fn run(job: Job<'_>, name: &str) -> Result<Outcome> {
     }
 }
 
-const START: [&str; 8] =
-    ["name", "mesh", "home", "listen", "port", "log", "memoryOnly", "maxConcurrency"];
+const START: [&str; 12] = [
+    "name",
+    "mesh",
+    "home",
+    "listen",
+    "port",
+    "log",
+    "memoryOnly",
+    "maxConcurrency",
+    "trace",
+    "orphans",
+    "gateway",
+    "gatewayKey",
+];
 
 #[derive(Deserialize)]
-struct LogIn {
+struct OursIn {
     log: Option<String>,
+    orphans: Option<Value>,
 }
 
 async fn start(job: Job<'_>) -> Result<Outcome> {
     job.only(&START)?;
-    let options: NodeOptions = job.read()?;
-    if let LogIn { log: Some(level) } = job.read()? {
+    let mut options: NodeOptions = job.read()?;
+    options.language = Some(job.session.language);
+    let OursIn { log, orphans } = job.read()?;
+    if let Some(orphans) = orphans {
+        options.orphans = Orphans::read(&orphans)?;
+    }
+    if let Some(level) = log {
         let level = level
             .parse()
             .map_err(|_| Error::invalid("log", "expected error, warn, info, debug or trace"))?;

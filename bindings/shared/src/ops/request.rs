@@ -1,6 +1,6 @@
 //! Asking agents: whole answers, refusals as data, checks.
 
-use super::{Job, Outcome, unknown};
+use super::{Job, Outcome, switch, unknown};
 use crate::foreign::{HostInput, HostTools};
 use crate::json::content::{ContentIn, Intake};
 use crate::json::context::ContextIn;
@@ -10,6 +10,7 @@ use crate::json::reply::{ReplyOut, ResponseOut};
 use crate::json::shown::Outlet;
 use crate::session::Session;
 use bytes::Bytes;
+use hubless::budget::Allowance;
 use hubless::call::content::Content;
 use hubless::node::{AgentRequest, RequestOptions, Target};
 use hubless_proto::error::Result;
@@ -71,7 +72,7 @@ async fn check(job: Job<'_>) -> Result<Outcome> {
     }))
 }
 
-const OPTIONS: [&str; 26] = [
+const OPTIONS: [&str; 28] = [
     "to",
     "content",
     "skill",
@@ -98,6 +99,8 @@ const OPTIONS: [&str; 26] = [
     "template",
     "onInput",
     "wait",
+    "killSwitch",
+    "max",
 ];
 
 /// What only this side of a request knows: attachments, handles, the host's functions.
@@ -112,6 +115,26 @@ struct Ours {
     from: Option<u64>,
     #[serde(default)]
     on_input: bool,
+    #[serde(flatten)]
+    paying: Paying,
+}
+
+/// What pays for a request.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Paying {
+    kill_switch: Option<u64>,
+    max: Option<Value>,
+}
+
+impl Paying {
+    fn put(self, options: &mut RequestOptions) -> Result<()> {
+        let Self { kill_switch, max } = self;
+        options.kill_switch =
+            kill_switch.map(|switch| switch::get("killSwitch", switch)).transpose()?;
+        options.max = max.map(|max| Allowance::read("max", &max)).transpose()?;
+        Ok(())
+    }
 }
 
 /// The options of a request, with all that the host lends it.
@@ -125,11 +148,12 @@ pub(super) fn options(job: &Job<'_>) -> Result<RequestOptions> {
     options.context = ours.context.map(|context| context.into_wire(&mut intake)).transpose()?;
     options.content = Content { message, bodies: intake.into_bodies() };
     if let Some(call) = ours.parent {
-        options.parent = Some(job.session.calls.get(call)?.call().parent());
+        options.parent = Some(job.session.parent(call)?.call().parent());
     }
     if let Some(agent) = ours.from {
         options.from = Some(job.session.agents.get(agent)?.id());
     }
+    ours.paying.put(&mut options)?;
     lend(&mut options, job.session, (job.ticket, ours.on_input));
     Ok(options)
 }
@@ -156,20 +180,41 @@ fn lend(options: &mut RequestOptions, session: &Arc<Session>, (request, asks): (
 }
 
 #[derive(Deserialize)]
-struct ShortContent {
+#[serde(rename_all = "camelCase")]
+struct ShortOurs {
     content: Option<ContentIn>,
+    parent: Option<u64>,
+    #[serde(flatten)]
+    paying: Paying,
 }
+
+const SHORT: [&str; 10] = [
+    "agent",
+    "prompt",
+    "promptSchema",
+    "content",
+    "skill",
+    "tools",
+    "template",
+    "parent",
+    "killSwitch",
+    "max",
+];
 
 /// The short form that people and models write.
 fn short(job: &Job<'_>) -> Result<RequestOptions> {
-    job.only(&["agent", "prompt", "promptSchema", "content", "skill", "tools", "template"])?;
+    job.only(&SHORT)?;
     let mut short: AgentRequest = job.read()?;
-    let ShortContent { content } = parse::body(&job.body)?;
+    let ShortOurs { content, parent, paying } = parse::body(&job.body)?;
     let mut intake = Intake::new(job.session, &job.attachments);
     let message = content.map(|content| intake.content(content)).transpose()?;
     let bodies = intake.into_bodies();
     short.content = message.map(|message| Content { message, bodies });
     let mut options = RequestOptions::from(short);
+    if let Some(call) = parent {
+        options.parent = Some(job.session.parent(call)?.call().parent());
+    }
+    paying.put(&mut options)?;
     lend(&mut options, job.session, (job.ticket, false));
     Ok(options)
 }

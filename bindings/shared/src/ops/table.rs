@@ -1,7 +1,7 @@
 //! From the name of an operation to its function.
 
 use super::job::{Job, Outcome};
-use super::{agents, answer, body, call, find, inspect, keep, node, request, stream};
+use super::{agents, answer, body, call, find, inspect, keep, node, request, stream, switch};
 use crate::session::{Operation, Session};
 use hubless_proto::error::Result;
 use hubless_proto::{Error, Kind};
@@ -25,12 +25,13 @@ pub(crate) async fn dispatch(session: &Arc<Session>, operation: Operation) -> Re
         "node" | "invite" | "join" => node::run(job, &name).await,
         "stream" => stream::run(job, &name).await,
         "request" | "send" | "check" => request::run(job, &name).await,
-        "register" | "unregister" | "listAgents" | "loadAgents" | "describe" => {
+        "register" | "unregister" | "health" | "listAgents" | "loadAgents" | "describe" => {
             agents::run(job, &name).await
         }
         "find" | "peer" | "discover" | "watch" => find::run(job, &name).await,
-        "id" if name == "id.inspect" => inspect::run(&job),
-        "limits" => inspect::limits(&job),
+        "switch" => switch::run(job, &name).await,
+        "id" if name == "id.inspect" => inspect::run(&job.body).map(|out| Outcome::of(&out)),
+        "limits" => inspect::limits(&job.body).map(|out| Outcome::of(&out)),
         _ => unknown(&name),
     };
     result.map_err(|error| error.with_operation(&name))

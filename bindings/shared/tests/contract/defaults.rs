@@ -4,7 +4,7 @@ use crate::harness::Host;
 use bytes::Bytes;
 use hubless_proto::limits;
 use serde_json::json;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const CALL: u8 = 3;
 
@@ -51,9 +51,9 @@ fn a_search_waits_for_a_first_match_and_no_longer() {
     // One that is there ends the wait.
     agent(&mut host, "somebody");
     let begun = Instant::now();
-    let found = host.done("find", json!({"query": {"text": "somebody"}}));
+    let found = host.done("find", json!({"query": {"text": "somebody"}, "waitMs": 20_000}));
     assert_eq!(found["agents"][0]["name"], "somebody");
-    assert!(begun.elapsed() < limits::FIND_WAIT, "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 }
 
 #[test]

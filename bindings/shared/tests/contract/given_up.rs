@@ -10,7 +10,7 @@ const FAILED: u8 = 2;
 const CALL: u8 = 3;
 
 /// Longest time that any one thing here may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// More events than a stream takes ahead of its reader.
 const CHUNKS: usize = 300;

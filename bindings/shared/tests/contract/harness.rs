@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// Longest time that any one thing here may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// An event with its body read.
 #[derive(Debug, Clone)]
@@ -22,6 +22,22 @@ pub(crate) struct Seen {
     pub(crate) ticket: u64,
     pub(crate) body: Value,
     pub(crate) attachments: Vec<Bytes>,
+}
+
+/// Asks what is answered at once: a result.
+pub(crate) fn told(op: &str, body: &Value) -> Value {
+    let (done, said) = hubless_shared::ask(op, body.to_string().as_bytes());
+    let said: Value = serde_json::from_slice(&said).unwrap();
+    assert!(done, "{op}: {said}");
+    said
+}
+
+/// Asks what is answered at once: an error.
+pub(crate) fn refused(op: &str, body: &str) -> Value {
+    let (done, said) = hubless_shared::ask(op, body.as_bytes());
+    let said: Value = serde_json::from_slice(&said).unwrap();
+    assert!(!done, "{op}: {said}");
+    said
 }
 
 /// One session, with a home of its own or that of another one.
@@ -53,7 +69,7 @@ impl Host {
     }
 
     fn closed(home: Option<tempfile::TempDir>, path: String) -> Self {
-        let session = hubless_shared::open();
+        let session = hubless_shared::open("test");
         Self { session, next: 1, waiting: VecDeque::new(), _home: home, home: path }
     }
 
@@ -62,6 +78,11 @@ impl Host {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().to_str().unwrap().to_owned();
         Self::closed(Some(home), path)
+    }
+
+    /// Folder that its node may use.
+    pub(crate) fn home(&self) -> &str {
+        &self.home
     }
 
     /// Starts an operation and gives its ticket.

@@ -1,9 +1,12 @@
 //! The contract end to end, through the public functions alone.
 
+mod budgets;
 mod calls;
 mod closing;
 mod defaults;
 mod given_up;
 mod harness;
+mod kept;
+mod provider;
 mod session;
 mod vectors;

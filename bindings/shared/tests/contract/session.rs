@@ -17,6 +17,8 @@ fn bad_bodies_name_the_field() {
         ("body.read", json!({"body": 7}), "invalid_argument", "body"),
         ("stream.next", json!({"stream": 7}), "invalid_argument", "stream"),
         ("unregister", json!({"agent": 7}), "invalid_argument", "agent"),
+        ("health", json!({"agent": 7, "health": "well"}), "invalid_argument", "health"),
+        ("health", json!({"agent": 7, "health": "down"}), "invalid_argument", "agent"),
         ("register", json!({"name": "x", "colour": 1}), "invalid_argument", "colour"),
         ("request", json!({"to": "x", "colour": 1}), "invalid_argument", "colour"),
         ("find", json!({}), "invalid_argument", "query"),

@@ -20,7 +20,7 @@ pub(super) async fn print(context: &Context, reply: Reply) -> Result<()> {
         let body = json!({
             "value": value, "text": text, "content": content, "usage": reply.usage,
             "timing": reply.timing, "agent": reply.agent, "path": reply.path,
-            "attempts": reply.attempts,
+            "attempts": reply.attempts, "traceId": reply.trace_id,
         });
         return output::object("reply", &body);
     }

@@ -6,7 +6,7 @@ use crate::args::Call;
 use crate::{input, output};
 use hubless::call::content::{part_text, part_value};
 use hubless::node::{EndSignals, FindOptions};
-use hubless::{Content, Error, Kind, Node, RequestOptions, Result, StreamItem};
+use hubless::{Content, Error, Kind, Node, Reply, RequestOptions, Result, StreamItem};
 use hubless_proto::identity::Target;
 use hubless_proto::limits;
 use hubless_proto::query::Query;
@@ -54,7 +54,9 @@ async fn ask(
         explain(context, node, &options.agent).await?;
     }
     if !options.stream {
-        return answer::print(context, node.request(request).await?).await;
+        let reply = node.request(request).await?;
+        say_trace(context, options, &reply);
+        return answer::print(context, reply).await;
     }
     let mut items = node.stream(request)?;
     let mut line_open = false;
@@ -77,6 +79,7 @@ async fn ask(
                 if line_open {
                     output::line("")?;
                 }
+                say_trace(context, options, &reply);
                 let all_came = !context.json && reply.content.message.parts.is_empty();
                 if !all_came {
                     answer::print(context, *reply).await?;
@@ -85,6 +88,13 @@ async fn ask(
         }
     }
     Ok(())
+}
+
+/// Says on stderr how to look at the call once more; with `--json` the answer names it.
+fn say_trace(context: &Context, options: &Call, reply: &Reply) {
+    if options.explain && !context.json {
+        output::say(&format!("trace {}", reply.trace_id));
+    }
 }
 
 /// Prints one piece; true: its line is open.
@@ -113,7 +123,7 @@ async fn explain(context: &Context, node: &Node, agent: &str) -> Result<()> {
     let target: Target = agent.parse().map_err(|error: Error| error.with_field("to"))?;
     let is = |field: &str, value: String| json!({ "field": field, "op": "=", "value": value });
     let filter = match &target {
-        Target::Id(id) => Some(is("agentId", id.to_string())),
+        Target::Id(id) | Target::At { agent: id, .. } => Some(is("agentId", id.to_string())),
         Target::Address(_) => None,
         Target::Name { name, .. } => {
             let pinned = node.pins().list()?.into_iter().find(|pin| pin.name == name.as_str());

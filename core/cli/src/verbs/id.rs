@@ -1,14 +1,17 @@
-//! `id`: stored identities of agents.
+//! `id`: stored identities of agents, and tokens that this user signs for others.
 
 use super::run::Context;
 use crate::args::Id;
 use crate::output;
 use hubless::home::Home;
+use hubless::membership::Credential;
 use hubless::{Error, Kind, Result, keys};
 use hubless_proto::identity::{AgentId, Name};
+use hubless_proto::policy::StatedFact;
 use serde_json::json;
+use std::time::{Duration, SystemTime};
 
-/// Makes or shows stored identities.
+/// Makes or shows stored identities; signs a token.
 ///
 /// # Errors
 /// `conflict` for a name that has one; `configuration` for the folder.
@@ -19,6 +22,7 @@ pub(super) fn run(context: &Context, action: Id) -> Result<()> {
     })?;
     let folder = folders.data().join("agents");
     match action {
+        Id::Token { facts, bearer, ttl } => token(context, &home, &facts, bearer, ttl),
         Id::New { name } => {
             let name: Name = name.parse()?;
             if folder.join(format!("{name}.key")).exists() {
@@ -47,11 +51,34 @@ pub(super) fn run(context: &Context, action: Id) -> Result<()> {
                 output::say("no identity is stored; make one with hubless id new");
             }
             names.iter().try_for_each(|name| {
-                let key = keys::stored_agent_shared(&home, name)?;
+                // One that was removed meanwhile is no more to be shown.
+                let Some(key) = keys::read_agent(&home, name)? else { return Ok(()) };
                 print(context, name.as_str(), &key.agent_id())
             })
         }
     }
+}
+
+/// Prints a token that states `facts`, and the root that an agent has to name.
+fn token(
+    context: &Context,
+    home: &Home,
+    facts: &[String],
+    bearer: Option<String>,
+    ttl: u64,
+) -> Result<()> {
+    let facts = facts.iter().map(|fact| StatedFact::parse(fact)).collect::<Result<_>>()?;
+    let end = SystemTime::now().checked_add(Duration::from_secs(ttl));
+    let until = end.ok_or_else(|| Error::invalid("ttl", "expected fewer seconds"))?;
+    let (token, root) = Credential { facts, bearer, until }.sign_in(home)?;
+    if context.json {
+        return output::object("token", &json!({ "token": token, "root": root }));
+    }
+    output::line(&token)?;
+    output::say(&format!(
+        "a secret: whoever may show it is let in by agents that ask for a token of root {root}"
+    ));
+    Ok(())
 }
 
 fn print(context: &Context, name: &str, id: &AgentId) -> Result<()> {

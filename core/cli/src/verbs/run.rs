@@ -1,16 +1,19 @@
 //! Which verb runs, and what each gets.
 
-use super::{call, doctor, find, id, keep, mesh, serve, show, status};
-use crate::args::{Arguments, Config, Verb};
+use super::{
+    audit, budget, call, doctor, expose, find, gateway, id, keep, mesh, serve, show, status, trace,
+    usage,
+};
+use crate::args::{Arguments, Budget, Config, Expose, Verb};
 use crate::config::Settings;
-use hubless::{Node, Result};
+use hubless::{Node, NodeOptions, Result};
 use std::time::Duration;
 
 /// How long a verb waits for its own node to say good-bye.
 pub(super) const GRACE: Duration = Duration::from_secs(2);
 /// What is logged when nothing says so.
 const LOG: &str = "off";
-/// The same for `serve`, where the program's own words would be lost.
+/// The same for `serve` and `expose`, where the program's own words would be lost.
 const LOG_OF_SERVE: &str = "warn,hubless::stdio=info";
 
 /// What each verb gets.
@@ -30,12 +33,12 @@ impl Context {
         Node::start(self.settings.node()?).await
     }
 
-    /// Starts a node that stays: on the port that the settings say.
+    /// Starts a node that stays: on the port that the settings say, under this name.
     ///
     /// # Errors
     /// As [`Node::start`].
-    pub(super) async fn lasting_node(&self) -> Result<Node> {
-        Node::start(self.settings.lasting_node()?).await
+    pub(super) async fn lasting_node(&self, name: Option<String>) -> Result<Node> {
+        Node::start(NodeOptions { name, ..self.settings.lasting_node()? }).await
     }
 }
 
@@ -43,16 +46,33 @@ impl Context {
 ///
 /// # Errors
 /// What it says; its kind gives the exit code.
-pub(crate) async fn run(arguments: Arguments) -> Result<()> {
+pub(crate) async fn run(mut arguments: Arguments) -> Result<()> {
+    // Of `expose` the flag is the address of its own listener, not that of the mesh.
+    let exposes = matches!(arguments.verb, Verb::Expose { .. });
+    let listen = exposes.then(|| arguments.global.listen.take()).flatten();
     let context =
         Context { settings: Settings::read(&arguments.global)?, json: arguments.global.json };
-    let serves = matches!(arguments.verb, Verb::Serve(_));
+    let serves = exposes || matches!(arguments.verb, Verb::Serve(_));
     context.settings.log(if serves { LOG_OF_SERVE } else { LOG })?;
     match arguments.verb {
         Verb::Status => status::run(&context).await,
         Verb::Find(options) => find::run(&context, options).await,
         Verb::Call(options) => call::run(&context, options).await,
         Verb::Serve(options) => serve::run(&context, options).await,
+        Verb::Trace { trace } => trace::run(&context, &trace).await,
+        Verb::Audit { action } => audit::run(&context, action),
+        Verb::Budget { id, action: None } => budget::run(&context, id.as_deref()),
+        Verb::Budget { action: Some(Budget::Trip { ids }), .. } => {
+            budget::trip(&context, &ids).await
+        }
+        Verb::Usage { by } => usage::run(&context, &by),
+        Verb::Expose { face: Expose::Http(options) } => {
+            expose::http(&context, options, listen).await
+        }
+        Verb::Expose { face: Expose::Gateway(options) } => {
+            gateway::expose(&context, options, listen).await
+        }
+        Verb::Gateway { action } => gateway::run(&context, action).await,
         Verb::Invite(options) => mesh::invite(&context, options).await,
         Verb::Join { ticket } => mesh::join(&context, &ticket).await,
         Verb::Id { action } => id::run(&context, action),

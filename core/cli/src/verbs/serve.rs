@@ -1,10 +1,14 @@
 //! `serve`: any program over stdio as an agent, until a signal ends it.
 
+#[cfg(feature = "metrics")]
+use super::metrics;
 use super::run::Context;
 use crate::args::Serve;
 use crate::output;
 use hubless::node::{EndSignals, SkillOptions};
 use hubless::{Error, Kind, Result};
+#[cfg(feature = "metrics")]
+use hubless_edge::http::MetricsEdge;
 use hubless_edge::stdio::{StdioAgent, StdioOptions};
 use hubless_proto::limits;
 use serde_json::{Value, json};
@@ -14,17 +18,28 @@ use std::time::Duration;
 /// Serves until a signal, then lets running calls end; a second signal does not wait for them.
 ///
 /// # Errors
-/// `configuration` when the program does not start; as registration.
+/// `configuration` when the program does not start, or for an address that cannot be used; as
+/// registration.
 pub(super) async fn run(context: &Context, options: Serve) -> Result<()> {
+    let name = options.node.clone();
+    #[cfg(feature = "metrics")]
+    let metrics = metrics::options(options.metrics.as_deref())?;
     let stdio = stdio(options)?;
     let mut signals = EndSignals::listen()?;
-    let node = context.lasting_node().await?;
+    let node = context.lasting_node(name).await?;
+    // Open until the end: what runs last is counted too.
+    #[cfg(feature = "metrics")]
+    let metrics = metrics::open(&node, metrics).await?;
+    #[cfg(feature = "metrics")]
+    let page = metrics.as_ref().map(MetricsEdge::url);
+    #[cfg(not(feature = "metrics"))]
+    let page = None;
     let served = tokio::select! {
         served = StdioAgent::start(&node, stdio) => served,
         () = signals.next() => Err(interrupted()),
     };
     let told = match &served {
-        Ok(served) => tell(context, served),
+        Ok(served) => tell(context, served, page),
         Err(_) => Ok(()),
     };
     if served.is_ok() && told.is_ok() {
@@ -58,15 +73,21 @@ fn stdio(options: Serve) -> Result<StdioOptions> {
     Ok(stdio)
 }
 
-/// Says that the agent can be called.
-fn tell(context: &Context, served: &StdioAgent) -> Result<()> {
+/// Says that the agent can be called, and where its metrics are, if they are anywhere.
+fn tell(context: &Context, served: &StdioAgent, metrics: Option<String>) -> Result<()> {
     let agent = served.agent();
     if context.json {
         let address = agent.address().to_string();
-        let body = json!({ "name": agent.name(), "agentId": agent.id(), "address": address });
+        let mut body = json!({ "name": agent.name(), "agentId": agent.id(), "address": address });
+        if let Some(url) = metrics {
+            body["metrics"] = url.into();
+        }
         return output::object("serving", &body);
     }
     output::say(&format!("serving {} at {}", agent.name(), agent.address()));
+    if let Some(url) = metrics {
+        output::say(&format!("metrics: {url}"));
+    }
     Ok(())
 }
 

@@ -9,6 +9,7 @@ import sys
 import time
 
 held = {}
+answers = {}
 given_up = []
 pairs = []
 
@@ -49,13 +50,28 @@ def pair(call):
 
 def ask(call, command, words):
     held[call] = command
+    answers[call] = []
     if command == "tool":
         numbers = {"a": int(words[0]), "b": int(words[1])}
         event(call, toolCall={"id": 7, "name": words[2], "arguments": numbers})
         event(call, progress={"note": "asked"})
+    elif command == "tool-twice":
+        for _ in range(2):
+            event(call, toolCall={"id": 7, "name": "count", "arguments": {}})
     else:
         prompt = {"parts": [{"text": "which?"}]}
         event(call, inputRequired={"id": 9, "prompt": prompt, "schema": {"type": "string"}})
+
+
+def answered(call, answer):
+    answers[call].append(answer)
+    if held[call] != "tool-twice":
+        final(call, {"data": answer})
+    elif len(answers[call]) == 2:
+        final(call, {"data": answers[call]})
+    else:
+        return
+    del held[call]
 
 
 def misbehave(call, command, words):
@@ -103,8 +119,11 @@ def answer(call, request):
         final(call, {"data": {name: value for name, value in request.items() if name != "content"}})
     elif command == "pair":
         pair(call)
-    elif command in ("tool", "input"):
+    elif command in ("tool", "tool-twice", "input"):
         ask(call, command, words)
+    elif command == "tool-late":
+        final(call, *parts)
+        event(call, toolCall={"id": 7, "name": "count", "arguments": {}})
     elif command == "hold":
         event(call, progress={"note": "held"})
     elif command == "given-up":
@@ -131,9 +150,8 @@ def main():
             answer(message["request"]["id"], message["request"])
         elif "cancel" in message:
             given_up.append(message["cancel"]["kind"])
-        elif held.pop(message["id"], None):
-            answered = message.get("toolResult") or message.get("input")
-            final(message["id"], {"data": answered})
+        elif message["id"] in held:
+            answered(message["id"], message.get("toolResult") or message.get("input"))
     if mode == "stubborn":
         time.sleep(600)
     if mode == "farewell":

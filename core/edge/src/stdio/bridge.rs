@@ -9,6 +9,7 @@ use hubless::{Content, Error, Kind, Result};
 use hubless_proto::error::Retry;
 use hubless_proto::limits;
 use hubless_proto::wire::v1::{self, event};
+use std::collections::BTreeSet;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -33,6 +34,8 @@ struct Carried<'a> {
     over: bool,
     /// Tool calls and questions that wait for their answer.
     asked: JoinSet<Result<()>>,
+    /// Ids of the tool calls so far: a tool runs once for each.
+    called: BTreeSet<u64>,
 }
 
 impl Bridge {
@@ -82,7 +85,8 @@ impl Bridge {
         let Some(events) = self.routes.open(&id) else {
             return Err(Error::new(Kind::Conflict, "a call with this id is running"));
         };
-        let mut carried = Carried { call, id, stdin, over: false, asked: JoinSet::new() };
+        let (asked, called) = (JoinSet::new(), BTreeSet::new());
+        let mut carried = Carried { call, id, stdin, over: false, asked, called };
         let answer = tokio::select! {
             answer = carried.answer(line, events) => answer,
             reason = call.cancelled() => Err(reason),
@@ -151,7 +155,15 @@ impl Carried<'_> {
             Some(event::Kind::ToolCall(asked)) => {
                 let (call, stdin, id) = (self.call.clone(), self.stdin.clone(), self.id.clone());
                 self.room()?;
-                self.asked.spawn(async move { say(&stdin, tool(&call, &id, asked).await?).await });
+                let fresh = self.called.insert(asked.id);
+                self.asked.spawn(async move {
+                    let line = if fresh {
+                        tool(&call, &id, asked).await?
+                    } else {
+                        repeated(&id, asked.id)?
+                    };
+                    say(&stdin, line).await
+                });
             }
             Some(event::Kind::InputRequired(asked)) => {
                 let (call, stdin, id) = (self.call.clone(), self.stdin.clone(), self.id.clone());
@@ -163,12 +175,13 @@ impl Carried<'_> {
         Ok(None)
     }
 
-    /// Whether one more question may wait for its answer.
+    /// Whether one more question may wait for its answer. Of the tool calls, as many again may be
+    /// refused where they are counted.
     fn room(&self) -> Result<()> {
-        if self.asked.len() < limits::TOOL_CALLS {
+        if self.asked.len().max(self.called.len() / 2) < limits::TOOL_CALLS {
             return Ok(());
         }
-        Err(Error::refusal(Kind::Denied, "tool_calls", "too many tool calls of one call at once")
+        Err(Error::refusal(Kind::Denied, "tool_calls", "too many tool calls of one call")
             .with_limit("TOOL_CALLS", limits::TOOL_CALLS as u64))
     }
 }
@@ -183,6 +196,13 @@ async fn tool(call: &Call, id: &str, asked: v1::ToolCall) -> Result<String> {
     };
     let answer = answer(call.call_tool(&asked.name, &arguments).await).await;
     answer.and_then(|content| line(Some(content), None)).or_else(|error| line(None, refusal(error)))
+}
+
+/// The line that says that a tool call came under an id that was used before.
+fn repeated(id: &str, call: u64) -> Result<String> {
+    let message = "expected an id that no other tool call of this call has";
+    let error = Error::refusal(Kind::Conflict, "tool_call_id", message);
+    line::tool_result(id, &v1::ToolResult { id: call, content: None, error: refusal(error) })
 }
 
 /// Asks the caller; the line that says what it answered.

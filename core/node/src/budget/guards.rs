@@ -1,7 +1,9 @@
 //! Parts of the ledger that are owned by something that may be dropped: what is dropped is given
 //! back, or charged in full.
 
-use super::Treasury;
+use super::provider::Keys;
+use super::treasury::over;
+use super::{Allowance, Treasury};
 use crate::engine::lock;
 use hubless_proto::killswitch::{
     Amount, Component, Ending, Grant, GrantId, Input, Message, Origin, ReservationId,
@@ -32,6 +34,8 @@ impl Funded {
         if self.is_inside() {
             // An answer that was kept ran nothing.
             self.treasury.drop_untaken(self.grant.id);
+        } else {
+            self.treasury.answered(&self.grant);
         }
     }
 
@@ -70,38 +74,82 @@ pub(crate) struct Held {
     treasury: Arc<Treasury>,
     grant: Grant,
     reserved: AtomicBool,
-    in_full: Mutex<Option<bool>>,
+    end: Mutex<End>,
+    /// Those of a metering gateway that are paid from it.
+    pub(super) keys: Keys,
+}
+
+/// How far the end of a grant is.
+struct End {
+    /// Its call has ended; true: nothing was reported, so all of it is charged.
+    in_full: Option<bool>,
+    /// True: it pays for something after its call.
+    is_kept: bool,
+    /// How its call ended, as long as it is kept.
+    late: Option<Ending>,
+}
+
+/// What pays for the delivery of an answer: the grant of its call, which is open until this is
+/// over.
+#[derive(Default)]
+pub(crate) struct Delivery(Mutex<Paying>);
+
+#[derive(Default)]
+enum Paying {
+    /// No grant was taken: there is none, or the call did not run for this request.
+    #[default]
+    Nothing,
+    Grant(Arc<Held>),
+    Over,
 }
 
 impl Held {
     pub(super) const fn new(treasury: Arc<Treasury>, grant: Grant) -> Self {
-        let (reserved, in_full) = (AtomicBool::new(false), Mutex::new(None));
-        Self { treasury, grant, reserved, in_full }
+        let end = Mutex::new(End { in_full: None, is_kept: false, late: None });
+        Self { treasury, grant, reserved: AtomicBool::new(false), end, keys: Keys::new() }
     }
 
     pub(crate) const fn treasury(&self) -> &Arc<Treasury> {
         &self.treasury
     }
 
+    pub(super) const fn grant(&self) -> &Grant {
+        &self.grant
+    }
+
     pub(crate) const fn id(&self) -> GrantId {
         self.grant.id
+    }
+
+    pub(crate) const fn amount(&self) -> Allowance {
+        self.grant.amount
     }
 
     pub(super) const fn origin(&self) -> Origin {
         self.grant.origin
     }
 
-    /// Sets the most of one spending aside.
+    /// Sets the most of one spending aside, before the end of the call.
     pub(super) async fn reserve(&self, most: Amount) -> hubless_proto::error::Result<Reservation> {
-        let reserved = self.treasury.reserve(self.grant.id, most).await?;
-        self.reserved.store(true, Ordering::Release);
-        Ok(reserved)
+        {
+            let end = lock(&self.end);
+            // What is kept for after the call is not the handler's.
+            if end.in_full.is_some() {
+                return Err(over());
+            }
+            // Who asks is one that reports, whatever the answer.
+            self.reserved.store(true, Ordering::Release);
+        }
+        let reservation = self.treasury.reserve(self.grant.id, most).await?;
+        // Dropped, it is given back.
+        if lock(&self.end).in_full.is_some() { Err(over()) } else { Ok(reservation) }
     }
 
-    /// Ends it with its call; true: nothing was reported, so all of it is charged. Idempotent.
+    /// Ends it with its call, or once it is kept no more; true: nothing was reported, so all of it
+    /// is charged, and for what it is kept there is no more than its calls. Idempotent.
     pub(crate) fn finish(&self, ending: Ending) -> bool {
-        let mut in_full = lock(&self.in_full);
-        if let Some(in_full) = *in_full {
+        let mut end = lock(&self.end);
+        if let Some(in_full) = end.in_full {
             return in_full;
         }
         let silent = ending == Ending::Ran && !self.reserved.load(Ordering::Acquire);
@@ -109,9 +157,60 @@ impl Held {
         let all = self.grant.amount.held();
         let mut reported = Component::ALL.into_iter().filter(|one| one.is_reported());
         let charged = silent && reported.any(|one| all.of(one) > used.of(one));
-        *in_full = Some(charged);
-        self.treasury.leave(self.grant.id, ending);
+        end.in_full = Some(charged);
+        if end.is_kept {
+            if charged {
+                self.treasury.put(Input::SpendRest { grant: self.grant.id });
+            }
+            end.late = Some(ending);
+        } else {
+            self.treasury.leave(self.grant.id, ending);
+        }
         charged
+    }
+
+    fn let_go(&self) {
+        let late = {
+            let mut end = lock(&self.end);
+            end.is_kept = false;
+            end.late.take()
+        };
+        if let Some(ending) = late {
+            self.treasury.leave(self.grant.id, ending);
+        }
+    }
+}
+
+impl Delivery {
+    /// The call has taken its grant.
+    pub(crate) fn pay_from(&self, held: &Arc<Held>) {
+        let mut paying = lock(&self.0);
+        if matches!(*paying, Paying::Nothing) {
+            lock(&held.end).is_kept = true;
+            *paying = Paying::Grant(Arc::clone(held));
+        }
+    }
+
+    /// The grant that pays.
+    pub(crate) fn grant(&self) -> Option<GrantId> {
+        match &*lock(&self.0) {
+            Paying::Grant(held) => Some(held.id()),
+            Paying::Nothing | Paying::Over => None,
+        }
+    }
+
+    /// Nothing more is to be paid: the grant ends, if its call has.
+    pub(crate) fn end(&self) {
+        let before = std::mem::replace(&mut *lock(&self.0), Paying::Over);
+        if let Paying::Grant(held) = before {
+            held.let_go();
+        }
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 

@@ -4,7 +4,7 @@ use super::guards::Reservation;
 use super::{Amount, Component};
 use crate::call::core::CallCore;
 use crate::call::handle::Call;
-use hubless_proto::error::{Error, Result};
+use hubless_proto::error::Result;
 use hubless_proto::wire::v1;
 use std::fmt;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ impl Spend {
     }
 
     /// Says what was spent; the rest of what was set aside is free again. More than was set aside
-    /// is charged as it is, and stops the budget.
+    /// is charged as it is, and stops the budget. Calls, which the node counts, are left out.
     pub fn used(mut self, used: Amount) {
         self.said = true;
         if let Some(reservation) = self.reservation.take() {
@@ -64,9 +64,7 @@ impl Call {
     /// # Cancellation
     /// Nothing is charged.
     pub async fn spend(&self, most: Amount) -> Result<Spend> {
-        if most.of(Component::Calls) > 0 {
-            return Err(Error::invalid("calls", "expected none: calls are counted by the node"));
-        }
+        let most = most.without_calls()?;
         let core = Arc::clone(self.shared_core());
         let reservation = match core.held() {
             Some(held) => Some(held.reserve(most).await?.begin()),

@@ -1,18 +1,22 @@
 //! The ledger of a node, who waits for its answers, and what comes out of it.
 
+use super::durable::{failed, refused};
 use super::guards::{Funded, Reservation};
 use super::rows::Rows;
+use super::settling::Answered;
 use super::switch::Switch;
+use crate::audit::Audit;
 use crate::call::core::CallCore;
+use hubless_proto::audit::{Entry, Event};
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{NodeKey, SecretKey};
 use hubless_proto::killswitch::{
-    Asked, Breach, Grant, GrantId, Input, Ledger, Message, Now, Output, ReservationId, Statement,
-    Trip,
+    Amount, Asked, Breach, BudgetId, Component, Grant, GrantId, Input, Ledger, Message, Now,
+    OperatorStop, Output, ReservationId, Statement, Trip,
 };
 use hubless_proto::limits;
 use hubless_proto::wire::words::TripReason;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 use tokio::sync::oneshot;
 
@@ -30,6 +34,19 @@ pub(super) struct State {
     pub(super) switches: BTreeMap<GrantId, Weak<Switch>>,
     /// Last words that were not acknowledged yet, and who they are for.
     pub(super) unsaid: BTreeMap<GrantId, NodeKey>,
+    /// Grants whose call was answered, and whose last word is on its way.
+    pub(super) answered: BTreeMap<GrantId, Answered>,
+    /// Budgets and grants of an earlier process that are not over yet.
+    pub(super) left: BTreeSet<GrantId>,
+    /// Budgets that are open here, by their accounts.
+    pub(super) roots: BTreeMap<GrantId, BudgetId>,
+    /// Stops since the start, by reason.
+    pub(super) trips: BTreeMap<TripReason, u64>,
+    audit: Arc<Audit>,
+    /// Number of the last write.
+    pub(super) asked: u64,
+    /// Why nothing becomes durable any more.
+    pub(super) failed: Option<Error>,
 }
 
 /// What is done once nothing of ours is borrowed any more.
@@ -44,10 +61,11 @@ pub(super) enum Effect {
     NotReserved(Answer<Reservation>, Box<Error>),
     Cancel(Arc<CallCore>, TripReason),
     Tripped(Arc<Switch>, Statement),
+    TellGateway(Box<Trip>),
 }
 
 impl State {
-    pub(super) const fn new(ledger: Ledger) -> Self {
+    pub(super) const fn new(ledger: Ledger, audit: Arc<Audit>) -> Self {
         Self {
             ledger,
             budgets: BTreeMap::new(),
@@ -57,7 +75,59 @@ impl State {
             calls: BTreeMap::new(),
             switches: BTreeMap::new(),
             unsaid: BTreeMap::new(),
+            answered: BTreeMap::new(),
+            left: BTreeSet::new(),
+            roots: BTreeMap::new(),
+            trips: BTreeMap::new(),
+            audit,
+            asked: 0,
+            failed: None,
         }
+    }
+
+    /// Names the budgets of an earlier process that are open.
+    pub(super) fn name_roots(&mut self, roots: &[GrantId]) {
+        let named =
+            roots.iter().filter_map(|root| Some((*root, self.ledger.origin(root)?.budget_id())));
+        self.roots = named.collect();
+    }
+
+    /// The operator of the mesh stops budgets, as `from` says; those of which something is here.
+    pub(super) fn operator_stop(
+        &mut self,
+        from: NodeKey,
+        stop: &OperatorStop,
+        now: Now,
+    ) -> Vec<BudgetId> {
+        let is_here = |budget: &&BudgetId| !self.ledger.accounts(budget).is_empty();
+        let here = stop.budgets().iter().filter(is_here).copied().collect();
+        for budget in stop.budgets() {
+            let entry = Entry::of(Event::OperatorStop).budget(*budget);
+            self.audit.fold(entry.by(&format!("mesh:{from}")).node(stop.by()));
+        }
+        let message = Message::OperatorStop(stop.clone());
+        self.ledger.handle(Input::Receive { from, message }, now);
+        here
+    }
+
+    /// Somebody shows or signs a stop who is not the operator of the mesh.
+    pub(super) fn refuse_stop(&self, from: NodeKey, why: &Error) {
+        tracing::warn!(%from, error = %why, "a stop of budgets is not taken");
+        let entry = Entry::of(Event::OperatorStop).by(&format!("mesh:{from}"));
+        self.audit.fold(entry.refused(why));
+    }
+
+    /// The holder of a grant stops what is below it; the first stop stands.
+    pub(super) fn trip_held(&mut self, grant: &Grant, now: Now) {
+        let (id, reason, by) = (grant.id, TripReason::Operator, grant.audience);
+        if self.ledger.view(&id).is_some_and(|view| view.stopped.is_none()) {
+            let budget = grant.origin.budget_id();
+            tracing::info!(reason = reason.name(), %budget, agent = %grant.agent, "a call stopped \
+                what is below it");
+            let entry = Entry::of(Event::GrantTripped).budget(budget).by(&format!("mesh:{by}"));
+            self.audit.record(entry.by_agent(Some(grant.agent)).because(reason.name()));
+        }
+        self.ledger.handle(Input::Trip { grant: id, reason, by }, now);
     }
 
     /// Takes everything that came out of the ledger.
@@ -65,10 +135,15 @@ impl State {
         let mut effects = Vec::new();
         while let Some(output) = self.ledger.poll_output() {
             if let Output::Persist { seq, writes } = output {
+                self.asked = seq;
                 rows.write(seq, writes);
             } else if let Output::Sign(statement) = output {
                 match Trip::sign(key, statement) {
-                    Ok(trip) => self.ledger.handle(Input::Signed(trip), now),
+                    Ok(trip) => {
+                        effects.push(Effect::TellGateway(Box::new(trip.clone())));
+                        self.ledger.handle(Input::Signed(trip), now);
+                        effects.extend(self.stopped(statement).filter(|_| self.failed.is_some()));
+                    }
                     Err(error) => tracing::error!(%error, "a stop could not be signed"),
                 }
             } else if let Output::Send { to, message } = output {
@@ -80,9 +155,33 @@ impl State {
         effects
     }
 
+    /// Nothing becomes durable any more: whoever waits for an answer gets this one, and so does
+    /// whoever asks from now on.
+    pub(super) fn fail(&mut self, why: &Error) -> Vec<Effect> {
+        self.failed.get_or_insert_with(|| why.clone());
+        let (error, refusal) = (failed(why), refused(why));
+        let mut effects = Vec::new();
+        let opened = std::mem::take(&mut self.budgets).into_values();
+        effects.extend(opened.map(|answer| Effect::Opened(answer, Err(error.clone()))));
+        let held = std::mem::take(&mut self.holds).into_values();
+        effects.extend(held.map(|answer| Effect::Held(answer, Err(refusal.clone()))));
+        let boxed = || Box::new(error.clone());
+        let granted = std::mem::take(&mut self.grants).into_values();
+        effects.extend(granted.map(|answer| Effect::NotGranted(answer, boxed())));
+        let reserved = std::mem::take(&mut self.reservations).into_values();
+        effects.extend(reserved.map(|answer| Effect::NotReserved(answer, boxed())));
+        // A stop that is not durable is told to nobody but the program itself.
+        let stops = self.switches.keys().filter_map(|account| self.ledger.stop(account).copied());
+        effects.extend(stops.filter_map(|stop| self.stopped(stop)));
+        effects
+    }
+
     fn effect(&mut self, output: Output) -> Option<Effect> {
         match output {
             Output::Opened { grant } => {
+                if let Some(budget) = self.roots.get(&grant) {
+                    self.audit.record(Entry::of(Event::BudgetOpened).budget(*budget));
+                }
                 return self.budgets.remove(&grant).map(|answer| Effect::Opened(answer, Ok(())));
             }
             Output::Granted(grant) => {
@@ -103,19 +202,45 @@ impl State {
             Output::Tripped(statement) => {
                 tracing::info!(reason = statement.reason.name(), by = %statement.by,
                     budget = %statement.origin.budget_id(), "a budget was stopped");
-                let account = statement.origin.account();
-                let switch = self.switches.get(&account).and_then(Weak::upgrade);
-                return switch.map(|switch| Effect::Tripped(switch, statement));
+                *self.trips.entry(statement.reason).or_default() += 1;
+                let entry = Entry::of(Event::BudgetTripped).budget(statement.origin.budget_id());
+                let entry = entry.by(&format!("mesh:{}", statement.by));
+                self.audit.record(entry.because(statement.reason.name()));
+                return self.stopped(statement);
             }
             Output::Audit { by, grant, breach } => return self.breach(by, grant, breach),
-            Output::Settled { grant, charged } => tracing::trace!(%grant, ?charged, "settled"),
-            Output::Closed { grant, used, in_full } => {
-                tracing::trace!(%grant, ?used, in_full, "closed");
+            Output::Settled { grant, charged, written_off: false } => {
+                tracing::trace!(%grant, ?charged, "settled");
             }
+            Output::Settled { grant, charged, written_off: true } => {
+                tracing::warn!(%grant, ?charged, "written off: its holder did not come back");
+            }
+            Output::Closed { grant, used, in_full } => self.closed(grant, &used, in_full),
             // Taken before.
             Output::Persist { .. } | Output::Sign(_) | Output::Send { .. } => {}
         }
         None
+    }
+
+    /// A grant or budget is over; those of an earlier process are told of.
+    fn closed(&mut self, grant: GrantId, used: &Amount, in_full: bool) {
+        tracing::trace!(%grant, ?used, in_full, "closed");
+        if let Some(budget) = self.roots.remove(&grant) {
+            self.audit.record(Entry::of(Event::BudgetClosed).budget(budget).spent(used));
+        }
+        if !self.left.remove(&grant) {
+            return;
+        }
+        let [input, output, cost, calls] = Component::ALL.map(|one| used.of(one));
+        let left = self.left.len();
+        let said = "left by an earlier process, and over";
+        tracing::info!(%grant, input, output, cost, calls, left, "{said}");
+    }
+
+    fn stopped(&self, statement: Statement) -> Option<Effect> {
+        let account = statement.origin.account();
+        let switch = self.switches.get(&account).and_then(Weak::upgrade);
+        switch.map(|switch| Effect::Tripped(switch, statement))
     }
 
     fn send(&mut self, to: NodeKey, message: Message) -> Vec<Effect> {
@@ -133,7 +258,8 @@ impl State {
             | Message::RenewAsk { .. }
             | Message::Renew { .. }
             | Message::Recall { .. }
-            | Message::Trip(_) => return vec![Effect::Send(to, message)],
+            | Message::Trip(_)
+            | Message::OperatorStop(_) => return vec![Effect::Send(to, message)],
         };
         if self.unsaid.len() < limits::LEDGER_GRANTS {
             self.unsaid.insert(grant, to);
@@ -146,6 +272,7 @@ impl State {
     fn refused(&mut self, asked: Asked, error: Error) -> Option<Effect> {
         match asked {
             Asked::Budget(grant) => {
+                self.roots.remove(&grant);
                 self.budgets.remove(&grant).map(|answer| Effect::Opened(answer, Err(error)))
             }
             Asked::Grant(grant) => match self.grants.remove(&grant) {
@@ -164,6 +291,8 @@ impl State {
     fn breach(&mut self, by: NodeKey, grant: GrantId, breach: Breach) -> Option<Effect> {
         tracing::warn!(%by, %grant, ?breach, "a breach of a budget");
         let denied = Error::refusal(Kind::Denied, "grant", "the grant is not for this call");
+        let entry = Entry::of(Event::BudgetBreach).by(&format!("mesh:{by}")).refused(&denied);
+        self.audit.fold(entry.because(breach.name()));
         self.holds.remove(&grant).map(|answer| Effect::Held(answer, Err(denied)))
     }
 }

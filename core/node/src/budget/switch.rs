@@ -4,9 +4,11 @@ use super::tree::Branch;
 use super::{Allowance, Amount, Held, Terms, Treasury, TripReason};
 use crate::chance;
 use crate::engine::lock;
+use crate::executor;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::NodeKey;
 use hubless_proto::killswitch::{Budget, Input, Origin, Statement};
+use serde_json::Value;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -24,6 +26,25 @@ pub enum Orphans {
     Allow,
     /// It runs under a budget of its own.
     OwnBudget(Terms),
+}
+
+impl Orphans {
+    /// Reads `"refuse"`, `"allow"` or `{"ownBudget": Terms}`.
+    ///
+    /// # Errors
+    /// `invalid_argument` that names the field.
+    pub fn read(value: &Value) -> Result<Self> {
+        let own = value.as_object().filter(|object| object.len() == 1);
+        match (value.as_str(), own.and_then(|object| object.get("ownBudget"))) {
+            (Some("refuse"), _) => Ok(Self::Refuse),
+            (Some("allow"), _) => Ok(Self::Allow),
+            (_, Some(terms)) => Terms::read("orphans.ownBudget", terms).map(Self::OwnBudget),
+            (_, None) => {
+                let message = "expected refuse, allow or {ownBudget: limits}";
+                Err(Error::invalid("orphans", message))
+            }
+        }
+    }
 }
 
 /// Why, by whom and when a budget was stopped.
@@ -77,14 +98,14 @@ pub struct Stop {
 /// # }).unwrap();
 /// ```
 #[derive(Clone)]
-pub struct KillSwitch(Arc<Switch>);
+pub struct KillSwitch(pub(super) Arc<Switch>);
 
 pub(super) struct Switch {
     terms: Terms,
     nonce: [u8; 16],
     made_ms: u64,
     home: OnceCell<Home>,
-    stop: OnceLock<Stop>,
+    stop: Arc<OnceLock<Stop>>,
     /// Fires with the stop.
     token: CancellationToken,
     listeners: Mutex<Vec<Listener>>,
@@ -107,7 +128,7 @@ impl KillSwitch {
             nonce: chance::bytes(),
             made_ms: chance::now_ms(),
             home: OnceCell::new(),
-            stop: OnceLock::new(),
+            stop: Arc::default(),
             token: CancellationToken::new(),
             listeners: Mutex::default(),
         }))
@@ -166,6 +187,15 @@ impl KillSwitch {
         self.0.tell([Box::new(listener) as Listener].into());
     }
 
+    /// Waits for the stop; none: the budget was over before. Does not keep the budget open.
+    pub fn stopped(&self) -> impl Future<Output = Option<Stop>> + Send + use<> {
+        let (stop, token) = (Arc::clone(&self.0.stop), self.0.token.clone());
+        async move {
+            token.cancelled().await;
+            stop.get().copied()
+        }
+    }
+
     /// Waits for the stop.
     pub(crate) async fn tripped(&self) -> Error {
         self.0.token.cancelled().await;
@@ -184,14 +214,13 @@ impl KillSwitch {
         if self.0.stop.get().is_some() {
             return Err(self.killed());
         }
-        let opening = || async {
-            let (terms, made_ms) = (self.0.terms.clone(), self.0.made_ms);
-            let budget = Budget::new(treasury.node(), self.0.nonce, terms, made_ms);
-            let origin = budget.origin;
-            treasury.open(budget, &self.0).await?;
-            Ok::<_, Error>(Home { treasury: Arc::clone(treasury), origin })
-        };
-        let home = self.0.home.get_or_try_init(opening).await?;
+        if self.0.home.get().is_none() {
+            // Goes on when nobody waits for it any more: else nobody would end what it opens.
+            let (switch, treasury) = (self.clone(), Arc::clone(treasury));
+            let opening = executor::spawn(async move { switch.open_at(&treasury).await })?;
+            opening.await.unwrap_or_else(|_| Err(broken()))?;
+        }
+        let home = self.0.home.get().ok_or_else(broken)?;
         if !Arc::ptr_eq(&home.treasury, treasury) {
             let message = "expected the node that the switch was first used with";
             return Err(Error::new(Kind::Configuration, message).with_code("other_node"));
@@ -200,6 +229,18 @@ impl KillSwitch {
             return Err(self.killed());
         }
         Ok(home.origin.account())
+    }
+
+    /// Opens the budget at a node, unless it is open at one.
+    async fn open_at(&self, treasury: &Arc<Treasury>) -> Result<()> {
+        let opening = || async {
+            let (terms, made_ms) = (self.0.terms.clone(), self.0.made_ms);
+            let budget = Budget::new(treasury.node(), self.0.nonce, terms, made_ms);
+            let origin = budget.origin;
+            treasury.open(budget, &self.0).await?;
+            Ok::<_, Error>(Home { treasury: Arc::clone(treasury), origin })
+        };
+        self.0.home.get_or_try_init(opening).await.map(drop)
     }
 
     /// True when the grant of a call is a part of this budget.
@@ -215,6 +256,10 @@ impl KillSwitch {
         let reason = self.0.stop.get().map_or(TripReason::Operator, |stop| stop.reason);
         Error::refusal(Kind::Killed, reason.name(), "the call tree was stopped")
     }
+}
+
+fn broken() -> Error {
+    Error::new(Kind::Internal, "the opening of a budget broke off")
 }
 
 impl Switch {
@@ -255,6 +300,8 @@ impl Switch {
 
 impl Drop for Switch {
     fn drop(&mut self) {
+        // Whoever waits for a stop waits no longer.
+        self.token.cancel();
         if let Some(home) = self.home.get() {
             home.treasury.close(home.origin.account());
         }

@@ -1,27 +1,31 @@
 //! The one ledger of a node, and what moves its outputs to its inputs.
 
 use super::Amount;
+use super::durable::{failed, refused};
+use super::gateway::Gateway;
 use super::guards::{Funded, Held, Reservation};
-use super::rows::{InMemory, Rows};
+use super::rows::{InMemory, Rows, Written};
 use super::state::{Effect, State};
 use super::switch::Switch;
 use super::tree::{self, Branch};
+use crate::audit::Audit;
 use crate::call::core::CallCore;
 use crate::chance;
 use crate::engine::lock;
 use crate::executor;
 use crate::mesh::Mesh;
 use hubless_proto::error::{Error, Kind, Result};
-use hubless_proto::identity::NodeKey;
+use hubless_proto::identity::{MeshId, NodeKey};
 use hubless_proto::killswitch::{
-    Budget, Ending, Grant, GrantId, Input, Ledger, Message, Now, Order, Origin, Owner, Reading,
+    Budget, Ending, Grant, GrantId, Input, Ledger, Message, Now, Origin, Owner, Reading,
     ReservationId, View,
 };
 use hubless_proto::wire::v1;
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
+use tokio_util::task::TaskTracker;
 
 /// A clock that stands still while the machine sleeps is not trusted for longer.
 const SLEEP_MAX: Duration = Duration::from_secs(1);
@@ -29,30 +33,53 @@ const SLEEP_MAX: Duration = Duration::from_secs(1);
 /// The ledger of a node at work.
 pub(crate) struct Treasury {
     mesh: Mesh,
-    rows: Box<dyn Rows>,
-    state: Mutex<State>,
+    pub(super) rows: Box<dyn Rows>,
+    pub(super) written: Arc<Written>,
+    pub(super) state: Mutex<State>,
     /// Fires when something is due sooner.
     wake: Notify,
     /// Fires when a last word was acknowledged.
     acknowledged: Notify,
+    /// Fires when a last word came.
+    pub(super) settled: Notify,
+    /// Fires when the store said something.
+    pub(super) persisted: Notify,
+    /// Where keys of a provider are made for, if anywhere.
+    pub(super) gateway: OnceLock<Arc<Gateway>>,
+    /// What is being told there.
+    pub(super) telling: TaskTracker,
 }
 
-fn now() -> Now {
+pub(super) fn now() -> Now {
     Now { clock_ms: chance::clock_ms(), unix_ms: chance::now_ms() }
 }
 
 impl Treasury {
     /// A ledger that dies with its process.
-    pub(crate) fn in_memory(mesh: Mesh) -> Arc<Self> {
+    pub(crate) fn in_memory(mesh: Mesh, audit: Arc<Audit>) -> Arc<Self> {
         let rows = Box::new(InMemory);
         let owner =
             Owner { node: mesh.node_key(), instance: mesh.instance(), keeping: rows.keeping() };
+        Self::with(mesh, rows, Ledger::new(owner), (Arc::default(), audit))
+    }
+
+    pub(super) fn with(
+        mesh: Mesh,
+        rows: Box<dyn Rows>,
+        ledger: Ledger,
+        (written, audit): (Arc<Written>, Arc<Audit>),
+    ) -> Arc<Self> {
         Arc::new(Self {
             mesh,
             rows,
-            state: Mutex::new(State::new(Ledger::new(owner))),
+            written,
+            state: Mutex::new(State::new(ledger, audit)),
             wake: Notify::new(),
             acknowledged: Notify::new(),
+            settled: Notify::new(),
+            persisted: Notify::new(),
+            gateway: OnceLock::new(),
+            telling: TaskTracker::new(),
         })
     }
 
@@ -66,6 +93,7 @@ impl Treasury {
             });
             tokio::select! {
                 () = self.wake.notified() => {}
+                () = self.written.changed() => self.look_at_rows(),
                 () = sleep(wait) => self.work(|_, _| ()),
             }
         }
@@ -78,26 +106,46 @@ impl Treasury {
 
     /// A peer said something about a grant.
     pub(crate) fn receive(self: &Arc<Self>, from: NodeKey, message: Message) {
+        let mut settled = None;
         let acknowledged = match &message {
             // A grant comes with its call only.
             Message::Grant(_) => return,
             Message::SettleAck { grant } => Some(*grant),
+            Message::Settle(settlement) => {
+                settled = Some(settlement.grant);
+                None
+            }
             Message::Refused { .. }
             | Message::Progress { .. }
-            | Message::Settle(_)
             | Message::RenewAsk { .. }
             | Message::Renew { .. }
             | Message::Recall { .. }
             | Message::Trip(_) => None,
+            Message::OperatorStop(stop) => {
+                // Whom it is refused is in the audit log.
+                let _ = self.operator_stop(from, stop);
+                return;
+            }
         };
-        self.work(|state, now| {
+        let news = self.work(|state, now| {
             if let Some(grant) = acknowledged {
                 state.unsaid.remove(&grant);
             }
+            let news = state.stop_of_gateway(&message);
             state.ledger.handle(Input::Receive { from, message }, now);
+            if let Some(grant) = settled {
+                state.answered.remove(&grant);
+            }
+            news
         });
+        if let Some(trip) = news {
+            self.tell_gateway(trip);
+        }
         if acknowledged.is_some() {
             self.acknowledged.notify_waiters();
+        }
+        if settled.is_some() {
+            self.settled.notify_waiters();
         }
     }
 
@@ -108,7 +156,11 @@ impl Treasury {
 
     /// A peer is gone.
     pub(crate) fn gone(self: &Arc<Self>, peer: NodeKey) {
-        self.put(Input::Gone { peer });
+        self.work(|state, now| {
+            state.answered.retain(|_, answered| answered.holder != peer);
+            state.ledger.handle(Input::Gone { peer }, now);
+        });
+        self.settled.notify_waiters();
     }
 
     /// Waits until every last word of this node was acknowledged by those that are there.
@@ -134,6 +186,10 @@ impl Treasury {
         self.mesh.node_key()
     }
 
+    pub(super) fn mesh_id(&self) -> MeshId {
+        self.mesh.mesh_id()
+    }
+
     pub(super) fn view(&self, account: &GrantId) -> Option<View> {
         lock(&self.state).ledger.view(account)
     }
@@ -147,7 +203,12 @@ impl Treasury {
         let account = budget.origin.account();
         let (answer, opened) = oneshot::channel();
         self.work(|state, now| {
+            if let Some(why) = &state.failed {
+                let _ = answer.send(Err(failed(why)));
+                return;
+            }
             state.switches.insert(account, Arc::downgrade(switch));
+            state.roots.insert(account, budget.origin.budget_id());
             if state.ledger.view(&account).is_some() {
                 let _ = answer.send(Ok(()));
                 return;
@@ -164,16 +225,6 @@ impl Treasury {
             state.switches.remove(&account);
             state.ledger.handle(Input::Finish { grant: account, ending: Ending::Ran }, now);
         });
-    }
-
-    /// Cuts a grant for a call of this node.
-    pub(crate) async fn cut(self: &Arc<Self>, from: GrantId, order: Order) -> Result<Funded> {
-        let (answer, granted) = oneshot::channel();
-        self.work(|state, now| {
-            state.grants.insert(order.id, answer);
-            state.ledger.handle(Input::Cut { from, order }, now);
-        });
-        granted.await.unwrap_or_else(|_| Err(lost()))
     }
 
     /// Takes the grant that came with a call. From here on the call must finish it.
@@ -194,6 +245,10 @@ impl Treasury {
                 let _ = answer.send(Err(if used { used_before() } else { over() }));
                 return;
             }
+            if let Some(why) = &state.failed {
+                let _ = answer.send(Err(refused(why)));
+                return;
+            }
             state.calls.insert(id, Arc::downgrade(core));
             core.hold(Held::new(Arc::clone(self), grant.clone()));
             if inside {
@@ -208,12 +263,13 @@ impl Treasury {
         held.await.unwrap_or_else(|_| Err(lost()))
     }
 
-    /// A ledger without a store answers at once: what it said nothing about found no room.
+    /// Nothing more comes about a grant that the ledger neither holds nor remembers: it found no
+    /// room, or the store was too far behind to take it.
     fn answer_silence(&self, id: &GrantId) {
-        if self.rows.keeping() == hubless_proto::killswitch::Keeping::Durable {
-            return;
-        }
-        let silent = lock(&self.state).holds.remove(id);
+        let silent = {
+            let mut state = lock(&self.state);
+            if state.ledger.knows(*id) { None } else { state.holds.remove(id) }
+        };
         if let Some(answer) = silent {
             let message = "no more grants fit into this node";
             let _ = answer.send(Err(Error::refusal(Kind::Busy, "ledger", message)));
@@ -264,13 +320,17 @@ impl Treasury {
         let id = ReservationId::from_bytes(chance::bytes());
         let (answer, reserved) = oneshot::channel();
         self.work(|state, now| {
+            if let Some(why) = &state.failed {
+                let _ = answer.send(Err(failed(why)));
+                return;
+            }
             state.reservations.insert((grant, id), answer);
             state.ledger.handle(Input::Reserve { grant, id, most }, now);
         });
         reserved.await.unwrap_or_else(|_| Err(lost()))
     }
 
-    fn work<T>(self: &Arc<Self>, work: impl FnOnce(&mut State, Now) -> T) -> T {
+    pub(super) fn work<T>(self: &Arc<Self>, work: impl FnOnce(&mut State, Now) -> T) -> T {
         let (done, effects, sooner) = {
             let mut state = lock(&self.state);
             let (now, before) = (now(), state.ledger.poll_timeout());
@@ -283,12 +343,16 @@ impl Treasury {
         if sooner {
             self.wake.notify_one();
         }
+        self.act_all(effects);
+        done
+    }
+
+    pub(super) fn act_all(self: &Arc<Self>, effects: Vec<Effect>) {
         // In a forked child nothing of this is running.
         if let Ok(runtime) = executor::handle() {
             let _inside = runtime.enter();
             effects.into_iter().for_each(|effect| self.act(effect));
         }
-        done
     }
 
     /// Whoever no longer waits for an answer drops it, which gives back what it is about.
@@ -318,6 +382,7 @@ impl Treasury {
             }
             Effect::Cancel(call, reason) => call.kill(reason),
             Effect::Tripped(switch, statement) => switch.stopped(&statement),
+            Effect::TellGateway(trip) => self.tell_gateway(*trip),
         }
     }
 }
@@ -329,11 +394,11 @@ async fn sleep(time: Option<Duration>) {
     }
 }
 
-fn lost() -> Error {
+pub(super) fn lost() -> Error {
     Error::new(Kind::Closed, "the node is closed")
 }
 
-fn over() -> Error {
+pub(super) fn over() -> Error {
     Error::refusal(Kind::Killed, "finished", "the grant of this call has ended")
 }
 

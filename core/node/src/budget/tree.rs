@@ -51,13 +51,15 @@ fn branch(ledger: &Ledger, cut: &CutView, deep: u32) -> Branch {
         Some(deep) if inside.is_some() => children(ledger, &cut.grant, deep),
         Some(_) | None => Vec::new(),
     };
+    // What a holder's last word says is what it is charged.
+    let known = if cut.state == "settled" { cut.charged } else { cut.seen };
     Branch {
         agent: Some(cut.agent),
         node: cut.audience,
         state: cut.state,
         amount: cut.amount,
         charged: cut.charged,
-        used: inside.map_or(cut.seen, |view| view.used),
+        used: inside.map_or(known, |view| view.used),
         children,
     }
 }

@@ -2,22 +2,22 @@
 
 use super::body::Bodies;
 use super::content::Content;
+use super::info::CallInfo;
 use super::kept::Kept;
 use super::pipe::{CancelCode, CancelSignal, Down};
-use super::question::Question;
 use super::sinks::Sinks;
+use super::state::State;
 use crate::budget::Held;
+use crate::spans::Span;
+use crate::usage::Used;
 use hubless_proto::error::Result;
-use hubless_proto::identity::{AgentId, NodeKey};
 use hubless_proto::killswitch::Ending;
-use hubless_proto::policy::Caller;
 use hubless_proto::wire::v1::{self, event};
 use hubless_proto::wire::words::TripReason;
 use hubless_proto::{Error, Kind, limits};
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Mutex as Queue, Semaphore, mpsc, oneshot};
+use tokio::sync::{Mutex as Queue, Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -27,30 +27,10 @@ pub(crate) type AtEnd = Box<dyn FnOnce(Option<&event::Kind>) + Send>;
 /// Checks an answer before it leaves.
 pub(crate) type OutputCheck = Box<dyn Fn(&v1::Content) -> Result<()> + Send + Sync>;
 
-/// What is known of a call when its handler starts.
-pub(crate) struct CallInfo {
-    /// The request; its content was moved out.
-    pub(crate) request: v1::Request,
-    pub(crate) caller: Caller,
-    pub(crate) agent: AgentId,
-    pub(crate) agent_name: String,
-    /// Node that runs it.
-    pub(crate) node: NodeKey,
-    /// Span of this call (W3C Trace Context).
-    pub(crate) trace: v1::Trace,
-    /// Turns before this one, when the agent keeps them; set when the handler starts.
-    pub(crate) history: OnceLock<Vec<v1::Part>>,
-    /// First event, then between events.
-    pub(crate) timeout: Duration,
-    pub(crate) total_deadline: Option<Instant>,
-    pub(crate) arrived: Instant,
-    /// True: the caller is another process, large parts travel as streams.
-    pub(crate) remote: bool,
-}
-
 pub(crate) struct CallCore {
     pub(crate) info: CallInfo,
-    pub(crate) check_output: OutputCheck,
+    /// None: any answer will do.
+    output_check: Option<OutputCheck>,
     /// Where events go: the caller's stream first, then those that joined it. Held while one is
     /// handed over, so that events keep their order.
     sinks: Queue<Sinks>,
@@ -59,46 +39,26 @@ pub(crate) struct CallCore {
     /// What is to be done before the last event is handed over.
     at_end: Mutex<Vec<AtEnd>>,
     state: Mutex<State>,
-    tools_at_once: Semaphore,
-    held: OnceLock<Held>,
+    pub(super) tools_at_once: Semaphore,
+    held: OnceLock<Arc<Held>>,
     /// Fires when the caller, time, or its budget gave the call up.
     pub(crate) cancelled: CancellationToken,
     /// Fires when the call has its last event, or was dropped without one.
     pub(crate) done: CancellationToken,
 }
 
-#[derive(Default)]
-struct State {
-    ended: bool,
-    /// What has left, for who joins or asks again; none: nobody can.
-    kept: Option<Kept>,
-    /// Kind, code and message.
-    cancel_reason: Option<(Kind, String, String)>,
-    usage: v1::Usage,
-    last_event: Option<Instant>,
-    handler_started: Option<Instant>,
-    next_id: u64,
-    tool_calls: usize,
-    waiting: BTreeMap<u64, oneshot::Sender<Result<Content>>>,
-    inputs_open: usize,
-    load: u32,
-    chunks: bool,
-    /// True once `Accepted` was said: who joins hears it as well.
-    accepted: bool,
-}
-
 impl CallCore {
     pub(crate) fn new(
         info: CallInfo,
-        check_output: OutputCheck,
+        output_check: Option<OutputCheck>,
         events: mpsc::Sender<Down>,
         signal: CancelSignal,
     ) -> Arc<Self> {
         let joinable = info.remote || !info.request.idempotency_key.is_empty();
-        let state = State { kept: joinable.then(Kept::default), ..State::default() };
+        let state = State::new(joinable.then(Kept::default));
         Arc::new(Self {
             info,
-            check_output,
+            output_check,
             sinks: Queue::new(Sinks { open: vec![events] }),
             signals: Mutex::new(vec![signal]),
             at_end: Mutex::default(),
@@ -110,7 +70,7 @@ impl CallCore {
         })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         // A holder that panicked left plain values behind: they stay usable.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -185,19 +145,26 @@ impl CallCore {
 
     /// Takes the grant that pays for it; the first one stands.
     pub(crate) fn hold(&self, held: Held) {
+        let held = Arc::new(held);
+        // Before anything can end it.
+        if let Some(delivery) = &self.info.delivery {
+            delivery.pay_from(&held);
+        }
         // A call has one grant.
         let _ = self.held.set(held);
     }
 
     /// The grant that pays for it; none: it has no budget.
     pub(crate) fn held(&self) -> Option<&Held> {
-        self.held.get()
+        self.held.get().map(Arc::as_ref)
     }
 
     /// Ends the grant with the call; true: nothing was reported, so all of it is charged.
     fn settle(&self) -> bool {
         let ending = if self.has_started() { Ending::Ran } else { Ending::Free };
-        self.held().is_some_and(|held| held.finish(ending))
+        let in_full = self.held().is_some_and(|held| held.finish(ending));
+        self.state().in_full = in_full;
+        in_full
     }
 
     /// Waits until every stream of this call was given up.
@@ -231,23 +198,54 @@ impl CallCore {
 
     /// Marks the end; false: it had ended before.
     fn end(&self, last: &event::Kind) -> bool {
-        let all = {
+        let (all, span, used) = {
             let mut state = self.state();
             if std::mem::replace(&mut state.ended, true) {
                 return false;
             }
             state.waiting.clear();
-            std::mem::take(&mut *self.at_end.lock().unwrap_or_else(PoisonError::into_inner))
+            let mut at_end = self.at_end.lock().unwrap_or_else(PoisonError::into_inner);
+            let span = state.span(&self.info, last);
+            let used = state.handler_started.map(|_| self.used(&state, &span));
+            (std::mem::take(&mut *at_end), span, used)
         };
+        let known = self.info.known_skill.then_some(self.info.request.skill.as_str());
+        self.info.spans.record(known, span);
+        if let Some(used) = used {
+            let (request, caller) = (&self.info.request, &self.info.caller);
+            let skill = request.skill.as_str();
+            self.info.tally.add([&caller.principal, &self.info.agent_name, skill], &used);
+        }
         for work in all {
             work(Some(last));
         }
         true
     }
 
-    /// True when the answer came in pieces, so that its last event may be empty.
-    pub(crate) fn has_chunks(&self) -> bool {
-        self.state().chunks
+    /// What a call that ran is charged with.
+    fn used(&self, state: &State, span: &Span) -> Used {
+        let used = Used::once(&span.usage, span.kind.is_empty());
+        match self.held().filter(|_| state.in_full) {
+            // Nothing was said: all that it was granted.
+            Some(held) => used.in_full(&held.amount().held()),
+            None => used,
+        }
+    }
+
+    /// Takes a piece of an answer that is to be checked.
+    pub(crate) fn judge(&self, piece: &v1::Content, append: bool) -> Result<()> {
+        let (Some(_), [part]) = (&self.output_check, piece.parts.as_slice()) else { return Ok(()) };
+        self.state().judged.take(part, append)
+    }
+
+    /// Whether the answer, its pieces included, is what the skill and the caller expect.
+    pub(crate) fn check_output(&self, last: &v1::Content) -> Result<()> {
+        let Some(check) = &self.output_check else { return Ok(()) };
+        if !last.parts.is_empty() {
+            return check(last);
+        }
+        let pieces = self.state().judged.end();
+        check(&pieces)
     }
 
     pub(crate) fn is_ended(&self) -> bool {
@@ -261,24 +259,7 @@ impl CallCore {
     }
 
     pub(crate) fn add_usage(&self, more: &v1::Usage) {
-        let mut state = self.state();
-        let usage = &mut state.usage;
-        usage.input_tokens = usage.input_tokens.saturating_add(more.input_tokens);
-        usage.output_tokens = usage.output_tokens.saturating_add(more.output_tokens);
-        usage.cost_micros = usage.cost_micros.saturating_add(more.cost_micros);
-        usage.calls = usage.calls.saturating_add(more.calls);
-        for (model, more) in &more.by_model {
-            if usage.by_model.len() >= limits::METADATA_ENTRIES
-                && !usage.by_model.contains_key(model)
-            {
-                continue;
-            }
-            let sum = usage.by_model.entry(model.clone()).or_default();
-            sum.input_tokens = sum.input_tokens.saturating_add(more.input_tokens);
-            sum.output_tokens = sum.output_tokens.saturating_add(more.output_tokens);
-            sum.cost_micros = sum.cost_micros.saturating_add(more.cost_micros);
-            sum.calls = sum.calls.saturating_add(more.calls);
-        }
+        self.state().add_usage(more);
     }
 
     /// Hands an event that is not the last one over, in order.
@@ -289,8 +270,7 @@ impl CallCore {
             if state.ended {
                 return Err(self.over());
             }
-            state.last_event = Some(Instant::now());
-            state.chunks |= matches!(event, event::Kind::Chunk(_));
+            state.sent(&event);
         }
         let event = v1::Event { kind: Some(event) };
         self.keep(&event, &bodies);
@@ -316,6 +296,7 @@ impl CallCore {
     /// Hands the Final over; what follows is refused.
     pub(crate) async fn finish(&self, content: Content) -> Result<()> {
         let Content { message, bodies } = content;
+        self.end_keys().await;
         let charged_in_full = self.settle();
         let last = {
             let state = self.state();
@@ -339,13 +320,14 @@ impl CallCore {
 
     /// Hands a Rejection over; what follows is refused.
     pub(crate) async fn reject(&self, error: &Error) -> Result<()> {
+        self.end_keys().await;
         self.settle();
         let mut rejection = v1::Rejection::from(error);
         if rejection.origin.is_empty() {
             rejection.origin = bytes::Bytes::copy_from_slice(self.info.node.as_bytes());
         }
         if rejection.trace_id.is_empty() {
-            rejection.trace_id = super::trace::trace_id(&self.info.trace).unwrap_or_default();
+            rejection.trace_id = self.info.place.trace.to_string();
         }
         self.last(event::Kind::Rejection(rejection), Bodies::none()).await
     }
@@ -405,78 +387,7 @@ impl CallCore {
         Ok(())
     }
 
-    /// Asks the caller for something and waits for its answer.
-    pub(crate) async fn ask(&self, question: Question) -> Result<Content> {
-        let _room = match question {
-            Question::Tool { .. } => Some(self.tool_room().await?),
-            Question::Input { .. } => None,
-        };
-        let (sender, answer) = oneshot::channel();
-        let (id, input) = self.open_question(&question, sender)?;
-        let (event, bodies) = question.event(id);
-        let asked = self.emit(event, bodies).await;
-        let answer = match asked {
-            Ok(()) => tokio::select! {
-                answer = answer => answer.unwrap_or_else(|_| Err(self.over())),
-                () = self.cancelled.cancelled() => Err(self.cancel_error()),
-            },
-            Err(error) => Err(error),
-        };
-        self.close_question(id, input);
-        answer
-    }
-
-    async fn tool_room(&self) -> Result<tokio::sync::SemaphorePermit<'_>> {
-        tokio::select! {
-            room = self.tools_at_once.acquire() => room.map_err(|_| self.over()),
-            () = self.cancelled.cancelled() => Err(self.cancel_error()),
-        }
-    }
-
-    fn open_question(
-        &self,
-        question: &Question,
-        sender: oneshot::Sender<Result<Content>>,
-    ) -> Result<(u64, bool)> {
-        let mut state = self.state();
-        if state.ended {
-            return Err(self.over());
-        }
-        let input = matches!(question, Question::Input { .. });
-        if input {
-            state.inputs_open += 1;
-        } else {
-            if state.tool_calls >= limits::TOOL_CALLS {
-                return Err(Error::refusal(Kind::TooLarge, "", "too many tool calls in one call")
-                    .with_limit("TOOL_CALLS", limits::TOOL_CALLS as u64));
-            }
-            state.tool_calls += 1;
-        }
-        state.next_id += 1;
-        let id = state.next_id;
-        state.waiting.insert(id, sender);
-        Ok((id, input))
-    }
-
-    fn close_question(&self, id: u64, input: bool) {
-        let mut state = self.state();
-        state.waiting.remove(&id);
-        state.last_event = Some(Instant::now());
-        if input {
-            state.inputs_open = state.inputs_open.saturating_sub(1);
-        }
-    }
-
-    /// Takes the caller's answer in; an unknown id is ignored.
-    pub(crate) fn answered(&self, id: u64, answer: Result<Content>) {
-        let waiting = self.state().waiting.remove(&id);
-        if let Some(waiting) = waiting {
-            // Whoever asked may have been cancelled meanwhile.
-            let _ = waiting.send(answer);
-        }
-    }
-
-    fn over(&self) -> Error {
+    pub(super) fn over(&self) -> Error {
         Error::new(Kind::Closed, "the call has ended")
     }
 }

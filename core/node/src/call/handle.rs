@@ -3,6 +3,7 @@
 use super::content::Content;
 use super::core::CallCore;
 use super::question::Question;
+use crate::budget::{Allowance, Held};
 use crate::engine::room::Place;
 use crate::schemas;
 use hubless_proto::error::Result;
@@ -144,6 +145,11 @@ impl Call {
         &self.core().info.caller
     }
 
+    /// What the call was granted of the budget that pays for it; none: it has no budget.
+    pub fn granted(&self) -> Option<Allowance> {
+        self.core().held().map(Held::amount)
+    }
+
     /// Id of the agent that is called.
     pub fn agent(&self) -> AgentId {
         self.core().info.agent
@@ -203,13 +209,16 @@ impl Call {
     /// Sends one part of the answer ahead; waits while the caller is behind.
     ///
     /// # Errors
-    /// `closed` after the end; `invalid_argument` unless `content` is one part.
+    /// `closed` after the end; `invalid_argument` unless `content` is one part; `too_large` when
+    /// the pieces of an answer with an output schema are more than can be checked.
     pub async fn chunk(&self, content: Content, append: bool) -> Result<()> {
-        let mut content = self.sendable(content)?;
-        let part = content.message.parts.pop();
-        if part.is_none() || !content.message.parts.is_empty() {
+        if content.message.parts.len() != 1 {
             return Err(Error::invalid("part", "expected exactly one part"));
         }
+        super::content::check(&content.message)?;
+        self.core().judge(&content.message, append)?;
+        let mut content = self.split(content)?;
+        let part = content.message.parts.pop();
         self.emit(event::Kind::Chunk(v1::Chunk { part, append }), content).await
     }
 
@@ -263,11 +272,7 @@ impl Call {
     pub async fn finish(&self, content: Content) -> Result<()> {
         let core = self.core();
         self.leave();
-        let checked = if core.has_chunks() && content.message.parts.is_empty() {
-            Ok(())
-        } else {
-            (core.check_output)(&content.message)
-        };
+        let checked = core.check_output(&content.message);
         match checked.and_then(|()| self.sendable(content)) {
             Ok(content) => core.finish(content).await,
             Err(error) => {
@@ -292,6 +297,11 @@ impl Call {
 
     fn sendable(&self, content: Content) -> Result<Content> {
         super::content::check(&content.message)?;
+        self.split(content)
+    }
+
+    /// As it travels: large parts as streams where the caller is another process.
+    fn split(&self, content: Content) -> Result<Content> {
         if self.core().info.remote { super::split::split(content) } else { Ok(content) }
     }
 }

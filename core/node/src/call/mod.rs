@@ -4,15 +4,19 @@
 //! and the bytes of its streamed parts. Must not know: which transport carries it, or which
 //! agent was chosen. Tested beside each part and through the engine.
 
+mod asking;
 pub mod body;
 pub mod content;
 pub(crate) mod core;
 pub(crate) mod flow;
 pub mod handle;
+pub(crate) mod info;
+mod judged;
 pub(crate) mod kept;
 pub(crate) mod pieces;
 pub mod pipe;
 pub(crate) mod question;
 mod sinks;
 pub(crate) mod split;
+mod state;
 pub(crate) mod trace;

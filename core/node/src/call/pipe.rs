@@ -6,7 +6,7 @@
 use super::body::Bodies;
 use super::handle::Parent;
 use hubless_proto::limits;
-use hubless_proto::wire::v1;
+use hubless_proto::wire::v1::{self, event};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use tokio::sync::mpsc;
@@ -19,6 +19,11 @@ pub struct Down {
     pub event: v1::Event,
     /// Its streamed parts.
     pub bodies: Bodies,
+}
+
+/// True for the event that ends a call.
+pub(crate) const fn is_last(event: &v1::Event) -> bool {
+    matches!(event.kind, Some(event::Kind::Final(_) | event::Kind::Rejection(_)))
 }
 
 /// From caller to callee, after the request.

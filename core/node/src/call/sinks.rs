@@ -16,23 +16,21 @@ impl Sinks {
     /// Gives one event to every open stream; questions, and bytes that can be read once, go to the
     /// first alone.
     pub(super) async fn hand_over(&mut self, event: v1::Event, bodies: Bodies) {
+        // A stream that went away is removed at the next event.
         self.open.retain(|sink| !sink.is_closed());
+        let Some((first, joined)) = self.open.split_first() else { return };
         let question =
             matches!(event.kind, Some(event::Kind::ToolCall(_) | event::Kind::InputRequired(_)));
-        let others = if question { None } else { bodies.again() };
-        let mut first = Some(bodies);
-        for sink in &self.open {
-            let down = match (first.take(), &others) {
-                (Some(bodies), _) => Down { event: event.clone(), bodies },
-                (None, Some((bodies, _))) => {
-                    let bodies = bodies.again().map(|(bodies, _)| bodies).unwrap_or_default();
-                    Down { event: event.clone(), bodies }
-                }
-                (None, None) if question => break,
-                (None, None) => kept::untold(),
-            };
-            // A stream that went away is removed at the next event.
-            let _ = sink.send(down).await;
+        let joined = if question { &[] } else { joined };
+        let copy = |_| {
+            let again = bodies.again();
+            let again = again.map(|(bodies, _)| Down { event: event.clone(), bodies });
+            again.unwrap_or_else(kept::untold)
+        };
+        let copies: Vec<Down> = joined.iter().map(copy).collect();
+        let _ = first.send(Down { event, bodies }).await;
+        for (sink, copy) in joined.iter().zip(copies) {
+            let _ = sink.send(copy).await;
         }
     }
 }

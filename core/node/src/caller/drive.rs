@@ -9,18 +9,24 @@ use crate::call::pipe::{CallerEnd, CancelCode, Down};
 use crate::call::split;
 use crate::engine::lock;
 use crate::node::{Answerer, Path, Reply, StreamItem};
+use crate::spans::TraceId;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::limits;
 use hubless_proto::policy::Effect;
 use hubless_proto::wire::v1::{self, event};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+/// Code of an attempt that was given up since nothing was heard of it.
+pub(crate) const SILENT_PATH: &str = "silent_path";
+
 /// What one attempt needs to know of its call.
 pub(crate) struct Attempt {
     pub(crate) number: u32,
+    pub(crate) trace_id: TraceId,
     pub(crate) agent: Answerer,
     pub(crate) path: Path,
     pub(crate) effect: Effect,
@@ -28,10 +34,45 @@ pub(crate) struct Attempt {
     pub(crate) timeout: Duration,
     pub(crate) total_deadline: Option<Instant>,
     pub(crate) started: Instant,
+    /// When an attempt of which nothing was heard makes room for one at another node; none: there
+    /// is no other, or it may not be asked.
+    pub(crate) heard_by: Option<Instant>,
 }
 
-/// Where events go as they come; none: they are collected.
-pub(crate) type Sink = Option<mpsc::Sender<Result<StreamItem>>>;
+/// Where events go as they come.
+#[derive(Debug, Default)]
+pub(crate) struct Sink {
+    /// None: they are collected.
+    items: Option<mpsc::Sender<Result<StreamItem>>>,
+    /// A piece of an answer was handed on and cannot be taken back.
+    given: AtomicBool,
+}
+
+impl Sink {
+    /// Hands events on as they come.
+    pub(crate) const fn to(items: mpsc::Sender<Result<StreamItem>>) -> Self {
+        Self { items: Some(items), given: AtomicBool::new(false) }
+    }
+
+    /// True where events are handed on.
+    pub(crate) const fn streams(&self) -> bool {
+        self.items.is_some()
+    }
+
+    /// True once a piece of an answer was handed on.
+    pub(crate) fn has_given(&self) -> bool {
+        self.given.load(Ordering::Relaxed)
+    }
+
+    async fn hand_on(&self, item: StreamItem) -> Result<()> {
+        let Some(items) = &self.items else { return Ok(()) };
+        if matches!(item, StreamItem::Chunk { .. }) {
+            self.given.store(true, Ordering::Relaxed);
+        }
+        let sent = items.send(Ok(item)).await;
+        sent.map_err(|_| Error::new(Kind::Cancelled, "the reader of the stream went away"))
+    }
+}
 
 impl Attempt {
     /// Reads events until the last one.
@@ -43,12 +84,14 @@ impl Attempt {
     ) -> Result<Reply> {
         let mut pieces = Pieces::default();
         let mut last_event = self.started;
+        let mut heard_by = self.heard_by;
         loop {
             let silence = (!questions.input_open()).then_some(last_event + self.timeout);
             let deadline = silence.into_iter().chain(self.total_deadline).min();
             tokio::select! {
                 down = end.events.recv() => {
                     let Some(down) = down else { return Err(self.lost()) };
+                    heard_by = None;
                     let counts = !matches!(down.event.kind, Some(event::Kind::Accepted(_)));
                     let event = self.event(down, questions, &mut pieces, sink);
                     let taken = self.in_total(event).await;
@@ -71,6 +114,14 @@ impl Attempt {
                     end.cancel.cancel(CancelCode::Deadline);
                     return Err(self.late());
                 }
+                () = until(heard_by) => {
+                    heard_by = None;
+                    // What has come already is an answer, however late it is looked at.
+                    if end.events.is_empty() {
+                        end.cancel.cancel(CancelCode::Cancelled);
+                        return Err(self.silent());
+                    }
+                }
             }
         }
     }
@@ -84,16 +135,16 @@ impl Attempt {
     ) -> Result<Option<Reply>> {
         let Down { event, bodies } = down;
         match event.kind {
-            Some(event::Kind::Accepted(_)) => hand_on(sink, StreamItem::Accepted).await?,
+            Some(event::Kind::Accepted(_)) => sink.hand_on(StreamItem::Accepted).await?,
             Some(event::Kind::Progress(v1::Progress { note, fraction })) => {
-                hand_on(sink, StreamItem::Progress { note, fraction }).await?;
+                sink.hand_on(StreamItem::Progress { note, fraction }).await?;
             }
             Some(event::Kind::Chunk(chunk)) => {
                 let parts = chunk.part.into_iter().collect();
                 let message = v1::Content { parts, ..Default::default() };
                 let content = self.whole(Some(message), bodies).await?;
-                if sink.is_some() {
-                    hand_on(sink, StreamItem::Chunk { content, append: chunk.append }).await?;
+                if sink.streams() {
+                    sink.hand_on(StreamItem::Chunk { content, append: chunk.append }).await?;
                 } else {
                     pieces.add(content, chunk.append)?;
                 }
@@ -128,6 +179,7 @@ impl Attempt {
             agent: self.agent.clone(),
             path: self.path,
             attempts: self.number,
+            trace_id: self.trace_id,
             load: last.load,
         })
     }
@@ -175,6 +227,13 @@ impl Attempt {
         Error::new(self.effect.lost(), message).with_agent(self.agent.agent_id)
     }
 
+    fn silent(&self) -> Error {
+        let message =
+            "nothing is heard of the node that was asked, and another one hosts the agent";
+        let error = Error::new(Kind::Transport, message).with_code(SILENT_PATH);
+        error.with_agent(self.agent.agent_id)
+    }
+
     fn late(&self) -> Error {
         let total = self.total_deadline.is_some_and(|at| at <= Instant::now());
         let message = if total {
@@ -184,12 +243,6 @@ impl Attempt {
         };
         Error::new(Kind::Deadline, message).with_agent(self.agent.agent_id)
     }
-}
-
-async fn hand_on(sink: &Sink, item: StreamItem) -> Result<()> {
-    let Some(sink) = sink else { return Ok(()) };
-    let sent = sink.send(Ok(item)).await;
-    sent.map_err(|_| Error::new(Kind::Cancelled, "the reader of the stream went away"))
 }
 
 async fn until(deadline: Option<Instant>) {

@@ -78,13 +78,14 @@ impl Questions {
         let id = call.id;
         let remote = self.remote;
         match self.admit(&call) {
-            Ok((host, arguments)) => {
+            Ok((host, arguments, output)) => {
                 // A task of its own, so that a panic of the tool stays there.
                 let run = tokio::spawn(host.call_tool(call.name, arguments));
                 let run = tokio_util::task::AbortOnDropHandle::new(run);
                 self.answers.spawn(async move {
                     let answer = run.await.unwrap_or_else(|_| Err(panicked()));
-                    tool_result(id, answer.and_then(|content| sendable(content, remote)))
+                    let fitting = answer.and_then(|content| fitting(content, &output));
+                    tool_result(id, fitting.and_then(|content| sendable(content, remote)))
                 });
             }
             Err(error) => {
@@ -93,7 +94,8 @@ impl Questions {
         }
     }
 
-    fn admit(&self, call: &v1::ToolCall) -> Result<(Arc<dyn ToolHost>, Value)> {
+    /// The function to run, its arguments, and the schema that its answer must hold.
+    fn admit(&self, call: &v1::ToolCall) -> Result<(Arc<dyn ToolHost>, Value, String)> {
         if self.seen.len() > limits::TOOL_CALLS {
             return Err(Error::refusal(Kind::TooLarge, "", "too many tool calls in one call")
                 .with_limit("TOOL_CALLS", limits::TOOL_CALLS as u64));
@@ -109,15 +111,21 @@ impl Questions {
         let host = self.tool_host.as_ref().ok_or_else(undeclared)?;
         let arguments = schemas::read(&call.arguments_json, "arguments")?;
         schemas::check(&tool.input_schema_json, &arguments, "arguments")?;
-        Ok((Arc::clone(host), arguments))
+        Ok((Arc::clone(host), arguments, tool.output_schema_json.clone()))
     }
 
     /// Asks the caller; refused when it takes no questions.
     pub(crate) fn input(&mut self, id: u64, prompt: Content, schema_json: &str) {
-        if !self.seen.insert(id) || self.seen.len() > 2 * limits::TOOL_CALLS {
+        if !self.seen.insert(id) {
             return;
         }
         self.inputs_open += 1;
+        if self.seen.len() > 2 * limits::TOOL_CALLS {
+            let error = Error::refusal(Kind::TooLarge, "", "too many questions in one call")
+                .with_limit("TOOL_CALLS", limits::TOOL_CALLS as u64);
+            self.answers.spawn(async move { input(id, Err(error)) });
+            return;
+        }
         let remote = self.remote;
         let Some(host) = self.input_host.clone() else {
             let error = Error::refusal(Kind::Unsupported, "input", "the caller takes no questions");
@@ -142,6 +150,14 @@ fn sendable(content: Content, remote: bool) -> Result<Content> {
     if remote { split::split(content) } else { Ok(content) }
 }
 
+/// A tool's answer, if it holds the schema that the caller promised for it.
+fn fitting(answer: Content, schema: &str) -> Result<Content> {
+    if !schema.is_empty() {
+        schemas::check(schema, &answer.decoded().unwrap_or_default(), "output")?;
+    }
+    Ok(answer)
+}
+
 fn tool_result(id: u64, answer: Result<Content>) -> Up {
     match answer {
         Ok(Content { message, bodies }) => {
@@ -163,6 +179,114 @@ fn input(id: u64, answer: Result<Content>) -> Up {
         Err(error) => {
             let error = Some(v1::Rejection::from(&error));
             Up::Input(v1::Input { id, content: None, error }, Default::default())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::foreign::Answer;
+    use serde_json::json;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::sync::Semaphore;
+
+    /// Counts its runs, which wait at a gate.
+    struct Counts {
+        runs: AtomicUsize,
+        gate: Arc<Semaphore>,
+    }
+
+    impl ToolHost for Counts {
+        fn call_tool(&self, _: String, _: Value) -> Answer<Content> {
+            self.runs.fetch_add(1, Ordering::SeqCst);
+            let gate = Arc::clone(&self.gate);
+            Box::pin(async move {
+                // Closed when all may pass.
+                let _ = gate.acquire().await;
+                Ok(Content::value(json!(1)))
+            })
+        }
+    }
+
+    fn asked(id: u64, name: &str, arguments: &str) -> v1::ToolCall {
+        v1::ToolCall { id, name: name.to_owned(), arguments_json: arguments.to_owned() }
+    }
+
+    fn counting() -> (Questions, Arc<Counts>) {
+        let (runs, gate) = (AtomicUsize::new(0), Arc::new(Semaphore::new(0)));
+        let host = Arc::new(Counts { runs, gate });
+        let schema = json!({"type": "object", "maxProperties": 0}).to_string();
+        let tool =
+            v1::Tool { name: "count".to_owned(), input_schema_json: schema, ..Default::default() };
+        let shared = Arc::clone(&host) as Arc<dyn ToolHost>;
+        (Questions::new(vec![tool], Some(shared), None, false), host)
+    }
+
+    /// What was answered to each id: kind and code of a refusal, or nothing.
+    async fn answers(questions: &mut Questions) -> Vec<(u64, String)> {
+        let mut all = Vec::new();
+        while questions.any() {
+            let Up::ToolResult(result, _) = questions.next().await else { panic!("no tool") };
+            let refused = result.error.map(|error| format!("{}/{}", error.kind, error.code));
+            all.push((result.id, refused.unwrap_or_default()));
+        }
+        all.sort();
+        all
+    }
+
+    #[tokio::test]
+    async fn a_tool_runs_once_for_each_id() {
+        let (mut questions, host) = counting();
+        host.gate.close();
+        for id in [1, 1, 2] {
+            questions.tool(asked(id, "count", "{}"));
+        }
+        assert_eq!(answers(&mut questions).await, [(1, String::new()), (2, String::new())]);
+        questions.tool(asked(1, "count", "{}"));
+        assert!(!questions.any(), "an id that was answered is not answered again");
+        assert_eq!(host.runs.load(Ordering::SeqCst), 2);
+    }
+
+    /// A callee of ours holds to this by itself; another may not.
+    #[tokio::test]
+    async fn what_a_callee_may_not_ask_is_refused_and_runs_nothing() {
+        let (mut questions, host) = counting();
+        questions.tool(asked(1, "other", "{}"));
+        questions.tool(asked(2, "count", "{\"a\": 1}"));
+        questions.tool(asked(3, "count", "no json"));
+        let refused = answers(&mut questions).await;
+        assert_eq!(refused[0], (1, "denied/undeclared_tool".to_owned()));
+        assert!(refused[1..].iter().all(|(_, told)| told.starts_with("json/")), "{refused:?}");
+        assert_eq!(host.runs.load(Ordering::SeqCst), 0);
+        let (mut questions, host) = counting();
+        let most = limits::TOOL_CALLS_AT_ONCE as u64;
+        for id in 0..=most {
+            questions.tool(asked(id, "count", "{}"));
+        }
+        host.gate.close();
+        assert_eq!(answers(&mut questions).await.last(), Some(&(most, "busy/".to_owned())));
+        for id in most + 1..=limits::TOOL_CALLS as u64 {
+            questions.tool(asked(id, "count", "{}"));
+            assert_eq!(answers(&mut questions).await.len(), 1);
+        }
+        let runs = host.runs.load(Ordering::SeqCst);
+        questions.tool(asked(u64::MAX, "count", "{}"));
+        let over = answers(&mut questions).await;
+        assert_eq!(over, [(u64::MAX, "too_large/".to_owned())]);
+        assert_eq!(host.runs.load(Ordering::SeqCst), runs);
+    }
+
+    #[tokio::test]
+    async fn each_question_is_answered_if_only_by_a_refusal() {
+        let mut questions = Questions::new(Vec::new(), None, None, false);
+        let most = 2 * limits::TOOL_CALLS as u64;
+        for id in 0..=most {
+            questions.input(id, Content::text("which?"), "");
+            let Up::Input(answer, _) = questions.next().await else { panic!("no answer") };
+            let told = answer.error.map(|error| error.kind);
+            let wanted = if id < most { "unsupported" } else { "too_large" };
+            assert_eq!((answer.id, told.as_deref()), (id, Some(wanted)));
         }
     }
 }

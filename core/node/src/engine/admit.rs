@@ -8,6 +8,7 @@ use crate::call::core::CallCore;
 use crate::call::split;
 use crate::chance::now_ms;
 use crate::foreign::{AuthCheck, AuthVerdict};
+use crate::membership::{Shown, check_credential};
 use crate::schemas;
 use hubless_proto::error::{Error, Kind, Result, Retry};
 use hubless_proto::policy::check::{self, AuthPlan, Meter, Sizes, TokenPlan};
@@ -16,6 +17,7 @@ use hubless_proto::wire::v1;
 use hubless_proto::{limits, tokens};
 use std::future::Future;
 use std::sync::{Arc, Mutex};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::AbortOnDropHandle;
 
 /// What is checked.
@@ -94,6 +96,19 @@ impl Admission<'_> {
         let (rule, node_function) = self.engine.auth();
         match check::auth_plan(&self.hosted.policy, &rule, self.caller, request)? {
             AuthPlan::Open => Ok(()),
+            AuthPlan::CheckToken { rule, credential } => {
+                let (caller, agent) = (self.caller.clone(), self.hosted.id());
+                let (skill, room) = (request.skill.clone(), self.auth_room()?);
+                let checked = tokio::task::spawn_blocking(move || {
+                    // Kept to the end of the work, whoever waits for it.
+                    let _room = room;
+                    let now_ms = now_ms();
+                    let shown = Shown { caller: &caller, agent, skill: &skill, now_ms };
+                    check_credential(credential.reveal(), &rule, &shown)
+                });
+                // A panic was reported where it happened.
+                checked.await.unwrap_or_else(|_| Err(self.auth_failed("it panicked")))
+            }
             AuthPlan::AskHost { scheme, credential, key } => {
                 let own = matches!(self.hosted.policy.requirements().auth, Some(AuthRule::Host));
                 let function = if own { self.hosted.authenticator.clone() } else { node_function };
@@ -114,18 +129,19 @@ impl Admission<'_> {
         }
     }
 
+    /// Room for one check of a credential.
+    fn auth_room(&self) -> Result<OwnedSemaphorePermit> {
+        Arc::clone(&self.hosted.auth_room).try_acquire_owned().map_err(|_| {
+            let message = "too many checks of credentials at once";
+            Error::refusal(Kind::Busy, "auth", message).with_retry(Retry::AfterMs(100))
+        })
+    }
+
     async fn ask_auth(
         &self,
         answer: impl Future<Output = Result<AuthVerdict>>,
     ) -> Result<AuthVerdict> {
-        let Ok(_room) = self.hosted.auth_room.try_acquire() else {
-            return Err(Error::refusal(
-                Kind::Busy,
-                "auth",
-                "too many checks of credentials at once",
-            )
-            .with_retry(Retry::AfterMs(100)));
-        };
+        let _room = self.auth_room()?;
         match tokio::time::timeout(limits::AUTH_CHECK, answer).await {
             Ok(Ok(verdict)) => Ok(verdict),
             Ok(Err(error)) => Err(self.auth_failed(error.kind.name())),

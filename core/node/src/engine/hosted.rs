@@ -5,10 +5,12 @@ use super::room::Room;
 use crate::call::kept::Kept;
 use crate::foreign::{Authenticator, Handler, TokenCounter};
 use crate::home::Lock;
+use crate::keys::Body;
 use hubless_proto::identity::{AgentId, Name, SecretKey};
 use hubless_proto::limits;
 use hubless_proto::memo::{Conversations, Idempotency};
 use hubless_proto::policy::{AuthRule, AuthVerdicts, Policy, Rates};
+use hubless_proto::query::Health;
 use hubless_proto::wire::document::Sealed;
 use hubless_proto::wire::v1;
 use std::sync::{Arc, Mutex};
@@ -23,6 +25,9 @@ pub(crate) struct Hosted {
     pub(crate) key: SecretKey,
     /// Name of its key file, for a stored identity.
     pub(crate) stored: Option<Name>,
+    /// Its word for what it publishes, for a stored identity; shared by its duplicates in this
+    /// node. Before the lock of the key: whoever has that alone finds no word of another host.
+    pub(crate) body: Option<Arc<Body>>,
     /// Held while it lives, for a stored identity; shared by its duplicates in this node.
     pub(crate) key_lock: Option<Arc<Lock>>,
     pub(crate) policy: Policy,
@@ -37,7 +42,7 @@ pub(crate) struct Hosted {
     pub(crate) rates: Mutex<Option<Rates>>,
     pub(crate) verdicts: Mutex<AuthVerdicts>,
     /// Room for checks by the user's auth function.
-    pub(crate) auth_room: Semaphore,
+    pub(crate) auth_room: Arc<Semaphore>,
     pub(crate) room: Room,
     pub(crate) idempotency: Mutex<Idempotency<Arc<Kept>>>,
     pub(crate) conversations: Mutex<Conversations>,
@@ -53,6 +58,8 @@ pub(crate) struct Announced {
     pub(crate) records: v1::AgentAnnouncement,
     pub(crate) seq: u64,
     pub(crate) renew_at_ms: u64,
+    /// What it says of itself.
+    pub(crate) health: Health,
 }
 
 /// What is needed to make one.
@@ -61,6 +68,7 @@ pub(crate) struct Parts {
     pub(crate) name: Name,
     pub(crate) key: SecretKey,
     pub(crate) stored: Option<Name>,
+    pub(crate) body: Option<Arc<Body>>,
     pub(crate) key_lock: Option<Arc<Lock>>,
     pub(crate) policy: Policy,
     pub(crate) documents: Vec<Sealed>,
@@ -80,6 +88,7 @@ impl Hosted {
             name: parts.name,
             key: parts.key,
             stored: parts.stored,
+            body: parts.body,
             key_lock: parts.key_lock,
             published: Mutex::new(Arc::clone(parts.policy.descriptor())),
             policy: parts.policy,
@@ -90,7 +99,7 @@ impl Hosted {
             counter: parts.counter,
             rates: Mutex::new(rates),
             verdicts: Mutex::new(AuthVerdicts::new()),
-            auth_room: Semaphore::new(limits::AUTH_CHECKS),
+            auth_room: Arc::new(Semaphore::new(limits::AUTH_CHECKS)),
             room,
             idempotency: Mutex::new(Idempotency::new()),
             conversations: Mutex::new(Conversations::new()),
@@ -101,6 +110,11 @@ impl Hosted {
 
     pub(crate) const fn id(&self) -> AgentId {
         self.policy.id()
+    }
+
+    /// True for an agent that lives only moments.
+    pub(crate) fn is_transient(&self) -> bool {
+        self.policy.descriptor().transient
     }
 
     pub(crate) fn descriptor(&self) -> Arc<v1::Descriptor> {

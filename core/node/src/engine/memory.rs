@@ -4,7 +4,7 @@
 use super::Engine;
 use super::hosted::Hosted;
 use super::lock;
-use super::run::{Arrival, refuse};
+use super::run::{Arrival, note_refused, refuse};
 use crate::call::core::CallCore;
 use crate::call::kept::{self, Kept};
 use crate::call::pipe::CalleeEnd;
@@ -39,6 +39,7 @@ pub(crate) async fn first(
     let (memo, met) = match meet(engine, hosted, &arrival) {
         Ok(met) => met,
         Err(error) => {
+            note_refused(engine, &arrival.caller, Some(hosted), &error);
             refuse(engine, &end, arrival.request.trace.as_ref(), &error).await;
             return None;
         }
@@ -57,6 +58,7 @@ pub(crate) async fn first(
         Met::Running(core) => {
             let joined = join(core, &end).await;
             if let Err(error) = joined {
+                note_refused(engine, &arrival.caller, Some(hosted), &error);
                 refuse(engine, &end, arrival.request.trace.as_ref(), &error).await;
             }
         }

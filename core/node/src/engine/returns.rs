@@ -2,13 +2,15 @@
 
 use super::Engine;
 use super::run::{Arrival, rejected};
+use crate::budget::Delivery;
 use crate::call::content::Content;
 use crate::call::pieces::Pieces;
-use crate::call::pipe::{CalleeEnd, CallerEnd, Down};
+use crate::call::pipe::{CalleeEnd, CallerEnd, Down, is_last};
 use crate::call::split;
 use crate::foreign::Answer;
-use hubless_proto::error::{Error, Result, Retry};
-use hubless_proto::identity::AgentId;
+use hubless_proto::error::{Error, Kind, Result, Retry};
+use hubless_proto::identity::{AgentId, NodeKey};
+use hubless_proto::killswitch::GrantId;
 use hubless_proto::limits;
 use hubless_proto::policy::{Caller, check};
 use hubless_proto::wire::v1::{self, event};
@@ -31,8 +33,14 @@ pub(crate) trait Returns: Send + Sync {
 pub(crate) struct Return {
     pub(crate) to: AgentId,
     pub(crate) callee: AgentId,
+    /// Node that proved the agent to be its own; none: it is looked for.
+    pub(crate) node: Option<NodeKey>,
     /// The call that is answered.
     pub(crate) call: v1::Request,
+    /// The grant of that call, which pays; none: it has no budget.
+    pub(crate) grant: Option<GrantId>,
+    /// True: the call came with a grant, so that only a grant may pay.
+    is_funded: bool,
 }
 
 impl Return {
@@ -52,31 +60,58 @@ impl Return {
             trace: request.trace.clone(),
             ..v1::Request::default()
         };
-        Some(Self { to, callee, call })
+        let caller = &arrival.caller;
+        let node = (caller.own_return == Some(to)).then_some(caller.node);
+        Some(Self { to, callee, node, call, grant: None, is_funded: !request.grant.is_empty() })
+    }
+
+    /// The same, paid for by what the call holds.
+    ///
+    /// # Errors
+    /// `unsupported`: the answer was kept from an earlier call, so the grant of this one pays for
+    /// nothing.
+    fn paid(&self, delivery: &Delivery) -> Result<Self> {
+        let grant = delivery.grant();
+        if self.is_funded && grant.is_none() {
+            let message = "an answer that was kept is not delivered under a budget; ask without \
+                           an idempotency key, or without returnTo";
+            return Err(Error::new(Kind::Unsupported, message).with_code("return_to"));
+        }
+        Ok(Self { grant, ..self.clone() })
     }
 }
 
 /// Passes events on between the two ends, except the answer: that is delivered, and the caller is
 /// told where it went, or why it could not go there.
-pub(super) async fn carry(engine: &Arc<Engine>, way: Return, from: CallerEnd, to: CalleeEnd) {
+pub(super) async fn carry(
+    engine: &Arc<Engine>,
+    (way, delivery): (Return, Arc<Delivery>),
+    from: CallerEnd,
+    to: CalleeEnd,
+) {
     let CalleeEnd { events, mut control, cancel } = to;
     let mut from = from;
     let CallerEnd { events: came, control: answers, cancel: give_up, parent: _ } = &mut from;
     let answered = async {
         let mut pieces = Pieces::default();
         while let Some(down) = came.recv().await {
-            let last = matches!(down.event.kind, Some(event::Kind::Rejection(_)));
-            match take(engine, &way, down, &mut pieces).await {
+            match take(engine, (&way, &delivery), down, &mut pieces).await {
                 Ok(None) => {}
-                // A caller that went away cancels the call.
                 Ok(Some(down)) => {
-                    let ends = last || matches!(down.event.kind, Some(event::Kind::Final(_)));
+                    let last = is_last(&down.event);
+                    if last {
+                        // The last word about the grant leaves before the end of the call: who has
+                        // the end has the rest.
+                        delivery.end();
+                    }
+                    // A caller that went away cancels the call.
                     let _ = events.send(down).await;
-                    if ends {
+                    if last {
                         return;
                     }
                 }
                 Err(error) => {
+                    delivery.end();
                     let trace = way.call.trace.as_ref();
                     let _ = events.send(rejected(engine, trace, &error)).await;
                     return;
@@ -95,12 +130,13 @@ pub(super) async fn carry(engine: &Arc<Engine>, way: Return, from: CallerEnd, to
         () = questions => {}
         code = cancel.cancelled() => give_up.cancel(code),
     }
+    delivery.end();
 }
 
 /// Takes one event: pieces of the answer are kept, the last one is delivered, others pass.
 async fn take(
     engine: &Engine,
-    way: &Return,
+    (way, delivery): (&Return, &Delivery),
     down: Down,
     pieces: &mut Pieces,
 ) -> Result<Option<Down>> {
@@ -115,7 +151,8 @@ async fn take(
         Some(event::Kind::Final(mut last)) => {
             let message = last.content.take().unwrap_or_default();
             let content = std::mem::take(pieces).end(whole(Content { message, bodies }).await?);
-            let delivered = engine.returns()?.deliver(way.clone(), content).await;
+            let paid = way.paid(delivery).map_err(|error| undelivered(way, error))?;
+            let delivered = engine.returns()?.deliver(paid, content).await;
             delivered.map_err(|error| undelivered(way, error))?;
             let note = serde_json::Value::from(way.to.to_string()).to_string();
             let metadata_json = [(RETURNED_TO.to_owned(), note)].into();

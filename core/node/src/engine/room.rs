@@ -7,11 +7,13 @@ use hubless_proto::policy::CallerKey;
 use hubless_proto::registry::{SlotInput, SlotOutput, Slots};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 
 /// The slots of one agent, and who waits for one.
 pub(crate) struct Room {
     inner: Arc<Mutex<Inner>>,
+    /// Told whenever a place is given back.
+    left: Arc<Notify>,
 }
 
 struct Inner {
@@ -23,6 +25,7 @@ struct Inner {
 /// A place among the running or waiting calls; dropping it lets the next one in.
 pub(crate) struct Place {
     inner: Arc<Mutex<Inner>>,
+    left: Arc<Notify>,
     call: u64,
     /// A place in the whole node, where that is bounded.
     _node: Option<OwnedSemaphorePermit>,
@@ -39,7 +42,7 @@ impl Room {
     pub(crate) fn new(at_once: usize, queue: usize) -> Self {
         let slots = Slots::new(at_once, queue);
         let inner = Inner { slots, next: 0, waiting: BTreeMap::new() };
-        Self { inner: Arc::new(Mutex::new(inner)) }
+        Self { inner: Arc::new(Mutex::new(inner)), left: Arc::default() }
     }
 
     /// Waits for a place.
@@ -53,7 +56,8 @@ impl Room {
     pub(crate) async fn enter(&self, caller: CallerKey) -> Result<Place> {
         let (call, met) = lock(&self.inner).arrive(caller);
         // Made outside the lock, which its end takes.
-        let place = Place { inner: Arc::clone(&self.inner), call, _node: None };
+        let (inner, left) = (Arc::clone(&self.inner), Arc::clone(&self.left));
+        let place = Place { inner, left, call, _node: None };
         let waiting = match met {
             Met::Room => return Ok(place),
             Met::Full(error) => return Err(*error),
@@ -72,13 +76,25 @@ impl Room {
 
     /// Calls that run and wait.
     pub(crate) fn load(&self) -> u32 {
-        let inner = lock(&self.inner);
-        u32::try_from(inner.slots.running() + inner.slots.waiting()).unwrap_or(u32::MAX)
+        let (running, waiting) = self.counts();
+        u32::try_from(running + waiting).unwrap_or(u32::MAX)
     }
 
-    /// Calls that run.
-    pub(crate) fn running(&self) -> usize {
-        lock(&self.inner).slots.running()
+    /// Calls that run, and calls that wait.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        let inner = lock(&self.inner);
+        (inner.slots.running(), inner.slots.waiting())
+    }
+
+    /// Waits until no handler has a call any more: one may have it beyond the end of the call.
+    pub(crate) async fn idle(&self) {
+        loop {
+            let left = self.left.notified();
+            if lock(&self.inner).slots.running() == 0 {
+                return;
+            }
+            left.await;
+        }
     }
 }
 
@@ -126,5 +142,7 @@ impl Drop for Place {
         inner.waiting.remove(&self.call);
         let outputs = inner.slots.handle(SlotInput::End { call: self.call }, now_ms());
         inner.apply(outputs);
+        drop(inner);
+        self.left.notify_waiters();
     }
 }

@@ -5,13 +5,17 @@ use super::admit::Admission;
 use super::hosted::Hosted;
 use super::memory;
 use super::returns::{self, Return};
+use crate::audit;
+use crate::budget::Delivery;
 use crate::call::body::Bodies;
 use crate::call::content::{Content, part_value};
-use crate::call::core::{CallCore, CallInfo, OutputCheck};
+use crate::call::core::{CallCore, OutputCheck};
 use crate::call::handle::{Call, Inbound};
+use crate::call::info::CallInfo;
 use crate::call::pipe::{CalleeEnd, CancelCode, Down, Up, pipe};
 use crate::call::{split, trace};
 use crate::schemas;
+use crate::spans::{Refuser, content_bytes};
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::limits;
 use hubless_proto::policy::{Caller, CallerKind};
@@ -32,6 +36,8 @@ pub(crate) struct Arrival {
     pub(crate) request: v1::Request,
     pub(crate) bodies: Bodies,
     pub(crate) arrived: Instant,
+    /// The way of its answer, where that does not go to the caller.
+    pub(crate) delivery: Option<Arc<Delivery>>,
 }
 
 /// Runs one call; every outcome leaves through `end`, and an answer that goes to someone else goes
@@ -41,7 +47,9 @@ pub(crate) async fn run(engine: Arc<Engine>, arrival: Arrival, end: CalleeEnd) {
         None => here(engine, arrival, end).await,
         Some(to) => {
             let (caller, callee) = pipe();
-            let elsewhere = returns::carry(&engine, to, caller, end);
+            let delivery = Arc::<Delivery>::default();
+            let arrival = Arrival { delivery: Some(Arc::clone(&delivery)), ..arrival };
+            let elsewhere = returns::carry(&engine, (to, delivery), caller, end);
             tokio::join!(here(Arc::clone(&engine), arrival, callee), elsewhere);
         }
     }
@@ -51,22 +59,25 @@ async fn here(engine: Arc<Engine>, arrival: Arrival, end: CalleeEnd) {
     let hosted = match engine.called(&arrival.caller, &arrival.request) {
         Ok(hosted) => hosted,
         Err(error) => {
+            note_refused(&engine, &arrival.caller, None, &error);
             return refuse(&engine, &end, arrival.request.trace.as_ref(), &error).await;
         }
     };
     let first = memory::first(&engine, &hosted, arrival, end).await;
     let Some((arrival, end, memo)) = first else { return };
     let CalleeEnd { events, control, cancel } = end;
-    let Arrival { caller, mut request, bodies, arrived } = arrival;
+    let Arrival { caller, mut request, bodies, arrived, delivery } = arrival;
     let content = request.content.take();
     let info = info(&engine, &hosted, &caller, request.clone(), arrived);
+    let request_bytes = content_bytes(content.as_ref());
+    let info = CallInfo { request_bytes, delivery, ..info };
     request.content = content;
     let core = CallCore::new(info, output_check(&hosted, &request), events, cancel);
     memo.running(&engine, &hosted, &core);
-    let span = tracing::debug_span!("call", agent = %hosted.name, trace = %trace_id(&core));
+    let span = tracing::debug_span!("call", agent = %hosted.name, trace = %core.info.place.trace);
     let admission = admit(&engine, &hosted, &core, (request, bodies));
-    let running =
-        tracing::Instrument::instrument(supervise(&core, &hosted, control, admission), span);
+    let supervised = supervise(&engine, (&core, &hosted), control, admission);
+    let running = tracing::Instrument::instrument(supervised, span);
     running.await;
     memo.ended(&engine, &hosted, &core);
 }
@@ -85,6 +96,10 @@ async fn admit(
         Admission { engine, hosted: hosted_ref, caller, waited_ms, call, funded: false };
     let (mut request, bodies) = admission.run(request, bodies).await?;
     let place = engine.enter(hosted.room.enter(caller.key()).await?)?;
+    if core.cancelled.is_cancelled() {
+        // The stop that freed the place was for this call as well.
+        return Err(core.cancel_refusal());
+    }
     core.started(hosted.room.load());
     memory::turn(hosted, core, &request);
     let content = Content { message: request.content.take().unwrap_or_default(), bodies };
@@ -101,8 +116,8 @@ async fn admit(
 
 /// Moves what comes for a call, and watches its times, until it has ended.
 async fn supervise(
-    core: &Arc<CallCore>,
-    hosted: &Hosted,
+    engine: &Engine,
+    (core, hosted): (&Arc<CallCore>, &Hosted),
     mut control: mpsc::Receiver<Up>,
     admission: impl Future<Output = Result<()>>,
 ) {
@@ -118,6 +133,7 @@ async fn supervise(
                 Ok(()) => admitted = true,
                 Err(error) => {
                     tracing::debug!(kind = %error.kind, code = %error.code, "refused");
+                    note_refused(engine, &core.info.caller, Some(hosted), &error);
                     // It may have ended by itself meanwhile.
                     let _ = core.reject(&error).await;
                     break;
@@ -228,34 +244,37 @@ fn info(
     arrived: Instant,
 ) -> CallInfo {
     let millis = |ms: u64| Duration::from_millis(ms).min(limits::DEADLINE_MAX);
+    let (trace, place) = trace::child(request.trace.as_ref());
     CallInfo {
         caller: caller.clone(),
         agent: hosted.id(),
         agent_name: hosted.name.to_string(),
+        known_skill: hosted.policy.skill(&request.skill).is_ok(),
         node: engine.node(),
-        trace: trace::child(request.trace.as_ref()),
+        trace,
+        place,
+        request_bytes: None,
+        spans: Arc::clone(engine.spans()),
+        tally: Arc::clone(engine.tally()),
         timeout: millis(request.deadline_ms),
         total_deadline: request.total_ms.map(|total| arrived + millis(total)),
         arrived,
         history: OnceLock::new(),
         remote: caller.kind != CallerKind::Local,
+        delivery: None,
         request,
     }
 }
 
-fn trace_id(core: &CallCore) -> String {
-    trace::trace_id(&core.info.trace).unwrap_or_default()
-}
-
 /// The answer must hold the skill's output schema and the caller's own.
-fn output_check(hosted: &Hosted, request: &v1::Request) -> OutputCheck {
+fn output_check(hosted: &Hosted, request: &v1::Request) -> Option<OutputCheck> {
     let skill = hosted.policy.skill(&request.skill).ok().flatten();
     let of_skill = skill.and_then(|skill| skill.output.clone());
     let own = request.output_schema_json.clone();
-    Box::new(move |content| {
-        if of_skill.is_none() && own.is_empty() {
-            return Ok(());
-        }
+    if of_skill.is_none() && own.is_empty() {
+        return None;
+    }
+    Some(Box::new(move |content| {
         let value = content.parts.iter().find_map(part_value).unwrap_or_default();
         let wrong =
             |error: Error| Error { message: format!("the answer: {}", error.message), ..error };
@@ -263,7 +282,15 @@ fn output_check(hosted: &Hosted, request: &v1::Request) -> OutputCheck {
             schema.check(&value, "output").map_err(wrong)?;
         }
         schemas::check(&own, &value, "output").map_err(wrong)
-    })
+    }))
+}
+
+/// Writes a refused call down, and tells who counts them.
+pub(super) fn note_refused(engine: &Engine, caller: &Caller, called: Option<&Hosted>, why: &Error) {
+    if let Some(entry) = audit::call_refused(caller, called, why) {
+        engine.spans().watchers().refused(Refuser::Node, why.kind);
+        engine.audit().fold(entry);
+    }
 }
 
 /// Refuses a call that has no handler to run it.

@@ -4,11 +4,14 @@ use super::hosted::Hosted;
 use super::returns::Returns;
 use super::run::Arrival;
 use super::{memory, room, run};
+use crate::audit::Audit;
 use crate::budget::Treasury;
 use crate::call::body::Bodies;
 use crate::call::kept::Kept;
 use crate::call::pipe::CalleeEnd;
 use crate::foreign::Authenticator;
+use crate::spans::Recorder;
+use crate::usage::Tally;
 use hubless_proto::error::{Error, Kind, Result, Retry};
 use hubless_proto::identity::{AgentId, MeshId, NodeKey};
 use hubless_proto::memo::Duplicates;
@@ -27,6 +30,9 @@ type NodeAuth = (AuthRule, Option<Arc<dyn Authenticator>>);
 pub(crate) struct Engine {
     node: NodeKey,
     treasury: Arc<Treasury>,
+    spans: Arc<Recorder>,
+    audit: Arc<Audit>,
+    tally: Arc<Tally>,
     pub(crate) registry: Mutex<Registry<Arc<Hosted>>>,
     auth: Mutex<NodeAuth>,
     pub(super) duplicates: Mutex<Duplicates<Arc<Kept>>>,
@@ -45,12 +51,16 @@ pub(crate) struct Engine {
 impl Engine {
     pub(crate) fn new(
         treasury: Arc<Treasury>,
+        (spans, audit, tally): (Arc<Recorder>, Arc<Audit>, Arc<Tally>),
         mesh: MeshId,
         max_concurrency: Option<usize>,
     ) -> Self {
         Self {
             node: treasury.node(),
             treasury,
+            spans,
+            audit,
+            tally,
             registry: Mutex::new(Registry::new(mesh)),
             auth: Mutex::new((AuthRule::None, None)),
             duplicates: Mutex::new(Duplicates::new()),
@@ -68,6 +78,21 @@ impl Engine {
         self.node
     }
 
+    /// What is remembered of calls, made and handled.
+    pub(crate) const fn spans(&self) -> &Arc<Recorder> {
+        &self.spans
+    }
+
+    /// What happens is written down here.
+    pub(crate) const fn audit(&self) -> &Arc<Audit> {
+        &self.audit
+    }
+
+    /// What calls used.
+    pub(crate) const fn tally(&self) -> &Arc<Tally> {
+        &self.tally
+    }
+
     /// What calls are paid from.
     pub(crate) const fn treasury(&self) -> &Arc<Treasury> {
         &self.treasury
@@ -81,7 +106,8 @@ impl Engine {
         bodies: Bodies,
         end: CalleeEnd,
     ) {
-        let arrival = Arrival { caller, request, bodies, arrived: Instant::now() };
+        let arrived = Instant::now();
+        let arrival = Arrival { caller, request, bodies, arrived, delivery: None };
         let engine = Arc::clone(self);
         let counted = Counted::begin(&engine);
         tokio::spawn(async move {
@@ -158,14 +184,9 @@ impl Engine {
 
     /// Waits until no call runs here.
     pub(crate) async fn idle(&self) {
-        self.until(|| self.calls() == 0).await;
-    }
-
-    /// Waits until something that ends with calls has come true.
-    pub(crate) async fn until(&self, done: impl Fn() -> bool) {
         loop {
             let ended = self.ended.notified();
-            if done() {
+            if self.calls() == 0 {
                 return;
             }
             ended.await;

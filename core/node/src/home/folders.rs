@@ -59,7 +59,15 @@ impl Home {
     pub fn open(root: Option<&Path>) -> Result<Self> {
         let (data, run) = match root.map(Path::to_owned).or_else(|| from_env("HUBLESS_HOME")) {
             Some(root) => (root.join("data"), root.join("run")),
-            None => (default_data()?, default_run()),
+            None => {
+                let native = || choose_native_strategy().ok().map(|native| native.data_dir());
+                let uid = rustix::process::getuid().as_raw();
+                let temporary = std::env::temp_dir();
+                (
+                    default_data(from_env("XDG_DATA_HOME"), native)?,
+                    default_run(from_env("XDG_RUNTIME_DIR"), &temporary, uid),
+                )
+            }
         };
         let folders = Folders::open(data, run)?;
         Ok(Self { folders: Some(Arc::new(folders)) })
@@ -160,10 +168,12 @@ fn from_env(name: &str) -> Option<PathBuf> {
     std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
-fn default_data() -> Result<PathBuf> {
-    let named = from_env("XDG_DATA_HOME").filter(|path| path.is_absolute());
-    let native = || choose_native_strategy().ok().map(|native| native.data_dir());
-    let base = named.or_else(native);
+/// The data folder below the one that is named, or else below the platform's own.
+fn default_data(
+    named: Option<PathBuf>,
+    native: impl FnOnce() -> Option<PathBuf>,
+) -> Result<PathBuf> {
+    let base = named.filter(|path| path.is_absolute()).or_else(native);
     let base = base.ok_or_else(|| {
         Error::new(Kind::Configuration, "no home folder is known; set HUBLESS_HOME")
             .with_code("not_writable")
@@ -171,13 +181,10 @@ fn default_data() -> Result<PathBuf> {
     Ok(base.join("hubless"))
 }
 
-fn default_run() -> PathBuf {
-    let uid = rustix::process::getuid().as_raw();
-    let base = from_env("XDG_RUNTIME_DIR").filter(|path| path.is_absolute() && path.is_dir());
-    base.map_or_else(
-        || std::env::temp_dir().join(format!("hubless-{uid}")),
-        |base| base.join("hubless"),
-    )
+/// The runtime folder below the one that is named and there, or else this user's temporary one.
+fn default_run(named: Option<PathBuf>, temporary: &Path, uid: u32) -> PathBuf {
+    let base = named.filter(|path| path.is_absolute() && path.is_dir());
+    base.map_or_else(|| temporary.join(format!("hubless-{uid}")), |base| base.join("hubless"))
 }
 
 /// Makes `folder` with mode 0700 if it is missing, then checks that it is ours alone.
@@ -238,8 +245,106 @@ fn check_format(data: &Path) -> Result<()> {
     };
     let text = String::from_utf8_lossy(&found);
     if text.trim() != FORMAT {
-        let message = format!("{} says {:?}, this version reads {FORMAT}", path.display(), text);
+        let message = format!(
+            "{} says {text:?}, this version reads {FORMAT}; use a newer hubless, or set \
+             HUBLESS_HOME",
+            path.display()
+        );
         return Err(Error::new(Kind::Configuration, message).with_code("newer_format"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn makes_every_folder_private_and_says_its_format() {
+        let root = tempfile::tempdir().unwrap();
+        let home = Home::open(Some(root.path())).unwrap();
+        let folders = home.folders().unwrap();
+        for folder in [folders.data(), folders.run(), &folders.records(), &folders.locks()] {
+            assert_eq!(mode(folder), 0o700, "{}", folder.display());
+        }
+        assert_eq!(fs::read_to_string(folders.data().join("format")).unwrap(), FORMAT);
+        Home::open(Some(root.path())).unwrap();
+    }
+
+    #[test]
+    fn a_link_in_place_of_a_folder_is_refused_and_the_error_names_the_way_out() {
+        for name in ["run", "data", "run/records", "data/agents"] {
+            let (root, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+            let link = root.path().join(name);
+            fs::create_dir_all(link.parent().unwrap()).unwrap();
+            symlink(other.path(), &link).unwrap();
+            let error = Home::open(Some(root.path())).unwrap_err();
+            assert_eq!((error.kind, error.code.as_str()), (Kind::Configuration, "folder"));
+            let message = &error.message;
+            assert!(message.contains(link.to_str().unwrap()), "{message}");
+            assert!(message.contains("HUBLESS_HOME"), "{message}");
+            assert_eq!(fs::read_dir(other.path()).unwrap().count(), 0, "written to behind {name}");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_is_open_to_others_is_narrowed() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["data", "run", "run/records"] {
+            let folder = root.path().join(name);
+            fs::create_dir_all(&folder).unwrap();
+            fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
+        }
+        Home::open(Some(root.path())).unwrap();
+        for name in ["data", "run", "run/records"] {
+            assert_eq!(mode(&root.path().join(name)), 0o700, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_newer_format_is_refused_and_left_as_it_is() {
+        let root = tempfile::tempdir().unwrap();
+        Home::open(Some(root.path())).unwrap();
+        let format = root.path().join("data/format");
+        fs::write(&format, "2").unwrap();
+        let error = Home::open(Some(root.path())).unwrap_err();
+        assert_eq!((error.kind, error.code.as_str()), (Kind::Configuration, "newer_format"));
+        assert!(error.message.contains("\"2\"") && error.message.contains("HUBLESS_HOME"));
+        assert_eq!(fs::read_to_string(&format).unwrap(), "2");
+        // A line's end behind the number is no other format.
+        fs::write(&format, "1\n").unwrap();
+        Home::open(Some(root.path())).unwrap();
+    }
+
+    #[test]
+    fn data_is_below_the_named_folder_or_the_native_one() {
+        let native = || Some(PathBuf::from("/native"));
+        let named = |path: &str| Some(PathBuf::from(path));
+        for (given, expected) in [
+            (named("/named"), "/named/hubless"),
+            // The XDG specification has relative paths ignored.
+            (named("relative"), "/native/hubless"),
+            (None, "/native/hubless"),
+        ] {
+            assert_eq!(default_data(given, native).unwrap(), Path::new(expected));
+        }
+        let error = default_data(None, || None).unwrap_err();
+        assert_eq!((error.kind, error.code.as_str()), (Kind::Configuration, "not_writable"));
+        assert!(error.message.contains("HUBLESS_HOME"));
+    }
+
+    #[test]
+    fn what_runs_is_below_the_named_folder_if_it_is_there_or_a_temporary_one() {
+        let there = tempfile::tempdir().unwrap();
+        let run = |named: Option<PathBuf>| default_run(named, Path::new("/tmp"), 1000);
+        assert_eq!(run(Some(there.path().to_owned())), there.path().join("hubless"));
+        for missing in [None, Some(there.path().join("gone")), Some(PathBuf::from("."))] {
+            assert_eq!(run(missing), Path::new("/tmp/hubless-1000"));
+        }
+    }
 }

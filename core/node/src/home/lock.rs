@@ -3,7 +3,8 @@
 //! A lock is `flock` on an open file. A child made by `fork` without `exec` would inherit it and
 //! keep a dead parent alive in the eyes of others, so every descriptor is listed here and
 //! [`forked`] closes them; a child made by `exec` never gets them (close-on-exec). [`forking`] and
-//! [`fork_over`] keep the list whole over the fork.
+//! [`fork_over`] keep the list whole over the fork. A lock that is let go is unlocked and not only
+//! closed: a child on its way from fork to `exec` has the file open for a moment longer.
 
 use super::files::io_error;
 use hubless_proto::error::{Error, Kind, Result};
@@ -33,6 +34,8 @@ thread_local! {
 pub struct Lock {
     id: u64,
     path: PathBuf,
+    /// The process that took it.
+    pid: u32,
 }
 
 /// Before a fork, on the thread that forks: waits until no other thread changes the list of locks,
@@ -92,12 +95,41 @@ impl Lock {
             match file.try_lock() {
                 Ok(()) if still_there(&file, path) => return Ok(Self::keep(file, path)),
                 Ok(()) => {}
-                Err(TryLockError::WouldBlock) => {
-                    let message = format!("{} is held by a running process", path.display());
-                    return Err(Error::new(Kind::Conflict, message).with_code("locked"));
-                }
-                Err(TryLockError::Error(error)) => return Err(io_error("lock", path, &error)),
+                Err(error) => return Err(not_taken(path, error)),
             }
+        }
+    }
+
+    /// Takes the lock of `path` beside others that share it, waiting for whoever holds it alone.
+    /// Meant for locks that are held alone for milliseconds, off the async threads.
+    ///
+    /// # Errors
+    /// `configuration` when the file cannot be opened.
+    pub fn wait_shared(path: &Path) -> Result<Self> {
+        loop {
+            let file = open(path, true)?;
+            file.lock_shared().map_err(|error| io_error("lock", path, &error))?;
+            if still_there(&file, path) {
+                return Ok(Self::keep(file, path));
+            }
+        }
+    }
+
+    /// Lets others share what was taken alone; [`Lock::take`] is refused all the same.
+    ///
+    /// The kernel lets go of the one lock before it takes the other.
+    ///
+    /// # Errors
+    /// `conflict` when another process took it alone between the two; nothing is held then.
+    pub fn share(self) -> Result<Self> {
+        let shared = {
+            let table = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+            // Without a file in a forked child, which holds nothing.
+            table.files.get(&self.id).and_then(Option::as_ref).map(File::try_lock_shared)
+        };
+        match shared {
+            Some(Err(error)) => Err(not_taken(&self.path, error)),
+            Some(Ok(())) | None => Ok(self),
         }
     }
 
@@ -132,14 +164,30 @@ impl Lock {
         let id = table.next;
         table.next += 1;
         table.files.insert(id, Some(file));
-        Self { id, path: path.to_owned() }
+        Self { id, path: path.to_owned(), pid: std::process::id() }
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
         let file = OPEN.lock().unwrap_or_else(PoisonError::into_inner).files.remove(&self.id);
-        drop(file);
+        // A forked child would unlock what its parent still holds.
+        if self.pid == std::process::id()
+            && let Some(file) = file.flatten()
+        {
+            // Closing it, which comes next, unlocks it as well once no child has it.
+            let _ = file.unlock();
+        }
+    }
+}
+
+fn not_taken(path: &Path, error: TryLockError) -> Error {
+    match error {
+        TryLockError::WouldBlock => {
+            let message = format!("{} is held by a running process", path.display());
+            Error::new(Kind::Conflict, message).with_code("locked")
+        }
+        TryLockError::Error(error) => io_error("lock", path, &error),
     }
 }
 
@@ -173,6 +221,38 @@ mod tests {
         assert!(Lock::take(&path).is_err());
         drop(stale);
         assert!(Lock::take(&path).is_ok());
+    }
+
+    #[test]
+    fn those_who_share_it_keep_out_who_wants_it_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.lock");
+        let first = Lock::take(&path).unwrap().share().unwrap();
+        let second = Lock::wait_shared(&path).unwrap();
+        drop(first);
+        assert_eq!(Lock::take(&path).unwrap_err().code, "locked");
+        drop(second);
+        let alone = Lock::take(&path).unwrap();
+        assert_eq!(Lock::take(&path).unwrap_err().code, "locked");
+        // What one that holds it alone meets when it was quicker between the two steps of sharing.
+        let late = Lock::keep(File::open(&path).unwrap(), &path);
+        assert_eq!(late.share().unwrap_err().code, "locked");
+        drop(alone);
+        assert!(Lock::take(&path).is_ok());
+    }
+
+    #[test]
+    fn a_child_that_has_the_file_open_for_a_moment_does_not_hold_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.lock");
+        let held = Lock::take(&path).unwrap();
+        // The same open file, as a child has it between fork and exec.
+        let id = held.id;
+        let inherited = OPEN.lock().unwrap().files[&id].as_ref().unwrap().try_clone().unwrap();
+        assert_eq!(Lock::take(&path).unwrap_err().kind, Kind::Conflict);
+        drop(held);
+        assert!(Lock::take(&path).is_ok());
+        drop(inherited);
     }
 
     #[test]

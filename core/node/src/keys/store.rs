@@ -3,9 +3,11 @@
 use crate::home::{self, Folders, Home, Lock};
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{Name, SecretKey};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+/// Folder of the keys of agents, in the data folder.
+const AGENTS: &str = "agents";
 /// First bytes of a key file: what it is, and its version.
 const HEADER: &[u8] = b"hubless-key-1\n";
 /// Bytes of an Ed25519 seed.
@@ -43,23 +45,43 @@ pub fn fresh() -> Result<SecretKey> {
     Ok(SecretKey::from_seed(random()?))
 }
 
-/// Reads or makes the key of the agent called `name`, for this process alone.
+/// Reads or makes the key of the agent called `name`, which no other process may use at that time.
+/// Afterwards those may join that share it, by [`stored_agent_shared`], and nobody else.
 ///
-/// Blocks for milliseconds; a home in memory gives a fresh key without a lock on others.
+/// Blocks for milliseconds.
 ///
 /// # Errors
 /// `conflict` while another process uses it; `configuration` when the file is readable by others,
 /// broken, of a newer version, or there is no home.
 pub fn stored_agent(home: &Home, name: &Name) -> Result<StoredKey> {
-    stored(need(home)?, "agents", name)
+    let StoredKey { key, lock } = stored(need(home)?, AGENTS, name)?;
+    // Held alone for this moment only: a replica waits for it, and whoever is none is refused.
+    let lock = lock.share().map_err(|error| in_use(name, error))?;
+    Ok(StoredKey { key, lock })
 }
 
-/// Reads the key of the agent called `name` beside other processes that use it, or makes it.
+/// Reads or makes the key of the agent called `name` beside other processes that use it; as long
+/// as it is held, [`stored_agent`] is refused.
+///
+/// Blocks for milliseconds.
 ///
 /// # Errors
 /// `configuration` as [`stored_agent`].
-pub fn stored_agent_shared(home: &Home, name: &Name) -> Result<SecretKey> {
-    load_or_make_beside(&need(home)?.data().join("agents"), name)
+pub fn stored_agent_shared(home: &Home, name: &Name) -> Result<StoredKey> {
+    let folder = agents_folder(home)?;
+    let lock = Lock::wait_shared(&folder.join(format!("{name}.key.lock")))?;
+    // The lock of use may be shared for life: making has one of its own.
+    let making = folder.join(format!("{name}.key.new.lock"));
+    let key = load_or_make_under(&folder.join(format!("{name}.key")), &making)?;
+    Ok(StoredKey { key, lock })
+}
+
+/// Reads the key of the agent called `name` without using it; none: there is no such key.
+///
+/// # Errors
+/// `configuration` as [`stored_agent`].
+pub fn read_agent(home: &Home, name: &Name) -> Result<Option<SecretKey>> {
+    load(&agents_folder(home)?.join(format!("{name}.key")))
 }
 
 /// Reads or makes the key of the node called `name`, for this process alone: no two running
@@ -87,10 +109,14 @@ pub(crate) fn root(home: &Home) -> Result<SecretKey> {
 
 /// Reads a key file, or makes it under the lock beside it.
 pub(crate) fn load_or_make(path: &Path) -> Result<SecretKey> {
+    load_or_make_under(path, &path.with_extension("key.lock"))
+}
+
+fn load_or_make_under(path: &Path, lock: &Path) -> Result<SecretKey> {
     if let Some(key) = load(path)? {
         return Ok(key);
     }
-    let _held = Lock::wait(&path.with_extension("key.lock"))?;
+    let _held = Lock::wait(lock)?;
     if let Some(key) = load(path)? {
         return Ok(key);
     }
@@ -102,13 +128,8 @@ pub(crate) fn load_or_make(path: &Path) -> Result<SecretKey> {
 fn stored(folders: &Folders, kind: &str, name: &Name) -> Result<StoredKey> {
     let folder = folders.data().join(kind);
     let file = format!("{name}.key");
-    let lock = Lock::take(&folder.join(format!("{file}.lock"))).map_err(|error| {
-        if error.kind == Kind::Conflict {
-            let message = format!("the key {name:?} is in use by another process");
-            return Error::new(Kind::Conflict, message).with_code("key_in_use");
-        }
-        error
-    })?;
+    let lock = Lock::take(&folder.join(format!("{file}.lock")));
+    let lock = lock.map_err(|error| in_use(name, error))?;
     // The lock of use is also the lock of making: only its holder comes here.
     let path = folder.join(&file);
     let key = match load(&path)? {
@@ -122,19 +143,12 @@ fn stored(folders: &Folders, kind: &str, name: &Name) -> Result<StoredKey> {
     Ok(StoredKey { key, lock })
 }
 
-/// The lock of use may be held by another process for life: only the making needs it.
-fn load_or_make_beside(folder: &Path, name: &Name) -> Result<SecretKey> {
-    let path = folder.join(format!("{name}.key"));
-    if let Some(key) = load(&path)? {
-        return Ok(key);
+fn in_use(name: &Name, error: Error) -> Error {
+    if error.kind != Kind::Conflict {
+        return error;
     }
-    let _held = Lock::wait(&folder.join(format!("{name}.key.lock")))?;
-    if let Some(key) = load(&path)? {
-        return Ok(key);
-    }
-    let key = fresh()?;
-    home::write_new(&path, &[HEADER, key.seed().as_slice()].concat())?;
-    Ok(key)
+    let message = format!("the key {name:?} is in use by another process");
+    Error::new(Kind::Conflict, message).with_code("key_in_use")
 }
 
 fn load(path: &Path) -> Result<Option<SecretKey>> {
@@ -149,6 +163,14 @@ fn load(path: &Path) -> Result<Option<SecretKey>> {
     let seed: [u8; SEED_BYTES] =
         seed.try_into().map_err(|_| broken("does not hold 32 bytes", "broken_key"))?;
     Ok(Some(SecretKey::from_seed(seed)))
+}
+
+/// Where the keys of agents are, with what belongs to them.
+///
+/// # Errors
+/// `configuration`, code `memory_only`, without a home.
+pub(super) fn agents_folder(home: &Home) -> Result<PathBuf> {
+    Ok(need(home)?.data().join(AGENTS))
 }
 
 fn need(home: &Home) -> Result<&Folders> {
@@ -184,6 +206,28 @@ mod tests {
         drop(first);
         assert_eq!(stored_node(&home, &name).unwrap().key.public(), public);
         assert_ne!(stored_agent(&home, &name).unwrap().key.public(), public);
+    }
+
+    #[test]
+    fn those_who_share_a_key_keep_out_who_does_not() {
+        let (_folder, home) = home();
+        let name: Name = "twin".parse().unwrap();
+        assert!(read_agent(&home, &name).unwrap().is_none());
+        let first = stored_agent_shared(&home, &name).unwrap();
+        assert_eq!(stored_agent(&home, &name).unwrap_err().code, "key_in_use");
+        let public = first.key.public();
+        let second = stored_agent_shared(&home, &name).unwrap();
+        assert_eq!(second.key.public(), public);
+        drop(first);
+        assert_eq!(stored_agent(&home, &name).unwrap_err().code, "key_in_use");
+        drop(second);
+        let alone = stored_agent(&home, &name).unwrap();
+        assert_eq!(stored_agent(&home, &name).unwrap_err().code, "key_in_use");
+        assert_eq!(stored_agent_shared(&home, &name).unwrap().key.public(), public);
+        // To read it is not to use it.
+        assert_eq!(read_agent(&home, &name).unwrap().unwrap().public(), public);
+        drop(alone);
+        assert!(stored_agent(&home, &name).is_ok());
     }
 
     #[test]

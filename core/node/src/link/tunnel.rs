@@ -2,7 +2,9 @@
 
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::NodeKey;
+use iroh::TransportAddr;
 use iroh::endpoint::{Connection, ConnectionError, RecvStream, SendStream, Side, VarInt};
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// Label of the exported keying material (RFC 8446 section 7.5).
@@ -66,10 +68,18 @@ impl Tunnel {
         data.negotiated_key_exchange_group.map(|group| format!("{group:?}"))
     }
 
-    /// Bytes that this end has sent, packets around them included.
+    /// Bytes that this end has sent, packets around them included, without those that it holds for
+    /// lost and sends again.
     #[cfg(test)]
     pub(crate) fn sent_bytes(&self) -> u64 {
-        self.connection.stats().udp_tx.bytes
+        let stats = self.connection.stats();
+        stats.udp_tx.bytes.saturating_sub(stats.lost_bytes)
+    }
+
+    /// Bytes of the packets that this end has sent, and of those that came.
+    pub(crate) fn traffic(&self) -> (u64, u64) {
+        let stats = self.connection.stats();
+        (stats.udp_tx.bytes, stats.udp_rx.bytes)
     }
 
     /// Opens a stream; waits while the peer allows no more of them.
@@ -100,6 +110,14 @@ impl Tunnel {
     /// Ends the connection with every stream in it.
     pub(crate) fn close(&self, reason: CloseReason) {
         self.connection.close(VarInt::from_u32(reason as u32), b"");
+    }
+
+    /// Where the peer is, on the path in use; none: behind a relay.
+    pub(crate) fn remote_ip(&self) -> Option<IpAddr> {
+        let paths = self.connection.paths();
+        let chosen = paths.iter().find(|path| path.is_selected())?;
+        let TransportAddr::Ip(address) = chosen.remote_addr() else { return None };
+        Some(address.ip())
     }
 
     /// Round trip of the path in use, and whether it is relayed.

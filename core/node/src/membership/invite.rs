@@ -1,24 +1,20 @@
 //! Invites: rows in the data folder that every running minter of this user reads.
 
-use super::ticket::{MINTERS, Minter, Ticket};
+use super::ticket::{Minter, Ticket};
 use super::token::{Terms, mint_member};
+use crate::audit;
 use crate::home::{self, Folders, Home, Lock};
 use crate::keys;
+use hubless_proto::audit::{Entry, Event};
 use hubless_proto::error::{Error, Kind, Result};
-use hubless_proto::identity::hex;
 use hubless_proto::limits;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// Version of an invite's file.
 const VERSION: u32 = 1;
-/// Longest name of a role or group, in letters.
-const WORD_CHARS: usize = 64;
-/// Groups of one invite.
-const GROUPS: usize = 16;
 
 /// What an invite allows.
 ///
@@ -93,6 +89,8 @@ pub fn invite(
         until_ms: now_ms.saturating_add(ms(options.life)),
     };
     write(&path(folders, secret.as_slice()), &row)?;
+    let minted = Entry::of(Event::InviteMinted).invite(&audit::digest(secret.as_slice()));
+    audit::record_in(home, minted.mesh(root.mesh_id()).because(&row.role).times(row.uses.into()));
     Ok(Ticket { mesh: root.mesh_id(), minters: reachable, invite: secret })
 }
 
@@ -134,15 +132,13 @@ pub(crate) fn redeem(
 
 fn check(options: &InviteOptions) -> Result<()> {
     let bad = |field: &str, what: String| Err(Error::invalid(field, what));
-    let word = |text: &str| {
-        (1..=WORD_CHARS).contains(&text.len()) && text.chars().all(|c| !c.is_control())
-    };
-    if !word(&options.role) {
-        return bad("role", format!("expected 1 to {WORD_CHARS} letters"));
+    word("role", &options.role)?;
+    if options.groups.len() > limits::INVITE_GROUPS {
+        let message = format!("expected at most {} groups", limits::INVITE_GROUPS);
+        return Err(Error::invalid("groups", message)
+            .with_limit("INVITE_GROUPS", limits::INVITE_GROUPS as u64));
     }
-    if options.groups.len() > GROUPS || !options.groups.iter().all(|group| word(group)) {
-        return bad("groups", format!("expected at most {GROUPS} of 1 to {WORD_CHARS} letters"));
-    }
+    options.groups.iter().try_for_each(|group| word("groups", group))?;
     if options.uses == 0 {
         return bad("uses", "expected at least one use".to_owned());
     }
@@ -152,6 +148,16 @@ fn check(options: &InviteOptions) -> Result<()> {
     Ok(())
 }
 
+/// Checks the name of a role or a group.
+fn word(field: &str, text: &str) -> Result<()> {
+    let most = limits::INVITE_WORD_BYTES;
+    if (1..=most).contains(&text.len()) && text.chars().all(|c| !c.is_control()) {
+        return Ok(());
+    }
+    let message = format!("expected names of 1 to {most} bytes without control characters");
+    Err(Error::invalid(field, message).with_limit("INVITE_WORD_BYTES", most as u64))
+}
+
 fn reachable(minters: &[Minter], local: bool) -> Vec<Minter> {
     let keep = |minter: &Minter| {
         let addresses = minter.addresses.iter();
@@ -159,12 +165,11 @@ fn reachable(minters: &[Minter], local: bool) -> Vec<Minter> {
             addresses.copied().filter(|address| local || !address.ip().is_loopback()).collect();
         (!addresses.is_empty()).then_some(Minter { node: minter.node, addresses })
     };
-    minters.iter().filter_map(keep).take(MINTERS).collect()
+    minters.iter().filter_map(keep).take(limits::TICKET_MINTERS).collect()
 }
 
 fn path(folders: &Folders, secret: &[u8]) -> PathBuf {
-    let hash: [u8; 32] = Sha256::digest(secret).into();
-    folders.data().join("invites").join(format!("{}.json", hex::encode(&hash)))
+    folders.data().join("invites").join(format!("{}.json", audit::digest(secret)))
 }
 
 fn write(path: &std::path::Path, row: &Row) -> Result<()> {
@@ -187,6 +192,8 @@ fn ms(time: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::meter;
+    use data_encoding::HEXLOWER;
     use hubless_proto::identity::NodeKey;
 
     const NOW: u64 = 1_700_000_000_000;
@@ -199,6 +206,23 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::open(Some(folder.path())).unwrap();
         (folder, home)
+    }
+
+    #[test]
+    fn names_so_many_groups_and_minters_with_so_long_names() {
+        let (_folder, home) = home();
+        let minters = vec![minter("10.0.0.1:1"); limits::TICKET_MINTERS + 1];
+        let of = |many: usize, letters: usize| {
+            let name = "g".repeat(letters);
+            let groups = vec![name.clone(); many];
+            let options = InviteOptions { role: name, groups, ..InviteOptions::default() };
+            let made = invite(&home, &minters, &options, NOW);
+            made.map(|ticket| ticket.minters.len()).map_err(|error| error.limit.unwrap().name)
+        };
+        let (many, letters) = (limits::INVITE_GROUPS, limits::INVITE_WORD_BYTES);
+        assert_eq!(of(many, letters), Ok(limits::TICKET_MINTERS));
+        assert_eq!(of(many + 1, letters), Err("INVITE_GROUPS".to_owned()));
+        assert_eq!(of(many, letters + 1), Err("INVITE_WORD_BYTES".to_owned()));
     }
 
     #[test]
@@ -223,6 +247,44 @@ mod tests {
             tries.into_iter().map(|t| usize::from(t.join().unwrap().is_ok())).sum()
         });
         assert_eq!(served, 1);
+    }
+
+    #[test]
+    fn a_minter_killed_between_count_and_answer_has_charged_the_use() {
+        if let Some(home) = meter::subject() {
+            let home = Home::open(Some(&home)).unwrap();
+            meter::obey(|secret| {
+                let secret = HEXLOWER.decode(secret.as_bytes()).unwrap();
+                redeem(&home, &secret, &[7; 32], NOW).is_ok().to_string()
+            });
+        }
+        let (folder, home) = home();
+        let options = InviteOptions { uses: 2, ..InviteOptions::default() };
+        let ticket = invite(&home, &[minter("10.0.0.1:1")], &options, NOW).unwrap();
+        let secret = HEXLOWER.encode(ticket.invite.as_slice());
+        let row = path(home.folders().unwrap(), ticket.invite.as_slice());
+        let uses = || serde_json::from_slice::<Row>(&std::fs::read(&row).unwrap()).unwrap().uses;
+        let test = "membership::invite::tests::\
+                    a_minter_killed_between_count_and_answer_has_charged_the_use";
+        let mut minter = meter::Subject::start(test, folder.path());
+        assert_eq!((minter.tell(&secret).as_str(), uses()), ("true", 1));
+
+        // Without the key of the mesh it waits, after the count, for who holds the lock to make it.
+        let key = folder.path().join("data/own/root.key");
+        let away = key.with_extension("away");
+        let held = Lock::wait(&key.with_extension("key.lock")).unwrap();
+        std::fs::rename(&key, &away).unwrap();
+        minter.order(&secret);
+        let began = std::time::Instant::now();
+        while uses() == 1 {
+            assert!(began.elapsed() < Duration::from_secs(20), "it counts the use");
+            std::thread::yield_now();
+        }
+        drop(minter); // by SIGKILL
+        std::fs::rename(&away, &key).unwrap();
+        drop(held);
+        let third = redeem(&home, ticket.invite.as_slice(), &[7; 32], NOW).unwrap_err();
+        assert_eq!((third.kind, uses()), (Kind::Denied, 0));
     }
 
     #[test]

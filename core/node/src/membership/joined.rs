@@ -5,14 +5,13 @@ use crate::home::{self, Folders, Home};
 use crate::keys;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{MeshId, NodeKey, SecretKey};
+use hubless_proto::limits;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// Version of `trust.json`.
 const VERSION: u32 = 1;
-/// Contacts that are kept of one mesh.
-const CONTACTS: usize = 16;
 
 /// A node that can be dialled without anyone's help.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,7 +54,7 @@ pub(crate) fn save(home: &Home, ticket: &Ticket, token: &[u8]) -> Result<()> {
 
 /// Keeps the nodes by which the mesh can be reached again.
 fn save_contacts(folder: &Path, contacts: &[Contact]) -> Result<()> {
-    let kept = contacts.iter().take(CONTACTS).cloned().collect();
+    let kept = contacts.iter().take(limits::TICKET_MINTERS).cloned().collect();
     let trust = serde_json::to_vec(&Trust { version: VERSION, contacts: kept })
         .map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
     home::replace(&folder.join("trust.json"), &folder.join("trust.json.new"), &trust)

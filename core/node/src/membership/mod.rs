@@ -3,12 +3,16 @@
 //! Owns: minting and checking tokens (biscuits), tickets and invites, what a data folder joined.
 //! Must not know: connections, agents. Tested here; joins between machines in `tests/network`.
 
+mod credential;
 mod invite;
 mod joined;
+mod narrowed;
 mod standing;
 mod ticket;
 mod token;
 
+pub use credential::Credential;
+pub(crate) use credential::{Shown, check as check_credential};
 pub(crate) use invite::redeem;
 pub use invite::{InviteOptions, invite};
 pub(crate) use joined::{member_key, save};

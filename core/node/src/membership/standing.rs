@@ -12,8 +12,6 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-/// Verdicts that are remembered.
-const VERDICTS: usize = 4_096;
 /// The role of the processes of the user whose mesh it is.
 const OWN_ROLE: &str = "owner";
 
@@ -71,6 +69,7 @@ impl Membership {
         let wanted = match choice {
             MeshChoice::Own => None,
             MeshChoice::Id(mesh) => Some(mesh),
+            MeshChoice::Outside(mesh) => return Ok(Self::outsider(mesh)),
             MeshChoice::Default => joined::default_mesh(home)?,
         };
         let Some(mesh) = wanted else { return Self::own(home) };
@@ -152,10 +151,10 @@ impl Membership {
         let standing =
             Standing { role: found.role, groups: found.groups, until_ms: found.until_ms };
         let mut verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
-        if verdicts.len() >= VERDICTS {
+        if verdicts.len() >= limits::TOKEN_VERDICTS {
             verdicts.retain(|_, kept| now_ms < kept.until_ms);
         }
-        if verdicts.len() < VERDICTS {
+        if verdicts.len() < limits::TOKEN_VERDICTS {
             verdicts.insert(id, standing.clone());
         }
         Ok(standing)
@@ -166,5 +165,37 @@ impl Membership {
         hash.update(node.as_bytes());
         hash.update(token);
         hash.finalize().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_verdicts_are_remembered_and_those_that_are_over_make_room() {
+        const NOW: u64 = 1_700_000_000_000;
+        let membership = Membership::own(&Home::memory()).unwrap();
+        let fill = |until_ms: u64| {
+            let mut verdicts = membership.verdicts.lock().unwrap();
+            verdicts.clear();
+            for n in 0..limits::TOKEN_VERDICTS as u64 {
+                let mut id = [0; 32];
+                id[..8].copy_from_slice(&n.to_be_bytes());
+                let standing = Standing { role: String::new(), groups: Vec::new(), until_ms };
+                verdicts.insert(id, standing);
+            }
+        };
+        let node = NodeKey::from_bytes([1; 32]);
+        let token = membership.token_for(node, NOW).unwrap();
+        let id = Membership::verdict_id(&token, node);
+        for (until_ms, many, remembered) in
+            [(NOW + 1, limits::TOKEN_VERDICTS, false), (NOW, 1, true)]
+        {
+            fill(until_ms);
+            membership.verify(&token, node, NOW).unwrap();
+            let verdicts = membership.verdicts.lock().unwrap();
+            assert_eq!((verdicts.len(), verdicts.contains_key(&id)), (many, remembered));
+        }
     }
 }

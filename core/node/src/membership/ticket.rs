@@ -4,6 +4,7 @@ use super::joined::Contact;
 use data_encoding::BASE64URL_NOPAD;
 use hubless_proto::error::{Error, Result};
 use hubless_proto::identity::{MeshId, NodeKey};
+use hubless_proto::limits;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::SocketAddr;
@@ -12,10 +13,6 @@ use zeroize::Zeroizing;
 
 /// What every ticket begins with; the number is its version.
 const PREFIX: &str = "hubless-ticket-1:";
-/// Most letters of a ticket.
-const TICKET_BYTES: usize = 8 * 1024;
-/// Minters of one ticket.
-pub(super) const MINTERS: usize = 8;
 
 /// A node that turns the invite of a ticket into a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,8 +80,10 @@ impl FromStr for Ticket {
                 .with_code("bad_ticket")
         };
         let text = text.trim();
-        if text.len() > TICKET_BYTES {
-            return Err(bad("got a longer text").with_limit("TICKET_BYTES", TICKET_BYTES as u64));
+        if text.len() > limits::TICKET_BYTES {
+            return Err(
+                bad("got a longer text").with_limit("TICKET_BYTES", limits::TICKET_BYTES as u64)
+            );
         }
         let body = text.strip_prefix(PREFIX).ok_or_else(|| bad("got another text"))?;
         let json = BASE64URL_NOPAD.decode(body.as_bytes()).map_err(|_| bad("got broken text"))?;
@@ -94,8 +93,9 @@ impl FromStr for Ticket {
             .ok()
             .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())
             .ok_or_else(|| bad("got a broken secret"))?;
-        if form.minters.is_empty() || form.minters.len() > MINTERS {
-            return Err(bad("got no minter or too many"));
+        if form.minters.is_empty() || form.minters.len() > limits::TICKET_MINTERS {
+            return Err(bad("got no minter or too many")
+                .with_limit("TICKET_MINTERS", limits::TICKET_MINTERS as u64));
         }
         let minters = form.minters.into_iter();
         let minters = minters.map(|m| Minter { node: m.node, addresses: m.addresses }).collect();
@@ -115,6 +115,26 @@ impl fmt::Debug for Ticket {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn has_so_many_minters_and_so_many_letters() {
+        let of = |many: usize| {
+            let minter = |n| {
+                let node = NodeKey::from_bytes([u8::try_from(n).unwrap(); 32]);
+                Minter { node, addresses: vec!["10.0.0.1:4433".parse().unwrap()] }
+            };
+            let mesh = MeshId::from_bytes([1; 32]);
+            let minters = (0..many).map(minter).collect();
+            Ticket { mesh, minters, invite: Zeroizing::new([3; 32]) }.text().parse::<Ticket>()
+        };
+        let named = |error: Error| error.limit.unwrap().name;
+        assert_eq!(of(limits::TICKET_MINTERS).unwrap().minters.len(), limits::TICKET_MINTERS);
+        assert_eq!(named(of(limits::TICKET_MINTERS + 1).unwrap_err()), "TICKET_MINTERS");
+        let text = |many: usize| format!("{PREFIX}{}", "A".repeat(many - PREFIX.len()));
+        assert_eq!(text(limits::TICKET_BYTES).parse::<Ticket>().unwrap_err().limit, None);
+        let longer = text(limits::TICKET_BYTES + 1).parse::<Ticket>().unwrap_err();
+        assert_eq!(named(longer), "TICKET_BYTES");
+    }
 
     #[test]
     fn reads_what_it_writes_and_nothing_else() {

@@ -4,20 +4,18 @@
 //! `group` and `until`. A member key binds node keys of its own in a third-party block. Facts of
 //! any other block count for nothing, so appending to a token can only narrow it.
 
+use super::narrowed;
 use biscuit_auth::builder::{Algorithm, AuthorizerBuilder, BlockBuilder, Check, Fact, Term};
 use biscuit_auth::builder_ext::AuthorizerExt;
 use biscuit_auth::datalog::RunLimits;
-use biscuit_auth::{Biscuit, KeyPair, PrivateKey, PublicKey, error};
+use biscuit_auth::{Authorizer, Biscuit, KeyPair, PrivateKey, PublicKey, error};
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{MeshId, NodeKey, SecretKey};
 use hubless_proto::limits;
 use std::time::Duration;
 
-/// Facts that one token may hold or derive.
-const FACTS: u64 = 512;
-/// Rounds of rules that one token may ask for.
-const ROUNDS: u64 = 32;
-/// Far above what the bounds above allow on a busy machine: time alone never refuses a good token.
+/// Looked at between two steps only. A step is bounded by [`narrowed`], and far below this on a
+/// busy machine: time alone never refuses a good token.
 const TIME: Duration = Duration::from_secs(10);
 
 /// What a token states about its node.
@@ -82,24 +80,37 @@ pub(crate) fn check_member(
 
 /// Checks that `token` stands under `mesh` and names `node`, at `now_ms`.
 pub(super) fn verify(token: &[u8], mesh: MeshId, node: NodeKey, now_ms: u64) -> Result<Statement> {
-    let biscuit = parse(token, mesh)?;
+    let mut authorizer = evaluate(&parse(token, mesh)?, [], now_ms)?;
+    match named_by(&mut authorizer, node)? {
+        None => Err(refused("names no key", "bad_token")),
+        Some(scopes) => statement(&mut authorizer, &scopes),
+    }
+}
+
+/// What a token says at `now_ms`, its checks held against the time and `facts` besides.
+pub(super) fn evaluate<const N: usize>(
+    biscuit: &Biscuit,
+    facts: [Fact; N],
+    now_ms: u64,
+) -> Result<Authorizer> {
     if biscuit.block_count() > limits::TOKEN_DEPTH + 1 {
         return Err(refused("is attenuated too often", "too_deep")
             .with_limit("TOKEN_DEPTH", limits::TOKEN_DEPTH as u64));
     }
-    let mut authorizer = AuthorizerBuilder::new()
-        .fact(date_fact("time", now_ms))
-        .map(AuthorizerBuilder::allow_all)
-        .map(|builder| {
-            builder.set_limits(RunLimits {
-                max_facts: FACTS,
-                max_iterations: ROUNDS,
-                max_time: TIME,
-            })
-        })
-        .and_then(|builder| builder.build(&biscuit))
-        .map_err(|_| refused("cannot be evaluated", "bad_token"))?;
+    let bad = |_: error::Token| refused("cannot be evaluated", "bad_token");
+    let mut builder = AuthorizerBuilder::new().fact(date_fact("time", now_ms)).map_err(bad)?;
+    for fact in facts {
+        builder = builder.fact(fact).map_err(bad)?;
+    }
+    let (max_facts, max_iterations) = (limits::TOKEN_FACTS, limits::TOKEN_ROUNDS);
+    let run = RunLimits { max_facts, max_iterations, max_time: TIME };
+    let mut authorizer = builder.allow_all().set_limits(run).build(biscuit).map_err(bad)?;
     authorizer.authorize().map_err(|_| refused("is over or does not allow this", "expired"))?;
+    Ok(authorizer)
+}
+
+/// The scopes by which a token stands for `node`; none: it names no node at all.
+pub(super) fn named_by(authorizer: &mut Authorizer, node: NodeKey) -> Result<Option<Vec<String>>> {
     let mut query = |rule: &str| -> Result<Vec<(Vec<u8>,)>> {
         authorizer.query(rule).map_err(|_| refused("cannot be evaluated", "bad_token"))
     };
@@ -109,7 +120,11 @@ pub(super) fn verify(token: &[u8], mesh: MeshId, node: NodeKey, now_ms: u64) -> 
     let mut scopes = vec!["authority".to_owned()];
     let holds = if named.is_empty() {
         let [(member,)] = members.as_slice() else {
-            return Err(refused("names no key", "bad_token"));
+            return if members.is_empty() {
+                Ok(None)
+            } else {
+                Err(refused("names several keys", "bad_token"))
+            };
         };
         let key: [u8; 32] =
             member.as_slice().try_into().map_err(|_| refused("names no key", "bad_token"))?;
@@ -123,10 +138,10 @@ pub(super) fn verify(token: &[u8], mesh: MeshId, node: NodeKey, now_ms: u64) -> 
     if !holds {
         return Err(refused("names another node", "wrong_node"));
     }
-    statement(&mut authorizer, &scopes)
+    Ok(Some(scopes))
 }
 
-fn statement(authorizer: &mut biscuit_auth::Authorizer, scopes: &[String]) -> Result<Statement> {
+fn statement(authorizer: &mut Authorizer, scopes: &[String]) -> Result<Statement> {
     let bad = |_: error::Token| refused("cannot be evaluated", "bad_token");
     let roles: Vec<(String,)> = authorizer.query("data($r) <- role($r)").map_err(bad)?;
     let groups: Vec<(String,)> = authorizer.query("data($g) <- group($g)").map_err(bad)?;
@@ -162,7 +177,8 @@ fn mint(root: &SecretKey, what: &str, key: &[u8; 32], terms: Terms<'_>) -> Resul
     made().map_err(|error| Error::new(Kind::Internal, format!("cannot mint a token: {error}")))
 }
 
-fn parse(token: &[u8], mesh: MeshId) -> Result<Biscuit> {
+/// Reads a token that stands under `mesh`, in its one form.
+pub(super) fn parse(token: &[u8], mesh: MeshId) -> Result<Biscuit> {
     if token.len() > limits::TOKEN_BYTES {
         return Err(refused("is too large", "too_large")
             .with_limit("TOKEN_BYTES", limits::TOKEN_BYTES as u64));
@@ -176,17 +192,20 @@ fn parse(token: &[u8], mesh: MeshId) -> Result<Biscuit> {
     if biscuit.to_vec().map_err(bad)? != token {
         return Err(refused("is not in its one form", "bad_signature"));
     }
+    if !narrowed::is_bounded(token) {
+        return Err(refused("is narrowed by more than can be looked at", "bad_token"));
+    }
     Ok(biscuit)
 }
 
-fn pair(key: &SecretKey) -> Result<KeyPair> {
+pub(super) fn pair(key: &SecretKey) -> Result<KeyPair> {
     let private = PrivateKey::from_bytes(key.seed().as_slice(), Algorithm::Ed25519)
         .map_err(|_| Error::new(Kind::Internal, "a key of ours is no key"))?;
     Ok(KeyPair::from(&private))
 }
 
 /// The end stands in the check itself: a fact could be met by that of another block.
-fn until_check(ms: u64) -> std::result::Result<Check, error::Token> {
+pub(super) fn until_check(ms: u64) -> std::result::Result<Check, error::Token> {
     let mut check = Check::try_from("check if time($t), $t <= {until}")?;
     check.set("until", Term::Date(ms / 1_000))?;
     Ok(check)
@@ -196,7 +215,7 @@ fn bytes_fact(name: &str, bytes: &[u8]) -> Fact {
     Fact::new(name.to_owned(), vec![Term::Bytes(bytes.to_vec())])
 }
 
-fn text_fact(name: &str, text: &str) -> Fact {
+pub(super) fn text_fact(name: &str, text: &str) -> Fact {
     Fact::new(name.to_owned(), vec![Term::Str(text.to_owned())])
 }
 
@@ -296,6 +315,37 @@ mod tests {
         verify(&longest, root.mesh_id(), node, NOW).unwrap();
         let error = verify(&token(limits::TOKEN_BYTES), root.mesh_id(), node, NOW).unwrap_err();
         assert_eq!((error.kind, error.limit.unwrap().name.as_str()), (Kind::Auth, "TOKEN_BYTES"));
+    }
+
+    /// Whether a token of the root that says this is evaluated to its end.
+    fn is_evaluated(code: &str) -> bool {
+        let root = key(1);
+        let token = Biscuit::builder().code(code).unwrap().build(&pair(&root).unwrap()).unwrap();
+        let token = parse(&token.to_vec().unwrap(), root.mesh_id()).unwrap();
+        evaluate(&token, [], NOW).is_ok()
+    }
+
+    #[test]
+    fn the_rules_of_a_root_derive_so_many_facts() {
+        // Each pair is one more, and the time is one.
+        let pairs = |count: u64| {
+            let facts = (0..count).map(|n| format!("f({n});")).collect::<String>();
+            (count * count + count + 1, format!("{facts}g($a, $b) <- f($a), f($b);"))
+        };
+        let ((below, taken), (above, refused)) = (pairs(22), pairs(23));
+        assert!(below < limits::TOKEN_FACTS && above >= limits::TOKEN_FACTS);
+        assert!(is_evaluated(&taken) && !is_evaluated(&refused));
+    }
+
+    #[test]
+    fn the_rules_of_a_root_run_so_many_rounds() {
+        // Each rule waits for what the one before derives.
+        let chain = |rounds: u64| {
+            let rules = (0..rounds).map(|n| format!("s{}($a) <- s{n}($a);", n + 1));
+            format!("s0(1);{}", rules.collect::<String>())
+        };
+        assert!(is_evaluated(&chain(limits::TOKEN_ROUNDS - 1)));
+        assert!(!is_evaluated(&chain(limits::TOKEN_ROUNDS)));
     }
 
     /// Where a token is kept that this version must take for ever; a seed of the fuzz target too.

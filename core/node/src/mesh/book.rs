@@ -1,12 +1,14 @@
 //! Where other nodes can be reached, from wherever that is known.
 
+use super::dialling::{self, may_dial};
 use super::local::Local;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::NodeKey;
 use hubless_proto::limits;
 use hubless_proto::wire::{record, v1};
+use prost::Message as _;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 
 /// Nodes that are remembered without a record in the runtime folder.
@@ -23,9 +25,16 @@ struct Entry {
     /// Its file in the runtime folder.
     near: Option<v1::SignedRecord>,
     /// What it said of itself on a connection.
-    said: Option<v1::SignedRecord>,
+    said: Option<Said>,
     /// From a ticket.
     contact: Vec<SocketAddr>,
+}
+
+#[derive(Debug, Clone)]
+struct Said {
+    record: v1::SignedRecord,
+    /// Where the connection came from.
+    from: Option<IpAddr>,
 }
 
 /// A node that can be dialled.
@@ -41,16 +50,23 @@ impl Book {
         self.change(|entries| entries.entry(node).or_default().near = Some(record));
     }
 
-    pub(super) fn said(&self, node: NodeKey, record: v1::SignedRecord) {
+    pub(super) fn said(&self, node: NodeKey, record: v1::SignedRecord, from: Option<IpAddr>) {
         self.change(|entries| {
             if entries.len() < DISTANT || entries.contains_key(&node) {
-                entries.entry(node).or_default().said = Some(record);
+                entries.entry(node).or_default().said = Some(Said { record, from });
             }
         });
     }
 
     pub(super) fn contact(&self, node: NodeKey, addresses: &[SocketAddr]) {
         self.change(|entries| entries.entry(node).or_default().contact = addresses.to_vec());
+    }
+
+    /// The process that the file of a node in the runtime folder is of.
+    pub(super) fn near_instance(&self, node: NodeKey) -> Option<u64> {
+        let near = self.change(|entries| entries.get(&node)?.near.clone())?;
+        let record = v1::NodeRecord::decode(record::peek(&near).ok()?.body).ok()?;
+        Some(record.instance)
     }
 
     /// True for a node whose file is in the runtime folder.
@@ -63,6 +79,14 @@ impl Book {
         self.change(|entries| {
             let distant = entries.iter().filter(|(_, entry)| entry.near.is_none());
             distant.filter(|(_, entry)| entry.said.is_some()).map(|(node, _)| *node).collect()
+        })
+    }
+
+    /// Nodes that have a record here, wherever it came from.
+    pub(super) fn known(&self) -> Vec<NodeKey> {
+        self.change(|entries| {
+            let known = |entry: &Entry| entry.near.is_some() || entry.said.is_some();
+            entries.iter().filter(|(_, entry)| known(entry)).map(|(node, _)| *node).collect()
         })
     }
 
@@ -81,15 +105,21 @@ impl Book {
 
     /// How to reach a node.
     pub(super) fn reach(&self, node: NodeKey, local: &Local, now: u64) -> Result<Reach> {
-        let (records, contact) = self.change(|entries| {
-            let entry = entries.get(&node);
-            let records = entry.map(|entry| [entry.near.clone(), entry.said.clone()]);
-            let contact = entry.map(|entry| entry.contact.clone());
-            (records.unwrap_or_default(), contact.unwrap_or_default())
+        let entry = self.change(|entries| {
+            let entry = entries.get(&node)?;
+            Some((entry.near.clone(), entry.said.clone(), entry.contact.clone()))
         });
+        let (near, said, contact) = entry.unwrap_or_default();
+        let of_folder = near.map(|record| (record, None));
+        let of_itself = said.map(|said| (said.record, Some(said.from)));
         let mut why = None;
-        for signed in records.into_iter().flatten() {
-            match open(&signed, node, local, now) {
+        for (record, said) in [of_folder, of_itself].into_iter().flatten() {
+            let opened = open(&record, node, local, now);
+            let reach = match said {
+                None => opened,
+                Some(from) => opened.and_then(|reach| outside(reach, from, node)),
+            };
+            match reach {
                 Ok(reach) if reach.addresses.is_empty() => {}
                 Ok(reach) => return Ok(reach),
                 Err(error) => why = Some(error),
@@ -118,4 +148,20 @@ fn open(signed: &v1::SignedRecord, node: NodeKey, local: &Local, now: u64) -> Re
     local.membership().verify(&opened.body.token, node, now)?;
     let addresses = opened.body.addresses.iter().filter_map(|text| text.parse().ok());
     Ok(Reach { addresses: addresses.take(limits::NODE_ADDRESSES).collect(), trusted: true })
+}
+
+/// Leaves of what a node said of itself the addresses that it may send others to.
+fn outside(reach: Reach, from: Option<IpAddr>, node: NodeKey) -> Result<Reach> {
+    let networks = dialling::networks();
+    let said = reach.addresses.len();
+    let addresses: Vec<_> =
+        reach.addresses.into_iter().filter(|one| may_dial(*one, from, &networks)).collect();
+    if said > 0 && addresses.is_empty() {
+        let message = format!(
+            "node {node} says only addresses of networks that this machine is not on; \
+             join by a ticket that names one that can be reached"
+        );
+        return Err(Error::new(Kind::Transport, message).with_code("no_address"));
+    }
+    Ok(Reach { addresses, ..reach })
 }

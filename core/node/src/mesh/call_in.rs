@@ -1,10 +1,9 @@
 //! The callee's side of a call over a stream.
 
-use super::call_out::is_last;
 use super::frames::{End, FrameReader, FrameWriter, unexpected};
 use super::parts::{Incoming, Outgoing};
 use crate::call::flow::{Ledger, Rooms};
-use crate::call::pipe::{CallerEnd, CancelCode, CancelSignal, Down, Up};
+use crate::call::pipe::{CallerEnd, CancelCode, CancelSignal, Down, Up, is_last};
 use hubless_proto::error::{Error, Kind};
 use hubless_proto::wire::decode::decode;
 use hubless_proto::wire::frame::{Frame, FrameType, decode_data};

@@ -4,7 +4,7 @@ use super::frames::{End, FrameReader, FrameWriter, unexpected};
 use super::parts::{Incoming, Outgoing};
 use crate::call::body::Bodies;
 use crate::call::flow::{Ledger, Rooms};
-use crate::call::pipe::{CalleeEnd, CancelCode, Down, Up};
+use crate::call::pipe::{CalleeEnd, CancelCode, Down, Up, is_last};
 use hubless_proto::error::{Error, Kind};
 use hubless_proto::wire::decode::decode;
 use hubless_proto::wire::frame::{Frame, FrameType, decode_data};
@@ -204,9 +204,4 @@ async fn tell(events: &mpsc::Sender<Down>, why: End) {
     };
     let event = v1::Event { kind: Some(event::Kind::Rejection((&error).into())) };
     let _ = events.send(Down { event, bodies: Bodies::none() }).await;
-}
-
-/// True for the event that ends a call.
-pub(super) const fn is_last(event: &v1::Event) -> bool {
-    matches!(event.kind, Some(event::Kind::Final(_) | event::Kind::Rejection(_)))
 }

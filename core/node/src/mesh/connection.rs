@@ -2,14 +2,15 @@
 
 use super::frames::{FrameReader, FrameWriter};
 use super::hello::Greeting;
+use super::hostings::{Hosting, Hostings};
+use crate::chance::now_ms;
 use crate::link::{CloseReason, Tunnel, close_reason};
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{AgentId, NodeKey};
 use hubless_proto::limits;
 use hubless_proto::wire::v1;
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -60,9 +61,9 @@ pub(super) struct Connection {
     used: AtomicU64,
     born: Instant,
     /// Agents of ours of which the peer has certainly seen the announcement on this connection.
-    acknowledged: Mutex<BTreeSet<AgentId>>,
+    acknowledged: Mutex<Hostings>,
     /// Agents of the peer whose hosting was shown on this connection and holds.
-    callers: Mutex<BTreeSet<AgentId>>,
+    callers: Mutex<Hostings>,
 }
 
 /// A stream of ours; the connection is not closed as drained while one exists.
@@ -249,6 +250,11 @@ impl Connection {
         }
     }
 
+    /// When it was made.
+    pub(super) const fn born(&self) -> Instant {
+        self.born
+    }
+
     /// How long nothing happened here until `now`; none while a stream is open.
     pub(super) fn idle_for(&self, now: Instant) -> Option<Duration> {
         let used = Duration::from_millis(self.used.load(Ordering::Relaxed));
@@ -265,36 +271,52 @@ impl Connection {
         self.used.store(now, Ordering::Relaxed);
     }
 
-    /// True when the peer has certainly seen the announcement of this agent of ours.
+    /// True when the peer has certainly seen an announcement of this agent of ours that holds for
+    /// it by whichever clock it has.
     pub(super) fn knows(&self, agent: AgentId) -> bool {
-        self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).contains(&agent)
+        hostings(&self.acknowledged).holds(agent, now_ms().saturating_add(skew_ms()))
     }
 
-    /// The peer answered on a stream that began with the announcement of this agent.
-    pub(super) fn acknowledge(&self, agent: AgentId) {
-        let mut known = self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() < limits::MEMBER_RECORDS {
-            known.insert(agent);
-        }
+    /// As [`Connection::knows`], of the hosting of this number: the peer forgets an earlier one of
+    /// an agent that was registered again once it hears that it was taken back.
+    pub(super) fn has_seen(&self, agent: AgentId, seq: u64) -> bool {
+        hostings(&self.acknowledged).holds_of(agent, seq, now_ms().saturating_add(skew_ms()))
     }
 
-    /// Remembers an agent that the peer proved to host.
-    pub(super) fn vouch(&self, agent: AgentId) {
-        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
-        if callers.len() < limits::MEMBER_RECORDS {
-            callers.insert(agent);
-        }
+    /// The peer answered on a stream that began with this hosting of the agent.
+    pub(super) fn acknowledge(&self, agent: AgentId, shown: Hosting) {
+        // One that does not fit is shown each time.
+        hostings(&self.acknowledged).keep(agent, shown, now_ms());
     }
 
-    /// True when the peer proved on this connection that it hosts this agent.
+    /// The peer is about to be told that this hosting of an agent of ours was taken back.
+    pub(super) fn take_back(&self, agent: AgentId, seq: u64) {
+        hostings(&self.acknowledged).forget(agent, seq);
+    }
+
+    /// Remembers an agent that the peer proved to host; false: no more fit.
+    pub(super) fn vouch(&self, agent: AgentId, shown: Hosting) -> bool {
+        hostings(&self.callers).keep(agent, shown, now_ms())
+    }
+
+    /// True when the peer proved on this connection that it hosts this agent, and the proof lives.
     pub(super) fn vouches(&self, agent: AgentId) -> bool {
-        self.callers.lock().unwrap_or_else(PoisonError::into_inner).contains(&agent)
+        hostings(&self.callers).holds(agent, now_ms())
     }
 
-    /// Forgets an agent that the peer hides.
-    pub(super) fn disown(&self, agent: AgentId) {
-        self.callers.lock().unwrap_or_else(PoisonError::into_inner).remove(&agent);
+    /// Forgets a hosting that the peer takes back, and those before it. Streams overtake each
+    /// other: a later one may have been shown already.
+    pub(super) fn disown(&self, agent: AgentId, seq: u64) {
+        hostings(&self.callers).forget(agent, seq);
     }
+}
+
+fn hostings(shared: &Mutex<Hostings>) -> MutexGuard<'_, Hostings> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn skew_ms() -> u64 {
+    u64::try_from(limits::CLOCK_SKEW.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Drop for Calling {

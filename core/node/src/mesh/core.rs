@@ -3,28 +3,36 @@
 use super::call_out::{self, OutCall};
 use super::connection::{Calling, Connection};
 use super::frames::{End, FrameReader, FrameWriter};
+use super::hostings::Hosting;
 use super::shared::{Patience, Shared};
-use super::{CallPath, MeshHost, MeshOptions, PeerStatus, hello, start};
+use super::{CallPath, MeshHost, MeshOptions, PeerStatus, Traffic, hello, local, start};
 use crate::call::body::Bodies;
 use crate::call::pipe::CalleeEnd;
 use crate::home::Home;
 use crate::link::CloseReason;
 use crate::runtime::Presence;
 use hubless_proto::error::{Error, Kind, Result};
-use hubless_proto::identity::{AgentId, MeshId, NodeKey};
+use hubless_proto::identity::{AgentId, MeshId, NodeKey, SecretKey};
 use hubless_proto::limits;
 use hubless_proto::wire::decode::decode;
 use hubless_proto::wire::frame::FrameType;
-use hubless_proto::wire::v1;
+use hubless_proto::wire::v1::{self, answer, ask};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
+use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
 
 /// Agents of one LOAD: an id is a text of less than 64 bytes.
 const LOADS_AT_ONCE: usize = limits::CONTROL_FRAME_BYTES / 128;
+
+/// A peer answered something else than it was asked.
+pub(crate) fn another_answer() -> Error {
+    let message = "the node answered something else than was asked";
+    Error::new(Kind::Transport, message).with_code("no_answer")
+}
 
 /// A node's part in its mesh; cheap to clone. Ends with [`Mesh::close`].
 ///
@@ -46,7 +54,7 @@ const LOADS_AT_ONCE: usize = limits::CONTROL_FRAME_BYTES / 128;
 /// impl MeshHost for Quiet {
 ///     fn inbound(&self, _: Caller, _: Request, _: Bodies, _: CalleeEnd) {}
 ///     fn announced(&self, _: Source, _: NodeAnnouncement) {}
-///     fn hidden(&self, _: NodeKey, _: Vec<AgentId>) {}
+///     fn hidden(&self, _: NodeKey, _: Vec<(AgentId, u64)>) {}
 ///     fn loaded(&self, _: NodeKey, _: Vec<(AgentId, u32)>) {}
 ///     fn gone(&self, _: NodeKey) {}
 ///     fn answer(&self, _: Ask) -> Answer {
@@ -105,6 +113,11 @@ impl Mesh {
         self.shared.local.membership().root().is_some()
     }
 
+    /// The root key of its mesh, in the user's own.
+    pub(crate) fn root(&self) -> Option<&SecretKey> {
+        self.shared.local.membership().root()
+    }
+
     /// Addresses by which it can be reached.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.shared.local.addresses()
@@ -113,6 +126,11 @@ impl Mesh {
     /// Its folders.
     pub fn home(&self) -> &Home {
         &self.shared.home
+    }
+
+    /// Says where a node can be dialled, for one that nothing else tells of.
+    pub fn contact(&self, node: NodeKey, addresses: &[SocketAddr]) {
+        self.shared.book.contact(node, addresses);
     }
 
     /// Announces `agents`, all that this node hosts. Returns at once; many calls in a short time
@@ -157,6 +175,17 @@ impl Mesh {
         bodies: Bodies,
         end: CalleeEnd,
     ) -> Result<CallPath> {
+        self.call_timed(node, (request, |_: &mut v1::Request| {}), bodies, end).await
+    }
+
+    /// As [`Mesh::call`], of a request whose times are only known once there is a stream for it.
+    pub(crate) async fn call_timed(
+        &self,
+        node: NodeKey,
+        (mut request, time): (v1::Request, impl FnOnce(&mut v1::Request)),
+        bodies: Bodies,
+        end: CalleeEnd,
+    ) -> Result<CallPath> {
         let stream = self.open(node).await?;
         let Stream { connection, calling, mut writer, reader } = stream;
         let shown = show_own(&self.shared, &connection, &request.from, &mut writer).await?;
@@ -167,6 +196,7 @@ impl Mesh {
             let (rtt, relayed) = connection.tunnel.path();
             (relayed, rtt)
         };
+        time(&mut request);
         let outgoing = match call_out::begin(&mut writer, request, bodies).await {
             Ok(outgoing) => outgoing,
             Err(End::Broken(error)) => {
@@ -181,8 +211,8 @@ impl Mesh {
         };
         self.shared.tasks.spawn(async move {
             let answered = || {
-                if let Some(agent) = shown {
-                    connection.acknowledge(agent);
+                if let Some((agent, hosting)) = shown {
+                    connection.acknowledge(agent, hosting);
                 }
             };
             call_out::run(OutCall { writer, reader, outgoing, end }, answered).await;
@@ -194,12 +224,14 @@ impl Mesh {
     /// Asks `node` a question about its agents.
     ///
     /// # Errors
-    /// `transport` when the node cannot be reached or does not answer within 5 s.
-    pub async fn ask(&self, node: NodeKey, ask: v1::Ask) -> Result<v1::Answer> {
+    /// `transport` when the node cannot be reached, does not answer within 5 s or answers what it
+    /// was not asked; what the node refuses it with.
+    pub async fn ask(&self, node: NodeKey, question: ask::Question) -> Result<answer::Answer> {
         let Stream { connection, mut writer, mut reader, calling } = self.open(node).await?;
-        if let Some(v1::ask::Question::Returns(asked)) = &ask.question {
+        if let ask::Question::Returns(asked) = &question {
             show_own(&self.shared, &connection, &asked.callee, &mut writer).await?;
         }
+        let ask = v1::Ask { question: Some(question) };
         let answer = async {
             writer.message(FrameType::Ask, &ask).await?;
             writer.finish();
@@ -213,7 +245,17 @@ impl Mesh {
         if frame.kind != FrameType::Answer {
             return Err(super::frames::unexpected(frame.kind));
         }
-        decode(frame.kind, frame.body)
+        let answer: v1::Answer = decode(frame.kind, frame.body)?;
+        match answer.answer {
+            Some(answer::Answer::Rejection(rejection)) => Err(Error::from(rejection)),
+            Some(answer) => Ok(answer),
+            None => Err(another_answer()),
+        }
+    }
+
+    /// Nodes of the mesh that are known: from this machine, or by a connection.
+    pub(crate) fn known(&self) -> Vec<NodeKey> {
+        self.shared.book.known()
     }
 
     /// Nodes that this one is connected to.
@@ -226,6 +268,11 @@ impl Mesh {
             peers.entry(node).or_insert(status).connections += 1;
         }
         peers.into_values().collect()
+    }
+
+    /// What the connections carried since the start, those that are closed included.
+    pub fn traffic(&self) -> Traffic {
+        self.shared.peers.traffic()
     }
 
     /// The path to `node`, while a connection to it is open.
@@ -244,6 +291,11 @@ impl Mesh {
         self.shared.close(grace).await;
     }
 
+    /// The lock that keeps a stored node key to this process, which closing would let go.
+    pub(crate) fn take_use_lock(&self) -> Option<crate::home::Lock> {
+        self.shared.use_lock.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     /// Starts with other bounds of time than those of `limits`.
     #[cfg(test)]
     pub(super) async fn start_with(
@@ -257,6 +309,19 @@ impl Mesh {
     #[cfg(test)]
     pub(super) fn shared_for_tests(&self) -> &Arc<Shared> {
         &self.shared
+    }
+
+    /// The agents that were announced last: every file and frame of them follows that.
+    #[cfg(test)]
+    pub(crate) fn announced_for_tests(&self) -> Arc<Vec<v1::AgentAnnouncement>> {
+        self.shared.local.agents()
+    }
+
+    /// Waits until so many agents are announced.
+    #[cfg(test)]
+    pub(crate) async fn until_announced_for_tests(&self, many: usize) {
+        let mut changes = self.shared.announced.subscribe();
+        changes.wait_for(|_| self.announced_for_tests().len() == many).await.unwrap();
     }
 
     /// Ends every task and lets the locks go, without a word to anyone.
@@ -274,7 +339,7 @@ impl Mesh {
         if self.shared.is_closing() {
             return Err(Error::new(Kind::Closed, "the node is closed"));
         }
-        let waiting = Waiting::enter(&self.shared)?;
+        let waiting = self.shared.place()?;
         loop {
             let connection = self.shared.connection(node).await?;
             if let Some((calling, writer, reader)) = connection.open().await {
@@ -292,55 +357,60 @@ fn is_member(greeting: &hello::Greeting) -> bool {
 /// The agent of this node that the answer is to go to.
 fn own_return(shared: &Shared, request: &v1::Request) -> Option<AgentId> {
     let to = request.return_to.parse::<AgentId>().ok()?;
-    shared.local.agent(to).map(|_| to)
+    shared.own(to).map(|_| to)
 }
 
 /// Shows an agent of this node on the stream of what is asked for it, until it is certain that the
-/// peer has seen it: streams overtake each other.
+/// peer has seen it: streams overtake each other. Gives what the peer may remember of whom.
 async fn show_own(
     shared: &Shared,
     connection: &Connection,
     agent: &[u8],
     writer: &mut FrameWriter,
-) -> Result<Option<AgentId>> {
+) -> Result<Option<(AgentId, Hosting)>> {
     if agent.is_empty() {
         return Ok(None);
     }
     let agent = AgentId::from_slice(agent)?;
-    if connection.knows(agent) {
+    let Some(announcement) = shared.own(agent) else {
+        // One that was taken out while it runs counts until the peer hears of it.
+        return if connection.knows(agent) {
+            Ok(None)
+        } else {
+            Err(Error::invalid("from", "the calling agent is not registered with this node"))
+        };
+    };
+    let seq = local::hosting_seq(&announcement);
+    // Of a transient agent, 0, nothing is remembered.
+    if seq > 0 && connection.has_seen(agent, seq) {
         return Ok(None);
     }
-    let announcement = shared.local.agent(agent).ok_or_else(|| {
-        Error::invalid("from", "the calling agent is not registered with this node")
-    })?;
+    let hosting = local::remembered(&announcement);
     let show = v1::Show { agents: vec![announcement] };
     writer.message(FrameType::Show, &show).await.map_err(hello::ended)?;
-    Ok(Some(agent))
-}
-
-/// A place in the queue of calls that wait for a connection or a stream.
-struct Waiting<'a>(&'a Shared);
-
-impl<'a> Waiting<'a> {
-    fn enter(shared: &'a Shared) -> Result<Self> {
-        let before = shared.waiting.fetch_add(1, Ordering::SeqCst);
-        let place = Self(shared);
-        if before < limits::OUTBOUND_QUEUE {
-            return Ok(place);
-        }
-        Err(Error::new(Kind::Busy, "too many calls of this node wait for a stream")
-            .with_code("outbound_queue")
-            .with_limit("OUTBOUND_QUEUE", limits::OUTBOUND_QUEUE as u64))
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
-    }
+    Ok(hosting.map(|hosting| (agent, hosting)))
 }
 
 impl Shared {
+    /// A place among the calls that wait for a connection or a stream.
+    fn place(&self) -> Result<SemaphorePermit<'_>> {
+        self.waiting.try_acquire().map_err(|_| {
+            Error::new(Kind::Busy, "too many calls of this node wait for a stream")
+                .with_code("outbound_queue")
+                .with_limit("OUTBOUND_QUEUE", limits::OUTBOUND_QUEUE as u64)
+        })
+    }
+
+    /// The announcement of an agent of ours; the engine knows those that are not announced.
+    fn own(&self, agent: AgentId) -> Option<v1::AgentAnnouncement> {
+        self.local.agent(agent).or_else(|| {
+            let question = ask::Question::Descriptor(agent.to_wire());
+            let answer = self.host.answer(v1::Ask { question: Some(question) });
+            let Some(answer::Answer::Agent(shown)) = answer.answer else { return None };
+            Some(shown)
+        })
+    }
+
     pub(super) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::SeqCst)
     }
@@ -384,14 +454,14 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{Echo, text_request};
+    use super::super::tests::support::{Echo, text_request};
     use super::*;
 
     #[tokio::test]
     async fn so_many_calls_wait_for_a_stream_and_the_next_is_refused() {
         let (host, _sees) = Echo::new();
         let mesh = Mesh::start(MeshOptions::new(Home::memory()), host).await.unwrap();
-        let enter = || Waiting::enter(&mesh.shared).unwrap();
+        let enter = || mesh.shared.place().unwrap();
         let mut waiting: Vec<_> = (0..limits::OUTBOUND_QUEUE).map(|_| enter()).collect();
         let call = async || {
             let (_caller, end) = crate::call::pipe::pipe();

@@ -1,7 +1,7 @@
 //! A peer that opens more streams than it may and leaves them idle (SPEC 10, W11).
 
 use super::strangers_tests::Stranger;
-use super::tests::*;
+use super::tests::support::*;
 use super::*;
 use crate::home::Home;
 use crate::link::{RecvStream, SendStream, Tunnel};

@@ -2,8 +2,10 @@
 
 use crate::call::body::Bodies;
 use crate::call::pipe::CalleeEnd;
+use crate::foreign::Answer;
+use hubless_proto::audit::Entry;
 use hubless_proto::identity::{AgentId, NodeKey};
-use hubless_proto::killswitch::{Message, Reading};
+use hubless_proto::killswitch::{BudgetId, Message, Reading};
 use hubless_proto::policy::Caller;
 use hubless_proto::wire::v1;
 
@@ -28,8 +30,13 @@ pub trait MeshHost: Send + Sync + 'static {
     /// node; one from a connection adds to what was shown before.
     fn announced(&self, source: Source, announcement: v1::NodeAnnouncement);
 
-    /// A node no longer shows these agents.
-    fn hidden(&self, node: NodeKey, agents: Vec<AgentId>);
+    /// What was seen together in the runtime folder was announced, at least one node: who waits
+    /// for agents is woken once for all of it.
+    fn told(&self) {}
+
+    /// A node takes back the hosting of this number, of each agent, and those before it. A later
+    /// one may have been announced already, over another connection.
+    fn hidden(&self, node: NodeKey, agents: Vec<(AgentId, u64)>);
 
     /// A node told how many calls its agents have, running and waiting.
     fn loaded(&self, node: NodeKey, loads: Vec<(AgentId, u32)>);
@@ -39,6 +46,18 @@ pub trait MeshHost: Send + Sync + 'static {
 
     /// A node of the mesh said something about a grant.
     fn ledger(&self, _node: NodeKey, _message: Message) {}
+
+    /// A node of the mesh shows a statement that stops budgets; answers those that are known here,
+    /// once no crash takes it back.
+    ///
+    /// # Errors
+    /// `denied` when it is not one of the operator of the mesh.
+    fn operator_stop(&self, _node: NodeKey, _signed: &v1::SignedRecord) -> Answer<Vec<BudgetId>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    /// Others did, or were refused, what the audit log is to know.
+    fn noted(&self, _entry: Entry) {}
 
     /// A node ceased to exist: killed, closed, or its connection was lost and nothing else
     /// vouches for it.

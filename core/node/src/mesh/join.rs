@@ -2,15 +2,18 @@
 
 use super::frames::{FrameReader, FrameWriter};
 use super::local::Local;
+use super::peers::tries;
 use super::{Listen, hello};
+use crate::audit;
 use crate::chance::now_ms;
 use crate::home::Home;
 use crate::keys;
 use crate::link::{Bind, CloseReason, Link, Tunnel};
 use crate::membership::{self, InviteOptions, Membership, Minter, Ticket};
 use crate::runtime::records;
+use hubless_proto::audit::{Entry, Event};
 use hubless_proto::error::{Error, Kind, Result};
-use hubless_proto::identity::{MeshId, SecretKey};
+use hubless_proto::identity::{MeshId, NodeKey, SecretKey};
 use hubless_proto::limits;
 use hubless_proto::wire::decode::decode;
 use hubless_proto::wire::frame::FrameType;
@@ -47,8 +50,10 @@ pub fn invite_beside(home: &Home, node: Minter, options: &InviteOptions) -> Resu
 /// The invite is shown only to a node that proved to be of that mesh.
 ///
 /// # Errors
-/// `transport` when no minter of the ticket can be reached; `denied` when the invite is used up,
-/// over, or unknown; `configuration` without a home that can be written.
+/// `denied` when the invite is used up, over, or unknown; when no minter of the ticket admits this
+/// data folder, the failure that says most, with what became of each of them in its message: what
+/// one refused with, before `transport` of those that did not answer or were not reached;
+/// `configuration` without a home that can be written.
 ///
 /// # Cancellation
 /// Dropping the future may cost a use of the invite.
@@ -71,39 +76,81 @@ pub async fn join(home: &Home, ticket: &Ticket) -> Result<MeshId> {
     let token = outcome?;
     membership::check_member(&token, mesh, &member, local.node(), now_ms())?;
     let (home, ticket) = (home.clone(), ticket.clone());
-    let saved = tokio::task::spawn_blocking(move || membership::save(&home, &ticket, &token));
+    let saved = tokio::task::spawn_blocking(move || {
+        membership::save(&home, &ticket, &token)?;
+        audit::record_in(&home, Entry::of(Event::MeshJoined).mesh(mesh));
+        Ok(())
+    });
     saved.await.unwrap_or_else(|_| Err(internal()))?;
     tracing::info!(%mesh, "joined a mesh");
     Ok(mesh)
 }
 
-/// Asks one minter after the other.
+/// Asks one minter after the other; those that cannot be reached as often as a call would.
 async fn redeem(
     link: &Link,
     local: &Local,
     ticket: &Ticket,
     member: &SecretKey,
 ) -> Result<Vec<u8>> {
-    let mut why = None;
-    for minter in &ticket.minters {
-        let tunnel = match link.dial(minter.node, &minter.addresses).await {
-            Ok(tunnel) => tunnel,
-            Err(error) => {
-                why = Some(error);
+    let mut failed: Vec<Option<Error>> = vec![None; ticket.minters.len()];
+    let mut tries = tries();
+    loop {
+        for (minter, why) in ticket.minters.iter().zip(&mut failed) {
+            // One that was reached may have taken the invite: a second use may be one too many.
+            if why.as_ref().is_some_and(|why| why.code != "dial") {
                 continue;
             }
-        };
-        let outcome = timeout(limits::HELLO, show(&tunnel, local, ticket, member)).await;
-        tunnel.close(CloseReason::Goodbye);
-        match outcome {
-            Ok(Ok(token)) => return Ok(token),
-            // It answered: another one would say the same.
-            Ok(Err(error)) if error.kind == Kind::Denied => return Err(error),
-            Ok(Err(error)) => why = Some(error),
-            Err(_) => why = Some(silent()),
+            match ask(link, local, (ticket, minter), member).await {
+                Ok(token) => return Ok(token),
+                // It looked at the invite: another one would say the same.
+                Err(error) if error.kind == Kind::Denied && error.code != "no_minter" => {
+                    return Err(error.with_operation("join"));
+                }
+                Err(error) => *why = Some(error),
+            }
+        }
+        let unreached = failed.iter().flatten().any(|why| why.code == "dial");
+        if !unreached || !tries.again().await {
+            break;
         }
     }
-    Err(why.unwrap_or_else(silent).with_operation("join"))
+    let nodes = ticket.minters.iter().map(|minter| minter.node);
+    let failed = nodes.zip(failed).filter_map(|(node, why)| Some((node, why?)));
+    Err(most_telling(failed.collect()).with_operation("join"))
+}
+
+/// Asks one minter once.
+async fn ask(
+    link: &Link,
+    local: &Local,
+    (ticket, minter): (&Ticket, &Minter),
+    member: &SecretKey,
+) -> Result<Vec<u8>> {
+    let tunnel = link.dial(minter.node, &minter.addresses).await?;
+    let outcome = timeout(limits::HELLO, show(&tunnel, local, ticket, member)).await;
+    tunnel.close(CloseReason::Goodbye);
+    outcome.unwrap_or_else(|_| Err(silent()))
+}
+
+/// The failure that says most, with what became of each minter: a refusal before one that broke
+/// off, and that before one that was not reached.
+fn most_telling(failed: Vec<(NodeKey, Error)>) -> Error {
+    let rank = |why: &Error| match why.code.as_str() {
+        "dial" => 0,
+        _ if why.kind == Kind::Transport => 1,
+        _ => 2,
+    };
+    let each = failed.iter().map(|(node, why)| format!("{node}: {}", why.message));
+    let each: Vec<String> = each.collect();
+    let Some((_, most)) = failed.into_iter().max_by_key(|(_, why)| rank(why)) else {
+        return silent();
+    };
+    if each.len() == 1 {
+        return most;
+    }
+    let message = format!("no node of the ticket admits this one: {}", each.join("; "));
+    Error { message, ..most }
 }
 
 /// Shows the invite to a node of the mesh and takes its token.
@@ -159,4 +206,34 @@ fn silent() -> Error {
 
 fn internal() -> Error {
     Error::new(Kind::Internal, "file work broke off")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_the_failure_that_says_most_and_names_every_minter() {
+        let node = |byte| NodeKey::from_bytes([byte; 32]);
+        let failure = |kind, code: &str| Error::new(kind, format!("said {code}")).with_code(code);
+        let unreached = || failure(Kind::Transport, "dial");
+        let lost = || failure(Kind::Transport, "lost");
+        let refused = || failure(Kind::Auth, "no_token");
+        for (failed, code) in [
+            (vec![unreached(), unreached()], "dial"),
+            (vec![lost(), unreached()], "lost"),
+            (vec![refused(), lost(), unreached()], "no_token"),
+            (vec![unreached(), refused(), lost()], "no_token"),
+        ] {
+            let failed: Vec<_> = (1..).map(node).zip(failed).collect();
+            let told = most_telling(failed.clone());
+            assert_eq!(told.code, code, "{failed:?}");
+            for (node, why) in failed {
+                let part = format!("{node}: {}", why.message);
+                assert!(told.message.contains(&part), "{}", told.message);
+            }
+        }
+        assert_eq!(most_telling(vec![(node(1), refused())]), refused());
+        assert_eq!(most_telling(Vec::new()).code, "no_answer");
+    }
 }

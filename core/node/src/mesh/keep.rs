@@ -5,6 +5,7 @@
 //! Tested with the clock passed in `lasting_tests`.
 
 use super::shared::Shared;
+use crate::back_off::BackOff;
 use crate::chance::now_ms;
 use crate::link::CloseReason;
 use hubless_proto::identity::NodeKey;
@@ -69,20 +70,20 @@ pub(super) fn end_terms(shared: &Shared, now_ms: u64) {
 /// Stays in contact with a node of our ticket, since nothing else tells us of it. One that was
 /// idle is left alone until there is something to tell.
 pub(super) async fn contact(shared: &Arc<Shared>, node: NodeKey) {
-    let mut pause = CONTACT_PAUSE.0;
+    let pauses = || BackOff::within(CONTACT_PAUSE.0, CONTACT_PAUSE.1);
+    let mut pause = pauses();
     let mut changes = shared.announced.subscribe();
     loop {
         changes.borrow_and_update();
         if let Ok(connection) = shared.connection(node).await {
-            pause = CONTACT_PAUSE.0;
+            pause = pauses();
             if connection.ended().await == Some(CloseReason::Idle)
                 && changes.changed().await.is_ok()
             {
                 continue;
             }
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(CONTACT_PAUSE.1);
+        pause.wait().await;
     }
 }
 

@@ -1,5 +1,6 @@
 //! This node as it shows itself: its record, its token, its agents.
 
+use super::hostings::Hosting;
 use crate::chance::now_ms;
 use crate::keys::random;
 use crate::membership::Membership;
@@ -179,6 +180,21 @@ impl Local {
     fn lock(&self) -> std::sync::MutexGuard<'_, Shown> {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a peer that sees this announcement may remember of it; none: of an agent that lives only
+/// moments (the number of its records is 0) it remembers nothing.
+pub(super) fn remembered(announcement: &v1::AgentAnnouncement) -> Option<Hosting> {
+    let peeked = |record: &Option<v1::SignedRecord>| record::peek(record.as_ref()?).ok();
+    let (hosting, descriptor) = (peeked(&announcement.hosting)?, peeked(&announcement.descriptor)?);
+    let until_ms = hosting.expires_at_ms.min(descriptor.expires_at_ms);
+    (hosting.seq > 0).then_some(Hosting { seq: hosting.seq, until_ms })
+}
+
+/// The number of the hosting of an announcement of ours.
+pub(super) fn hosting_seq(announcement: &v1::AgentAnnouncement) -> u64 {
+    let peeked = announcement.hosting.as_ref().and_then(|hosting| record::peek(hosting).ok());
+    peeked.map_or(u64::MAX, |hosting| hosting.seq)
 }
 
 /// Whose announcement this is, as it says itself.

@@ -11,13 +11,16 @@ mod call_out;
 mod connection;
 mod core;
 mod dead;
+mod dialling;
 mod frames;
 mod hello;
 mod host;
+mod hostings;
 mod join;
 mod keep;
 mod local;
 mod options;
+mod parted;
 mod parts;
 mod peers;
 mod serve;
@@ -29,16 +32,21 @@ mod stream;
 mod tell;
 
 pub use self::core::Mesh;
+pub(crate) use self::core::another_answer;
 pub use host::{MeshHost, Source};
 pub use join::{invite, invite_beside, join};
 pub use options::{Listen, MeshChoice, MeshOptions};
-pub use status::{CallPath, PeerStatus};
+pub use status::{CallPath, PeerStatus, Traffic};
 
 #[cfg(test)]
 mod crowd_tests;
 #[cfg(test)]
+mod hiding_tests;
+#[cfg(test)]
 mod lasting_tests;
+#[cfg(test)]
+mod leaving_tests;
 #[cfg(test)]
 mod strangers_tests;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -37,6 +37,9 @@ pub enum MeshChoice {
     Own,
     /// One that this data folder joined, or the user's own by its id.
     Id(MeshId),
+    /// None: without a token of this one, in which only agents that allow external connections
+    /// answer. Its nodes are reached where [`super::Mesh::contact`] says.
+    Outside(MeshId),
 }
 
 /// Which addresses a node binds.

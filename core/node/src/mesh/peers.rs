@@ -7,26 +7,30 @@
 
 use super::connection::Connection;
 use super::shared::Shared;
+use super::status::Traffic;
 use super::{keep, serve};
+use crate::back_off::{BackOff, Tries};
 use crate::chance::now_ms;
 use crate::link::CloseReason;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::NodeKey;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
-use tokio::time::sleep;
 
-/// Tries to dial before a call is told.
+/// Tries to dial before a call, or who joins, is told.
 const TRIES: u32 = 4;
-/// Pause after the first failed try; doubles, with as much chance again.
-const PAUSE: Duration = Duration::from_millis(50);
+/// Pause after the first failed try; it doubles.
+const PAUSE: Duration = Duration::from_millis(75);
 
 /// Connections by peer.
 #[derive(Debug, Default)]
 pub(super) struct Peers {
     table: Mutex<BTreeMap<NodeKey, Peer>>,
+    /// What those carried that are in the table no more; changed with the table locked, so that
+    /// the sum of both never falls.
+    ended: Mutex<Traffic>,
 }
 
 #[derive(Debug, Default)]
@@ -60,6 +64,24 @@ impl Peers {
         self.change(|table| {
             table.values().flat_map(|peer| peer.connections.iter().cloned()).collect()
         })
+    }
+
+    /// What every connection carried, open or not.
+    pub(super) fn traffic(&self) -> Traffic {
+        self.change(|table| {
+            let open = table.values().flat_map(|peer| &peer.connections);
+            open.map(carried).fold(*self.ended(), Traffic::plus)
+        })
+    }
+
+    fn ended(&self) -> MutexGuard<'_, Traffic> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes what connections carried that are taken out of the table, which is locked.
+    fn took_out(&self, gone: &[Arc<Connection>]) {
+        let mut ended = self.ended();
+        *ended = gone.iter().map(carried).fold(*ended, Traffic::plus);
     }
 
     /// Open connections to one node.
@@ -130,30 +152,26 @@ impl Shared {
     }
 
     async fn dial(self: &Arc<Self>, node: NodeKey) -> Result<()> {
-        let mut pause = PAUSE;
-        let mut tried = 0;
+        let mut tries = tries();
         loop {
             let error = match self.dial_once(node).await {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
-            tried += 1;
             if self.peers.usable(node) {
                 return Ok(());
             }
             let hopeless = error.code != "dial" && error.code != "lost";
-            if hopeless || tried >= TRIES {
-                tracing::debug!(%node, %error, tried, "cannot reach a node");
+            if hopeless || !tries.again().await {
+                tracing::debug!(%node, %error, "cannot reach a node");
                 return Err(error);
             }
-            sleep(pause + jitter(pause)).await;
-            pause *= 2;
         }
     }
 
     async fn dial_once(self: &Arc<Self>, node: NodeKey) -> Result<()> {
         if self.presence.as_ref().is_some_and(|presence| presence.is_dead(node)) {
-            self.node_died(node);
+            self.node_died(node, Instant::now());
         }
         let reach = self.book.reach(node, &self.local, now_ms())?;
         let tunnel = self.link.dial(node, &reach.addresses).await?;
@@ -174,6 +192,7 @@ impl Shared {
             }
             let losers = resolve(self.local.node(), node, &mut peer.connections);
             peer.changed.send_replace(());
+            self.peers.took_out(&losers.1);
             losers
         });
         for old in close {
@@ -189,7 +208,7 @@ impl Shared {
         }
         // After it was entered: news of a death that comes later finds it in the table.
         if self.dead.contains(node) && !self.runs_here(node) {
-            self.node_died(node);
+            self.node_died(node, Instant::now());
         }
     }
 
@@ -202,7 +221,9 @@ impl Shared {
         let node = connection.peer();
         self.peers.change(|table| {
             let Some(peer) = table.get_mut(&node) else { return true };
-            peer.connections.retain(|known| !Arc::ptr_eq(known, connection));
+            let is_it = |known: &mut Arc<Connection>| Arc::ptr_eq(known, connection);
+            let taken: Vec<_> = peer.connections.extract_if(.., is_it).collect();
+            self.peers.took_out(&taken);
             peer.changed.send_replace(());
             let last = peer.connections.is_empty();
             if last && peer.dial.is_none() {
@@ -213,10 +234,15 @@ impl Shared {
     }
 
     /// A node takes no new calls and is found no more; its running calls go on.
-    pub(super) fn node_left(&self, node: NodeKey) {
+    pub(super) fn node_left(&self, node: NodeKey, seen: Instant) {
+        let process = self.book.near_instance(node);
+        if let Some(instance) = process {
+            self.parted.add(node, instance);
+        }
         let known = self.book.gone(node);
         let mut open = false;
-        for connection in self.peers.of(node) {
+        let connections = self.peers.of(node).into_iter();
+        for connection in connections.filter(|one| !is_of_next(one, seen, process)) {
             open |= connection.start_drain();
         }
         if known || open {
@@ -225,14 +251,29 @@ impl Shared {
         }
     }
 
-    /// The process of a node ceased to exist: its calls end, and the engine is told.
-    pub(super) fn node_died(&self, node: NodeKey) {
+    /// A process of a node is seen: what was asked of an older one, under the same key, ends. One
+    /// that is killed and starts again at once is never seen dead.
+    pub(super) fn node_restarted(&self, node: NodeKey, instance: u64) {
+        let is_older =
+            |c: &Arc<Connection>| c.greeting().is_some_and(|greeting| greeting.instance < instance);
+        for connection in self.peers.of(node).into_iter().filter(is_older) {
+            connection.fail(gone());
+            connection.close(CloseReason::Gone);
+        }
+    }
+
+    /// The process of a node ceased to exist before this was `seen`: its calls end, and the engine
+    /// is told. One that was started again at once may be connected before the news is taken up.
+    pub(super) fn node_died(&self, node: NodeKey, seen: Instant) {
         self.dead.add(node);
+        let process = self.book.near_instance(node);
         let known = self.book.gone(node);
         let connections = self.peers.of(node);
         let open = !connections.is_empty();
-        for connection in connections {
-            connection.fail(Error::new(Kind::Transport, "the node is gone").with_code("gone"));
+        // Words of the dead may come late as well: there is a next process only if it runs.
+        let spared = |one: &Arc<Connection>| is_of_next(one, seen, process) && self.runs_here(node);
+        for connection in connections.into_iter().filter(|one| !spared(one)) {
+            connection.fail(gone());
             connection.close(CloseReason::Gone);
         }
         if known || open {
@@ -240,6 +281,13 @@ impl Shared {
             self.host.gone(node);
         }
     }
+}
+
+/// True for a connection to the process that came after one which was `seen` to leave or to be no
+/// more: it was made since, or says a higher number than the record of that one did.
+fn is_of_next(connection: &Connection, seen: Instant, process: Option<u64>) -> bool {
+    let numbers = connection.greeting().map(|greeting| greeting.instance).zip(process);
+    connection.born() >= seen || numbers.is_some_and(|(said, process)| said > process)
 }
 
 /// Sorts the connections so that the one to keep is last; gives those to drain and, of an older
@@ -262,9 +310,18 @@ fn resolve(
     (drain, close)
 }
 
-fn jitter(pause: Duration) -> Duration {
-    let part = u32::from(crate::keys::random::<1>().map_or(0, |[byte]| byte));
-    pause * part / 256
+fn carried(connection: &Arc<Connection>) -> Traffic {
+    let (sent_bytes, received_bytes) = connection.tunnel.traffic();
+    Traffic { sent_bytes, received_bytes }
+}
+
+fn gone() -> Error {
+    Error::new(Kind::Transport, "the node is gone").with_code("gone")
+}
+
+/// How often a node is dialled, and with which pauses.
+pub(super) fn tries() -> Tries {
+    Tries::of(TRIES, BackOff::within(PAUSE, PAUSE * (1 << TRIES)))
 }
 
 fn closed() -> Error {

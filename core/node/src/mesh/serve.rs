@@ -5,18 +5,20 @@ use super::frames::{FrameReader, FrameWriter, unexpected};
 use super::hello::Greeting;
 use super::shared::Shared;
 use super::{Source, hello, show, stream};
+use crate::audit;
 use crate::chance::{clock_ms, now_ms};
 use crate::link::{CloseReason, Tunnel};
 use crate::membership;
+use hubless_proto::audit::{Entry, Event};
 use hubless_proto::error::{Error, Kind, Result};
-use hubless_proto::identity::AgentId;
+use hubless_proto::identity::{AgentId, NodeKey};
 use hubless_proto::killswitch::{Message, Reading};
 use hubless_proto::limits;
 use hubless_proto::wire::decode::decode;
 use hubless_proto::wire::frame::{Frame, FrameType};
 use hubless_proto::wire::v1;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::timeout;
 
@@ -78,6 +80,9 @@ async fn live(
     let node = connection.peer();
     if let Err(error) = introduce(shared, connection, &mut control).await {
         tracing::debug!(%node, %error, "no introduction");
+        if error.kind != Kind::Transport || error.code == "no_hello" {
+            shared.host.noted(audit::peer_refused(node, &error));
+        }
         if error.kind != Kind::Transport {
             hello::refuse(&mut control.writer, &error).await;
             let _ = timeout(LAST_WORD, control.writer.stopped()).await;
@@ -139,11 +144,16 @@ async fn introduce(
         return Err(Error::refusal(Kind::Auth, "no_token", "the peer shows no token of this mesh"));
     }
     hello::acknowledge(&mut control.writer, &greeting).await?;
+    shared.host.noted(audit::peer_accepted(&greeting.caller));
     let member = greeting.is_member();
     let node = connection.peer();
     if member {
-        shared.book.said(node, greeting.node.clone());
         let Greeting { instance, clock_ms, .. } = greeting;
+        shared.book.said(node, greeting.node.clone(), tunnel.remote_ip());
+        if shared.parted.contains(node, instance) {
+            // Its first words were behind the news that it leaves.
+            shared.book.gone(node);
+        }
         shared.host.clock(node, Reading { instance, clock_ms });
     }
     connection.ready(greeting, own_end_ms);
@@ -225,10 +235,7 @@ fn heard(shared: &Arc<Shared>, connection: &Arc<Connection>, frame: Frame) -> Re
         }
         FrameType::Hide if member => {
             let hide: v1::Hide = decode(kind, body)?;
-            let ids = hide.agents.iter().filter_map(|id| AgentId::from_slice(id).ok());
-            let ids: Vec<AgentId> = ids.collect();
-            ids.iter().for_each(|id| connection.disown(*id));
-            shared.host.hidden(node, ids);
+            shared.host.hidden(node, hidden(connection, &hide));
         }
         FrameType::Load if member => {
             let load: v1::Load = decode(kind, body)?;
@@ -241,7 +248,10 @@ fn heard(shared: &Arc<Shared>, connection: &Arc<Connection>, frame: Frame) -> Re
         FrameType::Goodbye => {
             let goodbye: v1::Goodbye = decode(kind, body)?;
             tracing::debug!(%node, ms = goodbye.deadline_ms, "a peer says good-bye");
-            shared.node_left(node);
+            if let Some(greeting) = connection.greeting() {
+                shared.parted.add(node, greeting.instance);
+            }
+            shared.node_left(node, Instant::now());
         }
         FrameType::Clock if member => {
             let clock: v1::Clock = decode(kind, body)?;
@@ -254,6 +264,8 @@ fn heard(shared: &Arc<Shared>, connection: &Arc<Connection>, frame: Frame) -> Re
             Ok(message) => shared.host.ledger(node, message),
             // What a newer version says, and a stop that is not its root's, change nothing here.
             Err(error) if matches!(error.kind, Kind::Unsupported | Kind::Denied) => {
+                let entry = Entry::of(Event::BudgetBreach).by(&principal(node));
+                shared.host.noted(entry.refused(&error));
                 tracing::warn!(%node, %error, "a message about a grant is not taken");
             }
             Err(error) => return Err(error),
@@ -269,9 +281,24 @@ fn heard(shared: &Arc<Shared>, connection: &Arc<Connection>, frame: Frame) -> Re
     Ok(())
 }
 
+/// Forgets what the peer takes back; gives whose hostings they are, each with its number.
+fn hidden(connection: &Connection, hide: &v1::Hide) -> Vec<(AgentId, u64)> {
+    let mut taken = Vec::new();
+    for (place, id) in hide.agents.iter().enumerate() {
+        let Ok(id) = AgentId::from_slice(id) else { continue };
+        let seq = hide.seqs.get(place).copied().unwrap_or(u64::MAX);
+        connection.disown(id, seq);
+        taken.push((id, seq));
+    }
+    taken
+}
+
 /// Turns an invite into a token, for whoever brings it.
 fn redeem(shared: &Arc<Shared>, connection: &Arc<Connection>, wanted: v1::Redeem) {
     let (home, connection) = (shared.home.clone(), Arc::clone(connection));
+    let entry = Entry::of(Event::InviteRedeemed).by(&principal(connection.peer()));
+    let entry = entry.invite(&audit::digest(&wanted.invite));
+    let (asked, host) = (entry.clone(), Arc::clone(&shared.host));
     let may = shared.local.membership().root().is_some();
     shared.spawn(async move {
         let outcome = tokio::task::spawn_blocking(move || {
@@ -282,7 +309,9 @@ fn redeem(shared: &Arc<Shared>, connection: &Arc<Connection>, wanted: v1::Redeem
             let key: [u8; 32] = (*wanted.member_key).try_into().map_err(|_| {
                 Error::refusal(Kind::Transport, "bad_frame", "expected a member key of 32 bytes")
             })?;
-            membership::redeem(&home, &wanted.invite, &key, now_ms())
+            let token = membership::redeem(&home, &wanted.invite, &key, now_ms())?;
+            audit::record_in(&home, entry);
+            Ok(token)
         });
         let outcome = outcome
             .await
@@ -291,12 +320,18 @@ fn redeem(shared: &Arc<Shared>, connection: &Arc<Connection>, wanted: v1::Redeem
             Ok(token) => v1::Redeemed { token: token.into(), rejection: None },
             Err(error) => {
                 tracing::info!(node = %connection.peer(), %error, "an invite was refused");
+                host.noted(asked.refused(&error));
                 v1::Redeemed { rejection: Some((&error).into()), ..Default::default() }
             }
         };
         // The joiner may be gone.
         let _ = connection.control.send(Say::Redeemed(redeemed)).await;
     });
+}
+
+/// What a node is called as one that asks.
+fn principal(node: NodeKey) -> String {
+    format!("mesh:{node}")
 }
 
 /// Cleans up after a connection. The engine is told when the node itself is no more.

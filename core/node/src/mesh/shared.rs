@@ -4,15 +4,16 @@ use super::MeshHost;
 use super::book::Book;
 use super::dead::Dead;
 use super::local::Local;
+use super::parted::Parted;
 use super::peers::Peers;
 use crate::home::{Home, Lock};
 use crate::link::Link;
 use crate::runtime::Presence;
 use hubless_proto::limits;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, SetOnce, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -39,16 +40,19 @@ pub(super) struct Shared {
     pub(super) host: Arc<dyn MeshHost>,
     pub(super) book: Book,
     pub(super) dead: Dead,
+    pub(super) parted: Parted,
     pub(super) peers: Peers,
     pub(super) patience: Patience,
     /// Our record in the runtime folder; none without a home.
     pub(super) presence: Option<Presence>,
+    /// Set once every node is known that was in the runtime folder at the start.
+    pub(super) looked: SetOnce<()>,
     /// Rises whenever the announced agents change.
     pub(super) announced: watch::Sender<u64>,
-    /// Calls that wait for a connection or a stream.
-    pub(super) waiting: AtomicUsize,
-    /// Messages about grants that wait for a connection.
-    pub(super) telling: AtomicUsize,
+    /// Places of calls that wait for a connection or a stream.
+    pub(super) waiting: Semaphore,
+    /// Places of messages about grants that wait for a connection.
+    pub(super) telling: Arc<Semaphore>,
     /// New calls are refused.
     pub(super) closing: AtomicBool,
     /// Every task ends.

@@ -1,7 +1,7 @@
 //! Telling peers without our runtime folder which agents we host.
 
 use super::connection::{Connection, Say};
-use super::local::Agents;
+use super::local::{Agents, hosting_seq};
 use super::shared::Shared;
 use crate::link::CloseReason;
 use hubless_proto::identity::AgentId;
@@ -15,7 +15,7 @@ use tokio::time::sleep;
 
 /// Pause for each agent that is shown: the peer takes 1,000 new ones a second.
 const PACE: Duration = Duration::from_micros(1_250);
-/// Agents of one HIDE: 32 bytes each, and as much again to be safe.
+/// Agents of one HIDE: at most 44 bytes each, id and number, and some more to be safe.
 const HIDDEN_AT_ONCE: usize = limits::CONTROL_FRAME_BYTES / 64;
 
 /// Keeps a peer informed of our agents from now on.
@@ -47,6 +47,9 @@ async fn until_end(shared: &Shared, connection: &Connection) -> Option<Instant> 
         began = true;
         for say in says {
             let agents = if let Say::Show(show) = &say { show.agents.len() } else { 0 };
+            if let Say::Hide(hide) = &say {
+                taken_back(connection, hide);
+            }
             if connection.control.send(say).await.is_err() {
                 return last;
             }
@@ -64,6 +67,15 @@ async fn until_end(shared: &Shared, connection: &Connection) -> Option<Instant> 
     }
 }
 
+/// Lets an agent that is registered again be shown again.
+fn taken_back(connection: &Connection, hide: &v1::Hide) {
+    for (agent, seq) in hide.agents.iter().zip(&hide.seqs) {
+        if let Ok(agent) = AgentId::from_slice(agent) {
+            connection.take_back(agent, *seq);
+        }
+    }
+}
+
 fn by_id(agents: &Agents) -> BTreeMap<AgentId, v1::AgentAnnouncement> {
     agents
         .iter()
@@ -76,10 +88,11 @@ fn difference(
     now: &BTreeMap<AgentId, v1::AgentAnnouncement>,
 ) -> Vec<Say> {
     let mut says = Vec::new();
-    let gone: Vec<_> = before.keys().filter(|id| !now.contains_key(id)).collect();
-    for ids in gone.chunks(HIDDEN_AT_ONCE) {
-        let agents = ids.iter().map(|id| id.to_wire()).collect();
-        says.push(Say::Hide(v1::Hide { agents }));
+    let gone: Vec<_> = before.iter().filter(|(id, _)| !now.contains_key(id)).collect();
+    for some in gone.chunks(HIDDEN_AT_ONCE) {
+        let agents = some.iter().map(|(id, _)| id.to_wire()).collect();
+        let seqs = some.iter().map(|(_, agent)| hosting_seq(agent)).collect();
+        says.push(Say::Hide(v1::Hide { agents, seqs }));
     }
     let mut show = v1::Show::default();
     let mut size = 0;

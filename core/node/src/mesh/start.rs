@@ -3,7 +3,7 @@
 use super::local::Local;
 use super::peers::Peers;
 use super::shared::{Patience, Shared};
-use super::{Listen, MeshHost, MeshOptions, Source, keep, serve};
+use super::{Listen, Mesh, MeshHost, MeshOptions, Source, keep, serve};
 use crate::chance::now_ms;
 use crate::executor::blocking;
 use crate::home::Home;
@@ -13,12 +13,13 @@ use crate::membership::Membership;
 use crate::runtime::{Presence, Sighting, watch};
 use hubless_proto::error::Result;
 use hubless_proto::identity::{NodeKey, SecretKey};
+use hubless_proto::limits;
 use hubless_proto::wire::{record, v1};
 use prost::Message;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, watch as signal};
+use tokio::sync::{Semaphore, SetOnce, mpsc, watch as signal};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -29,6 +30,19 @@ const SIGHTINGS: usize = 4;
 const INTRODUCTIONS: usize = 256;
 /// A node without agents is seen after this time.
 const FIRST_RECORD: Duration = Duration::from_millis(50);
+
+impl Mesh {
+    /// Waits until every node is known that was in the runtime folder at the start; a mesh without
+    /// one has nothing to wait for.
+    ///
+    /// # Cancellation
+    /// Safe.
+    pub(crate) async fn looked(&self) {
+        if self.shared.presence.is_some() {
+            self.shared.looked.wait().await;
+        }
+    }
+}
 
 pub(super) async fn start(
     options: MeshOptions,
@@ -62,12 +76,14 @@ pub(super) async fn start(
         host,
         book: super::book::Book::default(),
         dead: super::dead::Dead::default(),
+        parted: super::parted::Parted::default(),
         peers: Peers::default(),
         patience,
         presence,
+        looked: SetOnce::new(),
         announced: signal::Sender::new(0),
-        waiting: AtomicUsize::new(0),
-        telling: AtomicUsize::new(0),
+        waiting: Semaphore::new(limits::OUTBOUND_QUEUE),
+        telling: Arc::new(Semaphore::new(limits::OUTBOUND_QUEUE)),
         closing: AtomicBool::new(false),
         stop: CancellationToken::new(),
         tasks: TaskTracker::new(),
@@ -121,7 +137,7 @@ fn node_key(home: &Home, name: Option<&str>) -> Result<(SecretKey, Option<crate:
 }
 
 async fn accept(shared: Arc<Shared>) {
-    let places = Arc::new(tokio::sync::Semaphore::new(INTRODUCTIONS));
+    let places = Arc::new(Semaphore::new(INTRODUCTIONS));
     while let Some(incoming) = shared.link.accept().await {
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
             incoming.refuse();
@@ -136,7 +152,8 @@ async fn accept(shared: Arc<Shared>) {
 async fn keep_record(shared: &Arc<Shared>, mut changes: signal::Receiver<u64>) {
     // Most nodes register an agent at once: one record then says both, and every process of this
     // user reads one file less.
-    let _ = timeout(FIRST_RECORD, changes.changed()).await;
+    let hosts_one = |_: &u64| !shared.local.agents().is_empty();
+    let _ = timeout(FIRST_RECORD, changes.wait_for(hosts_one)).await;
     loop {
         changes.borrow_and_update();
         let began = Instant::now();
@@ -165,31 +182,52 @@ async fn publish(shared: &Arc<Shared>) -> Result<()> {
 
 async fn sightings(shared: &Arc<Shared>, mut seen: mpsc::Receiver<Vec<Sighting>>) {
     while let Some(together) = seen.recv().await {
-        together.into_iter().for_each(|sighting| sighted(shared, sighting));
+        if together.is_empty() {
+            // Set once: the first look has one end.
+            let _ = shared.looked.set(());
+            continue;
+        }
+        let mut announced = false;
+        for sighting in together {
+            announced |= sighted(shared, sighting);
+        }
+        // What ends wakes nobody who waits for what comes.
+        if announced {
+            shared.host.told();
+        }
     }
 }
 
-fn sighted(shared: &Shared, sighting: Sighting) {
+/// Takes up what was seen; true: a node was announced.
+fn sighted(shared: &Shared, sighting: Sighting) -> bool {
     match sighting {
-        Sighting::Seen(node, announcement) => near(shared, node, announcement),
-        Sighting::Left(node) => shared.node_left(node),
-        Sighting::Gone(node) => shared.node_died(node),
+        Sighting::Seen(node, announcement) => return near(shared, node, announcement),
+        // Said again of one that was told before, or before the next process has written its own.
+        Sighting::Left(node, _) if !shared.book.is_near(node) => {}
+        Sighting::Left(node, seen) => shared.node_left(node, seen),
+        Sighting::Gone(node, seen) => shared.node_died(node, seen),
         Sighting::OwnRecordLost if !shared.shows_itself() => {}
         Sighting::OwnRecordLost => shared.announced.send_modify(|version| *version += 1),
     }
+    false
 }
 
-fn near(shared: &Shared, node: NodeKey, announcement: v1::NodeAnnouncement) {
-    let Some(record) = announcement.node.clone() else { return };
+/// Announces a node that showed itself; false: it is none of this mesh, or leaves.
+fn near(shared: &Shared, node: NodeKey, announcement: v1::NodeAnnouncement) -> bool {
+    let Some(record) = announcement.node.clone() else { return false };
     // What it says is believed when it is opened; here it only sorts out other meshes.
     let mesh = record::peek(&record).ok().and_then(|record| {
         (record.key == node.as_bytes().as_slice()).then_some(())?;
         v1::NodeRecord::decode(record.body).ok()
     });
-    if mesh.is_none_or(|record| record.mesh != shared.local.mesh().as_bytes().as_slice()) {
-        return;
+    let ours = mesh.filter(|record| record.mesh == shared.local.mesh().as_bytes().as_slice());
+    let Some(v1::NodeRecord { instance, .. }) = ours else { return false };
+    if shared.parted.contains(node, instance) {
+        return false;
     }
+    shared.node_restarted(node, instance);
     shared.book.near(node, record);
     shared.dead.remove(node);
     shared.host.announced(Source::RuntimeFolder, announcement);
+    true
 }

@@ -19,6 +19,25 @@ impl CallPath {
     }
 }
 
+/// Bytes that the connections of a node carried, with the packets around them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Bytes that were sent.
+    pub sent_bytes: u64,
+    /// Bytes that came.
+    pub received_bytes: u64,
+}
+
+impl Traffic {
+    /// Both together.
+    pub(crate) const fn plus(self, more: Self) -> Self {
+        Self {
+            sent_bytes: self.sent_bytes.saturating_add(more.sent_bytes),
+            received_bytes: self.received_bytes.saturating_add(more.received_bytes),
+        }
+    }
+}
+
 /// A node that this one is connected to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerStatus {

@@ -4,14 +4,19 @@
 use super::frames::{End, FrameReader, FrameWriter};
 use super::hello;
 use super::local::Local;
+use super::tests::support::Echo;
+use crate::call::body::Bodies;
+use crate::call::pipe::{CallerEnd, pipe};
 use crate::chance::now_ms;
+use crate::home::Home;
 use crate::keys;
 use crate::link::{Bind, CloseReason, Link, Tunnel, close_reason};
 use crate::membership::Membership;
-use crate::mesh::{Listen, Mesh};
+use crate::mesh::{Listen, Mesh, MeshChoice, MeshOptions};
 use crate::node::{AgentOptions, Node, NodeOptions, handler};
 use crate::{Agent, Content, Kind};
 use bytes::Bytes;
+use hubless_proto::audit::Event;
 use hubless_proto::error::Error;
 use hubless_proto::identity::{AgentId, Domain, MeshId, NodeKey};
 use hubless_proto::limits;
@@ -191,17 +196,32 @@ async fn events(mut reader: FrameReader) -> Vec<String> {
         let Frame { kind, body } = frame.unwrap();
         assert_eq!(kind, FrameType::Event);
         let event: v1::Event = decode(kind, body).unwrap();
-        match event.kind.unwrap() {
-            event::Kind::Accepted(_) => seen.push("accepted".to_owned()),
-            event::Kind::Final(last) => {
-                seen.push(Content::from(last.content.unwrap()).joined_text());
-                return seen;
-            }
-            event::Kind::Rejection(rejection) => {
-                seen.push(format!("{}/{}", rejection.kind, rejection.code));
-                return seen;
-            }
-            other => panic!("{other:?}"),
+        let (told, last) = told(event);
+        seen.push(told);
+        if last {
+            return seen;
+        }
+    }
+}
+
+/// One event in that form; true: it is the last.
+fn told(event: v1::Event) -> (String, bool) {
+    match event.kind.unwrap() {
+        event::Kind::Accepted(_) => ("accepted".to_owned(), false),
+        event::Kind::Final(last) => (Content::from(last.content.unwrap()).joined_text(), true),
+        event::Kind::Rejection(rejection) => {
+            (format!("{}/{}", rejection.kind, rejection.code), true)
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The end of a call of ours, in that form.
+async fn end_of(mut call: CallerEnd) -> String {
+    loop {
+        let down = timeout(LONG, call.events.recv()).await.expect("in time").unwrap();
+        if let (told, true) = told(down.event) {
+            return told;
         }
     }
 }
@@ -219,7 +239,7 @@ async fn a_peer_that_says_no_hello_is_left() {
         let reason = closed.and_then(close_reason);
         assert!(matches!(reason, Some(CloseReason::Refused | CloseReason::Protocol)), "{reason:?}");
     }
-    assert!(began.elapsed() < limits::HELLO + Duration::from_secs(3), "{:?}", began.elapsed());
+    assert!(began.elapsed() < limits::HELLO + LONG, "{:?}", began.elapsed());
     assert_eq!(Stranger::introduced(&house).await.tunnel.peer(), house.node.key());
 }
 
@@ -256,6 +276,19 @@ async fn a_hello_that_does_not_hold_is_refused_with_its_reason() {
             wanted => assert_eq!(told, wanted, "{what}"),
         }
     }
+    let audited = audited(&house.node);
+    let refused: u64 =
+        audited.iter().filter(|row| row.0 == Event::PeerRefused).map(|row| row.2).sum();
+    let taken: u64 =
+        audited.iter().filter(|row| row.0 == Event::PeerAccepted).map(|row| row.2).sum();
+    assert_eq!((refused, taken), (4, 2), "{audited:?}");
+    assert!(audited.iter().any(|row| row.1 == "auth/bad_signature"), "{audited:?}");
+}
+
+/// The rows of a node that others caused: kind, reason, count.
+fn audited(node: &Node) -> Vec<(Event, String, u64)> {
+    let rows = node.audit().rows.into_iter().map(|kept| kept.row.entry);
+    rows.map(|entry| (entry.kind, entry.reason, entry.count)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -270,9 +303,49 @@ async fn a_node_without_a_token_reaches_only_agents_that_allow_it() {
         assert_eq!(events(answer).await, [told]);
     }
     assert_eq!(house.starts.load(Ordering::Acquire), 0, "the handler did not run");
+    let audited = audited(&house.node);
+    for row in [
+        (Event::PeerAccepted, "external"),
+        (Event::CallRefused, "denied/external"),
+        (Event::CallRefused, "not_found/agent"),
+    ] {
+        let found = audited.iter().filter(|one| (one.0, one.1.as_str()) == row);
+        assert_eq!(found.count(), 1, "{row:?} {audited:?}");
+    }
     let open = stranger.call(&request(house.open.id(), 2, "hello")).await;
     assert_eq!(events(open).await.last().map(String::as_str), Some("hello"));
     assert_eq!(house.starts.load(Ordering::Acquire), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_of_ours_outside_the_mesh_reaches_no_more() {
+    let house = house().await;
+    let mesh = MeshChoice::Outside(house.node.mesh_id());
+    let options = MeshOptions { mesh, ..MeshOptions::new(Home::memory()) };
+    let outside = Mesh::start(options, Echo::new().0).await.unwrap();
+    assert!(!outside.is_own() && outside.mesh_id() == house.node.mesh_id());
+    let asked = |agent: AgentId, id| {
+        let (end, callee) = pipe();
+        let (outside, node) = (outside.clone(), house.node.key());
+        async move {
+            let request = request(agent, id, "hello");
+            outside.call(node, request, Bodies::none(), callee).await.map(|_| end)
+        }
+    };
+    // Nothing tells it where the node is.
+    assert_eq!(asked(house.open.id(), 1).await.unwrap_err().code, "unknown_node");
+    let addresses = house.node.status().addresses;
+    let addresses: Vec<_> = addresses.iter().map(|text| text.parse().unwrap()).collect();
+    outside.contact(house.node.key(), &addresses);
+    let shut = asked(house.shut.id(), 2).await.unwrap();
+    assert_eq!(end_of(shut).await, "denied/external");
+    assert_eq!(house.starts.load(Ordering::Acquire), 0, "the handler did not run");
+    let open = asked(house.open.id(), 3).await.unwrap();
+    assert_eq!(end_of(open).await, "hello");
+    let accepted = (Event::PeerAccepted, "external".to_owned(), 1);
+    let audited = audited(&house.node);
+    assert!(audited.contains(&accepted), "{audited:?}");
+    outside.close(Duration::ZERO).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -300,7 +373,7 @@ async fn a_node_without_a_token_learns_nothing_and_announces_nothing() {
     let shown = v1::AgentAnnouncement { descriptor: Some(descriptor), hosting: Some(hosting) };
     let show = v1::Show { agents: vec![shown] };
     stranger.writer.message(FrameType::Show, &show).await.unwrap();
-    let hide = v1::Hide { agents: vec![house.open.id().to_wire()] };
+    let hide = v1::Hide { agents: vec![house.open.id().to_wire()], seqs: vec![] };
     stranger.writer.message(FrameType::Hide, &hide).await.unwrap();
     // Frames of the control stream are taken in order: the answer comes after both were heard.
     let redeem = v1::Redeem { invite: vec![1; 32].into(), member_key: vec![2; 32].into() };
@@ -311,12 +384,43 @@ async fn a_node_without_a_token_learns_nothing_and_announces_nothing() {
         if kind == FrameType::Redeemed {
             let redeemed: v1::Redeemed = decode(kind, body).unwrap();
             assert!(redeemed.rejection.is_some() && redeemed.token.is_empty());
+            // A node in memory has made no invites.
+            let row = (Event::InviteRedeemed, "configuration/memory_only".to_owned(), 1);
+            let audited = audited(&house.node);
+            assert!(audited.contains(&row), "{audited:?}");
             break;
         }
     }
     let all = house.node.list_agents(crate::node::Scope::All).unwrap();
     let names: Vec<&str> = all.iter().map(|found| found.name.as_str()).collect();
     assert_eq!(names, ["open", "shut"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_without_a_token_is_told_nothing_of_a_trace_and_a_member_is() {
+    let house = house().await;
+    let reply = house.node.request(crate::RequestOptions::new("open", Content::text("hi"))).await;
+    let trace = reply.unwrap().trace_id;
+    let asked = || v1::Ask { question: Some(v1::ask::Question::Trace(trace.to_wire())) };
+    let stranger = Stranger::introduced(&house).await;
+    let (send, recv) = stranger.tunnel.open().await.unwrap();
+    let (mut writer, mut reader) = (FrameWriter::new(send), FrameReader::new(recv));
+    writer.message(FrameType::Ask, &asked()).await.unwrap();
+    let Frame { kind, body } = timeout(LONG, reader.next()).await.unwrap().unwrap();
+    let answer: v1::Answer = decode(kind, body).unwrap();
+    let Some(v1::answer::Answer::Rejection(rejection)) = answer.answer else { panic!("told") };
+    assert_eq!(rejection.kind, "denied");
+    // What a member gets for the same question, from the same node.
+    assert_eq!(house.node.trace(trace).await.unwrap().calls.len(), 1);
+    let home = tempfile::tempdir().unwrap();
+    let in_home = || NodeOptions { home: Some(home.path().to_owned()), ..NodeOptions::default() };
+    let (one, two) = (Node::start(in_home()).await.unwrap(), Node::start(in_home()).await.unwrap());
+    let echo = handler(|_, content: Content| async move { Ok(content) });
+    let named = AgentOptions { name: "echo".to_owned(), ..AgentOptions::default() };
+    one.register(named, echo).await.unwrap();
+    let reply = two.request(crate::RequestOptions::new("echo", Content::text("hi"))).await.unwrap();
+    let told = two.trace(reply.trace_id).await.unwrap();
+    assert!(told.calls[0].handled.is_some() && told.missing.is_empty(), "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

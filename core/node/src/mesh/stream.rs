@@ -3,12 +3,14 @@
 use super::call_in::{self, InCall};
 use super::connection::{Connection, Serving};
 use super::frames::{End, FrameReader, FrameWriter, unexpected};
+use super::hostings::Hosting;
 use super::parts::Incoming;
 use super::shared::Shared;
 use crate::call::pipe::{CancelCode, pipe};
 use crate::chance::now_ms;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::AgentId;
+use hubless_proto::killswitch::BudgetId;
 use hubless_proto::policy::Caller;
 use hubless_proto::wire::announcement::open_agent;
 use hubless_proto::wire::decode::decode;
@@ -16,6 +18,10 @@ use hubless_proto::wire::frame::{Frame, FrameType};
 use hubless_proto::wire::v1::{self, event};
 use std::sync::Arc;
 use tokio::time::timeout;
+
+/// Agents that one stream may show for itself: the one that calls, and the one that its answer
+/// goes to.
+const SHOWN: usize = 2;
 
 /// Takes the peer's streams, as many as the transport allows it, until the connection ends.
 pub(super) async fn accept(shared: &Arc<Shared>, connection: &Arc<Connection>) {
@@ -38,9 +44,11 @@ async fn one(
 ) {
     let first = timeout(shared.patience.request, first(connection, &mut reader)).await;
     let outcome = match first {
-        Ok(Ok(First::Request(request))) => request_came(shared, connection, request),
-        Ok(Ok(First::Ask(ask))) => {
-            let answer = answer(shared, connection, ask);
+        Ok(Ok((First::Request(request), shown))) => {
+            request_came(shared, (connection, &shown), request)
+        }
+        Ok(Ok((First::Ask(ask), shown))) => {
+            let answer = answer(shared, (connection, &shown), ask).await;
             // A peer that asked and left needs no answer.
             if writer.message(FrameType::Answer, &answer).await.is_ok() {
                 writer.finish();
@@ -68,9 +76,14 @@ enum First {
     Ask(v1::Ask),
 }
 
+/// Agents that were shown for this stream alone, since they live only moments or the connection
+/// remembers no more: it may see any number of them.
+type Shown = Vec<AgentId>;
+
 #[allow(clippy::wildcard_enum_match_arm, reason = "the types of frames grow")]
 /// What the stream is for. Announcements may come first: of agents that call.
-async fn first(connection: &Connection, reader: &mut FrameReader) -> Result<First, End> {
+async fn first(connection: &Connection, reader: &mut FrameReader) -> Result<(First, Shown), End> {
+    let mut shown = Shown::new();
     loop {
         let Frame { kind, body } = reader.next().await?;
         match kind {
@@ -78,15 +91,25 @@ async fn first(connection: &Connection, reader: &mut FrameReader) -> Result<Firs
                 let show: v1::Show = decode(kind, body).map_err(End::Broken)?;
                 for agent in &show.agents {
                     let opened = open_agent(agent, &connection.peer(), now_ms());
-                    connection.vouch(opened.map_err(End::Broken)?.agent());
+                    let opened = opened.map_err(End::Broken)?;
+                    let (seq, until_ms) = (opened.hosting.term.seq, opened.serve_until_ms());
+                    let hosting = Hosting { seq, until_ms };
+                    // One that is not remembered, or does not fit, counts for its stream.
+                    match !opened.is_transient() && connection.vouch(opened.agent(), hosting) {
+                        true => {}
+                        false if shown.len() < SHOWN => shown.push(opened.agent()),
+                        false => return Err(End::Broken(unexpected(kind))),
+                    }
                 }
             }
             FrameType::Request => {
-                return decode(kind, body)
-                    .map(|request: v1::Request| First::Request(Box::new(request)))
-                    .map_err(End::Broken);
+                let request = decode(kind, body).map_err(End::Broken)?;
+                return Ok((First::Request(Box::new(request)), shown));
             }
-            FrameType::Ask => return decode(kind, body).map(First::Ask).map_err(End::Broken),
+            FrameType::Ask => {
+                let ask = decode(kind, body).map_err(End::Broken)?;
+                return Ok((First::Ask(ask), shown));
+            }
             other => return Err(End::Broken(unexpected(other))),
         }
     }
@@ -95,10 +118,10 @@ async fn first(connection: &Connection, reader: &mut FrameReader) -> Result<Firs
 /// Hands a request to the engine, with who asks as the connection proves it.
 fn request_came(
     shared: &Arc<Shared>,
-    connection: &Arc<Connection>,
+    proven: (&Connection, &Shown),
     mut request: Box<v1::Request>,
 ) -> Result<(Incoming, crate::call::pipe::CallerEnd)> {
-    let caller = caller_of(connection, &request)?;
+    let caller = caller_of(proven, &request)?;
     if shared.is_closing() {
         return Err(Error::refusal(Kind::NotFound, "closing", "the node is closing"));
     }
@@ -109,22 +132,27 @@ fn request_came(
     Ok((incoming, ours))
 }
 
-fn caller_of(connection: &Connection, request: &v1::Request) -> Result<Caller> {
+fn caller_of((connection, shown): (&Connection, &Shown), request: &v1::Request) -> Result<Caller> {
+    let vouched = |agent: AgentId| shown.contains(&agent) || connection.vouches(agent);
     still_member(connection)?;
     let greeting = connection
         .greeting()
         .ok_or_else(|| Error::new(Kind::Internal, "a stream was taken before the introduction"))?;
     let mut caller = greeting.caller.clone();
+    if !request.edge.is_empty() && greeting.is_member() {
+        // A member that asks for someone else has less by it, never more.
+        return Caller::edge(caller.node, &request.edge);
+    }
     if !request.from.is_empty() {
         let agent = AgentId::from_slice(&request.from)?;
-        if !connection.vouches(agent) {
+        if !vouched(agent) {
             let message = "the calling agent was not shown on this connection";
             return Err(Error::refusal(Kind::Auth, "unknown_caller", message).with_field("from"));
         }
         caller.agent = Some(agent);
     }
     let own = request.return_to.parse::<AgentId>().ok();
-    caller.own_return = own.filter(|agent| connection.vouches(*agent));
+    caller.own_return = own.filter(|agent| vouched(*agent));
     Ok(caller)
 }
 
@@ -137,14 +165,20 @@ fn still_member(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
-fn answer(shared: &Shared, connection: &Connection, ask: v1::Ask) -> v1::Answer {
+async fn answer(
+    shared: &Shared,
+    (connection, shown): (&Connection, &Shown),
+    ask: v1::Ask,
+) -> v1::Answer {
     if let Err(error) = still_member(connection) {
         return v1::Answer { answer: Some(v1::answer::Answer::Rejection((&error).into())) };
     }
     let message = if !connection.greeting().is_some_and(super::hello::Greeting::is_member) {
         "only members of the mesh may ask"
-    } else if !speaks_for(connection, &ask) {
+    } else if !speaks_for((connection, shown), &ask) {
         "a node learns only what concerns its own agents"
+    } else if let Some(v1::ask::Question::OperatorStop(signed)) = &ask.question {
+        return stopped(shared.host.operator_stop(connection.peer(), signed).await);
     } else {
         return shared.host.answer(ask);
     };
@@ -152,10 +186,22 @@ fn answer(shared: &Shared, connection: &Connection, ask: v1::Ask) -> v1::Answer 
     v1::Answer { answer: Some(v1::answer::Answer::Rejection((&error).into())) }
 }
 
-/// True when the agent that a question is asked for was shown on this connection.
-fn speaks_for(connection: &Connection, ask: &v1::Ask) -> bool {
+fn stopped(known: Result<Vec<BudgetId>>) -> v1::Answer {
+    let answer = match known {
+        Ok(known) => {
+            let budgets = known.iter().map(BudgetId::to_wire).collect();
+            v1::answer::Answer::Stopped(v1::StoppedBudgets { budgets })
+        }
+        Err(error) => v1::answer::Answer::Rejection((&error).into()),
+    };
+    v1::Answer { answer: Some(answer) }
+}
+
+/// True when the agent that a question is asked for was shown on this connection, or stream.
+fn speaks_for((connection, shown): (&Connection, &Shown), ask: &v1::Ask) -> bool {
     let Some(v1::ask::Question::Returns(asked)) = &ask.question else { return true };
-    AgentId::from_slice(&asked.callee).is_ok_and(|callee| connection.vouches(callee))
+    AgentId::from_slice(&asked.callee)
+        .is_ok_and(|callee| shown.contains(&callee) || connection.vouches(callee))
 }
 
 /// Ends a stream that never became a call.

@@ -4,14 +4,10 @@
 
 use super::Mesh;
 use super::connection::Say;
-use super::shared::Shared;
 use hubless_proto::error::Result;
 use hubless_proto::identity::{NodeKey, SecretKey};
 use hubless_proto::killswitch::Message;
-use hubless_proto::limits;
-use hubless_proto::wire::v1;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 impl Mesh {
     /// The key of this node, for what it states.
@@ -38,46 +34,27 @@ impl Mesh {
     /// Says something about a grant, on the connection that is there, else on one that is made
     /// for it. Must be called on the runtime.
     pub(crate) fn tell(&self, node: NodeKey, message: &Message) {
-        let say = message.to_wire();
+        let say = Say::Ledger(Box::new(message.to_wire()));
         let connections = self.shared.peers.of(node);
         let ready = connections.iter().rev().find(|one| one.greeting().is_some());
-        let full = match ready {
-            Some(connection) => connection.control.try_send(Say::Ledger(Box::new(say.clone()))),
-            None if self.shared.is_closing() => return,
-            None => return self.tell_later(node, say),
-        };
-        if full.is_err() {
-            self.tell_later(node, say);
+        match ready.map(|connection| connection.control.try_reserve()) {
+            Some(Ok(place)) => place.send(say),
+            None if self.shared.is_closing() => {}
+            Some(Err(_)) | None => self.tell_later(node, say),
         }
     }
 
-    fn tell_later(&self, node: NodeKey, say: v1::LedgerMessage) {
-        let Some(place) = Telling::enter(&self.shared) else { return };
+    fn tell_later(&self, node: NodeKey, say: Say) {
+        let place = Arc::clone(&self.shared.telling).try_acquire_owned();
+        let Ok(place) = place else { return };
         let shared = Arc::clone(&self.shared);
         self.shared.spawn(async move {
             let _place = place;
             let Ok(connection) = shared.connection(node).await else { return };
             if connection.introduced().await.is_ok() {
                 // A connection that ended meanwhile loses it.
-                let _ = connection.control.send(Say::Ledger(Box::new(say))).await;
+                let _ = connection.control.send(say).await;
             }
         });
-    }
-}
-
-/// A place among the messages that wait for a connection.
-struct Telling(Arc<Shared>);
-
-impl Telling {
-    fn enter(shared: &Arc<Shared>) -> Option<Self> {
-        let before = shared.telling.fetch_add(1, Ordering::SeqCst);
-        let place = Self(Arc::clone(shared));
-        (before < limits::OUTBOUND_QUEUE).then_some(place)
-    }
-}
-
-impl Drop for Telling {
-    fn drop(&mut self) {
-        self.0.telling.fetch_sub(1, Ordering::SeqCst);
     }
 }

@@ -8,23 +8,29 @@ use hubless_proto::wire::record::{self, Term};
 use hubless_proto::wire::v1;
 use std::sync::Arc;
 
-/// Signs an agent's descriptor and its hosting by this node, for one more term.
+/// Signs an agent's descriptor and its hosting by this node, for one more term; a transient agent
+/// has one only, which is not renewed.
 pub(super) fn sign(hosted: &Hosted, node: NodeKey, now_ms: u64) -> Result<()> {
     let descriptor = hosted.descriptor();
-    let life = if descriptor.transient { limits::TRANSIENT_LIFE } else { limits::RECORD_LIFE };
     let mut announced = lock(&hosted.announced);
-    // Two terms within one millisecond must not have one number.
-    let seq = announced.seq.saturating_add(1).max(now_ms);
-    let term = Term { seq, ..Term::starting(now_ms, life) };
+    let (term, renew_at_ms) = if descriptor.transient {
+        (Term::transient(now_ms), u64::MAX)
+    } else {
+        // Two terms within one millisecond must not have one number.
+        let seq = announced.seq.saturating_add(1).max(now_ms);
+        let term = Term { seq, ..Term::starting(now_ms, limits::RECORD_LIFE) };
+        (term, now_ms.saturating_add(third(limits::RECORD_LIFE)))
+    };
     let descriptor = record::sign(&hosted.key, term, descriptor.as_ref())?;
     let hosting = v1::Hosting {
         node_key: node.to_wire(),
         descriptor_digest: bytes::Bytes::copy_from_slice(&record::digest(&descriptor.signed)),
         priority: 0,
+        health: announced.health.stated().to_owned(),
     };
     let hosting = record::sign(&hosted.key, term, &hosting)?;
-    announced.seq = seq;
-    announced.renew_at_ms = now_ms.saturating_add(third(life));
+    announced.seq = term.seq;
+    announced.renew_at_ms = renew_at_ms;
     announced.records =
         v1::AgentAnnouncement { descriptor: Some(descriptor), hosting: Some(hosting) };
     Ok(())
@@ -102,7 +108,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn agents_that_are_renewed_outlive_their_first_term_and_others_do_not() {
+    async fn agents_outlive_their_first_term_unless_they_are_transient() {
         let options = NodeOptions { memory_only: true, ..NodeOptions::default() };
         let node = Node::start(options).await.unwrap();
         let rows = [
@@ -131,12 +137,18 @@ mod tests {
                 renew(&hosted, node.key(), start + third - 1).is_empty(),
                 "not before its time"
             );
+            let renews = life == limits::RECORD_LIFE;
             for step in 0..=12 {
                 let now = start + step * third;
-                assert_eq!(renew(&hosted, node.key(), now).len(), usize::from(step > 0));
-                show(&mut told, now);
-                assert!(told.by_id(&agent.id(), now + third).is_some(), "step {step}");
+                let renewed = renew(&hosted, node.key(), now).len();
+                assert_eq!(renewed, usize::from(renews && step > 0), "step {step}");
                 let first_term = now < start + millis(life);
+                if renews || first_term {
+                    show(&mut told, now);
+                }
+                let lives = now + third - 1 < start + millis(life);
+                let known = told.by_id(&agent.id(), now + third - 1).is_some();
+                assert_eq!(known, renews || lives, "step {step}");
                 assert_eq!(untold.by_id(&agent.id(), now).is_some(), first_term, "step {step}");
             }
         }

@@ -2,37 +2,37 @@
 
 use super::funds;
 use super::lifecycle::{Inner, Node, closed};
-use super::prepare::{self, Prepared, millis};
+use super::prepare::{self, Prepared};
 use super::request::{AgentRequest, Answerer, Path, Reply, RequestOptions, Response, StreamItem};
 use super::resolve::Route;
+use super::silent::Silent;
 use super::stream::CallStream;
 use super::world::{Lesson, Lived};
+use crate::back_off::BackOff;
 use crate::budget::Funded;
 use crate::call::body::Bodies;
 use crate::call::content::Content;
 use crate::call::handle::Parent;
 use crate::call::pipe::pipe;
 use crate::call::split;
-use crate::caller::drive::{Attempt, Sink};
+use crate::call::trace::{self, Place};
+use crate::caller::drive::{Attempt, SILENT_PATH, Sink};
 use crate::caller::questions::Questions;
-use crate::chance;
 use crate::executor;
-use hubless_proto::error::{Error, Kind, Result, Retry};
+use crate::spans::{Heading, Made, RequestId, content_bytes};
+use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::limits;
 use hubless_proto::policy::{Caller, Effect};
 use hubless_proto::wire::v1;
+use hubless_proto::wire::words::CallSide;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
-/// First pause before another attempt; doubled each time, with jitter.
-const BACK_OFF: Duration = Duration::from_millis(20);
 /// How long a callee may take to say that it was stopped.
 const STOP_GRACE: Duration = Duration::from_secs(1);
-/// Longest pause before another attempt.
-const BACK_OFF_MAX: Duration = Duration::from_secs(5);
 
 impl Node {
     /// Asks an agent and gives its whole answer.
@@ -44,7 +44,7 @@ impl Node {
     /// Dropping the future cancels the call, its handler included.
     pub async fn request(&self, options: RequestOptions) -> Result<Reply> {
         let inner = self.open_for(options.parent.as_ref())?;
-        let called = call(inner, options, None).await;
+        let called = call(inner, options, &Sink::default()).await;
         called.map_err(|error| error.with_operation("request"))
     }
 
@@ -88,7 +88,7 @@ impl Node {
         let inner = Arc::clone(self.open_for(options.parent.as_ref())?);
         let (sender, items) = mpsc::channel(limits::CALL_EVENTS);
         let task = executor::spawn(async move {
-            let last = call(&inner, options, Some(sender.clone())).await;
+            let last = call(&inner, options, &Sink::to(sender.clone())).await;
             let last = last.map(|reply| StreamItem::Final(Box::new(reply)));
             // A reader that went away is not waiting for the end.
             let _ = sender.send(last.map_err(|error| error.with_operation("stream"))).await;
@@ -97,13 +97,13 @@ impl Node {
     }
 }
 
-async fn call(inner: &Arc<Inner>, options: RequestOptions, sink: Sink) -> Result<Reply> {
+async fn call(inner: &Arc<Inner>, options: RequestOptions, sink: &Sink) -> Result<Reply> {
     let started = Instant::now();
     let funds = inner.funds(&options).await?.map(Arc::new);
     let mut prepared = prepare::prepare(inner, options)?;
     prepared.funds.clone_from(&funds);
     let parent = prepared.parent.clone();
-    let mut run = std::pin::pin!(run(inner, prepared, started, &sink));
+    let mut run = std::pin::pin!(run(inner, prepared, started, sink));
     let over = async {
         match &parent {
             Some(parent) => parent.over().await,
@@ -133,7 +133,7 @@ fn over_with(parent: Option<&Parent>) -> Error {
 
 /// A request that belongs to no call of its own any more.
 pub(super) async fn run_alone(inner: &Arc<Inner>, prepared: Prepared) -> Result<Reply> {
-    run(inner, prepared, Instant::now(), &None).await
+    run(inner, prepared, Instant::now(), &Sink::default()).await
 }
 
 /// Finds the callee and makes one attempt after another, as far as effect and policy allow.
@@ -144,15 +144,20 @@ async fn run(
     sink: &Sink,
 ) -> Result<Reply> {
     let known_by = Instant::now() + prepared.wait;
-    let mut route = inner.route(&prepared.to, known_by, None).await?;
+    let late = known_by.max(prepared.deadline());
+    let sight = prepared.sight();
+    let looked = inner.route((&prepared.to, sight), known_by, None);
+    let looked = tokio::time::timeout_at(late, looked).await;
+    let mut route = looked.unwrap_or_else(|_| Err(unreached()))?;
     let mut asked = inner.complete(&prepared, &route).await?;
     let effect = prepared.effect.unwrap_or_else(|| route.effect(&asked.skill));
     let attempts = prepared.retry.attempts.max(1);
     let mut bodies = Some(std::mem::take(&mut prepared.bodies));
     let repeatable = bodies.as_ref().is_none_or(Bodies::is_empty);
-    let mut pause = BACK_OFF;
+    let mut pauses = BackOff::new();
     let mut number = 0;
     let mut cuts = 0;
+    let mut silent = Silent::new(inner, &prepared, repeatable && effect.repeatable());
     let mut before = None;
     loop {
         number += 1;
@@ -161,9 +166,11 @@ async fn run(
         let bodies = bodies.take().unwrap_or_default();
         if number > 1 {
             // Another node may host it by now.
-            route = inner.known(route.agent).map_or(route, Route::from);
+            route = silent.known(&route).map_or(route, Route::from);
         }
-        let tried = Try { inner, prepared: &prepared, route: &route, effect, number, started };
+        let spare = route.remote(inner) && silent.spare(&route);
+        let tried =
+            Try { inner, prepared: &prepared, route: &route, effect, number, started, spare };
         let funded = match (tried.fund(&request, cuts).await, before.take()) {
             (Ok(funded), _) => funded,
             // Without room for another attempt, the outcome of the one before stands.
@@ -178,7 +185,7 @@ async fn run(
         };
         if repeatable && is_gone(&error) {
             // Nothing ran: what is known was late. Whoever is meant may be known by now.
-            let Ok(next) = inner.route(&prepared.to, known_by, Some(&route)).await else {
+            let Ok(next) = inner.route((&prepared.to, sight), known_by, Some(&route)).await else {
                 return Err(error);
             };
             asked = inner.complete(&prepared, &next).await?;
@@ -186,22 +193,25 @@ async fn run(
             number -= 1;
             continue;
         }
+        // A refusal may have any code: a callee's word for it turns nothing.
+        if error.code == SILENT_PATH && !error.rejection && silent.turns_from(&route) {
+            tracing::debug!(attempt = number, "nothing is heard; another node is asked");
+            before = Some(error);
+            continue;
+        }
         let wanted = prepared.retry.on.iter().any(|kind| kind.0 == error.kind);
-        if number >= attempts || !wanted || !effect.repeatable() || !repeatable {
+        // What a reader of a stream has got of an answer cannot be taken back.
+        let may = repeatable && effect.repeatable() && !sink.has_given();
+        if number >= attempts || !wanted || !may {
             return Err(error);
         }
-        let wait = match error.retry {
-            Retry::AfterMs(ms) => Duration::from_millis(ms).max(pause),
-            Retry::Never | Retry::Later => pause,
-        };
-        let wait = jittered(wait);
+        let wait = pauses.next(error.retry);
         if prepared.total_deadline.is_some_and(|at| Instant::now() + wait >= at) {
             return Err(error);
         }
         tracing::debug!(kind = %error.kind, attempt = number, "another attempt follows");
         tokio::time::sleep(wait).await;
         before = Some(error);
-        pause = (pause * 2).min(BACK_OFF_MAX);
     }
 }
 
@@ -212,12 +222,6 @@ fn is_gone(error: &Error) -> bool {
     refused && matches!((error.code.as_str(), field), ("agent", Some("to")) | ("closing", None))
 }
 
-/// Three quarters to five quarters of a pause.
-fn jittered(pause: Duration) -> Duration {
-    let [chance] = chance::bytes::<1>();
-    pause.mul_f64(0.75 + f64::from(chance) / 512.0)
-}
-
 struct Try<'a> {
     inner: &'a Arc<Inner>,
     prepared: &'a Prepared,
@@ -225,6 +229,9 @@ struct Try<'a> {
     effect: Effect,
     number: u32,
     started: Instant,
+    /// True where another node may be asked if nothing is heard of this one; never of a call in
+    /// this process.
+    spare: bool,
 }
 
 impl Try<'_> {
@@ -246,12 +253,42 @@ impl Try<'_> {
         funded: Option<Funded>,
         sink: &Sink,
     ) -> Result<Reply> {
+        let made = self.made(&mut request);
+        let reply = self.ask(request, (bodies, funded), sink, &made).await;
+        made.end(&reply, sink.streams());
+        reply
+    }
+
+    /// Begins the span of this attempt; what is below it is below that span.
+    fn made(&self, request: &mut v1::Request) -> Made<'_> {
+        let (trace, place) = trace::child(request.trace.as_ref());
+        request.trace = Some(trace);
+        let skill = self.route.own_skill(&request.skill);
+        let heading = Heading {
+            place: Place { parent: self.prepared.above, ..place },
+            side: CallSide::Made,
+            request: RequestId::of(request),
+            attempt: self.number,
+            agent: self.route.agent,
+            name: self.route.name.clone(),
+            peer: self.route.node.unwrap_or_else(|| self.inner.engine.node()),
+            path: None,
+            request_bytes: content_bytes(request.content.as_ref()),
+        };
+        Made::begin(self.inner.engine.spans(), skill, heading, Instant::now())
+    }
+
+    async fn ask(
+        &self,
+        mut request: v1::Request,
+        (bodies, funded): (Bodies, Option<Funded>),
+        sink: &Sink,
+        made: &Made<'_>,
+    ) -> Result<Reply> {
         let began = Instant::now();
-        let left = |at: Instant| millis(at.saturating_duration_since(began));
         request.to = self.route.agent.to_wire();
         request.grant = funded.as_ref().map(|funded| funded.grant().encode()).unwrap_or_default();
         request.to_name.clone_from(&self.route.name);
-        request.total_ms = self.prepared.total_deadline.map(left);
         let tools = request.tools.clone();
         let (mut end, callee) = pipe();
         end.parent.clone_from(&self.prepared.parent);
@@ -266,7 +303,9 @@ impl Try<'_> {
                 // Its agents are shown no more: what still runs asks as the node.
                 request.from = bytes::Bytes::new();
             }
-            let called = self.inner.mesh.call(node, request, bodies, callee);
+            // Told once there is a stream: to dial may take seconds.
+            let timed = (request, |request: &mut v1::Request| self.prepared.time(request));
+            let called = self.inner.mesh.call_timed(node, timed, bodies, callee);
             let path = match self.within(called).await {
                 Ok(path) => path,
                 Err(error) => {
@@ -279,12 +318,18 @@ impl Try<'_> {
             (if path.relayed { Path::Relay } else { Path::Direct }, node)
         } else {
             let node = self.inner.engine.node();
-            let caller = Caller::local(node, self.prepared.from);
+            let caller = match request.edge.as_str() {
+                "" => Caller::local(node, self.prepared.from),
+                edge => Caller::edge(node, edge)?,
+            };
+            self.prepared.time(&mut request);
             self.inner.engine.inbound(caller, request, bodies, callee);
             (Path::InProcess, node)
         };
+        made.via(path);
         let attempt = Attempt {
             number: self.number,
+            trace_id: made.trace_id(),
             agent: Answerer {
                 agent_id: self.route.agent,
                 name: self.route.name.clone(),
@@ -295,6 +340,7 @@ impl Try<'_> {
             timeout: self.prepared.timeout,
             total_deadline: self.prepared.total_deadline,
             started: if self.number == 1 { self.started } else { began },
+            heard_by: self.spare.then(|| Instant::now() + limits::SILENT_PATH),
         };
         let tool_host = self.prepared.tool_host.clone();
         let input_host = self.prepared.input_host.clone();
@@ -313,10 +359,8 @@ impl Try<'_> {
 
     /// Waits for the connection, at most for the time that the call has.
     async fn within<T>(&self, opening: impl Future<Output = Result<T>>) -> Result<T> {
-        let silence = Instant::now() + self.prepared.timeout;
-        let deadline = self.prepared.total_deadline.map_or(silence, |total| total.min(silence));
-        let late = |_| Err(Error::new(Kind::Deadline, "the node could not be reached in time"));
-        tokio::time::timeout_at(deadline, opening).await.unwrap_or_else(late)
+        let deadline = self.prepared.deadline();
+        tokio::time::timeout_at(deadline, opening).await.unwrap_or_else(|_| Err(unreached()))
     }
 
     /// What the directory ranks by.
@@ -340,6 +384,10 @@ impl Try<'_> {
             rtt: self.inner.mesh.path(node).map(|path| path.rtt),
         });
     }
+}
+
+fn unreached() -> Error {
+    Error::new(Kind::Deadline, "the node could not be reached in time")
 }
 
 fn no_host(route: &Route) -> Error {

@@ -55,6 +55,11 @@ impl<T: Serialize + DeserializeOwned + Clone> Table<T> {
         Self { home, name, cache: Mutex::new(cache) }
     }
 
+    /// Where the file is.
+    pub(super) const fn home(&self) -> &Home {
+        &self.home
+    }
+
     /// All entries, read again when the file changed. Blocks for microseconds.
     pub(super) fn entries(&self) -> Result<BTreeMap<String, T>> {
         let Some(folders) = self.home.folders() else {

@@ -44,8 +44,7 @@ impl Inner {
     /// # Errors
     /// `configuration`: code `orphan` for a request that seems to have lost its budget,
     /// `second_budget` for a switch beside the budget of the parent, `other_node` for a budget of
-    /// another node. `invalid_argument`: a most without a budget. `unsupported`: a budget for an
-    /// answer that goes to another agent. `killed`.
+    /// another node. `invalid_argument`: a most without a budget. `killed`.
     pub(super) async fn funds(&self, options: &RequestOptions) -> Result<Option<Funds>> {
         let treasury = self.engine.treasury();
         let held = options.parent.as_ref().and_then(|parent| parent.core().held());
@@ -67,11 +66,6 @@ impl Inner {
                 (switch.open(treasury).await?, Some(switch))
             }
         };
-        if !options.return_to.is_empty() {
-            let message = "an answer that goes to another agent is not paid for by this version";
-            let error = Error::new(Kind::Unsupported, message).with_code("return_to");
-            return Err(error.with_field("returnTo"));
-        }
         let max = options.max.unwrap_or(Allowance::UNLIMITED);
         Ok(Some(Funds { treasury: Arc::clone(treasury), from, max, switch }))
     }
@@ -106,6 +100,11 @@ fn without(options: &RequestOptions) -> Result<Option<Funds>> {
 }
 
 impl Funds {
+    /// A grant that is held here, for what its call leaves to be done.
+    pub(super) fn of_grant(treasury: &Arc<Treasury>, from: GrantId) -> Self {
+        Self { treasury: Arc::clone(treasury), from, max: Allowance::UNLIMITED, switch: None }
+    }
+
     /// Cuts the grant of one attempt.
     ///
     /// # Errors

@@ -1,20 +1,23 @@
 //! The node as its mesh sees it.
 
 use super::lifecycle::Inner;
+use crate::audit::Audit;
 use crate::call::body::Bodies;
 use crate::call::pipe::CalleeEnd;
+use crate::foreign::Answer;
 use crate::mesh::{MeshHost, Source};
+use hubless_proto::audit::Entry;
 use hubless_proto::error::{Error, Kind};
 use hubless_proto::identity::{AgentId, NodeKey};
-use hubless_proto::killswitch::{Message, Reading};
+use hubless_proto::killswitch::{BudgetId, Message, Reading};
 use hubless_proto::policy::Caller;
 use hubless_proto::wire::v1;
 use std::sync::{Arc, Mutex, Weak};
 use tokio::sync::SetOnce;
 
 /// Passes on what the mesh says; what comes before the node is ready waits for it.
-#[derive(Default)]
 pub(super) struct Host {
+    audit: Arc<Audit>,
     node: SetOnce<Weak<Inner>>,
     early: Mutex<Vec<News>>,
 }
@@ -22,7 +25,8 @@ pub(super) struct Host {
 /// What the mesh says of others.
 pub(super) enum News {
     Announced(Source, v1::NodeAnnouncement),
-    Hidden(NodeKey, Vec<AgentId>),
+    Told,
+    Hidden(NodeKey, Vec<(AgentId, u64)>),
     Loaded(NodeKey, Vec<(AgentId, u32)>),
     Clock(NodeKey, Reading),
     Ledger(NodeKey, Box<Message>),
@@ -30,6 +34,10 @@ pub(super) enum News {
 }
 
 impl Host {
+    pub(super) fn new(audit: Arc<Audit>) -> Self {
+        Self { audit, node: SetOnce::new(), early: Mutex::default() }
+    }
+
     /// The node is there.
     pub(super) fn ready(&self, node: &Arc<Inner>) {
         let mut early = crate::engine::lock(&self.early);
@@ -84,7 +92,11 @@ impl MeshHost for Face {
         self.0.tell(News::Announced(source, announcement));
     }
 
-    fn hidden(&self, node: NodeKey, agents: Vec<AgentId>) {
+    fn told(&self) {
+        self.0.tell(News::Told);
+    }
+
+    fn hidden(&self, node: NodeKey, agents: Vec<(AgentId, u64)>) {
         self.0.tell(News::Hidden(node, agents));
     }
 
@@ -102,6 +114,18 @@ impl MeshHost for Face {
 
     fn gone(&self, node: NodeKey) {
         self.0.tell(News::Gone(node));
+    }
+
+    fn noted(&self, entry: Entry) {
+        self.0.audit.fold(entry);
+    }
+
+    fn operator_stop(&self, node: NodeKey, signed: &v1::SignedRecord) -> Answer<Vec<BudgetId>> {
+        let Some(here) = self.0.node.get().and_then(Weak::upgrade) else {
+            let closing = Error::refusal(Kind::NotFound, "closing", "the node is closing");
+            return Box::pin(std::future::ready(Err(closing)));
+        };
+        Box::pin(here.engine.treasury().show_stop(node, signed))
     }
 
     fn answer(&self, ask: v1::Ask) -> v1::Answer {

@@ -1,5 +1,8 @@
 //! A node from its start to its end.
 
+use super::agents::body_digest;
+use super::announcer::{Announcer, announcing};
+use super::documents::Documents;
 use super::found::{NodeStatus, PeerView};
 use super::host::{Face, Host};
 use super::options::{Listen, NodeOptions};
@@ -8,8 +11,9 @@ use super::returns::Postman;
 use super::stores::{Credentials, Pins};
 use super::templates::Templates;
 use super::world::World;
-use super::{announce, loads};
-use crate::budget::{Orphans, Treasury};
+use super::{announce, keep, loads, trace};
+use crate::audit::Audit;
+use crate::budget::{Gateway, Orphans};
 use crate::call::handle::Parent;
 use crate::chance::now_ms;
 use crate::engine::{Engine, Hosted, lock};
@@ -18,6 +22,7 @@ use crate::foreign::Authenticator;
 use crate::home::Home;
 use crate::mesh::{self, Mesh, MeshChoice, MeshOptions};
 use crate::telemetry;
+use crate::usage::Tally;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{MeshId, NodeKey};
 use hubless_proto::policy::AuthRule;
@@ -28,14 +33,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// How often records that are to be renewed are looked for.
 const RENEWAL_ROUND: Duration = Duration::from_secs(5);
 
-/// Longest wait at the end for issuers to write last words down.
+/// Longest wait at the end for issuers to write last words down, and before it for the gateway.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// One process's presence in a mesh; cheap to clone. Dropping the last clone ends it at once,
@@ -74,6 +78,7 @@ pub(crate) struct Inner {
     pub(super) mesh: Mesh,
     pub(super) engine: Arc<Engine>,
     pub(super) world: World,
+    pub(super) documents: Documents,
     pub(super) templates: Templates,
     pub(super) credentials: Credentials,
     pub(super) pins: Pins,
@@ -82,13 +87,13 @@ pub(crate) struct Inner {
     /// What happens to requests that seem to have lost their budget.
     pub(super) orphans: Orphans,
     closing: AtomicBool,
-    /// True when hosted agents changed since they were announced.
-    changed: AtomicBool,
-    changes: Notify,
+    pub(super) announcer: Announcer,
     /// Fires when the node is to be closed without grace.
     hurry: CancellationToken,
     /// Fires at the end of everything.
     pub(super) stop: CancellationToken,
+    /// Fires once nothing of it is left to do, its last spans included.
+    pub(super) ended: CancellationToken,
 }
 
 impl Node {
@@ -96,7 +101,8 @@ impl Node {
     ///
     /// # Errors
     /// `configuration` for folders, keys or ports that cannot be used; `invalid_argument` naming
-    /// the option; `closed` (`forked`) in a forked child.
+    /// the option; `auth`, field `gatewayKey`, for what is no spending key; `closed` (`forked`) in
+    /// a forked child.
     ///
     /// # Cancellation
     /// Nothing is left behind but keys.
@@ -106,6 +112,10 @@ impl Node {
         let started = tokio_util::task::AbortOnDropHandle::new(start).await;
         let started = started.unwrap_or_else(|_| Err(Error::new(Kind::Internal, "start failed")));
         started.map_err(|error| error.with_operation("start"))
+    }
+
+    pub(super) fn inner(&self) -> &Arc<Inner> {
+        &self.inner.0
     }
 
     /// Resolves once the node is closed.
@@ -168,8 +178,15 @@ impl Node {
     /// under it.
     ///
     /// # Errors
-    /// `configuration` for `host` without a function.
-    pub fn set_auth(&self, rule: AuthRule, host: Option<Arc<dyn Authenticator>>) -> Result<()> {
+    /// `configuration` for the rule `host` without a function; `closed`.
+    ///
+    /// # Cancellation
+    /// What was begun goes on: the rule stands, and agents say so.
+    pub async fn set_auth(
+        &self,
+        rule: AuthRule,
+        host: Option<Arc<dyn Authenticator>>,
+    ) -> Result<()> {
         if matches!(rule, AuthRule::Host) && host.is_none() {
             return Err(Error::new(Kind::Configuration, "the rule needs a function of the host")
                 .with_code("no_function")
@@ -177,13 +194,9 @@ impl Node {
         }
         let inner = self.open()?;
         inner.engine.set_auth((rule.clone(), host));
-        let changed = inner.hosted().into_iter().filter(|hosted| hosted.publish_auth(&rule));
-        for hosted in changed.collect::<Vec<_>>() {
-            announce::sign(&hosted, inner.engine.node(), now_ms())?;
-            inner.world.show(&hosted);
-            inner.agents_changed();
-        }
-        Ok(())
+        // Another process may hold the lock of an identity for as long as it is stopped.
+        let inner = Arc::clone(inner);
+        blocking(move || inner.publish_auth(&rule)).await
     }
 
     /// How it is.
@@ -250,24 +263,6 @@ impl Inner {
         registry.list(Scope::Local).map(|agent| Arc::clone(&agent.value)).collect()
     }
 
-    /// Hosted agents changed: others learn it soon.
-    pub(super) fn agents_changed(&self) {
-        self.changed.store(true, Ordering::Release);
-        self.changes.notify_one();
-    }
-
-    /// Announces hosted agents at once, if they changed.
-    pub(super) fn announce_now(&self) {
-        let closing = self.closing.load(Ordering::Acquire);
-        if closing || !self.changed.load(Ordering::Acquire) {
-            return;
-        }
-        self.changed.store(false, Ordering::Release);
-        let agents = self.hosted();
-        let records = agents.iter().map(|hosted| lock(&hosted.announced).records.clone());
-        self.mesh.announce(records.collect());
-    }
-
     fn peers(&self) -> Vec<PeerView> {
         let open = self.mesh.peers();
         let known = self.world.nodes();
@@ -293,6 +288,21 @@ impl Inner {
         peers
     }
 
+    /// Says of each agent here how its callers prove themselves. Blocks for a file of each.
+    fn publish_auth(&self, rule: &AuthRule) -> Result<()> {
+        for hosted in self.hosted() {
+            if !self.is_told_for_good(&hosted) && hosted.publish_auth(rule) {
+                if let Some(body) = &hosted.body
+                    && let Err(error) = body.change(&body_digest(&hosted.descriptor()))
+                {
+                    tracing::warn!(%error, "replicas may be held to what was published before");
+                }
+                self.publish_anew(&hosted)?;
+            }
+        }
+        Ok(())
+    }
+
     /// True once the node is leaving: its agents are announced no more.
     pub(super) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Acquire)
@@ -311,12 +321,11 @@ impl Inner {
 
     async fn close(&self, grace: Duration, order: Order) {
         if matches!(order, Order::Later) {
-            self.stop.cancelled().await;
+            self.ended.cancelled().await;
             return;
         }
         let began = tokio::time::Instant::now();
-        self.changed.store(false, Ordering::Release);
-        self.mesh.announce(Vec::new());
+        self.announce_none();
         let idle = tokio::time::timeout(grace, self.engine.idle());
         if self.hurry.run_until_cancelled(idle).await.and_then(std::result::Result::ok).is_none() {
             tracing::info!(calls = self.engine.calls(), "calls were cut off at the end of grace");
@@ -326,11 +335,28 @@ impl Inner {
             hosted.stop.cancel();
         }
         let left = grace.saturating_sub(began.elapsed());
+        if self.engine.treasury().has_gateway() {
+            // Keys of calls that were cut off end there, which nobody tells later.
+            let told = async {
+                self.engine.idle().await;
+                self.engine.treasury().told().await;
+            };
+            let _ = tokio::time::timeout(LAST_WORDS, told).await;
+        }
         // Grants that ended here are settled, so that nothing of them stays charged.
         let said = self.engine.treasury().said();
         let _ = tokio::time::timeout(left.min(LAST_WORDS), said).await;
+        // Whoever has the key next finds the store closed.
+        let use_lock = self.mesh.take_use_lock();
         self.mesh.close(grace.saturating_sub(began.elapsed())).await;
+        self.engine.treasury().flush().await;
+        self.engine.audit().end();
+        self.engine.tally().keep();
+        self.engine.treasury().shut().await;
+        drop(use_lock);
         self.stop.cancel();
+        self.engine.spans().end().await;
+        self.ended.cancel();
         tracing::info!("node closed");
     }
 }
@@ -341,8 +367,10 @@ pub(super) fn closed() -> Error {
 }
 
 async fn start(options: NodeOptions) -> Result<Node> {
+    let gateway = Gateway::named(&options)?;
     let home = open_home(&options).await?;
-    let host = Arc::new(Host::default());
+    let (audit, tally) = (Arc::<Audit>::default(), Arc::<Tally>::default());
+    let host = Arc::new(Host::new(Arc::clone(&audit)));
     let options_of_mesh = MeshOptions {
         name: options.name.clone(),
         mesh: choice(options.mesh.clone().or_else(|| environment("HUBLESS_MESH")))?,
@@ -351,10 +379,22 @@ async fn start(options: NodeOptions) -> Result<Node> {
         ..MeshOptions::new(home.clone())
     };
     let mesh = Mesh::start(options_of_mesh, Arc::new(Face(Arc::clone(&host)))).await?;
-    let treasury = Treasury::in_memory(mesh.clone());
-    let engine = Engine::new(treasury, mesh.mesh_id(), options.max_concurrency);
+    let spans = trace::recorder(&mesh, &options).await?;
+    let treasury = match keep::treasury(&options, (&home, &mesh), (&audit, &tally)).await {
+        Ok(treasury) => treasury,
+        Err(error) => {
+            mesh.close(Duration::ZERO).await;
+            return Err(error);
+        }
+    };
+    if let Some(gateway) = gateway {
+        treasury.pay_by(gateway);
+    }
+    let engine =
+        Engine::new(treasury, (spans, audit, tally), mesh.mesh_id(), options.max_concurrency);
     let inner = Arc::new(Inner {
         world: World::new(mesh.node_key(), mesh.mesh_id()),
+        documents: Documents::new(mesh.node_key()),
         credentials: Credentials::open(home.clone()),
         pins: Pins::of(home.clone()),
         templates: Templates::default(),
@@ -364,10 +404,10 @@ async fn start(options: NodeOptions) -> Result<Node> {
         mesh,
         engine: Arc::new(engine),
         closing: AtomicBool::new(false),
-        changed: AtomicBool::new(false),
-        changes: Notify::new(),
+        announcer: Announcer::default(),
         hurry: CancellationToken::new(),
         stop: CancellationToken::new(),
+        ended: CancellationToken::new(),
     });
     let pins = Arc::clone(&inner);
     // A file that cannot be read is reported where a name is looked up.
@@ -377,7 +417,9 @@ async fn start(options: NodeOptions) -> Result<Node> {
     host.ready(&inner);
     tokio::spawn(announcing(Arc::clone(&inner)));
     tokio::spawn(renewing(Arc::clone(&inner)));
-    tokio::spawn(keeping_leases(Arc::clone(&inner)));
+    tokio::spawn(keep::leases(Arc::clone(&inner)));
+    tokio::spawn(keep::counts(Arc::clone(&inner)));
+    tokio::spawn(keep::sums(Arc::clone(&inner)));
     tokio::spawn(loads::telling(Arc::clone(&inner)));
     Ok(Node { inner: Arc::new(Handle(inner)) })
 }
@@ -390,16 +432,6 @@ async fn open_home(options: &NodeOptions) -> Result<Home> {
     blocking(move || Home::open_or_memory(root.as_deref())).await
 }
 
-/// Announces changes; many in a short time become one.
-async fn announcing(inner: Arc<Inner>) {
-    loop {
-        tokio::select! {
-            () = inner.changes.notified() => inner.announce_now(),
-            () = inner.stop.cancelled() => return,
-        }
-    }
-}
-
 async fn renewing(inner: Arc<Inner>) {
     let mut round = tokio::time::interval(RENEWAL_ROUND);
     loop {
@@ -410,21 +442,12 @@ async fn renewing(inner: Arc<Inner>) {
                     inner.world.show(hosted);
                 }
                 if !renewed.is_empty() {
-                    inner.agents_changed();
+                    inner.announcer.changed();
                 }
                 inner.world.tick();
             }
             () = inner.stop.cancelled() => return,
         }
-    }
-}
-
-/// Renews and ends leases, and says last words again.
-async fn keeping_leases(inner: Arc<Inner>) {
-    let treasury = Arc::clone(inner.engine.treasury());
-    tokio::select! {
-        () = treasury.run() => {}
-        () = inner.stop.cancelled() => {}
     }
 }
 
@@ -451,7 +474,7 @@ fn listen(options: &NodeOptions) -> Result<mesh::Listen> {
     })
 }
 
-fn environment(name: &str) -> Option<String> {
+pub(super) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 

@@ -14,22 +14,19 @@ const ROUND: Duration = Duration::from_secs(2);
 pub(super) async fn telling(inner: Arc<Inner>) {
     let mut round = tokio::time::interval(ROUND);
     let mut busy: BTreeSet<AgentId> = BTreeSet::new();
-    loop {
-        tokio::select! {
-            _ = round.tick() => {
-                let loads = loads(&inner, &busy);
-                busy = loads.iter().filter(|(_, calls)| *calls > 0).map(|(id, _)| *id).collect();
-                if !loads.is_empty() {
-                    inner.mesh.tell_loads(&loads);
-                }
-            }
-            () = inner.stop.cancelled() => return,
+    while inner.stop.run_until_cancelled(round.tick()).await.is_some() {
+        if inner.engine.calls() == 0 && busy.is_empty() {
+            continue;
         }
+        let loads = loads(&inner, &busy);
+        busy = loads.iter().filter(|(_, calls)| *calls > 0).map(|(id, _)| *id).collect();
+        inner.mesh.tell_loads(&loads);
     }
 }
 
 fn loads(inner: &Inner, before: &BTreeSet<AgentId>) -> Vec<(AgentId, u32)> {
     let hosted = inner.hosted();
-    let all = hosted.iter().map(|hosted| (hosted.id(), hosted.room.load()));
+    let told = hosted.iter().filter(|hosted| inner.announcer.tells_of(hosted));
+    let all = told.map(|hosted| (hosted.id(), hosted.room.load()));
     all.filter(|(id, calls)| *calls > 0 || before.contains(id)).collect()
 }

@@ -1,8 +1,7 @@
 //! Tickets: inviting others, and joining.
 
 use super::lifecycle::Node;
-use crate::executor;
-use crate::executor::blocking;
+use crate::executor::{self, blocking};
 use crate::home::Home;
 use crate::membership::Minter;
 use crate::{membership, mesh};

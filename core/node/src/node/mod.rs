@@ -1,33 +1,40 @@
-//! The SDK: one node, its agents, and what it can ask of others.
-//!
-//! Owns: the surface that programs and bindings use. Must not know: bytes of the wire, or how a
-//! connection is made. Tested in process beside each part, and between processes in `tests/mesh`.
+//! The SDK: one node, its agents, and what it can ask of others. Owns: the surface that programs
+//! and bindings use. Must not know: bytes of the wire, or how a connection is made. Tested in
+//! process beside each part, and between processes in `tests/mesh`.
 
 mod agents;
 mod announce;
+mod announcer;
 mod calls;
 #[cfg(test)]
 mod choice_tests;
+mod documents;
 mod file;
 mod found;
 mod funds;
 mod handler;
 mod host;
+mod keep;
 mod lifecycle;
 mod loads;
 mod membership;
+mod operator;
 mod options;
 mod prepare;
 mod publish;
+mod reach;
 pub(crate) mod read;
 mod request;
 mod resolve;
 mod returns;
 mod search;
 mod serve;
+mod shown;
+mod silent;
 mod stores;
 mod stream;
 mod templates;
+mod trace;
 mod watching;
 mod world;
 
@@ -36,6 +43,7 @@ pub use found::{
     Change, Description, FindOptions, Found, Loaded, NodeStatus, PeerView, Scope, SignalPart,
 };
 pub use handler::handler;
+pub use hubless_proto::query::Health;
 pub use lifecycle::Node;
 pub use membership::{InviteOptions, invite, join};
 pub use options::{
@@ -46,6 +54,7 @@ pub use request::{
     StreamItem, Target,
 };
 pub use serve::{EndSignals, ServeOptions};
+pub use shown::{ModelForm, NodeCounts, TimingForm, UsageForm};
 pub use stores::{Credentials, Pin, Pins, Secret};
 pub use stream::{CallStream, Discovery, Watch};
 pub use templates::Templates;

@@ -4,7 +4,7 @@ use crate::budget::Orphans;
 use crate::call::handle::Parent;
 use crate::foreign::{Authenticator, TokenCounter};
 use hubless_proto::error::{Error, Result};
-use hubless_proto::policy::Requirements;
+use hubless_proto::policy::{Requirements, Secret};
 use hubless_proto::wire::v1;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -43,6 +43,19 @@ pub struct NodeOptions {
     pub memory_only: bool,
     /// Concurrent calls of all agents together; none: no bound besides each agent's own.
     pub max_concurrency: Option<usize>,
+    /// File that the spans of this node's calls are appended to, as JSON Lines of OTLP, or the URL
+    /// of a collector that they are posted to (such as `http://127.0.0.1:4318/v1/traces`);
+    /// none: `HUBLESS_TRACE`, else nowhere.
+    pub trace: Option<PathBuf>,
+    /// Base URL of the metering gateway that [`crate::Call::provider`] makes keys for, such as
+    /// `http://127.0.0.1:8430/v1`; none: `HUBLESS_GATEWAY`, else none.
+    pub gateway: Option<String>,
+    /// Spending key of this node at its gateway, which those of calls are made from; none:
+    /// `HUBLESS_GATEWAY_KEY`, else none.
+    pub gateway_key: Option<Secret>,
+    /// Language of the program that the node is in, for traces; none: `rust`.
+    #[serde(skip)]
+    pub language: Option<&'static str>,
     /// What happens to a request that seems to have lost the budget of its call.
     #[serde(skip)]
     pub orphans: Orphans,
@@ -166,9 +179,10 @@ pub struct AgentOptions {
     pub concurrency: Concurrency,
     /// Which key it has.
     pub identity: Identity,
-    /// True: it lives only moments.
+    /// True: it lives only moments. Others can call it at once by [`Agent::reach`](super::Agent),
+    /// and find it once it is a second old, until a minute after its registration.
     pub transient: bool,
-    /// True: further processes may host the same stored identity.
+    /// True: it may join other processes that host the same stored identity and publish the same.
     pub replica: bool,
     /// Answers `auth: host` of the requirements.
     #[serde(skip)]

@@ -3,6 +3,7 @@
 use super::funds::Funds;
 use super::lifecycle::Inner;
 use super::request::{RequestOptions, RetryPolicy, Target};
+use super::resolve::Sight;
 use crate::call::body::Bodies;
 use crate::call::content;
 use crate::call::handle::Parent;
@@ -10,10 +11,11 @@ use crate::call::trace;
 use crate::chance;
 use crate::foreign::{InputHost, ToolHost};
 use crate::schemas;
+use crate::spans::SpanId;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::AgentId;
 use hubless_proto::limits;
-use hubless_proto::policy::Effect;
+use hubless_proto::policy::{Caller, Effect};
 use hubless_proto::template::Template;
 use hubless_proto::wire::decode::Checked;
 use hubless_proto::wire::v1;
@@ -37,6 +39,8 @@ pub(super) struct Prepared {
     pub(super) timeout: Duration,
     pub(super) total_deadline: Option<Instant>,
     pub(super) parent: Option<Parent>,
+    /// The span above its attempts; none: the trace begins with them.
+    pub(super) above: Option<SpanId>,
     /// What pays for it; none: it has no budget.
     pub(super) funds: Option<Arc<Funds>>,
     pub(super) tool_host: Option<Arc<dyn ToolHost>>,
@@ -46,6 +50,28 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
+    /// When what begins now is over at the latest, if nothing is heard.
+    pub(super) fn deadline(&self) -> Instant {
+        let silence = Instant::now() + self.timeout;
+        self.total_deadline.map_or(silence, |total| total.min(silence))
+    }
+
+    /// Says in a request that leaves now how much time is left. A child is told no more than the
+    /// call that it belongs to has.
+    pub(super) fn time(&self, request: &mut v1::Request) {
+        let now = Instant::now();
+        let left = |at: Instant| at.saturating_duration_since(now);
+        let of_parent = self.parent.as_ref().map(|parent| left(parent.core().deadline()));
+        let timeout = of_parent.map_or(self.timeout, |most| self.timeout.min(most));
+        request.deadline_ms = millis(timeout);
+        request.total_ms = self.total_deadline.map(|at| millis(left(at)));
+    }
+
+    /// Which agents it may see.
+    pub(super) fn sight(&self) -> Sight {
+        if self.request.edge.is_empty() { Sight::All } else { Sight::External }
+    }
+
     /// Fills what is open from the template that the caller named.
     ///
     /// # Errors
@@ -77,7 +103,13 @@ pub(super) fn prepare(inner: &Inner, mut options: RequestOptions) -> Result<Prep
             .with_limit("RETRY_ATTEMPTS", u64::from(most)));
     }
     let effect = options.effect.as_deref().map(Effect::of_field).transpose()?;
-    let from = options.from.or_else(|| options.parent.as_ref().map(Parent::agent));
+    let own = inner.mesh.node_key();
+    // An agent of another node of this process is none of this one's.
+    let parent = options.parent.as_ref().filter(|parent| parent.core().info.node == own);
+    let from = options.from.or_else(|| parent.map(Parent::agent));
+    let from = from.filter(|_| options.edge.is_none());
+    let edge = options.edge.as_ref();
+    edge.map_or(Ok(()), |edge| Caller::edge(inner.engine.node(), edge).map(drop))?;
     let wait = options.wait_ms.map_or(limits::FIND_WAIT, Duration::from_millis);
     let bodies = std::mem::take(&mut options.content.bodies);
     let prepared = Prepared {
@@ -90,6 +122,7 @@ pub(super) fn prepare(inner: &Inner, mut options: RequestOptions) -> Result<Prep
         timeout,
         total_deadline,
         parent: options.parent.take(),
+        above: None,
         funds: None,
         tool_host: options.tool_host.take(),
         input_host: options.input_host.take(),
@@ -97,13 +130,15 @@ pub(super) fn prepare(inner: &Inner, mut options: RequestOptions) -> Result<Prep
         request: v1::Request::default(),
     };
     let return_to = inner.return_address(&options.return_to)?;
-    let mut request = message(&prepared, options)?;
+    let continued = options.trace.is_some() || prepared.parent.is_some();
+    let mut request = message(inner, &prepared, options)?;
+    let above = request.trace.as_ref().filter(|_| continued).and_then(trace::span_id);
     request.return_to = return_to;
     check(&mut request)?;
-    Ok(Prepared { request, ..prepared })
+    Ok(Prepared { request, above, ..prepared })
 }
 
-fn message(prepared: &Prepared, options: RequestOptions) -> Result<v1::Request> {
+fn message(inner: &Inner, prepared: &Prepared, options: RequestOptions) -> Result<v1::Request> {
     let core = prepared.parent.as_ref().map(Parent::core);
     let ancestors = core.map(|core| {
         let mut ancestors = core.info.request.ancestors.clone();
@@ -134,10 +169,11 @@ fn message(prepared: &Prepared, options: RequestOptions) -> Result<v1::Request> 
         deadline_ms: millis(prepared.timeout),
         depth: core.map_or(0, |core| core.info.request.depth.saturating_add(1)),
         data_policy: options.data_policy,
-        trace: trace.or_else(|| Some(trace::child(None))),
+        trace: trace.or_else(|| Some(trace::begin(inner.engine.spans().flags()).0)),
         metadata_json: texts(options.metadata),
         extensions_json: texts(options.extensions),
         ancestors: ancestors.unwrap_or_default(),
+        edge: options.edge.unwrap_or_default(),
         ..v1::Request::default()
     })
 }

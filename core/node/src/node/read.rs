@@ -2,6 +2,7 @@
 
 use super::options::{AgentOptions, NodeOptions, SkillOptions};
 use super::request::{AgentRequest, RequestOptions, Target};
+use crate::budget::{Allowance, Orphans};
 use hubless_proto::error::{Error, Result};
 use hubless_proto::policy::Requirements;
 use hubless_proto::query::Query;
@@ -22,7 +23,23 @@ macro_rules! readable {
     )*};
 }
 
-readable!(NodeOptions, SkillOptions, AgentRequest);
+readable!(SkillOptions, AgentRequest);
+
+impl NodeOptions {
+    /// Reads the JSON form of the language contract; fields it does not know are left.
+    ///
+    /// # Errors
+    /// `invalid_argument` naming the field.
+    pub fn read(value: Value) -> Result<Self> {
+        let mut object = object(value)?;
+        let orphans = object.shift_remove("orphans");
+        let mut options: Self = read(Value::Object(object))?;
+        if let Some(orphans) = orphans {
+            options.orphans = Orphans::read(&orphans)?;
+        }
+        Ok(options)
+    }
+}
 
 impl AgentOptions {
     /// Reads the JSON form of the language contract; fields it does not know are left.
@@ -48,8 +65,10 @@ impl RequestOptions {
     pub fn read(value: Value) -> Result<Self> {
         let mut object = object(value)?;
         let to = object.shift_remove("to").unwrap_or_default();
+        let max = object.shift_remove("max");
         let mut options: Self = read(Value::Object(object))?;
         options.to = target(to)?;
+        options.max = max.map(|max| Allowance::read("max", &max)).transpose()?;
         Ok(options)
     }
 }

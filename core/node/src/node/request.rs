@@ -4,8 +4,9 @@ use crate::budget::{Allowance, KillSwitch};
 use crate::call::content::Content;
 use crate::call::handle::Parent;
 use crate::foreign::{InputHost, ToolHost};
+use crate::spans::TraceId;
 use hubless_proto::error::{Error, Kind, Result};
-use hubless_proto::identity::{AgentId, NodeKey};
+use hubless_proto::identity::{self, AgentId, NodeKey};
 use hubless_proto::query::Query;
 use hubless_proto::wire::v1;
 use serde::{Deserialize, Serialize};
@@ -64,6 +65,7 @@ pub struct RequestOptions {
     pub effect: Option<String>,
     /// Agent that the answer goes to, by id, address or name; empty: back to the caller. It must be
     /// one of the caller's own node, or one whose requirements accept answers of the callee.
+    /// Under a budget the grant of the call pays for that.
     pub return_to: String,
     /// The callee answers the same key with the same outcome for 10 minutes.
     pub idempotency_key: String,
@@ -94,6 +96,13 @@ pub struct RequestOptions {
     /// Agent of this node that asks; none: the parent's, or the node itself.
     #[serde(skip)]
     pub from: Option<AgentId>,
+    /// Client of a gateway of this node that asks, such as `edge:http:anonymous`; none: this node.
+    ///
+    /// Such a call reaches agents that allow external connections only: every other is not found,
+    /// as if it were not there. Nothing of this node goes with it: no stored credential, no agent
+    /// (`from` is left out), and no name is pinned by it.
+    #[serde(skip)]
+    pub edge: Option<String>,
     /// Runs the offered tools.
     #[serde(skip)]
     pub tool_host: Option<Arc<dyn ToolHost>>,
@@ -118,7 +127,7 @@ impl fmt::Debug for RequestOptions {
 /// Whom a request is for.
 #[derive(Debug, Clone)]
 pub enum Target {
-    /// An id, address, name or `name@mesh`.
+    /// An id, alone or with `@` and the key of its node; an address; a name or `name@mesh`.
     Text(String),
     /// The best answer of `find`.
     Query {
@@ -148,6 +157,12 @@ impl From<String> for Target {
 impl From<AgentId> for Target {
     fn from(id: AgentId) -> Self {
         Self::Text(id.to_string())
+    }
+}
+
+impl From<identity::Target> for Target {
+    fn from(target: identity::Target) -> Self {
+        Self::Text(target.to_string())
     }
 }
 
@@ -195,6 +210,8 @@ pub struct Reply {
     pub path: Path,
     /// Attempts that were made.
     pub attempts: u32,
+    /// Trace that it belongs to, for [`crate::Node::trace`].
+    pub trace_id: TraceId,
     /// Calls that the agent had when it answered.
     pub(crate) load: u32,
 }
@@ -221,6 +238,22 @@ pub enum Path {
     Direct,
     /// Through a relay.
     Relay,
+}
+
+impl Path {
+    /// The stable name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::InProcess => "in_process",
+            Self::Direct => "direct",
+            Self::Relay => "relay",
+        }
+    }
+
+    /// Reads a name from a peer; none: this version does not know it.
+    pub(crate) fn of(name: &str) -> Option<Self> {
+        [Self::InProcess, Self::Direct, Self::Relay].into_iter().find(|path| path.name() == name)
+    }
 }
 
 /// What comes of a streamed request, in order; the last is the Final.

@@ -1,7 +1,9 @@
 //! From what a request names to the agent that is meant, and what is known only then.
 
+use super::documents::Wants;
 use super::lifecycle::{Inner, closed};
 use super::prepare::Prepared;
+use super::reach::Place;
 use super::request::Target;
 use super::world::Known;
 use crate::engine::lock;
@@ -13,6 +15,22 @@ use hubless_proto::wire::words::Spends;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
+
+/// Which agents a call may see.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// Every agent that is known.
+    All,
+    /// Those that allow external connections: for who asks, the others are not there.
+    External,
+}
+
+impl Sight {
+    /// True for an agent that is seen.
+    pub(super) fn takes(self, descriptor: &v1::Descriptor) -> bool {
+        self == Self::All || descriptor.allows_external_connections
+    }
+}
 
 /// Where a call goes.
 pub(super) struct Route {
@@ -31,7 +49,7 @@ impl Route {
         self.node != Some(inner.mesh.node_key())
     }
 
-    fn is_same(&self, other: &Self) -> bool {
+    pub(super) fn is_same(&self, other: &Self) -> bool {
         (self.agent, self.node) == (other.agent, other.node)
     }
 
@@ -43,6 +61,14 @@ impl Route {
     /// What the skill says about spending.
     pub(super) fn spends(&self, skill: &str) -> Spends {
         self.skill(skill).map_or(Spends::Tokens, |skill| Spends::of(&skill.spends))
+    }
+
+    /// This id as the agent itself says it, the empty one included; none: it has no such skill.
+    pub(super) fn own_skill(&self, skill: &str) -> Option<&str> {
+        if skill.is_empty() {
+            return Some("");
+        }
+        self.skill(skill).map(|own| own.id.as_str())
     }
 
     fn skill(&self, skill: &str) -> Option<&v1::Skill> {
@@ -58,19 +84,31 @@ impl Inner {
     /// Finds the agent that is meant, which may take until `deadline` to appear; `gone` is one that
     /// was asked and is not there any more.
     pub(super) async fn route(
-        &self,
-        to: &Target,
+        self: &Arc<Self>,
+        (to, sight): (&Target, Sight),
         deadline: Instant,
         gone: Option<&Route>,
     ) -> Result<Route> {
-        let mut changed = self.world.changed();
+        // No node is asked for what a stranger names.
+        if sight == Sight::All
+            && let Some(place) = Place::of(to)
+        {
+            return self.route_at(place, deadline, gone).await;
+        }
+        let (mut changed, mut wants) = (self.world.changed(), Wants::default());
         loop {
             changed.borrow_and_update();
-            let found = self.look(to)?;
+            if let (Sight::All, Target::Query { query }) = (sight, to) {
+                self.want_documents(query, &mut wants);
+            }
+            let found = match sight {
+                Sight::All => self.look(to)?,
+                Sight::External => self.look_outside(to)?,
+            };
             let found = found.filter(|found| !gone.is_some_and(|gone| found.is_same(gone)));
             let hosted = found.as_ref().is_some_and(|route| route.node.is_some());
             // One that only a catalogue knows may still be announced.
-            if !hosted && self.changes_by(&mut changed, deadline).await? {
+            if self.looks_again(&mut changed, &mut wants, hosted, deadline).await? {
                 continue;
             }
             return found.ok_or_else(|| {
@@ -114,6 +152,7 @@ impl Inner {
             text.parse().map_err(|error: Error| error.with_field("to"))?;
         match target {
             identity::Target::Id(id) => Ok(self.known(id).map(Route::from)),
+            identity::Target::At { agent, node } => Ok(self.known_at(agent, node).map(Route::from)),
             identity::Target::Address(address) => {
                 let local = lock(&self.engine.registry)
                     .by_address(address)?
@@ -132,6 +171,45 @@ impl Inner {
                 self.named(&name)
             }
         }
+    }
+
+    /// The agent that a stranger means. Nothing of the answer tells that an agent is there which
+    /// does not allow external connections, and no name is pinned by a stranger.
+    fn look_outside(&self, to: &Target) -> Result<Option<Route>> {
+        let Target::Text(text) = to else { return Ok(None) };
+        let target: identity::Target =
+            text.parse().map_err(|error: Error| error.with_field("to"))?;
+        let found = match target {
+            identity::Target::Id(_) | identity::Target::At { .. } => self.look(to)?,
+            // Two keys of one address are two agents, which may not both be shown.
+            identity::Target::Address(_) => self.look(to).ok().flatten(),
+            identity::Target::Name { name, mesh } => {
+                if mesh.is_some_and(|mesh| mesh != self.mesh_id()) {
+                    return Ok(None);
+                }
+                self.named_outside(&name)?
+            }
+        };
+        Ok(found.filter(|route| Sight::External.takes(&route.descriptor)))
+    }
+
+    /// By name, among the agents that allow external connections; one of the own node comes first.
+    fn named_outside(&self, name: &Name) -> Result<Option<Route>> {
+        let here = {
+            let registry = lock(&self.engine.registry);
+            registry.by_name(name).map(|agent| Known::hosted(&agent.value, self.mesh.node_key()))
+        };
+        let open = |known: &Known| Sight::External.takes(&known.descriptor);
+        if let Some(known) = here.filter(open) {
+            return Ok(Some(Route::from(known)));
+        }
+        let pinned = self.pins.pinned(name)?;
+        let mut known = self.world.by_name(name);
+        known.retain(|known| open(known) && pinned.is_none_or(|pinned| pinned == known.agent));
+        if known.len() > 1 {
+            return Err(ambiguous(name, &known));
+        }
+        Ok(known.pop().map(|known| Route { proven: false, ..Route::from(known) }))
     }
 
     /// The agent of this key: here, elsewhere, or in a catalogue.
@@ -171,12 +249,7 @@ impl Inner {
             return Ok(Some(Route { proven: true, ..Route::from(known.swap_remove(found)) }));
         }
         if known.len() > 1 {
-            let candidates = known.iter().map(|known| known.agent.to_string()).collect();
-            let message = format!("several agents are named {name}; use the id of one of them");
-            return Err(Error {
-                candidates,
-                ..Error::refusal(Kind::Ambiguous, "", message).with_field("to")
-            });
+            return Err(ambiguous(name, &known));
         }
         let Some(known) = known.pop() else { return Ok(None) };
         if known.descriptor.stored && known.node.is_some() {
@@ -191,6 +264,9 @@ impl Inner {
 
     /// The request for this callee, with what the caller left open: from the callee's template,
     /// then from the one that the caller named, then the stored credential.
+    ///
+    /// # Errors
+    /// `auth` with code `unproven_name` when a stored credential must not go where the name leads.
     pub(super) async fn complete(&self, prepared: &Prepared, route: &Route) -> Result<v1::Request> {
         let mut request = prepared.request.clone();
         super::templates::fill_of_callee(&mut request, &route.descriptor);
@@ -198,12 +274,16 @@ impl Inner {
         if request.auth.is_some() || !route.descriptor.requires_auth {
             return Ok(request);
         }
-        // In the user's own mesh every process is within the boundary; elsewhere a credential
-        // goes only where its target is certain.
-        if !route.proven && !self.own_mesh {
+        if prepared.sight() == Sight::External {
+            // The credentials of this node are not lent to strangers.
             return Ok(request);
         }
         request.auth = self.credentials.find(route.agent, self.mesh_id()).await?;
+        // In the user's own mesh every process is within the boundary; elsewhere a credential
+        // goes only where its target is certain.
+        if request.auth.is_some() && !route.proven && !self.own_mesh {
+            return Err(unproven(route));
+        }
         Ok(request)
     }
 }
@@ -218,6 +298,23 @@ impl From<Known> for Route {
             proven: true,
         }
     }
+}
+
+fn ambiguous(name: &Name, known: &[Known]) -> Error {
+    let candidates = known.iter().map(|known| known.agent.to_string()).collect();
+    let message = format!("several agents are named {name}; use the id of one of them");
+    Error { candidates, ..Error::refusal(Kind::Ambiguous, "", message).with_field("to") }
+}
+
+fn unproven(route: &Route) -> Error {
+    let message = format!(
+        "a credential is stored for {}, which was found by a name or a query that anyone in this \
+         mesh may answer to; call it by its id, or give the agent an identity (a key that is kept) \
+         and pin its name",
+        route.agent
+    );
+    let error = Error::new(Kind::Auth, message).with_code("unproven_name");
+    error.with_field("to").with_agent(route.agent)
 }
 
 fn not_pinned(name: &Name, pinned: AgentId, other: AgentId) -> Error {

@@ -1,18 +1,22 @@
 //! Answers that go to another agent than the caller: who expects them, and how they get there.
 
 use super::calls;
+use super::funds::Funds;
 use super::lifecycle::Inner;
 use super::prepare;
 use super::request::{RequestOptions, Target};
+use super::resolve::Sight;
 use crate::call::content::Content;
 use crate::engine::{Return, Returns, lock};
 use crate::foreign::Answer;
 use hubless_proto::error::Result;
-use hubless_proto::identity::AgentId;
+use hubless_proto::identity::{self, AgentId};
+use hubless_proto::limits;
 use hubless_proto::policy::{Caller, CallerKind, Effect};
 use hubless_proto::wire::v1;
 use serde_json::json;
 use std::sync::{Arc, Weak};
+use tokio::time::Instant;
 
 /// Entry of the metadata of a delivered answer: which call it answers, and who answered.
 const RETURN_OF: &str = "hubless.returnOf";
@@ -58,7 +62,7 @@ impl Inner {
     }
 
     /// An agent of the caller's node expects it, and one whose rules name the callee.
-    async fn expects(&self, caller: &Caller, callee: AgentId, to: AgentId) -> bool {
+    async fn expects(self: &Arc<Self>, caller: &Caller, callee: AgentId, to: AgentId) -> bool {
         if caller.own_return == Some(to) {
             return true;
         }
@@ -67,13 +71,16 @@ impl Inner {
             let rules = hosted.policy.requirements();
             return caller.kind == CallerKind::Local || rules.accept_returns_from.contains(&callee);
         }
-        let Some(node) = self.world.by_id(&to).and_then(|known| known.node) else { return false };
+        // The caller may have heard of it before this node did.
+        let known = self
+            .route((&Target::from(to), Sight::All), Instant::now() + limits::FIND_WAIT, None)
+            .await;
+        let Some(node) = known.ok().and_then(|route| route.node) else { return false };
         let asked = v1::ReturnQuestion { agent: to.to_wire(), callee: callee.to_wire() };
-        let ask = v1::Ask { question: Some(v1::ask::Question::Returns(asked)) };
         // The callee is known there by what this node shows.
         self.announce_now();
-        let answer = self.mesh.ask(node, ask).await;
-        matches!(answer.map(|answer| answer.answer), Ok(Some(v1::answer::Answer::Returns(true))))
+        let answer = self.mesh.ask(node, v1::ask::Question::Returns(asked)).await;
+        matches!(answer, Ok(v1::answer::Answer::Returns(true)))
     }
 
     /// Whether an agent of this node takes answers of the callee, an agent of the node that asks:
@@ -88,9 +95,14 @@ impl Inner {
         }))
     }
 
-    /// Asks the agent to take the answer: repeatable, under the id of the call that it answers.
+    /// Asks the agent to take the answer: repeatable, under the id of the call that it answers, and
+    /// paid from the grant of that call.
     async fn deliver(self: &Arc<Self>, answer: Return, content: Content) -> Result<()> {
-        let Return { to, callee, call } = answer;
+        let Return { to: agent, callee, node, call, grant, .. } = answer;
+        let to: Target = match node {
+            Some(node) => identity::Target::At { agent, node }.into(),
+            None => agent.into(),
+        };
         let id = data_encoding::HEXLOWER.encode(&call.id);
         let note = json!({"requestId": id, "agent": callee.to_string()});
         let options = RequestOptions {
@@ -109,6 +121,8 @@ impl Inner {
         prepared.request.depth = call.depth.saturating_add(1);
         prepared.request.ancestors = call.ancestors;
         prepared.request.ancestors.push(callee.to_wire());
+        let treasury = self.engine.treasury();
+        prepared.funds = grant.map(|grant| Arc::new(Funds::of_grant(treasury, grant)));
         calls::run_alone(self, prepared).await.map(drop)
     }
 }

@@ -1,7 +1,9 @@
 //! Finding agents.
 
+use super::documents::Wants;
 use super::found::{Change, Description, FindOptions, Found, Loaded, Scope};
 use super::lifecycle::{Inner, Node};
+use super::resolve::Sight;
 use super::stream::{Discovery, Watch};
 use super::watching::Watching;
 use super::world::Known;
@@ -9,11 +11,10 @@ use crate::chance::now_ms;
 use crate::engine::lock;
 use crate::executor;
 use hubless_proto::error::{Error, Kind, Result};
-use hubless_proto::identity::NodeKey;
 use hubless_proto::limits;
 use hubless_proto::query::Query;
 use hubless_proto::registry;
-use hubless_proto::wire::{document, record, v1};
+use hubless_proto::wire::record;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,7 +23,9 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 impl Node {
-    /// Agents that match, best first; waits for a first one.
+    /// Agents that match, best first; waits for a first one. What a query with `accepts` has to
+    /// know is fetched: after a first match it waits for the others that are on their way, but at
+    /// most `FIND_SETTLE`.
     ///
     /// # Errors
     /// `closed`.
@@ -32,12 +35,14 @@ impl Node {
     pub async fn find(&self, query: Query, options: FindOptions) -> Result<Vec<Found>> {
         let inner = self.open()?;
         let deadline = Instant::now() + options.wait.min(limits::DEADLINE_MAX);
-        let mut changed = inner.world.changed();
+        let (mut changed, mut wants) = (inner.world.changed(), Wants::default());
         loop {
             changed.borrow_and_update();
-            inner.fetch_documents(&query).await;
+            // What comes of it is a change.
+            inner.want_documents(&query, &mut wants);
             let found = inner.find_now(&query, options.explain);
-            if !found.is_empty() || !inner.changes_by(&mut changed, deadline).await? {
+            let matched = !found.is_empty();
+            if !inner.looks_again(&mut changed, &mut wants, matched, deadline).await? {
                 return Ok(found);
             }
         }
@@ -111,7 +116,9 @@ impl Node {
     /// Safe.
     pub async fn describe(&self, agent: &str) -> Result<Description> {
         let inner = self.open()?;
-        let route = inner.route(&agent.into(), Instant::now() + limits::FIND_WAIT, None).await;
+        let to = agent.into();
+        let deadline = Instant::now() + limits::FIND_WAIT;
+        let route = inner.route((&to, Sight::All), deadline, None).await;
         let route = route.map_err(|error| error.with_operation("describe"))?;
         let mut skills = Vec::new();
         for skill in &route.descriptor.skills {
@@ -148,7 +155,7 @@ impl Node {
         }
         let mut agents: Vec<Found> = known.iter().map(|known| inner.view(known)).collect();
         if client {
-            let elsewhere = Query { limit: limits::FIND_LIMIT, ..Query::default() };
+            let elsewhere = Query { limit: usize::MAX, ..Query::default() };
             let own = Some(inner.mesh.node_key());
             let found = inner.world.find(&elsewhere).into_iter();
             let found = found.map(|found| inner.found(found, false));
@@ -156,6 +163,27 @@ impl Node {
         }
         agents.sort_by(|a, b| (&a.name, a.agent_id).cmp(&(&b.name, b.agent_id)));
         agents.dedup_by_key(|found| (found.agent_id, found.name.clone()));
+        Ok(agents)
+    }
+
+    /// The agents of the mesh that allow external connections, by name; at most `FIND_LIMIT`.
+    /// What a gateway may show to strangers.
+    ///
+    /// # Errors
+    /// `closed`.
+    pub fn external_agents(&self) -> Result<Vec<Found>> {
+        let inner = self.open()?;
+        let all = Query { limit: usize::MAX, ..Query::default() };
+        let elsewhere = inner.world.find(&all).into_iter().map(Known::found);
+        let own = inner.mesh.node_key();
+        let hosted = inner.hosted();
+        let hosted = hosted.iter().map(|hosted| Known::hosted(hosted, own));
+        let known = hosted.chain(elsewhere.filter(|known| known.node != Some(own)));
+        let open = known.filter(|known| Sight::External.takes(&known.descriptor));
+        let mut agents: Vec<Found> = open.map(|known| inner.view(&known)).collect();
+        agents.sort_by(|a, b| (&a.name, a.agent_id).cmp(&(&b.name, b.agent_id)));
+        agents.dedup_by_key(|found| (found.agent_id, found.name.clone()));
+        agents.truncate(limits::FIND_LIMIT);
         Ok(agents)
     }
 
@@ -204,37 +232,5 @@ impl Inner {
     /// An agent that was not ranked.
     pub(super) fn shown(&self, known: &Known, explain: bool) -> Found {
         Found { explain: explain.then(Vec::new), ..self.view(known) }
-    }
-
-    /// Fetches the skill documents that a query with `accepts` has to know.
-    async fn fetch_documents(&self, query: &Query) {
-        for (node, digest) in self.world.missing_documents(query) {
-            match self.document(Some(node), digest).await {
-                Ok(document) => self.world.add_document(digest, &document),
-                Err(error) => tracing::debug!(%node, %error, "a skill document is not to be had"),
-            }
-        }
-    }
-
-    /// A skill document, from here or from the node that hosts its agent.
-    async fn document(
-        &self,
-        node: Option<NodeKey>,
-        digest: record::Digest,
-    ) -> Result<v1::SkillDocument> {
-        let missing = || Error::new(Kind::NotFound, "the skill document is not to be had");
-        if let Some(own) = self.own_document(&digest) {
-            return document::open(&own, &digest);
-        }
-        let node = node.filter(|node| *node != self.mesh.node_key()).ok_or_else(missing)?;
-        let question = v1::ask::Question::SkillDocument(bytes::Bytes::copy_from_slice(&digest));
-        let answer = self.mesh.ask(node, v1::Ask { question: Some(question) }).await?;
-        match answer.answer {
-            Some(v1::answer::Answer::SkillDocument(bytes)) => document::open(&bytes, &digest),
-            Some(v1::answer::Answer::Rejection(rejection)) => Err(Error::from(rejection)),
-            Some(v1::answer::Answer::Agent(_) | v1::answer::Answer::Returns(_)) | None => {
-                Err(missing())
-            }
-        }
     }
 }

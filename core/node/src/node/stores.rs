@@ -1,9 +1,11 @@
 //! Credentials and pins of a node.
 
 use super::file::Table;
+use crate::audit::record_in;
 use crate::engine::lock;
 use crate::foreign::CredentialProvider;
 use crate::home::Home;
+use hubless_proto::audit::{Entry, Event};
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{AgentId, MeshId, Name};
 use hubless_proto::limits;
@@ -71,9 +73,11 @@ impl Credentials {
             if entries.len() >= limits::CREDENTIALS && !entries.contains_key(&target) {
                 return Err(full("credentials", "CREDENTIALS", limits::CREDENTIALS));
             }
-            entries.insert(target, auth);
+            entries.insert(target.clone(), auth);
             Ok(())
-        })
+        })?;
+        record_in(self.file.home(), Entry::of(Event::CredentialSet).named(&target));
+        Ok(())
     }
 
     /// Forgets a credential, wherever it is kept; true: there was one.
@@ -85,7 +89,11 @@ impl Credentials {
         if !self.file.entries()?.contains_key(target) {
             return Ok(in_memory);
         }
-        self.file.change(|entries| Ok(entries.remove(target).is_some() || in_memory))
+        let was = self.file.change(|entries| Ok(entries.remove(target).is_some()))?;
+        if was {
+            record_in(self.file.home(), Entry::of(Event::CredentialRemoved).named(target));
+        }
+        Ok(was || in_memory)
     }
 
     /// Their targets, in order.
@@ -181,7 +189,9 @@ impl Pins {
             }
             entries.insert(name.to_string(), agent);
             Ok(())
-        })
+        })?;
+        record_in(self.file.home(), Entry::of(Event::PinSet).named(name.as_str()).agent(agent));
+        Ok(())
     }
 
     /// Forgets a pin; true: there was one. Blocks for milliseconds.
@@ -190,7 +200,12 @@ impl Pins {
     /// `invalid_argument` for what is no name; `configuration` for a file that cannot be written.
     pub fn remove(&self, name: &str) -> Result<bool> {
         let name: Name = name.parse()?;
-        self.file.change(|entries| Ok(entries.remove(name.as_str()).is_some()))
+        let was = self.file.change(|entries| Ok(entries.remove(name.as_str())))?;
+        if let Some(agent) = was {
+            let removed = Entry::of(Event::PinRemoved).named(name.as_str()).agent(agent);
+            record_in(self.file.home(), removed);
+        }
+        Ok(was.is_some())
     }
 
     /// The agent that a name is pinned to.

@@ -1,5 +1,6 @@
 //! One watcher: what the directory tells, together with what only a catalogue knows.
 
+use super::documents::Wants;
 use super::found::{Change, Found};
 use super::lifecycle::Inner;
 use super::world::Known;
@@ -17,6 +18,7 @@ pub(super) struct Watching {
     inner: Arc<Inner>,
     id: WatchId,
     query: Query,
+    wants: Wants,
     changed: watch::Receiver<u64>,
     /// Agents that the watcher was told of and that only a catalogue knows, with their names;
     /// none: it was told nothing so far.
@@ -26,11 +28,13 @@ pub(super) struct Watching {
 
 impl Watching {
     pub(super) fn begin(inner: &Arc<Inner>, query: Query) -> Result<Self> {
-        let mut changed = inner.world.changed();
+        let (mut changed, mut wants) = (inner.world.changed(), Wants::default());
         changed.mark_changed();
         let id = inner.world.watch(query.clone())?;
+        // What an agent of this node accepts is known at once, so that the first event tells it.
+        inner.want_documents(&query, &mut wants);
         let inner = Arc::clone(inner);
-        Ok(Self { inner, id, query, changed, listed: None, ready: VecDeque::new() })
+        Ok(Self { inner, id, query, wants, changed, listed: None, ready: VecDeque::new() })
     }
 
     /// The next change; none once the node is closed.
@@ -51,8 +55,11 @@ impl Watching {
             if !self.ready.is_empty() {
                 continue;
             }
+            // What comes of it is a change.
+            self.inner.want_documents(&self.query, &mut self.wants);
             tokio::select! {
                 more = self.changed.changed() => more.ok()?,
+                () = self.wants.due() => {}
                 () = self.inner.stop.cancelled() => return None,
             }
         }

@@ -9,7 +9,7 @@ use crate::engine::{Hosted, lock};
 use crate::mesh;
 use hubless_proto::directory::{self, Announced, Directory, Source, WatchEvent, WatchId};
 use hubless_proto::error::{Error, Kind, Result};
-use hubless_proto::identity::{Address, AgentId, MeshId, Name, NodeKey};
+use hubless_proto::identity::{Address, AgentId, MeshId, Name, NodeKey, Target};
 use hubless_proto::query::Query;
 use hubless_proto::registry::ClientAgent;
 use hubless_proto::wire::record;
@@ -37,7 +37,7 @@ impl Known {
         Self { agent: listed.id, node: listed.node, descriptor }
     }
 
-    fn found(found: directory::Found) -> Self {
+    pub(super) fn found(found: directory::Found) -> Self {
         Self { agent: found.id, node: Some(found.node), descriptor: found.descriptor }
     }
 }
@@ -89,7 +89,7 @@ impl World {
 
     /// An agent of this node is no more.
     pub(super) fn hide(&self, agent: AgentId) {
-        self.with(|directory, now| directory.hide(&self.own, &[agent], now));
+        self.with(|directory, now| directory.hide(&self.own, &[(agent, u64::MAX)], now));
     }
 
     /// Other nodes, with the number of their agents.
@@ -103,6 +103,11 @@ impl World {
         self.with(|directory, now| directory.by_id(id, now)).map(Known::found)
     }
 
+    /// Nodes that host this agent, the best first.
+    pub(super) fn hosts(&self, id: &AgentId) -> Vec<NodeKey> {
+        self.with(|directory, now| directory.hosts(id, now))
+    }
+
     pub(super) fn by_name(&self, name: &Name) -> Vec<Known> {
         self.with(|directory, now| {
             let ids = directory.by_name(name);
@@ -111,7 +116,6 @@ impl World {
     }
 
     pub(super) fn by_address(&self, address: Address) -> Result<Option<Known>> {
-        use hubless_proto::identity::Target;
         let found = self.with(|directory, now| directory.resolve(&Target::Address(address), now));
         match found {
             Ok(found) => Ok(Some(Known::found(found))),
@@ -120,16 +124,36 @@ impl World {
         }
     }
 
+    /// The agent of this key at this node.
+    pub(super) fn at(&self, agent: AgentId, node: NodeKey) -> Option<Known> {
+        let target = Target::At { agent, node };
+        self.with(|directory, now| directory.resolve(&target, now)).ok().map(Known::found)
+    }
+
     pub(super) fn find(&self, query: &Query) -> Vec<directory::Found> {
         self.with(|directory, now| directory.find(query, now))
     }
 
-    pub(super) fn missing_documents(&self, query: &Query) -> Vec<(NodeKey, record::Digest)> {
-        self.with(|directory, now| directory.missing_documents(query, now))
+    /// Works on the skill documents that a query would have to know, each with a node that has it;
+    /// the directory is held meanwhile.
+    pub(super) fn missing_documents<T>(
+        &self,
+        query: &Query,
+        work: impl FnOnce(&mut dyn Iterator<Item = (NodeKey, record::Digest)>) -> T,
+    ) -> T {
+        let directory = lock(&self.directory);
+        let mut missing = directory.missing_documents(query, now_ms());
+        work(&mut missing)
     }
 
+    /// Grows when an agent came whose documents are not known, or a node that has them.
+    pub(super) fn undocumented(&self) -> u64 {
+        lock(&self.directory).undocumented()
+    }
+
+    /// Adds what queries have to know of a skill; who waits is woken by [`Self::touch`] afterwards.
     pub(super) fn add_document(&self, digest: record::Digest, document: &v1::SkillDocument) {
-        self.with(|directory, _| directory.add_document(digest, document));
+        lock(&self.directory).add_document(digest, document, now_ms());
     }
 
     pub(super) fn watch(&self, query: Query) -> Result<WatchId> {
@@ -158,9 +182,14 @@ impl World {
     /// Notes how a call ended, for the order of later finds.
     pub(super) fn learn(&self, lesson: &Lesson<'_>) {
         self.with(|directory, now| {
+            let is_listed = directory.descriptor(&lesson.agent).is_some();
             let signals = directory.signals_mut();
             if let Some(rtt) = lesson.rtt {
                 signals.round_trip(lesson.node, u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX));
+            }
+            if !is_listed {
+                // Nobody ranks it, and nothing would tell when to forget it.
+                return;
             }
             if let Some(load) = lesson.load {
                 signals.load(lesson.agent, load);
@@ -179,6 +208,15 @@ impl World {
     /// A pinned agent counts more.
     pub(super) fn pin(&self, agent: AgentId) {
         self.with(|directory, _| directory.signals_mut().pin(agent));
+    }
+
+    /// Agents that are known, and 1 while something of the past is.
+    #[cfg(test)]
+    pub(super) fn sizes_for_tests(&self) -> [usize; 2] {
+        self.with(|directory, _| {
+            let known = directory.len();
+            [known, usize::from(known == 0 && directory.poll_timeout().is_some())]
+        })
     }
 
     /// Forgets what is over.
@@ -213,6 +251,8 @@ impl Inner {
     pub(super) fn news(&self, news: News) {
         match news {
             News::Announced(source, announcement) => self.announced(source, &announcement),
+            // Whoever waits for a node itself is not told by its agents.
+            News::Told => self.world.touch(),
             News::Hidden(node, agents) => {
                 self.world.with(|directory, now| directory.hide(&node, &agents, now));
             }
@@ -243,10 +283,9 @@ impl Inner {
                 if node == self.world.own {
                     return;
                 }
-                let taken = self
-                    .world
-                    .with(|directory, now| directory.replace(Source::Folder, node, agents, now));
-                (node, taken)
+                // Who waits is woken once for all that was seen together.
+                let mut directory = lock(&self.world.directory);
+                (node, directory.replace(Source::Folder, node, agents, now_ms()))
             }
         };
         log(node, announced);
@@ -318,6 +357,9 @@ impl Inner {
             Some(v1::ask::Question::Returns(asked)) => {
                 self.takes_returns(&asked).map(v1::answer::Answer::Returns)
             }
+            Some(v1::ask::Question::Trace(id)) => self.told(&id),
+            // It comes by a way of its own, which says who asks.
+            Some(v1::ask::Question::OperatorStop(_)) => Err(none()),
             None => Err(Error::refusal(Kind::Unsupported, "question", "an unknown question")),
         }
     }

@@ -14,9 +14,6 @@ use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Looks at a node whose lock file was closed, until it is taken for alive.
-const LOOKS: u32 = 20;
-
 /// What tells one version of a record file from the next.
 type Version = (u64, u64, i64, i64);
 
@@ -33,30 +30,74 @@ pub(super) enum Found {
     Dead,
 }
 
+/// How much of the runtime folder is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Bounds {
+    /// Files, one of each node.
+    pub(super) files: usize,
+    /// Bytes of all of them together, which stay in memory as long as their agents are known.
+    pub(super) bytes: u64,
+}
+
+/// Which versions of the records were read.
+#[derive(Debug, Default)]
+struct Versions {
+    rows: BTreeMap<NodeKey, Version>,
+    /// Of all of them together.
+    bytes: u64,
+    /// True when something was forgotten since that was last asked.
+    freed: bool,
+}
+
 /// Paths, and which versions of the records were read.
 #[derive(Debug)]
 pub(super) struct Folder {
     records: PathBuf,
     locks: PathBuf,
-    read: BTreeMap<NodeKey, Version>,
+    read: Versions,
+    /// Nodes whose record was not read for lack of room. At most as many as are read.
+    left_out: BTreeSet<NodeKey>,
     /// Nodes whose lock file was closed but was still locked, and how often to look again.
     doubted: BTreeMap<NodeKey, u32>,
-    /// Nodes whose records are read.
-    pub(super) most: usize,
+    pub(super) most: Bounds,
+}
+
+impl Versions {
+    fn put(&mut self, node: NodeKey, version: Version) {
+        let old = self.rows.insert(node, version).map_or(0, |old| old.1);
+        self.bytes = self.bytes - old + version.1;
+        self.freed |= version.1 < old;
+    }
+
+    fn forget(&mut self, node: NodeKey) {
+        if let Some(old) = self.rows.remove(&node) {
+            self.bytes -= old.1;
+            self.freed = true;
+        }
+    }
+
+    /// True when a version of this length is within the bounds, in the place of an older one.
+    fn has_room(&self, node: NodeKey, bytes: u64, most: Bounds) -> bool {
+        let old = self.rows.get(&node);
+        let others = self.bytes - old.map_or(0, |old| old.1);
+        (old.is_some() || self.rows.len() < most.files) && others + bytes <= most.bytes
+    }
 }
 
 impl Folder {
     pub(super) fn new(folders: &Folders) -> Self {
-        Self::bounded(folders, limits::RECORD_FILES)
+        let (files, bytes) = (limits::RECORD_FILES, limits::RECORD_FILES_BYTES);
+        Self::bounded(folders, Bounds { files, bytes })
     }
 
-    /// Reads the records of so many nodes.
-    pub(super) fn bounded(folders: &Folders, most: usize) -> Self {
+    /// Reads so much.
+    pub(super) fn bounded(folders: &Folders, most: Bounds) -> Self {
         Self {
             most,
             records: folders.records(),
             locks: folders.locks(),
-            read: BTreeMap::new(),
+            read: Versions::default(),
+            left_out: BTreeSet::new(),
             doubted: BTreeMap::new(),
         }
     }
@@ -70,23 +111,38 @@ impl Folder {
     }
 
     /// Every node with a record file, and those that were known and lost theirs.
-    pub(super) fn list(&self) -> Vec<NodeKey> {
+    pub(super) fn list(&mut self) -> Vec<NodeKey> {
         let entries = fs::read_dir(&self.records).into_iter().flatten().flatten();
-        let found = entries.filter_map(|entry| node_of(entry.file_name().to_str()?));
-        let mut nodes: BTreeSet<NodeKey> = found.take(self.most).collect();
-        nodes.extend(self.read.keys().copied());
+        let mut found = entries.filter_map(|entry| node_of(entry.file_name().to_str()?));
+        let mut nodes: BTreeSet<NodeKey> = found.by_ref().take(self.most.files).collect();
+        found.take(self.most.files).for_each(|node| self.leave_out(node));
+        nodes.extend(self.read.rows.keys().copied());
         nodes.into_iter().collect()
+    }
+
+    /// How many nodes have a record that was read.
+    pub(super) fn known(&self) -> u32 {
+        u32::try_from(self.read.rows.len()).unwrap_or(u32::MAX)
     }
 
     /// The process of a node closed its lock file. The kernel tells of the closing before it lets
     /// the lock go, so that a quick look may still find the node alive.
     pub(super) fn doubt(&mut self, node: NodeKey) {
-        self.doubted.insert(node, LOOKS);
+        self.doubted.insert(node, limits::DOUBTED_LOOKS);
     }
 
     /// Nodes to look at again soon.
     pub(super) fn doubted(&self) -> impl Iterator<Item = NodeKey> {
         self.doubted.keys().copied()
+    }
+
+    /// Nodes that were left out and may fit by now, as others take less: to be looked at again.
+    pub(super) fn have_room(&mut self) -> BTreeSet<NodeKey> {
+        if std::mem::take(&mut self.read.freed) {
+            std::mem::take(&mut self.left_out)
+        } else {
+            BTreeSet::new()
+        }
     }
 
     /// Looks at one node: is it alive, and what does it say?
@@ -103,27 +159,30 @@ impl Folder {
     }
 
     fn look(&mut self, node: NodeKey) -> Result<Found> {
+        self.left_out.remove(&node);
         let (record, lock) = (record_path(&self.records, node), lock_path(&self.locks, node));
         let Ok(meta) = fs::symlink_metadata(&record) else {
             return self.unrecorded(node, (&record, &lock));
         };
         if sweep(&record, &lock)? {
-            self.read.remove(&node);
+            self.read.forget(node);
             return Ok(Found::Dead);
         }
         let version = (meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec());
-        if self.read.get(&node) == Some(&version) {
-            return Ok(Found::Known);
-        }
-        if self.read.len() >= self.most && !self.read.contains_key(&node) {
-            tracing::warn!(most = self.most, "more record files than are read; {node} is left out");
+        if self.read.rows.get(&node) == Some(&version) {
             return Ok(Found::Known);
         }
         if !meta.is_file() || meta.len() > limits::RECORD_FILE_BYTES as u64 {
             tracing::warn!(path = %record.display(), "a record file that is none of ours");
             return Ok(Found::Known);
         }
-        let bytes = match read(&record) {
+        if !self.read.has_room(node, meta.len(), self.most) {
+            let Bounds { files, bytes } = self.most;
+            tracing::warn!(files, bytes, "more record files than are read; {node} is left out");
+            self.leave_out(node);
+            return Ok(Found::Known);
+        }
+        let bytes = match read(&record, meta.len()) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 return self.unrecorded(node, (&record, &lock));
@@ -133,7 +192,7 @@ impl Folder {
                 return Ok(Found::Known);
             }
         };
-        self.read.insert(node, version);
+        self.read.put(node, version);
         match decode_file(bytes) {
             Ok(announcement) => Ok(Found::Record(announcement)),
             Err(error) => {
@@ -143,9 +202,15 @@ impl Folder {
         }
     }
 
+    fn leave_out(&mut self, node: NodeKey) {
+        if self.left_out.len() < self.most.files {
+            self.left_out.insert(node);
+        }
+    }
+
     /// A node whose record is not there: it took it back, or is no more.
     fn unrecorded(&mut self, node: NodeKey, (record, lock): (&Path, &Path)) -> Result<Found> {
-        self.read.remove(&node);
+        self.read.forget(node);
         let dead = !lock.exists() || sweep(record, lock)?;
         Ok(if dead { Found::Dead } else { Found::Left })
     }
@@ -195,8 +260,11 @@ pub(super) fn node_of(file: &str) -> Option<NodeKey> {
     file.strip_suffix(".rec").or_else(|| file.strip_suffix(".lock"))?.parse().ok()
 }
 
-fn read(path: &Path) -> std::io::Result<Bytes> {
-    let mut bytes = Vec::new();
+/// Reads a file of about so many bytes: into room for all of it, and for the byte that is not
+/// there.
+fn read(path: &Path, bytes: u64) -> std::io::Result<Bytes> {
+    let room = usize::try_from(bytes).unwrap_or_default().min(limits::RECORD_FILE_BYTES);
+    let mut bytes = Vec::with_capacity(room + 1);
     let file = File::open(path)?;
     file.take(limits::RECORD_FILE_BYTES as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes.into())

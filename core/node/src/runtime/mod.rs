@@ -11,6 +11,8 @@ mod presence;
 mod watch;
 
 #[cfg(test)]
+mod room_tests;
+#[cfg(test)]
 mod tests;
 
 pub(crate) use folder::records;

@@ -49,7 +49,8 @@ impl Presence {
     /// Replaces our record. Blocks for the writing of one file.
     ///
     /// # Errors
-    /// `too_large` above 16 MiB; `configuration` when it cannot be written.
+    /// `too_large` above `RECORD_FILE_BYTES`, which no agents that were registered reach;
+    /// `configuration` when it cannot be written.
     pub(crate) fn write(&self, announcement: &v1::NodeAnnouncement) -> Result<()> {
         let bytes = announcement.encode_to_vec();
         if bytes.len() > limits::RECORD_FILE_BYTES {

@@ -14,20 +14,20 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-const LONG: Duration = Duration::from_secs(20);
+pub(super) const LONG: Duration = Duration::from_secs(20);
 
-fn home() -> (tempfile::TempDir, Home) {
+pub(super) fn home() -> (tempfile::TempDir, Home) {
     let folder = tempfile::tempdir().unwrap();
     let home = Home::open(Some(folder.path())).unwrap();
     (folder, home)
 }
 
-fn node(byte: u8) -> NodeKey {
+pub(super) fn node(byte: u8) -> NodeKey {
     NodeKey::from_bytes([byte; 32])
 }
 
 /// What a node may say; whose signature it carries is not looked at here.
-fn announcement() -> v1::NodeAnnouncement {
+pub(super) fn announcement() -> v1::NodeAnnouncement {
     let key = SecretKey::from_seed([7; 32]);
     let term = Term::starting(1_700_000_000_000, Duration::from_secs(60));
     let node = record::sign(&key, term, &v1::NodeRecord::default()).unwrap();
@@ -36,13 +36,17 @@ fn announcement() -> v1::NodeAnnouncement {
 
 /// The one thing that was seen.
 async fn next(seen: &mut mpsc::Receiver<Vec<Sighting>>) -> Sighting {
-    let mut together = timeout(LONG, seen.recv()).await.unwrap().unwrap();
+    let mut together = Vec::new();
+    while together.is_empty() {
+        // Nothing: the first look is over.
+        together = timeout(LONG, seen.recv()).await.unwrap().unwrap();
+    }
     assert_eq!(together.len(), 1, "{together:?}");
     together.remove(0)
 }
 
 /// A node with its record written.
-fn present(home: &Home, byte: u8) -> Presence {
+pub(super) fn present(home: &Home, byte: u8) -> Presence {
     let presence = Presence::begin(home, node(byte)).unwrap().unwrap();
     presence.write(&announcement()).unwrap();
     presence
@@ -95,21 +99,31 @@ fn a_node_that_takes_its_record_back_while_it_is_read_lives_on() {
     drop(presence);
 }
 
+/// An agent as large as it may be, but for its signatures.
+pub(super) fn agent(byte: u8) -> v1::AgentAnnouncement {
+    let key = SecretKey::from_seed([byte; 32]);
+    let term = Term::starting(1_700_000_000_000, Duration::from_secs(60));
+    let mut body = v1::Descriptor { name: "a".into(), ..v1::Descriptor::default() };
+    let beside = body.encoded_len() + 3;
+    body.description = "x".repeat(limits::RECORD_BODY_BYTES - beside);
+    let descriptor = record::sign(&key, term, &body).unwrap();
+    let hosting = v1::Hosting {
+        node_key: node(byte).to_wire(),
+        descriptor_digest: record::digest(&descriptor.signed).to_vec().into(),
+        priority: u32::MAX,
+        health: "suspect".into(),
+    };
+    let hosting = record::sign(&key, term, &hosting).unwrap();
+    v1::AgentAnnouncement { descriptor: Some(descriptor), hosting: Some(hosting) }
+}
+
 #[test]
-fn so_many_records_are_read_and_the_next_when_one_is_gone() {
-    let (_folder, home) = home();
-    let usual = Folder::new(home.folders().unwrap());
-    assert_eq!(usual.most, limits::RECORD_FILES);
-    // As many as fit a test.
-    let mut folder = Folder::bounded(home.folders().unwrap(), 2);
-    let mut all: Vec<_> = (1..=3).map(|byte| present(&home, byte)).collect();
-    let mut examine = |byte| folder.examine(node(byte)).unwrap();
-    assert!(matches!(examine(1), Found::Record(_)) && matches!(examine(2), Found::Record(_)));
-    assert!(matches!(examine(3), Found::Known), "one more than is read");
-    all.remove(0).end();
-    assert!(matches!(examine(1), Found::Dead));
-    assert!(matches!(examine(3), Found::Record(_)));
-    assert_eq!(folder.list(), [node(2), node(3)]);
+fn as_many_of_the_largest_agents_as_a_node_hosts_fit_into_its_file() {
+    let one = v1::NodeAnnouncement { agents: vec![agent(1)], ..announcement() };
+    let beside = announcement().encoded_len() + limits::RECORD_BODY_BYTES;
+    let each = one.encoded_len() - announcement().encoded_len();
+    assert!(each > limits::RECORD_BODY_BYTES, "it is one of the largest: {each}");
+    assert!(beside + each * limits::HOSTED_AGENTS <= limits::RECORD_FILE_BYTES, "{each}");
 }
 
 #[test]
@@ -157,9 +171,32 @@ async fn polling_sees_arrivals_and_ends_where_nothing_can_be_watched() {
     assert!(matches!(arrived, Sighting::Seen(key, _) if key == node(1)));
     presence.end();
     let gone = next(&mut seen).await;
-    assert!(matches!(gone, Sighting::Gone(key) if key == node(1)));
+    assert!(matches!(gone, Sighting::Gone(key, _) if key == node(1)));
     drop(seen);
     polling.abort();
+}
+
+#[tokio::test]
+async fn watching_tells_of_all_that_are_there_and_then_that_those_are_all() {
+    let (_folder, home) = home();
+    let most = limits::RECORDS_TOGETHER;
+    let all: Vec<_> = (1..=most + 6).map(|n| present(&home, u8::try_from(n).unwrap())).collect();
+    let (sender, mut seen) = mpsc::channel(16);
+    let watching = home.clone();
+    let task = tokio::spawn(async move {
+        watch(watching.folders().unwrap(), node(99), sender).await;
+    });
+    let mut known = 0;
+    loop {
+        let together = timeout(LONG, seen.recv()).await.unwrap().unwrap();
+        if together.is_empty() {
+            break;
+        }
+        assert!(together.len() <= most, "{}", together.len());
+        known += together.len();
+    }
+    assert_eq!(known, all.len());
+    task.abort();
 }
 
 #[tokio::test]
@@ -196,8 +233,10 @@ fn a_lock_that_is_let_go_after_its_file_was_closed_is_looked_at_again() {
     // The control: one that goes on living is trusted again.
     let _alive = present(&home, 2);
     folder.doubt(node(2));
-    let looks = std::iter::repeat_with(|| folder.examine(node(2)).unwrap());
-    assert!(looks.take(100).all(|found| !matches!(found, Found::Dead | Found::Left)));
+    for look in 1..=limits::DOUBTED_LOOKS {
+        assert_eq!(folder.doubted().count(), 1, "look {look}");
+        assert!(!matches!(folder.examine(node(2)), Ok(Found::Dead | Found::Left)));
+    }
     assert_eq!(folder.doubted().count(), 0);
 }
 
@@ -223,6 +262,6 @@ async fn watching_sees_an_end_whose_lock_is_let_go_late() {
     let _other = present(&home, 2);
     assert!(matches!(next(&mut seen).await, Sighting::Seen(key, _) if key == node(2)));
     drop(held);
-    assert!(matches!(next(&mut seen).await, Sighting::Gone(key) if key == node(1)));
+    assert!(matches!(next(&mut seen).await, Sighting::Gone(key, _) if key == node(1)));
     task.abort();
 }

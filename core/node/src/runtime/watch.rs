@@ -3,6 +3,7 @@
 use super::folder::{Folder, Found, node_of};
 use crate::home::Folders;
 use hubless_proto::identity::NodeKey;
+use hubless_proto::limits;
 use hubless_proto::wire::v1;
 use inotify::{EventMask, Inotify, WatchMask};
 use std::collections::BTreeSet;
@@ -18,51 +19,62 @@ const POLL: Duration = Duration::from_secs(1);
 
 /// Shortest and longest pause after a look, so that a burst of changes costs few looks.
 const GATHER: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(80));
+/// Pause for each node that is known: every change wakes all of them, on one machine.
+const GATHER_EACH: Duration = Duration::from_micros(600);
 /// Pause after which a node whose lock file was closed is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
-/// Sightings of one look that are handed on together.
-const TOGETHER: usize = 64;
 
 /// What was seen in the runtime folder.
 #[derive(Debug)]
 pub(crate) enum Sighting {
     /// A node wrote this; nothing of it is verified but the name of the file.
     Seen(NodeKey, v1::NodeAnnouncement),
-    /// This node took its record back; its running calls may still end well.
-    Left(NodeKey),
-    /// The process of this node is no more.
-    Gone(NodeKey),
+    /// This node took its record back; its running calls may still end well. What is known of the
+    /// node since this moment is of another process.
+    Left(NodeKey, Instant),
+    /// The process of this node is no more; what is known of the node since this moment is of
+    /// another one.
+    Gone(NodeKey, Instant),
     /// Our own record disappeared.
     OwnRecordLost,
 }
 
-/// Reports every node but `own` that is there, then every change, until nobody listens.
+/// Reports every node but `own` that is there, then nothing once, which says that those are all,
+/// then every change, until nobody listens.
 pub(crate) async fn watch(folders: &Folders, own: NodeKey, to: mpsc::Sender<Vec<Sighting>>) {
-    let mut folder = Folder::new(folders);
+    follow(Folder::new(folders), own, to).await;
+}
+
+/// The same, of a folder with bounds of its own.
+pub(super) async fn follow(folder: Folder, own: NodeKey, to: mpsc::Sender<Vec<Sighting>>) {
     // Watch first, then look: what comes between is seen twice, not never.
-    match start(&folder) {
-        Ok(mut events) => {
-            let Some(back) = report(folder, None, own, &to).await else { return };
-            folder = back;
+    let started = start(&folder);
+    let Some(mut folder) = report(folder, None, own, &to).await else { return };
+    if to.send(Vec::new()).await.is_err() {
+        return;
+    }
+    match started {
+        Ok(mut inotify) => {
             let mut buffer = vec![0; EVENTS_BYTES];
             loop {
-                match next_or_doubt(&mut events, &mut buffer, &folder).await {
-                    Ok(changes) => {
-                        let began = Instant::now();
-                        let nodes = changes.map(|changes| changes.nodes(&mut folder));
-                        match report(folder, nodes, own, &to).await {
-                            Some(back) => folder = back,
-                            None => return,
-                        }
-                        // What comes in a burst is looked at together, the more the longer a
-                        // look takes.
-                        sleep((began.elapsed() * 4).clamp(GATHER.0, GATHER.1)).await;
-                    }
+                let changes;
+                (inotify, changes) = match listen(inotify, &mut buffer, &folder).await {
+                    Ok(told) => told,
                     Err(error) => {
                         tracing::warn!(%error, "watching the runtime folder failed");
                         break;
                     }
+                };
+                let began = Instant::now();
+                let nodes = changes.map(|changes| changes.nodes(&mut folder));
+                match report(folder, nodes, own, &to).await {
+                    Some(back) => folder = back,
+                    None => return,
                 }
+                // What comes in a burst is looked at together, the more the longer a look takes
+                // and the more look.
+                let pause = (began.elapsed() * 4).max(GATHER_EACH * folder.known());
+                sleep(pause.clamp(GATHER.0, GATHER.1)).await;
             }
         }
         Err(error) => {
@@ -86,15 +98,12 @@ pub(super) async fn poll(mut folder: Folder, own: NodeKey, to: mpsc::Sender<Vec<
 }
 
 /// The narrow mask matters: with opens and reads in it, each reader would wake every other.
-fn start(folder: &Folder) -> std::io::Result<AsyncFd<Inotify>> {
+fn start(folder: &Folder) -> std::io::Result<Inotify> {
     let inotify = Inotify::init()?;
     let mut watches = inotify.watches();
     watches.add(folder.records(), WatchMask::MOVED_TO | WatchMask::DELETE | WatchMask::ONLYDIR)?;
     watches.add(folder.locks(), WatchMask::CLOSE_WRITE | WatchMask::DELETE | WatchMask::ONLYDIR)?;
-    // Its unsafe successor asks that the descriptor stays open and the same as long as the value
-    // lives; an `Inotify` owns its descriptor, so that holds here without the keyword.
-    #[allow(deprecated)]
-    AsyncFd::new(inotify)
+    Ok(inotify)
 }
 
 /// What the kernel told of the folder.
@@ -115,16 +124,25 @@ impl Changes {
 }
 
 /// The next changes, or none within the time after which nodes in doubt are looked at again.
-async fn next_or_doubt(
-    events: &mut AsyncFd<Inotify>,
+///
+/// The event loop hears of changes in here only: otherwise each would wake a thread in the pauses,
+/// which are made so that many wake it once.
+async fn listen(
+    inotify: Inotify,
     buffer: &mut [u8],
     folder: &Folder,
-) -> std::io::Result<Option<Changes>> {
-    let changes = next(events, buffer);
-    if folder.doubted().next().is_none() {
-        return changes.await;
-    }
-    timeout(LOOK_AGAIN, changes).await.unwrap_or_else(|_| Ok(Some(Changes::default())))
+) -> std::io::Result<(Inotify, Option<Changes>)> {
+    // Its unsafe successor asks that the descriptor stays open and the same as long as the value
+    // lives; an `Inotify` owns its descriptor, so that holds here without the keyword.
+    #[allow(deprecated)]
+    let mut events = AsyncFd::new(inotify)?;
+    let changes = next(&mut events, buffer);
+    let told = if folder.doubted().next().is_none() {
+        changes.await?
+    } else {
+        timeout(LOOK_AGAIN, changes).await.unwrap_or_else(|_| Ok(Some(Changes::default())))?
+    };
+    Ok((events.into_inner(), told))
 }
 
 /// What changed; none when the kernel lost count and all must be looked at.
@@ -155,7 +173,8 @@ async fn next(
     }
 }
 
-/// Looks at these nodes, or at all, off the async threads.
+/// Looks at these nodes, or at all, and then at those that there is room for by now, off the async
+/// threads.
 async fn report(
     mut folder: Folder,
     nodes: Option<BTreeSet<NodeKey>>,
@@ -164,13 +183,17 @@ async fn report(
 ) -> Option<Folder> {
     let sender = to.clone();
     let looked = tokio::task::spawn_blocking(move || {
-        let nodes = nodes.map_or_else(|| folder.list(), |nodes| nodes.into_iter().collect());
-        for some in nodes.chunks(TOGETHER) {
-            let seen: Vec<_> =
-                some.iter().filter_map(|node| look(&mut folder, *node, own)).collect();
-            if !seen.is_empty() && sender.blocking_send(seen).is_err() {
-                return None;
+        let mut nodes = nodes.map_or_else(|| folder.list(), |nodes| nodes.into_iter().collect());
+        while !nodes.is_empty() {
+            for some in nodes.chunks(limits::RECORDS_TOGETHER) {
+                let seen: Vec<_> =
+                    some.iter().filter_map(|node| look(&mut folder, *node, own)).collect();
+                if !seen.is_empty() && sender.blocking_send(seen).is_err() {
+                    return None;
+                }
             }
+            // Nothing of theirs changes when others make room.
+            nodes = folder.have_room().into_iter().collect();
         }
         Some(folder)
     });
@@ -183,10 +206,11 @@ fn look(folder: &mut Folder, node: NodeKey, own: NodeKey) -> Option<Sighting> {
         let own = super::folder::record_path(folder.records(), own);
         return (!own.exists()).then_some(Sighting::OwnRecordLost);
     }
+    let looked = Instant::now();
     match folder.examine(node) {
         Ok(Found::Record(announcement)) => Some(Sighting::Seen(node, announcement)),
-        Ok(Found::Left) => Some(Sighting::Left(node)),
-        Ok(Found::Dead) => Some(Sighting::Gone(node)),
+        Ok(Found::Left) => Some(Sighting::Left(node, looked)),
+        Ok(Found::Dead) => Some(Sighting::Gone(node, looked)),
         Ok(Found::Known) => None,
         Err(error) => {
             tracing::debug!(%node, %error, "cannot look at a record");

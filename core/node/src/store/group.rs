@@ -1,11 +1,28 @@
 //! Many writes in one commit.
 
 use super::file::File;
+use super::sums::Sum;
+use hubless_proto::audit::{Head, Link};
 use hubless_proto::error::Result;
 use hubless_proto::killswitch::Write;
+use hubless_proto::metering::till;
 
 const PUT: &str = "INSERT INTO ledger VALUES (?1, ?2) ON CONFLICT DO UPDATE SET row = ?2";
 const DELETE: &str = "DELETE FROM ledger WHERE key = ?1";
+
+/// One change of a store.
+pub(crate) enum Change {
+    /// Of the ledger.
+    Ledger(Write),
+    /// Of the till of a gateway, in its own store.
+    Till(till::Write),
+    /// One more row of the audit log.
+    Audit(Box<Link>),
+    /// The rows of the audit log up to this one are kept no more.
+    Forget(Head),
+    /// A sum of what calls used.
+    Usage(Box<Sum>),
+}
 
 /// What a store is about to do, for those who test what becomes of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,15 +40,29 @@ impl File {
     /// Makes all of these durable, or none.
     pub(super) fn commit<'a>(
         &self,
-        writes: impl Iterator<Item = &'a Write>,
+        changes: impl Iterator<Item = &'a Change>,
         probe: &mut Probe,
     ) -> Result<()> {
         probe(Moment::Begin)?;
         let begun = self.connection.unchecked_transaction();
         let transaction = begun.map_err(|error| self.failed("write", &error))?;
-        for write in writes {
+        let mut head = None;
+        for change in changes {
             probe(Moment::Write)?;
-            self.write(write).map_err(|error| self.failed("write", &error))?;
+            let written = match change {
+                Change::Ledger(write) => self.write(write),
+                Change::Till(write) => self.write_till(write),
+                Change::Audit(link) => {
+                    head = Some(link.head);
+                    self.add(link)
+                }
+                Change::Forget(head) => self.forget(*head),
+                Change::Usage(sum) => self.put_sum(sum),
+            };
+            written.map_err(|error| self.failed("write", &error))?;
+        }
+        if let Some(head) = head {
+            self.note_head(head).map_err(|error| self.failed("write", &error))?;
         }
         probe(Moment::Commit)?;
         transaction.commit().map_err(|error| self.failed("commit", &error))?;
@@ -40,14 +71,23 @@ impl File {
 
     fn write(&self, write: &Write) -> rusqlite::Result<()> {
         match write {
-            Write::Put(row) => {
-                let (key, row) = (row.key().encode(), row.encode());
-                self.connection.prepare_cached(PUT)?.execute((&key, &row[..]))?;
-            }
-            Write::Delete(key) => {
-                self.connection.prepare_cached(DELETE)?.execute([key.encode()])?;
-            }
+            Write::Put(row) => self.put(&row.key().encode(), &row.encode()),
+            Write::Delete(key) => self.delete(&key.encode()),
         }
-        Ok(())
+    }
+
+    fn write_till(&self, write: &till::Write) -> rusqlite::Result<()> {
+        match write {
+            till::Write::Put(row) => self.put(&row.key().encode(), &row.encode()),
+            till::Write::Delete(key) => self.delete(&key.encode()),
+        }
+    }
+
+    fn put(&self, key: &[u8], row: &[u8]) -> rusqlite::Result<()> {
+        self.connection.prepare_cached(PUT)?.execute((key, row)).map(drop)
+    }
+
+    fn delete(&self, key: &[u8]) -> rusqlite::Result<()> {
+        self.connection.prepare_cached(DELETE)?.execute([key]).map(drop)
     }
 }

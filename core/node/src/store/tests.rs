@@ -2,13 +2,14 @@
 
 use super::Store;
 use super::group::{Moment, Probe};
+use hubless_proto::audit::{Chain, Check, Entry, Event, Head};
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{AgentId, NodeKey};
 use hubless_proto::killswitch::{
     Allowance, Amount, Budget, CallId, Component, Ending, GrantId, Input, Keeping, Ledger, Now,
     Order, Output, Owner, ReservationId, Row, Terms, Write,
 };
-use hubless_proto::limits::STORE_GROUP;
+use hubless_proto::limits::{AUDIT_FORGOTTEN, AUDIT_ROWS, STORE_GROUP};
 use hubless_proto::wire::words::{RefundPolicy, Spends};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -68,7 +69,7 @@ fn what_was_written_is_there_and_only_its_owner_reads_it() {
     let (store, rows) = Store::open(&path).unwrap();
     assert!(rows.is_empty());
     write(&store, some_rows()).unwrap();
-    for name in ["store.db", "store.db-wal", "store.db.lock"] {
+    for name in ["store.db", "store.db-wal", "store.db-shm", "store.db.lock"] {
         let meta = std::fs::metadata(path.with_file_name(name)).unwrap();
         assert_eq!(meta.permissions().mode() & 0o777, 0o600, "{name}");
     }
@@ -95,7 +96,7 @@ fn one_process_has_it_open() {
 #[test]
 fn what_is_not_a_store_of_this_version_is_refused_and_left_alone() {
     let bad = [
-        ("PRAGMA user_version = 2", "newer_format"),
+        ("PRAGMA user_version = 3", "newer_format"),
         ("PRAGMA application_id = 5", "not_a_store"),
         ("PRAGMA application_id = 0; PRAGMA user_version = 0", "not_a_store"),
     ];
@@ -108,6 +109,20 @@ fn what_is_not_a_store_of_this_version_is_refused_and_left_alone() {
         assert_eq!((error.kind, error.code.as_str()), (Kind::Configuration, code), "{error}");
         assert_eq!(std::fs::read(&path).unwrap(), before);
     }
+    let (_folder, path) = place();
+    drop(Store::open(&path).unwrap());
+    let strange = "INSERT INTO ledger VALUES (x'01', x'ffff')";
+    rusqlite::Connection::open(&path).unwrap().execute_batch(strange).unwrap();
+    assert_eq!(refused(&path).code, "broken_store");
+    let (_folder, path) = place();
+    let (store, _) = Store::open(&path).unwrap();
+    write(&store, some_rows()).unwrap();
+    drop(store);
+    // Its pages but for the first, which says what it is.
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[4_096..].fill(b'x');
+    std::fs::write(&path, bytes).unwrap();
+    assert_eq!(refused(&path).code, "broken_store");
     let (_folder, path) = place();
     std::fs::write(&path, vec![b'x'; 4_096]).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
@@ -350,4 +365,108 @@ fn a_store_that_fails_at_any_operation_loses_no_grant_and_forgets_no_spending() 
     // The control: with a ledger that does not wait for its store the same history forgets.
     let forgot = (0..at).filter(|at| live_until(*at, false).1.is_some()).count();
     assert!(forgot > 0, "the control forgot nothing");
+}
+
+/// Everything that the log at `path` says, which holds.
+fn audited(path: &Path) -> Vec<hubless_proto::audit::Row> {
+    let view = super::View::open(path).unwrap();
+    let (base, noted) = view.audit_ends().unwrap();
+    let mut check = Check::from(base);
+    let mut rows = Vec::new();
+    view.audit_rows(|kept| {
+        rows.push(check.row(kept.seq, &kept.row, &kept.hash).unwrap());
+        true
+    })
+    .unwrap();
+    assert_eq!(check.end().ok(), noted.or(Some(Head::START)));
+    rows
+}
+
+fn pin(name: &str) -> Entry {
+    Entry::of(Event::PinSet).named(name)
+}
+
+#[test]
+fn the_audit_log_goes_on_where_it_ended_and_is_read_beside_its_owner() {
+    let (_folder, path) = place();
+    let mut seq = 0;
+    for round in 1..=2 {
+        let (store, contents) = Store::open_whole(&path).unwrap();
+        assert_eq!(contents.past.head.seq, seq);
+        let mut chain = Chain::after(contents.past.head);
+        let links: Vec<_> = ["a", "b", "c"].iter().map(|name| chain.add(pin(name), 1)).collect();
+        let (answer, answered) = mpsc::channel();
+        let changes = links.into_iter().map(|link| super::Change::Audit(Box::new(link)));
+        store.change(changes.collect(), move |result| answer.send(result).unwrap());
+        answered.recv().unwrap().unwrap();
+        seq += 3;
+        // Its owner has it open.
+        assert_eq!(audited(&path).len(), 3 * round);
+    }
+    assert_eq!(audited(&path).last().unwrap().entry.name, "c");
+}
+
+#[test]
+fn a_store_of_the_first_version_gets_a_log_and_keeps_its_rows() {
+    let (_folder, path) = place();
+    let (store, _) = Store::open(&path).unwrap();
+    write(&store, some_rows()).unwrap();
+    drop(store);
+    let older = "DROP TABLE audit; DROP TABLE audit_end; DROP TABLE usage; PRAGMA user_version = 1";
+    rusqlite::Connection::open(&path).unwrap().execute_batch(older).unwrap();
+    assert!(audited(&path).is_empty(), "read as it is, without a log");
+    let (store, contents) = Store::open_whole(&path).unwrap();
+    assert_eq!((contents.rows.len(), contents.past), (1, super::Past::default()));
+    assert!(contents.sums.is_empty());
+    drop(store);
+    super::append(&path, pin("a"), 1).unwrap();
+    assert_eq!(audited(&path).len(), 1);
+}
+
+#[test]
+fn several_threads_add_to_one_log_for_moments() {
+    let (_folder, path) = place();
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let path = &path;
+            scope.spawn(move || {
+                (0..5).for_each(|row| {
+                    super::append(path, pin(&format!("{thread}-{row}")), 1).unwrap()
+                });
+            });
+        }
+    });
+    assert_eq!(audited(&path).len(), 20);
+}
+
+#[test]
+fn a_log_on_disk_forgets_its_oldest_rows_together() {
+    let (_folder, path) = place();
+    super::append(&path, pin("first"), 1).unwrap();
+    // A log that is full but for one row: the first part of it, and its end.
+    let mut chain = Chain::after(audited_head(&path));
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.execute_batch("BEGIN").unwrap();
+    for _ in 1..AUDIT_ROWS - 1 {
+        let link = chain.add(pin("x"), 1);
+        let row = (i64::try_from(link.head.seq).unwrap(), &link.row, &link.head.hash[..]);
+        connection
+            .prepare_cached("INSERT INTO audit VALUES (?1, ?2, ?3)")
+            .unwrap()
+            .execute(row)
+            .unwrap();
+    }
+    connection.execute_batch("COMMIT").unwrap();
+    drop(connection);
+    super::append(&path, pin("last"), 1).unwrap();
+    let rows = audited(&path);
+    let (first, last) = (&rows[0], rows.last().unwrap());
+    assert_eq!((first.seq, last.seq), (AUDIT_FORGOTTEN + 1, AUDIT_ROWS + 1));
+    assert_eq!((last.entry.kind, last.entry.count), (Event::RowsForgotten, AUDIT_FORGOTTEN));
+    super::append(&path, pin("more"), 1).unwrap();
+    assert_eq!(audited(&path).len(), rows.len() + 1);
+}
+
+fn audited_head(path: &Path) -> Head {
+    super::View::open(path).unwrap().audit_ends().unwrap().1.unwrap()
 }

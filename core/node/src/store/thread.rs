@@ -1,10 +1,12 @@
 //! The thread that writes: it takes everything that waits into one commit.
 
-use super::file::File;
-use super::group::Probe;
+use super::audit::Past;
+use super::file::{Contents, File, Others};
+use super::group::{Change, Probe};
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::killswitch::{Row, Write};
 use hubless_proto::limits::{STORE_GROUP, STORE_QUEUE};
+use hubless_proto::metering::till;
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -46,7 +48,7 @@ struct Queue {
 }
 
 struct Job {
-    writes: Vec<Write>,
+    changes: Vec<Change>,
     done: Box<dyn FnOnce(Result<()>) + Send>,
 }
 
@@ -56,22 +58,42 @@ impl Store {
     ///
     /// # Errors
     /// `conflict`, code `locked`: another process has it open. `configuration`: `newer_format`,
-    /// `not_a_store`, `readable_by_others`, `not_writable`, `disk_full`, or `store` for what else
-    /// the database says.
+    /// `not_a_store`, `broken_store`, `readable_by_others`, `not_writable`, `disk_full`, or `store`
+    /// for what else the database says.
     pub fn open(path: &Path) -> Result<(Self, Vec<Row>)> {
         Self::watched(path, STORE_QUEUE, Box::new(|_| Ok(())))
     }
 
+    /// The same, with everything that is in it.
+    pub(crate) fn open_whole(path: &Path) -> Result<(Self, Contents)> {
+        Self::whole(path, STORE_QUEUE, Box::new(|_| Ok(())))
+    }
+
     /// The same with a queue of another length, asking `probe` at each moment.
     pub(super) fn watched(path: &Path, most: usize, probe: Probe) -> Result<(Self, Vec<Row>)> {
-        let file = File::open(path)?;
-        let rows = file.rows()?;
+        Self::whole(path, most, probe).map(|(store, contents)| (store, contents.rows))
+    }
+
+    fn whole(path: &Path, most: usize, probe: Probe) -> Result<(Self, Contents)> {
+        let file = File::open(path, Others::Refuse)?;
+        let contents = file.contents()?;
+        Ok((Self::begin(path, file, (most, probe))?, contents))
+    }
+
+    /// The same for the store of a gateway, with the rows of its till.
+    pub(crate) fn open_till(path: &Path) -> Result<(Self, (Vec<till::Row>, Past))> {
+        let file = File::open(path, Others::Refuse)?;
+        let contents = file.till()?;
+        Ok((Self::begin(path, file, (STORE_QUEUE, Box::new(|_| Ok(()))))?, contents))
+    }
+
+    fn begin(path: &Path, file: File, (most, probe): (usize, Probe)) -> Result<Self> {
         let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new(), most });
         let writer = Arc::clone(&shared);
         let named = std::thread::Builder::new().name("hubless-store".to_owned());
         let spawned = named.spawn(move || writer.run(file, probe));
         let thread = spawned.map_err(|error| crate::home::io_error("open", path, &error))?;
-        Ok((Self { shared, thread: Some(thread) }, rows))
+        Ok(Self { shared, thread: Some(thread) })
     }
 
     /// Makes these writes durable, all or none, after those that were handed over before. Never
@@ -81,6 +103,15 @@ impl Store {
     /// `done` gets `busy`, limit `STORE_QUEUE`, when too much waits, and the store has failed then;
     /// otherwise what the database said.
     pub fn write(&self, writes: Vec<Write>, done: impl FnOnce(Result<()>) + Send + 'static) {
+        self.change(writes.into_iter().map(Change::Ledger).collect(), done);
+    }
+
+    /// As [`Store::write`], for any changes.
+    pub(crate) fn change(
+        &self,
+        changes: Vec<Change>,
+        done: impl FnOnce(Result<()>) + Send + 'static,
+    ) {
         let mut queue = self.shared.lock();
         if queue.failed.is_none() && queue.jobs.len() >= self.shared.most {
             queue.failed = Some(behind(self.shared.most));
@@ -89,7 +120,7 @@ impl Store {
             drop(queue);
             return done(Err(error));
         }
-        queue.jobs.push_back(Job { writes, done: Box::new(done) });
+        queue.jobs.push_back(Job { changes, done: Box::new(done) });
         drop(queue);
         self.shared.changed.notify_one();
     }
@@ -120,8 +151,8 @@ impl Shared {
 
     fn run(&self, file: File, mut probe: Probe) {
         while let Some((group, failed)) = self.next() {
-            let writes = group.iter().flat_map(|job| &job.writes);
-            let result = failed.map_or_else(|| file.commit(writes, &mut probe), Err);
+            let changes = group.iter().flat_map(|job| &job.changes);
+            let result = failed.map_or_else(|| file.commit(changes, &mut probe), Err);
             if let Err(error) = &result {
                 self.lock().failed.get_or_insert_with(|| error.clone());
             }

@@ -211,10 +211,6 @@ async fn what_does_not_fit_together_is_refused() {
     node.request(paid(&switch, "second", json!(0))).await.unwrap();
     let elsewhere = other.request(paid(&switch, "echo", json!(0))).await.unwrap_err();
     assert_eq!(named(&elsewhere), ("configuration", "other_node"));
-    let return_to = "second".to_owned();
-    let returned = RequestOptions { return_to, ..paid(&switch, "echo", json!(0)) };
-    let error = node.request(returned).await.unwrap_err();
-    assert_eq!(named(&error), ("unsupported", "return_to"));
     let max = Some(Allowance::NOTHING);
     let unpaid = RequestOptions { max, ..ask("echo", json!(0)) };
     let error = node.request(unpaid).await.unwrap_err();

@@ -1,6 +1,6 @@
 //! A holder in another process, which is killed: what it spent is counted by a file.
 
-use super::support::node_in;
+use super::support::{node_in, soon};
 use super::*;
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Write};
@@ -9,8 +9,8 @@ use std::process::{Child, Command, Stdio};
 
 const HOME: &str = "HUBLESS_TEST_BUDGET_HOME";
 const ASKING_HOME: &str = "HUBLESS_TEST_ASKING_HOME";
-/// Lease of a budget, in milliseconds.
-const LEASE_MS: u64 = 700;
+/// Lease of a budget, in milliseconds: shorter than the silence after which a connection is lost.
+const LEASE_MS: u64 = 4_000;
 /// Tokens of one spending.
 const ONCE: u64 = 10;
 
@@ -70,17 +70,24 @@ async fn a_holder_whose_issuer_stands_still_stops_with_its_lease() {
     let home = tempfile::tempdir().unwrap();
     let node = node_in(&home).await;
     let mut heard = waiter(&node, json!({"name": "wait"})).await;
-    let child = start(home.path(), ("processes::asking_child", ASKING_HOME));
-    assert_eq!(heard.recv().await.unwrap(), "runs");
-    // As long as it is renewed it goes on, for several leases.
-    let renewed = tokio::time::timeout(Duration::from_millis(4 * LEASE_MS), heard.recv()).await;
-    assert!(renewed.is_err(), "{renewed:?}");
+    let mut tries = 0..3;
+    let child = loop {
+        let child = start(home.path(), ("processes::asking_child", ASKING_HOME));
+        assert_eq!(soon("the call", heard.recv()).await.unwrap(), "runs");
+        // As long as it is renewed it goes on, for more than one lease.
+        let leases = Duration::from_millis(2 * LEASE_MS);
+        let renewed = tokio::time::timeout(leases, heard.recv()).await;
+        if renewed.is_err() {
+            break child;
+        }
+        // A machine that stands still for seconds may cost it a lease, not one after the other.
+        assert!(tries.next().is_some(), "{renewed:?}");
+    };
     signal(&child.0, "-STOP");
-    let began = std::time::Instant::now();
-    assert_eq!(heard.recv().await.unwrap(), "killed lease_lost");
-    // The lease, and what a busy machine takes to act on its end.
-    let took = began.elapsed();
-    assert!(took < Duration::from_millis(LEASE_MS + 1_000), "{took:?}");
+    // By the clock of the holder: what holds up its process holds up both.
+    tokio::time::sleep(Duration::from_millis(LEASE_MS)).await;
+    let lost = tokio::time::timeout(Duration::from_secs(3), heard.recv()).await;
+    assert_eq!(lost.expect("at the end of the lease").unwrap(), "killed lease_lost");
     signal(&child.0, "-CONT");
 }
 

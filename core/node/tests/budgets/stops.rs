@@ -1,10 +1,15 @@
 //! What stops a budget.
 
-use super::support::memory_node;
+use super::support::{memory_node, soon};
 use super::*;
 use hubless::budget::TripReason;
 use hubless::handler;
 use tokio::sync::mpsc;
+
+/// What is told next.
+async fn next<T>(told: &mut mpsc::UnboundedReceiver<T>) -> T {
+    soon("a word", told.recv()).await.expect("who tells is there")
+}
 
 fn spawn_paid(
     node: &Node,
@@ -26,7 +31,7 @@ async fn a_trip_cancels_what_runs_and_refuses_what_waits() {
     let tell = told.clone();
     switch.on_tripped(move |stop| tell.send(stop.reason).unwrap());
     let running = spawn_paid(&node, &switch, "wait");
-    assert_eq!(heard.recv().await.unwrap(), "runs");
+    assert_eq!(next(&mut heard).await, "runs");
     let waiting = spawn_paid(&node, &switch, "wait");
     let both = || switch.tree().is_some_and(|tree| tree.children.len() == 2);
     until("two calls are granted", both).await;
@@ -37,19 +42,19 @@ async fn a_trip_cancels_what_runs_and_refuses_what_waits() {
         let error = call.await.unwrap().unwrap_err();
         assert_eq!(named(&error), ("killed", "operator"));
     }
-    assert_eq!(heard.recv().await.unwrap(), "killed operator");
-    assert_eq!(listened.recv().await, Some(TripReason::Operator));
+    assert_eq!(next(&mut heard).await, "killed operator");
+    assert_eq!(next(&mut listened).await, TripReason::Operator);
     let stop = switch.stop().unwrap();
     assert_eq!((stop.reason, stop.by), (TripReason::Operator, Some(node.key())));
     // Whoever listens late is told at once.
     switch.on_tripped(move |stop| told.send(stop.reason).unwrap());
-    assert_eq!(listened.recv().await, Some(TripReason::Operator));
+    assert_eq!(next(&mut listened).await, TripReason::Operator);
     let late = node.request(paid(&switch, "wait", json!(0))).await.unwrap_err();
     assert_eq!(named(&late), ("killed", "operator"));
     // Another budget runs on.
     let other = tokens(1_000);
     let alive = spawn_paid(&node, &other, "wait");
-    assert_eq!(heard.recv().await.unwrap(), "runs");
+    assert_eq!(next(&mut heard).await, "runs");
     drop(alive);
 }
 
@@ -66,16 +71,43 @@ async fn a_switch_that_no_node_used_yet_stays_stopped() {
 }
 
 #[tokio::test]
+async fn who_waits_hears_of_a_stop_after_which_the_switch_is_let_go_of_and_of_none_otherwise() {
+    for stopped in [true, false] {
+        let switch = tokens(1_000);
+        let waits = switch.stopped();
+        if stopped {
+            switch.trip(TripReason::Operator);
+        }
+        drop(switch);
+        assert_eq!(waits.await.map(|stop| stop.reason), stopped.then_some(TripReason::Operator));
+    }
+}
+
+#[tokio::test]
 async fn its_time_stops_it() {
     let node = memory_node().await;
     let mut heard = waiter(&node, json!({"name": "wait"})).await;
-    let wall_time_ms = Some(300);
-    let switch = KillSwitch::new(Terms { wall_time_ms, ..Terms::default() });
-    let error = spawn_paid(&node, &switch, "wait").await.unwrap().unwrap_err();
+    let mut time_ms = 300;
+    let (first, switch, error) = loop {
+        let terms = Terms { wall_time_ms: Some(time_ms), ..Terms::default() };
+        let switch = KillSwitch::new(terms);
+        let error = spawn_paid(&node, &switch, "wait").await.unwrap().unwrap_err();
+        if let Ok(first) = heard.try_recv() {
+            break (first, switch, error);
+        }
+        // A busy machine had not come to the handler when the time was over.
+        time_ms *= 2;
+        assert!(time_ms < 60_000, "the handler did not run");
+    };
     assert_eq!(named(&error), ("killed", "wall_time"));
-    assert_eq!(heard.recv().await.unwrap(), "runs");
-    assert_eq!(heard.recv().await.unwrap(), "killed wall_time");
     assert_eq!(switch.stop().unwrap().reason, TripReason::WallTime);
+    assert_eq!(first, "runs");
+    let mut last = next(&mut heard).await;
+    while last == "runs" {
+        // One that was late for its caller ran all the same.
+        last = next(&mut heard).await;
+    }
+    assert_eq!(last, "killed wall_time");
 }
 
 #[tokio::test]
@@ -94,8 +126,8 @@ async fn depth_and_fan_out_stop_it() {
     let mut heard = waiter(&node, json!({"name": "wait"})).await;
     let switch = KillSwitch::new(Terms { fan_out: Some(2), ..Terms::default() });
     let two = [spawn_paid(&node, &switch, "wait"), spawn_paid(&node, &switch, "wait")];
-    assert_eq!(heard.recv().await.unwrap(), "runs");
-    assert_eq!(heard.recv().await.unwrap(), "runs");
+    assert_eq!(next(&mut heard).await, "runs");
+    assert_eq!(next(&mut heard).await, "runs");
     let third = node.request(paid(&switch, "wait", json!(0))).await.unwrap_err();
     assert_eq!(named(&third), ("budget_exhausted", "fan_out"));
     for call in two {
@@ -132,7 +164,7 @@ async fn a_handler_that_is_dropped_leaves_its_reservation_charged() {
     node.register(support::agent(json!({"name": "cut"})), spends).await.unwrap();
     let switch = tokens(1_000);
     let call = spawn_paid(&node, &switch, "cut");
-    heard.recv().await.unwrap();
+    next(&mut heard).await;
     call.abort();
     let charged = || switch.spent().of(Component::OutputTokens) == 60;
     until("the reservation is charged", charged).await;

@@ -1,11 +1,13 @@
 //! Who is asked, what comes back and in which order, and what ends a call early.
 
-use super::support::{agent, ask, memory_node, register};
-use hubless::{Content, Error, Inbound, Kind, RequestOptions, StreamItem};
+use super::support::{agent, ask, memory_node, register, soon};
+use hubless::{Content, Error, Inbound, Kind, Node, RequestOptions, StreamItem};
+use hubless_proto::wire::v1;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tokio::sync::{Semaphore, mpsc};
 
 #[tokio::test]
 async fn an_answer_comes_back_with_who_gave_it() {
@@ -28,6 +30,109 @@ async fn by_id_and_by_address_it_is_the_same_agent() {
     }
     let own = format!("0:{}", echo.address().to_string().split(':').nth(1).unwrap());
     assert_eq!(node.request(ask(&own, json!("x"))).await.unwrap().agent.agent_id, echo.id());
+    let here = format!("echo@{}", node.mesh_id());
+    assert_eq!(node.request(ask(&here, json!("x"))).await.unwrap().agent.agent_id, echo.id());
+    let elsewhere = format!("echo@{}", "ab".repeat(32));
+    let error = node.request(ask(&elsewhere, json!("x"))).await.unwrap_err();
+    assert_eq!((error.kind, error.field.as_deref()), (Kind::Unsupported, Some("to")));
+}
+
+/// Waits until no call runs.
+async fn idle(node: &Node) {
+    let over = async {
+        while node.status().calls > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("the end of the calls", over).await;
+}
+
+/// A node with an agent that runs one call and lets one wait; each comes to a gate.
+struct Single {
+    node: Node,
+    gate: Arc<Semaphore>,
+    /// Calls that came as far as the gate.
+    begun: Arc<AtomicUsize>,
+}
+
+async fn single() -> Single {
+    let node = memory_node().await;
+    let part = |input_tokens| v1::Usage {
+        input_tokens,
+        output_tokens: 2,
+        cost_micros: 5,
+        by_model: [("m".to_owned(), v1::ModelUsage { input_tokens, ..Default::default() })].into(),
+        ..Default::default()
+    };
+    let options = json!({"name": "single", "requirements": {"maxConcurrency": 1, "queue": 1}});
+    let (gate, begun) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (open, started) = (Arc::clone(&gate), Arc::clone(&begun));
+    register(&node, options, move |call, content| {
+        let open = Arc::clone(&open);
+        started.fetch_add(1, Ordering::SeqCst);
+        async move {
+            open.acquire().await.unwrap().forget();
+            call.add_usage(&part(3));
+            call.add_usage(&part(4));
+            Ok(content)
+        }
+    })
+    .await;
+    Single { node, gate, begun }
+}
+
+impl Single {
+    /// Two calls, of which one runs and one waits for this time at least. Gives how long each
+    /// waited and ran, in microseconds, and how long all else took at most.
+    async fn both(&self, time: Duration) -> ([(u64, u64); 2], Duration) {
+        idle(&self.node).await;
+        self.begun.store(0, Ordering::SeqCst);
+        let began = Instant::now();
+        let mut calls = Vec::new();
+        for asked in 1..=2 {
+            let node = self.node.clone();
+            let one = async move { node.request(ask("single", json!(asked))).await };
+            calls.push(tokio::spawn(one));
+            let comes = async {
+                while self.node.status().calls < asked || self.begun.load(Ordering::SeqCst) == 0 {
+                    tokio::task::yield_now().await;
+                }
+            };
+            soon("the call", comes).await;
+        }
+        let before = began.elapsed();
+        tokio::time::sleep(time).await;
+        let released = Instant::now();
+        self.gate.add_permits(2);
+        let mut timings = [(0, 0); 2];
+        for (call, timing) in calls.into_iter().zip(&mut timings) {
+            let reply = call.await.unwrap().unwrap();
+            let usage = &reply.usage;
+            assert_eq!((usage.input_tokens, usage.output_tokens, usage.cost_micros), (7, 4, 10));
+            assert_eq!(usage.by_model["m"].input_tokens, 7);
+            *timing = (reply.timing.queue_us, reply.timing.handler_us);
+        }
+        (timings, before.max(released.elapsed()))
+    }
+}
+
+#[tokio::test]
+async fn an_answer_says_what_it_cost_and_how_long_it_took() {
+    let single = single().await;
+    let mut time = Duration::from_millis(30);
+    loop {
+        let (timings, rest) = single.both(time).await;
+        let least = u64::try_from(time.as_micros()).unwrap();
+        let [(queued, handled), (queued_behind, handled_behind)] = timings;
+        assert!(handled >= least && queued_behind >= least, "{timings:?}");
+        // A busy machine may take longer for all else than the one ran and the other waited.
+        if rest < time {
+            assert!(queued < handled && handled_behind < queued_behind, "{timings:?}");
+            return;
+        }
+        time *= 2;
+        assert!(time < Duration::from_secs(20), "{rest:?} for all else");
+    }
 }
 
 #[tokio::test]
@@ -43,6 +148,52 @@ async fn a_name_may_still_appear_and_else_is_not_found() {
     assert!(late.await.unwrap().is_ok());
     let error = node.request(ask("bad name!", json!("x"))).await.unwrap_err();
     assert_eq!((error.kind, error.field.as_deref()), (Kind::InvalidArgument, Some("to")));
+}
+
+#[tokio::test]
+async fn an_answer_in_pieces_is_held_to_the_output_schema_as_a_whole() {
+    let node = memory_node().await;
+    register(&node, json!({"name": "spell", "streaming": true}), |call, content| async move {
+        let Some(Value::Array(pieces)) = content.decoded() else { panic!("pieces") };
+        for (at, piece) in pieces.into_iter().enumerate() {
+            call.chunk(Content::value(piece), at > 0).await?;
+        }
+        Ok(Content::default())
+    })
+    .await;
+    let asked = |pieces: Value, schema: Value| {
+        let mut request = ask("spell", pieces);
+        request.output_schema = Some(schema);
+        request
+    };
+    let text = json!({"type": "string", "maxLength": 4});
+    let object = json!({"type": "object", "required": ["a"]});
+    for (pieces, schema, holds) in [
+        (json!(["ab", "cd"]), &text, true),
+        (json!(["ab", "cde"]), &text, false),
+        (json!([{"a": 1}]), &object, true),
+        (json!([{"b": 1}]), &object, false),
+        (json!([]), &object, false),
+    ] {
+        let whole = node.request(asked(pieces.clone(), schema.clone())).await;
+        let mut stream = node.stream(asked(pieces.clone(), schema.clone())).unwrap();
+        let mut last = Ok(0);
+        while let Some(item) = stream.next().await {
+            last = match item {
+                Ok(StreamItem::Chunk { .. }) => last.map(|chunks| chunks + 1),
+                Ok(_) => last,
+                Err(error) => Err(error),
+            };
+        }
+        if holds {
+            assert!(whole.is_ok(), "{pieces}");
+            assert_eq!(last, Ok(pieces.as_array().map_or(0, Vec::len)));
+        } else {
+            for error in [whole.map(|_| ()).unwrap_err(), last.unwrap_err()] {
+                assert_eq!((error.kind, error.field.as_deref()), (Kind::Json, Some("output")));
+            }
+        }
+    }
 }
 
 #[tokio::test]
@@ -123,32 +274,63 @@ async fn a_handler_that_panics_or_goes_away_fails_one_call_only() {
     assert!(node.request(ask("panics", json!("x"))).await.is_ok());
 }
 
+/// What a handler tells of the call with this content: why it is to stop; none: it begins.
+type Told = (Option<Value>, Option<Kind>);
+
+/// Tells of each of its calls when it begins and when it is told to stop.
+struct Slow(mpsc::UnboundedSender<Told>);
+
+impl hubless::Handler for Slow {
+    fn handle(&self, inbound: Inbound) {
+        let (told, asked) = (self.0.clone(), inbound.content.decoded());
+        // One that is late for its caller may outlive its test.
+        let _ = told.send((asked.clone(), None));
+        tokio::spawn(async move {
+            let why = inbound.call.cancelled().await;
+            let _ = told.send((asked, Some(why.kind)));
+        });
+    }
+}
+
+/// Waits until this is told.
+async fn hears(heard: &mut mpsc::UnboundedReceiver<Told>, wanted: Told) {
+    let comes = async { while heard.recv().await.expect("the agent is there") != wanted {} };
+    soon(&format!("{wanted:?}"), comes).await;
+}
+
 #[tokio::test]
 async fn deadlines_and_cancels_stop_the_handler() {
     let node = memory_node().await;
-    let stopped = Arc::new(tokio::sync::Mutex::new(tokio::sync::mpsc::channel(4)));
-    let sender = stopped.lock().await.0.clone();
-    struct Slow(tokio::sync::mpsc::Sender<Kind>);
-    impl hubless::Handler for Slow {
-        fn handle(&self, inbound: Inbound) {
-            let sender = self.0.clone();
-            tokio::spawn(async move {
-                let why = inbound.call.cancelled().await;
-                sender.send(why.kind).await.unwrap();
-            });
-        }
+    let (told, mut heard) = mpsc::unbounded_channel();
+    node.register(agent(json!({"name": "slow"})), Arc::new(Slow(told))).await.unwrap();
+    type Set = fn(&mut RequestOptions, u64);
+    let sets: [(&str, Set); 2] = [
+        ("timeout", |request, ms| request.timeout_ms = Some(ms)),
+        ("total", |request, ms| request.total_ms = Some(ms)),
+    ];
+    for (which, set) in sets {
+        let mut ms = 30;
+        let asked = loop {
+            let asked = json!([which, ms]);
+            let mut request = ask("slow", asked.clone());
+            set(&mut request, ms);
+            assert_eq!(node.request(request).await.unwrap_err().kind, Kind::Deadline);
+            let begun = (Some(asked.clone()), None);
+            if std::iter::from_fn(|| heard.try_recv().ok()).any(|told| told == begun) {
+                break asked;
+            }
+            // A busy machine had not come to the handler when the time was over.
+            ms *= 2;
+            assert!(ms < 60_000, "the handler did not begin");
+        };
+        hears(&mut heard, (Some(asked), Some(Kind::Deadline))).await;
     }
-    node.register(agent(json!({"name": "slow"})), Arc::new(Slow(sender))).await.unwrap();
-    type Set = fn(&mut RequestOptions);
-    let sets: [Set; 2] = [|r| r.timeout_ms = Some(30), |r| r.total_ms = Some(30)];
-    for set in sets {
-        let mut request = ask("slow", json!("x"));
-        set(&mut request);
-        assert_eq!(node.request(request).await.unwrap_err().kind, Kind::Deadline);
-        assert_eq!(stopped.lock().await.1.recv().await, Some(Kind::Deadline));
+    let asked = Some(json!("given up"));
+    let given_up = node.request(ask("slow", json!("given up")));
+    tokio::select! {
+        ended = given_up => panic!("{ended:?}"),
+        () = hears(&mut heard, (asked.clone(), None)) => {}
     }
-    let asked = node.request(ask("slow", json!("x")));
-    assert!(tokio::time::timeout(Duration::from_millis(30), asked).await.is_err());
-    assert_eq!(stopped.lock().await.1.recv().await, Some(Kind::Cancelled));
-    assert_eq!(node.status().calls, 0);
+    hears(&mut heard, (asked, Some(Kind::Cancelled))).await;
+    idle(&node).await;
 }

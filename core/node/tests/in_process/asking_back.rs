@@ -1,8 +1,8 @@
 //! What a handler asks its caller: tools and questions.
 
-use super::support::{ask, memory_node, register};
+use super::support::{agent, ask, memory_node, register};
 use hubless::foreign::{Answer, InputHost, ToolHost};
-use hubless::{Content, Kind, RequestOptions};
+use hubless::{Content, Error, Kind, RequestOptions};
 use hubless_proto::limits;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -46,6 +46,26 @@ async fn tools_of_the_caller_are_called_back() {
     assert_eq!(error.kind, Kind::Json);
     let error = node.request(ask("tool", json!({"a": 3, "b": 4}))).await.unwrap_err();
     assert_eq!((error.kind, error.code.as_str()), (Kind::Denied, "undeclared_tool"));
+}
+
+#[tokio::test]
+async fn a_tool_answers_as_its_schema_says() {
+    let node = memory_node().await;
+    register(&node, json!({"name": "tool"}), |call, content| async move {
+        call.call_tool("add", &content.decoded().unwrap()).await
+    })
+    .await;
+    for (kind, fits) in [("integer", true), ("string", false)] {
+        let mut request = with_tool("tool", json!({"a": 3, "b": 4}));
+        request.tools[0].output_schema_json = json!({"type": kind}).to_string();
+        match node.request(request).await {
+            Ok(reply) => assert_eq!((reply.content.decoded(), fits), (Some(json!(7)), true)),
+            Err(error) => {
+                let told = (error.kind, error.code.as_str(), error.field.as_deref(), fits);
+                assert_eq!(told, (Kind::Json, "schema", Some("output"), false));
+            }
+        }
+    }
 }
 
 /// Answers when all calls that may run at once have come, and counts them.
@@ -103,6 +123,64 @@ async fn tool_calls_are_bounded_at_once_and_in_all() {
     assert_eq!(together.0.most.load(Ordering::SeqCst), limits::TOOL_CALLS_AT_ONCE);
 }
 
+/// Counts how often it runs.
+struct Counter(Arc<AtomicUsize>);
+
+impl ToolHost for Counter {
+    fn call_tool(&self, _: String, _: Value) -> Answer<Content> {
+        let run = self.0.fetch_add(1, Ordering::SeqCst) + 1;
+        Box::pin(async move { Ok(Content::value(json!(run))) })
+    }
+}
+
+/// Keeps its call beyond the end of it.
+struct Keeps(tokio::sync::mpsc::UnboundedSender<hubless::call::handle::Call>);
+
+impl hubless::Handler for Keeps {
+    fn handle(&self, inbound: hubless::Inbound) {
+        let kept = self.0.clone();
+        tokio::spawn(async move {
+            let call = inbound.call;
+            let before = call.call_tool("add", &json!({"a": 1, "b": 1})).await;
+            let ended = match before {
+                Ok(answer) if answer.decoded() == Some(json!(1)) => call.finish(answer).await,
+                Ok(_) => call.fail(Error::new(Kind::HandlerFailed, "on purpose")).await,
+                Err(error) => call.fail(error).await,
+            };
+            ended.unwrap();
+            kept.send(call).unwrap();
+        });
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_asked_or_said_after_the_end_of_a_call() {
+    let node = memory_node().await;
+    let (sender, mut kept) = tokio::sync::mpsc::unbounded_channel();
+    let keeps = node.register(agent(json!({"name": "keeps"})), Arc::new(Keeps(sender)));
+    keeps.await.unwrap();
+    let runs = Arc::new(AtomicUsize::new(0));
+    // The first call ends with an answer, the second with a failure.
+    for ended_well in [true, false] {
+        let mut request = with_tool("keeps", Value::Null);
+        request.tool_host = Some(Arc::new(Counter(Arc::clone(&runs))));
+        let before = runs.load(Ordering::SeqCst);
+        assert_eq!(node.request(request).await.is_ok(), ended_well);
+        let call = kept.recv().await.unwrap();
+        let refused = [
+            call.call_tool("add", &json!({"a": 1, "b": 1})).await.err(),
+            call.input(Content::text("which?"), None).await.err(),
+            call.progress("late", None).await.err(),
+            call.chunk(Content::text("late"), false).await.err(),
+            call.finish(Content::text("late")).await.err(),
+            call.fail(Error::new(Kind::Internal, "late")).await.err(),
+        ];
+        let kinds = refused.map(|error| error.map(|error| error.kind));
+        assert_eq!(kinds, [Some(Kind::Closed); 6]);
+        assert_eq!(runs.load(Ordering::SeqCst), before + 1, "it ran before the end alone");
+    }
+}
+
 #[tokio::test]
 async fn a_callee_may_ask_back_and_its_waiting_does_not_count() {
     struct Answers;
@@ -110,7 +188,7 @@ async fn a_callee_may_ask_back_and_its_waiting_does_not_count() {
         fn input(&self, prompt: Content, _: Option<Value>) -> Answer<Content> {
             Box::pin(async move {
                 assert_eq!(prompt.joined_text(), "which?");
-                tokio::time::sleep(Duration::from_millis(120)).await;
+                tokio::time::sleep(Duration::from_millis(1_500)).await;
                 Ok(Content::text("this one"))
             })
         }
@@ -122,7 +200,7 @@ async fn a_callee_may_ask_back_and_its_waiting_does_not_count() {
     })
     .await;
     let mut request = ask("ask", json!("x"));
-    request.timeout_ms = Some(60);
+    request.timeout_ms = Some(1_000);
     request.input_host = Some(Arc::new(Answers));
     let reply = node.request(request).await.unwrap();
     assert_eq!(reply.content.decoded(), Some(json!({"got": "this one"})));

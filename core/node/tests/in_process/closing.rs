@@ -1,6 +1,6 @@
 //! What is asked of a node that closes, and of one that is closed.
 
-use super::support::{agent, ask, memory_node, register};
+use super::support::{Gated, agent, ask, gated, memory_node, register};
 use hubless::node::{FindOptions, Scope};
 use hubless::{Content, Error, Kind, Node, RequestOptions, handler};
 use hubless_proto::query::Query;
@@ -21,17 +21,7 @@ struct Closing {
 
 async fn closing() -> Closing {
     let node = memory_node().await;
-    let (gate, starts) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
-    let (open, counted) = (Arc::clone(&gate), Arc::clone(&starts));
-    register(&node, json!({"name": "slow"}), move |_, content| {
-        counted.fetch_add(1, Ordering::Release);
-        let open = Arc::clone(&open);
-        async move {
-            open.acquire().await.unwrap().forget();
-            Ok(content)
-        }
-    })
-    .await;
+    let Gated { gate, starts, .. } = gated(&node, json!({"name": "slow"})).await;
     let asking = node.clone();
     let running = tokio::spawn(async move { asking.request(ask("slow", json!("ran"))).await });
     while starts.load(Ordering::Acquire) == 0 {

@@ -1,12 +1,17 @@
 //! What an agent enforces: schemas, its auth function, its token counter, its room.
 
-use super::support::{agent, ask, memory_node, register};
+use super::support::{Gated, agent, ask, gated, memory_node, register};
 use hubless::foreign::{Answer, AuthCheck, AuthVerdict, Authenticator, TokenCounter};
+use hubless::membership::Credential;
 use hubless::{Kind, handler};
+use hubless_proto::identity::SecretKey;
 use hubless_proto::limits;
+use hubless_proto::policy::StatedFact;
+use hubless_proto::wire::v1;
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
 
 #[tokio::test]
 async fn schemas_hold_before_and_after_the_handler() {
@@ -53,10 +58,7 @@ async fn an_auth_function_decides_and_its_answer_is_kept() {
     node.register(options, handler(|_, c| async move { Ok(c) })).await.unwrap();
     let with = |secret: &str| {
         let mut request = ask("guarded", json!("x"));
-        request.auth = Some(hubless_proto::wire::v1::Auth {
-            scheme: "custom".to_owned(),
-            secret: secret.to_owned(),
-        });
+        request.auth = Some(v1::Auth { scheme: "custom".to_owned(), secret: secret.to_owned() });
         request
     };
     assert_eq!(node.request(with("nope")).await.unwrap_err().kind, Kind::Auth);
@@ -65,8 +67,7 @@ async fn an_auth_function_decides_and_its_answer_is_kept() {
     assert_eq!(lets.0.load(Ordering::Relaxed), 2);
     assert_eq!(node.request(ask("guarded", json!("x"))).await.unwrap_err().kind, Kind::Auth);
     let id = node.request(with("letmein")).await.unwrap().agent.agent_id.to_string();
-    let secret =
-        hubless_proto::wire::v1::Auth { scheme: "custom".into(), secret: "letmein".into() };
+    let secret = v1::Auth { scheme: "custom".into(), secret: "letmein".into() };
     node.credentials().set(&id, hubless::node::Secret::Plain(secret)).unwrap();
     assert!(node.request(ask("guarded", json!("x"))).await.is_ok());
 }
@@ -100,25 +101,14 @@ async fn tokens_are_counted_by_us_or_by_the_user() {
 #[tokio::test]
 async fn a_full_agent_is_busy_and_its_place_is_given_back() {
     let node = memory_node().await;
-    let gate = Arc::new(tokio::sync::Semaphore::new(0));
-    let open = Arc::clone(&gate);
     let options = json!({"name": "single", "requirements": {"maxConcurrency": 1, "queue": 0}});
-    register(&node, options, move |_, content| {
-        let open = Arc::clone(&open);
-        async move {
-            open.acquire().await.unwrap().forget();
-            Ok(content)
-        }
-    })
-    .await;
+    let single = gated(&node, options).await;
     let (one, two) = (node.clone(), node.clone());
     let first = tokio::spawn(async move { one.request(ask("single", json!("x"))).await });
-    while node.status().calls == 0 {
-        tokio::task::yield_now().await;
-    }
+    single.started(1).await;
     let error = two.request(ask("single", json!("y"))).await.unwrap_err();
     assert_eq!(error.kind, Kind::Busy);
-    gate.add_permits(2);
+    single.gate.add_permits(2);
     assert!(first.await.unwrap().is_ok());
     assert!(node.request(ask("single", json!("z"))).await.is_ok());
 }
@@ -131,11 +121,51 @@ async fn check_runs_the_checks_and_not_the_handler() {
     let refused = node.check(agent.id(), ask("s", json!("x"))).await.unwrap();
     assert_eq!(refused.unwrap().kind, Kind::Auth);
     let mut request = ask("s", json!("x"));
-    request.auth = Some(hubless_proto::wire::v1::Auth {
-        scheme: "shared_secret".into(),
-        secret: "open-sesame".into(),
-    });
+    request.auth = Some(v1::Auth { scheme: "shared_secret".into(), secret: "open-sesame".into() });
     assert!(node.check(agent.id(), request).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_token_of_the_named_root_lets_in_and_the_world_learns_the_root_alone() {
+    let node = memory_node().await;
+    let (root, other) = (SecretKey::from_seed([1; 32]), SecretKey::from_seed([2; 32]));
+    let token = json!({"root": root.mesh_id(), "facts": {"team": "finance", "level": 3}});
+    let options = json!({"name": "ledger", "requirements": {"auth": {"token": token}}});
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&runs);
+    register(&node, options, move |_, content| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        async move { Ok(content) }
+    })
+    .await;
+    let needs = node.describe("ledger").await.unwrap().descriptor.needs.unwrap();
+    assert_eq!(needs.auth_schemes, [format!("token:{}", root.mesh_id())]);
+    let sign = |root: &SecretKey, facts: &[&str], life: u64| {
+        let facts = facts.iter().map(|fact| StatedFact::parse(fact).unwrap()).collect();
+        let until = SystemTime::now() + Duration::from_secs(life) - Duration::from_secs(2);
+        Credential { facts, bearer: None, until }.sign(root).unwrap()
+    };
+    let both = ["team=finance", "level=3"];
+    for (shown, code) in [
+        (None, "missing_credential"),
+        (Some(sign(&other, &both, 60)), "bad_credential"),
+        (Some(sign(&root, &both[..1], 60)), "bad_credential"),
+        (Some(sign(&root, &both, 0)), "expired"),
+        (Some("AAAA".to_owned()), "bad_credential"),
+        (Some(sign(&root, &both, 60)), ""),
+    ] {
+        let mut request = ask("ledger", json!("x"));
+        request.auth = shown.map(|secret| v1::Auth { scheme: "token".to_owned(), secret });
+        match node.request(request).await {
+            Ok(_) => assert_eq!(code, ""),
+            Err(error) => {
+                assert_eq!((error.kind, error.code.as_str()), (Kind::Auth, code));
+                assert_eq!(error.field.as_deref(), Some("auth"));
+                assert!(!error.to_string().contains("finance"), "{error}");
+            }
+        }
+    }
+    assert_eq!(runs.load(Ordering::Relaxed), 1);
 }
 
 /// An auth function that answers when its gate is opened.
@@ -171,8 +201,7 @@ async fn waiting_door() -> (hubless::Node, Arc<Gate>) {
 
 fn knock(n: usize) -> hubless::RequestOptions {
     let mut request = ask("guarded", json!(n));
-    request.auth =
-        Some(hubless_proto::wire::v1::Auth { scheme: "custom".into(), secret: n.to_string() });
+    request.auth = Some(v1::Auth { scheme: "custom".into(), secret: n.to_string() });
     request
 }
 
@@ -211,19 +240,7 @@ async fn a_check_of_a_credential_has_so_much_time() {
 #[tokio::test]
 async fn one_caller_has_so_many_calls_of_an_agent_running_and_so_many_waiting() {
     let node = memory_node().await;
-    let gate = Arc::new(tokio::sync::Semaphore::new(0));
-    let started = Arc::new(AtomicUsize::new(0));
-    let (open, counted) = (Arc::clone(&gate), Arc::clone(&started));
-    register(&node, json!({"name": "usual"}), move |_, content| {
-        counted.fetch_add(1, Ordering::SeqCst);
-        let open = Arc::clone(&open);
-        async move {
-            // Closed when all may end.
-            let _ = open.acquire().await;
-            Ok(content)
-        }
-    })
-    .await;
+    let Gated { gate, starts: started, .. } = gated(&node, json!({"name": "usual"})).await;
     let most = limits::AGENT_CONCURRENCY + limits::AGENT_QUEUE / limits::QUEUE_SHARE;
     let mut calls = tokio::task::JoinSet::new();
     for n in 0..=most {

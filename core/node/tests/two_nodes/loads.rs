@@ -1,12 +1,10 @@
 //! Load that peers are told of without asking.
 
-use super::support::{Pair, ask, pair, register};
+use super::support::{Gated, Pair, ask, gated, pair};
 use hubless::{FindOptions, Node};
 use hubless_proto::query::Query;
 use serde_json::json;
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 
 async fn load(node: &Node) -> f64 {
     let query = Query::read(json!({"filter": {"field": "name", "op": "=", "value": "gate"}}));
@@ -30,16 +28,8 @@ async fn until(node: &Node, wanted: impl Fn(f64) -> bool) -> f64 {
 #[tokio::test]
 async fn a_busy_agent_is_known_as_busy_by_who_is_connected_and_idle_again_afterwards() {
     let Pair { one, two, _home } = pair().await;
-    let gate = Arc::new(Semaphore::new(1));
-    let opened = Arc::clone(&gate);
-    register(&one, json!({"name": "gate"}), move |_, c| {
-        let gate = Arc::clone(&opened);
-        async move {
-            gate.acquire().await.unwrap().forget();
-            Ok(c)
-        }
-    })
-    .await;
+    let Gated { gate, .. } = gated(&one, json!({"name": "gate"})).await;
+    gate.add_permits(1);
     two.request(ask("gate", json!(0))).await.unwrap();
     let idle = load(&two).await;
     let calls: Vec<_> = (0..20)

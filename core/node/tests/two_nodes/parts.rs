@@ -1,12 +1,13 @@
 //! Streamed parts that somebody does not read: they hold back nothing but themselves.
 
-use super::support::{Pair, ask, pair, register};
+use super::support::{Pair, WAIT_MS, ask, pair, register, soon};
 use super::{bytes, digest, read_all, write_all};
 use hubless::foreign::{Answer, ToolHost};
 use hubless::{Body, BodyWriter, Content, Kind, RequestOptions, StreamItem, body};
 use hubless_proto::limits;
 use hubless_proto::wire::v1::StreamPart;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -23,11 +24,11 @@ impl ToolHost for Two {
     }
 }
 
-/// A request with this streamed part; it ends after 10 s at the latest.
+/// A request with this streamed part; it ends after a minute at the latest.
 fn sending(to: &str, reader: Body) -> RequestOptions {
     let mut request =
-        RequestOptions::read(json!({"to": to, "totalMs": 10_000, "timeoutMs": 10_000,
-        "tools": [{"name": "two", "inputSchema": {"type": "object"}}]}))
+        RequestOptions::read(json!({"to": to, "totalMs": 60_000, "timeoutMs": 60_000,
+        "waitMs": WAIT_MS, "tools": [{"name": "two", "inputSchema": {"type": "object"}}]}))
         .unwrap();
     request.content = Content::stream("application/octet-stream", None, reader);
     request.tool_host = Some(Arc::new(Two));
@@ -79,7 +80,7 @@ async fn a_reader_that_goes_away_frees_its_writer_while_the_call_goes_on() {
     let asking = two.clone();
     let call = tokio::spawn(async move { asking.request(sending("careless", reader)).await });
     let writing = write_counted(writer, LARGE, Arc::default());
-    let told = tokio::time::timeout(Duration::from_secs(5), writing).await.unwrap();
+    let told = soon("the end of the writing", writing).await;
     assert_eq!(told, Some(Kind::Cancelled));
     assert!(!call.is_finished(), "the call goes on");
     gate.add_permits(1);
@@ -146,14 +147,14 @@ async fn an_unread_part_takes_a_bounded_number_of_bytes_until_it_is_read() {
     let asking = two.clone();
     let call = tokio::spawn(async move { asking.request(sending("held", reader)).await });
     let settled = async {
-        let mut before = usize::MAX;
-        while before != taken.load(Ordering::Acquire) {
+        let mut before = 0;
+        while before == 0 || before != taken.load(Ordering::Acquire) {
             before = taken.load(Ordering::Acquire);
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         before
     };
-    let unread = settled.await;
+    let unread = soon("the end of the room", settled).await;
     let bound = limits::PART_FIRST_BYTES + 16 * limits::DATA_FRAME_BYTES;
     assert!((1..=bound).contains(&unread), "{unread} of {bound}");
     gate.add_permits(1);
@@ -175,7 +176,7 @@ async fn an_unread_part_of_an_answer_holds_no_event_back() {
     })
     .await;
     let mut request = ask("generous", Value::Null);
-    request.total_ms = Some(10_000);
+    request.total_ms = Some(60_000);
     let mut stream = two.stream(request).unwrap();
     let (mut part, mut texts, mut last) = (None, 0, None);
     while let Some(item) = stream.next().await {
@@ -210,7 +211,7 @@ async fn an_ignored_part_of_an_answer_frees_its_writer() {
     })
     .await;
     drop(two.request(ask("generous", Value::Null)).await.unwrap());
-    let told = tokio::time::timeout(Duration::from_secs(5), told).await.unwrap();
+    let told = soon("the end of the writing", told).await;
     assert_eq!(told.unwrap(), Some(Kind::Cancelled));
     assert_eq!(one.status().calls, 0);
 }
@@ -231,7 +232,88 @@ async fn a_text_whose_bytes_never_come_ends_at_the_deadline() {
     for (timeout_ms, total_ms) in [(300, None), (60_000, Some(300))] {
         let mut request = ask("stuck", Value::Null);
         (request.timeout_ms, request.total_ms) = (Some(timeout_ms), total_ms);
-        let ended = tokio::time::timeout(Duration::from_secs(5), two.request(request)).await;
-        assert_eq!(ended.unwrap().unwrap_err().kind, Kind::Deadline);
+        let ended = soon("the deadline", two.request(request)).await;
+        assert_eq!(ended.unwrap_err().kind, Kind::Deadline);
+    }
+}
+
+/// A streamed text or blob of these bytes, under a digest that is theirs or not.
+fn under_digest(kind: &str, of: &'static [u8], right: bool) -> Content {
+    let (writer, reader) = body();
+    tokio::spawn(write_all(writer, of.to_vec()));
+    let mut sha256 = Sha256::digest(of).to_vec();
+    sha256[31] ^= u8::from(!right);
+    let mut content = Content::default();
+    let kind = kind.to_owned();
+    content.push_stream(StreamPart { kind, sha256: sha256.into(), ..Default::default() }, reader);
+    content
+}
+
+fn mismatch(error: &hubless::Error) -> bool {
+    (error.kind, error.code.as_str()) == (Kind::Content, "digest_mismatch")
+}
+
+#[tokio::test]
+async fn a_text_that_is_not_its_digest_is_refused_before_the_handler_runs() {
+    let Pair { one, two, _home } = pair().await;
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&runs);
+    register(&one, json!({"name": "echo"}), move |_, content| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        async move { Ok(content) }
+    })
+    .await;
+    for (kind, of) in [("text", &b"hello"[..]), ("data", b"{\"a\":1}")] {
+        runs.store(0, Ordering::SeqCst);
+        for right in [false, true] {
+            let mut request = ask("echo", Value::Null);
+            request.content = under_digest(kind, of, right);
+            let error = two.request(request).await.err();
+            assert_eq!(error.as_ref().is_some_and(mismatch), !right, "{kind}: {error:?}");
+            assert_eq!(runs.load(Ordering::SeqCst), usize::from(right), "{kind}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn bytes_that_are_not_their_digest_are_refused_at_their_end_both_ways() {
+    let Pair { one, two, _home } = pair().await;
+    register(&one, json!({"name": "reads"}), |_, mut content| async move {
+        let read = content.bytes(100).await?;
+        Ok(Content::value(json!(read.len())))
+    })
+    .await;
+    register(&one, json!({"name": "makes"}), |_, content| async move {
+        let right = content.decoded() == Some(json!(true));
+        Ok(under_digest("blob", b"hello", right))
+    })
+    .await;
+    for right in [false, true] {
+        let mut request = ask("reads", Value::Null);
+        request.content = under_digest("blob", b"hello", right);
+        let error = two.request(request).await.err();
+        assert_eq!(error.as_ref().is_some_and(mismatch), !right, "{error:?}");
+        let mut made = two.request(ask("makes", json!(right))).await.unwrap();
+        let read = made.content.bytes(100).await;
+        assert_eq!(read.as_ref().err().is_some_and(mismatch), !right, "{read:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_streamed_text_counts_against_the_size_of_a_request_while_it_arrives() {
+    let Pair { one, two, _home } = pair().await;
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&runs);
+    let options = json!({"name": "small", "requirements": {"maxRequestBytes": 700_000}});
+    register(&one, options, move |_, content| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        async move { Ok(Content::value(json!(content.joined_text().len()))) }
+    })
+    .await;
+    for (size, ran) in [(LARGE, 0), (800_000, 0), (600_000, 1)] {
+        let error = two.request(ask("small", json!("x".repeat(size)))).await.err();
+        let told = error.as_ref().map(|error| (error.kind, error.field.as_deref()));
+        assert_eq!(told, (ran == 0).then_some((Kind::TooLarge, Some("request"))), "{size}");
+        assert_eq!(runs.load(Ordering::SeqCst), ran, "{size}");
     }
 }

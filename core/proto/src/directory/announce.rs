@@ -5,6 +5,7 @@ use super::entry::{Entry, Host, Sources, Stamp, Verdict};
 use crate::error::{Error, Kind, Result};
 use crate::identity::{AgentId, Name, NodeKey};
 use crate::limits;
+use crate::query::Health;
 use crate::wire::announcement::{self, OpenedAgent};
 use crate::wire::{record, v1};
 use std::collections::BTreeSet;
@@ -71,7 +72,6 @@ impl Directory {
         now_ms: u64,
     ) -> Announced {
         let before = self.nodes.get(&node).map(|row| row.agents.clone()).unwrap_or_default();
-        let announced = self.announce(source, node, agents, now_ms);
         let shown: BTreeSet<AgentId> = agents.iter().filter_map(author).collect();
         for id in before.difference(&shown) {
             let host = self.entries.get_mut(id).and_then(|entry| entry.hosts.get_mut(&node));
@@ -83,7 +83,8 @@ impl Directory {
                 self.remove_host(id, &node, now_ms);
             }
         }
-        announced
+        // After those that left: a node at its bound shows one agent in the place of another.
+        self.announce(source, node, agents, now_ms)
     }
 
     /// An agent says that it is no more: gone at once, and no earlier record brings it back.
@@ -97,12 +98,16 @@ impl Directory {
         if self.entries.get(&id).is_some_and(|entry| seq < entry.stamp.seq) {
             return Err(superseded(&id));
         }
-        let hosts = self.entries.get(&id).map(|entry| entry.hosts.keys().copied().collect());
+        let entry = self.entries.get(&id);
+        let is_transient = entry.is_some_and(|entry| entry.descriptor.transient);
+        let hosts = entry.map(|entry| entry.hosts.keys().copied().collect());
         let hosts: Vec<NodeKey> = hosts.unwrap_or_default();
         for node in hosts {
             self.remove_host(&id, &node, now_ms);
         }
-        self.past.remember(id, seq, true, opened.serve_until_ms);
+        if !is_transient {
+            self.past.remember(id, seq, true, opened.serve_until_ms);
+        }
         Ok(id)
     }
 
@@ -147,11 +152,19 @@ impl Directory {
             Some(Verdict::Newer | Verdict::Same) => true,
             None => self.admit(source, id, node, now_ms).map(|()| true)?,
         };
+        let mut health_changed = false;
         if stands {
             let pending = (source == Source::Folder).then(|| Box::new(agent.clone()));
-            self.put_host(source, &opened, name.clone(), pending);
+            health_changed = self.put_host(source, &opened, name.clone(), pending);
         }
-        self.put_descriptor(&opened, name, now_ms);
+        let told = self.put_descriptor(&opened, name, now_ms);
+        if health_changed && !told {
+            self.changes += 1;
+            self.tell(&id, now_ms);
+        }
+        if host.is_none() && !told {
+            self.note_source(&id);
+        }
         for rival in rivals {
             self.remove_host(&rival, &node, now_ms);
         }
@@ -199,13 +212,14 @@ impl Directory {
         Ok(())
     }
 
+    /// Notes the host; true: it was known, and the agent says something else of its health there.
     fn put_host(
         &mut self,
         source: Source,
         opened: &OpenedAgent,
         name: Name,
         pending: Option<Box<v1::AgentAnnouncement>>,
-    ) {
+    ) -> bool {
         let (id, node, until_ms) = (opened.agent(), opened.node, opened.serve_until_ms());
         let entry = self.entries.entry(id).or_insert_with(|| Entry::new(name, opened));
         let stamp = Stamp::of(&opened.hosting);
@@ -213,6 +227,8 @@ impl Directory {
         let mut sources = Sources::default();
         // What was opened once stays opened, while it is the same record.
         let mut pending = pending;
+        let health = Health::read(&opened.hosting.body.health);
+        let changed = old.as_ref().is_some_and(|old| old.health != health);
         if let Some(old) = old {
             self.ends.remove(&(old.until_ms, id, node));
             sources = old.sources;
@@ -222,14 +238,24 @@ impl Directory {
         }
         sources.set(source);
         let priority = opened.hosting.body.priority;
-        entry.hosts.insert(node, Host { stamp, until_ms, priority, sources, pending });
+        entry.hosts.insert(node, Host { stamp, until_ms, priority, health, sources, pending });
         self.ends.insert((until_ms, id, node));
+        changed
     }
 
-    /// Lets the descriptor stand if it wins, and tells the watchers.
-    fn put_descriptor(&mut self, opened: &OpenedAgent, name: Name, now_ms: u64) {
+    /// One more node hosts a known agent: it may give a document that the others do not.
+    fn note_source(&mut self, id: &AgentId) {
+        let Some(entry) = self.entries.get(id) else { return };
+        if self.documents.missing(&entry.descriptor).next().is_some() {
+            self.undocumented += 1;
+            self.changes += 1;
+        }
+    }
+
+    /// Lets the descriptor stand if it wins, and tells the watchers; true: they were told.
+    fn put_descriptor(&mut self, opened: &OpenedAgent, name: Name, now_ms: u64) -> bool {
         let id = opened.agent();
-        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let Some(entry) = self.entries.get_mut(&id) else { return false };
         let new = Stamp::of(&opened.descriptor);
         let wins = match entry.stamp.judge(&new) {
             Verdict::Newer => true,
@@ -252,11 +278,15 @@ impl Directory {
             entry.name = name;
             entry.descriptor = Arc::new(opened.descriptor.body.clone());
         }
-        if changes || !is_known {
+        let tells = changes || !is_known;
+        if tells {
             self.index.insert(entry);
+            let missing = self.documents.missing(&entry.descriptor).next().is_some();
+            self.undocumented += u64::from(missing);
             self.changes += 1;
             self.tell(&id, now_ms);
         }
+        tells
     }
 }
 

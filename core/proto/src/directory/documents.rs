@@ -46,6 +46,12 @@ impl Documents {
         self.row(digest).is_some()
     }
 
+    /// Documents of the skills of an agent that are not known.
+    pub(super) fn missing(&self, of: &v1::Descriptor) -> impl Iterator<Item = Digest> {
+        let digests = of.skills.iter().map(|skill| Digest::try_from(&*skill.document_digest));
+        digests.filter_map(Result::ok).filter(|digest| !self.schemas.contains_key(digest))
+    }
+
     pub(super) fn schema(&self, digest: &[u8]) -> Option<&Value> {
         self.row(digest)?.schema.as_ref()
     }

@@ -2,6 +2,7 @@
 
 use super::Source;
 use crate::identity::{AgentId, Name, NodeKey};
+use crate::query::Health;
 use crate::wire::announcement::OpenedAgent;
 use crate::wire::record::{Digest, Opened, RecordBody};
 use crate::wire::v1;
@@ -28,6 +29,8 @@ pub(super) struct Host {
     pub(super) stamp: Stamp,
     pub(super) until_ms: u64,
     pub(super) priority: u32,
+    /// What the agent says of itself there.
+    pub(super) health: Health,
     pub(super) sources: Sources,
     /// What was not opened so far: its signatures are checked when it is first used.
     pub(super) pending: Option<Box<v1::AgentAnnouncement>>,

@@ -4,7 +4,7 @@ use super::Directory;
 use super::entry::Entry;
 use super::index::Scope;
 use crate::identity::{Address, AgentId, NodeKey};
-use crate::query::{Candidate, Query, Rank, Signal, Trust, cost};
+use crate::query::{Candidate, Health, Query, Rank, Signal, Trust, cost};
 use crate::wire::record::Digest;
 use crate::wire::v1;
 use std::cmp::Ordering;
@@ -56,25 +56,35 @@ impl Directory {
         found
     }
 
-    /// Skill documents that a query with `accepts` would have to know: host and digest, so that
-    /// they can be fetched and given to `add_document`. At most `query.limit`.
-    pub fn missing_documents(&self, query: &Query, now_ms: u64) -> Vec<(NodeKey, Digest)> {
-        if query.accepts.is_none() {
+    /// Every agent that matches, best first, whatever `query.limit` is. No signature is looked at.
+    pub(super) fn matching(&self, query: &Query, now_ms: u64) -> Vec<AgentId> {
+        self.ranked(query, now_ms).into_iter().map(|ranked| ranked.id).collect()
+    }
+
+    /// Skill documents that a query with `accepts` would have to know, each with a node that hosts
+    /// it, so that they can be fetched and given to `add_document`: those of the best agents first,
+    /// of one agent those at its best node. One that several agents or nodes have comes as often.
+    pub fn missing_documents(
+        &self,
+        query: &Query,
+        now_ms: u64,
+    ) -> impl Iterator<Item = (NodeKey, Digest)> {
+        let ranked = match query.accepts {
+            Some(_) => self.ranked(&Query { accepts: None, ..query.clone() }, now_ms),
+            None => Vec::new(),
+        };
+        ranked.into_iter().flat_map(move |ranked| self.missing_of(&ranked.id, now_ms))
+    }
+
+    /// The documents of one agent that are not known, at each of its nodes.
+    fn missing_of(&self, id: &AgentId, now_ms: u64) -> Vec<(NodeKey, Digest)> {
+        let Some(entry) = self.entries.get(id) else { return Vec::new() };
+        let digests: Vec<Digest> = self.documents.missing(&entry.descriptor).collect();
+        if digests.is_empty() {
             return Vec::new();
         }
-        let open = Query { accepts: None, ..query.clone() };
-        let mut missing = Vec::new();
-        for ranked in self.ranked(&open, now_ms) {
-            let Some(entry) = self.entries.get(&ranked.id) else { continue };
-            let Some(node) = self.hosts(&ranked.id, now_ms).into_iter().next() else { continue };
-            for skill in &entry.descriptor.skills {
-                let Ok(digest) = Digest::try_from(skill.document_digest.as_ref()) else { continue };
-                if !self.documents.knows(&digest) && missing.len() < query.limit {
-                    missing.push((node, digest));
-                }
-            }
-        }
-        missing
+        let at = |node| digests.iter().map(move |digest| (node, *digest));
+        self.hosts(id, now_ms).into_iter().flat_map(at).collect()
     }
 
     pub(super) fn found(&self, id: &AgentId, node: NodeKey) -> Option<Found> {
@@ -106,6 +116,11 @@ impl Directory {
             input_schema: &lookup,
         };
         query.matches(&candidate, now_ms)
+    }
+
+    /// True when the agent is live and as asked, its text included.
+    pub(super) fn is_asked(&self, entry: &Entry, query: &Query, now_ms: u64) -> bool {
+        self.index.meets(&entry.id, query) && self.matches(entry, query, now_ms)
     }
 
     fn latency_us(&self, node: &NodeKey) -> Option<u64> {
@@ -152,12 +167,13 @@ impl Directory {
             Some(host) if host.sources.is_member() => Trust::Member,
             Some(_) | None => Trust::None,
         };
+        let seen = self.signals.health(&entry.id, now_ms);
         let rank = Rank {
             text,
             latency_us: node.and_then(|node| self.latency_us(&node)),
             calls: self.signals.calls(&entry.id),
             success: self.signals.success(&entry.id, &query.skill, now_ms),
-            health: self.signals.health(&entry.id, now_ms),
+            health: host.map_or(Health::Up, |host| host.health).max(seen),
             cost: cost(&entry.descriptor.cost_hint_json),
             trust,
         };

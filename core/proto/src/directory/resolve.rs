@@ -4,6 +4,7 @@ use super::{Directory, Found};
 use crate::error::{Error, Kind, Result};
 use crate::identity::{Address, AgentId, Name, NodeKey, Target};
 use crate::limits;
+use crate::query::Health;
 use crate::wire::v1;
 use std::sync::Arc;
 
@@ -15,6 +16,11 @@ impl Directory {
     pub fn resolve(&mut self, target: &Target, now_ms: u64) -> Result<Found> {
         let ids: Vec<AgentId> = match target {
             Target::Id(id) => vec![*id],
+            Target::At { agent, node } => {
+                let hosted = self.is_hosted(agent, node, now_ms);
+                let found = hosted.then(|| self.found(agent, *node)).flatten();
+                return found.ok_or_else(|| unknown(target));
+            }
             Target::Address(address) => self.by_address(*address),
             Target::Name { name, mesh } if mesh.is_none_or(|mesh| mesh == self.mesh) => {
                 self.by_name(name)
@@ -25,10 +31,7 @@ impl Directory {
         if found.len() > 1 {
             return Err(ambiguous(found.iter().map(|found| &found.id)));
         }
-        found.into_iter().next().ok_or_else(|| {
-            let message = format!("no agent is known as {target}");
-            Error::new(Kind::NotFound, message).with_field("to")
-        })
+        found.into_iter().next().ok_or_else(|| unknown(target))
     }
 
     /// The agent of this key, at its best host.
@@ -57,7 +60,7 @@ impl Directory {
         self.settle(id, node, now_ms)
     }
 
-    /// Nodes that host the agent, the best first.
+    /// Nodes that host the agent, the best first; last those where it says that it is down.
     pub fn hosts(&self, id: &AgentId, now_ms: u64) -> Vec<NodeKey> {
         let Some(entry) = self.entries.get(id) else { return Vec::new() };
         let mut hosts: Vec<_> = entry
@@ -65,11 +68,11 @@ impl Directory {
             .map(|(node, host)| {
                 let away = *node != self.own;
                 let latency = self.signals.latency_us(node).unwrap_or(u64::MAX);
-                (away, host.priority, latency, *node)
+                (host.health == Health::Down, away, host.priority, latency, *node)
             })
             .collect();
         hosts.sort_unstable();
-        hosts.into_iter().map(|(_, _, _, node)| node).collect()
+        hosts.into_iter().map(|(.., node)| node).collect()
     }
 
     /// The best host whose signatures hold: the own node, then by priority (lower first), then by
@@ -77,6 +80,11 @@ impl Directory {
     pub(super) fn best_host(&mut self, id: &AgentId, now_ms: u64) -> Option<NodeKey> {
         self.hosts(id, now_ms).into_iter().find(|node| self.settle(id, node, now_ms))
     }
+}
+
+fn unknown(target: &Target) -> Error {
+    let message = format!("no agent is known as {target}");
+    Error::new(Kind::NotFound, message).with_field("to")
 }
 
 /// The refusal of a look-up that finds several keys.

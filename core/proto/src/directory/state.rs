@@ -39,6 +39,7 @@ pub struct Directory {
     pub(super) signals: Signals,
     pub(super) watchers: Watchers,
     pub(super) changes: u64,
+    pub(super) undocumented: u64,
 }
 
 impl Directory {
@@ -56,6 +57,7 @@ impl Directory {
             signals: Signals::new(),
             watchers: Watchers::default(),
             changes: 0,
+            undocumented: 0,
         }
     }
 
@@ -76,10 +78,14 @@ impl Directory {
         ends.into_iter().chain(self.past.next_end()).min()
     }
 
-    /// A node no longer shows these agents.
-    pub fn hide(&mut self, node: &NodeKey, agents: &[AgentId], now_ms: u64) {
-        for id in agents {
-            self.remove_host(id, node, now_ms);
+    /// A node takes back the hosting of this number, of each agent, and those before it. What it
+    /// says may come late: an agent that was shown there again meanwhile stays.
+    pub fn hide(&mut self, node: &NodeKey, agents: &[(AgentId, u64)], now_ms: u64) {
+        for (id, seq) in agents {
+            let host = self.entries.get(id).and_then(|entry| entry.hosts.get(node));
+            if host.is_some_and(|host| host.stamp.seq <= *seq) {
+                self.remove_host(id, node, now_ms);
+            }
         }
     }
 
@@ -102,14 +108,27 @@ impl Directory {
         &mut self.signals
     }
 
-    /// Keeps the input schema of a skill document whose digest was checked.
-    pub fn add_document(&mut self, digest: Digest, document: &v1::SkillDocument) {
+    /// Keeps the input schema of a skill document whose digest was checked: from then on, queries
+    /// that ask what an agent accepts see it.
+    pub fn add_document(&mut self, digest: Digest, document: &v1::SkillDocument, now_ms: u64) {
+        if self.documents.knows(&digest) {
+            return;
+        }
         self.documents.add(digest, document);
+        self.changes += 1;
+        self.tell_accepting(&digest, now_ms);
     }
 
     /// Grows with every change that a query may see; who waits for a match looks again then.
     pub const fn changes(&self) -> u64 {
         self.changes
+    }
+
+    /// Grows when an agent publishes a skill whose document is not known, or is hosted by one more
+    /// node that has it: only then may a query with `accepts` have to know what it had not to know
+    /// before, or another node be asked for it.
+    pub const fn undocumented(&self) -> u64 {
+        self.undocumented
     }
 
     /// Number of agents.
@@ -137,8 +156,10 @@ impl Directory {
     pub(super) fn settle(&mut self, id: &AgentId, node: &NodeKey, now_ms: u64) -> bool {
         let Some(entry) = self.entries.get_mut(id) else { return false };
         let Some(host) = entry.hosts.get_mut(node) else { return false };
-        let Some(pending) = host.pending.take() else { return now_ms < host.until_ms };
-        if announcement::open_agent(&pending, node, now_ms).is_ok() {
+        let lives = now_ms < host.until_ms;
+        let Some(pending) = host.pending.take() else { return lives };
+        // All else was checked when it was read.
+        if lives && announcement::check_signatures(&pending, id).is_ok() {
             return true;
         }
         self.remove_host(id, node, now_ms);

@@ -5,6 +5,8 @@ use crate::error::{Error, Kind, Result};
 use crate::identity::AgentId;
 use crate::limits;
 use crate::query::Query;
+use crate::wire::record::Digest;
+use crate::wire::v1;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// One watcher.
@@ -42,6 +44,8 @@ struct Watcher {
     query: Query,
     // Those that match, as the watcher was told or will be.
     matching: BTreeSet<AgentId>,
+    // Those that were there at the snapshot and had no room in it.
+    rest: VecDeque<AgentId>,
     backlog: VecDeque<WatchEvent>,
     lagged: u64,
     wants_snapshot: bool,
@@ -75,7 +79,8 @@ impl Watchers {
 }
 
 impl Directory {
-    /// Begins to watch; the first event is a snapshot, of at most `FIND_LIMIT` agents.
+    /// Begins to watch; the first event is a snapshot, of at most `FIND_LIMIT` agents;
+    /// what more there is arrives one by one.
     ///
     /// # Errors
     /// `busy` at `WATCHERS`.
@@ -89,6 +94,7 @@ impl Directory {
         let watcher = Watcher {
             query: Query { limit: limits::FIND_LIMIT, ..query },
             matching: BTreeSet::new(),
+            rest: VecDeque::new(),
             backlog: VecDeque::new(),
             lagged: 0,
             wants_snapshot: true,
@@ -109,7 +115,7 @@ impl Directory {
             return Some(event);
         }
         if !watcher.wants_snapshot {
-            return None;
+            return self.arrive(id, now_ms);
         }
         let lagged = std::mem::take(&mut watcher.lagged);
         if lagged > 0 {
@@ -117,10 +123,71 @@ impl Directory {
         }
         let query = watcher.query.clone();
         let found = self.find(&query, now_ms);
+        let is_full = found.len() >= query.limit;
+        let there = if is_full { self.matching(&query, now_ms) } else { Vec::new() };
         let watcher = self.watchers.all.get_mut(&id)?;
         watcher.wants_snapshot = false;
         watcher.matching = found.iter().map(|found| found.id).collect();
+        let told = &watcher.matching;
+        watcher.rest = there.into_iter().filter(|agent| !told.contains(agent)).collect();
         Some(WatchEvent::Snapshot(found))
+    }
+
+    /// The next of those that had no room in the snapshot, if it still matches.
+    fn arrive(&mut self, id: WatchId, now_ms: u64) -> Option<WatchEvent> {
+        loop {
+            let watcher = self.watchers.all.get_mut(&id)?;
+            let agent = watcher.rest.pop_front()?;
+            if watcher.matching.contains(&agent) {
+                continue;
+            }
+            let entry = self.entries.get(&agent);
+            let watcher = self.watchers.all.get(&id)?;
+            if entry.is_none_or(|entry| !self.is_asked(entry, &watcher.query, now_ms)) {
+                continue;
+            }
+            let Some(found) = self.by_id(&agent, now_ms) else { continue };
+            self.watchers.all.get_mut(&id)?.matching.insert(agent);
+            return Some(WatchEvent::Arrived(Box::new(found)));
+        }
+    }
+
+    /// Tells the watchers that ask what an agent accepts of those that are seen to match by this
+    /// skill document.
+    pub(super) fn tell_accepting(&mut self, digest: &Digest, now_ms: u64) {
+        if !self.watchers.all.values().any(|watcher| watcher.query.accepts.is_some()) {
+            return;
+        }
+        let has = |skill: &v1::Skill| skill.document_digest == digest.as_slice();
+        let entries = self.entries.values();
+        let having = entries.filter(|entry| entry.descriptor.skills.iter().any(has));
+        let ids: Vec<AgentId> = having.map(|entry| entry.id).collect();
+        for id in ids {
+            self.tell_match(&id, now_ms);
+        }
+    }
+
+    /// Tells those that ask what an agent accepts, and were not told of this one, that it matches.
+    fn tell_match(&mut self, id: &AgentId, now_ms: u64) {
+        let Some(entry) = self.entries.get(id) else { return };
+        let meets = |watcher: &Watcher| {
+            watcher.query.accepts.is_some()
+                && !watcher.matching.contains(id)
+                && self.is_asked(entry, &watcher.query, now_ms)
+        };
+        let all = self.watchers.all.iter();
+        let asking: Vec<WatchId> =
+            all.filter_map(|(watch, watcher)| meets(watcher).then_some(*watch)).collect();
+        if asking.is_empty() {
+            return;
+        }
+        let Some(found) = self.by_id(id, now_ms) else { return };
+        for watch in asking {
+            if let Some(watcher) = self.watchers.all.get_mut(&watch) {
+                watcher.matching.insert(*id);
+                watcher.push(WatchEvent::Arrived(Box::new(found.clone())));
+            }
+        }
     }
 
     /// Tells the watchers that an agent came or publishes something else.
@@ -129,9 +196,7 @@ impl Directory {
         let name = entry.name.to_string();
         let mut matches = BTreeSet::new();
         for (watch, watcher) in &self.watchers.all {
-            let is_asked =
-                self.index.meets(id, &watcher.query) && self.matches(entry, &watcher.query, now_ms);
-            if is_asked {
+            if self.is_asked(entry, &watcher.query, now_ms) {
                 matches.insert(*watch);
             }
         }

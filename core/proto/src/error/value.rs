@@ -42,7 +42,7 @@ pub struct Limit {
 pub struct Error {
     /// One of the closed set.
     pub kind: Kind,
-    /// Open detail in snake_case; empty: none.
+    /// Open detail in snake_case, such as one of [`CODES`](super::CODES); empty: none.
     pub code: String,
     /// What was being done, such as `register`.
     pub operation: String,

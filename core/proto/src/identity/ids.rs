@@ -1,4 +1,4 @@
-//! The three kinds of public key, each a type of its own.
+//! The kinds of public key, each a type of its own.
 
 use super::{PublicKey, did, hex};
 use crate::error::{Error, Result};
@@ -130,6 +130,21 @@ public_key!(
     /// ```
     MeshId,
     "mesh",
+    hex::encode,
+    hex::decode
+);
+
+public_key!(
+    /// The root key of spending keys at a metering gateway; its text is 64 lower-case hex digits.
+    ///
+    /// ```
+    /// use hubless_proto::identity::RootKey;
+    ///
+    /// let key = RootKey::from_bytes([2; 32]);
+    /// assert_eq!(key.to_string().parse(), Ok(key));
+    /// ```
+    RootKey,
+    "root",
     hex::encode,
     hex::decode
 );

@@ -15,7 +15,7 @@ mod target;
 pub mod hex;
 
 pub use address::Address;
-pub use ids::{AgentId, MeshId, NodeKey};
+pub use ids::{AgentId, MeshId, NodeKey, RootKey};
 pub use name::Name;
 pub use secret::SecretKey;
 pub use signature::{Domain, PublicKey, Signature, verify};

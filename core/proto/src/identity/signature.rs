@@ -47,11 +47,15 @@ pub enum Domain {
     Grant,
     /// The stop of a budget, by the node key of its root.
     Trip,
+    /// A link of a spending key at a metering gateway, by the key of the link before.
+    Link,
+    /// The stop of budgets by the operator of a mesh, by the root key of the mesh.
+    OperatorStop,
 }
 
 impl Domain {
     /// Every domain.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Descriptor,
         Self::Hosting,
         Self::Node,
@@ -59,6 +63,8 @@ impl Domain {
         Self::Hello,
         Self::Grant,
         Self::Trip,
+        Self::Link,
+        Self::OperatorStop,
     ];
 
     /// The bytes that stand before what is signed; no tag is a prefix of another.
@@ -71,6 +77,8 @@ impl Domain {
             Self::Hello => b"hubless/hello/v1\0",
             Self::Grant => b"hubless/grant/v1\0",
             Self::Trip => b"hubless/trip/v1\0",
+            Self::Link => b"hubless/link/v1\0",
+            Self::OperatorStop => b"hubless/operator_stop/v1\0",
         }
     }
 

@@ -102,6 +102,8 @@ pub(super) struct Account {
     pub(super) finished: bool,
     /// If nothing was ever reserved, all of it is charged in the end.
     pub(super) in_full: bool,
+    /// More may have been spent than is known: in the end all of it is charged.
+    pub(super) lost: bool,
     /// Something was reserved.
     pub(super) reported: bool,
     /// Committed here; calls that were made from here among it.
@@ -131,6 +133,7 @@ impl Account {
             drain: None,
             finished: false,
             in_full: true,
+            lost: false,
             reported: false,
             spent: Amount::ZERO,
             below: Amount::ZERO,
@@ -248,6 +251,13 @@ impl Account {
         self.amount().without(&self.charge())
     }
 
+    /// What is free of what is limited and reported.
+    pub(super) fn rest(&self) -> Amount {
+        let rest = self.amount().held().without(&self.charge());
+        let reported = super::Component::ALL.into_iter().filter(|one| one.is_reported());
+        reported.fold(Amount::ZERO, |sum, one| sum.with(one, rest.of(one)).unwrap_or(sum))
+    }
+
     /// What is known to be spent, here and below.
     pub(super) fn known(&self) -> Amount {
         let open = self.subs.values().filter(|sub| sub.state.is_open());
@@ -279,6 +289,7 @@ impl Account {
             reported: self.reported,
             draining: self.drain.map_or("", Drain::name).to_owned(),
             in_full: self.in_full,
+            lost: self.lost,
         };
         Row::new(Key::Account(self.id()), v1::ledger_row::Kind::Account(row))
     }

@@ -80,6 +80,31 @@ impl Amount {
         Ok(read)
     }
 
+    /// Reads what a handler spends, as [`Amount::read`] does: no calls, which the node counts.
+    ///
+    /// # Errors
+    /// As [`Amount::read`]; `invalid_argument`, code `counted`, for any calls.
+    pub fn read_spent(value: &Value) -> Result<Self> {
+        Self::read("", value)?.without_calls()
+    }
+
+    /// The same amount, if it holds nothing that the node counts by itself.
+    ///
+    /// # Errors
+    /// `invalid_argument`, code `counted`, for any calls.
+    pub fn without_calls(self) -> Result<Self> {
+        if self.of(Component::Calls) == 0 {
+            return Ok(self);
+        }
+        let message = "expected none: calls are counted by the node";
+        Err(Error::invalid(Component::Calls.name(), message).with_code("counted"))
+    }
+
+    /// The JSON form: every component by its name.
+    pub fn to_json(&self) -> Value {
+        Allowance::exactly(self).to_json()
+    }
+
     /// The same with one component set.
     ///
     /// # Errors
@@ -197,6 +222,12 @@ impl Allowance {
             }
         }
         Ok(self)
+    }
+
+    /// The JSON form: every component by its name; null: it is not limited.
+    pub fn to_json(&self) -> Value {
+        let each = Component::ALL.map(|one| (one.name().to_owned(), Value::from(self.of(one))));
+        Value::Object(each.into_iter().collect())
     }
 
     /// Exactly this much.

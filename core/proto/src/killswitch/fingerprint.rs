@@ -11,9 +11,11 @@ use std::hash::{Hash, Hasher};
 impl Hash for Ledger {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.owner.hash(state);
+        self.since.hash(state);
         self.accounts.hash(state);
         self.closed.hash(state);
         self.trips.hash(state);
+        self.stops.hash(state);
         self.readings.hash(state);
         self.waiting.hash(state);
         self.out.behind().hash(state);

@@ -5,7 +5,6 @@ use super::closed::{Closed, unused};
 use super::io::{Breach, Ending, Output};
 use super::lease::next_repeat;
 use super::ledger::Ledger;
-use super::outbox::Keeping;
 use super::row::Key;
 use super::spend::Outcome;
 use super::time::ms;
@@ -66,16 +65,9 @@ impl Ledger {
         true
     }
 
-    /// True unless nothing is kept here and the grant was cut for an earlier process, which may
-    /// have spent it.
-    fn is_ours(&self, reading: Option<Reading>) -> bool {
-        let own = reading.is_some_and(|reading| reading.instance == self.owner.instance);
-        own || self.owner.keeping == Keeping::Durable
-    }
-
     fn admit_grant(&self, grant: &Grant, now: Now) -> Result<()> {
-        if let Some(statement) = self.tripped(&grant.budget_id()) {
-            return Err(super::spend::ended(Drain::Stopped(statement.reason)));
+        if let Some(reason) = self.stop_reason(&grant.budget_id()) {
+            return Err(super::spend::ended(Drain::Stopped(reason)));
         }
         if grant.depth > grant.depth_max || grant.depth == 0 {
             let message = format!("expected a depth of 1 to {}", grant.depth_max);
@@ -191,7 +183,7 @@ impl Ledger {
         }
     }
 
-    fn closed_key(
+    pub(super) fn closed_key(
         &self,
         grant: GrantId,
         wanted: impl Fn(&Closed) -> bool,
@@ -287,7 +279,8 @@ impl Ledger {
         let (used, in_full) = account.last_word();
         self.out.after(Output::Closed { grant, used, in_full });
         let Some(held) = account.grant() else { return };
-        let settlement = Settlement { used, receipts: account.receipts, ..unused(grant) };
+        let (receipts, lost) = (account.receipts, account.lost);
+        let settlement = Settlement { used, receipts, lost, ..unused(grant) };
         if account.is_remote(&self.owner.node) {
             let digest = Some(held.digest());
             self.remember(Closed { digest, ..Closed::new(held.issuer, settlement) }, now);
@@ -299,6 +292,9 @@ impl Ledger {
     /// The last word about a grant from one account of this ledger to another.
     fn settle_inside(&mut self, settlement: Settlement, now: Now) {
         let (grant, used) = (settlement.grant, settlement.used);
+        if settlement.lost {
+            return self.write_off(grant, now);
+        }
         self.close_sub(grant, SubState::Settled(used), now);
     }
 }

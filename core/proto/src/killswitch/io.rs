@@ -83,6 +83,12 @@ pub enum Input {
         /// How.
         ending: Ending,
     },
+    /// The handler of a call ended without a word, and its grant goes on: whatever is free of it
+    /// counts as spent, but for calls.
+    SpendRest {
+        /// The grant of its call.
+        grant: GrantId,
+    },
     /// The caller has no more use for a grant that was cut here.
     Recall {
         /// The grant.
@@ -169,6 +175,21 @@ pub enum Breach {
     ProviderOverrun,
 }
 
+impl Breach {
+    /// The stable name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::WrongAudience => "wrong_audience",
+            Self::WrongIssuer => "wrong_issuer",
+            Self::WrongHolder => "wrong_holder",
+            Self::Equivocation => "equivocation",
+            Self::UsedOverGrant => "used_over_grant",
+            Self::UsedUnderSeen => "used_under_seen",
+            Self::ProviderOverrun => "provider_overrun",
+        }
+    }
+}
+
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Output {
@@ -226,6 +247,8 @@ pub enum Output {
         grant: GrantId,
         /// What is charged for it.
         charged: Amount,
+        /// True when its holder never said a last word, and all of it is charged for good.
+        written_off: bool,
     },
     /// A grant that was held here, or a budget, is over.
     Closed {

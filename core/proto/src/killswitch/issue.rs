@@ -216,12 +216,11 @@ impl Ledger {
         let origin = sub.grant.origin;
         if sub.grant.audience == self.owner.node {
             // Inside a node what is below a stopped budget hears the reason of the stop.
-            let tripped = self.trips.get(&origin.budget_id());
-            let reason = tripped.map_or(TripReason::Parent, |trip| trip.statement.reason);
+            let reason = self.stop_reason(&origin.budget_id()).unwrap_or(TripReason::Parent);
             return self.drain(grant, super::account::Drain::Stopped(reason), now);
         }
         self.out.put(Key::Subgrant(id, grant), || sub.row());
-        if self.trips.contains_key(&origin.budget_id()) {
+        if self.stop_reason(&origin.budget_id()).is_some() {
             // The stop of the budget comes along the same way, and says why.
             self.timers.set(grant, Timer::Recall, now.after(limits::SETTLE_REPEAT));
         } else {
@@ -278,12 +277,13 @@ impl Ledger {
         }
         self.timers.clear(grant, Timer::Recall);
         self.write_account(id);
-        self.out.after(Output::Settled { grant, charged });
+        let written_off = matches!(state, SubState::WrittenOff(_));
+        self.out.after(Output::Settled { grant, charged, written_off });
         self.look_at_soft(id, now);
         self.try_close(id, now);
     }
 
-    fn sub(&self, grant: &GrantId) -> Option<&Sub> {
+    pub(super) fn sub(&self, grant: &GrantId) -> Option<&Sub> {
         let account = self.accounts.get(self.cut_from.get(grant)?)?;
         account.subs.get(grant)
     }

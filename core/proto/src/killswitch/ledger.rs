@@ -6,7 +6,10 @@ use super::io::{Asked, Breach, Input, Output};
 use super::outbox::{Keeping, Outbox};
 use super::spend::Outcome;
 use super::timers::{Timer, Timers};
-use super::{Allowance, Amount, BudgetId, GrantId, Message, Now, Reading, Statement, Trip};
+use super::{
+    Allowance, Amount, BudgetId, Grant, GrantId, Message, Now, OperatorStop, Origin, Reading,
+    Statement, Trip,
+};
 use crate::error::{Error, Kind, Retry};
 use crate::identity::{AgentId, NodeKey};
 use crate::limits;
@@ -66,11 +69,15 @@ pub struct Ledger {
     pub(super) trips: BTreeMap<BudgetId, Tripped>,
     // Keys of `trips`, oldest first.
     pub(super) trip_order: VecDeque<BudgetId>,
+    // Budgets that the operator of the mesh stopped, and that do not begin here.
+    pub(super) stops: BTreeMap<BudgetId, OperatorStop>,
     pub(super) readings: BTreeMap<NodeKey, Reading>,
     // What waits for the first lease of a grant that is held.
     pub(super) waiting: BTreeMap<GrantId, VecDeque<Input>>,
     pub(super) timers: Timers,
     pub(super) out: Outbox,
+    // First process of the node whose grants are all known here; 0: every one.
+    pub(super) since: u64,
 }
 
 /// A budget that is stopped.
@@ -131,10 +138,15 @@ impl Ledger {
             budgets: BTreeMap::new(),
             trips: BTreeMap::new(),
             trip_order: VecDeque::new(),
+            stops: BTreeMap::new(),
             readings: BTreeMap::new(),
             waiting: BTreeMap::new(),
             timers: Timers::new(),
             out: Outbox::new(owner.keeping),
+            since: match owner.keeping {
+                Keeping::Volatile => owner.instance,
+                Keeping::Durable => 0,
+            },
         }
     }
 
@@ -186,6 +198,11 @@ impl Ledger {
         })
     }
 
+    /// True for a grant that was cut here and of which its holder has not said its last word.
+    pub fn is_open(&self, grant: &GrantId) -> bool {
+        self.sub(grant).is_some_and(|sub| sub.state.is_open())
+    }
+
     /// The grants that were cut from an account, but for those settled long ago.
     pub fn cuts(&self, grant: &GrantId) -> Vec<CutView> {
         let subs = self.accounts.get(grant).into_iter().flat_map(|account| account.subs.values());
@@ -208,6 +225,36 @@ impl Ledger {
         accounts.map(|account| (account.id(), account.grant().map(|grant| grant.parent))).collect()
     }
 
+    /// The budgets that begin here, by their accounts.
+    pub fn roots(&self) -> Vec<GrantId> {
+        self.accounts.values().filter(|account| account.is_root()).map(Account::id).collect()
+    }
+
+    /// The budget that an account belongs to.
+    pub fn origin(&self, account: &GrantId) -> Option<Origin> {
+        self.accounts.get(account).map(Account::origin)
+    }
+
+    /// The grant that an account holds; none: it is that of a budget.
+    pub fn held_grant(&self, account: &GrantId) -> Option<&Grant> {
+        self.accounts.get(account).and_then(Account::grant)
+    }
+
+    /// Every budget that something is known of: that it is open here, or that it was stopped.
+    pub fn known_budgets(&self) -> BTreeSet<BudgetId> {
+        self.budgets.keys().chain(self.trips.keys()).copied().collect()
+    }
+
+    /// The grants that are held here.
+    pub fn held(&self) -> Vec<GrantId> {
+        self.accounts.values().filter(|account| !account.is_root()).map(Account::id).collect()
+    }
+
+    /// True for a grant that is held here, and for one that ended and is remembered.
+    pub fn knows(&self, grant: GrantId) -> bool {
+        self.accounts.contains_key(&grant) || self.closed_key(grant, |_| true).is_some()
+    }
+
     /// Number of peers whose clock readings are known.
     pub fn readings(&self) -> usize {
         self.readings.len()
@@ -216,6 +263,11 @@ impl Ledger {
     /// Why a budget is stopped; none: it is not.
     pub fn tripped(&self, budget: &BudgetId) -> Option<&Statement> {
         self.trips.get(budget).map(|tripped| &tripped.statement)
+    }
+
+    /// The stop of the budget of an account that is here; none: it is not stopped.
+    pub fn stop(&self, account: &GrantId) -> Option<&Statement> {
+        self.tripped(&self.accounts.get(account)?.origin().budget_id())
     }
 
     /// Takes one input, or a request that waited.
@@ -228,6 +280,7 @@ impl Ledger {
                 self.commit(grant, id, Outcome { used, receipt }, now);
             }
             Input::Finish { grant, ending } => self.finish(grant, ending, now),
+            Input::SpendRest { grant } => self.spend_rest(grant),
             Input::Recall { grant } => self.recall(grant, now),
             Input::WriteOff { grant } => self.write_off(grant, now),
             Input::Metered { grant, used } => self.metered(grant, used),
@@ -253,6 +306,7 @@ impl Ledger {
             }
             Message::Recall { grant, reading } => self.recalled(from, grant, reading, now),
             Message::Trip(trip) => self.trip_received(from, trip, now),
+            Message::OperatorStop(stop) => self.operator_stop(from, &stop, now),
         }
     }
 
@@ -282,6 +336,7 @@ impl Ledger {
             Input::Receive { .. } => return true,
             Input::Commit { .. }
             | Input::Finish { .. }
+            | Input::SpendRest { .. }
             | Input::Recall { .. }
             | Input::WriteOff { .. }
             | Input::Metered { .. }

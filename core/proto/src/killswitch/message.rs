@@ -2,7 +2,7 @@
 //! overtaken.
 
 use super::grant::digest_of_wire;
-use super::{Amount, Grant, GrantId, Reading, Trip};
+use super::{Amount, Grant, GrantId, OperatorStop, Reading, Trip};
 use crate::error::{Error, Kind, Result};
 use crate::limits::CONTROL_FRAME_BYTES;
 use crate::wire::decode::decode_within;
@@ -81,13 +81,17 @@ pub enum Message {
     },
     /// From the root along every open grant: the budget is stopped.
     Trip(Trip),
+    /// From the operator of the mesh, and along every open grant: budgets are stopped. Whether it
+    /// is the own mesh is for the receiver to check.
+    OperatorStop(OperatorStop),
 }
 
 impl Message {
-    /// Reads a message; a stop among them is checked under the key of its root.
+    /// Reads a message; a stop among them is checked under the key of its root, or of its mesh.
     ///
     /// # Errors
-    /// As [`decode_within`], with `CONTROL_FRAME_BYTES`; as [`Trip::open`].
+    /// As [`decode_within`], with `CONTROL_FRAME_BYTES`; as [`Trip::open`] and
+    /// [`OperatorStop::open`].
     pub fn decode(bytes: Bytes) -> Result<Self> {
         Self::of_wire(&decode_within(bytes, CONTROL_FRAME_BYTES)?)
     }
@@ -133,6 +137,7 @@ impl Message {
                 reading: reading.as_ref().map(Reading::to_wire),
             }),
             Self::Trip(trip) => Wire::Trip(trip.signed().clone()),
+            Self::OperatorStop(stop) => Wire::OperatorStop(stop.signed().clone()),
         };
         v1::LedgerMessage { kind: Some(kind) }
     }
@@ -174,6 +179,7 @@ impl Message {
                 reading: recall.reading.as_ref().map(Reading::of_wire),
             },
             Wire::Trip(signed) => Self::Trip(Trip::open(signed)?),
+            Wire::OperatorStop(signed) => Self::OperatorStop(OperatorStop::open(signed)?),
         })
     }
 }

@@ -7,10 +7,11 @@ use super::account::{Account, Drain, Sub, SubState, Title};
 use super::closed::Closed;
 use super::ledger::{Ledger, Owner, Tripped};
 use super::message::{amount_of_wire, optional_of_wire};
-use super::row::{Key, Row};
+use super::row::{Key, Row, stop_of_wire};
 use super::timers::Timer;
 use super::{
-    Amount, Budget, Grant, GrantId, Life, Now, ReservationId, Settlement, Trip, closed, fault,
+    Amount, Budget, Grant, GrantId, Keeping, Life, Now, ReservationId, Settlement, Trip, closed,
+    fault,
 };
 use crate::error::{Error, Kind, Result};
 use crate::identity::NodeKey;
@@ -35,12 +36,57 @@ impl Ledger {
     /// # Errors
     /// As [`Row::decode`]: a row that no ledger wrote.
     pub fn recover(owner: Owner, rows: impl IntoIterator<Item = Row>, now: Now) -> Result<Self> {
+        Self::rebuild(owner, rows, now, |_| ())
+    }
+
+    /// As [`Self::recover`], from a store that does not know everything that earlier processes of
+    /// the node did, since it is new, or an older copy of it came back: what they held is charged
+    /// in full, and their budgets are over.
+    ///
+    /// # Errors
+    /// As [`Self::recover`].
+    pub fn recover_partly(
+        owner: Owner,
+        rows: impl IntoIterator<Item = Row>,
+        now: Now,
+    ) -> Result<Self> {
+        Self::rebuild(owner, rows, now, Self::forget_earlier)
+    }
+
+    /// What rows say, for whoever only looks: nothing has ended, and what is set aside is so still.
+    ///
+    /// # Errors
+    /// As [`Self::recover`].
+    pub fn shown(rows: impl IntoIterator<Item = Row>) -> Result<Self> {
+        let node = NodeKey::from_bytes([0; 32]);
+        let mut ledger = Self::new(Owner { node, instance: 0, keeping: Keeping::Volatile });
+        let mut found = Rows::default();
+        for row in rows {
+            ledger.read(&row, &mut found, Now::default())?;
+        }
+        for (id, reservation, most) in std::mem::take(&mut found.reservations) {
+            if let Some(account) = found.accounts.get_mut(&id) {
+                account.reserved.insert(reservation, most);
+                account.holds = account.holds.plus_at_most(&most);
+            }
+        }
+        ledger.assemble(found);
+        Ok(ledger)
+    }
+
+    fn rebuild(
+        owner: Owner,
+        rows: impl IntoIterator<Item = Row>,
+        now: Now,
+        look: impl FnOnce(&mut Self),
+    ) -> Result<Self> {
         let mut ledger = Self::new(owner);
         let mut found = Rows::default();
         for row in rows {
             ledger.read(&row, &mut found, now)?;
         }
         ledger.assemble(found);
+        look(&mut ledger);
         ledger.resume(now);
         ledger.out.flush();
         Ok(ledger)
@@ -59,6 +105,11 @@ impl Ledger {
             )),
             Wire::Subgrant(row) => {
                 found.subs.push((GrantId::from_slice(&row.account)?, sub_of_wire(row)?));
+            }
+            Wire::Since(row) => self.since = row.instance,
+            Wire::Stop(row) => {
+                let (budget, stop) = stop_of_wire(row)?;
+                self.stops.insert(budget, stop);
             }
             Wire::Closed(row) => {
                 let closed = closed_of_wire(row, now)?;
@@ -124,10 +175,11 @@ impl Ledger {
     }
 
     fn resume_account(&mut self, id: GrantId, now: Now) {
+        let stopped = self.stopped_before(&id);
         let Some(account) = self.accounts.get_mut(&id) else { return };
         let (drain, remote) = (account.drain, account.grant().is_some());
-        let tripped = self.trips.get(&account.origin().budget_id());
-        let stopped = tripped.map(|tripped| Drain::Stopped(tripped.statement.reason));
+        let lost = account.lost.then_some(Drain::Stopped(TripReason::LeaseLost));
+        let stopped = stopped.or(lost);
         // Whoever had a use for what drains is gone.
         account.finished |= drain.is_some();
         let again =
@@ -185,6 +237,7 @@ fn account_of_wire(row: &v1::AccountRow) -> Result<Account> {
     account.receipts = optional_of_wire(&row.receipts)?;
     account.reported = row.reported;
     account.in_full = row.in_full;
+    account.lost = row.lost;
     account.drain = Drain::of(&row.draining);
     Ok(account)
 }

@@ -2,7 +2,7 @@
 
 use super::grant::digest_of_wire;
 use super::terms::origin_of_wire;
-use super::{BudgetId, Grant, GrantId, ReservationId, Trip};
+use super::{BudgetId, Grant, GrantId, OperatorStop, ReservationId, Trip};
 use crate::error::{Error, Kind, Result};
 use crate::identity::NodeKey;
 use crate::limits::CONTROL_FRAME_BYTES;
@@ -24,6 +24,10 @@ pub enum Key {
     Closed(GrantId, NodeKey),
     /// A budget that was stopped.
     Trip(BudgetId),
+    /// From which process of the node on everything is known.
+    Since,
+    /// A budget that the operator of the mesh stopped.
+    Stop(BudgetId),
 }
 
 impl Key {
@@ -39,6 +43,8 @@ impl Key {
                 [&[4], &grant.as_bytes()[..], &issuer.as_bytes()[..]].concat()
             }
             Self::Trip(budget) => [&[5], &budget.as_bytes()[..]].concat(),
+            Self::Since => vec![6],
+            Self::Stop(budget) => [&[7], &budget.as_bytes()[..]].concat(),
         }
     }
 }
@@ -101,9 +107,21 @@ impl Row {
                 Key::Closed(id(&row.grant)?, NodeKey::from_slice(&row.issuer)?)
             }
             Wire::Trip(signed) => Key::Trip(Trip::open(signed)?.budget_id()),
+            Wire::Since(_) => Key::Since,
+            Wire::Stop(row) => Key::Stop(stop_of_wire(row)?.0),
         };
         Ok(Self { key, wire })
     }
+}
+
+/// A budget with the statement that stops it.
+pub(super) fn stop_of_wire(row: &v1::StopRow) -> Result<(BudgetId, OperatorStop)> {
+    let stop = OperatorStop::open(row.stop.as_ref().ok_or_else(unknown)?)?;
+    let budget = BudgetId::from_slice(&row.budget)?;
+    if !stop.budgets().contains(&budget) {
+        return Err(Error::invalid("budget", "expected a budget of the statement"));
+    }
+    Ok((budget, stop))
 }
 
 fn unknown() -> Error {

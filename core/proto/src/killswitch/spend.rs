@@ -62,16 +62,20 @@ impl Ledger {
         if let Err(error) = admit(account, id) {
             return self.refuse(asked, error);
         }
+        // Who asks is one that reports, whatever the answer.
+        let first = !std::mem::replace(&mut account.reported, true);
         let fits = if fault::POST_PAID {
             account.used() == Amount::ZERO || account.amount().allows(&account.used())
         } else {
             account.free().allows(&most)
         };
         if !fits {
+            if first {
+                self.write_account(grant);
+            }
             let error = self.does_not_fit(grant, &most, now);
             return self.refuse(asked, error);
         }
-        let first = !std::mem::replace(&mut account.reported, true);
         account.reserved.insert(id, most);
         if !fault::CHECK_THEN_ACT && !fault::POST_PAID {
             account.holds = account.holds.plus_at_most(&most);
@@ -108,12 +112,19 @@ impl Ledger {
         self.try_close(grant, now);
     }
 
+    /// Whoever could spend from a grant said nothing: what is free of it may have been spent.
+    pub(super) fn spend_rest(&mut self, grant: GrantId) {
+        let Some(account) = self.accounts.get_mut(&grant) else { return };
+        account.spent = account.spent.plus_at_most(&account.rest());
+        self.write_account(grant);
+    }
+
     /// Looks whether something may be begun from an account. Some: not before the grant of that
     /// id, which is it or is above it, has its first lease.
     pub(super) fn may_begin(&mut self, grant: GrantId, now: Now) -> Result<Option<GrantId>> {
         let Some(account) = self.accounts.get(&grant) else {
-            let message = "expected a grant that is held here, or a budget that is open here";
-            return Err(Error::new(Kind::NotFound, message).with_code("grant"));
+            // Who names it was given it: what is not here any more is over.
+            return Err(ended(Drain::Finished));
         };
         if let Some(drain) = account.drain {
             return Err(ended(drain));

@@ -80,29 +80,35 @@ impl Ledger {
         }
         self.write_trip(&trip);
         self.remember_trip(budget, Tripped { statement, trip: Some(trip) });
-        if self.budgets.contains_key(&budget) {
+        // Of what its operator stopped here before it was told then.
+        if self.budgets.contains_key(&budget) && !self.stops.contains_key(&budget) {
             self.out.after(Output::Tripped(statement));
         }
         self.stop_all(&budget, statement.reason, now);
     }
 
-    fn stop_all(&mut self, budget: &BudgetId, reason: TripReason, now: Now) {
+    pub(super) fn stop_all(&mut self, budget: &BudgetId, reason: TripReason, now: Now) {
         let accounts = self.budgets.get(budget).cloned().unwrap_or_default();
         for account in accounts {
             self.drain(account, Drain::Stopped(reason), now);
         }
     }
 
-    /// Everybody who holds an open grant of the budget that was cut here.
     fn forwarded(&self, trip: &Trip) -> Vec<(NodeKey, Message)> {
-        let ids = self.budgets.get(&trip.budget_id()).into_iter().flatten();
+        let peers = self.holders(&trip.budget_id()).into_iter();
+        peers.map(|peer| (peer, Message::Trip(trip.clone()))).collect()
+    }
+
+    /// Every other node that holds an open grant of a budget that was cut here.
+    pub(super) fn holders(&self, budget: &BudgetId) -> Vec<NodeKey> {
+        let ids = self.budgets.get(budget).into_iter().flatten();
         let accounts = ids.filter_map(|id| self.accounts.get(id));
         let open = accounts.flat_map(|account| account.subs.values());
         let open = open.filter(|sub| sub.state.is_open()).map(|sub| sub.grant.audience);
         let mut peers: Vec<NodeKey> = open.filter(|peer| *peer != self.owner.node).collect();
         peers.sort_unstable();
         peers.dedup();
-        peers.into_iter().map(|peer| (peer, Message::Trip(trip.clone()))).collect()
+        peers
     }
 
     /// Keeps a trip; at the bound the oldest one of which nothing is here is forgotten.

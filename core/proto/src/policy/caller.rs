@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::identity::{AgentId, MeshId, NodeKey};
+use sha2::{Digest, Sha256};
 use std::fmt;
 use std::str::FromStr;
 
@@ -16,7 +17,7 @@ pub enum CallerKind {
     Bridged,
     /// A node without a token of the mesh.
     External,
-    /// A client of a gateway; refused until gateways exist.
+    /// A client of a gateway, for which a node of the mesh asks; external to every agent.
     Edge,
 }
 
@@ -87,7 +88,12 @@ pub struct Caller {
 pub struct CallerKey {
     node: NodeKey,
     agent: Option<AgentId>,
+    /// Digest of the principal of a client of a gateway: many stand behind one node.
+    client: Option<[u8; 32]>,
 }
+
+/// What the principal of a client of a gateway begins with; that of a node is never one.
+const EDGES: [&str; 2] = ["edge:", "http:"];
 
 impl Caller {
     /// A caller of the own node.
@@ -109,14 +115,33 @@ impl Caller {
         }
     }
 
+    /// A client of a gateway of this node, such as `edge:http:anonymous`. It has no mesh, role or
+    /// group, whatever the node has.
+    ///
+    /// # Errors
+    /// `invalid_argument` for a principal that is none of a gateway.
+    pub fn edge(node: NodeKey, principal: &str) -> Result<Self> {
+        let known = EDGES
+            .iter()
+            .any(|edge| principal.strip_prefix(edge).is_some_and(|name| !name.is_empty()));
+        if !known {
+            let message = "expected the principal of a client of a gateway, edge:… or http:…";
+            return Err(Error::invalid("edge", message));
+        }
+        let caller = Self::of_node(CallerKind::Edge, node, None);
+        Ok(Self { principal: principal.to_owned(), ..caller })
+    }
+
     /// What it is counted by. The agents of an external node count as one, since it can make any
-    /// number of them.
+    /// number of them; clients of a gateway count by their principal.
     pub fn key(&self) -> CallerKey {
         let agent = match self.kind {
             CallerKind::Local | CallerKind::Member => self.agent,
             CallerKind::Bridged | CallerKind::External | CallerKind::Edge => None,
         };
-        CallerKey { node: self.node, agent }
+        let client = self.kind == CallerKind::Edge;
+        let client = client.then(|| Sha256::digest(self.principal.as_bytes()).into());
+        CallerKey { node: self.node, agent, client }
     }
 }
 
@@ -140,5 +165,19 @@ mod tests {
         };
         assert_eq!(of(CallerKind::External, 1), of(CallerKind::External, 2));
         assert_ne!(of(CallerKind::Member, 1), of(CallerKind::Member, 2));
+    }
+
+    #[test]
+    fn clients_of_a_gateway_count_by_their_principal_and_never_pass_for_a_node() {
+        let node = NodeKey::from_bytes([1; 32]);
+        let of = |principal: &str| Caller::edge(node, principal);
+        let alice = of("http:token:alice").unwrap();
+        assert_eq!((alice.kind, alice.role.as_str()), (CallerKind::Edge, ""));
+        assert_eq!(alice.key(), of("http:token:alice").unwrap().key());
+        assert_ne!(alice.key(), of("http:token:bob").unwrap().key());
+        assert_ne!(alice.key(), Caller::local(node, None).key());
+        for forged in ["", "edge:", "mesh:0101", "stdio:0"] {
+            assert_eq!(of(forged).unwrap_err().field.as_deref(), Some("edge"), "{forged}");
+        }
     }
 }

@@ -14,6 +14,7 @@ mod rate;
 mod requirements;
 mod rules;
 mod secret;
+mod token_rule;
 mod verdicts;
 
 pub use caller::{Caller, CallerKey, CallerKind};
@@ -24,4 +25,5 @@ pub use rate::{Rate, Rates};
 pub use requirements::{AuthRule, Requirements, TokenCounter};
 pub use rules::{Policy, SkillRules};
 pub use secret::Secret;
+pub use token_rule::{FactValue, StatedFact, TokenRule};
 pub use verdicts::{AuthVerdicts, VerdictKey};

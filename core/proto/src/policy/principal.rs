@@ -5,6 +5,8 @@ use crate::error::Result;
 use crate::fields::Fields;
 use crate::identity::AgentId;
 use crate::limits;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
 /// The callers an agent takes: who matches any entry may ask. No entry at all takes nobody.
@@ -16,22 +18,22 @@ pub struct AllowedCallers {
 }
 
 impl AllowedCallers {
-    /// Reads `{principals?, agentIds?, groups?}`; a principal that ends in `*` is a prefix.
+    /// Reads `{principals?, agentIds?, groups?, domains?, claims?}`; a principal that ends in `*`
+    /// is a prefix.
     ///
     /// # Errors
-    /// `invalid_argument` naming the field; at most `RULE_ENTRIES` a list.
+    /// `invalid_argument` naming the field; at most `RULE_ENTRIES` a list. `unsupported`, code
+    /// `not_served`, for an entry of `domains` or `claims`: no caller can prove either to this
+    /// version, and a rule that never matches would look like one that holds.
     pub fn read(mut fields: Fields) -> Result<Self> {
-        let principals: Vec<String> = fields.take("principals")?.unwrap_or_default();
-        let agents: Vec<AgentId> = fields.take("agentIds")?.unwrap_or_default();
-        let groups: Vec<String> = fields.take("groups")?.unwrap_or_default();
-        for (name, length) in
-            [("principals", principals.len()), ("agentIds", agents.len()), ("groups", groups.len())]
-        {
-            if length > limits::RULE_ENTRIES {
-                let message = format!("expected at most {} entries", limits::RULE_ENTRIES);
-                return Err(fields
-                    .wrong(name, message)
-                    .with_limit("RULE_ENTRIES", limits::RULE_ENTRIES as u64));
+        let principals: Vec<String> = list(&mut fields, "principals")?;
+        let agents: Vec<AgentId> = list(&mut fields, "agentIds")?;
+        let groups: Vec<String> = list(&mut fields, "groups")?;
+        let domains: Vec<String> = list(&mut fields, "domains")?;
+        let claims: Vec<Map<String, Value>> = list(&mut fields, "claims")?;
+        for (name, is_empty) in [("domains", domains.is_empty()), ("claims", claims.is_empty())] {
+            if !is_empty {
+                return Err(fields.not_served(name));
             }
         }
         fields.end()?;
@@ -51,13 +53,23 @@ impl AllowedCallers {
     }
 }
 
+fn list<T: DeserializeOwned>(fields: &mut Fields, name: &str) -> Result<Vec<T>> {
+    let list: Vec<T> = fields.take(name)?.unwrap_or_default();
+    if list.len() <= limits::RULE_ENTRIES {
+        return Ok(list);
+    }
+    let message = format!("expected at most {} entries", limits::RULE_ENTRIES);
+    Err(fields.wrong(name, message).with_limit("RULE_ENTRIES", limits::RULE_ENTRIES as u64))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
     use crate::identity::NodeKey;
     use serde_json::json;
 
-    fn rule(value: serde_json::Value) -> AllowedCallers {
+    fn rule(value: Value) -> AllowedCallers {
         AllowedCallers::read(Fields::of("allowedCallers", value).unwrap()).unwrap()
     }
 
@@ -80,5 +92,22 @@ mod tests {
         ] {
             assert_eq!(rule(value.clone()).takes(&caller), takes, "{value}");
         }
+    }
+
+    #[test]
+    fn domains_and_claims_are_bounded_and_refused_by_name() {
+        let claim = json!({"issuer": "did:key:z6Mk", "model": "m"});
+        let (many, claims) = (vec!["x"; limits::RULE_ENTRIES + 1], "allowedCallers.claims");
+        for (value, kind, field) in [
+            (json!({"domains": ["example.org"]}), Kind::Unsupported, "allowedCallers.domains"),
+            (json!({"groups": ["g"], "claims": [claim]}), Kind::Unsupported, claims),
+            (json!({"domains": many}), Kind::InvalidArgument, "allowedCallers.domains"),
+            (json!({"claims": ["x"]}), Kind::InvalidArgument, claims),
+        ] {
+            let fields = Fields::of("allowedCallers", value.clone()).unwrap();
+            let error = AllowedCallers::read(fields).err().unwrap();
+            assert_eq!((error.kind, error.field.as_deref()), (kind, Some(field)), "{value}");
+        }
+        assert!(rule(json!({"domains": [], "claims": []})) == AllowedCallers::default());
     }
 }

@@ -1,6 +1,6 @@
 //! What an agent enforces: private to its node. Read in, never written out.
 
-use super::{AllowedCallers, MediaRule, Rate, Secret};
+use super::{AllowedCallers, MediaRule, Rate, Secret, TokenRule};
 use crate::error::Result;
 use crate::fields::Fields;
 use crate::identity::AgentId;
@@ -80,6 +80,8 @@ pub enum AuthRule {
     None,
     /// By a secret that both know.
     SharedSecret(Secret),
+    /// By a token of a root that the agent names.
+    Token(TokenRule),
     /// By the host's own async function.
     Host,
 }
@@ -141,13 +143,14 @@ impl Requirements {
         let needs = descriptor.needs.get_or_insert_default();
         let scheme = match self.auth.as_ref().unwrap_or(node_auth) {
             AuthRule::None => None,
-            AuthRule::SharedSecret(_) => Some("shared_secret"),
-            AuthRule::Host => Some("custom"),
+            AuthRule::SharedSecret(_) => Some("shared_secret".to_owned()),
+            AuthRule::Token(rule) => Some(rule.scheme()),
+            AuthRule::Host => Some("custom".to_owned()),
         };
         if let Some(scheme) = scheme {
             descriptor.requires_auth = true;
             if needs.auth_schemes.is_empty() {
-                needs.auth_schemes.push(scheme.to_owned());
+                needs.auth_schemes.push(scheme);
             }
         }
     }
@@ -232,7 +235,8 @@ fn bounded(fields: &Fields, name: &str, length: usize) -> Result<()> {
 }
 
 impl AuthRule {
-    /// Reads `{"none": true}`, `{"sharedSecret": text}` or `{"host": true}`.
+    /// Reads `{"none": true}`, `{"sharedSecret": text}`, `{"host": true}` or `{"token": rule}`
+    /// ([`TokenRule::read`]).
     ///
     /// # Errors
     /// `invalid_argument` naming the field; the secret must be 1 to `SECRET_BYTES` long.
@@ -241,10 +245,14 @@ impl AuthRule {
         let none = fields.take::<bool>("none")?.unwrap_or_default();
         let host = fields.take::<bool>("host")?.unwrap_or_default();
         let secret: Option<Secret> = fields.take("sharedSecret")?;
-        let rule = match (none, host, secret) {
-            (true, false, None) => Self::None,
-            (false, true, None) => Self::Host,
-            (false, false, Some(secret)) => {
+        let token = fields.value("token");
+        let rule = match (none, host, secret, token) {
+            (true, false, None, None) => Self::None,
+            (false, true, None, None) => Self::Host,
+            (false, false, None, Some(rule)) => {
+                Self::Token(TokenRule::read(&fields.name("token"), rule)?)
+            }
+            (false, false, Some(secret), None) => {
                 let length = secret.reveal().len();
                 if length == 0 || length > limits::SECRET_BYTES {
                     let message = format!("expected 1 to {} bytes", limits::SECRET_BYTES);
@@ -253,7 +261,7 @@ impl AuthRule {
                 Self::SharedSecret(secret)
             }
             _ => {
-                let message = "expected exactly one of none, sharedSecret, host";
+                let message = "expected exactly one of none, sharedSecret, token, host";
                 return Err(crate::Error::invalid("auth", message));
             }
         };
@@ -265,7 +273,7 @@ impl AuthRule {
     pub const fn is_mechanism(&self) -> bool {
         match self {
             Self::None => false,
-            Self::SharedSecret(_) | Self::Host => true,
+            Self::SharedSecret(_) | Self::Token(_) | Self::Host => true,
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::limits;
 use crate::policy::MediaRule;
 use crate::schema;
 use crate::wire::v1;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// What an agent must be like: every part that is given must hold. The same object everywhere.
@@ -95,10 +95,12 @@ impl Query {
     /// # Errors
     /// `invalid_argument` naming the field, as `query.<field>`: an unknown field, a wrong type, or
     /// a bound (`QUERY_TEXT_BYTES`, `QUERY_ENTRIES`, `FIND_LIMIT`, those of a filter).
+    /// `unsupported`, code `not_served`, for `cost`, `trustDomain` and `claims`: who asked for them
+    /// must not get agents that nobody looked at.
     pub fn read(value: Value) -> Result<Self> {
         let value = match value {
             Value::String(text) => serde_json::json!({"text": text}),
-            Value::Null => Value::Object(serde_json::Map::new()),
+            Value::Null => Value::Object(Map::new()),
             Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value,
         };
         let mut fields = Fields::of("query", value)?;
@@ -123,6 +125,7 @@ impl Query {
             filter: fields.value("filter").map(Filter::read).transpose()?,
             limit: limit(&mut fields)?,
         };
+        not_served(&mut fields)?;
         fields.end()?;
         Ok(query)
     }
@@ -249,6 +252,18 @@ fn limit(fields: &mut Fields) -> Result<usize> {
     }
     let message = format!("expected 1 to {}", limits::FIND_LIMIT);
     Err(fields.wrong("limit", message).with_limit("FIND_LIMIT", limits::FIND_LIMIT as u64))
+}
+
+/// Conditions that nothing of an agent can answer: read as the others are, then refused.
+fn not_served(fields: &mut Fields) -> Result<()> {
+    let cost = fields.take::<f64>("cost")?.is_some();
+    let domain = !text(fields, "trustDomain")?.is_empty();
+    let claims = !list::<Map<String, Value>>(fields, "claims")?.is_empty();
+    let mut given = [("cost", cost), ("trustDomain", domain), ("claims", claims)].into_iter();
+    match given.find(|(_, is_given)| *is_given) {
+        None => Ok(()),
+        Some((name, _)) => Err(fields.not_served(name)),
+    }
 }
 
 #[cfg(test)]

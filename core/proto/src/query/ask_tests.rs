@@ -166,6 +166,9 @@ fn wrong_queries_name_the_field_and_the_bound() {
         (json!({"mesh": "x"}), "query.mesh", None),
         (json!({"contentTypesIn": ["pictures"]}), "query.contentTypesIn", None),
         (json!({"accepts": {"type": "strange"}}), "query.accepts", None),
+        (json!({"claims": vec![json!({}); 65]}), "query.claims", Some("QUERY_ENTRIES")),
+        (json!({"claims": ["x"]}), "query.claims", None),
+        (json!({"cost": "low"}), "query.cost", None),
         (json!([]), "query", None),
         (json!({"filter": deep}), "filter", Some("FILTER_DEPTH")),
         (json!({"filter": wide}), "filter", Some("FILTER_PREDICATES")),
@@ -182,4 +185,18 @@ fn wrong_queries_name_the_field_and_the_bound() {
         assert_eq!(error.field.as_deref(), Some(field), "{query}");
         assert_eq!(error.limit.map(|limit| limit.name).as_deref(), limit, "{query}");
     }
+}
+
+#[test]
+fn conditions_that_nothing_can_answer_are_refused_by_name() {
+    for (query, field) in [
+        (json!({"claims": [{"issuer": "did:key:z6Mk"}]}), "query.claims"),
+        (json!({"trustDomain": "example.org"}), "query.trustDomain"),
+        (json!({"text": "charts", "cost": 0.5}), "query.cost"),
+    ] {
+        let error = Query::read(query.clone()).unwrap_err();
+        let told = (error.kind, error.code.as_str(), error.field.as_deref());
+        assert_eq!(told, (crate::Kind::Unsupported, "not_served", Some(field)), "{query}");
+    }
+    assert_eq!(Query::read(json!({"claims": [], "trustDomain": ""})), Ok(Query::default()));
 }

@@ -1,18 +1,58 @@
 //! What this node has seen of others: the local half of ranking.
 
+use crate::error::{Error, Result};
 use crate::identity::{AgentId, NodeKey};
 use crate::limits;
 use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
 
 /// How well an agent seems to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Health {
     /// Nothing speaks against it.
+    #[default]
     Up,
     /// It failed once or twice in a row, or something hints that it is down.
     Suspect,
     /// It failed several times in a row.
     Down,
+}
+
+impl Health {
+    /// All of them, the best first.
+    pub const ALL: [Self; 3] = [Self::Up, Self::Suspect, Self::Down];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Suspect => "suspect",
+            Self::Down => "down",
+        }
+    }
+
+    /// As an agent states it in its record: nothing while all is well.
+    pub const fn stated(self) -> &'static str {
+        match self {
+            Self::Up => "",
+            Self::Suspect | Self::Down => self.name(),
+        }
+    }
+
+    /// Reads what an agent states of itself. A word of a newer version says that it is not as it
+    /// should be.
+    pub(crate) fn read(stated: &str) -> Self {
+        Self::ALL.into_iter().find(|known| known.stated() == stated).unwrap_or(Self::Suspect)
+    }
+}
+
+impl FromStr for Health {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let found = Self::ALL.into_iter().find(|known| known.name() == name);
+        found.ok_or_else(|| Error::invalid("health", "expected up, suspect or down"))
+    }
 }
 
 /// How far an agent is trusted; set by the operator, never by the agent.
@@ -189,6 +229,7 @@ fn insert<K: Ord, V>(table: &mut BTreeMap<K, V>, key: K, value: V) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
 
     const AGENT: AgentId = AgentId::from_bytes([1; 32]);
 
@@ -216,6 +257,22 @@ mod tests {
         assert_eq!(signals.health(&AGENT, 30_003), Health::Up);
         signals.outcome(AGENT, "", true, 4);
         assert_eq!(signals.health(&AGENT, 4), Health::Up);
+    }
+
+    #[test]
+    fn what_an_agent_states_of_its_health_is_read_again() {
+        for health in Health::ALL {
+            assert_eq!(Health::read(health.stated()), health);
+            assert_eq!(health.name().parse::<Health>().unwrap(), health);
+        }
+        assert_eq!(Health::read("convalescent"), Health::Suspect, "a word of a newer version");
+        for unknown in ["", "UP", "well"] {
+            let error = unknown.parse::<Health>().unwrap_err();
+            assert_eq!(
+                (error.kind, error.field.as_deref()),
+                (Kind::InvalidArgument, Some("health"))
+            );
+        }
     }
 
     #[test]

@@ -93,7 +93,7 @@ impl<T> Registry<T> {
             return Err(conflict("agent_taken", message.to_owned(), &agent));
         }
         if self.hosted.len() >= limits::HOSTED_AGENTS {
-            let message = "no more agents fit into one node";
+            let message = "no more agents fit into one node; start another node for them";
             return Err(Error::new(Kind::TooLarge, message)
                 .with_limit("HOSTED_AGENTS", limits::HOSTED_AGENTS as u64));
         }

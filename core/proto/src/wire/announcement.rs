@@ -7,7 +7,7 @@ use super::record::{self, Digest, Opened};
 use super::{text, v1};
 use crate::error::{Error, Kind, Result};
 use crate::identity::{AgentId, NodeKey};
-use crate::limits::{DESCRIPTION_BYTES, TEXT_BYTES};
+use crate::limits::{DESCRIPTION_BYTES, TEXT_BYTES, TRANSIENT_LIFE};
 use sha2::{Digest as _, Sha256};
 
 /// What a node proved about an agent that it hosts.
@@ -29,6 +29,11 @@ impl OpenedAgent {
         self.descriptor.author
     }
 
+    /// True for an agent that lives only moments.
+    pub const fn is_transient(&self) -> bool {
+        self.descriptor.body.transient
+    }
+
     /// From then on one of the two records is dead, in Unix milliseconds.
     pub fn serve_until_ms(&self) -> u64 {
         self.descriptor.serve_until_ms.min(self.hosting.serve_until_ms)
@@ -42,7 +47,8 @@ impl OpenedAgent {
 /// # Errors
 /// Those of [`record::open`] · `auth`: `wrong_key` when the two records are of two agents,
 /// `wrong_node` when the hosting names another node · `content`, code `digest_mismatch`, when the
-/// hosting is of another descriptor · `transport`, code `bad_frame`, when one is missing.
+/// hosting is of another descriptor, `transient_term` when the records of a transient agent have
+/// another number than 0 or a life above 60 s · `transport`, code `bad_frame`, when one is missing.
 pub fn open_agent(
     announcement: &v1::AgentAnnouncement,
     shown_by: &NodeKey,
@@ -70,6 +76,16 @@ pub fn read_agent_unverified(
     together(descriptor, hosting, shown_by)
 }
 
+/// The signatures alone, of what [`read_agent_unverified`] took as records of `agent`.
+///
+/// # Errors
+/// `auth`, code `bad_signature` · `transport`, code `bad_frame`, when one is missing.
+pub fn check_signatures(announcement: &v1::AgentAnnouncement, agent: &AgentId) -> Result<()> {
+    let (descriptor, hosting) = both(announcement)?;
+    record::check_signature::<v1::Hosting>(hosting, agent)?;
+    record::check_signature::<v1::Descriptor>(descriptor, agent)
+}
+
 fn both(agent: &v1::AgentAnnouncement) -> Result<(&v1::SignedRecord, &v1::SignedRecord)> {
     let missing = |what| super::bad_frame(format!("expected a {what} record"));
     let hosting = agent.hosting.as_ref().ok_or_else(|| missing("hosting"))?;
@@ -90,6 +106,13 @@ fn together(
     if hosting.body.descriptor_digest != descriptor.digest.as_slice() {
         let message = "expected the descriptor that the hosting names by its digest";
         return Err(Error::new(Kind::Content, message).with_code("digest_mismatch"));
+    }
+    let brief = descriptor.term.is_transient() && hosting.term.is_transient();
+    if descriptor.body.transient && !brief {
+        let message = "expected number 0 and a life of at most 60 s of a transient agent's records";
+        return Err(Error::new(Kind::Content, message)
+            .with_code("transient_term")
+            .with_limit("TRANSIENT_LIFE", record::ms(TRANSIENT_LIFE)));
     }
     clean(&mut descriptor.body);
     Ok(OpenedAgent { descriptor, hosting, node })

@@ -22,7 +22,8 @@ pub(super) fn list(message: &str, field: &str) -> (&'static str, usize) {
         ("NodeAnnouncement", "agents") | ("Load", "queued") => {
             ("MEMBER_RECORDS", l::MEMBER_RECORDS)
         }
-        ("Show" | "Hide", "agents") => ("MESSAGE_ITEMS", l::MESSAGE_ITEMS),
+        ("TraceCalls", "calls") => ("TRACE_CALLS", l::TRACE_CALLS),
+        ("Show" | "Hide", "agents") | ("Hide", "seqs") => ("MESSAGE_ITEMS", l::MESSAGE_ITEMS),
         _ => ("LIST_ITEMS", l::LIST_ITEMS),
     }
 }

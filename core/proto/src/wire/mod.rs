@@ -11,7 +11,6 @@ pub mod document;
 pub mod frame;
 pub mod json;
 pub mod json_text;
-pub mod raw;
 pub mod record;
 pub mod text;
 pub mod words;

@@ -9,7 +9,7 @@ use super::decode::{Checked, decode_within};
 use super::v1;
 use crate::error::{Error, Kind, Result};
 use crate::identity::{AgentId, Domain, NodeKey, PublicKey, SecretKey, verify};
-use crate::limits::{CLOCK_SKEW, RECORD_BODY_BYTES, RECORD_LIFE_MAX};
+use crate::limits::{CLOCK_SKEW, RECORD_BODY_BYTES, RECORD_LIFE_MAX, TRANSIENT_LIFE};
 use bytes::Bytes;
 use prost::Message;
 use sha2::{Digest as _, Sha256};
@@ -107,6 +107,17 @@ impl Term {
     pub fn starting(now_ms: u64, life: Duration) -> Self {
         let expires_at_ms = now_ms.saturating_add(ms(life));
         Self { seq: now_ms, issued_at_ms: now_ms, expires_at_ms }
+    }
+
+    /// The one term of a transient agent: its number is 0, so that nothing renews it.
+    pub fn transient(now_ms: u64) -> Self {
+        Self { seq: 0, ..Self::starting(now_ms, TRANSIENT_LIFE) }
+    }
+
+    /// True for a term that a transient agent may have.
+    pub fn is_transient(&self) -> bool {
+        let life_ms = self.expires_at_ms.saturating_sub(self.issued_at_ms);
+        self.seq == 0 && life_ms <= ms(TRANSIENT_LIFE)
     }
 }
 
@@ -237,6 +248,14 @@ pub fn read_unverified<T: RecordBody>(
     })
 }
 
+/// The signature alone, of a record of kind `T` that [`read_unverified`] took as one of `author`.
+///
+/// # Errors
+/// `auth`, code `bad_signature`.
+pub fn check_signature<T: RecordBody>(signed: &v1::SignedRecord, author: &T::Author) -> Result<()> {
+    verify(author, T::KIND.domain(), &signed.signed, &signed.signature)
+}
+
 fn author_key(record: &v1::Record) -> Result<[u8; 32]> {
     let key: &[u8] = &record.key;
     key.try_into().map_err(|_| bad_signature("expected the key of the author in 32 bytes"))
@@ -278,6 +297,6 @@ fn bad_signature(message: &str) -> Error {
     Error::new(Kind::Auth, message).with_code("bad_signature")
 }
 
-fn ms(time: Duration) -> u64 {
+pub(super) fn ms(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -57,6 +57,14 @@ macro_rules! words {
 }
 
 words! {
+    /// On which side of a call a span was recorded.
+    CallSide("side") {
+        /// By the node that asked.
+        Made = "made",
+        /// By the node that answered.
+        Handled = "handled",
+    } unknown Handled
+
     /// What may happen when a skill or a tool is asked twice.
     Effect("effect") {
         /// Nothing outside changes: may be repeated and asked elsewhere.

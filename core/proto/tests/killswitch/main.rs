@@ -4,10 +4,13 @@
 
 mod bounds;
 mod history;
+mod holders;
 mod invariants;
 mod leases;
 mod messages;
+mod operator;
 mod provider;
+mod restored;
 mod rules;
 mod times;
 mod world;

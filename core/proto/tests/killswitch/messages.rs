@@ -3,9 +3,9 @@
 use crate::world::{LEASE_MS, World, amount, ceiling};
 use bytes::Bytes;
 use hubless_proto::error::Kind;
-use hubless_proto::identity::SecretKey;
+use hubless_proto::identity::{Domain, SecretKey};
 use hubless_proto::killswitch::{
-    Allowance, Amount, Breach, Grant, GrantId, Input, Message, Reading, Settlement, Statement,
+    Allowance, Amount, Breach, Grant, GrantId, Input, Key, Message, Reading, Settlement, Statement,
     Terms, Trip,
 };
 use hubless_proto::wire::v1;
@@ -116,15 +116,48 @@ fn only_the_root_stops_a_budget() {
         assert!(Trip::open(&record).is_err(), "bit {bit}");
     }
     let stranger = SecretKey::from_seed([99; 32]);
-    let other = hubless_proto::identity::Domain::Grant;
-    for (key, domain) in
-        [(&stranger, hubless_proto::identity::Domain::Trip), (&world.nodes[0].key, other)]
-    {
+    for (key, domain) in [(&stranger, Domain::Trip), (&world.nodes[0].key, Domain::Grant)] {
         let signature = Bytes::copy_from_slice(&key.sign(domain, &signed.signed));
         let record = v1::SignedRecord { signature, ..signed.clone() };
         let error = Trip::open(&record).unwrap_err();
         assert_eq!((error.kind, error.code.as_str()), (Kind::Denied, "not_root"));
     }
+}
+
+#[test]
+fn a_stop_is_passed_on_as_it_was_signed_with_fields_of_the_future() {
+    let (mut world, root, _) = three();
+    let grant = world.cut(0, root, 1, Allowance::UNLIMITED);
+    world.work();
+    let below = world.cut(1, grant, 2, Allowance::UNLIMITED);
+    world.work();
+    let (origin, by) = (world.budgets[0].1.origin, world.key(0));
+    let statement = Statement { origin, epoch: 0, reason: TripReason::Operator, by, at_ms: 1 };
+    let mut bytes = Trip::sign(&world.nodes[0].key, statement).unwrap().signed().signed.to_vec();
+    bytes.extend([0x82, 0x7d, 3, b'n', b'e', b'w']); // field 2000, three bytes
+    let signature = world.nodes[0].key.sign(Domain::Trip, &bytes);
+    let newer = v1::SignedRecord { signed: bytes.into(), signature: signature.to_vec().into() };
+    let wire = |signed: &v1::SignedRecord| {
+        let kind = Some(v1::ledger_message::Kind::Trip(signed.clone()));
+        Bytes::from(prost::Message::encode_to_vec(&v1::LedgerMessage { kind }))
+    };
+    let message = Message::decode(wire(&newer)).unwrap();
+    world.input(1, Input::Receive { from: by, message });
+    world.persist(1, usize::MAX);
+    let passed = world.network.iter().filter(|letter| (letter.from, letter.to) == (1, 2));
+    let passed: Vec<Bytes> = passed.map(|letter| letter.message.encode()).collect();
+    assert!(passed.contains(&wire(&newer)), "{:?}", world.network);
+    world.work();
+    for node in [1, 2] {
+        let row = world.nodes[node].rows[&Key::Trip(origin.budget_id())].encode();
+        let row: v1::LedgerRow = prost::Message::decode(row).unwrap();
+        assert_eq!(row.kind, Some(v1::ledger_row::Kind::Trip(newer.clone())), "node {node}");
+    }
+    assert!(world.cancelled.contains(&grant) && world.cancelled.contains(&below));
+    // What it was signed over is all of it.
+    let known = &newer.signed[..newer.signed.len() - 6];
+    let cut = v1::SignedRecord { signed: Bytes::copy_from_slice(known), ..newer.clone() };
+    assert_eq!(Message::decode(wire(&cut)).unwrap_err().code, "not_root");
 }
 
 #[test]

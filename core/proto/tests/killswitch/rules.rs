@@ -192,6 +192,29 @@ fn a_handler_that_reports_nothing_is_charged_its_whole_grant() {
 }
 
 #[test]
+fn a_handler_that_asks_for_more_than_there_is_is_charged_nothing() {
+    let (mut world, root) = two(ceiling(100, 100, 20));
+    let grant = granted(&mut world, root, 20);
+    world.reserve(1, grant, amount(101, 0));
+    world.work();
+    assert_eq!(world.refusals[0].kind, Kind::BudgetExhausted);
+    finish(&mut world, 1, grant, Ending::Ran);
+    assert_eq!(world.closed[&grant], (Amount::ZERO, false));
+    assert_eq!(used(&world, 0, root), calls(1));
+}
+
+#[test]
+fn who_asks_after_the_last_word_about_its_grant_hears_that_its_call_has_ended() {
+    let (mut world, root) = two(ceiling(100, 100, 20));
+    let grant = granted(&mut world, root, 20);
+    finish(&mut world, 1, grant, Ending::Ran);
+    world.reserve(1, grant, amount(1, 0));
+    world.work();
+    let refusal = &world.refusals[0];
+    assert_eq!((refusal.kind, refusal.code.as_str()), (Kind::Killed, "finished"));
+}
+
+#[test]
 fn what_comes_back_depends_on_who_holds_the_grant() {
     let rows = [
         (RefundPolicy::Never, None, 20),
@@ -389,4 +412,23 @@ fn ids_have_one_effect() {
     let codes: Vec<_> = world.refusals.iter().map(|error| error.code.as_str()).collect();
     assert_eq!(codes, ["reservation_exists", "grant_exists", "attempt"]);
     assert_eq!((world.provider.running.len(), world.grants.len()), (1, 1));
+}
+
+#[test]
+fn what_a_silent_handler_may_have_spent_is_spent_by_nobody_after_it() {
+    let (mut world, root) = two(ceiling(400, 400, 40));
+    let (silent, other) = (granted(&mut world, root, 10), granted(&mut world, root, 10));
+    world.input(1, Input::SpendRest { grant: silent });
+    for grant in [silent, other] {
+        world.reserve(1, grant, amount(1, 1));
+        world.work();
+    }
+    let [error] = &world.refusals[..] else { panic!("{:?}", world.refusals) };
+    assert_eq!(error.kind, Kind::BudgetExhausted);
+    assert_eq!(used(&world, 1, silent), amount(10, 10));
+    assert_eq!(world.provider.running.len(), 1);
+    // Calls are counted by the node: they are left.
+    world.cut(1, silent, 0, Allowance::exactly(&calls(1)));
+    world.work();
+    assert_eq!(used(&world, 1, silent).of(Component::Calls), 1);
 }

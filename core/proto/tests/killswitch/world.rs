@@ -37,6 +37,8 @@ pub(crate) struct Node {
     pub(crate) owner: Owner,
     /// Its clock runs so many millionths faster.
     pub(crate) fast_ppm: i64,
+    /// Its store does not know everything that it did.
+    pub(crate) is_partial: bool,
 }
 
 /// A message on its way.
@@ -81,7 +83,7 @@ impl World {
             let owner = Owner { node: key.node_key(), instance: 1, keeping: Keeping::Durable };
             let ledger = Ledger::new(owner);
             let (rows, pending) = (BTreeMap::new(), VecDeque::new());
-            Node { key, ledger, rows, pending, owner, fast_ppm: *fast_ppm }
+            Node { key, ledger, rows, pending, owner, fast_ppm: *fast_ppm, is_partial: false }
         };
         Self {
             nodes: fast_ppm.iter().enumerate().map(node).collect(),
@@ -221,7 +223,7 @@ impl World {
             }
             Output::Audit { breach, .. } => self.audits.push(breach),
             Output::Cancel { grant, .. } => self.cancelled.push(grant),
-            Output::Settled { grant, charged } => {
+            Output::Settled { grant, charged, .. } => {
                 let first = *self.settled.entry(grant).or_insert(charged);
                 assert_eq!(charged, first, "I4: {grant} was settled twice at node {node}");
             }
@@ -327,7 +329,9 @@ impl World {
         // As bytes, as a store keeps them.
         let rows: Vec<Row> =
             self.nodes[node].rows.values().map(|row| Row::decode(row.encode()).unwrap()).collect();
-        self.nodes[node].ledger = Ledger::recover(owner, rows, now).unwrap();
+        let partly = self.nodes[node].is_partial;
+        let recover = if partly { Ledger::recover_partly } else { Ledger::recover };
+        self.nodes[node].ledger = recover(owner, rows, now).unwrap();
         let roots: Vec<_> = self.budgets.iter().map(|(_, b)| b.origin.account()).collect();
         self.held.retain(|(at, grant)| *at != node || roots.contains(grant));
         self.drain(node);

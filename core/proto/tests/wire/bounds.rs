@@ -337,13 +337,20 @@ fn control_messages_are_checked() {
         v1::Ask { question: Some(Question::Returns(asked)) }.check()
     };
     assert_eq!(returns(&[1; 32], &[2; 32]), Ok(()));
-    let bad: [(&str, Result<(), Error>); 14] = [
+    let trace = |id: &'static [u8]| {
+        v1::Ask { question: Some(Question::Trace(Bytes::from_static(id))) }.check()
+    };
+    assert_eq!(trace(&[1; 16]), Ok(()));
+    let hide = |seqs: Vec<u64>| v1::Hide { agents: vec![vec![1; 32].into()], seqs }.check();
+    assert_eq!((hide(vec![]), hide(vec![7])), (Ok(()), Ok(())));
+    let bad: [(&str, Result<(), Error>); 16] = [
         ("version_low", v1::Hello { version_low: 2, ..hello.clone() }.check()),
         ("version_low", v1::Hello { version_low: 0, ..hello.clone() }.check()),
         ("node", v1::Hello { node: None, ..hello.clone() }.check()),
         ("signature", v1::Hello { signature: Bytes::new(), ..hello }.check()),
         ("rejection", v1::Refused::default().check()),
-        ("agents", v1::Hide { agents: vec![Bytes::new()] }.check()),
+        ("agents", v1::Hide { agents: vec![Bytes::new()], seqs: vec![] }.check()),
+        ("seqs", hide(vec![7, 8])),
         ("hosting", v1::Show { agents: vec![v1::AgentAnnouncement::default()] }.check()),
         ("invite", v1::Redeem::default().check()),
         ("token", v1::Redeemed::default().check()),
@@ -351,6 +358,7 @@ fn control_messages_are_checked() {
         ("descriptor", v1::Ask { question: Some(Question::Descriptor(Bytes::new())) }.check()),
         ("agent", returns(&[1; 31], &[2; 32])),
         ("callee", returns(&[1; 32], &[])),
+        ("trace", trace(&[1; 15])),
         ("answer", v1::Answer::default().check()),
     ];
     for (field, result) in bad {

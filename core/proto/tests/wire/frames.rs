@@ -8,10 +8,8 @@ use hubless_proto::wire::decode::decode;
 use hubless_proto::wire::frame::{
     Frame, FrameBuffer, FrameHeader, FrameType, decode_data, encode_data, encode_frame,
 };
-use hubless_proto::wire::raw::Raw;
 use hubless_proto::wire::v1;
 use proptest::prelude::*;
-use prost::Message;
 
 fn clock() -> Bytes {
     encode_frame(FrameType::Clock, &v1::Clock { clock_ms: 1_700_000_000_000 }).unwrap()
@@ -127,17 +125,6 @@ fn data_needs_an_index_and_stays_within_its_bound() {
     body.resize(DATA_FRAME_BYTES + 2, 0);
     assert_eq!(code(decode_data(body.into()).unwrap_err()), (Kind::TooLarge, "frame".into()));
     assert_eq!(decode_data(Bytes::from_static(&[5])), Ok((5, Bytes::new())));
-}
-
-#[test]
-fn fields_of_the_future_are_kept_when_a_message_is_passed_on() {
-    let mut body = v1::Goodbye { deadline_ms: 9 }.encode_to_vec();
-    let known = body.len();
-    body.extend([0x82, 0x7d, 3, b'n', b'e', b'w']); // field 2000, three bytes
-    let raw = Raw::<v1::Goodbye>::decode(FrameType::Goodbye, body.clone().into()).unwrap();
-    assert_eq!(raw.value().deadline_ms, 9);
-    assert_eq!(raw.frame(FrameType::Goodbye).body, body);
-    assert_eq!(raw.into_value().encoded_len(), known);
 }
 
 proptest! {

@@ -8,4 +8,5 @@ mod json_form;
 mod messages;
 mod records;
 mod signatures;
+mod traces;
 mod vectors;

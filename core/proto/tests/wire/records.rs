@@ -114,7 +114,7 @@ fn a_signature_over_another_statement_does_not_count() {
     let hosting = v1::Hosting {
         node_key: node().node_key().to_wire(),
         descriptor_digest: Bytes::from_static(&[0; 32]),
-        priority: 0,
+        ..v1::Hosting::default()
     };
     let hosting = record::sign(&agent(), term(), &hosting).unwrap();
     assert_eq!(code(open(&hosting)), bad_signature());
@@ -210,6 +210,7 @@ fn shown() -> (v1::AgentAnnouncement, NodeKey) {
         node_key: node().node_key().to_wire(),
         descriptor_digest: Bytes::copy_from_slice(&record::digest(&descriptor.signed)),
         priority: 0,
+        ..v1::Hosting::default()
     };
     let hosting = record::sign(&agent(), term(), &hosting).unwrap();
     let announcement =

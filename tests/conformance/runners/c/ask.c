@@ -1,11 +1,11 @@
 #include "ask.h"
+#include "budget.h"
 
 #include "support/sha256.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { PARTS_MAX = 8, PIECE = 100000 };
 
@@ -15,16 +15,33 @@ static json *text_of(hubless_str text) {
     return text.data == NULL ? json_string("") : json_string_of(text.data, text.len);
 }
 
+/* With the NULs that are in it. */
+static hubless_str str_of(const json *text) {
+    return text == NULL ? (hubless_str){NULL, 0} : (hubless_str){text->text, text->len};
+}
+
 static const char *retry_of(const hubless_error *err) {
     static const char *const words[] = {"never", "later", "after"};
     return err->retry >= 0 && err->retry <= HUBLESS_RETRY_AFTER ? words[err->retry] : "unknown";
 }
 
+/* Null when no bound was reached. */
 static json *limit_of(const hubless_error *err) {
+    if (err->limit_name.len == 0) {
+        return json_new(JSON_NULL);
+    }
     json *limit = json_new(JSON_OBJECT);
     json_set(limit, "name", text_of(err->limit_name));
     json_set(limit, "value", json_number((double)err->limit_value));
     return limit;
+}
+
+static json *candidates_of(const hubless_error *err) {
+    json *candidates = json_new(JSON_ARRAY);
+    for (size_t i = 0; i < err->candidate_count; i++) {
+        json_push(candidates, text_of(err->candidates[i]));
+    }
+    return candidates;
 }
 
 json *error_of(const hubless_error *err) {
@@ -40,6 +57,7 @@ json *error_of(const hubless_error *err) {
     json_set(error, "limit", limit_of(err));
     json_set(error, "origin", text_of(err->origin));
     json_set(error, "traceId", text_of(err->trace_id));
+    json_set(error, "candidates", candidates_of(err));
     json_set(error, "rejection", json_bool(err->rejected));
     json_set(out, "error", error);
     return out;
@@ -97,7 +115,7 @@ static void prepare_part(const ask *what, prepared *made, const json *from) {
         part->text = hubless_cstr(made->texts[at]);
     } else {
         part->kind = HUBLESS_PART_TEXT;
-        part->text = hubless_cstr(json_get_text(from, "text"));
+        part->text = str_of(json_get(from, "text"));
     }
     made->count++;
 }
@@ -111,7 +129,7 @@ static void prepare(const ask *what, prepared *made) {
         made->content.json = hubless_cstr(made->texts[0]);
         if (value->type == JSON_STRING) {
             made->content.json = (hubless_str){NULL, 0};
-            made->content.text = hubless_cstr(value->text);
+            made->content.text = str_of(value);
         }
         return;
     }
@@ -176,6 +194,16 @@ static json *blob_of(const hubless_part *part) {
     return out;
 }
 
+static json *usage_of(const hubless_reply_info *got) {
+    json *out = json_new(JSON_OBJECT);
+    json_set(out, "inputTokens", json_number((double)got->input_tokens));
+    json_set(out, "outputTokens", json_number((double)got->output_tokens));
+    json_set(out, "costMicros", json_number((double)got->cost_micros));
+    json_set(out, "calls", json_number((double)got->calls));
+    json_set(out, "chargedInFull", json_bool(got->charged_in_full));
+    return out;
+}
+
 static json *reply_of(hubless_reply *reply) {
     hubless_reply_info got = {.size = sizeof got};
     json *out = json_new(JSON_OBJECT);
@@ -185,6 +213,8 @@ static json *reply_of(hubless_reply *reply) {
     json_set(out, "text", text_of(got.content.text));
     json_set(out, "path", text_of(got.path));
     json_set(out, "peer", text_of(got.node_key));
+    json_set(out, "usage", usage_of(&got));
+    json_set(out, "tracedAs", text_of(got.trace_id));
     for (size_t i = 0; i < got.content.part_count; i++) {
         const hubless_part *part = &got.content.parts[i];
         if (part->kind == HUBLESS_PART_BLOB || part->kind == HUBLESS_PART_STREAM) {
@@ -272,19 +302,39 @@ struct asked {
     collected all;
     json *rest, *action;
     char *to, *options_text;
+    hubless_allowance max;
     uint64_t ticket;
     pthread_t writer;
     int writes;
     hubless_error err;
 };
 
-enum { BY_REQUEST, BY_STREAM, BY_SEND };
+enum { BY_REQUEST, BY_STREAM, BY_SEND, BY_SHORT };
 
-/* Blocks; in `hubless_send` a refusal is a result. */
+static hubless_status sent_short(const ask *what, asked *it, hubless_error *refused) {
+    const json *schema = json_get(what->request, "promptSchema");
+    char *text = schema == NULL ? NULL : json_print(schema);
+    hubless_agent_request brief = {
+        .size = sizeof brief, .agent = hubless_cstr(what->to),
+        .prompt = hubless_cstr(json_get_text(what->request, "prompt")),
+        .prompt_schema_json = hubless_cstr(text),
+        .content = json_get(what->request, "content") != NULL ? &it->made.content : NULL,
+        .skill = hubless_cstr(json_get_text(what->request, "skill")),
+        .template_name = hubless_cstr(json_get_text(what->request, "template")),
+        .kill_switch = what->kill_switch, .max = it->max};
+    hubless_status status =
+        hubless_send_short(what->node, &brief, &it->all.reply, refused, &it->err);
+    free(text);
+    return status;
+}
+
+/* Blocks; in both forms of `hubless_send` a refusal is a result. */
 static hubless_status sent(const ask *what, asked *it, const hubless_request_options *options) {
     hubless_error refused = HUBLESS_ERROR_INIT;
-    hubless_status status = hubless_send(what->node, hubless_cstr(it->to), &it->made.content,
-                                         options, &it->all.reply, &refused, &it->err);
+    hubless_status status =
+        options == NULL ? sent_short(what, it, &refused)
+                        : hubless_send(what->node, hubless_cstr(it->to), &it->made.content,
+                                       options, &it->all.reply, &refused, &it->err);
     if (status == HUBLESS_OK && it->all.reply == NULL) {
         json *told = error_of(&refused);
         it->all.outcome = json_new(JSON_OBJECT);
@@ -304,14 +354,14 @@ static hubless_status start(const ask *what, asked *it, int how) {
         .on_tool = on_add};
     hubless_request_options options = {
         .size = sizeof options, .options_json = hubless_cstr(it->options_text),
-        .ticket = &it->ticket,
+        .ticket = &it->ticket, .kill_switch = what->kill_switch, .max = it->max,
         .tools = json_get(it->action, "tool") != NULL ? &add : NULL,
         .tool_count = json_get(it->action, "tool") != NULL ? 1 : 0,
         .on_input = json_get(it->action, "input") != NULL ? on_input : NULL,
         .user = it->action};
     hubless_str to = hubless_cstr(it->to);
-    if (how == BY_SEND) {
-        return sent(what, it, &options);
+    if (how == BY_SEND || how == BY_SHORT) {
+        return sent(what, it, how == BY_SHORT ? NULL : &options);
     }
     return how == BY_STREAM ? hubless_stream(what->node, to, &it->made.content, &options,
                                              on_event, &it->all, &it->err)
@@ -324,6 +374,8 @@ static asked *begin(const ask *what, int how) {
     prepare(what, &it->made);
     it->rest = json_copy(what->request);
     json_remove(it->rest, "content");
+    it->max = allowance_of(json_get(it->rest, "max"));
+    json_remove(it->rest, "max");
     it->options_text = json_print(it->rest);
     it->action = what->action == NULL ? json_new(JSON_OBJECT) : json_copy(what->action);
     it->to = what->to == NULL ? NULL : strdup(what->to);
@@ -347,6 +399,8 @@ static asked *begin(const ask *what, int how) {
 
 asked *ask_begin(const ask *what) { return begin(what, BY_REQUEST); }
 
+void ask_cancel(const ask *what, const asked *it) { hubless_cancel(what->node, it->ticket, NULL); }
+
 json *ask_end(asked *it) {
     json *out = outcome_of(&it->all);
     if (it->writes) {
@@ -364,23 +418,13 @@ json *ask_end(asked *it) {
     return out;
 }
 
-static json *run(const ask *what, int how, long cancel_ms) {
-    asked *it = begin(what, how);
-    if (cancel_ms > 0 && !it->all.ended) {
-        struct timespec wait = {cancel_ms / 1000, cancel_ms % 1000 * 1000000};
-        nanosleep(&wait, NULL);
-        hubless_cancel(what->node, it->ticket, NULL);
-    }
-    return ask_end(it);
-}
-
 json *ask_once(const ask *what) {
-    return run(what, json_get(what->action, "stream") != NULL ? BY_STREAM : BY_REQUEST, 0);
+    return ask_end(begin(what, json_get(what->action, "stream") != NULL ? BY_STREAM : BY_REQUEST));
 }
 
-json *ask_and_cancel(const ask *what, long ms) { return run(what, BY_REQUEST, ms); }
+json *ask_send(const ask *what) { return ask_end(begin(what, BY_SEND)); }
 
-json *ask_send(const ask *what) { return run(what, BY_SEND, 0); }
+json *ask_send_short(const ask *what) { return ask_end(begin(what, BY_SHORT)); }
 
 json *ask_check(const ask *what, const hubless_agent *agent) {
     prepared made;

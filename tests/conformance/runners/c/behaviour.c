@@ -14,12 +14,12 @@ const char *behaviour_prefix;
 pthread_mutex_t cancel_lock = PTHREAD_MUTEX_INITIALIZER;
 pthread_cond_t cancel_told = PTHREAD_COND_INITIALIZER;
 
-static void fail_with(hubless_call *call, hubless_error *err) {
+void fail_with(hubless_call *call, hubless_error *err) {
     hubless_call_fail(call, (int)err->kind, err->code, err->message, NULL);
     hubless_error_clear(err);
 }
 
-static json *value_of(const hubless_received *content) {
+json *value_of(const hubless_received *content) {
     return json_parse(content->value_json.data, content->value_json.len);
 }
 
@@ -101,15 +101,21 @@ static json *column(const json *list, const char *member) {
     return made;
 }
 
+/* A copy of a member, or what is empty of this type. */
+static json *member_or(const json *of, const char *member, json_type none) {
+    const json *found = json_get(of, member);
+    return found == NULL ? json_new(none) : json_copy(found);
+}
+
 void run_context(hubless_call *call, const hubless_call_info *info) {
     json *in = json_parse(info->context_json.data, info->context_json.len);
     json *out = json_new(JSON_OBJECT);
-    const json *entries = json_get(in, "entries"), *why = json_get(in, "explanation");
-    json_set(out, "entries", json_number(entries == NULL ? 0 : (double)entries->count));
-    json_set(out, "keys", column(entries, "key"));
-    json_set(out, "pages", column(json_get(in, "pages"), "name"));
-    json_set(out, "history", column(json_get(in, "history"), "role"));
-    json_set(out, "explanation", why == NULL ? json_string("") : json_copy(why));
+    json_set(out, "keys", column(json_get(in, "entries"), "key"));
+    json_set(out, "entries", member_or(in, "entries", JSON_ARRAY));
+    json_set(out, "pages", member_or(in, "pages", JSON_ARRAY));
+    json_set(out, "history", member_or(in, "history", JSON_ARRAY));
+    json_set(out, "explanation", member_or(in, "explanation", JSON_NULL));
+    json_set(out, "descriptions", member_or(in, "descriptions", JSON_OBJECT));
     json_free(in);
     answer(call, out);
 }
@@ -299,9 +305,15 @@ void run_nested(hubless_call *call, const hubless_call_info *info) {
     hubless_error err = HUBLESS_ERROR_INIT;
     hubless_reply *reply = NULL;
     json *in = value_of(&info->content);
+    const json *after = json_get(in, "after_ms");
+    if (after != NULL) {
+        long ms = (long)after->number;
+        nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
+    }
     char *inner = json_print(json_get(in, "value"));
     hubless_content content = hubless_content_json(hubless_cstr(inner));
-    hubless_request_options options = {.size = sizeof options, .parent = call};
+    /* The callee may have come only just now. */
+    hubless_request_options options = {.size = sizeof options, .parent = call, .wait_ms = 20000};
     hubless_str to = hubless_cstr(json_get_text(in, "to"));
     if (hubless_request(behaviour_node, to, &content, &options, &reply, &err) == HUBLESS_OK) {
         hubless_reply_info got = {.size = sizeof got};
@@ -330,6 +342,8 @@ void run_depth(hubless_call *call, const hubless_call_info *info) {
 void run_trace(hubless_call *call, const hubless_call_info *info) {
     json *out = json_new(JSON_OBJECT);
     json_set(out, "traceparent", text_of(info->traceparent));
+    json_set(out, "tracestate", text_of(info->tracestate));
+    json_set(out, "baggage", text_of(info->baggage));
     answer(call, out);
 }
 

@@ -15,6 +15,10 @@ extern const char *behaviour_prefix;
 extern pthread_mutex_t cancel_lock;
 extern pthread_cond_t cancel_told;
 
+/* The one value of a content, to be freed; NULL when there is none. */
+json *value_of(const hubless_received *content);
+/* Ends a call with an error that was let out, and clears it. */
+void fail_with(hubless_call *call, hubless_error *err);
 /* Ends a call with a JSON value, and frees the value. */
 void answer(hubless_call *call, json *value);
 
@@ -40,5 +44,9 @@ void run_visit(hubless_call *call, const hubless_call_info *info);
 void run_depth(hubless_call *call, const hubless_call_info *info);
 void run_trace(hubless_call *call, const hubless_call_info *info);
 void run_talk(hubless_call *call, const hubless_call_info *info);
+void run_spender(hubless_call *call, const hubless_call_info *info);
+void run_needy(hubless_call *call, const hubless_call_info *info);
+void run_pass(hubless_call *call, const hubless_call_info *info);
+void run_stray(hubless_call *call, const hubless_call_info *info);
 
 #endif

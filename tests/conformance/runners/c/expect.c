@@ -13,6 +13,7 @@ static int has(const json *wanted, const json *got) {
     return 1;
 }
 
+/* Each member is as wanted; of the message a part of it, of the candidates their number. */
 static int error_holds(const json *wanted, const json *error) {
     for (size_t i = 0; error != NULL && i < wanted->count; i++) {
         const char *key = wanted->keys[i];
@@ -21,22 +22,16 @@ static int error_holds(const json *wanted, const json *error) {
             if (message == NULL || strstr(message, wanted->items[i]->text) == NULL) {
                 return 0;
             }
+        } else if (strcmp(key, "candidates") == 0) {
+            const json *candidates = json_get(error, key);
+            if (candidates == NULL || (double)candidates->count != wanted->items[i]->number) {
+                return 0;
+            }
         } else if (!json_equal(wanted->items[i], json_get(error, key))) {
             return 0;
         }
     }
     return error != NULL;
-}
-
-static int range_holds(const json *wanted, const json *value) {
-    for (size_t i = 0; i < wanted->count; i++) {
-        const json *found = json_get(value, wanted->keys[i]), *range = wanted->items[i];
-        if (found == NULL || found->type != JSON_NUMBER || range->count != 2 ||
-            found->number < range->items[0]->number || found->number > range->items[1]->number) {
-            return 0;
-        }
-    }
-    return 1;
 }
 
 /* Every kind of outcome is one that is wanted, as often as is wanted. */
@@ -56,19 +51,15 @@ static int outcomes_in(const json *wanted, const json *counts) {
     return counts != NULL;
 }
 
-static int at_most_holds(const json *wanted, const json *value) {
-    for (size_t i = 0; i < wanted->count; i++) {
-        const json *found = json_get(value, wanted->keys[i]);
-        if (found == NULL || found->number > wanted->items[i]->number) {
-            return 0;
-        }
-    }
-    return 1;
-}
-
 static int trace_holds(const json *wanted, const json *value) {
     const char *parent = json_get_text(value, "traceparent");
     return parent != NULL && strstr(parent, wanted->text) != NULL;
+}
+
+static int ends_with(const char *text, const char *end) {
+    size_t long_one = text == NULL ? 0 : strlen(text), short_one = strlen(end);
+    return text != NULL && long_one >= short_one &&
+           strcmp(text + long_one - short_one, end) == 0;
 }
 
 static int contains(const json *list, const json *name) {
@@ -106,6 +97,33 @@ static const json *follow(const json *value, const char *pointer) {
     return value;
 }
 
+/* A member, or what a JSON pointer leads to, or NULL. */
+static const json *at(const json *value, const char *where) {
+    return *where == '/' ? follow(value, where) : json_get(value, where);
+}
+
+static int at_most_holds(const json *wanted, const json *value) {
+    for (size_t i = 0; i < wanted->count; i++) {
+        const json *found = at(value, wanted->keys[i]);
+        if (found == NULL || found->type != JSON_NUMBER ||
+            found->number > wanted->items[i]->number) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static int range_holds(const json *wanted, const json *value) {
+    for (size_t i = 0; i < wanted->count; i++) {
+        const json *found = at(value, wanted->keys[i]), *range = wanted->items[i];
+        if (found == NULL || found->type != JSON_NUMBER || range->count != 2 ||
+            found->number < range->items[0]->number || found->number > range->items[1]->number) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
 static int points_to(const json *wanted, const json *value) {
     for (size_t i = 0; i < wanted->count; i++) {
         if (!json_equal(wanted->items[i], follow(value, wanted->keys[i]))) {
@@ -133,13 +151,49 @@ static int is_list_word(const char *key) {
            strcmp(key, "none") == 0 || strcmp(key, "first") == 0;
 }
 
+static int switch_holds(const json *wanted, const json *view) {
+    for (size_t i = 0; view != NULL && i < wanted->count; i++) {
+        const char *key = wanted->keys[i];
+        const json *found = json_get(view, key), *is = wanted->items[i];
+        int by_component = strcmp(key, "spent") == 0 || strcmp(key, "remaining") == 0;
+        if (found == NULL || !(by_component ? has(is, found) : json_equal(is, found))) {
+            return 0;
+        }
+    }
+    return view != NULL;
+}
+
+/* Each way either drew one call on the switch or was refused. */
+static int strayed_holds(const json *wanted, const json *outcome) {
+    const json *value = json_get(outcome, "value");
+    const json *drawn = json_get(value, "drawn"), *refused = json_get(value, "refused");
+    const json *spent = json_get(json_get(outcome, "switch"), "spent");
+    if (wanted->type != JSON_BOOL || !wanted->flag || drawn == NULL || refused == NULL) {
+        return 0;
+    }
+    return drawn->count + refused->count > 0 && among(drawn, refused) == 0 &&
+           json_get_number(spent, "calls", -1) == 1 + (double)drawn->count;
+}
+
 static int one_holds(const char *key, const json *wanted, const json *outcome) {
     const json *value = json_get(outcome, "value");
     if (strcmp(key, "error") == 0) {
         return error_holds(wanted, json_get(outcome, "error"));
     }
+    if (strcmp(key, "switch") == 0) {
+        return switch_holds(wanted, json_get(outcome, "switch"));
+    }
     if (json_get(outcome, "error") != NULL) {
         return 0;
+    }
+    if (strcmp(key, "strayed") == 0) {
+        return strayed_holds(wanted, outcome);
+    }
+    if (strcmp(key, "tracedAs") == 0) {
+        return json_equal(wanted, json_get(outcome, "tracedAs"));
+    }
+    if (strcmp(key, "usage") == 0) {
+        return json_get(outcome, "usage") != NULL && has(wanted, json_get(outcome, "usage"));
     }
     if (strcmp(key, "rejection") == 0) {
         return error_holds(wanted, json_get(outcome, "rejection"));
@@ -157,13 +211,16 @@ static int one_holds(const char *key, const json *wanted, const json *outcome) {
         return json_get(outcome, "blob") != NULL && has(wanted, json_get(outcome, "blob"));
     }
     if (strcmp(key, "outcomesIn") == 0) {
-        return outcomes_in(wanted, json_get(outcome, "outcomes"));
+        return outcomes_in(wanted, json_get(outcome, "kinds"));
     }
     if (strcmp(key, "range") == 0) {
         return range_holds(wanted, value);
     }
     if (strcmp(key, "at most") == 0) {
         return at_most_holds(wanted, value);
+    }
+    if (strcmp(key, "ends") == 0) {
+        return ends_with(json_get_text(outcome, "text"), wanted->text);
     }
     if (strcmp(key, "traceId") == 0) {
         return trace_holds(wanted, value);

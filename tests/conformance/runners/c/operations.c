@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { OWN_MAX = 16, EVENT_WAIT_S = 5 };
+enum { OWN_MAX = 16, EVENT_WAIT_S = 20 };
 
 typedef struct {
     char name[80];
@@ -166,9 +166,10 @@ static json *names_of(hubless_agents *list) {
     return word_of("found", names);
 }
 
-static json *find(hubless_node *node, const json *query) {
+static json *find(hubless_node *node, const json *query, long patience_ms) {
     char *made = json_print(query);
-    hubless_query options = {.size = sizeof options, .query_json = hubless_cstr(made)};
+    hubless_query options = {.size = sizeof options, .query_json = hubless_cstr(made),
+                             .wait_ms = patience_ms};
     hubless_agents *list = NULL;
     hubless_find(node, &options, &list, NULL);
     free(made);
@@ -276,7 +277,7 @@ json *operation_watch(hubless_node *node, const json *query, const json *steps, 
     return word_of("events", all.events);
 }
 
-json *operation_run(hubless_node *node, const char *word, const json *value) {
+json *operation_run(hubless_node *node, const char *word, const json *value, long patience_ms) {
     json *(*const kept[])(hubless_node *, const char *, const json *) = {template, credential, pin};
     for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
         json *out = kept[i](node, word, value);
@@ -295,7 +296,7 @@ json *operation_run(hubless_node *node, const char *word, const json *value) {
         return word_of("value", json_number(asked == NULL ? -1 : (double)asked->runs));
     }
     if (strcmp(word, "find") == 0) {
-        return find(node, value);
+        return find(node, value, patience_ms);
     }
     if (strcmp(word, "discover") == 0) {
         return discover(node, value);

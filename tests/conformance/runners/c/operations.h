@@ -6,8 +6,9 @@
 
 #include <hubless.h>
 
-/* Does what the word of an action says; NULL when that is another kind of action. */
-json *operation_run(hubless_node *node, const char *word, const json *value);
+/* Does what the word of an action says; NULL when that is another kind of action. What is found may
+ * take `patience_ms`. */
+json *operation_run(hubless_node *node, const char *word, const json *value, long patience_ms);
 
 /* An agent of the runner's own node, or NULL. */
 const hubless_agent *operation_own_agent(const char *name);

@@ -7,6 +7,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
 typedef void (*behaviour)(hubless_call *call, const hubless_call_info *info);
 
@@ -25,11 +27,30 @@ typedef struct {
 
 static void run_stats(hubless_call *call, const hubless_call_info *info);
 
+/* How long `guarded` looks at the credential `slowly`. */
+enum { SLOWLY_S = 1 };
+
+static int is(hubless_str text, const char *wanted) {
+    return text.len == strlen(wanted) && memcmp(text.data, wanted, text.len) == 0;
+}
+
+/* Lets in; not on the library's own thread, which others wait for. */
+static void *let_in_slowly(void *question) {
+    nanosleep(&(struct timespec){.tv_sec = SLOWLY_S}, NULL);
+    hubless_auth_verdict(question, 1, 0, NULL);
+    return NULL;
+}
+
 static void on_auth(hubless_question *question, const hubless_auth_check *check, void *user) {
     (void)user;
-    int allow = check->scheme.len == 6 && memcmp(check->scheme.data, "custom", 6) == 0 &&
-                check->credential.len == 7 && memcmp(check->credential.data, "letmein", 7) == 0;
-    hubless_auth_verdict(question, allow, 0, NULL);
+    int known = is(check->scheme, "custom");
+    pthread_t thread;
+    if (known && is(check->credential, "slowly") &&
+        pthread_create(&thread, NULL, let_in_slowly, question) == 0) {
+        pthread_detach(thread);
+        return;
+    }
+    hubless_auth_verdict(question, known && is(check->credential, "letmein"), 0, NULL);
 }
 
 static void on_count(hubless_question *question, const hubless_str *texts, size_t count,
@@ -64,6 +85,9 @@ static void on_destroy(void *instance, void *user) {
     "{\"type\":\"object\",\"properties\":{\"sum\":{\"type\":\"integer\"}},"                        \
     "\"required\":[\"sum\"]}"
 
+/* Signed the tokens that `badge` takes. */
+#define ROOT "97e92cbf815223ddc790124e79febc6a368b1fadda85b9c431a8bba5d59e5be8"
+
 #define WIDE "{\"maxConcurrency\": 1024}"
 
 static subject subjects[] = {
@@ -85,8 +109,13 @@ static subject subjects[] = {
     {.name = "slow", .run = run_slow},
     {.name = "secret", .run = run_in,
      .requirements = "{\"auth\": {\"sharedSecret\": \"open-sesame\"}}"},
+    {.name = "badge", .run = run_in,
+     .requirements = "{\"auth\": {\"token\": {\"root\": \"" ROOT "\", "
+                     "\"facts\": {\"team\": \"finance\", \"level\": 3}}}}"},
     {.name = "guarded", .run = run_in, .on_auth = on_auth,
      .requirements = "{\"auth\": {\"host\": true}}"},
+    {.name = "modelled", .run = run_ok,
+     .options = "{\"contextProtocol\": \"pcp\", \"allowedModels\": {\"chat\": [\"small-1\"]}}"},
     {.name = "textonly", .run = run_ok, .requirements = "{\"acceptedContent\": [\"text\"]}"},
     {.name = "frugal", .run = run_ok, .requirements = "{\"maxTokens\": 16}"},
     {.name = "counted", .run = run_ok, .on_count = on_count,
@@ -134,9 +163,18 @@ static subject subjects[] = {
     {.name = "visit", .run = run_visit},
     {.name = "alone", .run = run_nested, .requirements = "{\"reentrant\": false}"},
     {.name = "depth", .run = run_depth},
+    {.name = "open", .run = run_depth, .requirements = "{\"allowExternalConnections\": true}"},
     {.name = "trace", .run = run_trace},
     {.name = "talk", .run = run_talk,
      .options = "{\"flags\": {\"recordsInteractionContext\": true}}"},
+    {.name = "spender", .run = run_spender,
+     .skill = "{\"id\": \"spend\", \"effect\": \"AT_MOST_ONCE\", \"spends\": \"tokens\"}"},
+    {.name = "thrifty", .run = run_spender,
+     .skill = "{\"id\": \"spend\", \"spends\": \"none\"}"},
+    {.name = "silent", .run = run_ok, .skill = "{\"id\": \"silent\", \"spends\": \"tokens\"}"},
+    {.name = "needy", .run = run_needy, .options = "{\"needs\": {\"grant\": \"required\"}}"},
+    {.name = "pass", .run = run_pass},
+    {.name = "stray", .run = run_stray},
     {.name = "stats", .run = run_stats},
 };
 

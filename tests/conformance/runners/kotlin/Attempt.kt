@@ -5,6 +5,7 @@ import dev.hubless.HublessException
 import dev.hubless.Rejected
 import dev.hubless.Reply
 import dev.hubless.Retry
+import dev.hubless.Usage
 import kotlinx.serialization.json.JsonArray
 import kotlinx.serialization.json.JsonElement
 import kotlinx.serialization.json.JsonNull
@@ -27,6 +28,8 @@ internal class Attempt(val seen: JsonObject, val reply: Reply? = null) {
             val answer = buildJsonObject {
                 put("value", reply.value ?: JsonNull)
                 put("text", reply.text)
+                put("usage", reply.usage.json())
+                put("tracedAs", reply.traceId)
                 blob?.let { put("blob", it.json()) }
             }
             return Attempt(JsonObject(answer + more), reply)
@@ -46,6 +49,14 @@ internal class Attempt(val seen: JsonObject, val reply: Reply? = null) {
     }
 }
 
+private fun Usage.json() = buildJsonObject {
+    put("inputTokens", inputTokens)
+    put("outputTokens", outputTokens)
+    put("costMicros", costMicros)
+    put("calls", calls)
+    put("chargedInFull", chargedInFull)
+}
+
 private fun BlobSeen.json() = buildJsonObject {
     put("size", size)
     put("sha256", sha256)
@@ -57,7 +68,7 @@ private fun HublessException.fields(): JsonObject =
 
 private fun ErrorDetails.fields() = buildJsonObject {
     put("kind", kind.wire)
-    put("code", code)
+    put("code", code.orEmpty())
     put("message", message)
     put("field", field)
     put("pointer", pointer)
@@ -65,6 +76,7 @@ private fun ErrorDetails.fields() = buildJsonObject {
     put("limit", limitRecord())
     put("origin", origin)
     put("traceId", traceId)
+    put("candidates", JsonArray(candidates.map(::JsonPrimitive)))
 }
 
 private fun ErrorDetails.limitRecord(): JsonElement {

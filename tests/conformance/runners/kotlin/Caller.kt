@@ -8,6 +8,7 @@ import dev.hubless.HublessException
 import dev.hubless.Node
 import dev.hubless.Reply
 import dev.hubless.RequestOptions
+import dev.hubless.Response
 import dev.hubless.StreamItem
 import dev.hubless.ask
 import dev.hubless.check
@@ -25,6 +26,7 @@ import kotlinx.serialization.json.JsonArray
 import kotlinx.serialization.json.JsonElement
 import kotlinx.serialization.json.JsonObject
 import kotlinx.serialization.json.JsonPrimitive
+import kotlinx.serialization.json.boolean
 import kotlinx.serialization.json.int
 import kotlinx.serialization.json.jsonArray
 import kotlinx.serialization.json.jsonObject
@@ -36,8 +38,11 @@ import kotlin.time.TimeSource
 /** Runs cases against the subject of another language. */
 internal class Caller(private val node: Node, private val to: String) {
     private val operations = Operations(node)
-    private var key = ""
+    private lateinit var told: Reply
     private var agentId = ""
+    private var patience = PATIENCE
+    private var paying: CaseSwitch? = null
+    private var kept = ""
     private val run = java.util.UUID.randomUUID().toString().take(8)
 
     /** Waits until the other side is there, for at most 20 s. */
@@ -60,10 +65,19 @@ internal class Caller(private val node: Node, private val to: String) {
         val before = stats("runs", agent)
         if ("\$ID" in case.toString()) learnId(agent)
         val outcome = Outcome(id, filled(expectationOf(case)), to, node.nodeKey)
+        // A refusal does not say how it came: as the answer before it.
+        outcome.came(told)
+        val ambient = case["ambient"]?.jsonPrimitive?.boolean == true
+        patience = case["patienceMs"]?.jsonPrimitive?.int?.milliseconds ?: PATIENCE
+        val switch = case["switch"]?.let { CaseSwitch(it.jsonObject, ambient, patience) }
+        paying = switch
         try {
             perform(case, agent, outcome)
+            outcome.paid(switch)
         } catch (failure: Exception) {
             outcome.fault("the runner failed: $failure")
+        } finally {
+            switch?.close()
         }
         if (counted) {
             val wanted = case.getValue("runs").jsonPrimitive.int
@@ -78,7 +92,7 @@ internal class Caller(private val node: Node, private val to: String) {
 
     private suspend fun learnId(agent: String) {
         val name = "$to.$agent"
-        agentId = node.peer { where(Filter.field("name") eq name) }.agentId
+        agentId = node.peer(wait = PATIENCE) { where(Filter.field("name") eq name) }.agentId
     }
 
     private suspend fun perform(case: JsonObject, agent: String, outcome: Outcome) {
@@ -86,11 +100,14 @@ internal class Caller(private val node: Node, private val to: String) {
         val steps = case["steps"]?.jsonArray.orEmpty()
         steps.forEachIndexed { n, step ->
             val own = mapOf("agent" to JsonPrimitive(agent), "request" to JsonObject(emptyMap()))
-            outcome.one(n, attempt(JsonObject(own + step.jsonObject), 0))
+            val came = attempt(JsonObject(own + step.jsonObject), 0)
+            outcome.one(n, came)
+            if ("keep" in step.jsonObject) kept = keptOf(came)
         }
         when {
             steps.isNotEmpty() -> Unit
             "stream" in action -> outcome.one(0, stream(case))
+            "tripAfterMs" in action -> trip(case, agent, action.number("tripAfterMs"), outcome)
             "cancelAfterMs" in action -> cancel(
                 case,
                 agent,
@@ -105,22 +122,37 @@ internal class Caller(private val node: Node, private val to: String) {
         }
     }
 
+    /** The text of an answer, or the first of the agents that an ambiguous name may mean. */
+    private fun keptOf(came: Attempt): String {
+        val candidates = came.seen["error"]?.jsonObject?.get("candidates")?.jsonArray
+        return candidates?.firstOrNull()?.jsonPrimitive?.content ?: came.reply?.text.orEmpty()
+    }
+
     /** What a case does through the node besides asking, if it does. */
     private suspend fun operation(case: JsonObject): Attempt? {
         val action = case["action"]?.jsonObject.orEmpty()
         for ((word, value) in filled(JsonObject(action)).jsonObject) {
             when (word) {
                 "send" -> return send(case)
+                "sendShort" -> return sendShort(case)
                 "check" -> return check(case, value.jsonPrimitive.content)
                 "watch" -> return watch(case, value.jsonObject)
-                else -> operations.run(word, value)?.let { return it }
+                else -> operations.run(word, value, patience)?.let { return it }
             }
         }
         return null
     }
 
     private suspend fun send(case: JsonObject): Attempt {
-        val response = node.send(target(case), content(case, 0)) { fill(case, 0) }
+        return answered(node.send(target(case), content(case, 0)) { fill(case, 0) })
+    }
+
+    private suspend fun sendShort(case: JsonObject): Attempt {
+        val said = filled(case.getValue("request")).jsonObject
+        return answered(node.send(shortOf(target(case), said)))
+    }
+
+    private suspend fun answered(response: Response): Attempt {
         response.rejection?.let { return Attempt.refused(it) }
         return Attempt.of(response.output ?: error("neither an answer nor a refusal"))
     }
@@ -148,10 +180,12 @@ internal class Caller(private val node: Node, private val to: String) {
 
     /** One request and what came of it. */
     private suspend fun attempt(case: JsonObject, n: Int): Attempt = try {
-        operation(case) ?: Attempt.of(ask(case, n))
+        paid { operation(case) ?: Attempt.of(ask(case, n)) }
     } catch (failure: HublessException) {
         Attempt.of(failure)
     }
+
+    private suspend fun <T> paid(block: suspend () -> T): T = paying?.around(block) ?: block()
 
     private suspend fun ask(case: JsonObject, n: Int): Reply {
         val content = content(case, n)
@@ -160,7 +194,13 @@ internal class Caller(private val node: Node, private val to: String) {
         return node.ask(queryOf(filled(query).jsonObject), content) { fill(case, n) }
     }
 
-    private suspend fun stream(case: JsonObject): Attempt {
+    private suspend fun stream(case: JsonObject): Attempt = try {
+        paid { streamed(case) }
+    } catch (failure: HublessException) {
+        Attempt.of(failure)
+    }
+
+    private suspend fun streamed(case: JsonObject): Attempt {
         val chunks = ArrayList<JsonElement>()
         val notes = ArrayList<JsonElement>()
         var reply: Reply? = null
@@ -177,8 +217,9 @@ internal class Caller(private val node: Node, private val to: String) {
         return Attempt.of(answer, pieces)
     }
 
-    /** Cancels the coroutine that asks, and sees that the handler was cancelled within 2 s. */
+    /** Cancels the coroutine that asks so long after its handler began; sees that one cancelled. */
     private suspend fun cancel(case: JsonObject, agent: String, afterMs: Int, outcome: Outcome) {
+        val runs = stats("runs", agent)
         val before = stats("cancelled", agent)
         var stopped = false
         coroutineScope {
@@ -190,29 +231,60 @@ internal class Caller(private val node: Node, private val to: String) {
                     throw cancelled
                 }
             }
+            grown("runs", agent, runs)
             delay(afterMs.milliseconds)
             asking.cancelAndJoin()
         }
-        val began = TimeSource.Monotonic.markNow()
-        while (stats("cancelled", agent) <= before && began.elapsedNow() < 2.seconds) delay(20)
-        val grown = stats("cancelled", agent) - before
         if (!stopped) outcome.fault("the caller was not cancelled")
-        if (grown != 1) outcome.fault("the handler was cancelled $grown times")
+        sawCancelled(agent, before, outcome)
         val given = HublessException(ErrorKind.CANCELLED, "cancelled by the caller")
         outcome.one(0, Attempt.of(given))
     }
 
-    private suspend fun parallel(case: JsonObject, n: Int): Attempt = coroutineScope {
-        val kinds = List(n) { async { attempt(case, it) } }.awaitAll().map { one ->
-            one.seen["error"]?.jsonObject?.get("kind")?.jsonPrimitive?.content ?: "ok"
+    /** Trips the switch of the case so long after its handler began; sees that one cancelled. */
+    private suspend fun trip(case: JsonObject, agent: String, afterMs: Int, outcome: Outcome) {
+        val runs = stats("runs", agent)
+        val before = stats("cancelled", agent)
+        val attempt = coroutineScope {
+            val asking = async { attempt(case, 0) }
+            grown("runs", agent, runs)
+            delay(afterMs.milliseconds)
+            paying?.trip()
+            asking.await()
         }
-        val counts = kinds.groupingBy { it }.eachCount().mapValues { JsonPrimitive(it.value) }
-        Attempt.of("outcomes", JsonObject(counts))
+        sawCancelled(agent, before, outcome)
+        outcome.one(0, attempt)
     }
+
+    private suspend fun sawCancelled(agent: String, before: Int, outcome: Outcome) {
+        val times = grown("cancelled", agent, before)
+        if (times != 1) outcome.fault("the handler was cancelled $times times")
+    }
+
+    /** By how much a count of the other process has grown, which is waited for. */
+    private suspend fun grown(what: String, agent: String, before: Int): Int {
+        val began = TimeSource.Monotonic.markNow()
+        while (stats(what, agent) <= before && began.elapsedNow() < PATIENCE) delay(20)
+        return stats(what, agent) - before
+    }
+
+    private suspend fun parallel(case: JsonObject, n: Int): Attempt = coroutineScope {
+        val attempts = List(n) { async { attempt(case, it) } }.awaitAll()
+        val errors = attempts.map { it.seen["error"]?.jsonObject }
+        val kinds = errors.map { it?.get("kind")?.jsonPrimitive?.content ?: "ok" }
+        val words = errors.zip(kinds) { error, kind ->
+            val code = error?.get("code")?.jsonPrimitive?.content.orEmpty()
+            if (code.isEmpty()) kind else "$kind/$code"
+        }
+        Attempt(JsonObject(mapOf("outcomes" to counted(words), "kinds" to counted(kinds))))
+    }
+
+    private fun counted(words: List<String>) =
+        JsonObject(words.groupingBy { it }.eachCount().mapValues { JsonPrimitive(it.value) })
 
     private suspend fun stats(what: String, agent: String): Int {
         val stats = node.ask("$to.stats")
-        key = stats.agent.nodeKey
+        told = stats
         val counts = stats.value?.jsonObject?.getValue(what)?.jsonObject
         return counts?.get(agent)?.jsonPrimitive?.int ?: 0
     }
@@ -223,6 +295,7 @@ internal class Caller(private val node: Node, private val to: String) {
 
     private fun RequestOptions.fill(case: JsonObject, n: Int) {
         options(filled(case.getValue("request"), n).jsonObject)
+        paying?.pay(this)
         val action = case["action"]?.jsonObject ?: return
         if ("tool" in action) addTool(action.getValue("tool").jsonPrimitive.content)
         action["input"]?.let { answer -> onInput { answer } }
@@ -246,7 +319,8 @@ internal class Caller(private val node: Node, private val to: String) {
             JsonPrimitive("x".repeat(text.removePrefix(LONG).toInt()))
         } else {
             val named = text.replace("\$TO", to).replace("\$RUN", run).replace("\$N", n.toString())
-            val known = named.replace("\$KEY", key).replace("\$ID", agentId)
+            val seen = named.replace("\$KEY", told.agent.nodeKey).replace("\$ID", agentId)
+            val known = seen.replace("\$KEPT", kept)
             JsonPrimitive(known.replace("\$D", (n % 10).toString()))
         }
 

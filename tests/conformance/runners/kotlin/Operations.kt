@@ -30,22 +30,25 @@ import kotlinx.serialization.json.jsonPrimitive
 import kotlinx.serialization.json.long
 import kotlinx.serialization.json.put
 import java.util.concurrent.atomic.AtomicInteger
-import kotlin.time.Duration.Companion.seconds
+import kotlin.time.Duration
 
 /** What a case may do besides asking: stores, own agents, finding. */
 internal class Operations(private val node: Node) {
     private val own = HashMap<String, RegisteredAgent>()
     private val runs = HashMap<String, AtomicInteger>()
 
-    /** Does what [word] says, or nothing when that is another kind of action. */
-    suspend fun run(word: String, value: JsonElement): Attempt? = when (word) {
+    /**
+     * Does what [word] says, or nothing when that is another kind of action. What is found may
+     * take as long as there is [patience].
+     */
+    suspend fun run(word: String, value: JsonElement, patience: Duration): Attempt? = when (word) {
         "templateSet", "templateRemove", "templateList" -> template(word, value)
         "credentialSet", "credentialRemove" -> credential(word, value)
         "pinSet", "pinRemove", "pinList" -> pin(word, value)
         "register" -> register(value.jsonObject)
         "unregister" -> done { own.getValue(value.text()).unregister() }
         "ownRuns" -> value(JsonPrimitive(runs.getValue(value.text()).get()))
-        "find" -> found(node.find(wait = 1.seconds) { fill(value.jsonObject) })
+        "find" -> found(node.find(wait = patience) { fill(value.jsonObject) })
         "discover" -> found(listOf(discovered(value.jsonObject)))
         "describe" -> described(value.text())
         "list" -> found(node.listAgents(Scope.valueOf(value.text().uppercase())))
@@ -98,7 +101,7 @@ internal class Operations(private val node: Node) {
         own[name] = agent
     }
 
-    private suspend fun discovered(query: JsonObject): Peer = withTimeout(EVENT_WAIT) {
+    private suspend fun discovered(query: JsonObject): Peer = withTimeout(PATIENCE) {
         node.discover { fill(query) }.first()
     }
 
@@ -120,7 +123,7 @@ internal class Operations(private val node: Node) {
 
     /** The snapshot first, then one event for each of [steps]. */
     suspend fun watch(query: JsonObject, steps: List<suspend () -> Unit>): Attempt {
-        val events = withTimeout(EVENT_WAIT) {
+        val events = withTimeout(PATIENCE) {
             val seen = node.watch { fill(query) }.withIndex().take(steps.size + 1)
             val all = ArrayList<JsonElement>()
             seen.collect { (index, change) ->
@@ -151,10 +154,6 @@ internal class Operations(private val node: Node) {
     private fun value(value: JsonElement) = Attempt.of("value", value)
 
     private fun found(peers: List<Peer>) = Attempt.found(peers.map { it.name })
-
-    private companion object {
-        val EVENT_WAIT = 5.seconds
-    }
 }
 
 /** The query of a case, as one that a request goes to. */

@@ -1,6 +1,7 @@
 package dev.hubless.conformance
 
 import dev.hubless.NetworkPath
+import dev.hubless.Reply
 import kotlinx.serialization.json.JsonArray
 import kotlinx.serialization.json.JsonElement
 import kotlinx.serialization.json.JsonObject
@@ -18,7 +19,7 @@ internal class Outcome(
     private val ownKey: String,
 ) {
     private val faults = ArrayList<String>()
-    private val got = ArrayList<JsonElement>()
+    private val seen = ArrayList<JsonObject>()
     private var path: NetworkPath? = null
     private var peer: String? = null
     private var runs: Int? = null
@@ -43,9 +44,21 @@ internal class Outcome(
         wanted?.let { faults.addAll(differences(it.jsonObject, attempt.seen)) }
     }
 
+    /** Compares what came of the switch of the case with what was expected of it. */
+    suspend fun paid(switch: CaseSwitch?) {
+        val wanted = if (expect is JsonArray) expect else listOf(expect)
+        wanted.forEachIndexed { n, one ->
+            faults.addAll(unpaid(one.jsonObject, seen.getOrNull(n), switch))
+        }
+    }
+
     private fun note(attempt: Attempt) {
-        got.add(shortened(attempt.seen))
-        val reply = attempt.reply ?: return
+        seen.add(attempt.seen)
+        attempt.reply?.let(::came)
+    }
+
+    /** Notes the way that an answer came. */
+    fun came(reply: Reply) {
         path = reply.path
         peer = reply.agent.nodeKey
         if (reply.path == NetworkPath.IN_PROCESS) fault("the call did not leave the process")
@@ -65,6 +78,7 @@ internal class Outcome(
         put("case", id)
         put("ok", ok)
         put("expected", shortened(expect))
+        val got = seen.map(::shortened)
         put("got", got.singleOrNull() ?: JsonArray(got))
         put("path", path?.name?.lowercase())
         put("peer", peer)

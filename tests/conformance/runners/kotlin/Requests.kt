@@ -1,6 +1,7 @@
 package dev.hubless.conformance
 
 import dev.hubless.Accept
+import dev.hubless.AgentRequest
 import dev.hubless.Binary
 import dev.hubless.Content
 import dev.hubless.Context
@@ -81,11 +82,11 @@ internal fun RequestOptions.options(json: JsonObject) {
             "timeoutMs" -> timeout = value.jsonPrimitive.long.milliseconds
             "totalMs" -> total = value.jsonPrimitive.long.milliseconds
             "wait" -> wait = value.jsonPrimitive.long.milliseconds
-            "auth" -> auth = value.jsonObject.let {
-                Credential(it.getValue("scheme").text(), it.getValue("secret").text())
-            }
+            "auth" -> auth = credentialOf(value.jsonObject)
+            "transportAuth" -> transportAuth = credentialOf(value.jsonObject)
             "context" -> context = contextOf(value.jsonObject)
             "conversationId" -> conversationId = value.text()
+            "max" -> max = allowanceOf(value.jsonObject)
             "idempotencyKey" -> idempotencyKey = value.text()
             "returnTo" -> returnTo = value.text()
             "effect" -> effect = Effect.of(value.text())
@@ -95,8 +96,11 @@ internal fun RequestOptions.options(json: JsonObject) {
             "metadata" -> metadata = value.jsonObject
             "template" -> template = value.text()
             "dataPolicy" -> dataPolicy = value.jsonObject
-            "accept" -> accept = Accept(mediaTypes = value.jsonObject.texts("mediaTypes"))
-            "trace" -> trace = Trace(value.jsonObject.getValue("traceparent").text())
+            "accept" -> accept = acceptOf(value.jsonObject)
+            "trace" -> trace = value.jsonObject.let {
+                val (state, baggage) = it["tracestate"]?.text() to it["baggage"]?.text()
+                Trace(it.getValue("traceparent").text(), state, baggage)
+            }
             "retry" -> retry = value.jsonObject.let {
                 val kinds = it.texts("on").map(ErrorKind::of).toSet()
                 RetryPolicy(it.getValue("attempts").jsonPrimitive.int, kinds)
@@ -106,6 +110,30 @@ internal fun RequestOptions.options(json: JsonObject) {
     }
 }
 
+/** Reads a request in its short form; what such a one cannot say is an error of the runner. */
+internal fun shortOf(agent: String, json: JsonObject): AgentRequest {
+    val unknown = json.keys - setOf("prompt", "promptSchema", "content", "skill", "template")
+    require(unknown.isEmpty()) { "the runner does not know the fields $unknown" }
+    return AgentRequest(
+        agent,
+        prompt = json["prompt"]?.text(),
+        content = json["content"]?.let { contentOf(it.jsonObject) },
+        skill = json["skill"]?.text(),
+        promptSchema = json["promptSchema"]?.jsonObject,
+        template = json["template"]?.text(),
+    )
+}
+
+private fun credentialOf(json: JsonObject) =
+    Credential(json.getValue("scheme").text(), json.getValue("secret").text())
+
+private fun acceptOf(json: JsonObject) = Accept(
+    mediaTypes = json.texts("mediaTypes"),
+    streaming = json["streaming"]?.jsonPrimitive?.boolean,
+    contextProtocols = json.texts("contextProtocols"),
+    models = json.texts("models"),
+)
+
 private fun contextOf(json: JsonObject) = Context(
     entries = entriesOf(json),
     pages = json["pages"]?.jsonArray.orEmpty().map {
@@ -113,6 +141,7 @@ private fun contextOf(json: JsonObject) = Context(
     },
     history = json["history"]?.jsonArray.orEmpty().map { partOf(it.jsonObject) },
     explanation = json["explanation"]?.text(),
+    descriptions = json["descriptions"]?.jsonObject.orEmpty().mapValues { it.value.text() },
 )
 
 private fun entriesOf(json: JsonObject): List<ContextEntry> =

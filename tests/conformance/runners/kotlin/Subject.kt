@@ -6,9 +6,9 @@ import dev.hubless.Binary
 import dev.hubless.CallContext
 import dev.hubless.Content
 import dev.hubless.ContentType
-import dev.hubless.Context
 import dev.hubless.Effect
 import dev.hubless.ErrorKind
+import dev.hubless.Health
 import dev.hubless.HublessException
 import dev.hubless.Interval
 import dev.hubless.Node
@@ -24,6 +24,7 @@ import kotlinx.coroutines.CancellationException
 import kotlinx.coroutines.delay
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.flow
+import kotlinx.serialization.SerialName
 import kotlinx.serialization.Serializable
 import kotlinx.serialization.json.Json
 import kotlinx.serialization.json.JsonElement
@@ -39,15 +40,6 @@ private data class Addends(val a: Long, val b: Long)
 
 @Serializable
 private data class Sum(val sum: Long)
-
-@Serializable
-private data class ContextSummary(
-    val entries: Int,
-    val keys: List<String>,
-    val pages: List<String>,
-    val history: List<String>,
-    val explanation: String?,
-)
 
 @Serializable
 private data class BlobDigest(
@@ -79,13 +71,25 @@ private data class FromTool(val fromTool: JsonElement)
 private data class Got(val got: JsonElement)
 
 @Serializable
-private data class Nested(val to: String, val value: JsonElement)
+private data class Nested(
+    val to: String,
+    val value: JsonElement,
+    @SerialName("after_ms") val afterMs: Long = 0,
+)
 
 @Serializable
 private data class NestedAnswer(val depth: Int, val inner: JsonElement)
 
 @Serializable
-private data class Visit(val arrive: String? = null, val depart: String? = null)
+private data class Visit(
+    val arrive: String? = null,
+    val depart: String? = null,
+    val transient: Boolean = false,
+    val returnsOf: String? = null,
+    val plain: Boolean = false,
+    val ails: String? = null,
+    val health: String = "up",
+)
 
 @Serializable
 private data class Depth(
@@ -96,7 +100,11 @@ private data class Depth(
 )
 
 @Serializable
-private data class Traceparent(val traceparent: String)
+private data class Traced(
+    val traceparent: String,
+    val tracestate: String?,
+    val baggage: String?,
+)
 
 @Serializable
 private data class Turns(val turns: Int)
@@ -118,6 +126,7 @@ internal class Subject(private val node: Node, private val prefix: String) {
         registerFailing()
         registerCallbacks()
         registerCalls()
+        Spenders(this).register()
         node.agent<Content, Stats>("$prefix.stats") { Stats(runs.counts(), cancelled.counts()) }
     }
 
@@ -126,22 +135,14 @@ internal class Subject(private val node: Node, private val prefix: String) {
             Content(call.content.parts.map { if (it is Part.Stream) copyOf(it) else it })
         }
         add<Addends, Sum>("sum", { sumSchemas() }) { Sum(it.a + it.b) }
-        add<Content, ContextSummary>("context") { summaryOf(request.context) }
+        add<Content, JsonElement>("context") { seenOf(request.context) }
         val own = Json.parseToJsonElement(OWN_TEMPLATE) as JsonObject
-        add<Content, ContextSummary>("templated", { requestTemplate = own }) {
-            summaryOf(request.context)
+        add<Content, JsonElement>("templated", { requestTemplate = own }) {
+            seenOf(request.context)
         }
         add<Content, String>("rates", { skill { facts() } }) { "ok" }
         add<Content, BlobDigest>("digest") { content -> digest(content.binaries.single()) }
     }
-
-    private fun summaryOf(context: Context?) = ContextSummary(
-        entries = context?.entries.orEmpty().size,
-        keys = context?.entries.orEmpty().map { it.key },
-        pages = context?.pages.orEmpty().map { it.name },
-        history = context?.history.orEmpty().map { it.role?.name?.lowercase().orEmpty() },
-        explanation = context?.explanation,
-    )
 
     private fun SkillOptions.facts() {
         attribute("pair", listOf("EUR/USD"))
@@ -174,7 +175,14 @@ internal class Subject(private val node: Node, private val prefix: String) {
 
     private suspend fun registerGuarded() {
         guarded("secret", "in") { sharedSecret("open-sesame") }
-        guarded("guarded", "in") { auth { it.scheme == "custom" && it.credential == "letmein" } }
+        guarded("badge", "in") { token(ROOT, mapOf("team" to "finance", "level" to 3)) }
+        guarded("guarded", "in") {
+            auth {
+                if (it.credential == "slowly") delay(SLOWLY_MS)
+                it.scheme == "custom" && it.credential in setOf("letmein", "slowly")
+            }
+        }
+        add<Content, String>("modelled", { models() }) { "ok" }
         guarded("textonly", "ok") { acceptedContent = setOf(ContentType.TEXT) }
         guarded("frugal", "ok") { maxTokens = 16 }
         guarded("counted", "ok") {
@@ -244,22 +252,44 @@ internal class Subject(private val node: Node, private val prefix: String) {
         val alone: Requirements.() -> Unit = { reentrant = false }
         add<Nested, NestedAnswer>("alone", { requirements(alone) }) { nested(it) }
         add<Visit, String>("visit") { visited(it) }
-        add<Content, Depth>("depth") {
-            val left = deadline?.inWholeMilliseconds
-            Depth(depth, caller.kind.name.lowercase(), caller.agentId, left)
+        add<Content, Depth>("depth") { depthOf(this) }
+        val all: AgentOptions.() -> Unit = { requirements { allowExternalConnections = true } }
+        add<Content, Depth>("open", all) { depthOf(this) }
+        add<Content, Traced>("trace") {
+            Traced(trace.traceparent, trace.tracestate, trace.baggage)
         }
-        add<Content, Traceparent>("trace") { Traceparent(trace.traceparent) }
     }
 
     /** Agents that come and go in this node. */
     private suspend fun visited(visit: Visit): String {
-        visit.arrive?.let { guests[it] = node.agent<Content, String>("$prefix.$it") { "ok" } }
+        visit.arrive?.let {
+            val runs = AtomicInteger()
+            val how: AgentOptions.() -> Unit = {
+                transient = visit.transient
+                visit.returnsOf?.let { from -> requirements { acceptReturnsFrom = listOf(from) } }
+            }
+            val name = if (visit.plain) it else "$prefix.$it"
+            val guest = node.agent<Content, String>(name, configure = how) {
+                if (visit.returnsOf == null) "ok" else runs.incrementAndGet().toString()
+            }
+            guests[it] = guest
+            if (visit.transient) return guest.reach
+        }
+        visit.ails?.let { guests[it]?.health(Health.valueOf(visit.health.uppercase())) }
         visit.depart?.let { guests.remove(it)?.unregister() }
         return "ok"
     }
 
-    private suspend fun CallContext.nested(asked: Nested) =
-        NestedAnswer(depth, node.request<JsonElement>(asked.to, asked.value))
+    private suspend fun CallContext.nested(asked: Nested): NestedAnswer {
+        delay(asked.afterMs)
+        val inner = node.request<JsonElement>(asked.to, asked.value) { wait = PATIENCE }
+        return NestedAnswer(depth, inner)
+    }
+
+    private fun depthOf(call: CallContext): Depth {
+        val left = call.deadline?.inWholeMilliseconds
+        return Depth(call.depth, call.caller.kind.name.lowercase(), call.caller.agentId, left)
+    }
 
     private suspend fun wait(wait: Wait): String {
         delay(wait.ms)
@@ -269,7 +299,8 @@ internal class Subject(private val node: Node, private val prefix: String) {
     private suspend fun guarded(name: String, answer: String, rules: Requirements.() -> Unit) =
         add<Content, String>(name, { requirements(rules) }) { answer }
 
-    private suspend inline fun <reified I, reified O> add(
+    /** Registers an agent whose starts are counted. */
+    suspend inline fun <reified I, reified O> add(
         name: String,
         noinline configure: AgentOptions.() -> Unit = {},
         noinline handler: suspend CallContext.(I) -> O,
@@ -309,7 +340,17 @@ internal class Subject(private val node: Node, private val prefix: String) {
 
     private fun Map<String, AtomicInteger>.counts() = mapValues { it.value.get() }
 
+    private fun AgentOptions.models() {
+        contextProtocol = "pcp"
+        allowedModels = Json.parseToJsonElement("""{"chat":["small-1"]}""") as JsonObject
+    }
+
     private companion object {
+        /** How long `guarded` looks at the credential `slowly`. */
+        const val SLOWLY_MS = 1_000L
+
+        /** Signed the tokens that `badge` takes. */
+        const val ROOT = "97e92cbf815223ddc790124e79febc6a368b1fadda85b9c431a8bba5d59e5be8"
         const val OWN_TEMPLATE = """{"context":{"explanation":"of the descriptor"}}"""
         const val SUM_INPUT =
             """{"type":"object","properties":{"a":{"type":"integer"},"b":{"type":"integer"}},""" +

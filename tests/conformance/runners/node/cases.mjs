@@ -13,10 +13,9 @@ import {
 } from '../../../../node/dist/index.mjs';
 import { expectationHolds } from './expect.mjs';
 import { found, Operations } from './operations.mjs';
+import { PATIENCE_MS, Paying } from './paying.mjs';
 import { digestOf, pattern, patternBytes } from './subjects.mjs';
 
-const SUBJECT_WAIT_MS = 20_000;
-const CANCELLED_WAIT_MS = 2_000;
 const DEEP_LEVELS = 100;
 const LONG = '$LONG';
 const SHOWN_CHARACTERS = 400;
@@ -28,7 +27,9 @@ export class CaseRunner {
   #run = randomBytes(6).toString('hex');
   #key = '';
   #id = '';
+  #kept = '';
   #operations;
+  #paying = new Paying({});
 
   /** Calls the agents `<to>.*` through `node`. */
   constructor(node, to) {
@@ -40,7 +41,7 @@ export class CaseRunner {
   /** Waits until the other side has registered its last agent. */
   async waitForSubject() {
     const filter = { field: 'name', op: '=', value: `${this.#to}.stats` };
-    await this.#node.peer({ filter }, { waitMs: SUBJECT_WAIT_MS });
+    await this.#node.peer({ filter }, { waitMs: PATIENCE_MS });
   }
 
   /** Runs a case; gives the line to print. */
@@ -49,14 +50,17 @@ export class CaseRunner {
     const { value: before, ...way } = await this.#stats();
     this.#key = way.peer;
     if (JSON.stringify(one).includes('$ID')) await this.#learnId(one.agent);
+    this.#paying = new Paying(one);
     const got = await this.#outcome(one, before, way);
+    const expected = one.expect ?? one.steps.map(({ expect }) => expect);
+    const wanted = this.#fill(expected, 0);
+    const holds = await this.#paying.show(got.list, () => expectationHolds(wanted, got.list));
+    this.#paying.close();
     const { value: after } = await this.#stats();
     const { agent } = one;
     const runs = (after.runs[agent] ?? 0) - (before.runs[agent] ?? 0);
-    const expected = one.expect ?? one.steps.map(({ expect }) => expect);
-    const wanted = this.#fill(expected, 0);
     const ranAsOften = one.runs === undefined || runs === one.runs;
-    const ok = this.#ranRemotely(got) && ranAsOften && expectationHolds(wanted, got.list);
+    const ok = this.#ranRemotely(got) && ranAsOften && holds;
     const ms = Math.round(performance.now() - began);
     const { list, path, peer } = got;
     const shown = { case: one.id, ok, expected, got: shortened(list) };
@@ -70,7 +74,7 @@ export class CaseRunner {
 
   async #learnId(agent) {
     const filter = { field: 'name', op: '=', value: `${this.#to}.${agent}` };
-    this.#id = (await this.#node.peer({ filter })).agentId;
+    this.#id = (await this.#node.peer({ filter }, { waitMs: PATIENCE_MS })).agentId;
   }
 
   async #stats() {
@@ -85,19 +89,22 @@ export class CaseRunner {
     if (one.steps) {
       for (const step of one.steps) {
         const whole = { agent: one.agent, request: {}, ...step };
-        got.list.push((await this.#outcome(whole, before, got)).list[0]);
+        const [outcome] = (await this.#outcome(whole, before, got)).list;
+        got.list.push(outcome);
+        if (step.keep) this.#kept = outcome.error?.candidates?.[0] ?? String(outcome.text);
       }
     } else if (operation) {
       got.list.push(await caught(operation, got));
     } else if (action.parallel) {
       const calls = Array.from({ length: action.parallel }, (_, n) => this.#request(one, n, got));
-      got.list.push({ outcomes: countOutcomes(await Promise.all(calls)) });
+      got.list.push(countOutcomes(await Promise.all(calls)));
     } else if (action.stream) {
       got.list.push(await this.#stream(one, got));
+    } else if (action.cancelAfterMs || action.tripAfterMs) {
+      got.list.push(...(await this.#stopped(one, before, got)));
     } else {
       for (let n = 0; n < (action.repeat ?? 1); n++)
         got.list.push(await this.#request(one, n, got));
-      if (action.cancelAfterMs) await this.#sawCancelled(one.agent, before, got);
     }
     return got;
   }
@@ -107,6 +114,7 @@ export class CaseRunner {
     for (const [word, value] of Object.entries(this.#fill(action, 0))) {
       if (word === 'find') return () => this.#find(value);
       if (word === 'send') return (got) => this.#send(one, got);
+      if (word === 'sendShort') return (got) => this.#sendShort(one, got);
       if (word === 'check') return () => this.#check(one, value);
       if (word === 'watch') return () => this.#watch(one, value);
       if (word in this.#operations) return () => this.#operations[word](value);
@@ -115,12 +123,21 @@ export class CaseRunner {
   }
 
   async #find(query) {
-    return found(await this.#node.find(query, { waitMs: 500 }));
+    return found(await this.#node.find(query, { waitMs: this.#paying.patienceMs }));
   }
 
-  async #send(one, got) {
+  #send(one, got) {
     const { to, input, options } = this.#prepare(one, 0);
-    const { output, rejection } = await this.#node.send({ ...options, to, content: input });
+    return this.#sent({ ...options, to, content: input }, got);
+  }
+
+  #sendShort(one, got) {
+    const { to, input, options } = this.#prepare(one, 0);
+    return this.#sent({ ...options, agent: to, content: input }, got);
+  }
+
+  async #sent(request, got) {
+    const { output, rejection } = await this.#paying.run(() => this.#node.send(request));
     return rejection ? { rejection: errorFields(rejection) } : this.#decode(output, got);
   }
 
@@ -136,10 +153,11 @@ export class CaseRunner {
     return this.#operations.watch(query, steps);
   }
 
-  async #request(one, n, got) {
+  async #request(one, n, got, signal) {
     const { to, input, options } = this.#prepare(one, n);
+    const asked = signal ? { ...options, signal } : options;
     try {
-      const reply = await this.#node.request(to, input, options);
+      const reply = await this.#paying.run(() => this.#node.request(to, input, asked));
       return await this.#decode(reply, got);
     } catch (error) {
       return { error: errorFields(error) };
@@ -150,7 +168,8 @@ export class CaseRunner {
     got.path = reply.path;
     got.peer = reply.agent.nodeKey;
     const [part] = reply.content.blobs;
-    const outcome = { value: reply.value, text: reply.text };
+    const { value, text, usage, traceId: tracedAs } = reply;
+    const outcome = { value, text, usage, tracedAs };
     return part ? { ...outcome, blob: await digestOf(part) } : outcome;
   }
 
@@ -158,7 +177,8 @@ export class CaseRunner {
     const { to, input, options } = this.#prepare(one, 0);
     const seen = { chunks: [], notes: [] };
     try {
-      for await (const event of this.#node.stream(to, input, options).events()) {
+      const stream = this.#paying.run(() => this.#node.stream(to, input, options));
+      for await (const event of stream.events()) {
         if (event.type === 'chunk') seen.chunks.push(event.value);
         if (event.type === 'progress') seen.notes.push(event.note);
         if (event.type === 'final') Object.assign(seen, await this.#decode(event.reply, got));
@@ -169,23 +189,35 @@ export class CaseRunner {
     }
   }
 
-  async #sawCancelled(agent, before, got) {
-    const wanted = (before.cancelled[agent] ?? 0) + 1;
-    const until = performance.now() + CANCELLED_WAIT_MS;
-    while (((await this.#stats()).value.cancelled[agent] ?? 0) < wanted) {
-      if (performance.now() > until) {
-        got.list.push({ error: { kind: 'the handler was not cancelled' } });
-        return;
-      }
+  /** A request that is given up, or whose switch is tripped, so long after its handler began. */
+  async #stopped(one, before, got) {
+    const { cancelAfterMs, tripAfterMs } = one.action;
+    const givenUp = new AbortController();
+    const asked = this.#request(one, 0, got, givenUp.signal);
+    await this.#grows('runs', one.agent, before);
+    await sleep(cancelAfterMs ?? tripAfterMs);
+    if (tripAfterMs) this.#paying.trip();
+    else givenUp.abort();
+    const outcome = await asked;
+    if (await this.#grows('cancelled', one.agent, before)) return [outcome];
+    return [outcome, { error: { kind: 'the handler was not cancelled' } }];
+  }
+
+  /** Waits until the other process has counted one more than before; says whether it has. */
+  async #grows(what, agent, before) {
+    const wanted = (before[what][agent] ?? 0) + 1;
+    const until = performance.now() + PATIENCE_MS;
+    while (((await this.#stats()).value[what][agent] ?? 0) < wanted) {
+      if (performance.now() > until) return false;
       await sleep(20);
     }
+    return true;
   }
 
   #prepare(one, n) {
     const { content, wait, tools, ...rest } = this.#fill(one.request, n);
     const action = one.action ?? {};
-    const options = { ...rest, waitMs: wait };
-    if (action.cancelAfterMs) options.signal = AbortSignal.timeout(action.cancelAfterMs);
+    const options = this.#paying.options({ ...rest, waitMs: wait });
     if (action.tool) options.tools = [addTool(action.tool)];
     if (action.input !== undefined) options.onInput = () => action.input;
     const query = action.toQuery && { query: this.#fill(action.toQuery, n) };
@@ -198,7 +230,8 @@ export class CaseRunner {
     if (typeof value === 'string') {
       if (value.startsWith(LONG)) return 'x'.repeat(Number(value.slice(LONG.length)));
       const named = value.replaceAll('$TO', this.#to).replaceAll('$RUN', this.#run);
-      const known = named.replaceAll('$KEY', this.#key).replaceAll('$ID', this.#id);
+      const seen = named.replaceAll('$KEY', this.#key).replaceAll('$ID', this.#id);
+      const known = seen.replaceAll('$KEPT', this.#kept);
       return known.replaceAll('$N', String(n)).replaceAll('$D', String(n % 10));
     }
     if (Array.isArray(value)) return value.map((item) => this.#fill(item, n));
@@ -252,20 +285,26 @@ function deep() {
   return value;
 }
 
-function countOutcomes(outcomes) {
+/** What came of requests made at once: counted with their codes, and by kind alone. */
+function countOutcomes(got) {
+  const errors = got.map(({ error }) => error ?? { kind: 'ok', code: '' });
+  const outcomes = count(errors.map(({ kind, code }) => (code ? `${kind}/${code}` : kind)));
+  return { outcomes, kinds: count(errors.map(({ kind }) => kind)) };
+}
+
+function count(words) {
   const counts = {};
-  for (const { error } of outcomes) {
-    const name = error?.kind ?? 'ok';
-    counts[name] = (counts[name] ?? 0) + 1;
-  }
+  for (const word of words) counts[word] = (counts[word] ?? 0) + 1;
   return counts;
 }
 
 function errorFields(error) {
-  const { kind, code, field, message, pointer, limit, origin, traceId } = error;
+  const { kind, code = '', field, message, pointer, limit = null, candidates } = error;
+  const { origin, traceId } = error;
   const retry = typeof error.retry === 'object' ? 'after' : error.retry;
   const rejection = error.name === 'Rejected';
-  return { kind, code, field, message, pointer, retry, limit, origin, traceId, rejection };
+  const said = { kind, code, field, message, pointer, limit, candidates, origin, traceId };
+  return { ...said, retry, rejection };
 }
 
 /** Cuts long texts: a report is to be read. */

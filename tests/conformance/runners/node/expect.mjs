@@ -16,12 +16,17 @@ const checks = {
   value: (wanted, got) => isDeepStrictEqual(got.value, wanted),
   valueHas: (wanted, got) => has(got.value, wanted),
   text: (wanted, got) => got.text === wanted,
+  ends: (wanted, got) => got.text?.endsWith(wanted),
   error: (wanted, got) => errorHas(wanted, got.error),
   chunks: (wanted, got) => isDeepStrictEqual(got.chunks, wanted),
   notes: (wanted, got) => isDeepStrictEqual(got.notes, wanted),
   blob: (wanted, got) => has(got.blob, wanted),
-  outcomesIn: (wanted, got) => outcomesIn(got.outcomes, wanted),
+  outcomesIn: (wanted, got) => outcomesIn(got.kinds, wanted),
   outcomes: (wanted, got) => isDeepStrictEqual(got.outcomes, wanted),
+  switch: (wanted, got) => switchShows(wanted, got.switch),
+  tracedAs: (wanted, got) => got.tracedAs === wanted,
+  usage: (wanted, got) => has(got.usage, wanted),
+  strayed: (wanted, got) => wanted === true && strayed(got.value ?? {}, got.switch),
   traceId: (wanted, got) => String(got.value?.traceparent).split('-')[1] === wanted,
   rejection: (wanted, got) => errorHas(wanted, got.rejection),
   done: (wanted, got) => got.done === wanted,
@@ -41,6 +46,19 @@ function holds(expected, got) {
   return Object.entries(expected).every(([what, wanted]) => checks[what]?.(wanted, got) === true);
 }
 
+/** The switch shows what is wanted; of amounts, the components that are wanted. */
+function switchShows({ spent = {}, remaining = {}, ...wanted }, shown) {
+  return has(shown, wanted) && has(shown.spent, spent) && has(shown.remaining, remaining);
+}
+
+/** Each way is in one list, and what was drawn is all that the switch has spent. */
+function strayed({ drawn, refused }, shown) {
+  if (!Array.isArray(drawn) || !Array.isArray(refused)) return false;
+  const ways = [...drawn, ...refused];
+  const once = ways.length > 0 && new Set(ways).size === ways.length;
+  return once && shown?.spent.calls === 1 + drawn.length;
+}
+
 /** Every kind of outcome is one that is wanted, as often as is wanted. */
 function outcomesIn(counts = {}, wanted) {
   const within = ([kind, [low, high]]) => low <= (counts[kind] ?? 0) && (counts[kind] ?? 0) <= high;
@@ -50,12 +68,16 @@ function outcomesIn(counts = {}, wanted) {
 
 /** Each JSON pointer leads to what is wanted. */
 function pointsTo(value, pointers) {
-  const follow = (pointer) =>
-    pointer
-      .split('/')
-      .slice(1)
-      .reduce((at, step) => at?.[step], value);
-  return Object.entries(pointers).every(([at, wanted]) => isDeepStrictEqual(follow(at), wanted));
+  return Object.entries(pointers).every(([at, wanted]) =>
+    isDeepStrictEqual(follow(value, at), wanted),
+  );
+}
+
+function follow(value, pointer) {
+  return pointer
+    .split('/')
+    .slice(1)
+    .reduce((at, step) => at?.[step], value);
 }
 
 function has(value, members) {
@@ -63,15 +85,17 @@ function has(value, members) {
   return Object.entries(members).every(([key, wanted]) => isDeepStrictEqual(value[key], wanted));
 }
 
-function errorHas({ messageHas, ...members }, error) {
+/** Each member is as wanted; of the message a part of it, of the candidates their number. */
+function errorHas({ messageHas, candidates, ...members }, error) {
   if (!has(error, members)) return false;
+  if (candidates !== undefined && error.candidates?.length !== candidates) return false;
   return messageHas === undefined || String(error.message).includes(messageHas);
 }
 
 function inRanges(members, got, rangeOf) {
   return Object.entries(members).every(([key, wanted]) => {
     const [low, high] = rangeOf(wanted);
-    const value = got.value?.[key];
+    const value = key.startsWith('/') ? follow(got.value, key) : got.value?.[key];
     return typeof value === 'number' && value >= low && value <= high;
   });
 }

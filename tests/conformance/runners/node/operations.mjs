@@ -1,6 +1,6 @@
 /** What a case may do besides asking: stores, own agents, lists, watching. */
 
-const EVENT_WAIT_MS = 5_000;
+const EVENT_WAIT_MS = 20_000;
 const DONE = { done: true };
 
 /** Runs the actions that are not requests, through one node. */

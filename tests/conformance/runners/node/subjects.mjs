@@ -4,8 +4,13 @@ import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { blob, Content, factory, HublessError } from '../../../../node/dist/index.mjs';
 import { z } from '../../../../node/node_modules/zod/index.js';
+import { spenders } from './spenders.mjs';
 
 const PIECE_BYTES = 100_000;
+/** How long `guarded` looks at the credential `slowly`. */
+const SLOWLY_MS = 1000;
+/** Signed the tokens that `badge` takes. */
+const ROOT = '97e92cbf815223ddc790124e79febc6a368b1fadda85b9c431a8bba5d59e5be8';
 
 /** Bytes (i * 31 + 7) mod 251 in pieces. */
 export function* pattern(size) {
@@ -38,7 +43,7 @@ const cancelled = {};
 export async function registerSubjects(node, prefix) {
   for (const [name, { handler, ...options }] of Object.entries(subjects(node, prefix))) {
     const counted = countRuns(name, handler);
-    await node.register(counted, { ...options, name: `${prefix}.${name}`, skill: name });
+    await node.register(counted, { skill: name, ...options, name: `${prefix}.${name}` });
   }
 }
 
@@ -78,6 +83,7 @@ function subjects(node, prefix) {
     ...checked(),
     ...failing(),
     ...nesting(),
+    ...spenders(node),
     visit: { handler: visit(node, prefix) },
     stats: { handler: () => ({ runs, cancelled }) },
   };
@@ -127,13 +133,10 @@ function wide() {
 }
 
 function tellContext(_input, { context = {} }) {
-  return {
-    entries: (context.entries ?? []).length,
-    keys: (context.entries ?? []).map((entry) => entry.key),
-    pages: (context.pages ?? []).map((page) => page.name),
-    history: (context.history ?? []).map((turn) => turn.role),
-    explanation: context.explanation ?? null,
-  };
+  const { entries = [], pages = [], history = [], explanation = null } = context;
+  const { descriptions = {} } = context;
+  const keys = entries.map((entry) => entry.key);
+  return { keys, entries, pages, history, explanation, descriptions };
 }
 
 /** A part to be sent again: a streamed one is read while it is sent. */
@@ -164,18 +167,28 @@ function streaming() {
 }
 
 function guarded() {
-  const letIn = ({ scheme, credential }) => scheme === 'custom' && credential === 'letmein';
+  const known = ['letmein', 'slowly'];
+  const letIn = ({ scheme, credential }) => scheme === 'custom' && known.includes(credential);
   const words = (texts) => texts.join(' ').split(' ').filter(Boolean).length;
   return {
     secret: { requirements: { auth: { sharedSecret: 'open-sesame' } }, handler: () => 'in' },
+    badge: {
+      requirements: { auth: { token: { root: ROOT, facts: { team: 'finance', level: 3 } } } },
+      handler: () => 'in',
+    },
     guarded: {
       requirements: {
         auth: async (question) => {
-          await sleep(1);
+          await sleep(question.credential === 'slowly' ? SLOWLY_MS : 1);
           return letIn(question);
         },
       },
       handler: () => 'in',
+    },
+    modelled: {
+      contextProtocol: 'pcp',
+      allowedModels: { chat: ['small-1'] },
+      handler: () => 'ok',
     },
     textonly: { requirements: { acceptedContent: ['text'] }, handler: () => 'ok' },
     frugal: { requirements: { maxTokens: 16 }, handler: () => 'ok' },
@@ -231,34 +244,48 @@ function failing() {
 /** Agents that come and go in this node. */
 function visit(node, prefix) {
   const guests = new Map();
-  return async ({ arrive, depart }) => {
+  return async ({ arrive, depart, transient, plain, returnsOf, ails, health }) => {
     if (arrive) {
-      guests.set(arrive, await node.agent({ name: `${prefix}.${arrive}` }, () => 'ok'));
+      let runs = 0;
+      const requirements = returnsOf ? { acceptReturnsFrom: [returnsOf] } : undefined;
+      const name = plain ? arrive : `${prefix}.${arrive}`;
+      const options = { name, transient, requirements };
+      const guest = await node.agent(options, () => (returnsOf ? String(++runs) : 'ok'));
+      guests.set(arrive, guest);
+      return transient ? guest.reach : 'ok';
     }
+    await guests.get(ails)?.health(health);
     await guests.get(depart)?.unregister();
     return 'ok';
   };
 }
 
 function nesting() {
-  const nested = async ({ to, value }, ctx) => {
-    const inner = await ctx.node.request(to, value);
+  const nested = async ({ to, value, after_ms: afterMs = 0 }, ctx) => {
+    await sleep(afterMs);
+    const inner = await ctx.node.request(to, value, { waitMs: 20_000 });
     return { depth: ctx.depth, inner: inner.value };
   };
+  const whoAsks = (_input, { depth, caller, remainingMs }) => ({
+    depth,
+    caller: caller.kind,
+    from: caller.agent ?? null,
+    deadlineMs: remainingMs,
+  });
   return {
     tool: { handler: async (input, ctx) => ({ fromTool: await ctx.callTool('add', input) }) },
     ask: { handler: async (_input, ctx) => ({ got: await ctx.input('which?') }) },
     nested: { handler: nested },
     alone: { requirements: { reentrant: false }, handler: nested },
-    depth: {
-      handler: (_input, { depth, caller, remainingMs }) => ({
-        depth,
-        caller: caller.kind,
-        from: caller.agent ?? null,
-        deadlineMs: remainingMs,
+    depth: { handler: whoAsks },
+    open: { requirements: { allowExternalConnections: true }, handler: whoAsks },
+    trace: {
+      handler: (_input, { trace }) => ({
+        traceparent: trace.traceparent ?? null,
+        tracestate: trace.tracestate ?? null,
+        baggage: trace.baggage ?? null,
       }),
     },
-    trace: { handler: (_input, ctx) => ({ traceparent: ctx.trace.traceparent ?? null }) },
     talk: {
       flags: { recordsInteractionContext: true },
       handler: async (_input, ctx) => ({ turns: (await ctx.history()).length }),

@@ -1,6 +1,7 @@
 """Runs language-neutral cases through the public API."""
 
 import asyncio
+import contextlib
 import functools
 import json
 import secrets
@@ -9,6 +10,7 @@ from collections import Counter
 from collections.abc import Awaitable
 from typing import Any
 
+from budgets import PATIENCE_MS, Switched, amounts_of, settled, usage_of
 from expect import holds
 from operations import Operations, Outcome, found
 from subjects import digest_of, pattern, pieces
@@ -16,8 +18,6 @@ from subjects import digest_of, pattern, pieces
 import hubless
 from hubless import Blob, Content, Data, Text, Uri, where
 
-SUBJECT_WAIT_SECONDS = 20.0
-CANCELLED_WAIT_SECONDS = 2.0
 DEEP_LEVELS = 100
 LONG = "$LONG"
 SHOWN_CHARACTERS = 400
@@ -32,11 +32,15 @@ class Runner:
         self.mark = secrets.token_hex(6)
         self.key = ""
         self.id = ""
+        self.kept = ""
         self.operations = Operations(node)
+        self.patience_ms = PATIENCE_MS
+        self.before: dict[str, Any] = {}
+        self.switched: Switched | None = None
 
     async def wait_for_subject(self) -> None:
         last = where("name").equals(f"{self.to}.stats")
-        await self.node.peer(filter=last, wait=SUBJECT_WAIT_SECONDS)
+        await self.node.peer(filter=last, wait=PATIENCE_MS / 1000)
 
     async def run(self, case: dict[str, Any]) -> dict[str, Any]:
         began = time.monotonic()
@@ -45,41 +49,62 @@ class Runner:
         self.key = before.agent.node_key
         if "$ID" in json.dumps(case):
             named = where("name").equals(f"{self.to}.{case['agent']}")
-            self.id = (await self.node.peer(filter=named)).agent_id
-        got = await self.outcomes(case, before.value, way)
+            self.id = (await self.node.peer(filter=named, wait=PATIENCE_MS / 1000)).agent_id
+        self.patience_ms = case.get("patienceMs", PATIENCE_MS)
+        self.before = before.value
+        self.switched = Switched(case["switch"], self.patience_ms) if "switch" in case else None
+        got = await self.outcomes(case, way)
         after = await self.stats()
         agent = case["agent"]
         runs = after.value["runs"].get(agent, 0) - before.value["runs"].get(agent, 0)
         remote = way["path"] != "in_process" and way["peer"] not in ("", self.node.node_key)
         as_often = runs == case.get("runs", runs)
         expect = case["expect"] if "expect" in case else [one["expect"] for one in case["steps"]]
-        ok = remote and as_often and holds(self.fill(expect), got)
+        ok = remote and as_often and await self.comes_to_hold(self.fill(expect), got)
         ms = round((time.monotonic() - began) * 1000)
         shown = {"case": case["id"], "ok": ok, "expected": expect, "got": shortened(got)}
         return {**shown, **way, "runs": runs, "ms": ms}
 
+    async def comes_to_hold(self, expect: Any, got: list[dict[str, Any]]) -> bool:
+        """Without a switch at once; else the switch is looked at until it shows what it should."""
+        switched = self.switched
+        if switched is None:
+            return holds(expect, got)
+
+        def look() -> bool:
+            for one in got:
+                one["switch"] = switched.shown()
+            return holds(expect, got)
+
+        return await settled(look, switched.patience_ms)
+
     async def stats(self) -> hubless.Reply:
         return await self.node.request(f"{self.to}.stats", "?")
 
-    async def outcomes(
-        self, case: dict[str, Any], before: dict[str, Any], way: dict[str, str]
-    ) -> list[dict[str, Any]]:
+    async def outcomes(self, case: dict[str, Any], way: dict[str, str]) -> list[dict[str, Any]]:
         action = case.get("action", {})
         if "steps" in case:
             steps = [{"agent": case["agent"], "request": {}, **step} for step in case["steps"]]
-            return [(await self.outcomes(step, before, way))[0] for step in steps]
+            return [await self.step(step, way) for step in steps]
         if (operation := self.operation(case)) is not None:
             return [await caught(operation)]
         if "parallel" in action:
             calls = [self.request(case, number, way) for number in range(action["parallel"])]
-            done = await asyncio.gather(*calls)
-            return [{"outcomes": dict(Counter(one.get("error", OK)["kind"] for one in done))}]
+            return [counted(await asyncio.gather(*calls))]
         if action.get("stream"):
             return [await self.stream(case, way)]
         got = [await self.request(case, number, way) for number in range(action.get("repeat", 1))]
-        if "cancelAfterMs" in action and not await self.was_cancelled(case["agent"], before):
+        ended = "cancelAfterMs" in action or "tripAfterMs" in action
+        if ended and not await self.grows("cancelled", case["agent"]):
             got.append({"error": {"kind": "the handler was not cancelled"}})
         return got
+
+    async def step(self, step: dict[str, Any], way: dict[str, str]) -> dict[str, Any]:
+        outcome = (await self.outcomes(step, way))[0]
+        if step.get("keep"):
+            candidates = outcome.get("error", OK).get("candidates")
+            self.kept = candidates[0] if candidates else str(outcome.get("text"))
+        return outcome
 
     def operation(self, case: dict[str, Any]) -> Awaitable[Outcome] | None:
         """What a case does through the node besides asking, if it does."""
@@ -90,12 +115,14 @@ class Runner:
                 return self.watch(case, query_of(value))
             if word in ("send", "check"):
                 return getattr(self, word)(case, value)
+            if word == "sendShort":
+                return self.send_short(case)
             if word in self.operations.words:
                 return self.operations.words[word](value)
         return None
 
     async def find(self, query: hubless.Query) -> Outcome:
-        return found(await self.node.find(query, wait=0.5))
+        return found(await self.node.find(query, wait=self.patience_ms / 1000))
 
     async def discover(self, query: hubless.Query) -> Outcome:
         return await self.operations.discover(query)
@@ -107,7 +134,21 @@ class Runner:
 
     async def send(self, case: dict[str, Any], _: Any) -> Outcome:
         to, asked = self.prepare(case, 0)
-        response = await self.node.send(to, content=asked["content"])
+        options = hubless.Options(kill_switch=asked["options"].kill_switch)
+        with self.ambient(case):
+            response = await self.node.send(to, content=asked["content"], options=options)
+        return await self.answered(response)
+
+    async def send_short(self, case: dict[str, Any]) -> Outcome:
+        """The words of the short form are the named arguments of ``send``."""
+        words = self.fill(case["request"])
+        short = {snake(name): value for name, value in words.items() if name != "content"}
+        if "content" in words:
+            short["content"] = content_of(words["content"])
+        to = self.fill(case.get("to", f"{self.to}.{case['agent']}"))
+        return await self.answered(await self.node.send(to, **short))
+
+    async def answered(self, response: hubless.Response) -> Outcome:
         if response.rejection is not None:
             return {"rejection": fields_of(response.rejection)}
         return await decoded(response.output, {})
@@ -123,13 +164,18 @@ class Runner:
     async def request(self, case: dict[str, Any], number: int, way: dict[str, str]) -> Any:
         try:
             to, asked = self.prepare(case, number)
-            work = asyncio.ensure_future(self.node.request(to, **asked))
-            if "cancelAfterMs" in case.get("action", {}):
-                await asyncio.wait([work], timeout=case["action"]["cancelAfterMs"] / 1000)
+            with self.ambient(case):
+                work = asyncio.ensure_future(self.node.request(to, **asked))
+            action = case.get("action", {})
+            if "cancelAfterMs" in action:
+                await self.begun_since(case["agent"], action["cancelAfterMs"])
                 work.cancel()
+            if "tripAfterMs" in action and self.switched is not None:
+                await self.begun_since(case["agent"], action["tripAfterMs"])
+                self.switched.switch.trip()
             return await decoded(await work, way)
         except asyncio.CancelledError:
-            return {"error": {"kind": "cancelled"}}
+            return {"error": {"kind": "cancelled", "code": ""}}
         except hubless.Error as error:
             return {"error": fields_of(error)}
 
@@ -137,7 +183,9 @@ class Runner:
         seen: dict[str, Any] = {"chunks": [], "notes": []}
         to, asked = self.prepare(case, 0)
         try:
-            async for event in self.node.stream(to, **asked).events():
+            with self.ambient(case):
+                stream = self.node.stream(to, **asked)
+            async for event in stream.events():
                 if isinstance(event, hubless.Chunk):
                     seen["chunks"].append(event.value)
                 elif isinstance(event, hubless.Progress):
@@ -148,19 +196,32 @@ class Runner:
             seen["error"] = fields_of(error)
         return seen
 
-    async def was_cancelled(self, agent: str, before: dict[str, Any]) -> bool:
-        wanted = before["cancelled"].get(agent, 0) + 1
-        until = time.monotonic() + CANCELLED_WAIT_SECONDS
+    async def begun_since(self, agent: str, ms: int) -> None:
+        """Waits until a handler began, and so long after."""
+        await self.grows("runs", agent)
+        await asyncio.sleep(ms / 1000)
+
+    async def grows(self, what: str, agent: str) -> bool:
+        """Waits until the other process has counted one more than before; says whether it has."""
+        wanted = self.before[what].get(agent, 0) + 1
+        until = time.monotonic() + PATIENCE_MS / 1000
         while time.monotonic() < until:
-            if (await self.stats()).value["cancelled"].get(agent, 0) >= wanted:
+            if (await self.stats()).value[what].get(agent, 0) >= wanted:
                 return True
             await asyncio.sleep(0.02)
         return False
 
+    def ambient(self, case: dict[str, Any]) -> contextlib.AbstractContextManager[Any]:
+        """The means by which the language hands a switch on by itself, where a case wants it."""
+        wanted = case.get("ambient") and self.switched is not None
+        return self.switched.switch if wanted else contextlib.nullcontext()
+
     def prepare(self, case: dict[str, Any], number: int) -> tuple[str, dict[str, Any]]:
         request = self.fill(case["request"], number)
         action = case.get("action", {})
-        asked: dict[str, Any] = {"options": options_of(request, action)}
+        explicit = self.switched if not case.get("ambient") else None
+        options = options_of(request, action, explicit and explicit.switch)
+        asked: dict[str, Any] = {"options": options}
         if "skill" in request:
             asked["skill"] = request["skill"]
         if "timeoutMs" in request:
@@ -183,6 +244,7 @@ class Runner:
         if isinstance(value, str):
             named = value.replace("$TO", self.to).replace("$RUN", self.mark)
             named = named.replace("$KEY", self.key).replace("$ID", self.id)
+            named = named.replace("$KEPT", self.kept)
             return named.replace("$N", str(number)).replace("$D", str(number % 10))
         if isinstance(value, list):
             return [self.fill(item, number) for item in value]
@@ -191,7 +253,14 @@ class Runner:
         return value
 
 
-OK = {"kind": "ok"}
+OK: dict[str, Any] = {"kind": "ok", "code": ""}
+
+
+def counted(done: list[dict[str, Any]]) -> Outcome:
+    """Counts what came of requests made at once: with their codes, and by kind alone."""
+    errors = [one.get("error", OK) for one in done]
+    words = [error["kind"] + (f"/{error['code']}" if error["code"] else "") for error in errors]
+    return {"outcomes": Counter(words), "kinds": Counter(error["kind"] for error in errors)}
 
 
 async def caught(work: Awaitable[Outcome]) -> Outcome:
@@ -215,7 +284,8 @@ def deep() -> Any:
 
 async def decoded(reply: hubless.Reply, way: dict[str, str]) -> dict[str, Any]:
     way.update(path=reply.path, peer=reply.agent.node_key)
-    outcome = {"value": reply.value, "text": reply.text}
+    outcome = {"value": reply.value, "text": reply.text, "usage": usage_of(reply.usage)}
+    outcome["tracedAs"] = reply.trace_id
     blobs = [part for part in reply.content.parts if isinstance(part, Blob)]
     return {**outcome, "blob": await digest_of(blobs[0])} if blobs else outcome
 
@@ -232,13 +302,14 @@ def shortened(value: Any) -> Any:
 
 
 def fields_of(error: hubless.Error) -> dict[str, Any]:
-    names = ("kind", "code", "field", "message", "pointer", "origin")
+    names = ("kind", "field", "message", "pointer", "origin")
     said = {name: getattr(error, name) for name in names}
     retry = error.retry if isinstance(error.retry, str) else "after"
     limit = error.limit and {"name": error.limit.name, "value": error.limit.value}
     rejection = isinstance(error, hubless.Rejected)
-    more = {"retry": retry, "limit": limit, "traceId": error.trace_id}
-    return {**said, **more, "rejection": rejection}
+    candidates = list(error.candidates)
+    more = {"code": error.code or "", "retry": retry, "limit": limit, "traceId": error.trace_id}
+    return {**said, **more, "rejection": rejection, "candidates": candidates}
 
 
 def query_of(query: Any) -> Any:
@@ -247,23 +318,28 @@ def query_of(query: Any) -> Any:
     return hubless.Query(**{snake(name): value for name, value in query.items()})
 
 
-def options_of(request: dict[str, Any], action: dict[str, Any]) -> hubless.Options:
+def options_of(
+    request: dict[str, Any], action: dict[str, Any], switch: hubless.KillSwitch | None
+) -> hubless.Options:
     taken = ("content", "skill", "timeoutMs", "context", "tools")
     given = {snake(name): value for name, value in request.items() if name not in taken}
     if "total_ms" in given:
         given["total_timeout"] = given.pop("total_ms") / 1000
     if "wait" in given:
         given["wait"] /= 1000
-    if "auth" in given:
-        given["auth"] = hubless.Credential(given["auth"]["secret"], given["auth"]["scheme"])
+    for name in ("auth", "transport_auth"):
+        if name in given:
+            given[name] = hubless.Credential(given[name]["secret"], given[name]["scheme"])
     if "accept" in given:
         accept = {snake(name): value for name, value in given["accept"].items()}
         given["accept"] = hubless.Accept(**accept)
     if "retry" in given:
         given["retry"] = hubless.Retry(**given["retry"])
+    if "max" in given:
+        given["max"] = amounts_of(given["max"])
     if "input" in action:
         given["on_input"] = lambda prompt: action["input"]
-    return hubless.Options(**given)
+    return hubless.Options(**given, kill_switch=switch)
 
 
 def snake(name: str) -> str:
@@ -279,6 +355,7 @@ def context_of(record: dict[str, Any]) -> hubless.Context:
         pages=[hubless.Page(p["name"], entries(p["entries"])) for p in record.get("pages", [])],
         history=[part_of(turn) for turn in record.get("history", [])],
         explanation=record.get("explanation"),
+        descriptions=record.get("descriptions"),
     )
 
 

@@ -36,10 +36,17 @@ def has(members: dict[str, Any], value: Any) -> bool:
     return all(key in value and same(wanted, value[key]) for key, wanted in members.items())
 
 
+PARTLY = ("messageHas", "candidates")
+
+
 def error_has(wanted: dict[str, Any], error: Any) -> bool:
-    members = {key: value for key, value in wanted.items() if key != "messageHas"}
-    said = wanted.get("messageHas", "")
-    return has(members, error) and said in str((error or {}).get("message", ""))
+    """Each member is as wanted; of the message a part of it, of the candidates their number."""
+    members = {key: value for key, value in wanted.items() if key not in PARTLY}
+    if not has(members, error):
+        return False
+    candidates = len(error.get("candidates", ()))
+    as_many = bool(wanted.get("candidates", candidates) == candidates)
+    return as_many and wanted.get("messageHas", "") in str(error.get("message", ""))
 
 
 def in_ranges(wanted: dict[str, Any], got: dict[str, Any]) -> bool:
@@ -48,7 +55,7 @@ def in_ranges(wanted: dict[str, Any], got: dict[str, Any]) -> bool:
         return False
     for member, bounds in wanted.items():
         low, high = bounds if isinstance(bounds, list) else (float("-inf"), bounds)
-        found = value.get(member)
+        found = follow(value, member) if member.startswith("/") else value.get(member)
         if isinstance(found, bool) or not isinstance(found, (int, float)):
             return False
         if not low <= found <= high:
@@ -58,7 +65,7 @@ def in_ranges(wanted: dict[str, Any], got: dict[str, Any]) -> bool:
 
 def outcomes_in(wanted: dict[str, list[int]], got: dict[str, Any]) -> bool:
     """Every kind of outcome is one that is wanted, as often as is wanted."""
-    counts = got.get("outcomes", {})
+    counts = got.get("kinds", {})
     return counts.keys() <= wanted.keys() and all(
         low <= counts.get(kind, 0) <= high for kind, (low, high) in wanted.items()
     )
@@ -91,10 +98,30 @@ def follow(value: Any, pointer: str) -> Any:
     return value
 
 
+def switch_has(wanted: dict[str, Any], got: dict[str, Any]) -> bool:
+    """The switch of the case shows each thing; of amounts only the components that are named."""
+    shown = got.get("switch")
+    amounts = {name: wanted[name] for name in ("spent", "remaining") if name in wanted}
+    rest = {name: one for name, one in wanted.items() if name not in amounts}
+    return has(rest, shown) and all(has(one, shown[name]) for name, one in amounts.items())
+
+
+def strayed(wanted: Any, got: dict[str, Any]) -> bool:
+    """Each way is refused, or drew one call from the switch of the case; none was free."""
+    value, shown = got.get("value"), got.get("switch")
+    if wanted is not True or not isinstance(value, dict) or not isinstance(shown, dict):
+        return False
+    drawn, refused = value.get("drawn", []), value.get("refused", [])
+    ways = [*drawn, *refused]
+    each_once = len(set(ways)) == len(ways) > 0
+    return each_once and bool(shown["spent"]["calls"] == 1 + len(drawn))
+
+
 CHECKS: dict[str, Callable[[Any, dict[str, Any]], bool]] = {
     "value": lambda wanted, got: same(wanted, got.get("value")),
     "valueHas": lambda wanted, got: has(wanted, got.get("value")),
     "text": lambda wanted, got: got.get("text") == wanted,
+    "ends": lambda wanted, got: str(got.get("text", "")).endswith(wanted),
     "error": lambda wanted, got: error_has(wanted, got.get("error")),
     "rejection": lambda wanted, got: error_has(wanted, got.get("rejection")),
     "done": lambda wanted, got: same(wanted, got.get("done")),
@@ -108,6 +135,10 @@ CHECKS: dict[str, Callable[[Any, dict[str, Any]], bool]] = {
     "blob": lambda wanted, got: has(wanted, got.get("blob")),
     "outcomesIn": outcomes_in,
     "outcomes": lambda wanted, got: same(wanted, got.get("outcomes")),
+    "tracedAs": lambda wanted, got: bool(got.get("tracedAs") == wanted),
+    "usage": lambda wanted, got: has(wanted, got.get("usage")),
+    "switch": switch_has,
+    "strayed": strayed,
     "traceId": lambda wanted, got: trace_of(got.get("value")) == wanted,
     "first": lambda wanted, got: (got.get("found") or [None])[0] == wanted,
     "none": lambda wanted, got: got.get("found") == [],

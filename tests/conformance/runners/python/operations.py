@@ -8,7 +8,7 @@ from typing import Any
 import hubless
 from hubless import Requirements
 
-EVENT_WAIT_SECONDS = 5.0
+EVENT_WAIT_SECONDS = 20.0
 DONE = {"done": True}
 
 Outcome = dict[str, Any]

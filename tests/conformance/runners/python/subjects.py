@@ -4,9 +4,12 @@ import asyncio
 import functools
 import hashlib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import date
 from typing import Any, TypedDict
+
+from budgets import hand_on, needy, spender
+from strays import Strays
 
 import hubless
 from hubless import Blob, Call, Content, Descriptor, Requirements, Skill
@@ -54,12 +57,28 @@ async def add(a: int, b: int) -> Sum:
 async def context(*, ctx: Call) -> dict[str, Any]:
     given = ctx.context or hubless.Context()
     return {
-        "entries": len(given.entries),
         "keys": [entry.key for entry in given.entries],
-        "pages": [page.name for page in given.pages],
-        "history": [turn.role for turn in given.history],
+        "entries": [entry_seen(entry) for entry in given.entries],
+        "pages": [
+            {"name": page.name, "entries": [entry_seen(entry) for entry in page.entries]}
+            for page in given.pages
+        ],
+        "history": [{**said(turn), "role": turn.role} for turn in given.history],
         "explanation": given.explanation,
+        "descriptions": dict(given.descriptions or {}),
     }
+
+
+def entry_seen(entry: hubless.Entry) -> dict[str, Any]:
+    """Shows an entry by the names of the wire."""
+    more = {"weight": entry.weight, "links": list(entry.links)}
+    return {"key": entry.key, **said(entry), **more}
+
+
+def said(one: Any) -> dict[str, Any]:
+    """Gives the text or the data of an entry or a turn."""
+    text = getattr(one, "text", None)
+    return {"data": one.data} if text is None else {"text": text}
 
 
 async def digest(blob: Blob) -> dict[str, Any]:
@@ -129,18 +148,50 @@ async def ask(*, ctx: Call) -> dict[str, Any]:
     return {"got": await ctx.input("which?")}
 
 
-async def nested(to: str, value: Any, *, ctx: Call) -> dict[str, Any]:
-    reply = await ctx.node.request(to, value)
+async def nested(to: str, value: Any, after_ms: int = 0, *, ctx: Call) -> dict[str, Any]:
+    await asyncio.sleep(after_ms / 1000)
+    reply = await ctx.node.request(to, value, options=hubless.Options(wait=20))
     return {"depth": ctx.depth, "inner": reply.value}
 
 
 guests: dict[str, hubless.Agent] = {}
 
 
-async def visit(arrive: str | None = None, depart: str | None = None, *, ctx: Call) -> str:
+def counting() -> Callable[[], Awaitable[str]]:
+    """Makes a handler that answers how often it ran."""
+    runs = 0
+
+    async def count() -> str:
+        nonlocal runs
+        runs += 1
+        return str(runs)
+
+    return count
+
+
+async def visit(
+    arrive: str | None = None,
+    depart: str | None = None,
+    transient: bool = False,
+    returnsOf: str | None = None,
+    plain: bool = False,
+    *,
+    ails: str | None = None,
+    health: hubless.Health = "up",
+    ctx: Call,
+) -> str:
     language = ctx.agent.name.split(".")[0]
     if arrive is not None:
-        guests[arrive] = await ctx.node.register(always_ok, name=f"{language}.{arrive}")
+        name = arrive if plain else f"{language}.{arrive}"
+        rules = Requirements(accept_returns_from=[returnsOf]) if returnsOf else None
+        handler = counting() if returnsOf else always_ok
+        guest = await ctx.node.register(
+            handler, name=name, transient=transient, requirements=rules
+        )
+        guests[arrive] = guest
+        return guest.reach if transient else "ok"
+    if ails is not None:
+        await guests[ails].health(health)
     if depart is not None:
         await guests.pop(depart).unregister()
     return "ok"
@@ -153,7 +204,8 @@ async def depth(*, ctx: Call) -> dict[str, Any]:
 
 
 async def trace(*, ctx: Call) -> dict[str, Any]:
-    return {"traceparent": ctx.trace.get("traceparent")}
+    words = ("traceparent", "tracestate", "baggage")
+    return {word: ctx.trace.get(word) for word in words}
 
 
 async def talk(*, ctx: Call) -> dict[str, int]:
@@ -165,8 +217,9 @@ async def stats() -> dict[str, Any]:
 
 
 async def lets_in(request: hubless.AuthRequest) -> bool:
-    await asyncio.sleep(0)
-    return request.scheme == "custom" and request.credential == "letmein"
+    slowly = request.credential == "slowly"
+    await asyncio.sleep(SLOWLY_SECONDS if slowly else 0)
+    return request.scheme == "custom" and (slowly or request.credential == "letmein")
 
 
 def words(texts: Sequence[str]) -> int:
@@ -188,7 +241,12 @@ def counted(name: str, handler: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
+# How long `guarded` looks at the credential `slowly`.
+SLOWLY_SECONDS = 1.0
 SHARED = hubless.SharedSecret("open-sesame")
+# Signed the tokens that `badge` takes.
+ROOT = "97e92cbf815223ddc790124e79febc6a368b1fadda85b9c431a8bba5d59e5be8"
+BADGE = hubless.TokenRule(ROOT, {"team": "finance", "level": 3})
 CHECKED: dict[str, Requirements] = {
     "private": Requirements(allowed_callers={"principals": ["mesh:nobody"]}),
     "members": Requirements(allowed_callers={"principals": ["mesh:*"]}),
@@ -210,6 +268,7 @@ CHECKED: dict[str, Requirements] = {
         max_tokens=8,
     ),
 }
+SPEND = Skill(id="spend", effect="AT_MOST_ONCE", spends="tokens")
 OWN_TEMPLATE = {"context": {"explanation": "of the descriptor"}}
 RATES = Skill(
     id="rates",
@@ -230,6 +289,11 @@ SUBJECTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "count": (count, {"descriptor": Descriptor(streaming=True)}),
     "slow": (slow, {}),
     "secret": (always_in, {"requirements": Requirements(auth=SHARED)}),
+    "badge": (always_in, {"requirements": Requirements(auth=BADGE)}),
+    "modelled": (
+        always_ok,
+        {"descriptor": Descriptor(allowed_models={"chat": ["small-1"]}, context_protocol="pcp")},
+    ),
     "guarded": (always_in, {"requirements": Requirements(auth=lets_in)}),
     "textonly": (always_ok, {"requirements": Requirements(accepted_content=["text"])}),
     "frugal": (
@@ -251,7 +315,13 @@ SUBJECTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "visit": (visit, {}),
     "alone": (nested, {"requirements": Requirements(reentrant=False)}),
     "depth": (depth, {}),
+    "open": (depth, {"requirements": Requirements(allow_external_connections=True)}),
     "trace": (trace, {}),
+    "spender": (spender, {"skill": SPEND}),
+    "thrifty": (spender, {"skill": Skill(id="spend", spends="none")}),
+    "silent": (always_ok, {"skill": Skill(id="silent", spends="tokens")}),
+    "needy": (needy, {"descriptor": Descriptor(needs={"grant": "required"})}),
+    "pass": (hand_on, {}),
     "talk": (talk, {"descriptor": Descriptor(records_interaction_context=True)}),
 }
 
@@ -263,5 +333,12 @@ async def register(node: hubless.Node, prefix: str) -> None:
     for name, rules in CHECKED.items():
         handler = counted(name, always_ok)
         await node.register(handler, name=f"{prefix}.{name}", requirements=rules)
+    strays = Strays(node)
+
+    async def stray(to: str, *, ctx: Call) -> dict[str, list[str]]:
+        async with ctx.spend():
+            return await strays.all(to)
+
+    await node.register(counted("stray", stray), name=f"{prefix}.stray")
     await node.register(Fresh, name=f"{prefix}.fresh", concurrency="isolated")
     await node.register(stats, name=f"{prefix}.stats")

@@ -2,7 +2,7 @@
 //!
 //! From `tests/fuzz`, with nightly Rust and cargo-fuzz: `HUBLESS_FUZZ_TARGET=record cargo +nightly
 //! fuzz run --fuzz-dir cargo-fuzz target corpus/record -- -dict=dictionary.txt`. What it finds
-//! belongs into `tests/seeds.rs`.
+//! belongs into `tests/seeds`.
 #![no_main]
 
 use hubless_fuzz::{TARGETS, Target};

@@ -5,11 +5,19 @@
 //! <round>` spends from one budget until it is killed, and says before each call of the provider
 //! `call`, and of each grant that it cut for another node `abroad <id>`. With `hasty` behind it, it
 //! does what none may: it goes on before its store has written.
+//!
+//! `spender clock <socket>` is a provider that answers any number of callers at once, and says of
+//! each line, which is a label, when it came. It ends with its input.
+//!
+//! `spender leaf|middle <home> <bill>` and `spender root <home> <bill> [life]` are nodes, as
+//! `paying` says.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "what it says goes to standard output")]
 #![allow(clippy::unwrap_used, reason = "a process of a test that cannot go on ends")]
 
 use hubless::store::Store;
+use hubless_mesh_tests::boot_us;
+use hubless_mesh_tests::paying::{self, Place};
 use hubless_mesh_tests::spending::{ABROAD, NODE, budget, tokens};
 use hubless_proto::identity::AgentId;
 use hubless_proto::killswitch::{
@@ -17,6 +25,7 @@ use hubless_proto::killswitch::{
     Owner, ReservationId,
 };
 use hubless_proto::wire::words::{RefundPolicy, Spends};
+use serde_json::json;
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -36,12 +45,28 @@ fn main() {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["provider", socket, bill] => provide(Path::new(socket), Path::new(bill)),
+        ["clock", socket] => stamp(Path::new(socket)),
         ["spend", store, socket, round, rest @ ..] => {
             let hasty = rest.contains(&"hasty");
             Spender::new(Path::new(store), Path::new(socket), round.parse().unwrap(), hasty).live();
         }
-        other => panic!("expected provider or spend, got {other:?}"),
+        ["leaf", home, bill] => node(paying::leaf(place(home, bill))),
+        ["middle", home, bill] => node(paying::middle(place(home, bill))),
+        ["root", home, bill, life @ ..] => {
+            let life = life.first().map(|life| (*life).to_owned());
+            node(paying::root(place(home, bill), life));
+        }
+        other => panic!("expected the work of a process, got {other:?}"),
     }
+}
+
+fn place(home: &str, bill: &str) -> Place {
+    Place { home: home.into(), bill: bill.into() }
+}
+
+/// Lives until it is killed.
+fn node(life: impl Future<Output = hubless::Result<()>>) {
+    tokio::runtime::Runtime::new().unwrap().block_on(life).unwrap();
 }
 
 fn provide(socket: &Path, bill: &Path) {
@@ -57,6 +82,26 @@ fn provide(socket: &Path, bill: &Path) {
             }
         }
     }
+}
+
+fn stamp(socket: &Path) {
+    let listener = UnixListener::bind(socket).unwrap();
+    println!("{}", json!({"event": "ready"}));
+    std::thread::spawn(move || {
+        for caller in listener.incoming() {
+            let caller = caller.unwrap();
+            std::thread::spawn(move || {
+                for label in BufReader::new(&caller).lines().map_while(Result::ok) {
+                    let at = boot_us();
+                    println!("{}", json!({"event": "spent", "label": label, "boot_us": at}));
+                    if writeln!(&caller, "ok").is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).unwrap();
 }
 
 struct Spender {

@@ -5,13 +5,16 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "its events go to standard output")]
 
+use hubless::budget::KillSwitch;
 use hubless::call::body::body;
 use hubless::membership::InviteOptions;
-use hubless::node::{Change, FindOptions, Listen, Path, SkillOptions, join};
+use hubless::node::{Change, FindOptions, Identity, Listen, Path, SkillOptions, join};
 use hubless::{
     AgentOptions, Call, Content, Error, Kind, Node, NodeOptions, RequestOptions, handler,
 };
+use hubless_mesh_tests::switches;
 use hubless_proto::query::Query;
+use hubless_proto::wire::v1::{self, part};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,22 +22,29 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 /// Grace of a close.
 const GRACE: Duration = Duration::from_secs(2);
+/// Most bytes of an answer.
+const ANSWER: u64 = 1 << 30;
 
 #[derive(Clone)]
 struct Subject {
     home: PathBuf,
     name: String,
     handled: Arc<AtomicU64>,
+    /// How many calls that wait may go on.
+    released: Arc<Semaphore>,
 }
 
 /// A running node.
 struct Running {
     node: Node,
     agents: BTreeMap<String, hubless::Agent>,
+    /// The budget that it began last, and its ceiling.
+    switch: Option<(KillSwitch, u64)>,
     watching: tokio::task::JoinHandle<()>,
 }
 
@@ -44,7 +54,8 @@ async fn main() {
     let mut arguments = std::env::args().skip(1);
     let home = arguments.next().map(PathBuf::from).unwrap_or_default();
     let name = arguments.next().unwrap_or_default();
-    let subject = Subject { home, name, handled: Arc::default() };
+    let released = Arc::new(Semaphore::new(0));
+    let subject = Subject { home, name, handled: Arc::default(), released };
     let mut running = None;
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     while let Ok(Some(line)) = lines.next_line().await {
@@ -98,7 +109,7 @@ async fn start(subject: &Subject, command: &Value) -> Result<Running, Error> {
     let node = Node::start(NodeOptions { home, listen, name, ..NodeOptions::default() }).await?;
     let started = now_us();
     let mut agents = BTreeMap::new();
-    let agent = register(subject, &node, &subject.name).await?;
+    let agent = register(subject, &node, &subject.name, Identity::default()).await?;
     let id = agent.id().to_string();
     agents.insert(subject.name.clone(), agent);
     say(
@@ -107,7 +118,7 @@ async fn start(subject: &Subject, command: &Value) -> Result<Running, Error> {
         "agent": id, "name": subject.name, "started_us": started}),
     );
     let watching = tokio::spawn(watch(node.clone()));
-    Ok(Running { node, agents, watching })
+    Ok(Running { node, agents, switch: None, watching })
 }
 
 /// Says that a hanging call was given up.
@@ -119,11 +130,24 @@ impl Drop for Told {
     }
 }
 
-async fn register(subject: &Subject, node: &Node, name: &str) -> Result<hubless::Agent, Error> {
-    let handled = Arc::clone(&subject.handled);
+async fn register(
+    subject: &Subject,
+    node: &Node,
+    name: &str,
+    identity: Identity,
+) -> Result<hubless::Agent, Error> {
+    let (handled, released) = (Arc::clone(&subject.handled), Arc::clone(&subject.released));
     let echo = handler(move |call: Call, content: Content| {
         handled.fetch_add(1, Ordering::SeqCst);
+        let released = Arc::clone(&released);
         async move {
+            if call.request().skill == "wait" {
+                say("waiting", &json!({}));
+                if let Ok(one) = released.acquire().await {
+                    one.forget();
+                }
+                say("released", &json!({}));
+            }
             if call.request().skill == "hang" {
                 // Dropped where it waits: that is how a handler learns that its call is over.
                 let _told = Told;
@@ -144,7 +168,14 @@ async fn register(subject: &Subject, node: &Node, name: &str) -> Result<hubless:
     };
     let options = AgentOptions {
         name: name.to_owned(),
-        skills: vec![skill("echo", "PURE"), skill("slow", "PURE"), skill("hang", "AT_MOST_ONCE")],
+        skills: vec![
+            skill("echo", "PURE"),
+            skill("slow", "PURE"),
+            skill("hang", "AT_MOST_ONCE"),
+            skill("wait", "AT_MOST_ONCE"),
+        ],
+        replica: matches!(identity, Identity::Stored(_)),
+        identity,
         ..AgentOptions::default()
     };
     node.register(options, echo).await
@@ -160,7 +191,11 @@ async fn drive(
     let node = running.node.clone();
     match what {
         "register" => {
-            let agent = register(subject, &node, &text("name")).await?;
+            let identity = match command["identity"].as_str() {
+                Some(name) => Identity::Stored(name.to_owned()),
+                None => Identity::default(),
+            };
+            let agent = register(subject, &node, &text("name"), identity).await?;
             say("registered", &json!({"agent": agent.id().to_string(), "name": text("name")}));
             running.agents.insert(text("name"), agent);
         }
@@ -179,6 +214,11 @@ async fn drive(
             let (to, bytes) = (text("to"), command["bytes"].as_u64().unwrap_or_default());
             tokio::spawn(async move { blob(&node, to, bytes).await });
         }
+        "whole" => {
+            let (to, bytes) = (text("to"), command["bytes"].as_u64().unwrap_or_default());
+            tokio::spawn(async move { whole(&node, to, bytes).await });
+        }
+        "release" => subject.released.add_permits(1),
         "burst" => {
             let (to, count) = (text("to"), command["count"].as_u64().unwrap_or_default());
             tokio::spawn(async move { burst(node, to, count).await });
@@ -197,6 +237,31 @@ async fn drive(
             node.close(GRACE).await;
             running.watching.abort();
             say("closed", &json!({}));
+        }
+        _ => return budget(running, what, command).await,
+    }
+    Ok(())
+}
+
+async fn budget(running: &mut Running, what: &str, command: &Value) -> Result<(), Error> {
+    let text = |field: &str| command[field].as_str().unwrap_or_default().to_owned();
+    match (what, &running.switch) {
+        ("spender", _) => {
+            let (name, provider) = (text("name"), text("provider").into());
+            let agent = switches::spender(&running.node, name.clone(), provider).await?;
+            say("registered", &json!({"agent": agent.id().to_string(), "name": name}));
+            running.agents.insert(name, agent);
+        }
+        ("under", _) => {
+            let switch = switches::under(&running.node, command);
+            running.switch = Some((switch, command["ceiling"].as_u64().unwrap_or_default()));
+        }
+        ("trip", Some((switch, _))) => {
+            switches::trip(switch).await;
+            say("tripped", &json!({}));
+        }
+        ("settled", Some((switch, ceiling))) => {
+            say("settled", &switches::settled(switch, *ceiling).await);
         }
         _ => return Err(Error::invalid("do", "expected a command of this program")),
     }
@@ -257,15 +322,46 @@ async fn blob(node: &Node, to: String, bytes: u64) {
     });
     let answer = async {
         let mut reply = node.request(RequestOptions::new(to, content)).await?;
-        reply.content.bytes(1 << 30).await
+        reply.content.bytes(ANSWER).await
     };
     match answer.await {
         Ok(back) => say("blob", &json!({"bytes": back.len()})),
-        Err(error) => say(
-            "failed",
-            &json!({"kind": error.kind.name(), "code": error.code,
-            "message": error.message}),
-        ),
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &Error) {
+    let (kind, code, message) = (error.kind.name(), &error.code, &error.message);
+    say("failed", &json!({"kind": kind, "code": code, "message": message}));
+}
+
+/// Sends bytes that differ from place to place as one part, which travels with its digest, and
+/// compares what comes back.
+async fn whole(node: &Node, to: String, count: u64) {
+    let bytes: Vec<u8> = (0..count).map(|at| (at.wrapping_mul(0x9e37_79b9) >> 13) as u8).collect();
+    let blob = v1::Blob { bytes: bytes.clone().into(), ..v1::Blob::default() };
+    let part = v1::Part { kind: Some(part::Kind::Blob(blob)), ..v1::Part::default() };
+    let content = Content::from(v1::Content { parts: vec![part], ..v1::Content::default() });
+    let began = now_us();
+    let answer = async {
+        let mut reply = node.request(RequestOptions::new(to, content)).await?;
+        let first = reply.content.message.parts.first();
+        let Some(part::Kind::Stream(stream)) = first.and_then(|part| part.kind.as_ref()) else {
+            return Err(Error::new(Kind::Internal, "expected a streamed part"));
+        };
+        let digest = stream.sha256.clone();
+        Ok((digest, reply.content.bytes(ANSWER).await?))
+    };
+    match answer.await {
+        Ok((digest, back)) => {
+            let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            say(
+                "whole",
+                &json!({"bytes": back.len(), "same": back == bytes, "sha256": digest,
+                "took_us": now_us() - began}),
+            );
+        }
+        Err(error) => failed(&error),
     }
 }
 

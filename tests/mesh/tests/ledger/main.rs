@@ -1,6 +1,8 @@
 //! A process that spends is killed at any moment; what it spent is counted by another one.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod nodes;
+
 use hubless::store::Store;
 use hubless_mesh_tests::spending::{ABROAD, CEILING, NODE, budget};
 use hubless_proto::killswitch::{Amount, Component, Keeping, Ledger, Now, Owner};

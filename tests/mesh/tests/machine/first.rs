@@ -42,7 +42,7 @@ fn a_registration_is_visible_at_once_and_so_is_its_end() {
     b.start(&json!({"do": "start"}));
     b.sees("anna");
     let (mut visible, mut ended) = (Vec::new(), Vec::new());
-    for round in 0..50 {
+    for round in 0..100 {
         let name = format!("extra-{round}");
         a.tell(&json!({"do": "register", "name": name}));
         let registered = a.event("registered")["at_us"].as_u64().unwrap();

@@ -7,6 +7,7 @@
 mod crowd;
 mod dial;
 mod first;
+mod silent;
 mod users;
 
 use hubless_mesh_tests::{Spawn, Subject};

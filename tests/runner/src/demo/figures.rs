@@ -16,22 +16,54 @@ struct Sums {
     wettest: Option<(i64, String)>,
 }
 
+/// A row of the table, numbers in tenths.
+struct Row {
+    date: String,
+    rain: i64,
+    high: i64,
+    low: i64,
+    wind: i64,
+    kind: String,
+}
+
+/// The highest temperature of each day, in tenths.
+///
+/// # Errors
+/// As [`compute`].
+pub(super) fn highs() -> Result<Vec<(String, i64)>> {
+    Ok(rows()?.into_iter().map(|row| (row.date, row.high)).collect())
+}
+
+fn rows() -> Result<Vec<Row>> {
+    let text = table()?;
+    let lines = text.lines().skip(1).filter(|line| !line.trim().is_empty());
+    lines.map(row).collect()
+}
+
+fn row(line: &str) -> Result<Row> {
+    let cells: Vec<_> = line.trim().split(',').collect();
+    let [date, rain, high, low, wind, kind] = cells[..] else {
+        return Err(format!("a row of the table has other columns: {line}"));
+    };
+    Ok(Row {
+        date: iso(date)?,
+        rain: tenths(rain)?,
+        high: tenths(high)?,
+        low: tenths(low)?,
+        wind: tenths(wind)?,
+        kind: kind.to_owned(),
+    })
+}
+
 /// The figures as `tests/demo/DEMO.md` lays them out, in tenths.
 ///
 /// # Errors
 /// The table is not there, or a row of it cannot be read.
 pub(super) fn compute() -> Result<Value> {
-    let text = table()?;
     let (mut years, mut months) = (BTreeMap::<i64, Sums>::new(), BTreeMap::<i64, Sums>::new());
     let mut weather = BTreeMap::<String, i64>::new();
     let mut dates = Vec::new();
-    for line in text.lines().skip(1).filter(|line| !line.trim().is_empty()) {
-        let cells: Vec<_> = line.trim().split(',').collect();
-        let [date, rain, high, low, wind, kind] = cells[..] else {
-            return Err(format!("a row of the table has other columns: {line}"));
-        };
-        let date = iso(date)?;
-        let (rain, high, low, wind) = (tenths(rain)?, tenths(high)?, tenths(low)?, tenths(wind)?);
+    for Row { date, rain, high, low, wind, kind } in rows()? {
         let number = |range| date.get(range).and_then(|d: &str| d.parse().ok()).unwrap_or(0);
         for sums in
             [years.entry(number(0..4)).or_default(), months.entry(number(5..7)).or_default()]
@@ -44,7 +76,7 @@ pub(super) fn compute() -> Result<Value> {
             raise(&mut sums.hottest, high, &date);
             raise(&mut sums.wettest, rain, &date);
         }
-        *weather.entry(kind.to_owned()).or_default() += 1;
+        *weather.entry(kind).or_default() += 1;
         dates.push(date);
     }
     dates.sort();

@@ -2,9 +2,14 @@
 
 mod figures;
 mod place;
+mod provider;
 mod report;
 mod run;
+mod runaway;
 mod session;
 mod timeline;
+mod told;
+mod trips;
 
 pub(crate) use run::{Options, run, test};
+pub(crate) use trips::measure as trips;

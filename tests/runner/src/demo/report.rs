@@ -4,8 +4,30 @@ use crate::count::Outcome;
 use serde_json::Value;
 use std::path::Path;
 
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+/// Figures of a year that the table shows.
+const CELLS: [&str; 7] = [
+    "days",
+    "precipitationTenths",
+    "tempMaxSumTenths",
+    "tempMinSumTenths",
+    "windMaxTenths",
+    "hottest",
+    "wettest",
+];
+
+/// What was computed apart from the agents.
+pub(super) struct Expected {
+    /// The figures as `tests/demo/DEMO.md` lays them out.
+    pub(super) figures: Value,
+    /// The highest temperature of each day, in tenths.
+    pub(super) highs: Vec<(String, i64)>,
+}
+
 /// Checks one report and the answer that came with it.
-pub(super) fn check(file: &Path, answer: &Value, expected: &Value) -> Outcome {
+pub(super) fn check(file: &Path, answer: &Value, expected: &Expected) -> Outcome {
+    let Expected { figures: expected, highs } = expected;
     let Ok(html) = std::fs::read_to_string(file) else {
         return Outcome::failure(format!("{} was not written", file.display()));
     };
@@ -18,52 +40,96 @@ pub(super) fn check(file: &Path, answer: &Value, expected: &Value) -> Outcome {
         format!("the digest counted other rows: {:?}", answer.get("digest"))
     });
     outcome += cells(&html, expected);
-    outcome += charts(&html, expected);
+    outcome += charts(&html, expected, highs);
     outcome
 }
 
-/// Every yearly figure stands in a cell of the table that names it.
+/// Every figure of each year stands in the cell of the table that names it.
 fn cells(html: &str, expected: &Value) -> Outcome {
     let mut wrong = Vec::new();
-    let years = expected.get("years").and_then(Value::as_array);
-    for year in years.into_iter().flatten() {
-        let number = year.get("year").cloned().unwrap_or_default();
-        for figure in ["precipitationTenths", "windMaxTenths", "days"] {
-            let name = format!("years.{number}.{figure}");
-            let value = year.get(figure).and_then(Value::as_i64).unwrap_or(-1);
-            let want = if figure == "days" { value.to_string() } else { decimal(value) };
+    let years = array(expected, "years");
+    for year in years {
+        let of = |name: &str| {
+            let want = cell_of(year, name);
+            let name = format!("years.{}.{name}", number(year, "year"));
             let found = cell(html, &name);
-            if found.as_deref() != Some(want.as_str()) {
-                wrong.push(format!("{name}: {found:?}, not {want}"));
-            }
-        }
+            (found.as_ref() != Some(&want)).then(|| format!("{name}: {found:?}, not {want}"))
+        };
+        wrong.extend(CELLS.iter().filter_map(|name| of(name)));
     }
-    Outcome::one(wrong.is_empty() && years.is_some(), || wrong.join("\n"))
+    Outcome::one(wrong.is_empty() && !years.is_empty(), || wrong.join("\n"))
 }
 
-/// The four charts are there, and one shows each month's precipitation, one each weather kind.
-fn charts(html: &str, expected: &Value) -> Outcome {
+/// What a cell says: sums as means of the days, days with their date.
+fn cell_of(year: &Value, name: &str) -> String {
+    match name {
+        "days" => number(year, name).to_string(),
+        "hottest" | "wettest" => {
+            let day = year.get(name).cloned().unwrap_or_default();
+            let date = day.get("date").and_then(Value::as_str).unwrap_or_default();
+            let (value, unit) = match name {
+                "hottest" => ("tempMaxTenths", "°C"),
+                _ => ("precipitationTenths", "mm"),
+            };
+            format!("{date}: {} {unit}", decimal(number(&day, value)))
+        }
+        _ if name.ends_with("SumTenths") => mean(year, name),
+        _ => decimal(number(year, name)),
+    }
+}
+
+/// Each of the four charts has one mark for each month, kind of weather or day, which says its
+/// value, and no other mark.
+fn charts(html: &str, expected: &Value, highs: &[(String, i64)]) -> Outcome {
     let charts: Vec<_> = html.split("<svg").skip(1).collect();
-    let mut wrong = Vec::new();
-    if charts.len() != 4 {
-        wrong.push(format!("{} charts, not 4", charts.len()));
-    }
-    let shown = |value: &str| charts.iter().any(|chart| labels(chart).any(|l| says(l, value)));
-    let months = expected.get("months").and_then(Value::as_array);
-    for month in months.into_iter().flatten() {
-        let rain = month.get("precipitationTenths").and_then(Value::as_i64).unwrap_or(-1);
-        if !shown(&decimal(rain)) {
-            wrong.push(format!("no chart shows {} of {month}", decimal(rain)));
-        }
-    }
+    let months = || array(expected, "months").iter();
+    let name = |month: &Value| {
+        let number = usize::try_from(number(month, "month")).unwrap_or_default();
+        MONTHS.get(number.wrapping_sub(1)).copied().unwrap_or_default().to_owned()
+    };
+    let band = |month| {
+        let degrees = |sum| bare(&mean(month, sum));
+        vec![name(month), degrees("tempMinSumTenths"), degrees("tempMaxSumTenths")]
+    };
+    let rain = |month| vec![name(month), decimal(number(month, "precipitationTenths"))];
     let weather = expected.get("weather").and_then(Value::as_object);
-    for (kind, days) in weather.into_iter().flatten() {
-        let both = |label: &str| says(label, kind) && says(label, &days.to_string());
-        if !charts.iter().any(|chart| labels(chart).any(both)) {
-            wrong.push(format!("no chart shows {days} days of {kind}"));
-        }
-    }
-    Outcome::one(wrong.is_empty(), || wrong.join("\n"))
+    let kinds = weather.into_iter().flatten();
+    let outcome = Outcome::one(charts.len() == 4, || format!("{} charts, not 4", charts.len()));
+    [
+        ("Mean temperature by month", "month", months().map(band).collect()),
+        ("Precipitation by month", "month", months().map(rain).collect()),
+        (
+            "Days by kind of weather",
+            "weather",
+            kinds.map(|(kind, days)| vec![kind.clone(), days.to_string()]).collect(),
+        ),
+        (
+            "Daily maximum temperature",
+            "date",
+            highs.iter().map(|(date, high)| vec![shown(date), decimal(*high)]).collect(),
+        ),
+    ]
+    .into_iter()
+    .fold(outcome, |mut all, (title, first, rows)| {
+        all += chart(&charts, title, first, rows);
+        all
+    })
+}
+
+/// The marks of the chart with this title, whose labels begin with the word `first`, say `rows`.
+fn chart(charts: &[&str], title: &str, first: &str, mut rows: Vec<Vec<String>>) -> Outcome {
+    let titled = format!("Title text '{title}'");
+    let Some(chart) = charts.iter().find(|chart| labels(chart).any(|label| label == titled)) else {
+        return Outcome::failure(format!("no chart is titled {title}"));
+    };
+    let mut marks: Vec<_> = labels(chart).filter_map(|label| values(label, first)).collect();
+    marks.sort();
+    rows.sort();
+    let differs = || marks.iter().zip(&rows).find(|(mark, row)| mark != row);
+    Outcome::one(marks == rows && !rows.is_empty(), || {
+        let (marks, rows) = (marks.len(), rows.len());
+        format!("{title}: {marks} marks for {rows} rows; first that differ: {:?}", differs())
+    })
 }
 
 /// Texts by which a chart names its marks.
@@ -71,9 +137,22 @@ fn labels(chart: &str) -> impl Iterator<Item = &str> {
     chart.split("aria-label=\"").skip(1).filter_map(|rest| rest.split('"').next())
 }
 
-/// True when a label holds this word or number, whole.
-fn says(label: &str, word: &str) -> bool {
-    label.split([' ', ';', ':', ',']).any(|part| part == word)
+/// Values of a label such as `month: Jan; low: 2.7`, if its first word is this one.
+fn values(label: &str, first: &str) -> Option<Vec<String>> {
+    label.strip_prefix(first)?.strip_prefix(": ")?;
+    // Vega writes a minus sign, not a hyphen.
+    let value =
+        |pair: &str| pair.rsplit_once(": ").map(|(_, value)| value.replace('\u{2212}', "-"));
+    label.split("; ").map(value).collect()
+}
+
+/// A date as Vega writes it: `2012-01-31` is `Jan 31, 2012`.
+fn shown(date: &str) -> String {
+    let mut parts = date.split('-');
+    let (year, month, day) = (parts.next(), parts.next(), parts.next());
+    let month = month.and_then(|month| month.parse::<usize>().ok()).unwrap_or_default();
+    let name = MONTHS.get(month.wrapping_sub(1)).copied().unwrap_or_default();
+    format!("{name} {}, {}", day.unwrap_or_default(), year.unwrap_or_default())
 }
 
 /// Text of the cell that carries `data-figure="name"`.
@@ -81,6 +160,25 @@ fn cell(html: &str, name: &str) -> Option<String> {
     let rest = html.split_once(&format!("data-figure=\"{name}\""))?.1;
     let text = rest.split_once('>')?.1.split_once('<')?.0;
     Some(text.trim().to_owned())
+}
+
+/// Mean of a sum of tenths over the days, with two digits.
+fn mean(of: &Value, sum: &str) -> String {
+    let (sum, days) = (number(of, sum) as f64, number(of, "days") as f64);
+    format!("{:.2}", sum / days / 10.0)
+}
+
+/// A decimal without the zeros at its end.
+fn bare(decimal: &str) -> String {
+    decimal.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn array<'a>(of: &'a Value, name: &str) -> &'a [Value] {
+    of.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+fn number(of: &Value, name: &str) -> i64 {
+    of.get(name).and_then(Value::as_i64).unwrap_or(i64::MIN)
 }
 
 /// Tenths as a decimal without needless digits: 128 is `12.8`, 50 is `5`.
@@ -98,8 +196,26 @@ mod tests {
     fn reads_cells_and_labels() {
         assert_eq!(cell("<td data-figure=\"a.b\"> 1.5 </td>", "a.b"), Some("1.5".to_owned()));
         assert_eq!(labels("x aria-label=\"a: 1; b: 2\"").collect::<Vec<_>>(), ["a: 1; b: 2"]);
-        assert!(says("month: Jan; precipitation: 12.8", "12.8"));
-        assert!(!says("month: Jan; precipitation: 112.8", "12.8"));
+        let band = values("month: Jan; low: −2.7; mean: high: 8.23", "month").unwrap();
+        assert_eq!(band, ["Jan", "-2.7", "8.23"]);
+        assert_eq!(values("Title text 'Days'", "month"), None);
+        assert_eq!(shown("2012-01-31"), "Jan 31, 2012");
+        assert_eq!([bare("2.70"), bare("8.23"), bare("10.00")], ["2.7", "8.23", "10"]);
         assert_eq!([decimal(128), decimal(50), decimal(-6)], ["12.8", "5", "-0.6"]);
+    }
+
+    #[test]
+    fn a_chart_with_another_value_or_mark_is_wrong() {
+        let chart = |marks: &str| format!("aria-label=\"Title text 'Days'\" {marks}");
+        let mark = |text: &str| format!("aria-label=\"weather: {text}\" ");
+        let rows = || vec![vec!["sun".to_owned(), "714".to_owned()]];
+        let failed = |html: &str| super::chart(&[html], "Days", "weather", rows()).failed;
+        assert_eq!(failed(&chart(&mark("sun; days: 714"))), 0);
+        for wrong in ["sun; days: 713", "fog; days: 714", "sun; days: 7140"] {
+            assert_eq!(failed(&chart(&mark(wrong))), 1, "{wrong}");
+        }
+        assert_eq!(failed(&chart(&mark("sun; days: 714").repeat(2))), 1);
+        assert_eq!(failed(&chart("")), 1);
+        assert_eq!(super::chart(&["untitled"], "Days", "weather", rows()).failed, 1);
     }
 }

@@ -1,12 +1,14 @@
 //! One run, a run with a kill, and the test of both.
 
+use super::report::Expected;
 use super::session::Session;
-use super::{figures, report};
+use super::{figures, report, runaway};
 use crate::count::Outcome;
 use crate::house::{self, Result};
 use crate::prepare;
 use clap::{Args, ValueEnum};
-use serde_json::Value;
+use serde_json::{Value, json};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// What `cargo demo` takes.
@@ -18,6 +20,9 @@ pub(crate) struct Options {
     /// Folder of the report; default: `target/demo`.
     #[arg(long)]
     out: Option<std::path::PathBuf>,
+    /// Instead: a call chain that multiplies itself, stopped at its budget.
+    #[arg(long)]
+    runaway: bool,
 }
 
 /// Who asks for the report.
@@ -35,6 +40,8 @@ const REPORT: Duration = Duration::from_secs(90);
 const AFTER_KILL: Duration = Duration::from_secs(5);
 /// How long a renderer takes for each chart when it is to be killed in the middle.
 const SLOW_MS: u32 = 400;
+/// The renderer's skill.
+const DRAWING: &str = "render_chart";
 
 /// Shows the demo: a report, then a second one whose renderer is killed on the way.
 ///
@@ -42,11 +49,14 @@ const SLOW_MS: u32 = 400;
 /// Something could not be built or started, or the report was not made.
 pub(crate) fn run(options: &Options) -> Result<bool> {
     prepare::everything()?;
+    if options.runaway {
+        return runaway::run();
+    }
     let out = options.out.clone().unwrap_or_else(|| house::target().join("demo"));
     println!("── four agents, four languages, four processes, no hub ──");
-    let made = plain(options.ask, &out, true)?;
+    let Plain { answer: made, .. } = plain(options.ask, &out, true)?;
     println!("── once more: a second renderer joins, and the one in use is killed ──");
-    let second = fail_over(&out.join("fail-over"), true)?;
+    let second = fail_over(options.ask, &out.join("fail-over"), true)?;
     let report = made.get("report").and_then(Value::as_str).unwrap_or_default();
     println!("── done: {report}");
     println!("   with the kill: complete {} ms after it", second.after_kill.as_millis());
@@ -57,52 +67,84 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     Ok(in_time)
 }
 
-/// The part `demo` of `cargo verify`: both askers, the figures, the charts, the fail-over.
+/// The part `demo` of `cargo verify`: both askers, the figures, the charts, the timeline, the
+/// fail-over.
 pub(crate) fn test() -> Result<Outcome> {
     let out = house::target().join("demo-test");
     // An old report would hide one that was not written.
     let _ = std::fs::remove_dir_all(&out);
-    let expected = figures::compute()?;
+    let expected = Expected { figures: figures::compute()?, highs: figures::highs()? };
     let mut outcome = Outcome::default();
     let mut answers = Vec::new();
     for asker in [Asker::Python, Asker::C] {
         let folder = out.join(format!("{asker:?}").to_lowercase());
         match plain(asker, &folder, false) {
-            Ok(answer) => {
+            Ok(Plain { answer, untold, renderer }) => {
                 outcome += report::check(&folder.join("report.html"), &answer, &expected);
+                outcome += Outcome::one(untold.is_empty(), || {
+                    format!("timeline asked by {asker:?}: {}", untold.join("\n"))
+                });
+                outcome += Outcome::one(is_pure(&renderer), || {
+                    format!("render_chart is not published as PURE: {renderer}")
+                });
                 answers.push(answer.get("figures").cloned());
             }
             Err(message) => outcome += Outcome::failure(format!("asked by {asker:?}: {message}")),
         }
+        outcome += failed_over(asker, &folder.join("fail-over"), &expected);
     }
     outcome += Outcome::one(answers.first() == answers.last() && answers.len() == 2, || {
         "both askers did not get the same figures".to_owned()
     });
-    match fail_over(&out.join("fail-over"), false) {
-        Ok(second) => {
-            let file = out.join("fail-over/report.html");
-            outcome += report::check(&file, &second.answer, &expected);
-            outcome += Outcome::one(second.after_kill <= AFTER_KILL, || {
-                format!("complete {} ms after the kill", second.after_kill.as_millis())
-            });
-            outcome +=
-                Outcome::one(second.answer.get("failovers") != Some(&Value::from(0)), || {
-                    "the kill hit nothing: no renderer was lost".to_owned()
-                });
-        }
-        Err(message) => outcome += Outcome::failure(format!("fail-over: {message}")),
-    }
+    outcome += runaway::test();
     Ok(outcome)
 }
 
+/// The run with the kill, as a test.
+fn failed_over(asker: Asker, out: &Path, expected: &Expected) -> Outcome {
+    let second = match fail_over(asker, out, false) {
+        Ok(second) => second,
+        Err(message) => {
+            return Outcome::failure(format!("fail-over asked by {asker:?}: {message}"));
+        }
+    };
+    let mut outcome = report::check(&out.join("report.html"), &second.answer, expected);
+    outcome += Outcome::one(second.after_kill <= AFTER_KILL, || {
+        format!("complete {} ms after the kill", second.after_kill.as_millis())
+    });
+    let lost = second.answer.get("failovers").and_then(Value::as_u64);
+    outcome += Outcome::one(lost.is_some_and(|lost| lost > 0), || {
+        "the kill hit nothing: no renderer was lost".to_owned()
+    });
+    outcome
+}
+
+/// Whether an agent that was found says that drawing a chart has no effect.
+fn is_pure(renderer: &Value) -> bool {
+    let mut skills = renderer.get("skills").and_then(Value::as_array).into_iter().flatten();
+    let drawing = skills.find(|skill| skill.get("id") == Some(&json!(DRAWING)));
+    drawing.is_some_and(|skill| skill.get("effect") == Some(&json!("PURE")))
+}
+
+/// What a run without a kill gave.
+struct Plain {
+    answer: Value,
+    /// What its timeline does not tell.
+    untold: Vec<String>,
+    /// The renderer as others find it.
+    renderer: Value,
+}
+
 /// One report with one renderer.
-fn plain(asker: Asker, out: &std::path::Path, show: bool) -> Result<Value> {
+fn plain(asker: Asker, out: &Path, show: bool) -> Result<Plain> {
     let mut session = Session::start("demo", 0, show)?;
     session.ask(asker, out)?;
     let end = Instant::now() + REPORT;
     let answer = session.finished(asker, end)?;
+    let untold = session.untold(asker);
+    let renderer = session.published(DRAWING)?;
     session.close()?;
-    Ok(answer)
+    Ok(Plain { answer, untold, renderer })
 }
 
 /// What the run with the kill gave.
@@ -112,15 +154,29 @@ struct FailOver {
 }
 
 /// A report whose renderer is killed while it draws the second chart.
-fn fail_over(out: &std::path::Path, show: bool) -> Result<FailOver> {
+fn fail_over(asker: Asker, out: &Path, show: bool) -> Result<FailOver> {
     let mut session = Session::start("demo-fail-over", SLOW_MS, show)?;
     session.second_renderer(SLOW_MS)?;
-    session.ask(Asker::Python, out)?;
+    session.ask(asker, out)?;
     let end = Instant::now() + REPORT;
     let in_use = session.second_chart(end)?;
     let killed = session.kill(&in_use)?;
-    let answer = session.finished(Asker::Python, end)?;
+    let answer = session.finished(asker, end)?;
     let after_kill = killed.elapsed();
     session.close()?;
     Ok(FailOver { answer, after_kill })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_renderer_is_pure_only_where_it_says_so_of_drawing() {
+        let with = |id: &str, effect: &str| json!({"skills": [{"id": id, "effect": effect}]});
+        assert!(is_pure(&with(DRAWING, "PURE")));
+        assert!(!is_pure(&with(DRAWING, "IDEMPOTENT")));
+        assert!(!is_pure(&with("other", "PURE")));
+        assert!(!is_pure(&json!({})));
+    }
 }

@@ -1,16 +1,20 @@
 //! The processes of one run, and what they say.
 
 use super::run::Asker;
+use super::told::{self, Told};
 use super::{place, timeline};
 use crate::house::{self, Result};
 use crate::language::{Language, Origin, Program};
 use crate::process::Process;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 const READY: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(2);
+/// How long the last events of other processes may take after the end of a report.
+const LAST_EVENTS: Duration = Duration::from_secs(5);
 
 struct Member {
     language: Language,
@@ -24,7 +28,9 @@ pub(super) struct Session {
     home: PathBuf,
     members: Vec<Member>,
     /// Everything that was said and not looked at yet.
-    heard: Vec<(Language, Value)>,
+    heard: Vec<Told>,
+    /// Everything that was looked at, in that order.
+    told: Vec<Told>,
     show: bool,
 }
 
@@ -32,7 +38,8 @@ impl Session {
     /// Starts one process of each language, all at once, and waits until each is ready.
     pub(super) fn start(name: &'static str, slow_ms: u32, show: bool) -> Result<Self> {
         let home = place::home(name)?;
-        let mut session = Self { name, home, members: Vec::new(), heard: Vec::new(), show };
+        let (members, heard, told) = (Vec::new(), Vec::new(), Vec::new());
+        let mut session = Self { name, home, members, heard, told, show };
         for language in Language::ALL {
             session.spawn(language, language.name(), slow_ms)?;
         }
@@ -113,6 +120,33 @@ impl Session {
         key.map(str::to_owned).ok_or_else(|| format!("no nodeKey in {event}"))
     }
 
+    /// What the timeline of a finished report does not tell.
+    pub(super) fn untold(&mut self, asker: Asker) -> Vec<String> {
+        let asker = language(asker);
+        let end = Instant::now() + LAST_EVENTS;
+        // One process may have ended its part before the line of another one was read.
+        while !told::faults(asker, &self.told).is_empty() {
+            if self.wait(end, |_, _| true).is_err() {
+                break;
+            }
+        }
+        told::faults(asker, &self.told)
+    }
+
+    /// What the command prints of the best agent with this skill.
+    ///
+    /// # Errors
+    /// There is none, or the command could not be started.
+    pub(super) fn published(&self, skill: &str) -> Result<Value> {
+        let mut command = Command::new(house::built("hubless"));
+        command.args(["find", "--skill", skill, "--wait", "10000", "--json"]);
+        let output = command.env("HUBLESS_HOME", &self.home).output();
+        let output = output.map_err(|error| format!("hubless: {error}"))?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        serde_json::from_str(said.lines().next().unwrap_or_default())
+            .map_err(|_| format!("hubless find: {said}{}", String::from_utf8_lossy(&output.stderr)))
+    }
+
     /// Kills the process of that node as `kill -9` does.
     pub(super) fn kill(&mut self, node_key: &str) -> Result<Instant> {
         let found = self.members.iter().position(|member| member.node_key == node_key);
@@ -155,6 +189,7 @@ impl Session {
                 if self.show {
                     timeline::print(language, &event);
                 }
+                self.told.push((language, event.clone()));
                 if fits(language, &event) {
                     self.heard = heard.collect();
                     return Ok(event);

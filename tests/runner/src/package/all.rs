@@ -1,9 +1,10 @@
 //! Everything in its order, and the sizes of what came out.
 
 use super::dist::{Dist, Profile, empty, say};
-use super::{c, java, native, node, notices, python, tools};
+use super::{c, features, java, native, node, notices, python, tools};
 use crate::count::Outcome;
 use crate::house::Result;
+use crate::toolchain;
 use std::path::Path;
 
 /// Options of `cargo package-all`.
@@ -17,24 +18,29 @@ pub(crate) struct Options {
 /// Largest package of a release, by the ending of its name.
 const BOUNDS_MIB: [(&str, u64); 4] = [(".whl", 15), (".tgz", 15), (".jar", 15), (".tar.gz", 30)];
 
-/// Builds all packages and prints their sizes.
+/// Builds all packages and prints their sizes; of a release, what features of the command cost as
+/// well.
 ///
 /// # Errors
 /// A tool is missing, or a build failed.
 pub(crate) fn run(options: &Options) -> Result<bool> {
     let dist = Dist { profile: options.profile };
-    crate::toolchain::check()?;
+    toolchain::check()?;
+    if let Some(fault) = toolchain::make_fault() {
+        return Err(fault);
+    }
     build(dist)?;
     let mut outcome = sizes(dist)?;
     if dist.profile == Profile::Release {
         outcome += native::check(dist)?;
+        features::costs(dist)?;
     }
     outcome.notes.iter().for_each(|note| eprintln!("{note}"));
     println!("{outcome}");
     Ok(outcome.failed == 0)
 }
 
-/// Builds all packages.
+/// Builds all packages; that of C only where `make` is.
 ///
 /// # Errors
 /// A tool is missing, or a build failed.
@@ -43,7 +49,9 @@ pub(crate) fn build(dist: Dist) -> Result<()> {
     native::prepare(dist)?;
     notices::prepare(dist)?;
     empty(&dist.folder())?;
-    c::build(dist)?;
+    if toolchain::make_fault().is_none() {
+        c::build(dist)?;
+    }
     python::build(dist)?;
     node::build(dist)?;
     java::build(dist)

@@ -7,6 +7,7 @@
 mod all;
 mod c;
 mod dist;
+mod features;
 mod java;
 mod native;
 mod node;

@@ -40,7 +40,7 @@ const STATIC: &str = "libhubless_c.a";
 pub(super) fn prepare(dist: Dist) -> Result<()> {
     match dist.profile {
         Profile::Dev => crate::prepare::rust()?,
-        Profile::Release => release()?,
+        Profile::Release => libraries()?,
     }
     let names = SHARED.iter().map(|(name, ..)| *name).chain([STATIC]);
     empty(&dist.work("native"))?;
@@ -53,17 +53,25 @@ pub(super) fn prepare(dist: Dist) -> Result<()> {
     Ok(())
 }
 
-fn release() -> Result<()> {
-    tools::release()?;
-    let (major, minor) = FLOOR;
-    Step::new("package: release build of the native libraries", "cargo")
-        .args(["zigbuild", "--release", "--locked", "--target"])
-        .args([format!("{RUST_TARGET}.{major}.{minor}")])
+fn libraries() -> Result<()> {
+    release("package: release build of the native libraries")?
         .args(["-p", "hubless-python", "-p", "hubless-node", "-p", "hubless-jvm"])
         .args(["-p", "hubless-c"])
-        .env("PATH", tools::path())
         .must()
         .map(drop)
+}
+
+/// A release build against the oldest glibc; what is built is to be named.
+///
+/// # Errors
+/// A tool is missing.
+pub(super) fn release(name: &str) -> Result<Step> {
+    tools::release()?;
+    let (major, minor) = FLOOR;
+    Ok(Step::new(name, "cargo")
+        .args(["zigbuild", "--release", "--locked", "--target"])
+        .args([format!("{RUST_TARGET}.{major}.{minor}")])
+        .env("PATH", tools::path()))
 }
 
 /// What must hold of each shared library of a release: nothing newer than the floor, nothing but

@@ -5,6 +5,7 @@ use crate::house::{self, Result};
 use crate::language::{Language, Origin, Program};
 use crate::process::Process;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -13,6 +14,8 @@ const READY: Duration = Duration::from_secs(30);
 const CASE: Duration = Duration::from_secs(60);
 /// Begins the id of a case whose expectation is wrong on purpose.
 const WRONG: &str = "wrong-";
+/// How long such a case waits for what its switch shows.
+const WRONG_PATIENCE_MS: u64 = 200;
 
 /// A run of cases: its name in logs, and where the programs are.
 pub(crate) struct Run {
@@ -23,24 +26,71 @@ pub(crate) struct Run {
 }
 
 const RING: Run = Run { part: "conformance", origin: Origin::Checkout };
+const CHAIN: Run = Run { part: "chain", origin: Origin::Checkout };
 const MATRIX: Run = Run { part: "matrix", origin: Origin::Checkout };
 
 /// Every case file but the matrix, and the controls, from each language to the next one.
 pub(crate) fn ring() -> Result<Outcome> {
     let mut outcome = Outcome::default();
     for (index, caller) in Language::ALL.into_iter().enumerate() {
-        let next = Language::ALL.into_iter().cycle().nth(index + 1).unwrap_or(caller);
+        let after = |steps| Language::ALL.into_iter().cycle().nth(index + steps).unwrap_or(caller);
+        let (next, third) = (after(1), after(2));
         let mut files = files(|name| name != "matrix.json")?;
-        files.push(controls()?);
+        files.push(controlled("controls.json")?);
         outcome += with_subject(&RING, next, |home, _| {
             let mut outcome = Outcome::default();
             for file in &files {
                 outcome += call(&RING, (caller, next), file, home, |_, _| {})?;
             }
+            outcome += from_outside(next, home)?;
+            outcome += serving(&RING, third, home, |_| {
+                call(&RING, (caller, next), &of_third(third)?, home, |_, _| {})
+            })?;
             Ok(outcome)
         })?;
     }
+    outcome += through_all()?;
     Ok(outcome)
+}
+
+/// The cases of a caller that is no member of the mesh, which no language can be.
+fn from_outside(callee: Language, home: &Path) -> Result<Outcome> {
+    let stranger = Caller { name: "stranger", command: Command::new(house::built("stranger")) };
+    let cases = controlled("external.json")?;
+    called(&RING, (stranger, callee), &cases, home, |_, _| {})
+}
+
+/// From each language through agents of all four.
+fn through_all() -> Result<Outcome> {
+    let files = files_of("chain", |_| true)?;
+    with_home("chain", |home| {
+        serving_all(&CHAIN, &Language::ALL, home, &|| {
+            let mut outcome = Outcome::default();
+            for caller in Language::ALL {
+                for file in &files {
+                    // What is called first is in another process, also from Python.
+                    let pair = (caller, Language::Python);
+                    outcome += call(&CHAIN, pair, file, home, |_, _| {})?;
+                }
+            }
+            Ok(outcome)
+        })
+    })
+}
+
+/// Runs `calls` beside the subjects of all these languages in one home.
+fn serving_all(
+    run: &Run,
+    languages: &[Language],
+    home: &Path,
+    calls: &dyn Fn() -> Result<Outcome>,
+) -> Result<Outcome> {
+    match languages.split_first() {
+        Some((first, others)) => {
+            serving(run, *first, home, |_| serving_all(run, others, home, calls))
+        }
+        None => calls(),
+    }
 }
 
 /// All 16 pairs.
@@ -68,7 +118,11 @@ pub(crate) fn matrix_from(run: &Run, languages: &[Language]) -> Result<Outcome> 
 }
 
 fn files(wanted: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>> {
-    let folder = house::root().join("tests/conformance/cases");
+    files_of("cases", wanted)
+}
+
+fn files_of(folder: &str, wanted: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>> {
+    let folder = house::root().join("tests/conformance").join(folder);
     let entries = std::fs::read_dir(&folder).map_err(|error| error.to_string())?;
     let mut files: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
     files.retain(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(&wanted));
@@ -77,13 +131,23 @@ fn files(wanted: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>> {
 }
 
 /// Writes the cases that each runner must pass, and must fail once their expectation is wrong.
-fn controls() -> Result<PathBuf> {
-    let given = house::root().join("tests/conformance/controls.json");
-    let written = house::target().join("conformance-controls.json");
+fn controlled(name: &str) -> Result<PathBuf> {
+    let given = house::root().join("tests/conformance").join(name);
+    let written = house::target().join(format!("conformance-{name}"));
     let text = std::fs::read_to_string(given).map_err(|error| error.to_string())?;
     let controls: Vec<Value> = serde_json::from_str(&text).map_err(|error| error.to_string())?;
     let cases: Vec<Value> = controls.iter().flat_map(expanded).collect();
     std::fs::write(&written, Value::from(cases).to_string()).map_err(|error| error.to_string())?;
+    Ok(written)
+}
+
+/// Writes the cases that need a third node, with the name of its language.
+fn of_third(third: Language) -> Result<PathBuf> {
+    let given = house::root().join("tests/conformance/third.json");
+    let written = house::target().join("conformance-third.json");
+    let text = std::fs::read_to_string(given).map_err(|error| error.to_string())?;
+    let text = text.replace("$THIRD", third.name());
+    std::fs::write(&written, text).map_err(|error| error.to_string())?;
     Ok(written)
 }
 
@@ -94,6 +158,8 @@ fn expanded(control: &Value) -> Vec<Value> {
         let mut case = control.clone();
         case["id"] = Value::from(format!("{WRONG}{id}-{name}"));
         case[member] = value;
+        // What does not hold comes no later.
+        case["patienceMs"] = WRONG_PATIENCE_MS.into();
         case
     };
     let wrong = control["wrong"].as_array().into_iter().flatten().enumerate();
@@ -110,25 +176,42 @@ pub(super) fn with_subject(
     language: Language,
     calls: impl FnOnce(&Path, u32) -> Result<Outcome>,
 ) -> Result<Outcome> {
-    let Run { part, origin } = *run;
-    let home = house::target().join(format!("{part}-{}", language.name()));
+    let name = format!("{}-{}", run.part, language.name());
+    with_home(&name, |home| serving(run, language, home, |id| calls(home, id)))
+}
+
+/// Runs something with an empty home of its own.
+fn with_home(name: &str, work: impl FnOnce(&Path) -> Result<Outcome>) -> Result<Outcome> {
+    let home = house::target().join(name);
     // Left over from a run that was interrupted.
     let _ = std::fs::remove_dir_all(&home);
+    let outcome = work(&home);
+    let _ = std::fs::remove_dir_all(&home);
+    outcome
+}
+
+/// Starts a language's subject in a home, runs `calls` with the id of its process, and ends it.
+fn serving(
+    run: &Run,
+    language: Language,
+    home: &Path,
+    calls: impl FnOnce(u32) -> Result<Outcome>,
+) -> Result<Outcome> {
+    let Run { part, origin } = *run;
     let mut command = language.command(origin, Program::Conformance)?;
-    command.args(["serve", "--name", language.name()]).env("HUBLESS_HOME", &home);
+    command.args(["serve", "--name", language.name()]).env("HUBLESS_HOME", home);
     let log = house::logs().join(format!("{part}-subject-{}.log", language.name()));
     let subject = match Process::start(language.name(), &mut command, &log) {
         Ok(subject) => subject,
         Err(message) => return Ok(Outcome::failure(message)),
     };
     let mut outcome = match subject.expect("ready", READY) {
-        Ok(_) => calls(&home, subject.id())?,
+        Ok(_) => calls(subject.id())?,
         Err(message) => Outcome::failure(format!("{message} ({})", log.display())),
     };
     if let Err(message) = subject.finish(Duration::from_secs(15)) {
         outcome += Outcome::failure(message);
     }
-    let _ = std::fs::remove_dir_all(&home);
     Ok(outcome)
 }
 
@@ -139,19 +222,37 @@ pub(super) fn call(
     (caller, callee): (Language, Language),
     file: &Path,
     home: &Path,
+    after: impl FnMut(&Value, u32),
+) -> Result<Outcome> {
+    let command = caller.command(run.origin, Program::Conformance)?;
+    called(run, (Caller { name: caller.name(), command }, callee), file, home, after)
+}
+
+/// A runner, and how it is started.
+struct Caller {
+    name: &'static str,
+    command: Command,
+}
+
+/// Runs one file of cases by any runner.
+fn called(
+    run: &Run,
+    (caller, callee): (Caller, Language),
+    file: &Path,
+    home: &Path,
     mut after: impl FnMut(&Value, u32),
 ) -> Result<Outcome> {
-    let Run { part, origin } = *run;
+    let part = run.part;
+    let Caller { name: caller, mut command } = caller;
     let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
     let cases: Vec<Value> = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-    let pair = format!("{} to {}", caller.name(), callee.name());
+    let pair = format!("{caller} to {}", callee.name());
     eprintln!("  {part}: {pair}");
-    let mut command: Command = caller.command(origin, Program::Conformance)?;
     command.args(["call", "--to", callee.name(), "--cases"]).arg(file).env("HUBLESS_HOME", home);
-    let log = house::logs().join(format!("{part}-{}-{}.log", caller.name(), callee.name()));
+    let log = house::logs().join(format!("{part}-{caller}-{}.log", callee.name()));
     let runner = Process::start(&pair, &mut command, &log)?;
     let mut outcome = Outcome::default();
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     while let Some(line) = runner.event(CASE) {
         let Some(case) = line.get("case").and_then(Value::as_str) else {
             if line.get("passed").is_some() {
@@ -166,12 +267,16 @@ pub(super) fn call(
             format!("{pair}: {case}: {} {line}", wrong.unwrap_or_default())
         });
     }
-    for case in cases.iter().filter_map(|case| case.get("id").and_then(Value::as_str)) {
-        if !seen.contains(case) {
-            outcome += Outcome::failure(format!("{pair}: {case} did not run ({})", log.display()));
-        }
+    for case in not_run(&cases, &seen) {
+        outcome += Outcome::failure(format!("{pair}: {case} did not run ({})", log.display()));
     }
     Ok(outcome)
+}
+
+/// The cases of a file that no report was seen of; one without an id can have none.
+fn not_run<'a>(cases: &'a [Value], seen: &BTreeSet<String>) -> Vec<&'a str> {
+    let ids = cases.iter().map(|case| case["id"].as_str().unwrap_or("a case without an id"));
+    ids.filter(|id| !seen.contains(*id)).collect()
 }
 
 /// What is wrong with a case's report: its own verdict, or the way that the call took.
@@ -184,8 +289,9 @@ fn fault(line: &Value) -> Option<&'static str> {
     if line.get("ok").and_then(Value::as_bool) != Some(true) {
         return Some("wrong answer");
     }
-    let path = line.get("path").and_then(Value::as_str);
-    (path == Some("in_process")).then_some("ran in process")
+    let said = |what: &str| line.get(what).and_then(Value::as_str).unwrap_or_default();
+    let away = said("path") == "direct" && !said("peer").is_empty();
+    (!away).then_some("did not say that it ran in another process, and in which")
 }
 
 #[cfg(test)]
@@ -205,9 +311,29 @@ mod tests {
     }
 
     #[test]
+    fn a_case_that_was_left_out_is_told() {
+        let cases = [json!({"id": "a"}), json!({"id": "b"}), json!({"expect": {"value": 1}})];
+        let seen =
+            |ids: &[&str]| -> BTreeSet<String> { ids.iter().map(|id| (*id).to_owned()).collect() };
+        assert_eq!(not_run(&cases[..2], &seen(&["a", "b"])), Vec::<&str>::new());
+        assert_eq!(not_run(&cases[..2], &seen(&["a"])), ["b"]);
+        assert_eq!(not_run(&cases, &seen(&["a", "b"])), ["a case without an id"]);
+    }
+
+    #[test]
     fn a_wrong_expectation_must_fail_and_a_right_one_must_hold() {
-        let line = |case: &str, ok| json!({"case": case, "ok": ok, "path": "direct"});
+        let line = |case: &str, ok| json!({"case": case, "ok": ok, "path": "direct", "peer": "b"});
         assert_eq!(fault(&line("a", true)), None);
+        for (member, wrong) in [
+            ("path", json!("in_process")),
+            ("path", Value::Null),
+            ("peer", json!("")),
+            ("peer", Value::Null),
+        ] {
+            let mut near = line("a", true);
+            near[member] = wrong;
+            assert!(fault(&near).is_some(), "{near}");
+        }
         assert_eq!(fault(&line("a", false)), Some("wrong answer"));
         assert_eq!(fault(&line("wrong-a-0", false)), None);
         assert_eq!(fault(&line("wrong-a-0", true)), Some("took a wrong expectation for met"));

@@ -59,13 +59,13 @@ pub(crate) fn run() -> Result<Outcome> {
 }
 
 /// Copies what is new in a folder, with the times of its files, but for what was compiled of our
-/// own crates.
+/// own crates: their libraries, and the tests, each as large as everything that it is linked with.
 fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(to)?;
     for entry in std::fs::read_dir(from)? {
         let entry = entry?;
         let (path, copied) = (entry.path(), to.join(entry.file_name()));
-        if is_ours(&entry.file_name()) {
+        if is_ours(&entry.file_name()) || is_test(&path) {
             continue;
         }
         if entry.file_type()?.is_dir() {
@@ -89,9 +89,25 @@ fn is_ours(file: &OsStr) -> bool {
     ["hubless", "_core-"].iter().any(|ours| name.starts_with(ours))
 }
 
+/// A linked program: only tests stand as such in the folder of the libraries.
+fn is_test(file: &Path) -> bool {
+    let among_libraries = file.parent().and_then(Path::file_name) == Some(OsStr::new("deps"));
+    among_libraries && file.extension().is_none()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tells_tests_from_libraries_and_build_scripts() {
+        assert!(is_test(Path::new("target/debug/deps/two_nodes-1a")));
+        for other in
+            ["deps/libserde-1a.rlib", "deps/serde-1a.d", "build/ring-1a/build-script-build"]
+        {
+            assert!(!is_test(Path::new(other)), "{other}");
+        }
+    }
 
     #[test]
     fn tells_our_crates_from_those_of_others() {

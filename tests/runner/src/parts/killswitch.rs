@@ -6,6 +6,7 @@ use crate::count::Outcome;
 use crate::house::Result;
 use crate::prepare::TESTING;
 use crate::step::{Done, Step};
+use std::sync::{Mutex, PoisonError};
 
 const FAULTS: [&str; 10] = [
     "check-then-act",
@@ -20,47 +21,80 @@ const FAULTS: [&str; 10] = [
     "lease-from-receipt",
 ];
 
-/// The short form of each model, and the gate of the faults.
+/// Faults that are looked for at once: while one is searched for, the next is compiled.
+const LANES: usize = 2;
+
+/// The short form of each model, and the gate of the faults. That the searches of the gate find
+/// nothing without a fault is a part of the models: they see every state of the same plans.
 pub(crate) fn run() -> Result<Outcome> {
     let mut outcome = models(&[])?;
-    outcome += gate(None)?;
-    for fault in FAULTS {
-        outcome += gate(Some(fault))?;
-    }
+    outcome += gates()?;
     outcome += killed(&[])?;
     Ok(outcome)
 }
 
-/// The models with their larger bounds, and ten times as many kills.
+/// The models with their larger bounds, the gate without a fault, and ten times as many kills.
 pub(crate) fn long() -> Result<Outcome> {
     let mut outcome = models(&[("HUBLESS_MODEL_STEPS", "100000000")])?;
+    outcome += gate(None)?;
     outcome += killed(&[("HUBLESS_TEST_ROUNDS", "200")])?;
     Ok(outcome)
 }
 
-/// A process that spends is killed, and its store asked what it knows.
+/// Processes that spend are killed: a ledger whose store is asked what it knows, and the nodes of a
+/// tree of calls, which start again.
 fn killed(settings: &[(&str, &str)]) -> Result<Outcome> {
-    rust::test_with("killswitch: killed", &["--test", "ledger"], settings)
+    // Side by side: they wait for leases and disks.
+    let step = test("killswitch: killed", TESTING, "ledger").args(["--nocapture"]);
+    with(step.env("HUBLESS_LOG", "off"), settings)
 }
 
 fn models(settings: &[(&str, &str)]) -> Result<Outcome> {
-    let step = test("killswitch: models", TESTING, "models");
+    with(search("killswitch: models", TESTING, "models"), settings)
+}
+
+fn with(step: Step, settings: &[(&str, &str)]) -> Result<Outcome> {
     let step = settings.iter().fold(step, |step, (key, value)| step.env(key, value));
     Ok(read(&step.run()?))
+}
+
+/// The searches with each of the faults.
+fn gates() -> Result<Outcome> {
+    let left = Mutex::new(FAULTS.into_iter());
+    let next = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let lane = || -> Result<Outcome> {
+        let mut outcome = Outcome::default();
+        while let Some(fault) = next() {
+            outcome += gate(Some(fault))?;
+        }
+        Ok(outcome)
+    };
+    std::thread::scope(|scope| {
+        let lanes = [(); LANES].map(|()| scope.spawn(lane));
+        let mut outcome = Outcome::default();
+        for lane in lanes {
+            outcome += lane.join().map_err(|_| "the gate of a fault panicked")??;
+        }
+        Ok(outcome)
+    })
 }
 
 /// The searches with one fault in the ledger, or with none.
 fn gate(fault: Option<&str>) -> Result<Outcome> {
     let name = format!("killswitch: {}", fault.unwrap_or("no fault"));
     let feature = fault.map(|fault| format!(",hubless-model/fault-{fault}")).unwrap_or_default();
-    Ok(read(&test(&name, &format!("{TESTING}{feature}"), "faults").run()?))
+    Ok(read(&search(&name, &format!("{TESTING}{feature}"), "faults").run()?))
+}
+
+/// A `cargo test` of searches, each of which takes all processors.
+fn search(name: &str, features: &str, file: &str) -> Step {
+    test(name, features, file).args(["--test-threads=1", "--nocapture"])
 }
 
 /// A `cargo test` of one file, of the whole workspace as [`rust::test`] says why.
 fn test(name: &str, features: &str, file: &str) -> Step {
     let step = Step::new(name, "cargo").args(["test", "--locked", "--no-fail-fast", "--workspace"]);
-    let step = step.args(["--features", features, "--test", file]);
-    step.args(["--", "--test-threads=1", "--nocapture"])
+    step.args(["--features", features, "--test", file, "--"])
 }
 
 /// The counts, with what each search says of itself.
@@ -68,6 +102,9 @@ fn read(done: &Done) -> Outcome {
     let mut outcome = rust::read(done);
     let models = done.output.lines().filter_map(|line| line.split_once("model "));
     outcome.notes.extend(models.map(|(_, found)| found.to_owned()));
+    let kills = done.output.lines().filter_map(|line| line.find("killed ").map(|at| &line[at..]));
+    let kills = kills.filter(|line| line.contains(" times: "));
+    outcome.notes.extend(kills.map(str::to_owned));
     let shortest = done.output.lines().find(|line| line.contains("broken after "));
     outcome.notes.extend(shortest.map(|line| line.trim().to_owned()));
     outcome

@@ -45,7 +45,8 @@ pub(crate) fn deny() -> Result<Outcome> {
     let program = house::tools().join("bin/cargo-deny");
     if !program.exists() {
         Step::new("deny: install cargo-deny", "cargo")
-            .args(["install", "--locked", "cargo-deny", "--root"])
+            // It looks at some hundred crates: to optimise it takes longer than it ever runs.
+            .args(["install", "--debug", "--locked", "cargo-deny", "--root"])
             .args([house::tools()])
             .must()?;
     }

@@ -1,20 +1,23 @@
 //! The long forms, which are not part of every run.
 
-use super::{install, killswitch, rust};
+use super::{install, killswitch, nightly, rust};
 use crate::count::Outcome;
 use crate::house::Result;
 
 const FORMS: [(&str, &[&str]); 3] = [
     ("unit", &["--lib", "--test", "checks", "--test", "readers", "--test", "wire"]),
     ("mesh", &["--test", "machine", "--", "--test-threads=1", "--nocapture"]),
-    ("fuzz", &["--test", "corpus"]),
+    (FUZZ, &["--test", "corpus"]),
 ];
 
+/// Looks at the fuzzer with coverage as well, which no part builds.
+const FUZZ: &str = "fuzz";
 /// Forms of their own: the packages of a release instead of quick ones, and the larger models.
 const INSTALL: &str = "install";
 const KILLSWITCH: &str = "killswitch";
 
-/// Runs the long forms of the named parts, or of all.
+/// Runs the long forms of the named parts, or of all; one that cannot be built or started counts as
+/// a failure, and the others run.
 ///
 /// # Errors
 /// A part has no long form.
@@ -23,23 +26,30 @@ pub(crate) fn run(names: &[String]) -> Result<Outcome> {
     if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
         return Err(format!("{unknown:?} has no long form; these have: {}", known.join(", ")));
     }
-    crate::prepare::everything()?;
-    // Read by the tests themselves: rounds of the mesh, cases of the property tests, mutations.
+    if let Err(message) = crate::prepare::everything() {
+        return Ok(Outcome::failure(message));
+    }
+    // Read by the tests themselves: rounds of the mesh, agents that come and go, cases of the
+    // property tests, mutations.
     let settings = [
         ("HUBLESS_TEST_ROUNDS", "200"),
+        ("HUBLESS_TEST_AGENTS", "100000"),
         ("PROPTEST_CASES", "100000"),
         ("HUBLESS_FUZZ_CASES", "100000"),
     ];
     let mut outcome = Outcome::default();
     let wanted = |form: &str| names.is_empty() || names.iter().any(|name| name == form);
     for (form, arguments) in FORMS.iter().filter(|(form, _)| wanted(form)) {
-        outcome += rust::test_with(&format!("long: {form}"), arguments, &settings)?;
+        outcome += Outcome::of(rust::test_with(&format!("long: {form}"), arguments, &settings));
+    }
+    if wanted(FUZZ) {
+        outcome += Outcome::of(nightly::fuzzer());
     }
     if wanted(KILLSWITCH) {
-        outcome += killswitch::long()?;
+        outcome += Outcome::of(killswitch::long());
     }
     if wanted(INSTALL) {
-        outcome += install::release()?;
+        outcome += Outcome::of(install::release());
     }
     Ok(outcome)
 }

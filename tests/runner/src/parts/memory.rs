@@ -3,13 +3,17 @@
 use crate::count::{self, Outcome};
 use crate::house::{Result, root, target};
 use crate::step::Step;
+use crate::toolchain;
 use std::process::{Command, Stdio};
 
 /// Runs the suite once under each tool that is here.
 ///
 /// # Errors
-/// `make` could not be started.
+/// The C compiler or `make` could not be started.
 pub(crate) fn run() -> Result<Outcome> {
+    if let Some(fault) = toolchain::make_fault() {
+        return Ok(Outcome::skip(&fault));
+    }
     let mut outcome = if has_sanitizers()? {
         watched("sanitize")?
     } else {

@@ -10,8 +10,10 @@ mod lint;
 mod long;
 mod memory;
 mod network;
+mod nightly;
 mod rust;
 mod sources;
 mod table;
+mod trace;
 
 pub(crate) use table::verify;

@@ -26,6 +26,11 @@ pub(crate) fn mesh() -> Result<Outcome> {
     test("mesh: cargo test", &["--test", "machine", "--", "--test-threads=1", "--nocapture"])
 }
 
+/// The HTTP listener and the metering gateway over real sockets, and the commands that open them.
+pub(crate) fn edge() -> Result<Outcome> {
+    test("edge: cargo test", &["--test", "http", "--test", "expose", "--test", "gateway"])
+}
+
 /// The fuzz functions over their committed corpora.
 pub(crate) fn fuzz() -> Result<Outcome> {
     test("fuzz: cargo test", &["--test", "corpus", "--test", "seeds", "--test", "mutations"])
@@ -86,7 +91,9 @@ pub(crate) fn read(done: &Done) -> Outcome {
     let mut outcome = count::cargo(&done.output);
     if !done.ok {
         outcome.failed = outcome.failed.max(1);
-        outcome.notes.push(done.tail(60));
+        // A failure of an early binary stands far above the end of the log.
+        let failures = count::cargo_failures(&done.output);
+        outcome.notes.push(if failures.is_empty() { done.tail(60) } else { failures });
     }
     outcome
 }

@@ -42,7 +42,7 @@ proptest! {
                     let source = if folder { Source::Folder } else { Source::Member };
                     Show { seq: NOW + seq, ..show(seed, at) }.to(&mut all, source, now);
                 }
-                Step::Hide { seed, at } => all.hide(&node(at), &[id(seed)], now),
+                Step::Hide { seed, at } => all.hide(&node(at), &[(id(seed), u64::MAX)], now),
                 Step::Gone { at } => all.gone(&node(at), now),
                 Step::Later { ms } => {
                     now += ms;

@@ -1,7 +1,7 @@
 //! What a query finds, in which order, and why.
 
-use super::support::{NOW, directory, find, id, ids, mesh, node, query, show};
-use crate::directory::Source;
+use super::support::{NOW, Show, directory, find, id, ids, mesh, node, query, show};
+use crate::directory::{Directory, Source};
 use crate::identity::Name;
 use crate::limits;
 use crate::query::{Query, SignalName};
@@ -81,10 +81,50 @@ fn a_query_for_what_is_accepted_waits_for_the_document() {
     let asks = query(json!({"accepts": {"type": "object",
         "properties": {"a": {"type": "integer"}}, "additionalProperties": false}}));
     assert!(all.find(&asks, NOW).is_empty());
-    assert_eq!(all.missing_documents(&asks, NOW), [(node(1), digest)]);
-    all.add_document(digest, &document);
+    let missing = |all: &Directory| all.missing_documents(&asks, NOW).collect::<Vec<_>>();
+    assert_eq!(missing(&all), [(node(1), digest)]);
+    assert!(all.missing_documents(&Query::default(), NOW).next().is_none(), "nothing is asked");
+    // Another node of the agent has it as well, and comes after the better one.
+    let other = Show { node: node(2), priority: 1, ..sum.clone() };
+    let before = (all.undocumented(), all.changes());
+    other.to(&mut all, Source::Member, NOW);
+    assert_eq!(missing(&all), [(node(1), digest), (node(2), digest)]);
+    let after = (all.undocumented(), all.changes());
+    assert_eq!(after, (before.0 + 1, before.1 + 1), "who waits looks again");
+    other.to(&mut all, Source::Member, NOW);
+    assert_eq!((all.undocumented(), all.changes()), after, "it was known");
+    all.add_document(digest, &document, NOW);
     assert_eq!(ids(&all.find(&asks, NOW)), [id(1)]);
-    assert!(all.missing_documents(&asks, NOW).is_empty());
+    assert!(missing(&all).is_empty());
+    let before = all.undocumented();
+    Show { node: node(3), ..sum }.to(&mut all, Source::Member, NOW);
+    assert_eq!(all.undocumented(), before, "nothing of it is missing");
+}
+
+#[test]
+fn what_is_published_without_a_known_document_is_counted() {
+    let mut all = directory();
+    let mut counted = |digest: u8, version: &str, seq: u64| {
+        let mut sum = Show { seq: NOW + seq, ..show(1, 1) };
+        sum.descriptor.version = version.to_owned();
+        sum.descriptor.skills = vec![v1::Skill {
+            id: "sum".to_owned(),
+            document_digest: bytes::Bytes::from(vec![digest; 32]),
+            ..v1::Skill::default()
+        }];
+        assert_eq!(sum.to(&mut all, Source::Member, NOW), "ok");
+        // It is known from then on.
+        let before = all.undocumented();
+        all.add_document([digest; 32], &v1::SkillDocument::default(), NOW);
+        assert_eq!(all.undocumented(), before);
+        before
+    };
+    assert_eq!(counted(7, "1", 0), 1, "an agent came");
+    assert_eq!(counted(7, "1", 1), 1, "it was renewed");
+    assert_eq!(counted(7, "2", 2), 1, "it says something else, of a document that is known");
+    assert_eq!(counted(8, "2", 3), 2, "its skill is another one");
+    show(2, 1).to(&mut all, Source::Member, NOW);
+    assert_eq!(all.undocumented(), 2, "an agent without a document came");
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! How much of one node, and of all, is kept.
 
-use super::support::{NOW, directory, id, node, show};
+use super::support::{HOUR, NOW, directory, id, node, show};
 use crate::directory::Source;
 use crate::directory::entry::{Entry, Stamp};
 use crate::error::Kind;
 use crate::identity::{AgentId, NodeKey};
 use crate::limits;
-use crate::wire::v1;
+use crate::wire::{record, v1};
+use prost::Message;
 
 #[test]
 fn one_node_cannot_crowd_out_the_others() {
@@ -45,6 +46,53 @@ fn a_member_has_a_bounded_number_of_live_records() {
     assert_eq!(show(1, 1).to(&mut all, Source::Member, NOW), "too_large/");
     assert_eq!(show(1, 1).to(&mut all, Source::Folder, NOW), "too_large/");
     assert_eq!(show(1, 2).to(&mut all, Source::Member, NOW), "ok");
+}
+
+/// An agent as its file shows it, with signatures that nobody looks at.
+fn filed(seed: u64) -> v1::AgentAnnouncement {
+    let mut key = [3; 32];
+    key[..8].copy_from_slice(&seed.to_be_bytes());
+    let record = |kind: &str, body: Vec<u8>| {
+        let record = v1::Record {
+            kind: kind.to_owned(),
+            version: record::VERSION,
+            key: key.to_vec().into(),
+            seq: NOW,
+            issued_at_ms: NOW,
+            expires_at_ms: NOW + HOUR,
+            body: body.into(),
+        };
+        let signature = vec![0; 64].into();
+        v1::SignedRecord { signed: record.encode_to_vec().into(), signature }
+    };
+    let body = v1::Descriptor { name: format!("agent-{seed}"), ..v1::Descriptor::default() };
+    let descriptor = record("descriptor", body.encode_to_vec());
+    let hosting = v1::Hosting {
+        node_key: node(1).to_wire(),
+        descriptor_digest: record::digest(&descriptor.signed).to_vec().into(),
+        ..v1::Hosting::default()
+    };
+    let hosting = record("hosting", hosting.encode_to_vec());
+    v1::AgentAnnouncement { descriptor: Some(descriptor), hosting: Some(hosting) }
+}
+
+#[test]
+fn as_many_agents_as_a_node_hosts_are_known_from_its_file() {
+    let mut all = directory();
+    let most = limits::HOSTED_AGENTS as u64;
+    let mut shown: Vec<_> = (0..most).map(filed).collect();
+    let announced = all.replace(Source::Folder, node(1), &shown, NOW);
+    assert_eq!((announced.taken, announced.refused.len()), (limits::HOSTED_AGENTS, 0));
+    // One that comes in the place of another has its room.
+    shown[0] = filed(most);
+    let announced = all.replace(Source::Folder, node(1), &shown, NOW);
+    assert_eq!((announced.taken, announced.refused.len()), (limits::HOSTED_AGENTS, 0));
+    // One above the bound is refused alone.
+    shown.push(filed(most + 1));
+    let announced = all.replace(Source::Folder, node(1), &shown, NOW);
+    assert_eq!((announced.taken, announced.refused.len()), (limits::HOSTED_AGENTS, 1));
+    assert_eq!(announced.refused[0].error.limit.as_ref().unwrap().name, "MEMBER_RECORDS");
+    assert_eq!(all.agents_of(&node(1)), limits::HOSTED_AGENTS);
 }
 
 #[test]

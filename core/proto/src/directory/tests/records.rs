@@ -7,6 +7,7 @@ use crate::query::Query;
 use crate::wire::record::{self, Term};
 use crate::wire::v1;
 use serde_json::json;
+use std::time::Duration;
 
 #[test]
 fn an_expired_record_is_neither_stored_nor_served() {
@@ -174,20 +175,79 @@ fn an_old_record_does_not_bring_back_who_left() {
     let first = show(1, 1);
     let second = Show { seq: NOW + 1, ..show(1, 1) };
     second.to(&mut all, Source::Member, NOW);
-    all.hide(&node(1), &[id(1)], NOW);
+    all.hide(&node(1), &[(id(1), u64::MAX)], NOW);
     assert_eq!(first.to(&mut all, Source::Member, NOW), "conflict/superseded");
     // The last one may be shown again: the agent only left this node.
     assert_eq!(second.to(&mut all, Source::Member, NOW), "ok");
 }
 
 #[test]
+fn what_takes_an_earlier_hosting_back_leaves_the_later_one() {
+    let mut all = directory();
+    let second = Show { seq: NOW + 1, ..show(1, 1) };
+    show(1, 1).to(&mut all, Source::Member, NOW);
+    second.to(&mut all, Source::Member, NOW);
+    all.hide(&node(1), &[(id(1), NOW)], NOW);
+    assert_eq!(all.len(), 1, "words of another connection, which came late");
+    all.hide(&node(1), &[(id(1), NOW + 1)], NOW);
+    assert!(all.is_empty());
+}
+
+#[test]
 fn a_transient_agent_leaves_no_row() {
     let mut all = directory();
-    let mut brief = Show { seq: 0, ..show(1, 1) };
-    brief.descriptor.transient = true;
+    let brief = brief(1);
     assert_eq!(brief.to(&mut all, Source::Member, NOW), "ok");
     all.gone(&node(1), NOW);
     assert_eq!(all.poll_timeout(), None);
+    assert_eq!(brief.to(&mut all, Source::Folder, NOW), "ok");
+    all.handle_timeout(NOW + 60_000);
+    assert_eq!((all.len(), all.poll_timeout()), (0, None), "its records end by themselves");
+    assert_eq!(brief.to(&mut all, Source::Member, NOW), "ok");
+    let term = Term { seq: 1, ..Term::starting(NOW, Duration::from_secs(60)) };
+    let dead = |seed| record::sign(&key(seed), term, &v1::Tombstone::default()).unwrap();
+    all.bury(&dead(1), NOW).unwrap();
+    assert_eq!((all.len(), all.poll_timeout()), (0, None));
+    all.bury(&dead(2), NOW).unwrap();
+    assert!(all.poll_timeout().is_some(), "of any other a row is kept");
+}
+
+#[test]
+fn a_transient_agent_is_never_renewed() {
+    let mut all = directory();
+    let brief = brief(1);
+    let renewed = |seq, issued_at_ms: u64, life_ms| {
+        let expires_at_ms = issued_at_ms + life_ms;
+        Show { seq, issued_at_ms, expires_at_ms, ..brief.clone() }
+    };
+    assert_eq!(brief.to(&mut all, Source::Member, NOW), "ok");
+    let later = NOW + 20_000;
+    for source in [Source::Own, Source::Folder, Source::Member] {
+        let numbered = renewed(NOW, later, 60_000).to(&mut all, source, later);
+        assert_eq!(numbered, "content/transient_term");
+        let long = renewed(0, later, 60_001).to(&mut all, source, later);
+        assert_eq!(long, "content/transient_term");
+        let again = renewed(0, later, 60_000).to(&mut all, source, later);
+        assert_eq!(again, "conflict/equivocation");
+    }
+    assert_eq!(renewed(0, NOW, 60_000).to(&mut all, Source::Member, later), "ok", "the same");
+}
+
+#[test]
+fn an_agent_at_a_node_is_found_there_alone() {
+    let mut all = directory();
+    assert_eq!(show(1, 1).to(&mut all, Source::Member, NOW), "ok");
+    let mut at = |n| {
+        let target = Target::At { agent: id(1), node: node(n) };
+        all.resolve(&target, NOW).map(|found| found.node).map_err(|error| error.kind)
+    };
+    assert_eq!((at(1), at(2)), (Ok(node(1)), Err(crate::error::Kind::NotFound)));
+}
+
+fn brief(seed: u64) -> Show {
+    let mut brief = Show { seq: 0, expires_at_ms: NOW + 60_000, ..show(seed, 1) };
+    brief.descriptor.transient = true;
+    brief
 }
 
 #[test]
@@ -206,7 +266,7 @@ fn a_folder_says_everything_and_a_connection_adds() {
     let mut expected = vec![id(1), id(3), id(4)];
     expected.sort_unstable();
     assert_eq!(left, expected);
-    all.hide(&node(1), &[id(1), id(9)], NOW);
+    all.hide(&node(1), &[(id(1), u64::MAX), (id(9), u64::MAX)], NOW);
     assert_eq!(all.len(), 2);
     all.gone(&node(1), NOW);
     assert!(all.is_empty() && all.ends.is_empty() && all.nodes.is_empty());

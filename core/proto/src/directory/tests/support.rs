@@ -2,7 +2,7 @@
 
 use crate::directory::{Directory, Found, Source};
 use crate::identity::{AgentId, MeshId, NodeKey, SecretKey};
-use crate::query::Query;
+use crate::query::{Health, Query};
 use crate::wire::record::{self, Term};
 use crate::wire::v1;
 
@@ -32,6 +32,7 @@ pub(super) struct Show {
     pub(super) issued_at_ms: u64,
     pub(super) expires_at_ms: u64,
     pub(super) priority: u32,
+    pub(super) health: Health,
 }
 
 pub(super) fn key(seed: u64) -> SecretKey {
@@ -54,6 +55,7 @@ pub(super) fn show(seed: u64, at: u8) -> Show {
         issued_at_ms: NOW,
         expires_at_ms: NOW + HOUR,
         priority: 0,
+        health: Health::Up,
     }
 }
 
@@ -71,6 +73,7 @@ impl Show {
             node_key: self.node.to_wire(),
             descriptor_digest: bytes::Bytes::copy_from_slice(&digest),
             priority: self.priority,
+            health: self.health.stated().to_owned(),
         };
         let hosting = record::sign(&key, term, &hosting).unwrap();
         v1::AgentAnnouncement { descriptor: Some(descriptor), hosting: Some(hosting) }

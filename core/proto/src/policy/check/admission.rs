@@ -6,10 +6,11 @@ use crate::limits as bounds;
 use crate::policy::{Caller, CallerKind, Policy, Rates};
 use crate::wire::v1;
 
-/// Refuses what no agent takes: calls nested too deep and extensions that must be understood.
+/// Refuses what no agent takes: calls nested too deep, extensions that must be understood, and
+/// tasks that were handed on.
 ///
 /// # Errors
-/// `hop_limit`, code `depth`; `unsupported`, code `extension`.
+/// `hop_limit`, code `depth`; `unsupported`, codes `extension` and `task_path`.
 pub fn limits(request: &v1::Request) -> Result<()> {
     if request.depth > bounds::CALL_DEPTH {
         let message = "the calls are nested too deep";
@@ -23,6 +24,11 @@ pub fn limits(request: &v1::Request) -> Result<()> {
         return Err(
             Error::refusal(Kind::Unsupported, "extension", message).with_field("extensions")
         );
+    }
+    // Only a task that was handed on has a path; run as a plain call it would escape its own rules.
+    if !request.task_path.is_empty() {
+        let message = "tasks are not handed on by this version: expected no path";
+        return Err(Error::refusal(Kind::Unsupported, "task_path", message).with_field("taskPath"));
     }
     Ok(())
 }
@@ -88,9 +94,13 @@ pub fn rate(rates: Option<&mut Rates>, caller: &Caller, now_ms: u64) -> Result<(
 fn caller_kind(policy: &Policy, caller: &Caller) -> Result<()> {
     match caller.kind {
         CallerKind::Local | CallerKind::Member => Ok(()),
-        CallerKind::External if policy.requirements().allow_external_connections => Ok(()),
-        CallerKind::External => Err(denied("external", "the agent takes members of its mesh only")),
-        CallerKind::Bridged | CallerKind::Edge => {
+        CallerKind::External | CallerKind::Edge => {
+            if policy.requirements().allow_external_connections {
+                return Ok(());
+            }
+            Err(denied("external", "the agent takes members of its mesh only"))
+        }
+        CallerKind::Bridged => {
             let message = format!("callers of kind {} are not served yet", caller.kind);
             Err(Error::refusal(Kind::Unsupported, "caller_kind", message))
         }

@@ -1,7 +1,7 @@
 //! Whether the caller proves itself.
 
 use crate::error::{Error, Kind, Result};
-use crate::policy::{AuthRule, Caller, Policy, Secret, VerdictKey};
+use crate::policy::{AuthRule, Caller, Policy, Secret, TokenRule, VerdictKey};
 use crate::wire::v1;
 
 /// What is left to do about auth.
@@ -9,6 +9,13 @@ use crate::wire::v1;
 pub enum AuthPlan {
     /// Nothing: no proof is asked for, or it was given.
     Open,
+    /// The token is checked under its root; its outcome goes to `auth_verdict`.
+    CheckToken {
+        /// What it must be.
+        rule: TokenRule,
+        /// What the caller showed.
+        credential: Secret,
+    },
     /// The host's function decides; its verdict goes to `auth_verdict`, and may be kept.
     AskHost {
         /// Scheme that the caller named; empty: none.
@@ -45,6 +52,11 @@ pub fn auth_plan(
             let shown = shown.ok_or_else(missing)?;
             if secret.matches(&shown.secret) { Ok(AuthPlan::Open) } else { Err(bad()) }
         }
+        AuthRule::Token(rule) => {
+            let shown = shown.ok_or_else(missing)?;
+            let credential = Secret::from(shown.secret.clone());
+            Ok(AuthPlan::CheckToken { rule: rule.clone(), credential })
+        }
         AuthRule::Host => {
             let shown = shown.ok_or_else(missing)?;
             Ok(AuthPlan::AskHost {
@@ -56,7 +68,7 @@ pub fn auth_plan(
     }
 }
 
-/// Turns the verdict of the host's function, given or kept, into the outcome.
+/// Turns a verdict, such as that of the host's function, into the outcome.
 ///
 /// # Errors
 /// `auth`, code `bad_credential`.

@@ -38,6 +38,7 @@ impl v1::Request {
         bytes32("to", &self.to)?;
         check_text("to_name", &self.to_name)?;
         optional_bytes32("from", &self.from)?;
+        check_text("edge", &self.edge)?;
         if !self.return_to.is_empty() {
             let message = "expected the id of an agent";
             let id = self.return_to.parse::<AgentId>();

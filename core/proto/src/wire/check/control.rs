@@ -41,6 +41,9 @@ impl Checked for v1::Show {
 impl Checked for v1::Hide {
     fn check(&self) -> Result<()> {
         at_most("agents", self.agents.len(), "MESSAGE_ITEMS", l::MESSAGE_ITEMS)?;
+        if !self.seqs.is_empty() && self.seqs.len() != self.agents.len() {
+            return Err(Error::invalid("seqs", "expected one number of each agent, or none"));
+        }
         self.agents.iter().try_for_each(|agent| bytes32("agents", agent))
     }
 }
@@ -100,6 +103,8 @@ impl Checked for v1::Ask {
                 bytes32("agent", &asked.agent)?;
                 bytes32("callee", &asked.callee)
             }
+            Question::Trace(id) => exactly("trace", id, 16),
+            Question::OperatorStop(stop) => stop.check(),
         }
     }
 }
@@ -115,6 +120,10 @@ impl Checked for v1::Answer {
             Answer::Agent(agent) => agent.check(),
             Answer::Rejection(rejection) => rejection.check(),
             Answer::Returns(_) => Ok(()),
+            Answer::Trace(trace) => trace.check(),
+            Answer::Stopped(stopped) => {
+                super::killswitch::budgets("stopped.budgets", &stopped.budgets)
+            }
         }
     }
 }

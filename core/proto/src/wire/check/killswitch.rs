@@ -1,11 +1,12 @@
 //! Messages of `killswitch.proto`.
 
-use super::form::{bytes32, exactly, optional_bytes32, present, required, texts};
+use super::form::{at_most, bytes32, exactly, optional_bytes32, present, required, texts};
 use crate::error::{Error, Result};
-use crate::limits::{AMOUNT_MAX, LEASE_MAX};
+use crate::limits::{AMOUNT_MAX, LEASE_MAX, STOP_BUDGETS, STOP_GROUPS};
 use crate::wire::decode::Checked;
 use crate::wire::text::{check_id, check_text};
 use crate::wire::v1;
+use bytes::Bytes;
 
 fn component(field: &str, value: u64) -> Result<()> {
     if value <= AMOUNT_MAX {
@@ -136,6 +137,22 @@ impl Checked for v1::Trip {
     }
 }
 
+impl Checked for v1::OperatorStop {
+    fn check(&self) -> Result<()> {
+        bytes32("mesh", &self.mesh)?;
+        budgets("may_kill", &self.may_kill)?;
+        at_most("groups", self.groups.len(), "STOP_GROUPS", STOP_GROUPS)?;
+        self.groups.iter().try_for_each(|group| check_text("groups", group))?;
+        bytes32("by", &self.by)
+    }
+}
+
+/// Ids of budgets of one statement.
+pub(super) fn budgets(field: &str, ids: &[Bytes]) -> Result<()> {
+    at_most(field, ids.len(), "STOP_BUDGETS", STOP_BUDGETS)?;
+    ids.iter().try_for_each(|id| bytes32(field, id))
+}
+
 impl Checked for v1::LedgerMessage {
     fn check(&self) -> Result<()> {
         use v1::ledger_message::Kind;
@@ -149,6 +166,7 @@ impl Checked for v1::LedgerMessage {
             Kind::Renew(renew) => renew.check(),
             Kind::Recall(recall) => recall.check(),
             Kind::Trip(trip) => trip.check(),
+            Kind::OperatorStop(stop) => stop.check(),
         }
     }
 }
@@ -178,7 +196,16 @@ impl Checked for v1::LedgerRow {
             Kind::Subgrant(row) => row.check(),
             Kind::Closed(row) => row.check(),
             Kind::Trip(trip) => trip.check(),
+            Kind::Since(row) => row.check(),
+            Kind::Stop(row) => row.check(),
         }
+    }
+}
+
+impl Checked for v1::StopRow {
+    fn check(&self) -> Result<()> {
+        bytes32("budget", &self.budget)?;
+        required("stop", self.stop.as_ref())?.check()
     }
 }
 
@@ -194,6 +221,12 @@ impl Checked for v1::AccountRow {
         optional(self.overrun.as_ref())?;
         optional_bytes32("receipts", &self.receipts)?;
         check_text("draining", &self.draining)
+    }
+}
+
+impl Checked for v1::SinceRow {
+    fn check(&self) -> Result<()> {
+        Ok(())
     }
 }
 

@@ -10,3 +10,4 @@ mod control;
 mod form;
 mod killswitch;
 mod record;
+mod trace;

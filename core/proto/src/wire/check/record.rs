@@ -153,7 +153,8 @@ impl Checked for v1::SkillDocument {
 impl Checked for v1::Hosting {
     fn check(&self) -> Result<()> {
         bytes32("node_key", &self.node_key)?;
-        bytes32("descriptor_digest", &self.descriptor_digest)
+        bytes32("descriptor_digest", &self.descriptor_digest)?;
+        check_text("health", &self.health)
     }
 }
 

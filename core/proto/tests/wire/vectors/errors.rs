@@ -1,7 +1,8 @@
-//! `errors.json`: the table of kinds; and the same table in the docs of `error`.
+//! `errors.json` and `codes.json`: the tables of kinds and of codes; and both in the docs of
+//! `error`.
 
 use super::{compare, compare_text};
-use hubless_proto::error::{Kind, Retry};
+use hubless_proto::error::{CODES, Code, Kind, Retry};
 use serde_json::json;
 
 #[test]
@@ -28,7 +29,17 @@ fn errors() {
 }
 
 #[test]
-fn the_table_stands_in_the_docs() {
+fn codes() {
+    let row = |code: &Code| {
+        let kinds: Vec<_> = code.kinds.iter().map(|kind| kind.name()).collect();
+        json!({ "code": code.name, "kinds": kinds, "meaning": code.meaning })
+    };
+    let rows: Vec<_> = CODES.iter().map(row).collect();
+    compare("codes.json", &json!({ "codes": rows }));
+}
+
+#[test]
+fn the_tables_stand_in_the_docs() {
     let mut text = String::from(
         "| kind | retry | HTTP | JSON-RPC | A2A | MCP | C | exit |\n\
          |---|---|---|---|---|---|---|---|\n",
@@ -39,6 +50,12 @@ fn the_table_stands_in_the_docs() {
             "| `{}` | {retry} | {} | {} | {} | {} | {} | {} |\n",
             row.name, row.http, row.json_rpc, row.a2a, row.mcp, row.c, row.exit
         );
+    }
+    text += "\n| code | kinds | meaning |\n|---|---|---|\n";
+    for code in CODES {
+        let kinds: Vec<_> = code.kinds.iter().map(|kind| format!("`{kind}`")).collect();
+        let kinds = if kinds.is_empty() { "any".to_owned() } else { kinds.join(", ") };
+        text += &format!("| `{}` | {kinds} | {} |\n", code.name, code.meaning);
     }
     compare_text("core/proto/src/error/table.md", &text);
 }

@@ -87,6 +87,8 @@ fn identity() {
     let did = SecretKey::from_seed([1; 32]).agent_id().to_string();
     let node = "ab".repeat(32);
     let at_mesh = format!("Sum@{node}");
+    let at_node = format!("{did}@{node}");
+    let [no_node, no_hex] = [format!("{did}@"), format!("{did}@{}", node.to_uppercase())];
     let long = "n".repeat(65);
     let upper = node.to_uppercase();
     let made = json!({
@@ -103,7 +105,8 @@ fn identity() {
             "sum", "Sum", "a.b-c_9", "", "a b", "a/b", "caf\u{e9}", "a\0", "a\u{202e}b", &long,
         ]),
         "targets": texts::<Target>(&[
-            "Sum", &at_mesh, &did, "7:abcd.ef01.2345", "did:key:z", "a:b", "a@b", "@", "",
+            "Sum", &at_mesh, &did, &at_node, "7:abcd.ef01.2345", "did:key:z", "a:b", "a@b", "@", "",
+            &no_node, &no_hex,
         ]),
     });
     compare("identity.json", &made);

@@ -124,6 +124,7 @@ fn records() {
         node_key: Bytes::from_static(&[2; 32]),
         descriptor_digest: Bytes::copy_from_slice(&record::digest(&descriptor.signed)),
         priority: 1,
+        ..v1::Hosting::default()
     };
     let hosting = record::sign(&agent(), term, &hosting).unwrap();
     let node = record::sign(&SecretKey::from_seed([2; 32]), term, &node_record()).unwrap();

@@ -30,6 +30,7 @@ json *json_new(json_type type) {
 json *json_string_of(const char *text, size_t len) {
     json *made = json_new(JSON_STRING);
     made->text = json_text_copy(text, len);
+    made->len = len;
     return made;
 }
 
@@ -130,7 +131,11 @@ json *json_copy(const json *value) {
     json *made = json_new(value->type);
     made->flag = value->flag;
     made->number = value->number;
-    made->text = value->text == NULL ? NULL : json_text_copy(value->text, strlen(value->text));
+    made->len = value->len;
+    if (value->text != NULL) {
+        size_t len = value->type == JSON_STRING ? value->len : strlen(value->text);
+        made->text = json_text_copy(value->text, len);
+    }
     for (size_t i = 0; i < value->count; i++) {
         const char *name = value->keys == NULL ? NULL : value->keys[i];
         char *key = name == NULL ? NULL : json_text_copy(name, strlen(name));
@@ -151,7 +156,7 @@ int json_equal(const json *a, const json *b) {
     case JSON_NUMBER:
         return a->number == b->number;
     case JSON_STRING:
-        return strcmp(a->text, b->text) == 0;
+        return a->len == b->len && memcmp(a->text, b->text, a->len) == 0;
     case JSON_ARRAY:
     case JSON_OBJECT:
         break;
@@ -167,9 +172,10 @@ int json_equal(const json *a, const json *b) {
 
 /* Printing. */
 
-static void print_text(FILE *out, const char *text) {
+static void print_text(FILE *out, const char *text, size_t len) {
+    const unsigned char *end = (const unsigned char *)text + len;
     fputc('"', out);
-    for (const unsigned char *at = (const unsigned char *)text; *at != '\0'; at++) {
+    for (const unsigned char *at = (const unsigned char *)text; at < end; at++) {
         if (*at == '"' || *at == '\\') {
             fprintf(out, "\\%c", *at);
         } else if (*at < 0x20) {
@@ -199,7 +205,7 @@ static void print(FILE *out, const json *value) {
         }
         return;
     case JSON_STRING:
-        print_text(out, value->text);
+        print_text(out, value->text, value->len);
         return;
     case JSON_ARRAY:
     case JSON_OBJECT:
@@ -211,7 +217,7 @@ static void print(FILE *out, const json *value) {
             fputc(',', out);
         }
         if (value->keys != NULL) {
-            print_text(out, value->keys[i]);
+            print_text(out, value->keys[i], strlen(value->keys[i]));
             fputc(':', out);
         }
         print(out, value->items[i]);

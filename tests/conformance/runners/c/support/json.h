@@ -11,6 +11,7 @@ typedef struct json {
     int flag;            /* of a bool */
     double number;
     char *text;          /* of a string, or a number as it was written */
+    size_t len;          /* of a string, which may hold NULs */
     char **keys;         /* of an object */
     struct json **items; /* of an array or object */
     size_t count;
@@ -30,7 +31,7 @@ json *json_bool(int flag);
 
 /* A member of an object, or NULL. */
 json *json_get(const json *object, const char *key);
-/* Text of a string member, or NULL. */
+/* Text of a string member up to a NUL in it, or NULL. */
 const char *json_get_text(const json *object, const char *key);
 /* Number of a member, or what stands for none. */
 double json_get_number(const json *object, const char *key, double none);

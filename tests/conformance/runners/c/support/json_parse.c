@@ -87,7 +87,7 @@ static int escape(reader *in, char *out, size_t *len) {
     return 1;
 }
 
-static char *string(reader *in) {
+static char *string(reader *in, size_t *count) {
     if (!take(in, '"')) {
         return NULL;
     }
@@ -109,6 +109,7 @@ static char *string(reader *in) {
         return NULL;
     }
     made[len] = '\0';
+    *count = len;
     return made;
 }
 
@@ -119,7 +120,8 @@ static json *members(reader *in, json_type type, char close) {
         return made;
     }
     do {
-        char *key = type == JSON_OBJECT ? string(in) : NULL;
+        size_t len = 0;
+        char *key = type == JSON_OBJECT ? string(in, &len) : NULL;
         json *item = NULL;
         if (type == JSON_ARRAY || (key != NULL && take(in, ':'))) {
             item = value(in);
@@ -177,10 +179,12 @@ static json *value(reader *in) {
     } else if (*in->at == '[') {
         made = members(in, JSON_ARRAY, ']');
     } else if (*in->at == '"') {
-        char *text = string(in);
+        size_t len = 0;
+        char *text = string(in, &len);
         if (text != NULL) {
             made = json_new(JSON_STRING);
             made->text = text;
+            made->len = len;
         }
     } else {
         made = word(in);

@@ -6,6 +6,7 @@ use crate::house::{Result, root, text};
 use crate::language::{Language, installed};
 use crate::package::{Dist, empty, notices};
 use crate::step::Step;
+use crate::toolchain::{answers, make_fault};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -25,7 +26,11 @@ target_link_libraries(plus PRIVATE hubless::hubless)
 
 /// The tools of a user of the C library that this machine lacks, as a reason to skip.
 pub(super) fn missing() -> Option<String> {
-    let absent = |tool: &&&str| Command::new(tool).arg("--version").output().is_err();
+    // By the same rule as the package was built: without it there is no archive.
+    if let Some(fault) = make_fault() {
+        return Some(fault);
+    }
+    let absent = |tool: &&&str| !answers(tool, &["--version"]);
     let tools = ["pkg-config", "cmake", "c++"];
     let tools: Vec<_> = tools.iter().filter(absent).copied().collect();
     (!tools.is_empty()).then(|| format!("the C package needs {}", tools.join(", ")))

@@ -21,6 +21,8 @@ import kotlin.time.Duration
  * @property agentId its id
  * @property address short form of its id
  * @property name its name
+ * @property reach its id with its node, `did:key:…@<node key>`: who is handed it calls the agent at
+ *   once, while other nodes know a transient agent by the rest after a second only
  * @sample dev.hubless.samples.AgentSamples.function
  */
 public class RegisteredAgent internal constructor(
@@ -28,6 +30,7 @@ public class RegisteredAgent internal constructor(
     public val agentId: String,
     public val address: String,
     public val name: String,
+    public val reach: String,
     internal val handle: Long,
 ) {
     /** Refuses new calls and lets running ones end, for at most [grace]. */
@@ -40,7 +43,37 @@ public class RegisteredAgent internal constructor(
         node.host.agents.remove(handle)
     }
 
+    /**
+     * States how well it is, for the order in which others find it: one that is down comes last,
+     * and is still called by who asks for it; up takes the word back.
+     *
+     * @throws HublessException kind `unsupported` for a transient agent that others know already
+     */
+    public suspend fun health(state: Health) {
+        val body = obj {
+            put("agent", handle)
+            put("health", state.name.lowercase())
+        }
+        node.session.call("health", body)
+    }
+
     override fun toString(): String = "RegisteredAgent($name, $address)"
+}
+
+/**
+ * How well an agent says it is.
+ *
+ * @sample dev.hubless.samples.AgentSamples.health
+ */
+public enum class Health {
+    /** Nothing speaks against it. */
+    UP,
+
+    /** It may not do what it is asked. */
+    SUSPECT,
+
+    /** It cannot do what it is asked. */
+    DOWN,
 }
 
 /**
@@ -191,6 +224,7 @@ internal suspend fun Node.registerAgent(options: AgentOptions, serving: Serving)
         agentId = body.text("agentId").orEmpty(),
         address = body.text("address").orEmpty(),
         name = body.text("name") ?: options.name,
+        reach = body.text("reach").orEmpty(),
         handle = body.long("agent") ?: 0,
     )
 }

@@ -43,11 +43,11 @@ public enum class Effect {
         /**
          * Reads an effect from its name in configuration or messages.
          *
-         * @throws HublessException kind `invalid_argument` for any other text
+         * @throws HublessException kind `invalid_argument`, code `bad_word`, for any other text
          */
         @JvmStatic
         public fun of(name: String): Effect = entries.firstOrNull { it.name == name }
-            ?: throw invalidArgument("effect", "expected one of $entries, got \"$name\"")
+            ?: throw invalidArgument("effect", "one of $entries, not \"$name\"", "bad_word")
     }
 }
 

@@ -7,15 +7,18 @@ import dev.hubless.internal.contentOf
 import dev.hubless.internal.contentOfValue
 import dev.hubless.internal.emptyObject
 import dev.hubless.internal.jsonOfValue
+import dev.hubless.internal.long
 import dev.hubless.internal.obj
 import dev.hubless.internal.objects
 import dev.hubless.internal.partOf
 import dev.hubless.internal.partOfValue
 import dev.hubless.internal.some
+import dev.hubless.internal.text
 import kotlinx.coroutines.currentCoroutineContext
 import kotlinx.coroutines.job
 import kotlinx.serialization.json.JsonObject
 import kotlinx.serialization.json.put
+import java.time.Instant
 import kotlin.coroutines.AbstractCoroutineContextElement
 import kotlin.coroutines.CoroutineContext
 import kotlin.time.Duration
@@ -32,8 +35,14 @@ public enum class CallerKind {
     /** A member of the mesh. */
     MEMBER,
 
-    /** Anybody else. */
+    /** Of a mesh that this one trusts. */
+    BRIDGED,
+
+    /** A node without a token of the mesh. */
     EXTERNAL,
+
+    /** A client of a gateway, for which a node of the mesh asks. */
+    EDGE,
     ;
 
     internal companion object {
@@ -150,6 +159,78 @@ public class CallContext internal constructor(
 
     /** Whether the caller has gone away; the handler's coroutine is cancelled then as well. */
     public val isCancelled: Boolean get() = call.cancelled.get()
+
+    /** What the call was given of its budget; null: it has none. */
+    public val granted: Allowance? get() = call.granted
+
+    /**
+     * Sets the most of one spending aside before it begins, such as one request of a model.
+     *
+     * ```
+     * spend(maxOutput = 1_000).use { it.used(output = think(maxTokens = 1_000).tokens) }
+     * ```
+     *
+     * A handler that never does is charged all that its call was granted; one that spends nothing
+     * by itself, and only calls others, says so with `spend().close()`. Without a budget nothing is
+     * set aside, and what was used counts in the answer's usage alone.
+     *
+     * @param maxInput most tokens that a model reads
+     * @param maxOutput most tokens that it writes
+     * @param maxCost most cost, in millionths of the currency unit
+     * @throws HublessException kind `budget_exhausted` if it does not fit into what is left of the
+     *   call's grant, `killed` if the budget was stopped
+     */
+    public suspend fun spend(maxInput: Long = 0, maxOutput: Long = 0, maxCost: Long = 0): Spend {
+        val body = obj {
+            put("call", handle)
+            put("inputTokens", maxInput)
+            put("outputTokens", maxOutput)
+            put("costMicros", maxCost)
+        }
+        return Spend(node.session.call("call.spend", body).body.long("spend") ?: 0)
+    }
+
+    /**
+     * Stops this call and everything below it, for good: all that its grant pays for. Its handler
+     * and those that it asked are cancelled, on any node, and nothing more is spent. The caller
+     * gets kind `killed`, code `operator`; its budget, and what else that pays for, go on with
+     * what was not used.
+     *
+     * @throws HublessException kind `not_found`, code `grant`, if the call has no budget: it holds
+     *   nothing that could be stopped
+     * @sample dev.hubless.samples.BudgetSamples.tripBelow
+     */
+    public suspend fun trip() {
+        node.session.call("call.trip", obj { put("call", handle) })
+    }
+
+    /**
+     * Gives a base URL and a short-lived key of the node's metering gateway, for a client of
+     * OpenAI's API in this handler.
+     *
+     * What the key may pay is set aside in the grant of the call first. Each time it is another
+     * key. All of them end with the call, with the stop of its budget, or with its total deadline,
+     * and after ten minutes at the latest; what the gateway says they cost is charged at the end of
+     * the call, and all that was set aside where it says nothing.
+     *
+     * @param maxCost most cost, in millionths of the currency unit; null: a quarter of what is free
+     * @throws HublessException kind `configuration`: code `no_budget`, `no_gateway`, or
+     *   `token_limit` under a budget that limits tokens, which a gateway does not count; kind
+     *   `budget_exhausted` if it does not fit
+     * @sample dev.hubless.samples.ProviderSamples.provider
+     */
+    public suspend fun provider(maxCost: Long? = null): Provider {
+        val body = obj {
+            put("call", handle)
+            some("maxCost", maxCost)
+        }
+        val given = node.session.call("call.provider", body).body
+        return Provider(
+            baseUrl = given.text("baseUrl").orEmpty(),
+            apiKey = given.text("apiKey").orEmpty(),
+            expires = Instant.ofEpochMilli(given.long("untilMs") ?: 0),
+        )
+    }
 
     /** Tells the caller how far the work has come; [fraction] is from 0 to 1. */
     public suspend fun progress(note: String = "", fraction: Double? = null) {

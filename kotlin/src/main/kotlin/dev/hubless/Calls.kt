@@ -6,9 +6,11 @@ import dev.hubless.internal.Offers
 import dev.hubless.internal.Outgoing
 import dev.hubless.internal.Session
 import dev.hubless.internal.Shape
+import dev.hubless.internal.Ties
 import dev.hubless.internal.child
 import dev.hubless.internal.contentOfValue
 import dev.hubless.internal.errorOf
+import dev.hubless.internal.json
 import dev.hubless.internal.long
 import dev.hubless.internal.obj
 import dev.hubless.internal.pull
@@ -25,6 +27,7 @@ import kotlinx.serialization.json.JsonElement
 import kotlinx.serialization.json.JsonObject
 import kotlinx.serialization.json.JsonPrimitive
 import kotlinx.serialization.json.put
+import java.lang.ref.Reference
 
 /**
  * Asks the agent [to] and returns the answer as an [O].
@@ -83,6 +86,8 @@ public suspend fun Node.send(
  * @property promptSchema JSON schema that the prompt fits
  * @property template stored template to start from
  * @property tools functions that the callee may call back while it works
+ * @property killSwitch pays for the call and stops it, see [RequestOptions.killSwitch]
+ * @property max the most that the call may be given of its budget
  * @sample dev.hubless.samples.CallSamples.send
  */
 public data class AgentRequest @JvmOverloads constructor(
@@ -93,12 +98,18 @@ public data class AgentRequest @JvmOverloads constructor(
     public val promptSchema: JsonObject? = null,
     public val template: String? = null,
     public val tools: List<Tool> = emptyList(),
+    public val killSwitch: KillSwitch? = null,
+    public val max: Allowance? = null,
 )
 
 /** Sends a request in its short form; a refusal is part of the result. */
 public suspend fun Node.send(request: AgentRequest): Response {
-    val options = RequestOptions().apply { request.tools.forEach { tool(it) } }
+    val options = RequestOptions().apply {
+        request.tools.forEach { tool(it) }
+        killSwitch = request.killSwitch
+    }
     val out = Outgoing(session)
+    val ties = tiesOf(options)
     val content = request.content?.let { out.content(it) }
     val body = obj {
         put("agent", request.agent)
@@ -107,7 +118,9 @@ public suspend fun Node.send(request: AgentRequest): Response {
         request.skill?.let { put("skill", it) }
         request.promptSchema?.let { put("promptSchema", it) }
         request.template?.let { put("template", it) }
-        callHandle(null)?.let { put("parent", it) }
+        ties.parent?.let { put("parent", it) }
+        ties.switch?.let { put("killSwitch", it) }
+        request.max?.let { put("max", it.json()) }
         putTools(options)
     }
     return offering(options) { onTicket ->
@@ -137,8 +150,8 @@ public fun Node.events(
 ): Flow<StreamItem> = flow {
     val options = RequestOptions().apply(configure)
     val out = Outgoing(session)
-    val parent = callHandle(options.parent)
-    val body = out.request(JsonPrimitive(to), contentOfValue(input), options, parent)
+    val ties = tiesOf(options)
+    val body = out.request(JsonPrimitive(to), contentOfValue(input), options, ties)
     val collector = this
     offering(options) { onTicket ->
         out.whileWriting(toTheEnd = false) {
@@ -159,17 +172,13 @@ public suspend fun Node.check(
 ): ErrorDetails? {
     val options = RequestOptions().apply(configure)
     val out = Outgoing(session)
-    val request = out.request(
-        JsonPrimitive(agent.name),
-        contentOfValue(input),
-        options,
-        callHandle(options.parent),
-    )
+    val ties = tiesOf(options)
+    val request = out.request(JsonPrimitive(agent.name), contentOfValue(input), options, ties)
     val body = obj {
         put("agent", agent.handle)
         put("request", request)
     }
-    val result = session.call("check", body, out.attachments).body
+    val result = options.held { session.call("check", body, out.attachments).body }
     return result.child("rejection")?.let { errorOf(it).details }
 }
 
@@ -220,7 +229,7 @@ private suspend fun <T> Node.exchange(
     read: Session.(Event) -> T,
 ): T {
     val out = Outgoing(session)
-    val body = out.request(to, contentOfValue(input), options, callHandle(options.parent))
+    val body = out.request(to, contentOfValue(input), options, tiesOf(options))
     return offering(options) { onTicket ->
         out.whileWriting(toTheEnd = false) {
             session.read(session.call(op, body, out.attachments, Hooks(onTicket = onTicket)))
@@ -234,20 +243,34 @@ private suspend fun <T> Node.offering(
     block: suspend (onTicket: ((Long) -> Unit)?) -> T,
 ): T {
     val offers = Offers(options, currentCoroutineContext())
-    if (!offers.any) return block(null)
+    if (!offers.any) return options.held { block(null) }
     var ticket = 0L
     try {
-        return block {
-            ticket = it
-            host.offers[it] = offers
+        return options.held {
+            block {
+                ticket = it
+                host.offers[it] = offers
+            }
         }
     } finally {
         host.offers.remove(ticket)
     }
 }
 
-/** The inbound call that a new one is a child of: the one named, else the one being handled. */
-internal suspend fun Node.callHandle(named: CallContext?): Long? {
-    val call = named ?: currentCall() ?: return null
-    return call.handle.takeIf { call.node === this }
+/** Keeps the switch of a request while the core may still look for it. */
+private suspend fun <T> RequestOptions.held(block: suspend () -> T): T = try {
+    block()
+} finally {
+    Reference.reachabilityFence(killSwitch)
+}
+
+/**
+ * What a request belongs to: the call named, else the one being handled; the switch named, else
+ * the one of the coroutine context, unless the call has a budget.
+ */
+private suspend fun tiesOf(options: RequestOptions): Ties {
+    val context = currentCoroutineContext()
+    val call = options.parent ?: context[CallContext]
+    val around = context[KillSwitch].takeIf { call?.granted == null }
+    return Ties(call?.handle, options.killSwitch ?: around)
 }

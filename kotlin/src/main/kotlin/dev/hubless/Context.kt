@@ -44,5 +44,5 @@ public data class Context @JvmOverloads constructor(
     public val pages: List<ContextPage> = emptyList(),
     public val history: List<Part> = emptyList(),
     public val explanation: String? = null,
-    public val descriptions: String? = null,
+    public val descriptions: Map<String, String> = emptyMap(),
 )

@@ -1,16 +1,12 @@
 package dev.hubless
 
-import dev.hubless.internal.Event
-import dev.hubless.internal.Native
+import dev.hubless.internal.ask
 import dev.hubless.internal.child
-import dev.hubless.internal.closedError
 import dev.hubless.internal.emptyObject
-import dev.hubless.internal.errorOf
 import dev.hubless.internal.long
 import dev.hubless.internal.obj
 import dev.hubless.internal.some
 import dev.hubless.internal.text
-import dev.hubless.internal.utf8
 import kotlinx.serialization.json.put
 
 /**
@@ -53,36 +49,19 @@ public data class Identity(
     public val address: String? = null,
 )
 
-/** Reads [text] in a session of its own, which needs no node. */
+/** Reads [text] as what it is to be. */
 internal fun inspect(text: String, kind: IdentityKind, mesh: String?): Identity {
-    val operation = "id.inspect"
     val question = obj {
         put("text", text)
         put("kind", kind.wire)
         some("mesh", mesh)
     }
-    val event = alone(operation, utf8(question))
-    if (event.kind == Event.FAILED) throw errorOf(event.body)
-    val read = event.body
+    val read = ask("id.inspect", question)
     return Identity(read.text("text").orEmpty(), read.text("key"), read.text("address"))
 }
 
 /** Reads the table of bounds. */
 internal fun bounds(): Map<String, Long> {
-    val event = alone("limits", utf8(obj {}))
-    if (event.kind == Event.FAILED) throw errorOf(event.body)
-    val all = event.body.child("limits") ?: emptyObject
+    val all = ask("limits", emptyObject).child("limits") ?: emptyObject
     return all.mapValues { (name, _) -> all.long(name) ?: 0 }
-}
-
-/** Runs one operation that only computes, on the thread that asks. */
-private fun alone(operation: String, body: ByteArray): Event {
-    val session = Native.open()
-    try {
-        Native.submit(session, 1, operation.toByteArray(), body, null)
-        val batch = Native.nextEvents(session, 1) ?: throw closedError(operation)
-        return Event.batch(batch).single()
-    } finally {
-        Native.close(session)
-    }
 }

@@ -5,6 +5,7 @@ import dev.hubless.internal.Log
 import dev.hubless.internal.Session
 import dev.hubless.internal.Shutdown
 import dev.hubless.internal.authRuleOf
+import dev.hubless.internal.json
 import dev.hubless.internal.long
 import dev.hubless.internal.obj
 import dev.hubless.internal.objects
@@ -81,7 +82,10 @@ public data class NodeStatus(
 public class Node private constructor(private val options: NodeOptions) : AutoCloseable {
     private val job = SupervisorJob(options.scope?.coroutineContext?.get(Job))
     private val context = options.scope?.coroutineContext ?: Dispatchers.Default
-    internal val scope: CoroutineScope = CoroutineScope(context + job)
+
+    /** Without the call and the switch of whoever started the node: its handlers have their own. */
+    internal val scope: CoroutineScope =
+        CoroutineScope(context.minusKey(CallContext).minusKey(KillSwitch) + job)
     internal val host: Host = Host(this, scope)
     internal val session: Session = Session(scope, host::onEvent)
     private val closing = AtomicBoolean()
@@ -208,6 +212,10 @@ public class Node private constructor(private val options: NodeOptions) : AutoCl
             put("log", Log.wanted())
             if (options.memoryOnly) put("memoryOnly", true)
             some("maxConcurrency", options.maxConcurrency)
+            some("trace", options.trace)
+            some("gateway", options.gateway)
+            some("gatewayKey", options.gatewayKey)
+            some("orphans", options.orphans?.json())
         }
         try {
             started = session.call("node.start", body).body

@@ -33,6 +33,24 @@ public class NodeOptions {
     /** Calls of all agents at one time. */
     public var maxConcurrency: Int? = null
 
+    /** What becomes of requests that have lost the call they belong to; default refused. */
+    public var orphans: Orphans? = null
+
+    /**
+     * File that spans are appended to, as JSON Lines of OTLP, or URL of a collector that they are
+     * posted to, such as `http://127.0.0.1:4318/v1/traces`; default that of `HUBLESS_TRACE`.
+     */
+    public var trace: String? = null
+
+    /**
+     * Base URL of the metering gateway of [CallContext.provider], such as
+     * `http://127.0.0.1:8430/v1`; default that of `HUBLESS_GATEWAY`.
+     */
+    public var gateway: String? = null
+
+    /** Spending key that the node has of its gateway; default that of `HUBLESS_GATEWAY_KEY`. */
+    public var gatewayKey: String? = null
+
     /** How long a graceful end may take, at the end of a block and at the end of the JVM. */
     public var grace: Duration = 10.seconds
 

@@ -69,6 +69,7 @@ public class Peer internal constructor(
     public val name: String,
     /** What it publishes about itself. */
     public val about: PeerDetails,
+    private val killSwitch: KillSwitch? = null,
 ) {
     /** The node it lives on. */
     public val nodeKey: String get() = about.nodeKey
@@ -85,36 +86,52 @@ public class Peer internal constructor(
     /** How well it fits the question, higher is better. */
     public val score: Double get() = about.score
 
+    /** The same agent, asked under [switch] unless a request names another one. */
+    public fun with(switch: KillSwitch): Peer = Peer(
+        node = node,
+        agentId = agentId,
+        address = address,
+        name = name,
+        about = about,
+        killSwitch = switch,
+    )
+
     /** Asks and returns the answer as an [O]: text, a `@Serializable` type, JSON or [Content]. */
     public suspend inline fun <reified O> request(
         input: Any? = null,
         noinline configure: RequestOptions.() -> Unit = {},
-    ): O = node.request(agentId, input, configure)
+    ): O = node.request(agentId, input, paid(configure))
 
     /** Asks and returns the answer with its usage, timing and path. */
     public suspend fun ask(input: Any? = null, configure: RequestOptions.() -> Unit = {}): Reply =
-        node.ask(agentId, input, configure)
+        node.ask(agentId, input, paid(configure))
 
     /** Asks; a refusal is part of the result instead of being thrown. */
     public suspend fun send(
         input: Any? = null,
         configure: RequestOptions.() -> Unit = {},
-    ): Response = node.send(agentId, input, configure)
+    ): Response = node.send(agentId, input, paid(configure))
 
     /** Asks when collected and emits the pieces of the answer, see [Node.stream]. */
     public inline fun <reified O> stream(
         input: Any? = null,
         noinline configure: RequestOptions.() -> Unit = {},
-    ): Flow<O> = node.stream(agentId, input, configure)
+    ): Flow<O> = node.stream(agentId, input, paid(configure))
 
     /** Asks when collected and emits everything that happens. */
     public fun events(
         input: Any? = null,
         configure: RequestOptions.() -> Unit = {},
-    ): Flow<StreamItem> = node.events(agentId, input, configure)
+    ): Flow<StreamItem> = node.events(agentId, input, paid(configure))
 
     /** Everything it publishes, schemas and examples included. */
     public suspend fun describe(): AgentDescription = node.describe(agentId)
+
+    @PublishedApi
+    internal fun paid(configure: RequestOptions.() -> Unit): RequestOptions.() -> Unit = {
+        killSwitch = this@Peer.killSwitch
+        configure()
+    }
 
     override fun toString(): String = "Peer($name, $address)"
 }

@@ -12,10 +12,17 @@ import kotlin.reflect.KClass
  *
  * @param type an interface
  * @param to id, address or name of the agent
+ * @param configure options of each call
  * @sample dev.hubless.samples.CallSamples.proxy
  */
-public fun <T : Any> Node.proxy(type: KClass<T>, to: String): T =
-    ProxyFunctions.proxy(this, type.java, to)
+public fun <T : Any> Node.proxy(
+    type: KClass<T>,
+    to: String,
+    configure: RequestOptions.() -> Unit = {},
+): T = ProxyFunctions.proxy(this, type.java, to, configure)
 
 /** Makes this agent look like an interface of the program's own. */
-public fun <T : Any> Peer.proxy(type: KClass<T>): T = node.proxy(type, agentId)
+public fun <T : Any> Peer.proxy(
+    type: KClass<T>,
+    configure: RequestOptions.() -> Unit = {},
+): T = node.proxy(type, agentId, paid(configure))

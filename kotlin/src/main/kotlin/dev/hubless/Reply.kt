@@ -11,6 +11,8 @@ import kotlin.time.Duration
  * @property costMicros cost in millionths of the currency unit
  * @property calls calls of models
  * @property byModel tokens and cost of each model
+ * @property chargedInFull whether nothing was said of what it used, so that its budget was charged
+ *   all that the call was granted
  * @sample dev.hubless.samples.CallSamples.reply
  */
 public data class Usage(
@@ -19,6 +21,7 @@ public data class Usage(
     public val costMicros: Long = 0,
     public val calls: Long = 0,
     public val byModel: Map<String, JsonElement> = emptyMap(),
+    public val chargedInFull: Boolean = false,
 )
 
 /**
@@ -80,6 +83,7 @@ public data class Answerer(
  * @property agent who answered
  * @property path how it was reached; null if unknown
  * @property attempts how often it was asked
+ * @property traceId 32 hex digits by which `hubless trace` draws all calls that it caused
  * @sample dev.hubless.samples.CallSamples.reply
  */
 public class Reply internal constructor(
@@ -89,6 +93,7 @@ public class Reply internal constructor(
     public val agent: Answerer,
     public val path: NetworkPath?,
     public val attempts: Int,
+    public val traceId: String,
 ) {
     /** The text of a single text part, the value of a single data part, else null. */
     public val value: JsonElement? get() = content.value

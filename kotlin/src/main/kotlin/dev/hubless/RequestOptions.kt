@@ -124,7 +124,8 @@ public class RequestOptions {
     /**
      * Agent that gets the answer instead of the caller, by id, address or name: one of this
      * node, or one whose [Requirements.acceptReturnsFrom] holds the callee's id. The reply is
-     * then empty, and its content's metadata says under `hubless.returnedTo` where it went.
+     * then empty, and its content's metadata says under `hubless.returnedTo` where it went. Under
+     * a budget the call pays for that.
      */
     public var returnTo: String? = null
 
@@ -148,6 +149,15 @@ public class RequestOptions {
 
     /** The agent of this node that asks; default the one handling [parent]. */
     public var from: RegisteredAgent? = null
+
+    /**
+     * Pays for the call and stops it; default the switch of the coroutine context, unless the call
+     * belongs to one that has a budget, which pays for it.
+     */
+    public var killSwitch: KillSwitch? = null
+
+    /** The most that the call may be given of its budget; default a quarter of what is free. */
+    public var max: Allowance? = null
 
     /** Name of a stored template to start from. */
     public var template: String? = null

@@ -76,6 +76,23 @@ public sealed class AuthRule {
     /** Who knows the secret. */
     public class SharedSecret(internal val secret: String) : AuthRule()
 
+    /**
+     * Who shows a Biscuit token that one root signed and that states certain facts, as
+     * `Credential("token", token)`. `hubless id token` signs such tokens, as does any library for
+     * Biscuit tokens.
+     *
+     * Source: Biscuit 3 (https://www.biscuitsec.org).
+     *
+     * @param root public key of the root as 64 hex digits; that of a mesh is the mesh id
+     * @param facts what the root must have stated: texts, whole numbers and booleans; of a list,
+     *   each value
+     * @sample dev.hubless.samples.AgentSamples.token
+     */
+    public class Token @JvmOverloads constructor(
+        internal val root: String,
+        internal val facts: Map<String, Any> = emptyMap(),
+    ) : AuthRule()
+
     /** Whom a function lets in; at most 32 run at once, 5 s each. */
     public class Function(internal val check: suspend (AuthAttempt) -> Boolean) : AuthRule()
 
@@ -87,7 +104,7 @@ public sealed class AuthRule {
         get() = when (this) {
             is Function -> ({ attempt -> Verdict(check(attempt)) })
             is Verdicts -> check
-            is Open, is SharedSecret -> null
+            is Open, is SharedSecret, is Token -> null
         }
 }
 
@@ -176,6 +193,12 @@ public class Requirements {
     /** Lets in who knows the [secret]. */
     public fun sharedSecret(secret: String) {
         auth = AuthRule.SharedSecret(secret)
+    }
+
+    /** Lets in who shows a token of [root] that states [facts]; see [AuthRule.Token]. */
+    @JvmOverloads
+    public fun token(root: String, facts: Map<String, Any> = emptyMap()) {
+        auth = AuthRule.Token(root, facts)
     }
 
     /** Lets in whom [check] lets in. */

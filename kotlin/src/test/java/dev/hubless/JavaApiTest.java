@@ -58,19 +58,20 @@ class JavaApiTest {
                 .tags("fx")
                 .handle(RateQuery.class, Rate.class, (query, call) ->
                         CompletableFuture.completedFuture(new Rate(1.5 * query.times())))
-                .get(5, TimeUnit.SECONDS);
+                .get(20, TimeUnit.SECONDS);
     }
 
     @Test
     void recordsTravelThroughFuturesBuildersAndProxies() throws Exception {
         registerRate();
         var query = new RateQuery("EURUSD", 2);
-        assertEquals(new Rate(3), node.request("rate", query, Rate.class).get(5, TimeUnit.SECONDS));
+        var rate = node.request("rate", query, Rate.class).get(20, TimeUnit.SECONDS);
+        assertEquals(new Rate(3), rate);
         var built = node.call("rate").input(query).skill("rate").timeout(Duration.ofSeconds(5));
-        assertEquals(new Rate(3), built.request(Rate.class).get(5, TimeUnit.SECONDS));
+        assertEquals(new Rate(3), built.request(Rate.class).get(20, TimeUnit.SECONDS));
         var service = node.proxy(RateService.class, "rate");
-        assertEquals(new Rate(3), service.rate(query).get(5, TimeUnit.SECONDS));
-        var peer = node.peer(q -> q.tag("fx")).get(5, TimeUnit.SECONDS);
+        assertEquals(new Rate(3), service.rate(query).get(20, TimeUnit.SECONDS));
+        var peer = node.peer(q -> q.tag("fx")).get(20, TimeUnit.SECONDS);
         assertEquals("rate", peer.getName());
     }
 
@@ -78,10 +79,10 @@ class JavaApiTest {
     void errorsKeepTheirKind() throws Exception {
         registerRate();
         var wrong = node.request("rate", List.of(1), Rate.class);
-        var thrown = assertThrows(ExecutionException.class, () -> wrong.get(5, TimeUnit.SECONDS));
+        var thrown = assertThrows(ExecutionException.class, () -> wrong.get(20, TimeUnit.SECONDS));
         assertInstanceOf(Rejected.class, thrown.getCause());
         assertEquals(ErrorKind.JSON, ((HublessException) thrown.getCause()).getKind());
-        var sent = node.call("rate").input(List.of(1)).send().get(5, TimeUnit.SECONDS);
+        var sent = node.call("rate").input(List.of(1)).send().get(20, TimeUnit.SECONDS);
         assertEquals(ErrorKind.JSON, sent.getRejection().getKind());
     }
 
@@ -109,7 +110,7 @@ class JavaApiTest {
                         throw stopped;
                     }
                 })
-                .get(5, TimeUnit.SECONDS);
+                .get(20, TimeUnit.SECONDS);
         var asking = node.request("slow", "?", String.class);
         assertTrue(started.await(5, TimeUnit.SECONDS));
         asking.cancel(true);
@@ -117,27 +118,47 @@ class JavaApiTest {
     }
 
     @Test
+    void aCancelledStageIsNoFailureOfItsHandler() throws Exception {
+        node.agent("gives-up")
+                .handle(String.class, String.class, (text, call) -> {
+                    var stage = new CompletableFuture<String>();
+                    if (text.equals("cancel")) {
+                        stage.cancel(true);
+                    } else {
+                        stage.completeExceptionally(new IllegalStateException("broken on purpose"));
+                    }
+                    return stage;
+                })
+                .get(20, TimeUnit.SECONDS);
+        var cancelled = node.call("gives-up").input("cancel").send().get(20, TimeUnit.SECONDS);
+        assertEquals(ErrorKind.CANCELLED, cancelled.getRejection().getKind());
+        var broken = node.call("gives-up").input("fail").send().get(20, TimeUnit.SECONDS);
+        assertEquals(ErrorKind.HANDLER_FAILED, broken.getRejection().getKind());
+        assertTrue(broken.getRejection().getMessage().contains("broken on purpose"));
+    }
+
+    @Test
     void piecesAreStreamedToAConsumer() throws Exception {
         node.agent("ticks")
                 .handleBlocking(Integer.class, Integer.class, (n, call) -> {
                     for (int i = 0; i < n; i++) {
-                        call.emit(i).get(5, TimeUnit.SECONDS);
+                        call.emit(i).get(20, TimeUnit.SECONDS);
                     }
                     return n;
                 })
-                .get(5, TimeUnit.SECONDS);
+                .get(20, TimeUnit.SECONDS);
         var seen = new CopyOnWriteArrayList<Integer>();
-        node.call("ticks").input(3).stream(Integer.class, seen::add).get(5, TimeUnit.SECONDS);
+        node.call("ticks").input(3).stream(Integer.class, seen::add).get(20, TimeUnit.SECONDS);
         assertEquals(List.of(0, 1, 2), seen);
     }
 
     @Test
     void markedMethodsOfAnObjectAreSkills() throws Exception {
-        node.register(new Tools()).get(5, TimeUnit.SECONDS);
+        node.register(new Tools()).get(20, TimeUnit.SECONDS);
         var sum = node.call("tools").skill("add").input(java.util.Map.of("a", 3, "b", 4));
-        assertEquals(7, sum.request(Integer.class).get(5, TimeUnit.SECONDS));
+        assertEquals(7, sum.request(Integer.class).get(20, TimeUnit.SECONDS));
         var later = node.call("tools").skill("later").input(java.util.Map.of("text", "see"));
-        assertEquals("see later", later.request(String.class).get(5, TimeUnit.SECONDS));
+        assertEquals("see later", later.request(String.class).get(20, TimeUnit.SECONDS));
     }
 
     private static <T> CompletableFuture<T> now(T value) {
@@ -156,17 +177,17 @@ class JavaApiTest {
                 }))
                 .handle(String.class, Double.class, (text, call) -> call.askCaller("which?", String.class)
                         .thenCompose(answer -> call.callTool("lookup", new RateQuery(answer, 3), Double.class)))
-                .get(5, TimeUnit.SECONDS);
-        var refused = node.call("guarded").input("?").send().get(5, TimeUnit.SECONDS);
+                .get(20, TimeUnit.SECONDS);
+        var refused = node.call("guarded").input("?").send().get(20, TimeUnit.SECONDS);
         assertEquals(ErrorKind.AUTH, refused.getRejection().getKind());
         var letmein = new Credential("custom", "letmein");
-        node.credentials(guarded.getAgentId(), target -> now(letmein)).get(5, TimeUnit.SECONDS);
+        node.credentials(guarded.getAgentId(), target -> now(letmein)).get(20, TimeUnit.SECONDS);
         var answer = node.call("guarded")
                 .input("?")
                 .onInput(question -> now("EURUSD"))
                 .tool("lookup", "looks a rate up", RateQuery.class, query -> now(query.pair().length() * 1.5))
                 .request(Double.class)
-                .get(5, TimeUnit.SECONDS);
+                .get(20, TimeUnit.SECONDS);
         assertEquals(9.0, answer);
         assertTrue(counted.get() > 0);
     }
@@ -174,46 +195,48 @@ class JavaApiTest {
     @Test
     void theDirectoryIsReadThroughFutures() throws Exception {
         registerRate();
-        assertEquals(1, node.status().get(5, TimeUnit.SECONDS).getAgents());
-        assertEquals(1, node.describe("rate").get(5, TimeUnit.SECONDS).getSkills().size());
-        assertEquals("rate", node.listAgents(Scope.LOCAL).get(5, TimeUnit.SECONDS).get(0).getName());
+        assertEquals(1, node.status().get(20, TimeUnit.SECONDS).getAgents());
+        assertEquals(1, node.describe("rate").get(20, TimeUnit.SECONDS).getSkills().size());
+        var listed = node.listAgents(Scope.LOCAL).get(20, TimeUnit.SECONDS);
+        assertEquals("rate", listed.get(0).getName());
         var found = new CompletableFuture<Peer>();
         var discovering = node.discover(query -> query.tag("fx"), found::complete);
-        assertEquals("rate", found.get(5, TimeUnit.SECONDS).getName());
+        assertEquals("rate", found.get(20, TimeUnit.SECONDS).getName());
         discovering.cancel(true);
         var snapshot = new CompletableFuture<Change>();
         var watching = node.watch(query -> query.tag("fx"), snapshot::complete);
-        assertInstanceOf(Change.Snapshot.class, snapshot.get(5, TimeUnit.SECONDS));
+        assertInstanceOf(Change.Snapshot.class, snapshot.get(20, TimeUnit.SECONDS));
         watching.cancel(true);
-        var sent = node.send(new AgentRequest("rate", "no JSON")).get(5, TimeUnit.SECONDS);
+        var sent = node.send(new AgentRequest("rate", "no JSON")).get(20, TimeUnit.SECONDS);
         assertEquals(ErrorKind.JSON, sent.getRejection().getKind());
     }
 
     @Test
     void aTicketJoinsAnotherFolder() throws Exception {
-        var ticket = node.invite(options -> options.setLocal(true)).get(5, TimeUnit.SECONDS);
+        var ticket = node.invite(options -> options.setLocal(true)).get(20, TimeUnit.SECONDS);
         var elsewhere = java.nio.file.Files.createTempDirectory(SupportKt.getTestHome(), "java");
-        assertEquals(node.getNode().getMeshId(), AsyncNode.join(ticket, elsewhere).get(5, TimeUnit.SECONDS));
+        var joined = AsyncNode.join(ticket, elsewhere).get(20, TimeUnit.SECONDS);
+        assertEquals(node.getNode().getMeshId(), joined);
     }
 
     @Test
     void whatWouldBeRefusedIsSaidWithoutACall() throws Exception {
         var agent = node.agent("number")
                 .handle(Integer.class, Integer.class, (n, call) -> now(n))
-                .get(5, TimeUnit.SECONDS);
-        assertEquals(ErrorKind.JSON, node.check(agent, "text").get(5, TimeUnit.SECONDS).getKind());
-        assertEquals(null, node.check(agent, 4).get(5, TimeUnit.SECONDS));
+                .get(20, TimeUnit.SECONDS);
+        assertEquals(ErrorKind.JSON, node.check(agent, "text").get(20, TimeUnit.SECONDS).getKind());
+        assertEquals(null, node.check(agent, 4).get(20, TimeUnit.SECONDS));
     }
 
     @Test
     void callsInsideAHandlerAreItsChildren() throws Exception {
         node.agent("inner")
                 .handleBlocking(String.class, Integer.class, (text, call) -> call.getContext().getDepth())
-                .get(5, TimeUnit.SECONDS);
+                .get(20, TimeUnit.SECONDS);
         node.agent("outer")
                 .handle(String.class, Integer.class, (text, call) ->
                         call.call("inner").input(text).request(Integer.class))
-                .get(5, TimeUnit.SECONDS);
-        assertEquals(1, node.request("outer", "?", Integer.class).get(5, TimeUnit.SECONDS));
+                .get(20, TimeUnit.SECONDS);
+        assertEquals(1, node.request("outer", "?", Integer.class).get(20, TimeUnit.SECONDS));
     }
 }

@@ -1,7 +1,10 @@
 package dev.hubless
 
 import dev.hubless.internal.contentOfValue
+import kotlinx.coroutines.CancellationException
 import kotlinx.coroutines.CompletableDeferred
+import kotlinx.coroutines.CoroutineScope
+import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.awaitCancellation
 import kotlinx.coroutines.coroutineScope
 import kotlinx.coroutines.delay
@@ -69,6 +72,46 @@ class BackTest {
         failure(ErrorKind.DENIED) {
             request<String>("undeclared", "?") { tool<Two, Int>("add") { it.a } }
         }
+    }
+
+    @Test
+    fun `what a tool throws keeps its kind`() = withTwoNodes { there, here ->
+        there.agent<String, String>("user") {
+            val thrown = runCatching { callTool<String>("tool") }.exceptionOrNull()
+            (thrown as HublessException).let { "${it.kind.wire} ${it.code.orEmpty()}" }
+        }
+
+        suspend fun said(thrown: Throwable) = here.request<String>("user", "?") {
+            tool<Map<String, Int>, String>("tool") { throw thrown }
+        }
+        assertEquals("denied late", said(HublessException(ErrorKind.DENIED, "no", "late")))
+        assertEquals("cancelled ", said(CancellationException("changed my mind")))
+        assertEquals("handler_failed ", said(IllegalStateException("out of order")))
+    }
+
+    @Test
+    fun `a tool is not called after the answer`() = withTwoNodes { there, here ->
+        val (answered, late) = CompletableDeferred<Unit>() to CompletableDeferred<Throwable?>()
+        val outside = CoroutineScope(Dispatchers.Default)
+        there.agent<Two, Int>("adder") { input ->
+            val call = this
+            outside.launch {
+                answered.await()
+                late.complete(runCatching { call.callTool<Int>("add", input) }.exceptionOrNull())
+            }
+            callTool("add", input)
+        }
+        val runs = AtomicInteger()
+        val sum = here.request<Int>("adder", Two(3, 4)) {
+            tool<Two, Int>("add", "adds") { (a, b) ->
+                runs.incrementAndGet()
+                a + b
+            }
+        }
+        answered.complete(Unit)
+        val refused = late.await()
+        assertEquals(ErrorKind.CLOSED, (refused as? HublessException)?.kind, "$refused")
+        assertEquals(7 to 1, sum to runs.get())
     }
 
     @Test

@@ -6,8 +6,8 @@ import kotlinx.coroutines.async
 import kotlinx.coroutines.awaitAll
 import kotlinx.coroutines.awaitCancellation
 import kotlinx.coroutines.coroutineScope
+import kotlinx.coroutines.flow.flow
 import kotlinx.coroutines.launch
-import kotlinx.coroutines.withTimeoutOrNull
 import kotlinx.serialization.Serializable
 import kotlinx.serialization.json.JsonElement
 import kotlinx.serialization.json.JsonPrimitive
@@ -15,6 +15,7 @@ import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertNull
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
+import java.util.concurrent.CompletableFuture
 import kotlin.time.Duration.Companion.milliseconds
 import kotlin.time.Duration.Companion.seconds
 
@@ -44,7 +45,7 @@ class CallTest {
     @Test
     fun `answers another node over a direct connection`() = withTwoNodes { there, here ->
         there.rates()
-        val peer = here.peer("fx rates") { tag("fx") }
+        val peer = here.peer("fx rates", wait = 20.seconds) { tag("fx") }
         val rate: Rate = peer.request(Query1("EURUSD"))
         assertEquals(Rate(1.5), rate)
         assertEquals(NetworkPath.DIRECT, peer.ask(Query1("EURUSD")).path)
@@ -120,9 +121,18 @@ class CallTest {
 
     @Test
     fun `a deadline ends the call and the handler`() = withNode {
+        val started = CompletableDeferred<Unit>()
         val stopped = CompletableDeferred<Throwable>()
-        agent<String, String>("slow") { waitFor(stopped) }
-        failure(ErrorKind.DEADLINE) { request<String>("slow", "?") { total = 100.milliseconds } }
+        agent<String, String>("slow") {
+            started.complete(Unit)
+            waitFor(stopped)
+        }
+        var limit = 100.milliseconds
+        // Where the time is over before the handler has begun: once more, with twice as much.
+        while (!started.isCompleted) {
+            failure(ErrorKind.DEADLINE) { request<String>("slow", "?") { total = limit } }
+            limit *= 2
+        }
         assertTrue(stopped.await() is CancellationException)
     }
 
@@ -160,6 +170,36 @@ class CallTest {
     }
 
     @Test
+    fun `a cancelled flow or stage of a handler is cancelled and no failure`() = withNode {
+        streamingAgent<String, Int>("half") {
+            flow {
+                emit(1)
+                throw CancellationException("changed my mind")
+            }
+        }
+        register(object {
+            @Skill
+            fun stage() = CompletableFuture<String>().apply { cancel(true) }
+
+            @Skill
+            fun plain(): String = throw CancellationException("changed my mind")
+
+            @Skill
+            fun broken(): String = error("broken on purpose")
+        }) { name = "stages" }
+        val seen = ArrayList<Int>()
+        failure(ErrorKind.CANCELLED) { stream<Int>("half", "?").collect(seen::add) }
+        assertEquals(listOf(1), seen)
+        for ((skill, kind) in mapOf(
+            "stage" to ErrorKind.CANCELLED,
+            "plain" to ErrorKind.CANCELLED,
+            "broken" to ErrorKind.HANDLER_FAILED,
+        )) {
+            failure(kind) { request<String>("stages") { this.skill = skill } }
+        }
+    }
+
+    @Test
     fun `calls inside a handler are its children`() = withNode {
         agent<JsonElement, Map<String, String>>("inner") {
             mapOf(
@@ -186,11 +226,19 @@ class CallTest {
 
     @Test
     fun `the end of a parent call ends its children`() = withNode {
+        val started = CompletableDeferred<Unit>()
         val stopped = CompletableDeferred<Throwable>()
-        agent<String, String>("inner") { waitFor(stopped) }
+        agent<String, String>("inner") {
+            started.complete(Unit)
+            waitFor(stopped)
+        }
         agent<String, String>("outer") { request("inner", "?") }
-        withTimeoutOrNull(200.milliseconds) { request<String>("outer", "?") }
-        assertTrue(stopped.await() is CancellationException)
+        coroutineScope {
+            val asking = launch { request<String>("outer", "?") }
+            started.await()
+            asking.cancel()
+            assertTrue(stopped.await() is CancellationException)
+        }
     }
 
     @Test
@@ -198,10 +246,18 @@ class CallTest {
         agent<Content, Content>("echo") { it }
         failure(ErrorKind.INVALID_ARGUMENT) { ask("echo", "half a pair: \uD83D") }
         assertEquals("whole: \uD83D\uDE00 \u0000", ask("echo", "whole: \uD83D\uDE00 \u0000").text)
-        val deep = (1..100_000).fold(JsonPrimitive(1) as JsonElement) { inner, _ ->
-            kotlinx.serialization.json.JsonArray(listOf(inner))
+        val bound = Limit("JSON_DEPTH", Hubless.limits().getValue("JSON_DEPTH"))
+        for (levels in listOf(65, 100_000)) {
+            val json = (1..levels).fold(JsonPrimitive(1) as JsonElement) { inner, _ ->
+                kotlinx.serialization.json.JsonArray(listOf(inner))
+            }
+            val lists = (1..levels).fold<Int, Any>(1) { inner, _ -> listOf(inner) }
+            for (deep in listOf(json, lists)) {
+                val refused = failure(ErrorKind.JSON) { ask("echo", deep) }
+                assertEquals("too_deep", refused.code)
+                assertEquals("content" to bound, refused.field to refused.limit)
+            }
         }
-        assertEquals("too_deep", failure(ErrorKind.JSON) { ask("echo", deep) }.code)
     }
 
     @Test

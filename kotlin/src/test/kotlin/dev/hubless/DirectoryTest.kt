@@ -11,6 +11,7 @@ import org.junit.jupiter.api.Test
 import java.nio.file.Files
 import java.time.LocalDate
 import kotlin.time.Duration.Companion.milliseconds
+import kotlin.time.Duration.Companion.seconds
 
 class DirectoryTest {
     private suspend fun Node.rates(name: String, from: Int, to: Int) =
@@ -28,7 +29,7 @@ class DirectoryTest {
         there.rates("old", 2001, 2010)
         there.rates("new", 2021, 2024)
         val period = Interval(LocalDate.of(2021, 3, 1), LocalDate.of(2021, 4, 1))
-        val found = here.find("historic fx rates", explain = true) {
+        val found = here.find("historic fx rates", wait = 20.seconds, explain = true) {
             skill = "rate"
             tag("fx")
             where(Filter.field("attributes.pair") contains "EUR/USD")

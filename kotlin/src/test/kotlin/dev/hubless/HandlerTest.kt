@@ -193,6 +193,7 @@ class HandlerTest {
                 seen.complete(Thread.currentThread().name)
             }
             assertFalse("hubless" in seen.await())
+            assertTrue(Thread.getAllStackTraces().keys.any { "hubless-events" == it.name })
         }
     }
 

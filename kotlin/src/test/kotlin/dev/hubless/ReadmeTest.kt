@@ -12,7 +12,7 @@ class ReadmeTest {
         val readme = Path.of("README.md").readText()
         val shown = Regex("```kotlin\n(.*?)```", RegexOption.DOT_MATCHES_ALL).findAll(readme)
             .map { it.groupValues[1] }.toList()
-        val programs = listOf("HelloAgent", "HelloCaller").map {
+        val programs = listOf("HelloAgent", "HelloCaller", "Budget").map {
             Path.of("examples/$it.kt").readText()
         }
         assertEquals(programs, shown)

@@ -23,7 +23,7 @@ internal fun withNode(
 ) {
     val before = Hubless.handles()
     runBlocking {
-        withTimeout(30.seconds) {
+        withTimeout(120.seconds) {
             val scope = this
             hubless({
                 home = testHome
@@ -51,13 +51,13 @@ internal suspend fun failure(kind: ErrorKind, block: suspend () -> Any?): Hubles
     return error
 }
 
-/** Waits until [condition] holds, for at most 5 s. */
+/** Waits until [condition] holds, for at most 20 s: a busy machine may stand still for seconds. */
 internal suspend fun eventually(what: String, condition: suspend () -> Boolean) {
-    repeat(500) {
+    repeat(2_000) {
         if (condition()) return
         delay(10.milliseconds)
     }
-    fail<Unit>("not within 5 s: $what")
+    fail<Unit>("not within 20 s: $what")
 }
 
 internal fun assertNoneLeft(before: Int) = runBlocking {

@@ -1,5 +1,6 @@
 package dev.hubless
 
+import kotlinx.serialization.Serializable
 import kotlinx.serialization.json.JsonObject
 import kotlinx.serialization.json.JsonPrimitive
 import org.junit.jupiter.api.Assertions.assertEquals
@@ -10,7 +11,10 @@ import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.TestFactory
 import kotlin.time.Duration
 
-/** Texts that are no Unicode, or hold a NUL: refused by kind or carried, never lost. */
+@Serializable
+private data class Reading(val value: Double)
+
+/** Texts that are no Unicode or hold a NUL, numbers that are none: refused or carried. */
 class TextsTest {
     private val places: Map<String, suspend Node.(String) -> Any?> = mapOf(
         "content" to { ask("echo", it) },
@@ -33,26 +37,100 @@ class TextsTest {
         "a ticket" to { Node.join(it, testHome) },
     )
 
-    private fun everywhere(use: suspend Node.(suspend Node.(String) -> Any?) -> Unit) =
+    /** The field that the error of each place names. */
+    private val fields: Map<String, String> = mapOf(
+        "content" to "content",
+        "a text part" to "content",
+        "a key of the content" to "content",
+        "a target" to "to",
+        "a skill" to "skill",
+        "a conversation" to "conversationId",
+        "a key of repetition" to "idempotencyKey",
+        "a key of metadata" to "metadata",
+        "a secret" to "auth",
+        "a query" to "query",
+        "the name of an agent" to "name",
+        "a description" to "description",
+        "a template" to "name",
+        "a target of credentials" to "target",
+        "a pin" to "name",
+        "a ticket" to "ticket",
+    )
+
+    /** Every place where JSON goes in, with the field that the error names. */
+    private val numbers: List<Pair<String, suspend Node.(Double) -> Any?>> = listOf(
+        "content" to { ask("echo", it) },
+        "content" to { ask("echo", it.toFloat()) },
+        "content" to { ask("echo", mapOf("deep" to listOf(null, doubleArrayOf(it)))) },
+        "content" to { ask("echo", Part.Data(JsonPrimitive(it))) },
+        "content" to { ask("echo", Reading(it)) },
+        "content" to { odd ->
+            val metadata = JsonObject(mapOf("k" to JsonPrimitive(odd)))
+            ask("echo", Content(listOf(Part.Text("x")), metadata))
+        },
+        "metadata" to { odd ->
+            ask("echo", "?") { metadata = JsonObject(mapOf("k" to JsonPrimitive(odd))) }
+        },
+        "extensions" to { odd ->
+            ask("echo", "?") { extensions = JsonObject(mapOf("k" to JsonPrimitive(odd))) }
+        },
+        "requirements" to { odd ->
+            agent<String, String>("x", configure = { requirements { ratePerSecond = odd } }) { it }
+        },
+        "template" to { templates.set("x", JsonObject(mapOf("k" to JsonPrimitive(it)))) },
+    )
+
+    private fun everywhere(use: suspend Node.(String, suspend Node.(String) -> Any?) -> Unit) =
         places.map { (place, into) ->
             dynamicTest(place) {
                 withNode {
                     agent<Content, Content>("echo") { it }
-                    use(into)
+                    use(place, into)
                     assertEquals("still here", request<String>("echo", "still here"))
                 }
             }
         }
 
     @TestFactory
-    fun `half a pair is refused`(): List<DynamicTest> = everywhere { into ->
+    fun `half a pair is refused by its field`(): List<DynamicTest> = everywhere { place, into ->
         for (half in listOf("half \uD83D", "\uDC00 half")) {
-            failure(ErrorKind.INVALID_ARGUMENT) { into(half) }
+            val refused = failure(ErrorKind.INVALID_ARGUMENT) { into(half) }
+            assertEquals(fields[place], refused.field)
         }
     }
 
     @TestFactory
-    fun `a NUL is refused with a kind or carried`(): List<DynamicTest> = everywhere { into ->
+    fun `a number that is none is refused by its field`(): List<DynamicTest> =
+        numbers.mapIndexed { row, (field, into) ->
+            dynamicTest("$field, row $row") {
+                withNode {
+                    agent<Content, Content>("echo") { it }
+                    val odds = listOf(
+                        Double.NaN,
+                        Double.POSITIVE_INFINITY,
+                        Double.NEGATIVE_INFINITY,
+                    )
+                    for (odd in odds) {
+                        val refused = failure(ErrorKind.INVALID_ARGUMENT) { into(odd) }
+                        assertEquals(field, refused.field)
+                        assertTrue("send null or a text" in refused.message.orEmpty(), "$refused")
+                    }
+                    val words = "NaN and Infinity"
+                    assertEquals(words, request<String>("echo", words))
+                }
+            }
+        }
+
+    @Test
+    fun `an answer that holds a number that is none fails the call`() = withNode {
+        agent<String, Reading>("odd") { Reading(Double.NaN) }
+        val refused = runCatching { ask("odd", "?") }.exceptionOrNull()
+        assertTrue(refused is HublessException, "$refused")
+        assertTrue("finite numbers" in refused?.message.orEmpty(), "$refused")
+    }
+
+    @TestFactory
+    fun `a NUL is refused with a kind or carried`(): List<DynamicTest> = everywhere { _, into ->
         val outcome = runCatching { into("a\u0000b") }
         val refusal = outcome.exceptionOrNull()
         assertTrue(refusal == null || refusal is HublessException, "$refusal")

@@ -2,11 +2,13 @@ package dev.hubless
 
 import dev.hubless.async.javaShape
 import dev.hubless.internal.Shape
+import dev.hubless.internal.callerOf
 import dev.hubless.internal.contentOfValue
 import kotlinx.coroutines.runBlocking
 import kotlinx.serialization.Serializable
 import kotlinx.serialization.json.Json
 import kotlinx.serialization.json.JsonElement
+import kotlinx.serialization.json.JsonObject
 import kotlinx.serialization.json.JsonPrimitive
 import org.junit.jupiter.api.Assertions.assertArrayEquals
 import org.junit.jupiter.api.Assertions.assertEquals
@@ -96,6 +98,13 @@ class ValuesTest {
         val missing = Content.of(Part.Data(json("""{"pair":"EURUSD"}""")))
         val error = assertThrows(HublessException::class.java) { read(shape, missing) }
         assertEquals(ErrorKind.JSON, error.kind)
+    }
+
+    @Test
+    fun `each kind of caller is read by its name`() {
+        val names = listOf("local", "member", "bridged", "external", "edge")
+        val read = names.map { callerOf(JsonObject(mapOf("kind" to JsonPrimitive(it)))).kind }
+        assertEquals(CallerKind.entries, read)
     }
 
     private fun day(n: Int) = LocalDate.of(2021, 1, n)

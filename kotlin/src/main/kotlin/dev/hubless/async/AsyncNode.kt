@@ -7,6 +7,7 @@ import dev.hubless.CallContext
 import dev.hubless.Change
 import dev.hubless.Credential
 import dev.hubless.ErrorDetails
+import dev.hubless.Health
 import dev.hubless.InviteOptions
 import dev.hubless.Node
 import dev.hubless.NodeOptions
@@ -14,6 +15,7 @@ import dev.hubless.NodeStatus
 import dev.hubless.Peer
 import dev.hubless.Query
 import dev.hubless.RegisteredAgent
+import dev.hubless.RequestOptions
 import dev.hubless.Response
 import dev.hubless.Scope
 import dev.hubless.check
@@ -78,6 +80,10 @@ public class AsyncNode internal constructor(
     public fun unregister(agent: RegisteredAgent): CompletableFuture<Void?> =
         nothing { agent.unregister() }
 
+    /** States how well an agent is, for the order in which others find it. */
+    public fun health(agent: RegisteredAgent, state: Health): CompletableFuture<Void?> =
+        nothing { agent.health(state) }
+
     /** Begins a call of the agent [to]: an id, an address or a name. */
     public fun call(to: String): CallBuilder = CallBuilder(node, to)
 
@@ -141,7 +147,12 @@ public class AsyncNode internal constructor(
     }
 
     /** Makes an agent look like an interface, see [dev.hubless.proxy]. */
-    public fun <T : Any> proxy(type: Class<T>, to: String): T = ProxyFunctions.proxy(node, type, to)
+    @JvmOverloads
+    public fun <T : Any> proxy(
+        type: Class<T>,
+        to: String,
+        configure: Consumer<RequestOptions> = Consumer {},
+    ): T = ProxyFunctions.proxy(node, type, to) { configure.accept(this) }
 
     /** Ends the node gracefully: running calls get [grace] to end. */
     @OptIn(DelicateCoroutinesApi::class)

@@ -1,13 +1,17 @@
 package dev.hubless.async
 
+import dev.hubless.Allowance
 import dev.hubless.CallContext
 import dev.hubless.Effect
+import dev.hubless.KillSwitch
 import dev.hubless.Node
 import dev.hubless.Part
+import dev.hubless.Provider
 import dev.hubless.Question
 import dev.hubless.Reply
 import dev.hubless.RequestOptions
 import dev.hubless.Response
+import dev.hubless.Spend
 import dev.hubless.Tool
 import dev.hubless.ask
 import dev.hubless.internal.emptyObject
@@ -61,6 +65,13 @@ public class CallBuilder internal constructor(
 
     /** Says what may be retried. */
     public fun effect(effect: Effect): CallBuilder = apply { steps.add { this.effect = effect } }
+
+    /** Says what pays for the call and stops it. */
+    public fun killSwitch(switch: KillSwitch): CallBuilder =
+        apply { steps.add { killSwitch = switch } }
+
+    /** Bounds what the call may be given of its budget. */
+    public fun max(most: Allowance): CallBuilder = apply { steps.add { max = most } }
 
     /** Offers a function to the callee; its schema comes from the [input]. */
     public fun <I : Any> tool(
@@ -124,6 +135,39 @@ public class AsyncCall internal constructor(
     /** Begins a call on behalf of this one: its deadline, trace and end are inherited. */
     public fun call(to: String): CallBuilder = CallBuilder(context.node, to, context)
 
+    /** What the call was given of its budget; null: it has none. */
+    public val granted: Allowance? get() = context.granted
+
+    /**
+     * Sets the most of one spending aside before it begins, see [CallContext.spend]; the result is
+     * closed at the end, or charged in full with the call.
+     *
+     * @param maxInput most tokens that a model reads
+     * @param maxOutput most tokens that it writes
+     * @param maxCost most cost, in millionths of the currency unit
+     */
+    @JvmOverloads
+    public fun spend(
+        maxInput: Long = 0,
+        maxOutput: Long = 0,
+        maxCost: Long = 0,
+    ): CompletableFuture<Spend> = scope.future { context.spend(maxInput, maxOutput, maxCost) }
+
+    /** Stops this call and everything below it, for good, see [CallContext.trip]. */
+    public fun trip(): CompletableFuture<Void?> = scope.future {
+        context.trip()
+        null
+    }
+
+    /**
+     * Gives a base URL and a short-lived key of the node's gateway, see [CallContext.provider].
+     *
+     * @param maxCost most cost, in millionths of the currency unit; null: a quarter of what is free
+     */
+    @JvmOverloads
+    public fun provider(maxCost: Long? = null): CompletableFuture<Provider> =
+        scope.future { context.provider(maxCost) }
+
     /** Tells the caller how far the work has come. */
     public fun progress(note: String, fraction: Double?): CompletableFuture<Void?> =
         scope.future {
@@ -147,4 +191,10 @@ public class AsyncCall internal constructor(
 
     /** The turns of this conversation before this one. */
     public fun history(): CompletableFuture<List<Part>> = scope.future { context.history() }
+
+    public companion object {
+        /** The call that a method marked [dev.hubless.Skill] is given. */
+        @JvmStatic
+        public fun of(call: CallContext): AsyncCall = AsyncCall(call)
+    }
 }

@@ -20,8 +20,9 @@ import java.time.LocalDate
 /** Writes the body of `register`. */
 internal fun registerBody(options: AgentOptions, parent: Long?): JsonObject = obj {
     put("name", options.name)
-    put("skills", JsonArray(options.skills.map { skillOf(it, options) }))
+    // Before the skills, which repeat some of it: an error then names what the user said.
     putDescriptor(options)
+    put("skills", JsonArray(options.skills.map { skillOf(it, options) }))
     put(
         "flags",
         obj {
@@ -145,5 +146,14 @@ private fun allowedOf(allowed: AllowedCallers): JsonObject = obj {
 internal fun authRuleOf(rule: AuthRule): JsonObject = when (rule) {
     is AuthRule.Open -> obj { put("none", true) }
     is AuthRule.SharedSecret -> obj { put("sharedSecret", rule.secret) }
+    is AuthRule.Token -> obj {
+        put(
+            "token",
+            obj {
+                put("root", rule.root)
+                put("facts", JsonObject(rule.facts.mapValues { attributeOf(it.value) }))
+            },
+        )
+    }
     is AuthRule.Function, is AuthRule.Verdicts -> obj { put("host", true) }
 }

@@ -8,7 +8,6 @@ import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.flow
 import kotlinx.serialization.json.put
 import java.io.ByteArrayOutputStream
-import java.lang.ref.Cleaner
 import java.util.concurrent.atomic.AtomicBoolean
 
 /** Where the bytes of a streamed part come from. */
@@ -37,7 +36,7 @@ internal interface PartReader {
  */
 internal class ArrivingBody(private val session: Session, private val body: Long) : PartReader {
     private val taken = AtomicBoolean()
-    private val cleaning = cleaner.register(this, Drop(session, body))
+    private val cleaning = Handles.onGone(this, Drop(session, body))
 
     private class Drop(private val session: Session, private val body: Long) : Runnable {
         override fun run() {
@@ -71,10 +70,6 @@ internal class ArrivingBody(private val session: Session, private val body: Long
         if (!taken.compareAndSet(false, true)) {
             throw invalidArgument("part", "a streamed part can be read once, and was read before")
         }
-    }
-
-    private companion object {
-        val cleaner: Cleaner = Cleaner.create()
     }
 }
 

@@ -6,6 +6,8 @@ import dev.hubless.HublessException
 import dev.hubless.Limit
 import dev.hubless.Rejected
 import dev.hubless.Retry
+import dev.hubless.bounds
+import kotlinx.coroutines.CancellationException
 import kotlinx.serialization.json.JsonElement
 import kotlinx.serialization.json.JsonObject
 import kotlinx.serialization.json.JsonPrimitive
@@ -45,9 +47,22 @@ internal fun closedError(operation: String): HublessException = HublessException
 )
 
 /** An error of this package's own checks of arguments. */
-internal fun invalidArgument(field: String, message: String): HublessException = HublessException(
-    ErrorDetails(ErrorKind.INVALID_ARGUMENT, message, field = field),
+internal fun invalidArgument(
+    field: String,
+    message: String,
+    code: String? = null,
+): HublessException = HublessException(
+    ErrorDetails(ErrorKind.INVALID_ARGUMENT, message, code = code, field = field),
 )
+
+/** JSON that is nested deeper than this package can write it; the core takes far less. */
+internal fun tooDeep(field: String): HublessException {
+    val bound = Limit("JSON_DEPTH", bounds()["JSON_DEPTH"] ?: 0)
+    val message = "expected at most ${bound.value} levels of JSON"
+    return HublessException(
+        ErrorDetails(ErrorKind.JSON, message, code = "too_deep", field = field, limit = bound),
+    )
+}
 
 /** Content that does not decode into the type that was asked for. */
 internal fun decodeError(operation: String, cause: Throwable): HublessException = HublessException(
@@ -68,10 +83,25 @@ internal fun failureBody(call: Long, error: Throwable): JsonObject = obj {
             put("kind", error.kind.wire)
             error.code?.let { put("code", it) }
             put("message", error.message.orEmpty())
+            error.field?.let { put("field", it) }
             error.saysRetry?.let { put("retry", retryValue(it)) }
         }
 
         else -> put("message", error.message ?: error.javaClass.name)
+    }
+}
+
+/** The body of `tool.fail` or `input.fail` for what a function of the caller's threw. */
+internal fun refusalBody(id: Long, error: Throwable): JsonObject = obj {
+    put("id", id)
+    put("message", error.message ?: error.javaClass.name)
+    when (error) {
+        is HublessException -> {
+            put("kind", error.kind.wire)
+            some("code", error.code)
+        }
+
+        is CancellationException -> put("kind", ErrorKind.CANCELLED.wire)
     }
 }
 

@@ -134,7 +134,8 @@ internal class Host(private val node: Node, private val scope: CoroutineScope) {
         val entry = running[event.ticket] ?: return
         entry.cancelled.set(true)
         val message = event.body.text("message") ?: "cancelled by the caller"
-        entry.job.cancel(CancellationException(message))
+        // Whoever waits with a callback of its own is told by the thread that cancels.
+        elsewhere { entry.job.cancel(CancellationException(message)) }
     }
 
     private fun tool(event: Event) {
@@ -184,10 +185,7 @@ internal class Host(private val node: Node, private val scope: CoroutineScope) {
                 session.call("$operation.final", body, out.attachments)
             }
         } catch (failure: Throwable) {
-            if (!cancelled.get()) {
-                val message = failure.message ?: failure.javaClass.name
-                session.post("$operation.fail", failed(id, message))
-            }
+            if (!cancelled.get()) session.post("$operation.fail", refusalBody(id, failure))
         }
     }
 
@@ -267,6 +265,7 @@ internal class Host(private val node: Node, private val scope: CoroutineScope) {
         val entered = AtomicBoolean()
         // Without the caller's job: a tool that fails must not fail the caller's scope.
         val job = scope.launch(context.minusKey(Job), CoroutineStart.LAZY) {
+            leaveThePullThread()
             entered.set(true)
             block(cancelled)
         }

@@ -1,5 +1,6 @@
 package dev.hubless.internal
 
+import dev.hubless.Allowance
 import dev.hubless.Caller
 import dev.hubless.CallerKind
 import dev.hubless.InboundRequest
@@ -22,6 +23,8 @@ internal class InboundCall(
     val depth: Int,
     val trace: Trace,
     val deadline: TimeMark?,
+    /** What it was given of its budget; null: it has none. */
+    val granted: Allowance?,
     val cancelled: AtomicBoolean,
 )
 
@@ -41,6 +44,7 @@ internal fun Session.inboundCallOf(
         depth = body.long("depth")?.toInt() ?: 0,
         trace = traceOf(body.child("trace") ?: emptyObject),
         deadline = body.long("deadlineMs")?.let { arrived + it.milliseconds },
+        granted = body.child("granted")?.let(::allowanceOf),
         cancelled = cancelled,
     )
 }

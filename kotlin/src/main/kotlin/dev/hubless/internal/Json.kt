@@ -1,7 +1,5 @@
 package dev.hubless.internal
 
-import dev.hubless.ErrorKind
-import dev.hubless.HublessException
 import kotlinx.serialization.json.Json
 import kotlinx.serialization.json.JsonArray
 import kotlinx.serialization.json.JsonElement
@@ -18,6 +16,8 @@ import kotlinx.serialization.json.longOrNull
 /** Writes user values: all fields, so that readers of other languages need no defaults of ours. */
 internal val Writer: Json = Json {
     encodeDefaults = true
+    // Refused by [utf8] instead, with the field and the same words wherever they come from.
+    allowSpecialFloatingPointValues = true
     serializersModule = JdkModule
 }
 
@@ -32,13 +32,39 @@ internal val emptyObject: JsonObject = JsonObject(emptyMap())
 
 internal inline fun obj(fill: JsonObjectBuilder.() -> Unit): JsonObject = buildJsonObject(fill)
 
-/** Writes a body; refuses what would not arrive as it was meant. */
+/** Writes a body; refuses what would not arrive as it was meant, by the field that holds it. */
 internal fun utf8(body: JsonObject): ByteArray = try {
-    body.toString().encodeToByteArray(throwOnInvalidSequence = true)
+    val text = body.toString()
+    // Only then is a look at every number worth its time.
+    if ("NaN" in text || "Infinity" in text) refuseNonFinite(body)
+    text.encodeToByteArray(throwOnInvalidSequence = true)
 } catch (_: CharacterCodingException) {
-    throw invalidArgument("body", "expected Unicode text, got a lone surrogate")
+    throw invalidArgument(fieldAtFault(body), "expected Unicode text, got a lone surrogate")
 } catch (_: StackOverflowError) {
-    throw HublessException(ErrorKind.JSON, "expected JSON of at most 64 levels", code = "too_deep")
+    throw tooDeep(fieldAtFault(body))
+}
+
+private fun refuseNonFinite(body: JsonObject) {
+    val field = body.entries.firstOrNull { (_, value) -> holdsNonFinite(value) }?.key ?: return
+    val message = "expected finite numbers, got NaN or an infinity: send null or a text instead"
+    throw invalidArgument(field, message)
+}
+
+/** How `toString` of a number writes what JSON has no word for. */
+private val nonFinite = setOf("NaN", "Infinity", "-Infinity")
+
+private fun holdsNonFinite(element: JsonElement): Boolean = when (element) {
+    is JsonObject -> element.values.any(::holdsNonFinite)
+    is JsonArray -> element.any(::holdsNonFinite)
+    is JsonPrimitive -> !element.isString && element.content in nonFinite
+}
+
+/** The field whose value cannot be written by itself either. */
+private fun fieldAtFault(body: JsonObject): String {
+    val faulty = body.entries.firstOrNull { (_, value) ->
+        runCatching { value.toString().encodeToByteArray(throwOnInvalidSequence = true) }.isFailure
+    }
+    return faulty?.key ?: "body"
 }
 
 internal fun parseObject(bytes: ByteArray): JsonObject =

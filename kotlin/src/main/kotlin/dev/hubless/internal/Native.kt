@@ -26,6 +26,13 @@ internal object Native {
         attachments: Array<ByteArray>?,
     ): Boolean
 
+    /** Answers at once: a byte, 1 for a result and 0 for an error, and that as JSON. */
+    @JvmStatic
+    external fun ask(
+        op: ByteArray,
+        body: ByteArray,
+    ): ByteArray
+
     @JvmStatic
     external fun cancel(session: Long, ticket: Long)
 

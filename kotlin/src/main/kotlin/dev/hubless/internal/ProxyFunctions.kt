@@ -11,8 +11,10 @@ import kotlinx.coroutines.future.future
 import kotlinx.coroutines.runBlocking
 import kotlinx.serialization.json.JsonElement
 import kotlinx.serialization.json.JsonObject
+import java.lang.invoke.MethodHandles
 import java.lang.reflect.InvocationHandler
 import java.lang.reflect.Method
+import java.lang.reflect.Modifier
 import java.lang.reflect.Proxy
 import java.util.concurrent.CompletionStage
 import kotlin.coroutines.Continuation
@@ -27,19 +29,30 @@ import kotlin.reflect.jvm.kotlinFunction
 /** The functions of an interface as calls of an agent. */
 internal class ProxyFunctions private constructor(private val type: Class<*>) {
     private val functions = type.methods
-        .filter { !it.isDefault && !it.declaringClass.isAssignableFrom(Any::class.java) }
+        .filter { Modifier.isAbstract(it.modifiers) }
         .associateWith(::ProxyFunction)
 
-    private fun handler(node: Node, to: String) = InvocationHandler { proxy, method, arguments ->
+    private fun handler(target: Target) = InvocationHandler { proxy, method, arguments ->
         val given = arguments ?: emptyArray()
         when (val function = functions[method]) {
             null -> if (method.isDefault) {
-                InvocationHandler.invokeDefault(proxy, method, *given)
+                ofInterface(proxy, method, given)
             } else {
-                ofObject(proxy, method, given, to)
+                ofObject(proxy, method, given, target.to)
             }
-            else -> function.call(node, to, given)
+            else -> function.call(target, given)
         }
+    }
+
+    private fun ofInterface(proxy: Any, method: Method, given: Array<Any?>): Any? {
+        val owner = method.declaringClass
+        if (Modifier.isPublic(owner.modifiers)) {
+            return InvocationHandler.invokeDefault(proxy, method, *given)
+        }
+        // That one looks from here, where an interface of a file's own is not seen.
+        val lookup = MethodHandles.privateLookupIn(owner, MethodHandles.lookup())
+        val handle = lookup.unreflectSpecial(method, owner)
+        return handle.bindTo(proxy).invokeWithArguments(given.asList())
     }
 
     private fun ofObject(proxy: Any, method: Method, given: Array<Any?>, to: String): Any? =
@@ -55,13 +68,25 @@ internal class ProxyFunctions private constructor(private val type: Class<*>) {
             override fun computeValue(type: Class<*>) = ProxyFunctions(type)
         }
 
-        fun <T : Any> proxy(node: Node, type: Class<T>, to: String): T {
+        fun <T : Any> proxy(
+            node: Node,
+            type: Class<T>,
+            to: String,
+            configure: RequestOptions.() -> Unit,
+        ): T {
             if (!type.isInterface) throw invalidArgument("type", "${type.name} is no interface")
-            val handler = known.get(type).handler(node, to)
+            val handler = known.get(type).handler(Target(node, to, configure))
             return type.cast(Proxy.newProxyInstance(type.classLoader, arrayOf(type), handler))
         }
     }
 }
+
+/** Where the calls of one proxy go, and how. */
+private class Target(
+    val node: Node,
+    val to: String,
+    val configure: RequestOptions.() -> Unit,
+)
 
 /** One function of an interface: its arguments as content, its result as a call. */
 private class ProxyFunction(method: Method) {
@@ -75,12 +100,13 @@ private class ProxyFunction(method: Method) {
     private val erased = function.returnType.jvmErasure.java
     private val result = shapeOf(resultType(function.returnType))
 
-    private val configure: RequestOptions.() -> Unit = {
-        skill = id
-        effect = this@ProxyFunction.skill?.effect?.takeIf { it != Effect.AT_MOST_ONCE }
-    }
-
-    fun call(node: Node, to: String, given: Array<Any?>): Any? {
+    fun call(target: Target, given: Array<Any?>): Any? {
+        val (node, to) = target.node to target.to
+        val configure: RequestOptions.() -> Unit = {
+            skill = id
+            effect = this@ProxyFunction.skill?.effect?.takeIf { it != Effect.AT_MOST_ONCE }
+            target.configure(this)
+        }
         if (Flow::class.java.isAssignableFrom(erased)) {
             return node.typedStream(to, input(given), result, configure)
         }

@@ -26,6 +26,7 @@ internal fun Session.replyOf(json: JsonObject, attachments: List<ByteArray>): Re
         ),
         path = NetworkPath.of(json.text("path")),
         attempts = json.long("attempts")?.toInt() ?: 1,
+        traceId = json.text("traceId").orEmpty(),
     )
 }
 
@@ -56,6 +57,7 @@ private fun usageOf(json: JsonObject?): Usage = Usage(
     costMicros = json?.long("costMicros") ?: 0,
     calls = json?.long("calls") ?: 0,
     byModel = json?.child("byModel").orEmpty(),
+    chargedInFull = json?.flag("chargedInFull") ?: false,
 )
 
 private fun timingOf(json: JsonObject): Timing = Timing(

@@ -6,20 +6,27 @@ import dev.hubless.Context
 import dev.hubless.ContextEntry
 import dev.hubless.ContextPage
 import dev.hubless.Credential
+import dev.hubless.KillSwitch
 import dev.hubless.RequestOptions
 import dev.hubless.Tool
 import kotlinx.serialization.json.JsonArray
 import kotlinx.serialization.json.JsonElement
 import kotlinx.serialization.json.JsonObject
 import kotlinx.serialization.json.JsonObjectBuilder
+import kotlinx.serialization.json.JsonPrimitive
 import kotlinx.serialization.json.put
+
+/** What a request belongs to: the call that it is a child of, the switch that it is under. */
+internal class Ties(val parent: Long?, private val killSwitch: KillSwitch?) {
+    val switch: Long? get() = killSwitch?.handle
+}
 
 /** Writes the RequestOptions of the contract. */
 internal suspend fun Outgoing.request(
     to: JsonElement,
     content: Content,
     options: RequestOptions,
-    parent: Long?,
+    ties: Ties,
 ): JsonObject {
     val parts = content(content)
     val context = options.context?.let { context(it) }
@@ -27,7 +34,9 @@ internal suspend fun Outgoing.request(
         put("to", to)
         put("content", parts)
         some("context", context)
-        some("parent", parent)
+        some("parent", ties.parent)
+        some("killSwitch", ties.switch)
+        some("max", options.max?.json())
         some("from", options.from?.handle)
         putPlain(options)
         putTools(options)
@@ -108,7 +117,10 @@ internal suspend fun Outgoing.context(context: Context): JsonObject {
         if (context.pages.isNotEmpty()) put("pages", JsonArray(context.pages.map(::pageOf)))
         if (history.isNotEmpty()) put("history", JsonArray(history))
         some("explanation", context.explanation)
-        some("descriptions", context.descriptions)
+        if (context.descriptions.isNotEmpty()) {
+            val said = context.descriptions.mapValues { JsonPrimitive(it.value) }
+            put("descriptions", JsonObject(said))
+        }
     }
 }
 
@@ -137,8 +149,10 @@ internal fun Session.contextOf(json: JsonObject, attachments: List<ByteArray>): 
     },
     history = json.objects("history").mapNotNull { partOf(it, attachments) },
     explanation = json.text("explanation"),
-    descriptions = json.text("descriptions"),
+    descriptions = json.child("descriptions")?.texts().orEmpty(),
 )
+
+private fun JsonObject.texts(): Map<String, String> = keys.associateWith { text(it).orEmpty() }
 
 private fun entryOf(json: JsonObject): ContextEntry = ContextEntry(
     key = json.text("key").orEmpty(),

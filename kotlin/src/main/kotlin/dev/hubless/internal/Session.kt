@@ -2,19 +2,12 @@ package dev.hubless.internal
 
 import kotlinx.coroutines.CancellableContinuation
 import kotlinx.coroutines.CancellationException
-import kotlinx.coroutines.CoroutineDispatcher
 import kotlinx.coroutines.CoroutineScope
-import kotlinx.coroutines.Dispatchers
-import kotlinx.coroutines.currentCoroutineContext
 import kotlinx.coroutines.suspendCancellableCoroutine
-import kotlinx.coroutines.withContext
 import kotlinx.serialization.json.JsonObject
 import java.util.concurrent.ConcurrentHashMap
 import java.util.concurrent.atomic.AtomicBoolean
 import java.util.concurrent.atomic.AtomicLong
-import kotlin.coroutines.ContinuationInterceptor
-import kotlin.coroutines.CoroutineContext
-import kotlin.coroutines.resumeWithException
 
 /** What an operation may want besides its answer; called on the pull thread, must not block. */
 internal class Hooks(
@@ -28,7 +21,8 @@ internal class Hooks(
  * One session of the core: operations as suspending calls, and one daemon thread that pulls events.
  *
  * Must not know what operations mean. No code of the user runs on the pull thread: results are
- * resumed through the caller's dispatcher, and [onEvent] launches handlers elsewhere.
+ * resumed through the caller's dispatcher, and [onEvent] launches handlers elsewhere; see
+ * [PullThread] for dispatchers that would run them in place.
  */
 internal class Session(
     /** Where work goes on that outlives the call it was begun for. */
@@ -42,13 +36,19 @@ internal class Session(
 
     private class Pending(
         val operation: String,
-        val continuation: CancellableContinuation<Event>?,
+        val continuation: CancellableContinuation<Event?>?,
         val hooks: Hooks?,
-    )
+    ) {
+        /** Ends it; with null when the session was closed before it could say how. */
+        fun end(event: Event?) {
+            // A result that nobody takes is given up by `call`, which sees the cancellation.
+            continuation?.resume(event) { _, _, _ -> }
+        }
+    }
 
     /** Starts the thread that pulls events; once, before the first operation. */
     fun start() {
-        Thread(::pull, "hubless-events").apply { isDaemon = true }.start()
+        PullThread(::pull).start()
     }
 
     val isClosed: Boolean get() = closed.get()
@@ -64,13 +64,13 @@ internal class Session(
         hooks: Hooks? = null,
     ): Event {
         val ticket = tickets.incrementAndGet()
-        val event: Event = try {
+        val event = try {
             offThePullThread {
-                suspendCancellableCoroutine<Event> { continuation ->
+                suspendCancellableCoroutine<Event?> { continuation ->
                     continuation.invokeOnCancellation { Native.cancel(handle, ticket) }
                     start(ticket, Pending(op, continuation, hooks), body, attachments)
                 }
-            }
+            } ?: throw closedError(op)
         } catch (stopped: CancellationException) {
             Native.cancel(handle, ticket)
             throw stopped
@@ -103,7 +103,7 @@ internal class Session(
         entry.hooks?.onTicket?.invoke(ticket)
         val files = if (attachments.isEmpty()) null else attachments.toTypedArray()
         if (!Native.submit(handle, ticket, entry.operation.toByteArray(), bytes, files)) {
-            pending.remove(ticket)?.continuation?.resumeWithException(closedError(entry.operation))
+            pending.remove(ticket)?.end(null)
         } else if (entry.continuation?.isCancelled == true) {
             // Given up before the core knew the ticket.
             Native.cancel(handle, ticket)
@@ -111,12 +111,18 @@ internal class Session(
     }
 
     private fun pull() {
-        while (true) {
-            val batch = Native.nextEvents(handle, BATCH_EVENTS) ?: break
-            Event.batch(batch).forEach(::deliver)
+        try {
+            while (true) {
+                val batch = Native.nextEvents(handle, BATCH_EVENTS) ?: break
+                Event.batch(batch).forEach(::deliver)
+            }
+        } catch (failure: Throwable) {
+            // The memory was too small for what came: some of those who wait would wait for ever.
+            Log.events.error("events were lost, the session ends", failure)
+        } finally {
+            close()
+            failPending()
         }
-        closed.set(true)
-        failPending()
     }
 
     private fun deliver(event: Event) {
@@ -133,36 +139,21 @@ internal class Session(
 
     private fun complete(event: Event) {
         val entry = pending.remove(event.ticket) ?: return
-        if (event.kind == Event.DONE) entry.hooks?.onDone?.invoke(event)
-        // A result that nobody takes is given up by `call`, which sees the cancellation.
-        entry.continuation?.resume(event) { _, _, _ -> }
+        try {
+            if (event.kind == Event.DONE) entry.hooks?.onDone?.invoke(event)
+        } catch (failure: Throwable) {
+            // Whoever waits for it must not wait for ever.
+            entry.end(null)
+            throw failure
+        }
+        entry.end(event)
     }
 
     private fun failPending() {
-        for (ticket in pending.keys) {
-            val entry = pending.remove(ticket) ?: continue
-            entry.continuation?.resumeWithException(closedError(entry.operation))
-        }
+        for (ticket in pending.keys) pending.remove(ticket)?.end(null)
     }
 
     private companion object {
         const val BATCH_EVENTS = 256
     }
 }
-
-/** Whether a coroutine of this context would run on the thread that resumes it. */
-internal fun resumesInPlace(context: CoroutineContext): Boolean {
-    val dispatcher = context[ContinuationInterceptor] as? CoroutineDispatcher ?: return true
-    return !dispatcher.isDispatchNeeded(context)
-}
-
-/** The context with a dispatcher that never runs anything on the resuming thread. */
-internal fun offThePullThread(context: CoroutineContext): CoroutineContext =
-    if (resumesInPlace(context)) context + Dispatchers.Default else context
-
-private suspend fun <T> offThePullThread(block: suspend () -> T): T =
-    if (resumesInPlace(currentCoroutineContext())) {
-        withContext(Dispatchers.Default) { block() }
-    } else {
-        block()
-    }

@@ -30,7 +30,18 @@ internal fun partOfValue(value: Any?): Part {
 }
 
 /** Makes JSON of a value by its run-time type. */
-internal fun jsonOfValue(value: Any?): JsonElement = when (value) {
+internal fun jsonOfValue(value: Any?): JsonElement = writing { elementOf(value) }
+
+/** Says as an error of ours what cannot be written, and what is too deep to be. */
+private inline fun writing(write: () -> JsonElement): JsonElement = try {
+    write()
+} catch (failure: SerializationException) {
+    throw invalidArgument("content", "cannot be written as JSON: ${failure.message}")
+} catch (_: StackOverflowError) {
+    throw tooDeep("content")
+}
+
+private fun elementOf(value: Any?): JsonElement = when (value) {
     null -> JsonNull
     is JsonElement -> value
     is String -> JsonPrimitive(value)
@@ -38,26 +49,20 @@ internal fun jsonOfValue(value: Any?): JsonElement = when (value) {
     is Boolean -> JsonPrimitive(value)
     is Map<*, *> -> JsonObject(
         value.entries.associate {
-            it.key.toString() to jsonOfValue(it.value)
+            it.key.toString() to elementOf(it.value)
         },
     )
 
-    is Iterable<*> -> JsonArray(value.map(::jsonOfValue))
-    is Array<*> -> JsonArray(value.map(::jsonOfValue))
+    is Iterable<*> -> JsonArray(value.map(::elementOf))
+    is Array<*> -> JsonArray(value.map(::elementOf))
     is IntArray -> JsonArray(value.map(::JsonPrimitive))
     is LongArray -> JsonArray(value.map(::JsonPrimitive))
     is DoubleArray -> JsonArray(value.map(::JsonPrimitive))
     else -> typed(value)
 }
 
-private fun typed(value: Any): JsonElement = encode(value, serializerOf(value.javaClass))
-
-@Suppress("UNCHECKED_CAST")
-private fun encode(value: Any, serializer: KSerializer<*>): JsonElement = try {
-    Writer.encodeToJsonElement(serializer as KSerializer<Any>, value)
-} catch (failure: SerializationException) {
-    throw invalidArgument("content", "cannot be written as JSON: ${failure.message}")
-}
+private fun typed(value: Any): JsonElement =
+    Writer.encodeToJsonElement(serializerOf(value.javaClass), value)
 
 /**
  * Finds how values of a type travel: its own `@Serializable` form, a type of the JDK, a Java record
@@ -123,11 +128,8 @@ internal class Shape<T>(val type: Class<*>, find: () -> KSerializer<T>) {
         else -> contentOfJson(writeJson(value))
     }
 
-    private fun writeJson(value: T): JsonElement = try {
-        Writer.encodeToJsonElement(serializer, value)
-    } catch (failure: SerializationException) {
-        throw invalidArgument("content", "cannot be written as JSON: ${failure.message}")
-    }
+    private fun writeJson(value: T): JsonElement =
+        writing { Writer.encodeToJsonElement(serializer, value) }
 
     private fun contentOfJson(json: JsonElement): Content =
         if (json is JsonPrimitive && json.isString) {

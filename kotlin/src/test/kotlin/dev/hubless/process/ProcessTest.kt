@@ -16,52 +16,18 @@ import kotlinx.coroutines.withContext
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
-import java.io.BufferedReader
 import java.nio.file.Files
 import java.nio.file.Path
-import java.util.concurrent.TimeUnit
 import kotlin.time.Duration.Companion.milliseconds
 import kotlin.time.Duration.Companion.seconds
 
 /** Programs of their own: how they end, and how two of them talk. */
 class ProcessTest {
-    private class Program(process: ProcessBuilder) : AutoCloseable {
-        val process: Process = process.start()
-        val output: BufferedReader = this.process.inputReader()
-
-        fun exitStatus(): Int {
-            assertTrue(process.waitFor(20, TimeUnit.SECONDS), "still running")
-            return process.exitValue()
-        }
-
-        override fun close() {
-            process.destroyForcibly()
-        }
-    }
-
-    private fun start(main: String, vararg arguments: String) = started(
-        emptyList(),
-        main,
-        *arguments,
-    )
-
-    private fun started(flags: List<String>, main: String, vararg arguments: String): Program {
-        val classPath = Files.readString(Path.of("target", "classpath.txt")).trim()
-        val java = Path.of(System.getProperty("java.home"), "bin", "java").toString()
-        val tuning = arrayOf("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
-        val builder =
-            ProcessBuilder(
-                listOf(java, *tuning) + flags + listOf("-cp", classPath, main, *arguments),
-            )
-        builder.environment()["HUBLESS_HOME"] = testHome.toString()
-        return Program(builder.redirectError(ProcessBuilder.Redirect.INHERIT))
-    }
-
     @Test
     fun `a program ends by itself with an idle node open`() {
         start("dev.hubless.process.Idle").use { program ->
             assertEquals("ready", program.output.readLine())
-            assertEquals(0, program.exitStatus())
+            program.ends()
         }
     }
 
@@ -69,7 +35,16 @@ class ProcessTest {
     fun `a program ends by itself with a request pending`() {
         start("dev.hubless.process.Pending").use { program ->
             assertEquals("ready", program.output.readLine())
-            assertEquals(0, program.exitStatus())
+            program.ends()
+        }
+    }
+
+    @Test
+    fun `a program ends by itself with switches watched`() {
+        start("dev.hubless.process.Watching").use { program ->
+            assertEquals("ready", program.output.readLine())
+            program.ends()
+            assertEquals(emptyList<String>(), program.output.readLines())
         }
     }
 
@@ -129,7 +104,7 @@ class ProcessTest {
             assertEquals("ready", program.output.readLine())
             withNode {
                 coroutineScope {
-                    val answer = async { request<String>("draining", "?") }
+                    val answer = async { request<String>("draining", "?") { wait = 20.seconds } }
                     val line = runInterruptible(Dispatchers.IO) { program.output.readLine() }
                     assertEquals("running", line)
                     program.process.destroy()
@@ -150,7 +125,7 @@ class ProcessTest {
             assertEquals("ready", program.output.readLine())
             withNode {
                 val named = Filter.field("name") eq "draining"
-                assertEquals("draining", peer(wait = 5.seconds) { where(named) }.name)
+                assertEquals("draining", peer(wait = 20.seconds) { where(named) }.name)
                 program.process.destroyForcibly().waitFor()
                 dev.hubless.eventually("gone") {
                     find(wait = 0.seconds) { where(named) }.isEmpty()
@@ -162,8 +137,22 @@ class ProcessTest {
     @Test
     fun `the ten-line programs talk`() {
         start("HelloAgentKt").use { agent ->
+            awaitAgent("greet")
             start("HelloCallerKt", "Kotlin").use { caller ->
                 assertEquals("hello Kotlin", caller.output.readLine())
+                assertEquals(0, caller.exitStatus())
+            }
+            agent.process.outputStream.close()
+            assertEquals(0, agent.exitStatus())
+        }
+    }
+
+    @Test
+    fun `the program of the guide to budgets runs`() {
+        start("HelloAgentKt").use { agent ->
+            awaitAgent("greet")
+            start("BudgetKt").use { caller ->
+                assertEquals("hello Ada, after 1 of 50 calls", caller.output.readLine())
                 assertEquals(0, caller.exitStatus())
             }
             agent.process.outputStream.close()
@@ -179,6 +168,12 @@ class ProcessTest {
             checker.process.outputStream.close()
             assertEquals(0, checker.exitStatus())
         }
+    }
+
+    /** Waits for the agent of another program: who asks in an example gives up after a second. */
+    private fun awaitAgent(name: String) = withNode {
+        val named = Filter.field("name") eq name
+        peer(wait = 20.seconds) { where(named) }
     }
 
     private companion object {

@@ -2,6 +2,7 @@ package dev.hubless.process
 
 import dev.hubless.Content
 import dev.hubless.Hubless
+import dev.hubless.KillSwitch
 import dev.hubless.Node
 import dev.hubless.Part
 import dev.hubless.agent
@@ -35,6 +36,18 @@ object Pending {
         node.agent<String, String>("never") { awaitCancellation() }
         GlobalScope.launch { node.request<String>("never", "?") }
         while (node.status().calls == 0) delay(5)
+        println("ready")
+    }
+}
+
+/** Ends with listeners of two switches, one of them used, that are never called. */
+object Watching {
+    @JvmStatic
+    fun main(args: Array<String>): Unit = runBlocking {
+        val switches = List(2) { KillSwitch(calls = 5).apply { onTripped { println("stopped") } } }
+        val node = Hubless.node()
+        node.agent<String, String>("idle") { it }
+        node.request<String>("idle", "?") { killSwitch = switches.first() }
         println("ready")
     }
 }

@@ -11,6 +11,7 @@ import dev.hubless.Description
 import dev.hubless.Effect
 import dev.hubless.ErrorKind
 import dev.hubless.Example
+import dev.hubless.Health
 import dev.hubless.Interval
 import dev.hubless.Share
 import dev.hubless.Skill
@@ -85,6 +86,14 @@ class AgentSamples {
     }
 
     @Test
+    fun health() = withNode {
+        val frail = agent<String, String>("frail") { "ok" }
+        frail.health(Health.DOWN)
+        val found = find(explain = true) { skill = "frail" }.single()
+        assertEquals(0.0, found.about.explain.single { it.signal == "health" }.value)
+    }
+
+    @Test
     fun isolated() = withNode {
         register(Counter(5)) { concurrency = Concurrency.ISOLATED }
         repeat(2) { assertEquals(6, request<Int>("counter")) }
@@ -130,6 +139,17 @@ class AgentSamples {
         failure(ErrorKind.AUTH) { request<String>("cave", "?") }
         val shown = Credential("custom", "open-sesame")
         assertEquals("in", request<String>("cave", "?") { auth = shown })
+    }
+
+    @Test
+    fun token() = withNode {
+        val facts = mapOf("team" to "finance", "level" to 3)
+        agent<String, String>("ledger", configure = {
+            requirements { token(root = "07".repeat(32), facts) }
+        }) { "open" }
+        failure(ErrorKind.AUTH) {
+            request<String>("ledger", "?") { auth = Credential("token", "forged") }
+        }
     }
 
     @Test

@@ -1,0 +1,100 @@
+//! What is kept in the data folder: invites, identities, pins, credentials.
+
+use clap::{Args, Subcommand};
+
+/// What `invite` takes.
+#[derive(Debug, Args)]
+pub(crate) struct Invite {
+    /// Role of who joins [default: member]
+    #[arg(long)]
+    pub(crate) role: Option<String>,
+    /// Groups of who joins; may be repeated
+    #[arg(long = "group")]
+    pub(crate) groups: Vec<String>,
+    /// Life in seconds [default: 24 hours]
+    #[arg(long, value_name = "S")]
+    pub(crate) ttl: Option<u64>,
+    /// How many may join with it [default: 1]
+    #[arg(long)]
+    pub(crate) uses: Option<u32>,
+    /// Also when every node listens to this machine only
+    #[arg(long)]
+    pub(crate) local: bool,
+}
+
+/// What `budget` does besides showing.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Budget {
+    /// Stop budgets for good, wherever in this mesh they began
+    Trip {
+        /// Their ids, as `audit show --kind budget_opened` prints them
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+    },
+}
+
+/// What `id` does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Id {
+    /// Make a stored identity
+    New {
+        /// Its name
+        name: String,
+    },
+    /// Show stored identities
+    Show {
+        /// Only the one of this name
+        name: Option<String>,
+    },
+    /// Sign a token under the root of this user's mesh; agents take it that name the root
+    Token {
+        /// What it states, as name=value; may be repeated
+        #[arg(long = "fact", value_name = "NAME=VALUE", required = true)]
+        facts: Vec<String>,
+        /// Who alone may show it: an agent's id or a principal such as mesh:KEY
+        #[arg(long = "for", value_name = "WHO")]
+        bearer: Option<String>,
+        /// Life in seconds
+        #[arg(long, value_name = "S", default_value_t = 3_600)]
+        ttl: u64,
+    },
+}
+
+/// What `pin` does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Pin {
+    /// Print all
+    List,
+    /// Bind a name to an agent's id
+    Set {
+        /// The name
+        name: String,
+        /// The id, `did:key:…`
+        agent: String,
+    },
+    /// Forget a name
+    Remove {
+        /// The name
+        name: String,
+    },
+}
+
+/// What `secret` does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Secret {
+    /// Keep a credential; its secret is read from stdin, at a terminal without an echo
+    Set {
+        /// Agent id, mesh id or URL origin
+        target: String,
+        /// Its scheme
+        #[arg(long, default_value = "shared_secret")]
+        scheme: String,
+    },
+    /// Print the targets, never the secrets
+    List,
+    /// Forget a credential
+    Remove {
+        /// Agent id, mesh id or URL origin
+        target: String,
+    },
+}

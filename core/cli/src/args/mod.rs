@@ -1,0 +1,12 @@
+//! What the command line looks like.
+//!
+//! Owns: verbs, flags and their help. Must not know: what a verb does. Tested by `core/cli/tests`.
+
+mod kept;
+mod line;
+
+pub(crate) use kept::{Budget, Id, Invite, Pin, Secret};
+pub(crate) use line::{
+    Arguments, Audit, AuditShow, Call, Config, Expose, ExposeGateway, Find, Gateway, GatewayRoot,
+    Global, Http, Serve, Verb,
+};

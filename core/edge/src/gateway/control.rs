@@ -1,0 +1,46 @@
+//! What nodes tell a gateway: that a key ends, and that a budget was stopped.
+
+use super::desk::Desk;
+use super::fault::{fault, show};
+use crate::http::{Client, Fault, bearer, json, json_only, read, stranger};
+use axum::extract::{Extension, Request, State};
+use axum::response::Response;
+use hubless_proto::metering::word;
+use std::sync::Arc;
+
+/// Ends the key that is shown, and says what it cost.
+pub(super) async fn end(
+    State(desk): State<Arc<Desk>>,
+    Extension(client): Extension<Client>,
+    request: Request,
+) -> Response {
+    ended(&desk, &client, request).await.unwrap_or_else(show)
+}
+
+/// Stops the keys of a budget, by the word of its root, whoever brings it that has a key, unless
+/// that is of another budget.
+pub(super) async fn trip(
+    State(desk): State<Arc<Desk>>,
+    Extension(client): Extension<Client>,
+    request: Request,
+) -> Response {
+    tripped(&desk, &client, request).await.unwrap_or_else(show)
+}
+
+async fn ended(desk: &Desk, client: &Client, request: Request) -> Result<Response, Fault> {
+    let head = request.into_parts().0;
+    json_only(&head)?;
+    let key = bearer(&head)?.ok_or_else(Fault::token)?;
+    let paid = desk.till.end(key, &stranger(client.address)).await.map_err(fault)?;
+    Ok(json(word::paid(paid)))
+}
+
+async fn tripped(desk: &Desk, client: &Client, request: Request) -> Result<Response, Fault> {
+    let (head, body) = request.into_parts();
+    let teller = desk.key(&head, client)?;
+    json_only(&head)?;
+    let body = read(body, client, desk.body_time).await?;
+    let trip = word::read_trip(&body).map_err(fault)?;
+    desk.till.trip(&teller, &trip).await.map_err(fault)?;
+    Ok(json("{}"))
+}

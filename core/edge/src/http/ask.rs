@@ -1,0 +1,169 @@
+//! `POST /v1/agents/{name}/requests`: one request to one agent.
+
+use super::body::{json_only, read};
+use super::desk::{Client, Desk, json};
+use super::events::{self, EVENTS, EventBody};
+use super::fault::Fault;
+use super::form::{self, ErrorForm, ItemForm, ReplyForm, RequestForm};
+use super::rules::single;
+use super::trace;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Extension, Path, Request, State};
+use axum::http::header::ACCEPT;
+use axum::http::request::Parts;
+use axum::http::{HeaderName, StatusCode};
+use axum::response::{IntoResponse, Response};
+use hubless::{Error, Kind, RequestOptions};
+use std::sync::Arc;
+
+/// Name of the header that bounds the whole call, in milliseconds.
+const TIMEOUT: HeaderName = HeaderName::from_static("x-timeout-ms");
+
+/// Ask an agent: by name, address or id.
+///
+/// With `Accept: text/event-stream` the answer comes as server-sent events: each event's name is
+/// the field of its StreamItem, and `error` the one of an Error that ends it. A call whose client
+/// goes away is cancelled.
+#[utoipa::path(
+    post,
+    path = "/v1/agents/{name}/requests",
+    tag = "agents",
+    params(
+        ("name" = String, Path, description = "name, address or id of the agent"),
+        ("x-request-id" = Option<String>, Header, description = "echoed, or made when missing"),
+        ("x-timeout-ms" = Option<u64>, Header, description = "milliseconds for the whole call"),
+    ),
+    request_body(content = RequestForm, content_type = "application/json"),
+    responses(
+        (status = 200, description = "the answer", content(
+            (ReplyForm = "application/json"),
+            (ItemForm = "text/event-stream"),
+        )),
+        (status = "default", description = "an error", body = ErrorForm),
+    ),
+)]
+pub(super) async fn ask(
+    State(desk): State<Arc<Desk>>,
+    Extension(client): Extension<Client>,
+    name: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Result<Response, Fault> {
+    let (head, body) = request.into_parts();
+    let Path(name) = name.map_err(|_| Fault::path())?;
+    json_only(&head)?;
+    let streams = streams(&head)?;
+    let timeout = timeout(&head)?;
+    let body = read(body, &client, desk.body_time).await?;
+    let mut options = form::request(&name, &client.principal, &body)?;
+    options.total_ms = options.total_ms.into_iter().chain(timeout).min();
+    trace::carry(&head, desk.trust_traces, &mut options)?;
+    let note = |error: &Error| note(&desk, &client, &name, error);
+    if streams { stream(&desk, options, note).await } else { whole(&desk, options, note).await }
+}
+
+/// Writes down who asks for what is not there for those outside; what an agent refuses is written
+/// down where it lives.
+fn note(desk: &Desk, client: &Client, name: &str, error: &Error) {
+    if error.kind == Kind::NotFound && error.origin.is_none() {
+        desk.node.note_refused(&client.principal, name, error);
+    }
+}
+
+async fn whole(
+    desk: &Desk,
+    options: RequestOptions,
+    note: impl Fn(&Error),
+) -> Result<Response, Fault> {
+    let reply = desk.node.request(options).await.inspect_err(note)?;
+    let reply = form::reply(reply).await?;
+    let text = serde_json::to_string(&reply)
+        .map_err(|_| Error::new(Kind::Internal, "the answer cannot be written as JSON"))?;
+    Ok(json(text))
+}
+
+/// The first item decides the status: what is refused at once is refused with its own.
+async fn stream(
+    desk: &Desk,
+    options: RequestOptions,
+    note: impl Fn(&Error),
+) -> Result<Response, Fault> {
+    let mut items = desk.node.stream(options)?;
+    let first = items
+        .next()
+        .await
+        .unwrap_or_else(|| Err(Error::new(Kind::Internal, "the call ended without an answer")))
+        .inspect_err(note)?;
+    Ok(EventBody::new(events::pump(first, items)).into_response())
+}
+
+/// True when the client takes events; 406 when it takes neither them nor JSON.
+fn streams(head: &Parts) -> Result<bool, Fault> {
+    let all = head.headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let all: Vec<_> = all.flat_map(|value| value.split(',')).map(accepted).collect();
+    let takes = |wanted: &[&str]| {
+        let of = |kind: &str| wanted.iter().any(|one| kind.eq_ignore_ascii_case(one));
+        all.iter().any(|(kind, taken)| *taken && of(kind))
+    };
+    if takes(&[EVENTS]) {
+        return Ok(true);
+    }
+    if all.is_empty() || takes(&["application/json", "application/*", "*/*"]) {
+        return Ok(false);
+    }
+    let message = "expected to be taken: application/json or text/event-stream";
+    let error = Error::refusal(Kind::Unsupported, "accept", message);
+    Err(Fault::new(StatusCode::NOT_ACCEPTABLE, error))
+}
+
+/// A type, and whether it is wanted at all.
+fn accepted(entry: &str) -> (&str, bool) {
+    let mut parts = entry.split(';').map(str::trim);
+    let kind = parts.next().unwrap_or_default();
+    let weight = parts.filter_map(|part| part.strip_prefix("q=")).next();
+    (kind, weight.is_none_or(|weight| weight.parse::<f32>().is_ok_and(|weight| weight > 0.0)))
+}
+
+fn timeout(head: &Parts) -> Result<Option<u64>, Fault> {
+    let wrong =
+        || Fault::from(Error::invalid("x-timeout-ms", "expected milliseconds, once, in digits"));
+    let given = single(head, &TIMEOUT, wrong)?;
+    given.map(|ms| ms.to_str().ok().and_then(|ms| ms.parse().ok()).ok_or_else(wrong)).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+
+    fn head(name: HeaderName, values: &[&str]) -> Parts {
+        let mut request = Request::new(Body::empty());
+        for value in values {
+            request.headers_mut().append(name.clone(), value.parse().unwrap());
+        }
+        request.into_parts().0
+    }
+
+    #[test]
+    fn events_come_to_who_takes_them() {
+        for (given, wanted) in [
+            (&[][..], Some(false)),
+            (&["*/*"], Some(false)),
+            (&["text/event-stream"], Some(true)),
+            (&["application/json, text/event-stream"], Some(true)),
+            (&["text/event-stream;q=0, application/json"], Some(false)),
+            (&["text/html"], None),
+            (&["application/json;q=0"], None),
+        ] {
+            assert_eq!(streams(&head(ACCEPT, given)).ok(), wanted, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn a_deadline_is_digits_said_once() {
+        assert_eq!(timeout(&head(TIMEOUT, &["250"])).unwrap(), Some(250));
+        assert_eq!(timeout(&head(TIMEOUT, &[])).unwrap(), None);
+        for wrong in [&["soon"][..], &["-1"], &["1", "1"]] {
+            assert!(timeout(&head(TIMEOUT, wrong)).is_err());
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! A gateway with a provider, a root, and who asks.
+
+use super::provider::{KEY, Mode, Provider};
+use hubless::audit::LogFile;
+use hubless::home::Home;
+use hubless::till::{add_root, fresh_root, issue};
+use hubless_edge::gateway::{GatewayEdge, GatewayOptions, ProviderOptions};
+use hubless_proto::audit::Event;
+use hubless_proto::metering::Micros;
+use hubless_proto::metering::chain::SpendKey;
+use hubless_proto::metering::prices::Prices;
+use hubless_proto::metering::till::Root;
+use reqwest::{Client, RequestBuilder, Response};
+use serde_json::{Value, json};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// Longest wait for what comes within moments.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// The cap of the model's output, in tokens and in millionths.
+pub(crate) const CAP: u64 = 50;
+
+/// A gateway before a provider.
+pub(crate) struct House {
+    pub(crate) gateway: GatewayEdge,
+    pub(crate) provider: Arc<Provider>,
+    pub(crate) root: SpendKey,
+    pub(crate) home: TempDir,
+    /// One for each of a few addresses of this machine, since each has so many connections.
+    clients: [Client; 4],
+    turn: AtomicUsize,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: reqwest::header::HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap()
+    }
+
+    /// Status and code of an error in OpenAI's form.
+    pub(crate) fn error(&self) -> (u16, String) {
+        let error = &self.json()["error"];
+        assert!(error["message"].is_string() && error["type"].is_string(), "{self:?}");
+        (self.status, error["code"].as_str().unwrap().to_owned())
+    }
+}
+
+pub(crate) fn micros(value: u64) -> Micros {
+    Micros::new(value).unwrap()
+}
+
+/// A model whose tokens cost a millionth each, counted by bytes.
+pub(crate) fn prices() -> Prices {
+    let model = json!({ "input_micros": 1_000_000, "output_micros": 1_000_000,
+        "max_output_tokens": CAP, "message_tokens": 0, "request_tokens": 0 });
+    Prices::read(&json!({ "models": { "m": model, "n-*": model } })).unwrap()
+}
+
+/// A request of this content.
+pub(crate) fn chat(more: &Value) -> Value {
+    let mut all = json!({ "model": "m", "messages": [{ "role": "user", "content": "hello" }] });
+    for (field, value) in more.as_object().unwrap() {
+        all[field.as_str()] = value.clone();
+    }
+    all
+}
+
+impl House {
+    /// One with a root of this ceiling.
+    pub(crate) async fn new(ceiling: u64, mode: Mode) -> Self {
+        Self::before(Provider::start(mode).await, ceiling).await
+    }
+
+    /// One before a provider that there is.
+    pub(crate) async fn before(provider: Arc<Provider>, ceiling: u64) -> Self {
+        Self::believing(provider, ceiling, None).await
+    }
+
+    /// One before a provider whose certificate must come from those of this file, if one is given.
+    pub(crate) async fn believing(
+        provider: Arc<Provider>,
+        ceiling: u64,
+        ca: Option<PathBuf>,
+    ) -> Self {
+        let (home, root) = (tempfile::tempdir().unwrap(), fresh_root());
+        let opened = Home::open(Some(home.path())).unwrap();
+        let name = "front".parse().unwrap();
+        let key = root.chain().root;
+        let registered = Root { key, label: "team".to_owned(), ceiling: micros(ceiling) };
+        add_root(&opened, &name, registered).await.unwrap();
+        let mut asked = ProviderOptions::new(&provider.url(), KEY.to_owned().into()).unwrap();
+        asked.ca = ca;
+        let mut options = GatewayOptions::new(asked, prices());
+        options.http.listen = "127.0.0.1:0".parse().unwrap();
+        let gateway = GatewayEdge::start(&opened, &name, options).await.unwrap();
+        let clients = [1, 2, 3, 4].map(|last| client([127, 0, 0, last].into()));
+        Self { gateway, provider, root, home, clients, turn: AtomicUsize::new(0) }
+    }
+
+    /// The most that a request can cost.
+    pub(crate) fn bound(more: &Value) -> u64 {
+        let body = chat(more).to_string();
+        let bounded = hubless_proto::metering::bound::chat(&prices(), body.as_bytes()).unwrap();
+        bounded.max.value()
+    }
+
+    /// A key below another one.
+    pub(crate) fn key(parent: &SpendKey, limit: u64) -> SpendKey {
+        issue(parent, micros(limit), Duration::from_secs(600)).unwrap()
+    }
+
+    pub(crate) fn post(&self, path: &str, key: &str, body: &Value) -> RequestBuilder {
+        let request = self.client().post(format!("{}/{path}", self.gateway.url()));
+        let request = request.header("content-type", "application/json").bearer_auth(key);
+        request.body(body.to_string())
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        &self.clients[turn % self.clients.len()]
+    }
+
+    /// Asks for a chat completion.
+    pub(crate) async fn chat(&self, key: &SpendKey, more: &Value) -> Answer {
+        let request = self.post("chat/completions", &key.text(), &chat(more));
+        answer(request.send().await.unwrap()).await
+    }
+
+    /// The root's account: paid, set aside.
+    pub(crate) fn account(&self) -> (u64, u64) {
+        let root = &self.gateway.till().accounts()[0];
+        (root.spent.value(), root.reserved.value())
+    }
+
+    /// Waits until nothing is set aside, and gives what was paid.
+    pub(crate) async fn settled(&self) -> u64 {
+        let until = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let (spent, reserved) = self.account();
+            if reserved == 0 {
+                return spent;
+            }
+            assert!(tokio::time::Instant::now() < until, "a call is open");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Closes it, and counts the rows of its audit log of this kind.
+    pub(crate) async fn rows(self, kind: Event) -> usize {
+        self.gateway.close(Duration::from_secs(2)).await.unwrap();
+        let home = Home::open(Some(self.home.path())).unwrap();
+        let log = LogFile::named(&home, "gateway:front").unwrap();
+        assert_eq!(log.check(None).unwrap().fault, None);
+        let (mut count, mut text) = (0, String::new());
+        log.read(|row| {
+            count += usize::from(row.entry.kind == kind);
+            text += &serde_json::to_string(&row).unwrap();
+        })
+        .unwrap();
+        assert!(!text.contains(KEY) && !text.contains(&self.root.text()[60..]));
+        count
+    }
+}
+
+/// A client of plain HTTP; that of TLS is not used, but asked for.
+fn client(from: IpAddr) -> Client {
+    let crypto = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(crypto)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    let client = Client::builder().tls_backend_preconfigured(tls).no_proxy().timeout(PATIENCE);
+    client.local_address(from).build().unwrap()
+}
+
+/// Reads an answer to its end.
+pub(crate) async fn answer(response: Response) -> Answer {
+    let (status, head) = (response.status().as_u16(), response.headers().clone());
+    Answer { status, head, text: response.text().await.unwrap() }
+}

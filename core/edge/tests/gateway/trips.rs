@@ -1,0 +1,181 @@
+//! A stop of a budget reaches the keys that are paid from it.
+
+use super::house::{House, PATIENCE, answer, chat, micros};
+use super::keys::{agent, ask, node, switch};
+use super::provider::Mode;
+use hubless::budget::TripReason;
+use hubless::{Content, Node, NodeOptions};
+use hubless_proto::audit::Event;
+use hubless_proto::identity::SecretKey;
+use hubless_proto::killswitch::{BudgetId, Origin, Statement, Trip};
+use hubless_proto::metering::chain::SpendKey;
+use hubless_proto::metering::word;
+use serde_json::json;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Registers an agent that tells its key, and works until it is stopped.
+async fn lasting(node: &Node, told: mpsc::Sender<SpendKey>) {
+    agent(node, "lasts", move |call| {
+        let told = told.clone();
+        async move {
+            let provider = call.provider(None).await?;
+            told.send(SpendKey::read(provider.api_key.reveal())?).await.unwrap();
+            Err::<Content, _>(call.cancelled().await)
+        }
+    })
+    .await;
+}
+
+/// Another key of the same budget, which nobody ends.
+fn twin(parent: &SpendKey, key: &SpendKey, limit: u64) -> SpendKey {
+    let link = key.chain().links.last().unwrap();
+    let times = (link.issued_ms, link.until_ms);
+    parent.issue_for(link.budget.unwrap(), [9; 32], micros(limit), times).unwrap()
+}
+
+/// Asks with a key until it is refused, as it is moments after the stop.
+async fn refused(house: &House, key: &SpendKey) -> (u16, String) {
+    let until = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let said = house.chat(key, &json!({})).await;
+        if said.status != 200 {
+            return said.error();
+        }
+        assert!(tokio::time::Instant::now() < until, "the key goes on");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_cuts_a_stream_and_ends_every_key_of_its_budget() {
+    let most = House::bound(&json!({"stream": true}));
+    let house = House::new(10_000_000 * most, Mode::Answer(0)).await;
+    let own = House::key(&house.root, 5_000_000 * most);
+    let node = node(&house.gateway.url(), &own).await;
+    let (told, mut keys) = mpsc::channel(1);
+    lasting(&node, told).await;
+    let budget = switch(64 * most);
+    let (asks, under) = (node.clone(), budget.clone());
+    let call = tokio::spawn(async move { ask(&asks, "lasts", Some(&under)).await });
+    let key = keys.recv().await.unwrap();
+    let twin = twin(&own, &key, 1_000_000 * most);
+    // Both pay before the stop.
+    for working in [&key, &twin] {
+        assert_eq!(house.chat(working, &json!({})).await.status, 200);
+    }
+    house.provider.set(Mode::Wait);
+    let post = house.post("chat/completions", &key.text(), &chat(&json!({"stream": true})));
+    let mut stream = post.send().await.unwrap();
+    assert!(stream.chunk().await.unwrap().unwrap().starts_with(b"data: {"));
+    house.provider.set(Mode::Answer(0));
+    budget.trip(TripReason::Operator);
+    let rest = answer(stream).await;
+    let last = rest.text.lines().rfind(|line| line.starts_with("data: ")).unwrap();
+    let last: serde_json::Value = serde_json::from_str(&last["data: ".len()..]).unwrap();
+    assert_eq!(last["error"]["code"], "killed", "{rest:?}");
+    let gone = tokio::time::timeout(PATIENCE, house.provider.gone.notified()).await;
+    assert!(gone.is_ok(), "the provider goes on");
+    assert_eq!(call.await.unwrap().unwrap_err().kind, hubless::Kind::Killed);
+    // The one that is ended with its call, and one that only the stop ends.
+    for ended in [&key, &twin] {
+        assert_eq!(refused(&house, ended).await, (429, "killed".to_owned()));
+    }
+    let calls = house.provider.bill().calls;
+    let below = House::key(&twin, most);
+    assert_eq!(house.chat(&below, &json!({})).await.error(), (429, "killed".to_owned()));
+    assert_eq!(house.provider.bill().calls, calls);
+    assert_eq!(house.chat(&own, &json!({})).await.status, 200, "other keys go on");
+    assert!(house.provider.bill().micros <= house.settled().await);
+    node.close(Duration::from_secs(1)).await;
+    assert_eq!(house.rows(Event::BudgetTripped).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_that_the_root_cannot_tell_is_told_by_who_hears_it() {
+    let most = House::bound(&json!({}));
+    let house = House::new(10_000_000 * most, Mode::Answer(0)).await;
+    let own = House::key(&house.root, 5_000_000 * most);
+    let home = tempfile::tempdir().unwrap();
+    let at_home = NodeOptions { home: Some(home.path().into()), ..NodeOptions::default() };
+    let worker = NodeOptions {
+        gateway: Some(house.gateway.url()),
+        gateway_key: Some(own.text().to_string().into()),
+        ..at_home.clone()
+    };
+    let worker = Node::start(worker).await.unwrap();
+    // It knows no gateway.
+    let root = Node::start(at_home).await.unwrap();
+    let (told, mut keys) = mpsc::channel(1);
+    lasting(&worker, told).await;
+    let budget = switch(64 * most);
+    let (asks, under) = (root.clone(), budget.clone());
+    let call = tokio::spawn(async move { ask(&asks, "lasts", Some(&under)).await });
+    let key = tokio::time::timeout(PATIENCE, keys.recv()).await.unwrap().unwrap();
+    let twin = twin(&own, &key, 1_000_000 * most);
+    assert_eq!(house.chat(&twin, &json!({})).await.status, 200);
+    budget.trip(TripReason::Operator);
+    assert_eq!(call.await.unwrap().unwrap_err().kind, hubless::Kind::Killed);
+    for ended in [&key, &twin] {
+        assert_eq!(refused(&house, ended).await, (429, "killed".to_owned()));
+    }
+    root.close(Duration::from_secs(1)).await;
+    worker.close(Duration::from_secs(1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_is_told_by_who_has_a_key_and_believes_roots_alone() {
+    let house = House::new(1_000_000, Mode::Answer(0)).await;
+    let root = SecretKey::from_seed([3; 32]);
+    let origin = Origin { root: root.node_key(), nonce: [2; 16] };
+    let by = root.node_key();
+    let reason = TripReason::Operator;
+    let trip = Trip::sign(&root, Statement { origin, epoch: 0, reason, by, at_ms: 1 }).unwrap();
+    let now_ms = 1_000 * std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let times = (now_ms, now_ms + 60_000);
+    let key = house.root.issue_for(origin.budget_id(), [7; 32], micros(1_000), times).unwrap();
+    let post = async |path: &str, key: &str, body: &str| {
+        let request = house.client().post(format!("{}/{path}", house.gateway.url()));
+        let request = request.header("content-type", "application/json").bearer_auth(key);
+        answer(request.body(body.to_owned()).send().await.unwrap()).await
+    };
+    let teller = house.root.text();
+    let said = word::trip(&trip);
+    assert_eq!(post(word::TRIP, "sk-other", &said).await.error().0, 401);
+    let broken = post(word::TRIP, &teller, "{}").await;
+    assert_eq!((broken.status, broken.json()["error"]["param"].as_str()), (400, Some("trip")));
+    // The key of a call tells of the stop of its own budget alone.
+    let stray = BudgetId::from_bytes([8; 32]);
+    let stray = house.root.issue_for(stray, [8; 32], micros(1_000), times).unwrap();
+    assert_eq!(post(word::TRIP, &stray.text(), &said).await.error().0, 403);
+    // Signed for another budget.
+    let mut bytes = said.into_bytes();
+    bytes[40] = if bytes[40] == b'A' { b'B' } else { b'A' };
+    let forged = post(word::TRIP, &teller, std::str::from_utf8(&bytes).unwrap()).await;
+    assert!(forged.status >= 400, "{forged:?}");
+    assert_eq!(house.chat(&key, &json!({})).await.status, 200, "nobody stopped it yet");
+    assert_eq!(post(word::TRIP, &teller, &word::trip(&trip)).await.status, 200);
+    assert_eq!(house.chat(&key, &json!({})).await.error(), (429, "killed".to_owned()));
+    // A key is ended by itself alone, and that of a root not at all.
+    assert_eq!(post(word::END, &teller, "{}").await.error(), (401, "bad_chain".to_owned()));
+    let said = post(word::END, &key.text(), "{}").await;
+    let paid = word::read_paid(said.text.as_bytes()).unwrap();
+    assert_eq!((paid.spent.value(), paid.reserved.value()), (5, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_closes_ends_the_keys_of_the_calls_that_it_cuts_off() {
+    let most = House::bound(&json!({}));
+    let house = House::new(10_000_000 * most, Mode::Answer(0)).await;
+    let own = House::key(&house.root, 5_000_000 * most);
+    let node = node(&house.gateway.url(), &own).await;
+    let (told, mut keys) = mpsc::channel(1);
+    lasting(&node, told).await;
+    let (asks, under) = (node.clone(), switch(64 * most));
+    let call = tokio::spawn(async move { ask(&asks, "lasts", Some(&under)).await });
+    let key = tokio::time::timeout(PATIENCE, keys.recv()).await.unwrap().unwrap();
+    assert_eq!(house.chat(&key, &json!({})).await.status, 200);
+    node.close(Duration::ZERO).await;
+    assert_eq!(house.chat(&key, &json!({})).await.error(), (429, "killed".to_owned()));
+    assert!(call.await.unwrap().is_err());
+}

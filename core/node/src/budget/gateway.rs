@@ -1,0 +1,318 @@
+//! The metering gateway of a node: keys for its calls, the end of each, and the word of a stop.
+
+use super::Treasury;
+use super::state::State;
+use crate::back_off::BackOff;
+use crate::node::NodeOptions;
+use crate::web::{self, Client, Patience, Roots, Url, cause};
+use crate::{chance, executor};
+use hubless_proto::error::{Error, Kind, Result};
+use hubless_proto::killswitch::{BudgetId, Message, Trip};
+use hubless_proto::limits;
+use hubless_proto::metering::chain::SpendKey;
+use hubless_proto::metering::till::Paid;
+use hubless_proto::metering::{Micros, word};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// A gateway and the key that this node has of it.
+pub(crate) struct Gateway {
+    base: Url,
+    key: SpendKey,
+    client: Client,
+    /// How long a word of a cost is waited for.
+    word: Duration,
+    /// How long a stop is told.
+    told: Duration,
+}
+
+/// What came of a post.
+enum Posted {
+    Answer(Vec<u8>),
+    /// It will not be taken.
+    Refused,
+    /// Another try may help.
+    Lost,
+}
+
+impl Gateway {
+    /// The gateway that the options or the environment name; none: they name none, or no key of
+    /// it.
+    ///
+    /// # Errors
+    /// `invalid_argument`, field `gateway`; `auth`, code `bad_chain`, field `gatewayKey`;
+    /// `configuration`, code `tls`.
+    pub(crate) fn named(options: &NodeOptions) -> Result<Option<Arc<Self>>> {
+        let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let url = options.gateway.clone().or_else(|| environment("HUBLESS_GATEWAY"));
+        let key = options.gateway_key.clone();
+        let key = key.or_else(|| environment("HUBLESS_GATEWAY_KEY").map(Into::into));
+        let Some((url, key)) = url.zip(key) else { return Ok(None) };
+        let base = web::url("gateway", &url)?;
+        let key = SpendKey::read(key.reveal().trim());
+        let key = key.map_err(|error| error.with_field("gatewayKey"))?;
+        let (word, told) = (limits::PROVIDER_WORD, limits::PROVIDER_TOLD);
+        let client = web::client(&Roots::of(&base), Patience { connect: word, silence: word })?;
+        Ok(Some(Arc::new(Self { base, key, client, word, told })))
+    }
+
+    /// The base URL for clients.
+    pub(super) fn url(&self) -> &str {
+        self.base.as_str().trim_end_matches('/')
+    }
+
+    /// The most that a key of it can be for.
+    pub(super) fn most(&self) -> Micros {
+        self.key.chain().links.last().map_or(Micros::MAX, |link| link.limit)
+    }
+
+    /// A key that ends with the stop of a budget, and no later than that of this node.
+    ///
+    /// # Errors
+    /// `auth`: code `expired` when the time of the node's own key is over, `bad_chain` for more
+    /// than it allows.
+    pub(super) fn issue(
+        &self,
+        budget: BudgetId,
+        limit: Micros,
+        (now_ms, until_ms): (u64, u64),
+    ) -> Result<SpendKey> {
+        let chain = self.key.chain();
+        chain.check_time(now_ms).map_err(|error| error.with_field("gatewayKey"))?;
+        let above_ms = chain.links.last().map_or(u64::MAX, |link| link.until_ms);
+        self.key.issue_for(budget, chance::bytes(), limit, (now_ms, until_ms.min(above_ms)))
+    }
+
+    /// Ends a key; none: the gateway did not say in time what it cost.
+    pub(super) async fn end(&self, key: &SpendKey) -> Option<Paid> {
+        let asking = async {
+            // A connection that was kept may have ended: the second try has a fresh one.
+            for _ in 0..2 {
+                match self.post(word::END, key, "{}".to_owned()).await {
+                    Posted::Answer(body) => return word::read_paid(&body),
+                    Posted::Refused => return None,
+                    Posted::Lost => {}
+                }
+            }
+            None
+        };
+        timeout(self.word, asking).await.ok().flatten()
+    }
+
+    /// Tells of a stop, for a while; true: it was heard. Else the lives of the keys are the bound.
+    async fn tell(&self, trip: &Trip) -> bool {
+        let heard = self.post_on(word::TRIP, &self.key, &word::trip(trip)).await;
+        if !heard {
+            let budget = trip.budget_id();
+            tracing::warn!(%budget, "the gateway was not told of a stop; its keys end by time");
+        }
+        heard
+    }
+
+    /// Tells on of the end of a key whose cost is not waited for any more; true: it was heard.
+    pub(super) async fn tell_end(&self, key: &SpendKey) -> bool {
+        let heard = self.post_on(word::END, key, "{}").await;
+        if !heard {
+            tracing::warn!("the gateway was not told of the end of a key, which ends by time");
+        }
+        heard
+    }
+
+    /// Posts until it is taken or refused, for a while; true: it was taken.
+    async fn post_on(&self, path: &str, key: &SpendKey, body: &str) -> bool {
+        let mut pauses = BackOff::new();
+        let telling = async {
+            loop {
+                match self.post(path, key, body.to_owned()).await {
+                    Posted::Answer(_) => return true,
+                    Posted::Refused => return false,
+                    Posted::Lost => pauses.wait().await,
+                }
+            }
+        };
+        timeout(self.told, telling).await.unwrap_or(false)
+    }
+
+    async fn post(&self, path: &str, key: &SpendKey, body: String) -> Posted {
+        let Ok(url) = web::below("gateway", &self.base, path) else { return Posted::Refused };
+        let request = self.client.post(url).bearer_auth(key.text().as_str());
+        let request = request.header("content-type", "application/json").body(body);
+        let response = match request.send().await {
+            Ok(response) => response,
+            Err(error) => {
+                tracing::debug!(error = cause(error), "the gateway did not answer");
+                return Posted::Lost;
+            }
+        };
+        let status = response.status();
+        if !status.is_success() {
+            tracing::warn!(status = status.as_u16(), path, "the gateway refused");
+            let passing = status.is_server_error() || status.as_u16() == 429;
+            return if passing { Posted::Lost } else { Posted::Refused };
+        }
+        let body = web::read(response, limits::PROVIDER_WORD_BYTES).await;
+        body.map_or(Posted::Lost, |body| Posted::Answer(body.to_vec()))
+    }
+}
+
+impl Treasury {
+    /// Names the gateway that keys are made for; the first one stands.
+    pub(crate) fn pay_by(&self, gateway: Arc<Gateway>) {
+        // A node has one.
+        let _ = self.gateway.set(gateway);
+    }
+
+    /// Tells the gateway of the stop of a budget.
+    ///
+    /// The word is signed, so that it says the same whoever passes it on.
+    pub(super) fn tell_gateway(&self, trip: Trip) {
+        let Some(gateway) = self.gateway.get().map(Arc::clone) else { return };
+        let telling = async move { gateway.tell(&trip).await };
+        // In a forked child nobody is told.
+        let _ = executor::spawn(self.telling.track_future(telling));
+    }
+
+    /// True for a node that may have something to tell a gateway.
+    pub(crate) fn has_gateway(&self) -> bool {
+        self.gateway.get().is_some()
+    }
+
+    /// Waits until the gateway was told what there is to tell.
+    pub(crate) async fn told(&self) {
+        self.telling.close();
+        self.telling.wait().await;
+    }
+}
+
+impl State {
+    /// The stop that a peer says, if it is news and of a budget of which a grant is held here: its
+    /// root may not reach the gateway.
+    pub(super) fn stop_of_gateway(&self, message: &Message) -> Option<Trip> {
+        let Message::Trip(trip) = message else { return None };
+        let budget = trip.budget_id();
+        let known = self.ledger.tripped(&budget).is_some();
+        let concerns = !known && !self.ledger.accounts(&budget).is_empty();
+        concerns.then(|| trip.clone())
+    }
+}
+
+/// The refusal where a node has no gateway.
+pub(super) fn none_named() -> Error {
+    let message = "this node has no gateway: give it the options gateway and gatewayKey, or set \
+                   HUBLESS_GATEWAY and HUBLESS_GATEWAY_KEY";
+    Error::new(Kind::Configuration, message).with_code("no_gateway")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hubless_proto::identity::SecretKey;
+    use hubless_proto::killswitch::{Origin, Statement};
+    use hubless_proto::wire::words::TripReason;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    const BUDGET: BudgetId = BudgetId::from_bytes([7; 32]);
+
+    fn root() -> SpendKey {
+        SpendKey::root(&SecretKey::from_seed([1; 32]))
+    }
+
+    fn gateway(url: &str) -> Result<Option<Arc<Gateway>>> {
+        let options = NodeOptions {
+            gateway: Some(url.to_owned()),
+            gateway_key: Some(root().text().to_string().into()),
+            ..NodeOptions::default()
+        };
+        Gateway::named(&options)
+    }
+
+    /// One that waits for less, so that nobody waits for the test.
+    fn hasty(url: &str) -> Gateway {
+        let made = Arc::into_inner(gateway(url).unwrap().unwrap()).unwrap();
+        assert_eq!((made.word, made.told), (limits::PROVIDER_WORD, limits::PROVIDER_TOLD));
+        Gateway { word: Duration::from_millis(50), told: Duration::from_millis(50), ..made }
+    }
+
+    fn stop() -> Trip {
+        let root = SecretKey::from_seed([3; 32]);
+        let origin = Origin { root: root.node_key(), nonce: [2; 16] };
+        let by = root.node_key();
+        let statement = Statement { origin, epoch: 0, reason: TripReason::Operator, by, at_ms: 1 };
+        Trip::sign(&root, statement).unwrap()
+    }
+
+    /// A gateway that answers every post with this body, and tells its URL.
+    async fn saying(body: String) -> String {
+        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/v1", socket.local_addr().unwrap());
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = socket.accept().await.unwrap();
+                let mut asked = Vec::new();
+                // Every body that is posted ends with a brace, and no head does.
+                while !asked.ends_with(b"}") {
+                    if stream.read_buf(&mut asked).await.unwrap_or_default() == 0 {
+                        break;
+                    }
+                }
+                let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length";
+                let answer = format!("{head}: {}\r\n\r\n{body}", body.len());
+                // Who asked may have read enough.
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+        });
+        url
+    }
+
+    #[test]
+    fn url_and_key_are_checked_before_anything_is_asked() {
+        let far = gateway("http://10.0.0.1/v1").err().unwrap();
+        assert_eq!(far.field.as_deref(), Some("gateway"));
+        let options = NodeOptions {
+            gateway: Some("https://a.example/v1".to_owned()),
+            gateway_key: Some("sk-other".to_owned().into()),
+            ..NodeOptions::default()
+        };
+        let wrong = Gateway::named(&options).err().unwrap();
+        assert_eq!(
+            (wrong.field.as_deref(), wrong.code.as_str()),
+            (Some("gatewayKey"), "bad_chain")
+        );
+        let made = gateway("http://127.0.0.1:1/v1/").unwrap().unwrap();
+        assert_eq!((made.url(), made.most()), ("http://127.0.0.1:1/v1", Micros::MAX));
+        let key = made.issue(BUDGET, Micros::ZERO, (5, 9)).unwrap();
+        assert_eq!(key.chain().links[0].budget, Some(BUDGET));
+    }
+
+    #[tokio::test]
+    async fn what_is_no_word_of_a_cost_is_none() {
+        let key = gateway("http://127.0.0.1:1").unwrap().unwrap();
+        let key = key.issue(BUDGET, Micros::ZERO, (5, 9)).unwrap();
+        let said = Paid { spent: Micros::new(7).unwrap(), reserved: Micros::ZERO };
+        let whole = word::paid(said);
+        let fitting = format!("{whole:<width$}", width = limits::PROVIDER_WORD_BYTES);
+        let ask = async |body: String| {
+            let url = saying(body).await;
+            gateway(&url).unwrap().unwrap().end(&key).await
+        };
+        assert_eq!(ask(fitting.clone()).await, Some(said));
+        assert_eq!(ask(fitting + " ").await, None);
+        assert_eq!(ask("{}".to_owned()).await, None);
+        // It takes the post, and never says a word.
+        let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/v1", mute.local_addr().unwrap());
+        assert_eq!(hasty(&url).end(&key).await, None);
+    }
+
+    #[tokio::test]
+    async fn stops_and_ends_are_told_until_they_are_heard_or_for_a_while() {
+        let url = saying("{}".to_owned()).await;
+        let heard = gateway(&url).unwrap().unwrap();
+        assert!(heard.tell(&stop()).await && heard.tell_end(&root()).await);
+        let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let silent = hasty(&format!("http://{free}/v1"));
+        assert!(!silent.tell(&stop()).await && !silent.tell_end(&root()).await);
+    }
+}

@@ -1,0 +1,211 @@
+//! Keys of a metering gateway for a handler: what each may pay is set aside in the grant of the
+//! call before there is the key, and what it cost is said by the gateway at the end.
+
+use super::gateway::{Gateway, none_named};
+use super::guards::{Held, Reservation};
+use super::{Amount, Component};
+use crate::call::core::CallCore;
+use crate::call::handle::Call;
+use crate::chance::now_ms;
+use crate::engine::lock;
+use crate::executor;
+use hubless_proto::error::{Error, Kind, Result};
+use hubless_proto::limits;
+use hubless_proto::metering::Micros;
+use hubless_proto::metering::chain::SpendKey;
+use hubless_proto::policy::Secret;
+use hubless_proto::wire::v1;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+/// What a client of OpenAI's API is to be given.
+///
+/// ```
+/// use hubless::budget::Provider;
+/// use hubless::Call;
+///
+/// async fn settings(call: &Call) -> hubless::Result<[String; 2]> {
+///     let provider: Provider = call.provider(Some(20_000)).await?;
+///     Ok([provider.base_url, provider.api_key.reveal().to_owned()])
+/// }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Provider {
+    /// Base URL, as in `OPENAI_BASE_URL`.
+    pub base_url: String,
+    /// Key, as in `OPENAI_API_KEY`.
+    pub api_key: Secret,
+    /// Unix time in milliseconds from which on the key begins nothing more.
+    pub until_ms: u64,
+}
+
+/// The keys that a call has; none once they were ended.
+pub(super) struct Keys(Mutex<Option<Vec<Open>>>);
+
+/// A key that may be spent by.
+struct Open {
+    gateway: Arc<Gateway>,
+    key: SpendKey,
+    most: Micros,
+    reservation: Reservation,
+}
+
+impl Keys {
+    pub(super) const fn new() -> Self {
+        Self(Mutex::new(Some(Vec::new())))
+    }
+
+    fn push(&self, open: Open) -> Result<()> {
+        let mut keys = lock(&self.0);
+        let Some(keys) = &mut *keys else {
+            return Err(Error::refusal(Kind::Killed, "finished", "the call has ended"));
+        };
+        if keys.len() >= limits::PROVIDER_KEYS {
+            let error = Error::refusal(Kind::Busy, "keys", "the call has too many keys");
+            return Err(error.with_limit("PROVIDER_KEYS", limits::PROVIDER_KEYS as u64));
+        }
+        // From here on it may be spent by.
+        keys.push(Open { reservation: open.reservation.begin(), ..open });
+        Ok(())
+    }
+
+    /// Ends all of them at the gateway, beside everything else, and makes no more. Each with the
+    /// most that it may have cost; it gives what it cost, which is charged by then.
+    fn end(&self, telling: &TaskTracker) -> Vec<(Micros, JoinHandle<Micros>)> {
+        let keys = lock(&self.0).take().unwrap_or_default();
+        let end = |open: Open| {
+            let (most, ending) = (open.most, open.end(telling.clone()));
+            // In a forked child they are dropped, which charges them in full.
+            Some((most, executor::spawn(telling.track_future(ending)).ok()?))
+        };
+        keys.into_iter().filter_map(end).collect()
+    }
+}
+
+impl Open {
+    /// Without a word of the gateway all of it is charged, and the gateway told on, so that the key
+    /// does not live as long as it may.
+    async fn end(self, telling: TaskTracker) -> Micros {
+        let Self { gateway, key, most, reservation } = self;
+        let Some(paid) = gateway.end(&key).await else {
+            tracing::warn!(%most, "a gateway did not say what a key cost: all of it is charged");
+            let told = async move { gateway.tell_end(&key).await };
+            // In a forked child nobody is told.
+            let _ = executor::spawn(telling.track_future(told));
+            return most;
+        };
+        // What is set aside for a call that is cut is charged by the gateway as well.
+        let cost = paid.spent.plus_at_most(paid.reserved);
+        if let Ok(used) = amount(cost) {
+            reservation.used(used);
+        }
+        cost
+    }
+}
+
+impl CallCore {
+    /// Ends the keys of the call, and waits for what they cost unless the call is to be stopped:
+    /// they are ended all the same, and each that is not ended by then counts with its most.
+    pub(crate) async fn end_keys(&self) {
+        let ended = self.held().map(|held| held.keys.end(&held.treasury().telling));
+        for (most, ending) in ended.into_iter().flatten() {
+            let cost = tokio::select! {
+                biased;
+                cost = ending => cost.unwrap_or(most),
+                () = self.cancelled.cancelled() => most,
+            };
+            let cost_micros = cost.value();
+            self.add_usage(&v1::Usage { cost_micros, ..v1::Usage::default() });
+        }
+    }
+}
+
+impl Call {
+    /// A base URL and a short-lived key of the metering gateway, for a client of OpenAI's API in
+    /// this handler. What it may pay is set aside in the grant of the call first: `max_cost`, in
+    /// millionths of the currency, or a quarter of what is free. Each time it is
+    /// another key. All of them end with the call, and then what the gateway says they cost is
+    /// charged, and all that was set aside where it says nothing. A key ends also with the stop of
+    /// the budget, with the total deadline of the call, and after `PROVIDER_KEY_LIFE`: so long may
+    /// one pay of whose stop the gateway heard nothing.
+    ///
+    /// # Errors
+    /// `configuration`: code `no_budget` without a budget, `no_gateway` where the node has none,
+    /// `token_limit` under a budget that limits tokens, which a gateway does not count.
+    /// `budget_exhausted` for what does not fit; `invalid_argument`, field `maxCost`: no amount,
+    /// or none where the budget limits no cost; `auth`: more than the node's own key allows, or
+    /// one that is over; `killed`; `busy`, limit `PROVIDER_KEYS`.
+    ///
+    /// # Cancellation
+    /// Nothing is charged.
+    pub async fn provider(&self, max_cost: Option<u64>) -> Result<Provider> {
+        let max_cost = max_cost.map(limit).transpose()?;
+        let core = self.shared_core();
+        let held = core.held().ok_or_else(no_budget)?;
+        let gateway = Arc::clone(held.treasury().gateway.get().ok_or_else(none_named)?);
+        let most = most(held, &gateway, max_cost)?;
+        let reservation = held.reserve(amount(most)?).await?;
+        let now_ms = now_ms();
+        let left = |end: Instant| end.saturating_duration_since(Instant::now());
+        let left = core.info.total_deadline.map_or(Duration::MAX, left);
+        let life = left.min(limits::PROVIDER_KEY_LIFE);
+        let until_ms = now_ms + u64::try_from(life.as_millis()).unwrap_or(u64::MAX).max(1);
+        let key = gateway.issue(held.origin().budget_id(), most, (now_ms, until_ms))?;
+        let until_ms = key.chain().links.last().map_or(until_ms, |link| link.until_ms);
+        let provider = Provider {
+            base_url: gateway.url().to_owned(),
+            api_key: Secret::from(key.text().to_string()),
+            until_ms,
+        };
+        held.keys.push(Open { gateway, key, most, reservation })?;
+        Ok(provider)
+    }
+}
+
+fn limit(cost: u64) -> Result<Micros> {
+    let message = format!("expected 0 to {}, in millionths", limits::AMOUNT_MAX);
+    Micros::new(cost).ok_or_else(|| wrong(&message))
+}
+
+fn wrong(message: &str) -> Error {
+    Error::invalid("maxCost", message).with_code("amount")
+}
+
+/// The most that a key may pay.
+fn most(held: &Held, gateway: &Gateway, max_cost: Option<Micros>) -> Result<Micros> {
+    let counted = |one: Component| held.amount().of(one).is_some();
+    if counted(Component::InputTokens) || counted(Component::OutputTokens) {
+        let message = "a gateway counts money only, and the budget of the call limits tokens: \
+                       limit its cost instead, and ask agents that spend neither with none";
+        return Err(configuration("token_limit", message));
+    }
+    if let Some(most) = max_cost {
+        return Ok(most);
+    }
+    let free = held.treasury().view(&held.id()).and_then(|view| {
+        let taken = view.used.plus_at_most(&view.held);
+        view.amount.without(&taken).of(Component::CostMicros)
+    });
+    match free {
+        // With nothing left, one millionth does not fit.
+        Some(free) => Ok(Micros::at_most((free / 4).max(1).into()).min(gateway.most())),
+        None => Err(wrong("expected a most: the budget of the call limits no cost")),
+    }
+}
+
+fn amount(cost: Micros) -> Result<Amount> {
+    Amount::ZERO.with(Component::CostMicros, cost.value())
+}
+
+fn no_budget() -> Error {
+    let message = "the call has no budget that a key could be paid from: its caller gives a kill \
+                   switch with a limit of cost";
+    configuration("no_budget", message)
+}
+
+fn configuration(code: &str, message: &str) -> Error {
+    Error::new(Kind::Configuration, message).with_code(code)
+}

@@ -1,0 +1,75 @@
+//! Cutting grants, also from what the last word about an answered call is about to give back.
+
+use super::Treasury;
+use super::durable::failed;
+use super::guards::Funded;
+use super::treasury::lost;
+use crate::engine::lock;
+use hubless_proto::error::{Kind, Result};
+use hubless_proto::identity::NodeKey;
+use hubless_proto::killswitch::{Grant, GrantId, Input, Order};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
+
+/// Longest wait for the last word about a call that was answered.
+const LAST_WORD: Duration = Duration::from_secs(1);
+
+/// A grant whose call was answered while it is open.
+pub(super) struct Answered {
+    /// What it was cut from.
+    from: GrantId,
+    /// Whose last word is waited for.
+    pub(super) holder: NodeKey,
+}
+
+impl Treasury {
+    /// Cuts a grant for a call of this node. An answer may overtake the last word about its grant:
+    /// what does not fit until then waits for that word, so that one call after the other is paid
+    /// from the same money.
+    pub(crate) async fn cut(self: &Arc<Self>, from: GrantId, order: Order) -> Result<Funded> {
+        let until = Instant::now() + LAST_WORD;
+        loop {
+            let mut settled = std::pin::pin!(self.settled.notified());
+            settled.as_mut().enable();
+            let cut = self.cut_now(from, order.clone()).await;
+            let waits = |error: &hubless_proto::Error| {
+                error.kind == Kind::BudgetExhausted && self.is_settling(from)
+            };
+            if !cut.as_ref().is_err_and(waits) || timeout_at(until, settled).await.is_err() {
+                return cut;
+            }
+        }
+    }
+
+    async fn cut_now(self: &Arc<Self>, from: GrantId, order: Order) -> Result<Funded> {
+        let (answer, granted) = oneshot::channel();
+        self.work(|state, now| {
+            if let Some(why) = &state.failed {
+                let _ = answer.send(Err(failed(why)));
+                return;
+            }
+            state.grants.insert(order.id, answer);
+            state.ledger.handle(Input::Cut { from, order }, now);
+        });
+        granted.await.unwrap_or_else(|_| Err(lost()))
+    }
+
+    /// The call of a grant was answered; its holder has its last word to say, unless it was here
+    /// before.
+    pub(super) fn answered(&self, grant: &Grant) {
+        let mut state = lock(&self.state);
+        if state.ledger.is_open(&grant.id) {
+            let answered = Answered { from: grant.parent, holder: grant.audience };
+            state.answered.insert(grant.id, answered);
+        }
+    }
+
+    /// True when what is cut from may soon be more: not where nothing is begun any more.
+    fn is_settling(&self, from: GrantId) -> bool {
+        let state = lock(&self.state);
+        let goes_on = state.ledger.view(&from).is_some_and(|view| view.stopped.is_none());
+        goes_on && state.answered.values().any(|answered| answered.from == from)
+    }
+}

@@ -1,0 +1,8 @@
+//! Two nodes of one process, each with its own endpoint, over loopback.
+
+mod callers;
+mod calls;
+pub(crate) mod hosts;
+mod meeting;
+mod streams;
+pub(super) mod support;

@@ -1,0 +1,39 @@
+//! Spans and their node, for the tests of this module.
+
+use super::ids::{RequestId, SpanId, TraceId};
+use super::otlp::{Names, Resource};
+use super::span::{Heading, Outcome, Span};
+use crate::call::trace::Place;
+use crate::node::Path;
+use hubless_proto::error::{Error, Kind};
+use hubless_proto::identity::{AgentId, MeshId, NodeKey};
+use hubless_proto::wire::words::CallSide;
+use std::time::Duration;
+
+/// A span of this trace with this id, below another.
+pub(super) fn span(trace: u8, id: u8, parent: Option<u8>) -> Span {
+    let place = Place {
+        trace: TraceId::from_bytes([trace; 16]),
+        span: SpanId::from_bytes([id; 8]),
+        parent: parent.map(|parent| SpanId::from_bytes([parent; 8])),
+    };
+    let heading = Heading {
+        place,
+        side: CallSide::Made,
+        request: RequestId::from_bytes([id; 16]),
+        attempt: 1,
+        agent: AgentId::from_bytes([7; 32]),
+        name: "echo".to_owned(),
+        peer: NodeKey::from_bytes([8; 32]),
+        path: Some(Path::Direct),
+        request_bytes: Some(5),
+    };
+    let error = Error::refusal(Kind::Busy, "queue", "secret-4711");
+    Span::ended(heading, Duration::from_micros(1_500), Outcome::failed(&error))
+}
+
+/// A node whose spans are written.
+pub(super) fn resource(names: Names) -> Resource {
+    let (node, mesh) = (NodeKey::from_bytes([1; 32]), MeshId::from_bytes([2; 32]));
+    Resource { node, mesh, language: "rust", names }
+}

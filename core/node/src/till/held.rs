@@ -1,0 +1,79 @@
+//! What is set aside for one call.
+
+use super::open::{GatewayTill, answer};
+use hubless_proto::error::Result;
+use hubless_proto::metering::Micros;
+use hubless_proto::metering::till::{Committed, ReservationId};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// Money that is set aside for one call of a provider. Dropping it charges all of it, since then
+/// nobody knows what the call used; [`Held::settle`] charges what was used.
+#[derive(Debug)]
+#[must_use = "dropping it charges all of it"]
+pub struct Held {
+    till: Arc<GatewayTill>,
+    /// None once it is settled.
+    id: Option<ReservationId>,
+    /// What the key is called.
+    key: String,
+    /// Fires when the call is to be cut.
+    cut: CancellationToken,
+    /// What dropping it charges: nothing until the call may begin.
+    on_drop: Micros,
+}
+
+impl Held {
+    pub(super) const fn new(
+        till: Arc<GatewayTill>,
+        id: ReservationId,
+        cut: CancellationToken,
+        key: String,
+    ) -> Self {
+        Self { till, id: Some(id), key, cut, on_drop: Micros::ZERO }
+    }
+
+    /// The call may begin from here on.
+    pub(super) fn arm(&mut self, max: Micros) {
+        self.on_drop = max;
+    }
+
+    /// The most that the call may cost.
+    pub const fn max(&self) -> Micros {
+        self.on_drop
+    }
+
+    /// True once its key was ended, or the budget of its key stopped.
+    pub(super) fn is_cut(&self) -> bool {
+        self.cut.is_cancelled()
+    }
+
+    /// Waits until the call is to be cut, since its key was ended or the budget of its key stopped.
+    pub fn cut(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.cut.clone().cancelled_owned()
+    }
+
+    /// Charges what the call used; durable when this returns. More than was set aside is charged
+    /// as well, and stops the key.
+    ///
+    /// # Errors
+    /// `configuration`: what the store says; then all of it is charged at the next start.
+    ///
+    /// # Cancellation
+    /// What was used is charged.
+    pub async fn settle(mut self, used: Micros) -> Result<Committed> {
+        let Some(id) = self.id.take() else { return Ok(Committed::Within) };
+        let (outcome, written) = self.till.settle(id, (&self.key, used))?;
+        answer(written).await?;
+        Ok(outcome)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(id) = self.id.take() {
+            // A store that fails charges it at the next start.
+            let _ = self.till.settle(id, (&self.key, self.on_drop));
+        }
+    }
+}

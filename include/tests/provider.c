@@ -1,0 +1,138 @@
+/* Base URL and key of a node's gateway in handlers; nobody listens there, and nobody is asked
+ * before the call ends. */
+#include "suite.h"
+
+#include <pthread.h>
+#include <time.h>
+
+#define URL "http://127.0.0.1:9/v1"
+/* A key of a root whose seed is 32 times 1. */
+#define KEY                                                                                        \
+    "hbl_AoqI4910CfGV_VLbLTy6XXLKZwm_HZQSG_N0iAG0D29cAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE"
+
+/* Ends a call with the base URL, or as it was refused. */
+static void answer(hubless_call *call, hubless_status status, hubless_provider *provider,
+                   const hubless_error *err) {
+    hubless_provider_info info = {.size = sizeof info};
+    CHECK((status == HUBLESS_OK) == (provider != NULL));
+    if (status != HUBLESS_OK) {
+        CHECK(hubless_call_fail(call, err->kind, err->code, err->message, NULL) == HUBLESS_OK);
+        return;
+    }
+    CHECK(hubless_provider_get(provider, &info, NULL) == HUBLESS_OK);
+    CHECK(info.api_key.len > 8 && memcmp(info.api_key.data, "hbl_", 4) == 0);
+    CHECK(info.until_ms / 1000 + 1 >= (uint64_t)time(NULL));
+    CHECK(info.until_ms / 1000 <= (uint64_t)time(NULL) + 600);
+    CHECK(hubless_call_finalf(call, "%.*s", (int)info.base_url.len, info.base_url.data) ==
+          HUBLESS_OK);
+    CHECK(hubless_provider_free(provider) == HUBLESS_OK);
+    CHECK(hubless_provider_free(provider) == HUBLESS_INVALID_ARGUMENT);
+}
+
+static void on_provider(hubless_status status, hubless_provider *provider,
+                        const hubless_error *err, void *user) {
+    answer(user, status, provider, err);
+}
+
+static void on_tells(hubless_call *call, void *user) {
+    CHECK(hubless_call_provider_async(call, user, on_provider, call, NULL) == HUBLESS_OK);
+}
+
+static const uint64_t most = 40;
+
+static void *wait_for_it(void *call) {
+    hubless_error err = HUBLESS_ERROR_INIT;
+    hubless_provider *provider = NULL;
+    hubless_status status = hubless_call_provider(call, &most, &provider, &err);
+    answer(call, status, provider, &err);
+    hubless_error_clear(&err);
+    return NULL;
+}
+
+static void on_waits(hubless_call *call, void *user) {
+    pthread_t thread;
+    (void)user;
+    CHECK(pthread_create(&thread, NULL, wait_for_it, call) == 0);
+    pthread_detach(thread);
+}
+
+/* Asks an agent of a node under a switch or none, and checks what its key cost. */
+static void asks(hubless_node *node, const char *to, const hubless_switch *kill_switch,
+                 uint64_t cost) {
+    hubless_content content = hubless_content_text(HUBLESS_STR("x"));
+    hubless_request_options under = {.size = sizeof under, .kill_switch = kill_switch};
+    hubless_reply_info info = {.size = sizeof info};
+    hubless_reply *reply = NULL;
+    CHECK(hubless_request(node, hubless_cstr(to), &content, &under, &reply, NULL) == HUBLESS_OK);
+    CHECK(suite_is(hubless_reply_text(reply), URL));
+    CHECK(hubless_reply_get(reply, &info, NULL) == HUBLESS_OK);
+    CHECK(info.cost_micros == cost && info.charged_in_full == 0);
+    CHECK(hubless_reply_free(reply) == HUBLESS_OK);
+}
+
+static void refused(hubless_node *node, const char *to, const hubless_switch *kill_switch,
+                    const char *code) {
+    hubless_error err = HUBLESS_ERROR_INIT;
+    hubless_content content = hubless_content_text(HUBLESS_STR("x"));
+    hubless_request_options under = {.size = sizeof under, .kill_switch = kill_switch};
+    hubless_reply *reply = NULL;
+    CHECK(hubless_request(node, hubless_cstr(to), &content, &under, &reply, &err) != HUBLESS_OK);
+    CHECK(err.kind == HUBLESS_CONFIGURATION && suite_is(err.code, code));
+    hubless_error_clear(&err);
+}
+
+static void register_at(hubless_node *node, const char *name, hubless_on_call on_call,
+                        const uint64_t *cost) {
+    hubless_agent_options options = hubless_agent_named(name, on_call, (void *)(uintptr_t)cost);
+    CHECK(hubless_register(node, &options, NULL, NULL) == HUBLESS_OK);
+}
+
+static hubless_switch *switch_of(uint64_t cost) {
+    hubless_switch *made = NULL;
+    hubless_switch_options limits = {.size = sizeof limits, .cost_micros = HUBLESS_AT_MOST(cost)};
+    CHECK(hubless_switch_new(&limits, &made, NULL) == HUBLESS_OK);
+    return made;
+}
+
+static void a_handler_gets_base_url_and_key_paid_from_its_grant(void) {
+    hubless_node_options with = {.size = sizeof with,
+                                 .memory_only = 1,
+                                 .gateway = HUBLESS_STR(URL),
+                                 .gateway_key = HUBLESS_STR(KEY)};
+    hubless_switch *kill_switch = switch_of(4000);
+    hubless_node *node = NULL;
+    CHECK(hubless_node_start(&with, &node, NULL) == HUBLESS_OK);
+    register_at(node, "tells", on_tells, &most);
+    register_at(node, "quarter", on_tells, NULL);
+    register_at(node, "waits", on_waits, NULL);
+    asks(node, "tells", kill_switch, most);
+    asks(node, "waits", kill_switch, most);
+    /* A quarter of the grant, which is a quarter of what is left: 3,920. */
+    asks(node, "quarter", kill_switch, 245);
+    refused(node, "tells", NULL, "no_budget");
+    CHECK(hubless_switch_free(kill_switch) == HUBLESS_OK);
+    CHECK(hubless_node_close(node, 1000) == HUBLESS_OK);
+}
+
+static void without_a_gateway_the_reason_is_said(void) {
+    hubless_node_options wrong = {.size = sizeof wrong,
+                                  .memory_only = 1,
+                                  .gateway = HUBLESS_STR("http://10.0.0.1/v1"),
+                                  .gateway_key = HUBLESS_STR(KEY)};
+    hubless_error err = HUBLESS_ERROR_INIT;
+    hubless_switch *kill_switch = switch_of(4000);
+    hubless_node *node = NULL;
+    register_at(suite_node(), "tells", on_tells, &most);
+    refused(suite_node(), "tells", kill_switch, "no_gateway");
+    CHECK(hubless_node_start(&wrong, &node, &err) == HUBLESS_INVALID_ARGUMENT);
+    CHECK(suite_is(err.field, "gateway"));
+    hubless_error_clear(&err);
+    CHECK(hubless_switch_free(kill_switch) == HUBLESS_OK);
+}
+
+const test provider_tests[] = {
+    {"a handler gets base URL and key, paid from its grant",
+     a_handler_gets_base_url_and_key_paid_from_its_grant},
+    {"without a gateway the reason is said", without_a_gateway_the_reason_is_said},
+    {NULL, NULL},
+};

@@ -1,0 +1,64 @@
+/**
+ * Bodies of operations as text, with an error of ours for what has no JSON. Knows no operation
+ * but `limits`, for the bound that such an error names. Tested by `test/request.test.mjs` and
+ * `test/texts.test.mjs`.
+ */
+
+import { HublessError, messageOf } from './errors.js';
+import { native } from './native.js';
+
+/** How `JSON.stringify` writes half a pair; a backslash that the text has itself is doubled. */
+const LONE_SURROGATE = /(?<!\\)(?:\\\\)*\\ud[89a-f]/;
+
+/** Writes a body; an error names the field of the body that holds what cannot be written. */
+export function encodeBody(operation: string, body: object): string {
+  try {
+    return written(body);
+  } catch (cause) {
+    if (cause instanceof HublessError) throw cause;
+    const field = fieldAtFault(body);
+    if (cause instanceof RangeError) throw tooDeep(operation, field);
+    const message = `the value cannot be written as JSON: ${messageOf(cause)}`;
+    throw new HublessError({ kind: 'invalid_argument', operation, field, message }, { cause });
+  }
+}
+
+/** Writes a value; throws for what would arrive as something else. */
+function written(value: object): string {
+  const text = JSON.stringify(value);
+  if (text.includes('\\ud') && LONE_SURROGATE.test(text)) {
+    throw new TypeError('expected Unicode text, got a lone surrogate');
+  }
+  // What is no number becomes null without a word; only then is a second look worth its time.
+  if (text.includes('null')) JSON.stringify(value, finite);
+  return text;
+}
+
+function finite(_key: string, value: unknown): unknown {
+  if (typeof value === 'number' && !Number.isFinite(value)) {
+    throw new TypeError(`expected a finite number, got ${value}: send null or a text instead`);
+  }
+  return value;
+}
+
+function fieldAtFault(body: object): string | undefined {
+  return Object.entries(body).find(([name, value]) => !canBeWritten({ [name]: value }))?.[0];
+}
+
+function canBeWritten(value: object): boolean {
+  try {
+    written(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** What JSON.stringify overflows the stack with is far beyond what the core would take. */
+function tooDeep(operation: string, field: string | undefined): HublessError {
+  const [, told] = native().ask('limits', '{}');
+  const { limits } = JSON.parse(told) as { limits: Record<string, number> };
+  const limit = { name: 'JSON_DEPTH', value: limits.JSON_DEPTH ?? 0 };
+  const message = `expected at most ${limit.value} levels of JSON`;
+  return new HublessError({ kind: 'json', code: 'too_deep', operation, field, message, limit });
+}

@@ -1,0 +1,34 @@
+/**
+ * What a client of OpenAI's API is given in a handler.
+ * Owns its record. Must not know what a key may pay: that is the core's. Tested by
+ * `test/provider.test.mjs`.
+ */
+
+/**
+ * Base URL and short-lived key of the node's metering gateway:
+ * `new OpenAI({ baseURL: provider.baseUrl, apiKey: provider.apiKey })`.
+ *
+ * @example
+ * await node.agent({ name: 'thinks' }, async (_, ctx) => {
+ *   const provider: Provider = await ctx.provider({ maxCost: 20_000 });
+ *   return provider.baseUrl;
+ * });
+ * await assert.rejects(node.request('thinks'), { kind: 'configuration', code: 'no_budget' });
+ */
+export interface Provider {
+  /** Base URL, as in `OPENAI_BASE_URL`. */
+  readonly baseUrl: string;
+  /** Key, as in `OPENAI_API_KEY`; a secret. */
+  readonly apiKey: string;
+  /** From when on the key begins nothing more. */
+  readonly expires: Date;
+}
+
+/** Reads the record of the contract. */
+export function decodeProvider(wire: {
+  baseUrl: string;
+  apiKey: string;
+  untilMs: number;
+}): Provider {
+  return { baseUrl: wire.baseUrl, apiKey: wire.apiKey, expires: new Date(wire.untilMs) };
+}

@@ -1,0 +1,50 @@
+/** Base URL and key of a node's gateway in handlers; nobody listens there. */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Node } from 'hubless';
+import { isError, makeSwitch, startNode } from './support.mjs';
+
+const gateway = 'http://127.0.0.1:9/v1';
+// A key of a root whose seed is 32 times 1.
+const gatewayKey = `hbl_AoqI4910CfGV_VLbLTy6XXLKZwm_HZQSG_N0iAG0D29c${'AQEB'.repeat(10)}AQE`;
+
+test('a handler gets base URL and key, paid from its grant', async (t) => {
+  const node = await startNode(t, { gateway, gatewayKey });
+  const given = [];
+  await node.agent({ name: 'thinks' }, async (most, ctx) => {
+    given.push(await ctx.provider(most === null ? undefined : { maxCost: most }));
+  });
+  const killSwitch = makeSwitch(t, { costMicros: 4_000 });
+  const first = await node.request('thinks', 40, { killSwitch });
+  const second = await node.request('thinks', null, { killSwitch });
+  assert.deepEqual([first.usage.costMicros, first.usage.chargedInFull], [40, false]);
+  // A quarter of the grant, which is a quarter of what is left.
+  assert.equal(second.usage.costMicros, 247);
+  assert.equal(killSwitch.spent.costMicros, 287);
+  for (const { baseUrl, apiKey, expires } of given) {
+    assert.equal(baseUrl, gateway);
+    assert.match(apiKey, /^hbl_/);
+    const left = expires.getTime() - Date.now();
+    assert.ok(left > 0 && left <= 600_000, `${left} ms`);
+  }
+  assert.equal(new Set([gatewayKey, ...given.map(({ apiKey }) => apiKey)]).size, 3);
+});
+
+test('what is missing is said', async (t) => {
+  const node = await startNode(t);
+  await node.agent({ name: 'thinks' }, (maxCost, ctx) => ctx.provider({ maxCost }));
+  const killSwitch = makeSwitch(t, { costMicros: 400 });
+  const refused = (options, most, expected) =>
+    assert.rejects(node.request('thinks', most, options), isError(expected));
+  await refused({}, 1, { kind: 'configuration', code: 'no_budget' });
+  await refused({ killSwitch }, 1, { kind: 'configuration', code: 'no_gateway' });
+  const amount = { kind: 'invalid_argument', code: 'amount', field: 'maxCost' };
+  await refused({ killSwitch }, -1, amount);
+  await refused({ killSwitch }, 0.5, amount);
+});
+
+test('a gateway where others listen in is refused', async () => {
+  const wrong = Node.start({ gateway: 'http://10.0.0.1/v1', gatewayKey });
+  await assert.rejects(wrong, isError({ kind: 'invalid_argument', field: 'gateway' }));
+});

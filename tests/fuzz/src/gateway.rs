@@ -1,0 +1,65 @@
+//! Targets for what a metering gateway reads: spending keys, requests for a provider, price tables.
+
+use hubless_proto::metering::bound::{self, Bounded};
+use hubless_proto::metering::chain::{SpendKey, verify};
+use hubless_proto::metering::prices::Prices;
+use serde_json::json;
+
+/// Most tokens of an answer, by the table of every run.
+const MOST: u64 = 100;
+
+/// The text of a spending key: whatever is taken is one that its holder could have written, and a
+/// narrower one can be made of it or the reason is said.
+pub fn spend_key(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else { return false };
+    let Ok(key) = SpendKey::read(text) else { return false };
+    assert_eq!(*key.text(), text, "one key has one text");
+    let chain = verify(text, |root| *root == key.chain().root);
+    assert_eq!(chain.as_ref(), Ok(key.chain()));
+    for pair in key.chain().links.windows(2) {
+        if let [above, below] = pair {
+            assert!(below.limit <= above.limit && below.until_ms <= above.until_ms);
+        }
+    }
+    if let Some(last) = key.chain().links.last() {
+        let times = (last.issued_ms, last.until_ms);
+        match key.issue([9; 32], last.limit, times) {
+            Ok(child) => assert_eq!(child.chain().links.len(), key.chain().links.len() + 1),
+            Err(error) => assert_eq!(error.code, "bad_chain"),
+        }
+    }
+    true
+}
+
+/// A request for a chat completion: what is sent to the provider is bounded, and bounding it again
+/// changes nothing.
+pub fn chat_request(data: &[u8]) -> bool {
+    fixed(bound::chat, data)
+}
+
+/// A request for embeddings, as [`chat_request`].
+pub fn embeddings_request(data: &[u8]) -> bool {
+    fixed(bound::embeddings, data)
+}
+
+/// A table of prices; a user's own file.
+pub fn prices(data: &[u8]) -> bool {
+    let Ok(table) = serde_json::from_slice(data) else { return false };
+    let Ok(prices) = Prices::read(&table) else { return false };
+    assert!(prices.names().all(|name| prices.of(name).is_ok()));
+    true
+}
+
+type Bound = fn(&Prices, &[u8]) -> hubless_proto::error::Result<Bounded>;
+
+fn fixed(bound: Bound, data: &[u8]) -> bool {
+    let table = json!({"models": {"*": {
+        "input_micros": 1_000_000, "output_micros": 2_000_000, "max_output_tokens": MOST}}});
+    let prices = Prices::read(&table).expect("a table of ours");
+    let Ok(bounded) = bound(&prices, data) else { return false };
+    assert!(bounded.output_tokens <= MOST);
+    let again = bound(&prices, bounded.body.as_bytes()).expect("what is sent is bounded");
+    assert_eq!(again.body, bounded.body);
+    assert_eq!(again.output_tokens, bounded.output_tokens);
+    true
+}
