@@ -1,18 +1,35 @@
 #include "suite.h"
 
+#include <stdarg.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
 static int failures, passed, failed, skipped;
+/* What failed, said once more at the end: of a long output, the end is what is kept. */
+static char told[4096];
+static size_t told_size;
 static const char *skip_reason;
 static hubless_node *nodes[4];
 static int node_count;
 
+static void fail(const char *format, ...) {
+    size_t room = sizeof told - told_size;
+    va_list values;
+    va_start(values, format);
+    int size = vsnprintf(told + told_size, room, format, values);
+    va_end(values);
+    printf("    ");
+    va_start(values, format);
+    vprintf(format, values);
+    va_end(values);
+    told_size += size < 0 ? 0 : (size_t)size < room ? (size_t)size : room - 1;
+    failures++;
+}
+
 void suite_fail(const char *file, int line, const char *what) {
     const char *name = strrchr(file, '/');
-    printf("    %s:%d: expected %s\n", name == NULL ? file : name + 1, line, what);
-    failures++;
+    fail("%s:%d: expected %s\n", name == NULL ? file : name + 1, line, what);
 }
 
 void suite_skip(const char *reason) { skip_reason = reason; }
@@ -120,8 +137,7 @@ static void run(const test *one) {
         hubless_node_close(nodes[--node_count], 0);
     }
     if (hubless_handles() != 0) {
-        printf("    %zu handles are left\n", hubless_handles());
-        failures++;
+        fail("%zu handles are left after %s\n", hubless_handles(), one->name);
     }
     if (skip_reason != NULL) {
         printf("skip %s: %s\n", one->name, skip_reason);
@@ -166,6 +182,9 @@ int main(int argc, char **argv) {
     snprintf(command, sizeof command, "rm -rf %s", home);
     if (system(command) != 0) {
         printf("could not remove %s\n", home);
+    }
+    if (failed != 0) {
+        printf("failed:\n%s", told);
     }
     printf("%d passed, %d failed, %d skipped\n", passed, failed, skipped);
     return failed == 0 ? 0 : 1;

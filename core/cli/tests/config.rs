@@ -117,9 +117,10 @@ fn a_home_in_the_file_is_beside_the_file() {
 #[test]
 fn a_fixed_port_is_for_the_one_that_stays() {
     let home = Home::new();
-    let free = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-    let port = free.local_addr().unwrap().port();
-    drop(free);
+    // Below the ports that the system hands out, so that no other test takes it meanwhile.
+    let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
+    let free = |port: &u16| std::net::UdpSocket::bind(("127.0.0.1", *port)).is_ok();
+    let port = (first..first + 100).find(free).unwrap();
     file(&home, &format!("port = {port}\n"));
     let served = home.serve(&["--name", "child"], &[]);
     assert!(std::net::UdpSocket::bind(("127.0.0.1", port)).is_err(), "serve holds it");

@@ -59,7 +59,8 @@ async fn spans_arrive_once_by_the_end_of_the_node_or_their_loss_is_told() {
 
     let hangs = FakeCollector::start(&vec![Does::Hang; 8]);
     let began = std::time::Instant::now();
-    for url in [&hangs.url, &FakeCollector::nowhere()] {
+    let (_held, nowhere) = FakeCollector::nowhere();
+    for url in [&hangs.url, &nowhere] {
         calls(url).await;
         let told = told(&lines);
         let count = ("spans".to_owned(), (2 * CALLS).to_string());

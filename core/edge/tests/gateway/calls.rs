@@ -1,7 +1,7 @@
 //! Calls that are answered at once, and what they cost.
 
 use super::house::{CAP, House, answer, chat};
-use super::provider::{KEY, Mode, Provider};
+use super::provider::{KEY, Mode, Provider, nowhere};
 use hubless_proto::limits::{PROVIDER_ANSWER_BYTES, PROVIDER_ERROR_BYTES};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -143,8 +143,7 @@ async fn the_models_that_have_a_price_are_listed_without_the_provider() {
 async fn a_provider_that_cannot_be_reached_costs_nothing_and_one_that_is_silent_all() {
     let most = House::bound(&json!({}));
     let gone = Provider::start(Mode::Answer(1)).await;
-    // A port that nobody listens at.
-    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let (_held, free) = nowhere();
     let mut house = House::before(gone, 10_000).await;
     drop(house.gateway);
     let home = hubless::home::Home::open(Some(house.home.path())).unwrap();

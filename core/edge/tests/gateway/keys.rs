@@ -1,7 +1,7 @@
 //! Keys that handlers ask for: what they may pay is a part of the grant of their call.
 
 use super::house::{House, PATIENCE, answer, chat, micros};
-use super::provider::Mode;
+use super::provider::{Mode, nowhere};
 use hubless::budget::{Allowance, Amount, Component, KillSwitch, Terms};
 use hubless::{
     Agent, AgentOptions, Call, Content, Error, Kind, Node, NodeOptions, Reply, RequestOptions,
@@ -144,8 +144,7 @@ async fn what_keys_and_calls_take_together_is_never_more_than_the_grant() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_word_of_the_gateway_all_of_a_key_is_charged() {
-    // A port that nobody listens at.
-    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let (_held, free) = nowhere();
     let root = hubless::till::fresh_root();
     let node = node(&format!("http://{free}/v1"), &root).await;
     agent(&node, "think", |call| async move {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 
@@ -77,6 +77,14 @@ pub(crate) struct Bill {
     /// Heads and bodies of what it was asked.
     pub(crate) heads: Vec<String>,
     pub(crate) bodies: Vec<Value>,
+}
+
+/// An address that nobody listens at, nobody else's while the socket is held.
+pub(crate) fn nowhere() -> (TcpSocket, SocketAddr) {
+    let held = TcpSocket::new_v4().unwrap();
+    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = held.local_addr().unwrap();
+    (held, address)
 }
 
 impl Provider {

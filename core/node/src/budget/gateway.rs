@@ -211,7 +211,7 @@ mod tests {
     use hubless_proto::killswitch::{Origin, Statement};
     use hubless_proto::wire::words::TripReason;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpSocket};
 
     const BUDGET: BudgetId = BudgetId::from_bytes([7; 32]);
 
@@ -311,8 +311,10 @@ mod tests {
         let url = saying("{}".to_owned()).await;
         let heard = gateway(&url).unwrap().unwrap();
         assert!(heard.tell(&stop()).await && heard.tell_end(&root()).await);
-        let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        let silent = hasty(&format!("http://{free}/v1"));
+        // Bound and not listened at: nobody else can have it meanwhile.
+        let free = TcpSocket::new_v4().unwrap();
+        free.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let silent = hasty(&format!("http://{}/v1", free.local_addr().unwrap()));
         assert!(!silent.tell(&stop()).await && !silent.tell_end(&root()).await);
     }
 }

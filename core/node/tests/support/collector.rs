@@ -49,10 +49,12 @@ impl FakeCollector {
         Self { url, seen }
     }
 
-    /// A URL where nobody listens.
-    pub(crate) fn nowhere() -> String {
-        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
-        format!("http://{}/v1/traces", socket.local_addr().unwrap())
+    /// A URL where nobody listens, nobody else's while the socket is held.
+    pub(crate) fn nowhere() -> (tokio::net::TcpSocket, String) {
+        let held = tokio::net::TcpSocket::new_v4().unwrap();
+        held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let url = format!("http://{}/v1/traces", held.local_addr().unwrap());
+        (held, url)
     }
 
     pub(crate) fn posts(&self) -> usize {
