@@ -292,10 +292,12 @@ limits! {
     TICKET_BYTES: usize = 8 * KIB;
     /// Minters of one ticket, and contacts that are kept of a mesh.
     TICKET_MINTERS: usize = 8;
-    /// A role or group of an invite, in bytes.
+    /// A role or group of an invite, or a zone, in bytes.
     INVITE_WORD_BYTES: usize = 64;
     /// Groups of one invite.
     INVITE_GROUPS: usize = 16;
+    /// Zones of a node, or of one invite.
+    NODE_ZONES: usize = 16;
     /// Default life of an invite.
     INVITE_LIFE: Duration = Duration::from_secs(24 * 3_600);
     /// One file of the runtime folder, in bytes: room for `HOSTED_AGENTS` of the largest

@@ -3,7 +3,7 @@
 use super::announce;
 use super::lifecycle::{Inner, Node, closed};
 use super::options::{AgentOptions, Concurrency, Identity};
-use super::publish::{self, Published};
+use super::publish::{self, OfNode, Published};
 use super::request::RequestOptions;
 use crate::call::handle::Parent;
 use crate::chance::now_ms;
@@ -73,8 +73,9 @@ impl Node {
         let AgentKey { key, lock: key_lock, stored, body } = agent_key(inner, &options).await?;
         let id = key.agent_id();
         let (node_auth, _) = inner.engine.auth();
+        let of_node = OfNode { auth: &node_auth, zones: inner.mesh.zones() };
         let Published { name, policy, documents } =
-            publish::publish(id, &options, stored.is_some(), &node_auth)?;
+            publish::publish(id, &options, stored.is_some(), of_node)?;
         let body = match (&stored, body) {
             (Some(name), None) => Some(Arc::new(stand_by(inner, id, name, &policy).await?)),
             (_, body) => body,

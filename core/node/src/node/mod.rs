@@ -37,6 +37,7 @@ mod templates;
 mod trace;
 mod watching;
 mod world;
+mod zones;
 
 pub use agents::Agent;
 pub use found::{
