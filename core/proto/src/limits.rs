@@ -521,6 +521,8 @@ limits! {
     TRACE_NODES: usize = 1_024;
     /// Nodes that are asked for a trace at once.
     TRACE_NODES_AT_ONCE: usize = 32;
+    /// Time for which a node that does not tell what it knows of a trace keeps others waiting.
+    TRACE_TURN: Duration = Duration::from_secs(2);
     /// Spans that are taken of one trace, of all nodes together.
     TRACE_SPANS: usize = 16_384;
     /// Calls that are shown inside each other.
