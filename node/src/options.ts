@@ -482,6 +482,8 @@ export interface Query {
   version?: string;
   /** At most this far away, in microseconds. */
   maxLatencyUs?: number;
+  /** A call costs at most this, in the units of the agents' own hints; who says none is out. */
+  cost?: number;
   /** Heard of within so many milliseconds. */
   freshMs?: number;
   /** Offers these tools. */

@@ -23,6 +23,18 @@ macro_rules! limits {
     };
 }
 
+/// A span of time in whole milliseconds.
+///
+/// ```
+/// use hubless_proto::limits;
+///
+/// assert_eq!(limits::ms(limits::CLOCK_SKEW), 300_000);
+/// ```
+#[must_use]
+pub fn ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// A bound as one number.
 trait Bound {
     fn value(self) -> u64;
@@ -48,7 +60,7 @@ impl Bound for usize {
 
 impl Bound for Duration {
     fn value(self) -> u64 {
-        u64::try_from(self.as_millis()).unwrap_or(u64::MAX)
+        ms(self)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::home::{self, Folders, Home, Lock};
 use crate::keys;
 use hubless_proto::audit::{Entry, Event};
 use hubless_proto::error::{Error, Kind, Result};
-use hubless_proto::limits;
+use hubless_proto::limits::{self, ms};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -201,10 +201,6 @@ fn need(home: &Home) -> Result<&Folders> {
         let message = "invites need a home folder that can be written";
         Error::new(Kind::Configuration, message).with_code("memory_only")
     })
-}
-
-fn ms(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

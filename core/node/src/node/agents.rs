@@ -72,10 +72,8 @@ impl Node {
         }
         let AgentKey { key, lock: key_lock, stored, body } = agent_key(inner, &options).await?;
         let id = key.agent_id();
-        let (node_auth, _) = inner.engine.auth();
-        let of_node = OfNode { auth: &node_auth, zones: inner.mesh.zones() };
         let Published { name, policy, documents } =
-            publish::publish(id, &options, stored.is_some(), of_node)?;
+            publish::publish(id, &options, stored.is_some(), &inner.of_node())?;
         let body = match (&stored, body) {
             (Some(name), None) => Some(Arc::new(stand_by(inner, id, name, &policy).await?)),
             (_, body) => body,
@@ -170,6 +168,11 @@ impl Node {
 }
 
 impl Inner {
+    /// What the node says for an agent.
+    fn of_node(&self) -> OfNode<'_> {
+        OfNode { auth: self.engine.auth().0, zones: self.mesh.zones() }
+    }
+
     /// True for a transient agent that others were told of: nothing can take the place of what they
     /// were told.
     pub(super) fn is_told_for_good(&self, hosted: &Hosted) -> bool {

@@ -483,7 +483,8 @@ fn zones(options: &NodeOptions) -> Vec<String> {
     named.split(',').map(str::trim).filter(|zone| !zone.is_empty()).map(str::to_owned).collect()
 }
 
-pub(super) fn environment(name: &str) -> Option<String> {
+/// A variable that says something.
+pub(crate) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 

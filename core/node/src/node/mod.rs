@@ -46,6 +46,7 @@ pub use found::{
 pub use handler::handler;
 pub use hubless_proto::query::Health;
 pub use lifecycle::Node;
+pub(crate) use lifecycle::environment;
 pub use membership::{InviteOptions, invite, join};
 pub use options::{
     AgentFlags, AgentOptions, Concurrency, Identity, Listen, NodeOptions, SkillOptions,

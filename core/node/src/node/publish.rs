@@ -21,10 +21,9 @@ pub(super) struct Published {
 }
 
 /// What the node says for its agents.
-#[derive(Clone, Copy)]
 pub(super) struct OfNode<'a> {
     /// How callers prove themselves to agents without a mechanism of their own.
-    pub(super) auth: &'a AuthRule,
+    pub(super) auth: AuthRule,
     /// Where they are.
     pub(super) zones: &'a [String],
 }
@@ -34,7 +33,7 @@ pub(super) fn publish(
     id: AgentId,
     options: &AgentOptions,
     stored: bool,
-    of_node: OfNode<'_>,
+    of_node: &OfNode<'_>,
 ) -> Result<Published> {
     let name: Name = options.name.parse()?;
     check_template(options.request_template.as_ref())?;
@@ -45,10 +44,10 @@ pub(super) fn publish(
     for (skill, sealed) in options.skills.iter().zip(&sealed) {
         whole.skills.push(short_skill(skill, sealed)?);
     }
-    options.requirements.publish(of_node.auth, &mut whole);
+    options.requirements.publish(&of_node.auth, &mut whole);
     let fitted = Arc::new(descriptor::fit(whole)?);
     let requirements = options.requirements.clone();
-    let policy = Policy::new(id, fitted, &documents, requirements, of_node.auth)?;
+    let policy = Policy::new(id, fitted, &documents, requirements, &of_node.auth)?;
     Ok(Published { name, policy, documents: sealed })
 }
 

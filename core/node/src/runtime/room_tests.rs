@@ -1,7 +1,7 @@
 //! Records that are left out for lack of room, until there is some.
 #![allow(clippy::wildcard_enum_match_arm, reason = "tests wait for one of many things")]
 
-use super::folder::{Bounds, Folder};
+use super::folder::{Bounds, Folder, record_path};
 use super::tests::{LONG, agent, announcement, home, node, present};
 use super::watch::follow;
 use super::*;
@@ -97,7 +97,7 @@ async fn records_of_the_dead_keep_no_place_from_the_living() {
     let _living = present(&home, 5);
     let text = announcement().encode_to_vec();
     for byte in [1, 2, 3, 4, 6, 7, 8] {
-        let record = super::folder::record_path(&folders.records(), node(byte));
+        let record = record_path(&folders.records(), node(byte));
         std::fs::write(record, &text).unwrap();
     }
     // One is listed and one is left out, up to the order of the folder.
