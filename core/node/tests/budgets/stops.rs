@@ -66,7 +66,7 @@ async fn a_call_that_is_stopped_while_it_waits_is_not_one_that_was_refused() {
     let mut heard = waiter(&node, one).await;
     let closed = json!({"name": "closed", "requirements": {"auth": {"sharedSecret": "x"}}});
     register(&node, closed, |_, c| async move { Ok(c) }).await;
-    let switch = KillSwitch::new(limit(Component::Calls, 100));
+    let switch = KillSwitch::new(Terms { wall_time_ms: Some(60_000), ..Terms::default() });
     let calls: Vec<_> = (0..17).map(|_| spawn_paid(&node, &switch, "wait")).collect();
     assert_eq!(next(&mut heard).await, "runs");
     let counts = || (node.counts().running, node.counts().queued);
