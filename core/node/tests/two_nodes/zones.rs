@@ -1,6 +1,6 @@
 //! Zones: where an agent says it is, as far as the token of its node says so.
 
-use super::support::{ask, patient, register};
+use super::support::{ask, patient, register, soon};
 use hubless::node::{InviteOptions, join};
 use hubless::{Kind, Node, NodeOptions, RequestOptions, Result};
 use hubless_proto::query::Query;
@@ -76,11 +76,12 @@ async fn who_joined_is_in_the_zones_of_its_ticket_and_in_no_other() {
     assert_eq!(names_in(&near, "eu").await, ["anywhere"]);
     let some = start(&theirs, &["on-prem"]).await.unwrap();
     counted(&some, "inside").await;
-    let mut names = names_in(&near, "on-prem").await;
-    while names.len() < 2 {
-        tokio::task::yield_now().await;
-        names = names_in(&near, "on-prem").await;
-    }
+    let both = async {
+        while names_in(&near, "on-prem").await.len() < 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("both", both).await;
     assert_eq!(names_in(&near, "eu").await, ["anywhere"], "it says less than it may");
     near.request(within("anywhere", &["eu"])).await.unwrap();
     assert_eq!(ran.load(Ordering::SeqCst), 1);
