@@ -1291,6 +1291,12 @@ typedef struct {
      * Spending key that the node has of its gateway; none: that of `HUBLESS_GATEWAY_KEY`.
      */
     hubless_str gateway_key;
+    /**
+     * Where its agents say they are, such as `eu,on-prem`, separated by commas: any in the user's
+     * own mesh, in one that was joined those of its ticket; none: those of `HUBLESS_ZONES`, else
+     * all of the ticket.
+     */
+    hubless_str zones;
 } hubless_node_options;
 
 /**

@@ -236,7 +236,50 @@ static void serving_ends_when_the_close_of_a_callback_was_told(void) {
     serve_until_a_callback_closes(1);
 }
 
+static size_t found_in(hubless_node *node, const char *query) {
+    hubless_query asked = {.size = sizeof asked, .query_json = hubless_cstr(query), .wait_ms = -1};
+    hubless_agents *list = NULL;
+    CHECK(hubless_find(node, &asked, &list, NULL) == HUBLESS_OK);
+    size_t count = hubless_agents_count(list);
+    hubless_agents_free(list);
+    return count;
+}
+
+static hubless_status ask_within(hubless_node *node, const char *policy, hubless_error *err) {
+    hubless_content content = hubless_content_text(HUBLESS_STR("x"));
+    hubless_request_options options = {.size = sizeof options,
+                                       .options_json = hubless_cstr(policy)};
+    hubless_reply *reply = NULL;
+    hubless_status status =
+        hubless_request(node, HUBLESS_STR("echo"), &content, &options, &reply, err);
+    hubless_reply_free(reply);
+    return status;
+}
+
+static void agents_are_found_and_asked_in_the_zones_of_their_node(void) {
+    told end = {.told = 0};
+    hubless_node_options options = {.size = sizeof options, .zones = HUBLESS_STR("eu, on-prem")};
+    hubless_error err = HUBLESS_ERROR_INIT;
+    CHECK(hubless_node_start(&options, &end.node, NULL) == HUBLESS_OK);
+    register_on(end.node, suite_on_x, &end);
+    CHECK(found_in(end.node, "{\"zone\": \"us\"}") == 0);
+    CHECK(found_in(end.node, "{\"zone\": \"on-prem\"}") == 1);
+    CHECK(ask_within(end.node, "{\"dataPolicy\": {\"zonesAllowed\": [\"us\"]}}", &err) ==
+          HUBLESS_REJECTED);
+    CHECK(err.kind == HUBLESS_DENIED && suite_is(err.field, "dataPolicy.zonesAllowed"));
+    hubless_error_clear(&err);
+    CHECK(ask_within(end.node, "{\"dataPolicy\": {\"zonesAllowed\": [\"us\", \"eu\"]}}", NULL) ==
+          HUBLESS_OK);
+    CHECK(hubless_node_close(end.node, 1000) == HUBLESS_OK);
+    options.zones = HUBLESS_STR("eu,,us");
+    CHECK(hubless_node_start(&options, &end.node, &err) == HUBLESS_INVALID_ARGUMENT);
+    CHECK(suite_is(err.field, "zones"));
+    hubless_error_clear(&err);
+}
+
 const test node_tests[] = {
+    {"agents are found and asked in the zones of their node",
+     agents_are_found_and_asked_in_the_zones_of_their_node},
     {"a node starts and ends without blocking", a_node_starts_and_ends_without_blocking},
     {"a start that fails is told or refused", a_start_that_fails_is_told_or_refused},
     {"a callback starts nodes and ends its own", a_callback_starts_nodes_and_ends_its_own},

@@ -343,6 +343,7 @@ export class Node {
     options: {
       role?: string;
       groups?: readonly string[];
+      zones?: readonly string[];
       ttlS?: number;
       uses?: number;
       local?: boolean;

@@ -482,6 +482,8 @@ export interface Query {
   version?: string;
   /** At most this far away, in microseconds. */
   maxLatencyUs?: number;
+  /** A call costs at most this, in the units of the agents' own hints; who says none is out. */
+  cost?: number;
   /** Heard of within so many milliseconds. */
   freshMs?: number;
   /** Offers these tools. */
@@ -549,6 +551,12 @@ export interface NodeOptions {
   listen?: 'loopback' | 'all' | readonly string[];
   /** UDP port; default any. */
   port?: number;
+  /**
+   * Where its agents say they are, such as `eu` or `on-prem`, for callers whose data policy asks:
+   * any in the user's own mesh, in one that was joined those of its ticket; default those of
+   * `HUBLESS_ZONES`, else all of the ticket.
+   */
+  zones?: readonly string[];
   /** Whether nothing is written to disk; default false. */
   memoryOnly?: boolean;
   /** Calls of all its agents that run at once. */

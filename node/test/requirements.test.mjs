@@ -139,6 +139,21 @@ test('who records refuses what must not be recorded', async (t) => {
   assert.equal(counted.runs, 0);
 });
 
+test('agents are found and asked in the zones of their node', async (t) => {
+  const node = await startNode(t, { zones: ['eu', 'on-prem'] });
+  let runs = 0;
+  await node.agent({ name: 'there' }, () => (runs += 1));
+  const names = async (zone) =>
+    (await node.find({ zone }, { waitMs: 0 })).map((found) => found.name);
+  assert.deepEqual([await names('us'), await names('eu')], [[], ['there']]);
+  const within = (...zonesAllowed) => ({ dataPolicy: { zonesAllowed } });
+  const refused = isError({ kind: 'denied', field: 'dataPolicy.zonesAllowed' });
+  await assert.rejects(node.request('there', 'x', within('us')), refused);
+  assert.equal((await node.request('there', 'x', within('us', 'eu'))).value, 1);
+  const bad = isError({ kind: 'invalid_argument', field: 'zones' });
+  await assert.rejects(startNode(t, { zones: [''] }), bad);
+});
+
 test('beyond its rate an agent is busy, and says until when', async (t) => {
   const { node, counted } = await guarded(t, { ratePerS: 0.01, rateBurst: 2 });
   for (const _ of [1, 2]) await node.request('guarded');

@@ -143,6 +143,7 @@ class Query:
     mesh: str | None = None
     version: str | None = None
     max_latency_us: int | None = None
+    cost: float | None = None
     fresh_ms: int | None = None
     tools: Sequence[str] = ()
     exclude: Sequence[str | Peer] = ()

@@ -122,6 +122,7 @@ class Node:
         home: str | os.PathLike[str] | None = None,
         listen: Literal["loopback", "all"] | Sequence[str] | None = None,
         port: int | None = None,
+        zones: Sequence[str] = (),
         log: Literal["error", "warn", "info", "debug", "trace"] | None = None,
         memory_only: bool | None = None,
         max_concurrency: int | None = None,
@@ -133,7 +134,10 @@ class Node:
         """Joins this user's mesh on this machine; nothing needs to be configured.
 
         A ``name`` keeps the node's key; ``home`` is the data folder instead of the platform's;
-        ``listen`` says who can connect (this machine); ``log`` is the least level handed to the
+        ``listen`` says who can connect (this machine); ``zones`` are where its agents say they are,
+        such as ``eu`` or ``on-prem``, for callers whose data policy asks: any in this user's own
+        mesh, in one that was joined those of its ticket (``HUBLESS_ZONES``, else all of the
+        ticket); ``log`` is the least level handed to the
         logger ``hubless`` (that logger's own level). ``orphans`` is what a request gets that
         belongs to no call and has no switch while this node handles a call with a budget, as one
         that has lost its context: ``refuse`` (``ConfigurationError``, code ``orphan``),
@@ -152,6 +156,7 @@ class Node:
                 folder,
                 listen,
                 port,
+                zones,
                 log,
                 memory_only,
                 max_concurrency,
@@ -449,15 +454,18 @@ class Node:
         *,
         role: str | None = None,
         groups: Sequence[str] = (),
+        zones: Sequence[str] = (),
         ttl: float | None = None,
         uses: int | None = None,
         local: bool | None = None,
     ) -> str:
         """Makes a ticket by which another data folder joins this mesh; ``ttl`` in seconds.
 
-        The ticket is a secret; ``uses`` bounds how often it is taken.
+        The ticket is a secret; ``uses`` bounds how often it is taken. ``zones`` are those that
+        agents of who joins may say they are in.
         """
-        who = {"role": role, "groups": list(groups), "local": local}
+        where = {"zones": zones, "local": local}
+        who = {"role": role, "groups": list(groups), **where}
         bounds = {"ttlS": None if ttl is None else max(1, round(ttl)), "uses": uses}
         return str((await self.op("invite", _wire.compact({**who, **bounds})))["ticket"])
 

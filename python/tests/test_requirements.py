@@ -127,6 +127,23 @@ async def test_data_policy(node: hubless.Node, policy: dict[str, Any], kind: str
     assert (raised.value.kind, runs) == (kind, [])
 
 
+async def test_agents_are_found_and_asked_in_the_zones_of_their_node() -> None:
+    async with hubless.Node.start(memory_only=True, zones=["eu", "on-prem"]) as node:
+        _, runs = await guarded(node, Requirements())
+        assert await node.find(hubless.Query(zone="us"), wait=0) == []
+        found = await node.find(hubless.Query(zone="eu"), wait=0)
+        assert [one.name for one in found] == ["gate"]
+        with pytest.raises(errors.CallDeniedError) as raised:
+            options = Options(data_policy={"zonesAllowed": ["us"]})
+            await node.request("gate", "x", options=options)
+        assert (raised.value.field, runs) == ("dataPolicy.zonesAllowed", [])
+        options = Options(data_policy={"zonesAllowed": ["us", "eu"]})
+        assert (await node.request("gate", "x", options=options)).value == "in"
+    with pytest.raises(errors.InvalidArgumentError) as wrong:
+        await hubless.Node.start(memory_only=True, zones=[""])
+    assert wrong.value.field == "zones"
+
+
 async def test_who_records_refuses_what_must_not_be_recorded(node: hubless.Node) -> None:
     records = hubless.Descriptor(records_prompt_content=True)
     _, runs = await guarded(node, Requirements(), descriptor=records)

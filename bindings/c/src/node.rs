@@ -75,6 +75,10 @@ pub struct hubless_node_options {
     pub gateway: hubless_str,
     /// Spending key that the node has of its gateway; none: that of `HUBLESS_GATEWAY_KEY`.
     pub gateway_key: hubless_str,
+    /// Where its agents say they are, such as `eu,on-prem`, separated by commas: any in the user's
+    /// own mesh, in one that was joined those of its ticket; none: those of `HUBLESS_ZONES`, else
+    /// all of the ticket.
+    pub zones: hubless_str,
 }
 
 // SAFETY: `repr(C)`, begins with its size, all zero is a value.
@@ -261,6 +265,10 @@ unsafe fn start_body(given: &hubless_node_options) -> Result<Value> {
                 list => json!(list.split(',').map(str::trim).collect::<Vec<_>>()),
             };
             body.insert("listen".to_owned(), listen);
+        }
+        if let Some(zones) = text("zones", given.zones)? {
+            let zones: Vec<_> = zones.split(',').map(str::trim).collect();
+            body.insert("zones".to_owned(), json!(zones));
         }
         if given.port != 0 {
             body.insert("port".to_owned(), json!(given.port));

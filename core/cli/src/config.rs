@@ -19,6 +19,7 @@ struct File {
     listen: Option<Spanned<Words>>,
     home: Option<Spanned<PathBuf>>,
     port: Option<Spanned<u16>>,
+    zones: Option<Spanned<Words>>,
     log: Option<Spanned<String>>,
     gateway: Option<Spanned<String>>,
 }
@@ -29,6 +30,16 @@ struct File {
 enum Words {
     One(String),
     Many(Vec<String>),
+}
+
+impl Words {
+    /// As a flag or a variable says them.
+    fn joined(&self) -> String {
+        match self {
+            Self::One(word) => word.clone(),
+            Self::Many(words) => words.join(","),
+        }
+    }
 }
 
 /// One setting with its origin.
@@ -71,13 +82,9 @@ impl Settings {
         let text_of = |value: Option<Spanned<String>>| -> Placed {
             value.map(|value| (value.get_ref().clone(), at(value.span())))
         };
-        let listen = file.listen.map(|value| {
-            let words = match value.get_ref() {
-                Words::One(word) => word.clone(),
-                Words::Many(words) => words.join(","),
-            };
-            (words, at(value.span()))
-        });
+        let words_of = |value: Option<Spanned<Words>>| -> Placed {
+            value.map(|value| (value.get_ref().joined(), at(value.span())))
+        };
         let port = file.port.map(|value| (value.get_ref().to_string(), at(value.span())));
         // A relative folder is beside the file, wherever the command runs.
         let beside = path.parent().unwrap_or_else(|| Path::new(""));
@@ -102,10 +109,15 @@ impl Settings {
             ),
             setting(
                 "listen",
-                [flag(&global.listen, "--listen"), variable("HUBLESS_LISTEN"), listen],
+                [
+                    flag(&global.listen, "--listen"),
+                    variable("HUBLESS_LISTEN"),
+                    words_of(file.listen),
+                ],
                 Some("loopback"),
             ),
             setting("port", [None, variable("HUBLESS_PORT"), port], None),
+            setting("zones", [None, variable("HUBLESS_ZONES"), words_of(file.zones)], None),
             setting("log", [None, variable("HUBLESS_LOG"), text_of(file.log)], None),
             setting("gateway", [None, variable("HUBLESS_GATEWAY"), text_of(file.gateway)], None),
         ];
@@ -147,6 +159,7 @@ impl Settings {
             home: self.home.clone(),
             listen: Some(self.listen()?),
             gateway: self.value("gateway").map(str::to_owned),
+            zones: self.zones(),
             ..NodeOptions::default()
         })
     }
@@ -166,6 +179,13 @@ impl Settings {
     pub(crate) fn listen(&self) -> Result<Listen> {
         let text = self.value("listen").unwrap_or("loopback");
         Listen::parse(text).map_err(|error| self.blame("listen", &error.message))
+    }
+
+    /// Zones of the node; none: those of its token.
+    fn zones(&self) -> Vec<String> {
+        let text = self.value("zones").unwrap_or_default();
+        let zones = text.split(',').map(str::trim).filter(|zone| !zone.is_empty());
+        zones.map(str::to_owned).collect()
     }
 
     /// Port that is bound; none: any.

@@ -24,12 +24,14 @@ fn file(home: &Home, text: &str) -> String {
 #[test]
 fn flags_come_before_variables_before_the_file_before_defaults() {
     let home = Home::new();
-    let path = file(&home, "# mine\nlisten = [\"127.0.0.1\", \"::1\"]\nlog = \"warn\"\n");
+    let text = "# mine\nlisten = [\"127.0.0.1\", \"::1\"]\nlog = \"warn\"\n";
+    let path = file(&home, &format!("{text}zones = [\"eu\", \"on-prem\"]\n"));
     let show = ["config", "show", "--json"];
     let ran = run(&mut home.command(&show), b"").ok();
     assert_eq!(setting(&ran, "listen"), (json!("127.0.0.1,::1"), json!(format!("{path}:2"))));
     assert_eq!(setting(&ran, "log"), (json!("warn"), json!(format!("{path}:3"))));
     assert_eq!(setting(&ran, "port"), (Value::Null, json!("default")));
+    assert_eq!(setting(&ran, "zones"), (json!("eu,on-prem"), json!(format!("{path}:4"))));
     let own = json!(home.path().to_str().unwrap());
     assert_eq!(setting(&ran, "home"), (own, json!("HUBLESS_HOME")));
     let ran = run(home.command(&show).env("HUBLESS_LISTEN", "all"), b"").ok();

@@ -29,6 +29,8 @@ mod traces;
 mod transients;
 #[path = "two_nodes/withheld.rs"]
 mod withheld;
+#[path = "two_nodes/zones.rs"]
+mod zones;
 
 use hubless::foreign::{Answer, ToolHost};
 use hubless::node::{Change, Path};

@@ -23,6 +23,18 @@ macro_rules! limits {
     };
 }
 
+/// A span of time in whole milliseconds.
+///
+/// ```
+/// use hubless_proto::limits;
+///
+/// assert_eq!(limits::ms(limits::CLOCK_SKEW), 300_000);
+/// ```
+#[must_use]
+pub fn ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// A bound as one number.
 trait Bound {
     fn value(self) -> u64;
@@ -48,7 +60,7 @@ impl Bound for usize {
 
 impl Bound for Duration {
     fn value(self) -> u64 {
-        u64::try_from(self.as_millis()).unwrap_or(u64::MAX)
+        ms(self)
     }
 }
 
@@ -292,10 +304,12 @@ limits! {
     TICKET_BYTES: usize = 8 * KIB;
     /// Minters of one ticket, and contacts that are kept of a mesh.
     TICKET_MINTERS: usize = 8;
-    /// A role or group of an invite, in bytes.
+    /// A role or group of an invite, or a zone, in bytes.
     INVITE_WORD_BYTES: usize = 64;
     /// Groups of one invite.
     INVITE_GROUPS: usize = 16;
+    /// Zones of a node, or of one invite.
+    NODE_ZONES: usize = 16;
     /// Default life of an invite.
     INVITE_LIFE: Duration = Duration::from_secs(24 * 3_600);
     /// One file of the runtime folder, in bytes: room for `HOSTED_AGENTS` of the largest
@@ -519,6 +533,8 @@ limits! {
     TRACE_NODES: usize = 1_024;
     /// Nodes that are asked for a trace at once.
     TRACE_NODES_AT_ONCE: usize = 32;
+    /// Time for which a node that does not tell what it knows of a trace keeps others waiting.
+    TRACE_TURN: Duration = Duration::from_secs(2);
     /// Spans that are taken of one trace, of all nodes together.
     TRACE_SPANS: usize = 16_384;
     /// Calls that are shown inside each other.

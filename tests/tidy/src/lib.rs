@@ -11,6 +11,7 @@ pub mod faults;
 pub mod files;
 pub mod floors;
 pub mod functions;
+pub mod generated;
 pub mod glue;
 pub mod languages;
 pub mod layout;

@@ -1,8 +1,8 @@
 //! The rules, applied to the checkout.
 
 use hubless_tidy::{
-    arrows, codes, dead, faults, files, floors, functions, glue, languages, layout, limits, names,
-    purity, samples, tree,
+    arrows, codes, dead, faults, files, floors, functions, generated, glue, languages, layout,
+    limits, names, purity, samples, tree,
 };
 use std::collections::BTreeSet;
 
@@ -150,6 +150,13 @@ fn the_lock_file_of_the_fuzzer_follows_that_of_the_workspace() {
     let free = floors::at_home(&tree::sources(&["toml"]));
     let (lock, fuzzer) = (read("Cargo.lock"), read("tests/fuzz/cargo-fuzz/Cargo.lock"));
     none(floors::stale(&lock, &fuzzer, &free));
+}
+
+#[test]
+fn generated_files_are_current() {
+    let committed = tree::named(generated::HEADER).expect("a header of the checkout").text;
+    let made = generated::header().expect("the generator runs");
+    none(generated::stale(generated::HEADER, &committed, &made));
 }
 
 #[test]

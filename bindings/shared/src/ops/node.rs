@@ -27,12 +27,13 @@ pub(super) async fn run(job: Job<'_>, name: &str) -> Result<Outcome> {
     }
 }
 
-const START: [&str; 12] = [
+const START: [&str; 13] = [
     "name",
     "mesh",
     "home",
     "listen",
     "port",
+    "zones",
     "log",
     "memoryOnly",
     "maxConcurrency",
@@ -142,7 +143,7 @@ async fn end(session: &Arc<Session>, grace: Duration) -> Result<Outcome> {
 }
 
 async fn invite(job: Job<'_>) -> Result<Outcome> {
-    job.only(&["role", "groups", "ttlS", "uses", "local"])?;
+    job.only(&["role", "groups", "zones", "ttlS", "uses", "local"])?;
     let options: InviteOptions = job.read()?;
     let ticket = job.session.node()?.invite(options).await?;
     Ok(Outcome::of(&json!({ "ticket": ticket })))

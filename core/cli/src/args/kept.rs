@@ -11,6 +11,9 @@ pub(crate) struct Invite {
     /// Groups of who joins; may be repeated
     #[arg(long = "group")]
     pub(crate) groups: Vec<String>,
+    /// Zones of who joins, such as eu; may be repeated
+    #[arg(long = "zone")]
+    pub(crate) zones: Vec<String>,
     /// Life in seconds [default: 24 hours]
     #[arg(long, value_name = "S")]
     pub(crate) ttl: Option<u64>,

@@ -20,6 +20,7 @@ pub(super) async fn invite(context: &Context, options: Invite) -> Result<()> {
     let wanted = InviteOptions {
         role: options.role,
         groups: options.groups,
+        zones: options.zones,
         ttl_s: options.ttl,
         uses: options.uses,
         local: options.local,

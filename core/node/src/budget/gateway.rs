@@ -3,7 +3,7 @@
 use super::Treasury;
 use super::state::State;
 use crate::back_off::BackOff;
-use crate::node::NodeOptions;
+use crate::node::{NodeOptions, environment};
 use crate::web::{self, Client, Patience, Roots, Url, cause};
 use crate::{chance, executor};
 use hubless_proto::error::{Error, Kind, Result};
@@ -44,7 +44,6 @@ impl Gateway {
     /// `invalid_argument`, field `gateway`; `auth`, code `bad_chain`, field `gatewayKey`;
     /// `configuration`, code `tls`.
     pub(crate) fn named(options: &NodeOptions) -> Result<Option<Arc<Self>>> {
-        let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let url = options.gateway.clone().or_else(|| environment("HUBLESS_GATEWAY"));
         let key = options.gateway_key.clone();
         let key = key.or_else(|| environment("HUBLESS_GATEWAY_KEY").map(Into::into));

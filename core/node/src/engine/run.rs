@@ -133,7 +133,11 @@ async fn supervise(
                 Ok(()) => admitted = true,
                 Err(error) => {
                     tracing::debug!(kind = %error.kind, code = %error.code, "refused");
-                    note_refused(engine, &core.info.caller, Some(hosted), &error);
+                    // A stop that met it while it waited is no refusal, whichever is seen first.
+                    let stopped = core.cancelled.is_cancelled() && error == core.cancel_refusal();
+                    if !stopped {
+                        note_refused(engine, &core.info.caller, Some(hosted), &error);
+                    }
                     // It may have ended by itself meanwhile.
                     let _ = core.reject(&error).await;
                     break;

@@ -289,7 +289,7 @@ mod tests {
     #[test]
     fn a_token_of_a_mesh_is_shown_by_its_node_alone() {
         let of = |node: u8| {
-            let terms = Terms { role: "member", groups: &[], until_ms: NOW + 60_000 };
+            let terms = Terms { role: "member", groups: &[], zones: &[], until_ms: NOW + 60_000 };
             let node = NodeKey::from_bytes([node; 32]);
             let minted = mint_node(&root(), node, terms).unwrap();
             outcome(&BASE64URL.encode(&minted), &json!({"role": "member"}), NOW)
@@ -306,7 +306,7 @@ mod tests {
             check(token, &rule(facts), &shown).map_or_else(|error| error.code, |()| String::new())
         };
         for node in [7, 6] {
-            let terms = Terms { role: "member", groups: &[], until_ms: NOW + 60_000 };
+            let terms = Terms { role: "member", groups: &[], zones: &[], until_ms: NOW + 60_000 };
             let minted = mint_node(&root(), NodeKey::from_bytes([node; 32]), terms).unwrap();
             let token = BASE64URL.encode(&minted);
             assert_eq!(of(&token, &json!({"role": "member"})), "bad_credential", "{node}");

@@ -7,7 +7,7 @@ use crate::home::{self, Folders, Home, Lock};
 use crate::keys;
 use hubless_proto::audit::{Entry, Event};
 use hubless_proto::error::{Error, Kind, Result};
-use hubless_proto::limits;
+use hubless_proto::limits::{self, ms};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -30,6 +30,8 @@ pub struct InviteOptions {
     pub role: String,
     /// Groups of who joins; at most 16.
     pub groups: Vec<String>,
+    /// Zones of who joins, such as `eu` or `on-prem`; at most 16.
+    pub zones: Vec<String>,
     /// How long it can be redeemed; default 24 h.
     pub life: Duration,
     /// How often it can be redeemed; default once.
@@ -43,6 +45,7 @@ impl Default for InviteOptions {
         Self {
             role: "member".to_owned(),
             groups: Vec::new(),
+            zones: Vec::new(),
             life: limits::INVITE_LIFE,
             uses: 1,
             local: false,
@@ -55,6 +58,8 @@ struct Row {
     version: u32,
     role: String,
     groups: Vec<String>,
+    #[serde(default)]
+    zones: Vec<String>,
     uses: u32,
     until_ms: u64,
 }
@@ -64,7 +69,7 @@ struct Row {
 ///
 /// # Errors
 /// `configuration` with code `no_minter` when no running node can be reached from elsewhere;
-/// `invalid_argument` for an empty or long role or group, no use, or no time.
+/// `invalid_argument` for an empty or long role, group or zone, no use, or no time.
 pub fn invite(
     home: &Home,
     minters: &[Minter],
@@ -85,6 +90,7 @@ pub fn invite(
         version: VERSION,
         role: options.role.clone(),
         groups: options.groups.clone(),
+        zones: options.zones.clone(),
         uses: options.uses,
         until_ms: now_ms.saturating_add(ms(options.life)),
     };
@@ -126,7 +132,7 @@ pub(crate) fn redeem(
         row
     };
     let until_ms = now_ms.saturating_add(ms(limits::MEMBER_TOKEN_LIFE));
-    let terms = Terms { role: &row.role, groups: &row.groups, until_ms };
+    let terms = Terms { role: &row.role, groups: &row.groups, zones: &row.zones, until_ms };
     mint_member(&keys::root(home)?, member_key, terms)
 }
 
@@ -139,6 +145,7 @@ fn check(options: &InviteOptions) -> Result<()> {
             .with_limit("INVITE_GROUPS", limits::INVITE_GROUPS as u64));
     }
     options.groups.iter().try_for_each(|group| word("groups", group))?;
+    check_zones(&options.zones)?;
     if options.uses == 0 {
         return bad("uses", "expected at least one use".to_owned());
     }
@@ -148,7 +155,18 @@ fn check(options: &InviteOptions) -> Result<()> {
     Ok(())
 }
 
-/// Checks the name of a role or a group.
+/// Checks the zones of a node, or of who joins.
+pub(super) fn check_zones(zones: &[String]) -> Result<()> {
+    if zones.len() > limits::NODE_ZONES {
+        let message = format!("expected at most {} zones", limits::NODE_ZONES);
+        return Err(
+            Error::invalid("zones", message).with_limit("NODE_ZONES", limits::NODE_ZONES as u64)
+        );
+    }
+    zones.iter().try_for_each(|zone| word("zones", zone))
+}
+
+/// Checks the name of a role, a group or a zone.
 fn word(field: &str, text: &str) -> Result<()> {
     let most = limits::INVITE_WORD_BYTES;
     if (1..=most).contains(&text.len()) && text.chars().all(|c| !c.is_control()) {
@@ -185,10 +203,6 @@ fn need(home: &Home) -> Result<&Folders> {
     })
 }
 
-fn ms(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -223,6 +237,24 @@ mod tests {
         assert_eq!(of(many, letters), Ok(limits::TICKET_MINTERS));
         assert_eq!(of(many + 1, letters), Err("INVITE_GROUPS".to_owned()));
         assert_eq!(of(many, letters + 1), Err("INVITE_WORD_BYTES".to_owned()));
+    }
+
+    #[test]
+    fn names_so_many_zones_with_so_long_names() {
+        let of = |many: usize, letters: usize| {
+            let zones = vec!["z".repeat(letters); many];
+            check_zones(&zones).map_err(|error| (error.field.unwrap(), error.limit.unwrap().name))
+        };
+        let (many, letters) = (limits::NODE_ZONES, limits::INVITE_WORD_BYTES);
+        assert_eq!(of(many, letters), Ok(()));
+        assert_eq!(of(many + 1, letters), Err(("zones".to_owned(), "NODE_ZONES".to_owned())));
+        assert_eq!(of(many, letters + 1).unwrap_err().1, "INVITE_WORD_BYTES");
+    }
+
+    #[test]
+    fn an_invite_of_a_version_without_zones_is_read() {
+        let row = r#"{"version":1,"role":"member","groups":[],"uses":1,"until_ms":7}"#;
+        assert!(serde_json::from_str::<Row>(row).unwrap().zones.is_empty());
     }
 
     #[test]

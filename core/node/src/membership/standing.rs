@@ -1,5 +1,6 @@
 //! How a node proves its membership, and how it checks that of others.
 
+use super::invite::check_zones;
 use super::joined;
 use super::token::{self, Terms};
 use crate::home::Home;
@@ -9,7 +10,7 @@ use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{MeshId, NodeKey, SecretKey};
 use hubless_proto::limits;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 /// The role of the processes of the user whose mesh it is.
@@ -36,6 +37,8 @@ pub struct Membership {
     mesh: MeshId,
     proof: Proof,
     contacts: Vec<joined::Contact>,
+    /// What agents of this node may say of where they are.
+    zones: Vec<String>,
     verdicts: Mutex<BTreeMap<[u8; 32], Standing>>,
 }
 
@@ -46,6 +49,8 @@ pub struct Standing {
     pub role: String,
     /// Groups that its token states.
     pub groups: Vec<String>,
+    /// Zones that its token states.
+    pub zones: Vec<String>,
     /// End of the token, Unix time in milliseconds.
     pub until_ms: u64,
 }
@@ -99,7 +104,41 @@ impl Membership {
     }
 
     const fn new(mesh: MeshId, proof: Proof, contacts: Vec<joined::Contact>) -> Self {
-        Self { mesh, proof, contacts, verdicts: Mutex::new(BTreeMap::new()) }
+        Self { mesh, proof, contacts, zones: Vec::new(), verdicts: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// Names the zones of `node`: in the user's own mesh those that are wanted, in a joined one
+    /// those of its token, or of these the ones that are wanted, if any are.
+    ///
+    /// # Errors
+    /// `invalid_argument` for a bound; `denied`, code `zone`, for one that the token does not name.
+    pub(crate) fn zoned(mut self, wanted: Vec<String>, node: NodeKey, now_ms: u64) -> Result<Self> {
+        check_zones(&wanted)?;
+        let wanted: BTreeSet<String> = wanted.into_iter().collect();
+        let held = match &self.proof {
+            Proof::Root(_) => wanted.clone(),
+            Proof::Outsider => BTreeSet::new(),
+            Proof::Member { .. } => {
+                let token = self.token_for(node, now_ms)?;
+                // A token that is over is refused where it is shown.
+                let stated = self.verify(&token, node, now_ms).map(|standing| standing.zones);
+                stated.unwrap_or_default().into_iter().collect()
+            }
+        };
+        if let Some(zone) = wanted.difference(&held).next() {
+            let message = format!(
+                "the membership token of this data folder does not name the zone {zone:?}: \
+                 join again by a ticket that does (hubless invite --zone)"
+            );
+            return Err(Error::refusal(Kind::Denied, "zone", message).with_field("zones"));
+        }
+        self.zones = if wanted.is_empty() { held } else { wanted }.into_iter().collect();
+        Ok(self)
+    }
+
+    /// The zones of the node that this is the membership of.
+    pub(crate) fn zones(&self) -> &[String] {
+        &self.zones
     }
 
     /// The mesh: its root key.
@@ -129,7 +168,7 @@ impl Membership {
         let until_ms = now_ms.saturating_add(life);
         match &self.proof {
             Proof::Root(root) => {
-                let terms = Terms { role: OWN_ROLE, groups: &[], until_ms };
+                let terms = Terms { role: OWN_ROLE, groups: &[], zones: &self.zones, until_ms };
                 token::mint_node(root, node, terms)
             }
             Proof::Outsider => Ok(Vec::new()),
@@ -148,8 +187,8 @@ impl Membership {
             return Ok(standing);
         }
         let found = token::verify(token, self.mesh, node, now_ms)?;
-        let standing =
-            Standing { role: found.role, groups: found.groups, until_ms: found.until_ms };
+        let token::Statement { role, groups, zones, until_ms } = found;
+        let standing = Standing { role, groups, zones, until_ms };
         let mut verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
         if verdicts.len() >= limits::TOKEN_VERDICTS {
             verdicts.retain(|_, kept| now_ms < kept.until_ms);
@@ -170,11 +209,59 @@ impl Membership {
 
 #[cfg(test)]
 mod tests {
+    use super::super::token::mint_member;
     use super::*;
+
+    const NOW: u64 = 1_700_000_000_000;
+    const NODE: NodeKey = NodeKey::from_bytes([1; 32]);
+
+    fn words(words: &[&str]) -> Vec<String> {
+        words.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    /// The zones of a node, and those that its token states.
+    fn zones(membership: Membership, wanted: &[&str]) -> Result<(Vec<String>, Vec<String>)> {
+        let zoned = membership.zoned(words(wanted), NODE, NOW)?;
+        let token = zoned.token_for(NODE, NOW)?;
+        let stated = zoned.verify(&token, NODE, NOW)?.zones;
+        Ok((zoned.zones().to_vec(), stated))
+    }
+
+    #[test]
+    fn the_owner_of_a_mesh_says_in_which_zones_a_node_is() {
+        let own = || Membership::own(&Home::memory()).unwrap();
+        assert_eq!(zones(own(), &[]).unwrap(), (words(&[]), words(&[])));
+        let both = words(&["eu", "on-prem"]);
+        assert_eq!(zones(own(), &["on-prem", "eu", "eu"]).unwrap(), (both.clone(), both));
+        assert_eq!(zones(own(), &[""]).unwrap_err().field.as_deref(), Some("zones"));
+    }
+
+    #[test]
+    fn who_joined_is_in_the_zones_of_its_token_and_in_no_other() {
+        let (root, member) = (SecretKey::from_seed([3; 32]), SecretKey::from_seed([4; 32]));
+        let of = words(&["eu", "on-prem"]);
+        let joined = || {
+            let until_ms = NOW + 60_000;
+            let terms = Terms { role: "member", groups: &[], zones: &of, until_ms };
+            let token = mint_member(&root, &member.public(), terms).unwrap();
+            let proof = Proof::Member { key: member.clone(), token };
+            Membership::new(root.mesh_id(), proof, Vec::new())
+        };
+        assert_eq!(zones(joined(), &[]).unwrap(), (of.clone(), of.clone()));
+        assert_eq!(zones(joined(), &["eu"]).unwrap(), (words(&["eu"]), of.clone()));
+        for refused in [zones(joined(), &["eu", "us"]), zones(outside(), &["eu"])] {
+            let error = refused.unwrap_err();
+            assert_eq!((error.kind, error.code.as_str()), (Kind::Denied, "zone"));
+            assert_eq!(error.field.as_deref(), Some("zones"));
+        }
+    }
+
+    fn outside() -> Membership {
+        Membership::outsider(MeshId::from_bytes([9; 32]))
+    }
 
     #[test]
     fn so_many_verdicts_are_remembered_and_those_that_are_over_make_room() {
-        const NOW: u64 = 1_700_000_000_000;
         let membership = Membership::own(&Home::memory()).unwrap();
         let fill = |until_ms: u64| {
             let mut verdicts = membership.verdicts.lock().unwrap();
@@ -182,18 +269,18 @@ mod tests {
             for n in 0..limits::TOKEN_VERDICTS as u64 {
                 let mut id = [0; 32];
                 id[..8].copy_from_slice(&n.to_be_bytes());
-                let standing = Standing { role: String::new(), groups: Vec::new(), until_ms };
+                let (role, groups, zones) = (String::new(), Vec::new(), Vec::new());
+                let standing = Standing { role, groups, zones, until_ms };
                 verdicts.insert(id, standing);
             }
         };
-        let node = NodeKey::from_bytes([1; 32]);
-        let token = membership.token_for(node, NOW).unwrap();
-        let id = Membership::verdict_id(&token, node);
+        let token = membership.token_for(NODE, NOW).unwrap();
+        let id = Membership::verdict_id(&token, NODE);
         for (until_ms, many, remembered) in
             [(NOW + 1, limits::TOKEN_VERDICTS, false), (NOW, 1, true)]
         {
             fill(until_ms);
-            membership.verify(&token, node, NOW).unwrap();
+            membership.verify(&token, NODE, NOW).unwrap();
             let verdicts = membership.verdicts.lock().unwrap();
             assert_eq!((verdicts.len(), verdicts.contains_key(&id)), (many, remembered));
         }

@@ -1,7 +1,7 @@
 //! Tokens: biscuits that name a node key, directly or through a member key.
 //!
 //! The authority block, signed by the root, holds `node(key)` or `member(key)`, with `role`,
-//! `group` and `until`. A member key binds node keys of its own in a third-party block. Facts of
+//! `group`, `zone` and `until`. A member key binds node keys of its own in a third-party block. Facts of
 //! any other block count for nothing, so appending to a token can only narrow it.
 
 use super::narrowed;
@@ -23,6 +23,7 @@ const TIME: Duration = Duration::from_secs(10);
 pub(super) struct Statement {
     pub(super) role: String,
     pub(super) groups: Vec<String>,
+    pub(super) zones: Vec<String>,
     /// Unix time; the earliest end of all that it rests on.
     pub(super) until_ms: u64,
 }
@@ -32,6 +33,7 @@ pub(super) struct Statement {
 pub(crate) struct Terms<'a> {
     pub(crate) role: &'a str,
     pub(crate) groups: &'a [String],
+    pub(crate) zones: &'a [String],
     pub(crate) until_ms: u64,
 }
 
@@ -145,6 +147,7 @@ fn statement(authorizer: &mut Authorizer, scopes: &[String]) -> Result<Statement
     let bad = |_: error::Token| refused("cannot be evaluated", "bad_token");
     let roles: Vec<(String,)> = authorizer.query("data($r) <- role($r)").map_err(bad)?;
     let groups: Vec<(String,)> = authorizer.query("data($g) <- group($g)").map_err(bad)?;
+    let zones: Vec<(String,)> = authorizer.query("data($z) <- zone($z)").map_err(bad)?;
     let mut ends = Vec::new();
     for scope in scopes {
         let rule = format!("data($u) <- until($u) trusting {scope}");
@@ -154,11 +157,14 @@ fn statement(authorizer: &mut Authorizer, scopes: &[String]) -> Result<Statement
             _ => None,
         }));
     }
-    let mut groups: Vec<String> = groups.into_iter().map(|(group,)| group).collect();
-    groups.sort_unstable();
+    let sorted = |words: Vec<(String,)>| {
+        let mut words: Vec<String> = words.into_iter().map(|(word,)| word).collect();
+        words.sort_unstable();
+        words
+    };
     let until_ms = ends.into_iter().min().ok_or_else(|| refused("has no end", "bad_token"))?;
     let role = roles.into_iter().map(|(role,)| role).next().unwrap_or_default();
-    Ok(Statement { role, groups, until_ms })
+    Ok(Statement { role, groups: sorted(groups), zones: sorted(zones), until_ms })
 }
 
 fn mint(root: &SecretKey, what: &str, key: &[u8; 32], terms: Terms<'_>) -> Result<Vec<u8>> {
@@ -171,6 +177,9 @@ fn mint(root: &SecretKey, what: &str, key: &[u8; 32], terms: Terms<'_>) -> Resul
             .check(until_check(terms.until_ms)?)?;
         for group in terms.groups {
             builder = builder.fact(text_fact("group", group))?;
+        }
+        for zone in terms.zones {
+            builder = builder.fact(text_fact("zone", zone))?;
         }
         builder.build(&root)?.to_vec()
     };
@@ -234,7 +243,7 @@ mod tests {
     const NOW: u64 = 1_700_000_000_000;
 
     fn terms(groups: &[String]) -> Terms<'_> {
-        Terms { role: "member", groups, until_ms: NOW + 60_000 }
+        Terms { role: "member", groups, zones: &[], until_ms: NOW + 60_000 }
     }
 
     fn key(seed: u8) -> SecretKey {
@@ -272,6 +281,19 @@ mod tests {
         let stolen = bind(&token, mesh, &key(5), node, NOW + 30_000).unwrap();
         assert_eq!(verify(&stolen, mesh, node, NOW).unwrap_err().code, "wrong_node");
         assert_eq!(verify(&token, mesh, node, NOW).unwrap_err().code, "wrong_node");
+    }
+
+    #[test]
+    fn zones_come_from_the_root_alone() {
+        let (root, member, node) = (key(1), key(4), key(2).node_key());
+        let (mesh, zones) = (root.mesh_id(), vec!["on-prem".to_owned(), "eu".to_owned()]);
+        let token = mint_member(&root, &member.public(), Terms { zones: &zones, ..terms(&[]) });
+        let bound = bind(&token.unwrap(), mesh, &member, node, NOW + 30_000).unwrap();
+        assert_eq!(verify(&bound, mesh, node, NOW).unwrap().zones, ["eu", "on-prem"]);
+        let plain = mint_node(&root, node, terms(&[])).unwrap();
+        let block = BlockBuilder::new().fact(text_fact("zone", "eu")).unwrap();
+        let wider = parse(&plain, mesh).unwrap().append(block).unwrap().to_vec().unwrap();
+        assert!(verify(&wider, mesh, node, NOW).unwrap().zones.is_empty());
     }
 
     #[test]
@@ -357,7 +379,8 @@ mod tests {
         let (root, node) = (key(1), key(2).node_key());
         let groups = vec!["a".to_owned()];
         if std::env::var("HUBLESS_VECTORS").as_deref() == Ok("write") {
-            let terms = Terms { role: "member", groups: &groups, until_ms: 4_000_000_000_000 };
+            let terms =
+                Terms { role: "member", groups: &groups, zones: &[], until_ms: 4_000_000_000_000 };
             let token = mint_node(&root, node, terms).unwrap();
             let bound = mint_member(&root, &key(4).public(), terms).unwrap();
             let bound = bind(&bound, root.mesh_id(), &key(4), node, terms.until_ms).unwrap();

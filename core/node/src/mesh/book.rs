@@ -2,6 +2,7 @@
 
 use super::dialling::{self, may_dial};
 use super::local::Local;
+use crate::membership::Standing;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::NodeKey;
 use hubless_proto::limits;
@@ -134,19 +135,42 @@ impl Book {
         }))
     }
 
+    /// The zones that the token of a node states; none, where no record of it holds.
+    pub(super) fn zones(&self, node: NodeKey, local: &Local, now: u64) -> Vec<String> {
+        let records = self.change(|entries| {
+            let entry = entries.get(&node)?;
+            let said = entry.said.as_ref().map(|said| said.record.clone());
+            Some([entry.near.clone(), said])
+        });
+        let mut records = records.into_iter().flatten().flatten();
+        let proven = records.find_map(|record| proven(&record, node, local, now).ok());
+        proven.map(|(_, standing)| standing.zones).unwrap_or_default()
+    }
+
     fn change<T>(&self, act: impl FnOnce(&mut BTreeMap<NodeKey, Entry>) -> T) -> T {
         act(&mut self.entries.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-fn open(signed: &v1::SignedRecord, node: NodeKey, local: &Local, now: u64) -> Result<Reach> {
+/// What a node says of itself, and what its token states.
+fn proven(
+    signed: &v1::SignedRecord,
+    node: NodeKey,
+    local: &Local,
+    now: u64,
+) -> Result<(v1::NodeRecord, Standing)> {
     let opened = record::open::<v1::NodeRecord>(signed, Some(&node), now)?;
     if opened.body.mesh != local.mesh().as_bytes().as_slice() {
         let message = format!("node {node} is in another mesh");
         return Err(Error::new(Kind::Denied, message).with_code("other_mesh"));
     }
-    local.membership().verify(&opened.body.token, node, now)?;
-    let addresses = opened.body.addresses.iter().filter_map(|text| text.parse().ok());
+    let standing = local.membership().verify(&opened.body.token, node, now)?;
+    Ok((opened.body, standing))
+}
+
+fn open(signed: &v1::SignedRecord, node: NodeKey, local: &Local, now: u64) -> Result<Reach> {
+    let (record, _) = proven(signed, node, local, now)?;
+    let addresses = record.addresses.iter().filter_map(|text| text.parse().ok());
     Ok(Reach { addresses: addresses.take(limits::NODE_ADDRESSES).collect(), trusted: true })
 }
 

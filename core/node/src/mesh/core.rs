@@ -118,6 +118,16 @@ impl Mesh {
         self.shared.local.membership().root()
     }
 
+    /// The zones that its agents are in.
+    pub fn zones(&self) -> &[String] {
+        self.shared.local.membership().zones()
+    }
+
+    /// The zones that the token of a node states, as far as a record of it is known.
+    pub(crate) fn zones_of(&self, node: NodeKey) -> Vec<String> {
+        self.shared.book.zones(node, &self.shared.local, crate::chance::now_ms())
+    }
+
     /// Addresses by which it can be reached.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.shared.local.addresses()

@@ -97,7 +97,7 @@ pub(super) async fn read(
     let (caller, until_ms) = if hello.token.is_empty() {
         (Caller::of_node(CallerKind::External, peer, None), u64::MAX)
     } else {
-        let Standing { role, groups, until_ms } = check(&hello.token, peer)?;
+        let Standing { role, groups, until_ms, .. } = check(&hello.token, peer)?;
         let member = Caller::of_node(CallerKind::Member, peer, None);
         (Caller { mesh: Some(mesh), role, groups, ..member }, until_ms)
     };

@@ -18,12 +18,22 @@ pub struct MeshOptions {
     pub listen: Listen,
     /// UDP port; 0: any.
     pub port: u16,
+    /// Zones of the node; none: those of its token.
+    pub zones: Vec<String>,
 }
 
 impl MeshOptions {
-    /// The defaults of a home: a fresh key, the default mesh, loopback, any port.
+    /// The defaults of a home: a fresh key, the default mesh, loopback, any port, no zones of its
+    /// own.
     pub const fn new(home: Home) -> Self {
-        Self { home, name: None, mesh: MeshChoice::Default, listen: Listen::Loopback, port: 0 }
+        Self {
+            home,
+            name: None,
+            mesh: MeshChoice::Default,
+            listen: Listen::Loopback,
+            port: 0,
+            zones: Vec::new(),
+        }
     }
 }
 

@@ -52,9 +52,11 @@ pub(super) async fn start(
     let home = options.home.clone();
     let opened = {
         let (home, name, mesh) = (home.clone(), options.name.clone(), options.mesh);
+        let zones = options.zones.clone();
         blocking(move || {
             let key = node_key(&home, name.as_deref())?;
             let membership = Membership::open(&home, mesh)?;
+            let membership = membership.zoned(zones, key.0.node_key(), now_ms())?;
             let presence = Presence::begin(&home, key.0.node_key())?;
             Ok((key, membership, presence))
         })

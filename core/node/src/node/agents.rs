@@ -3,7 +3,7 @@
 use super::announce;
 use super::lifecycle::{Inner, Node, closed};
 use super::options::{AgentOptions, Concurrency, Identity};
-use super::publish::{self, Published};
+use super::publish::{self, OfNode, Published};
 use super::request::RequestOptions;
 use crate::call::handle::Parent;
 use crate::chance::now_ms;
@@ -72,9 +72,8 @@ impl Node {
         }
         let AgentKey { key, lock: key_lock, stored, body } = agent_key(inner, &options).await?;
         let id = key.agent_id();
-        let (node_auth, _) = inner.engine.auth();
         let Published { name, policy, documents } =
-            publish::publish(id, &options, stored.is_some(), &node_auth)?;
+            publish::publish(id, &options, stored.is_some(), &inner.of_node())?;
         let body = match (&stored, body) {
             (Some(name), None) => Some(Arc::new(stand_by(inner, id, name, &policy).await?)),
             (_, body) => body,
@@ -169,6 +168,11 @@ impl Node {
 }
 
 impl Inner {
+    /// What the node says for an agent.
+    fn of_node(&self) -> OfNode<'_> {
+        OfNode { auth: self.engine.auth().0, zones: self.mesh.zones() }
+    }
+
     /// True for a transient agent that others were told of: nothing can take the place of what they
     /// were told.
     pub(super) fn is_told_for_good(&self, hosted: &Hosted) -> bool {

@@ -376,6 +376,7 @@ async fn start(options: NodeOptions) -> Result<Node> {
         mesh: choice(options.mesh.clone().or_else(|| environment("HUBLESS_MESH")))?,
         listen: listen(&options)?,
         port: options.port.unwrap_or_default(),
+        zones: zones(&options),
         ..MeshOptions::new(home.clone())
     };
     let mesh = Mesh::start(options_of_mesh, Arc::new(Face(Arc::clone(&host)))).await?;
@@ -474,7 +475,16 @@ fn listen(options: &NodeOptions) -> Result<mesh::Listen> {
     })
 }
 
-pub(super) fn environment(name: &str) -> Option<String> {
+fn zones(options: &NodeOptions) -> Vec<String> {
+    if !options.zones.is_empty() {
+        return options.zones.clone();
+    }
+    let named = environment("HUBLESS_ZONES").unwrap_or_default();
+    named.split(',').map(str::trim).filter(|zone| !zone.is_empty()).map(str::to_owned).collect()
+}
+
+/// A variable that says something.
+pub(crate) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 

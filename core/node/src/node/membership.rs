@@ -40,6 +40,8 @@ pub struct InviteOptions {
     pub role: Option<String>,
     /// Groups of who joins.
     pub groups: Vec<String>,
+    /// Zones of who joins, such as `eu` or `on-prem`: where its agents then say they are.
+    pub zones: Vec<String>,
     /// Life in seconds; none: 24 hours.
     pub ttl_s: Option<u64>,
     /// How many may join with it; none: 1.
@@ -80,6 +82,7 @@ pub async fn invite(home: Home, options: InviteOptions) -> Result<String> {
 async fn make(home: Home, node: Option<Minter>, options: InviteOptions) -> Result<String> {
     let mut wanted = membership::InviteOptions {
         groups: options.groups,
+        zones: options.zones,
         local: options.local,
         ..membership::InviteOptions::default()
     };

@@ -37,6 +37,7 @@ mod templates;
 mod trace;
 mod watching;
 mod world;
+mod zones;
 
 pub use agents::Agent;
 pub use found::{
@@ -45,6 +46,7 @@ pub use found::{
 pub use handler::handler;
 pub use hubless_proto::query::Health;
 pub use lifecycle::Node;
+pub(crate) use lifecycle::environment;
 pub use membership::{InviteOptions, invite, join};
 pub use options::{
     AgentFlags, AgentOptions, Concurrency, Identity, Listen, NodeOptions, SkillOptions,

@@ -4,14 +4,13 @@ use super::lifecycle::{Inner, Node};
 use crate::budget::{BudgetId, OperatorStop, StopReport};
 use crate::chance::now_ms;
 use crate::mesh::another_answer;
-use crate::turn::in_turn;
+use crate::turn::{Times, in_turn};
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::NodeKey;
 use hubless_proto::limits;
 use hubless_proto::wire::v1::{answer, ask};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -87,15 +86,6 @@ fn in_order(mut known: Vec<NodeKey>, connected: &BTreeSet<NodeKey>) -> Vec<NodeK
     known
 }
 
-/// How long nodes have.
-#[derive(Clone, Copy)]
-struct Times {
-    /// When those that gave no answer count as silent.
-    until: Instant,
-    /// How long one of them keeps others waiting.
-    turn: Duration,
-}
-
 /// Shows a statement to nodes. So many have their turn at once; one that is silent for longer than
 /// that may still answer, and keeps nobody waiting.
 async fn show<F>(
@@ -142,6 +132,7 @@ async fn question(inner: Arc<Inner>, node: NodeKey, stop: OperatorStop) -> Told 
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
     use tokio_util::sync::CancellationToken;
 
     fn nodes(count: usize) -> Vec<NodeKey> {

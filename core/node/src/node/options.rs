@@ -39,6 +39,10 @@ pub struct NodeOptions {
     pub listen: Option<Listen>,
     /// UDP port; none: any.
     pub port: Option<u16>,
+    /// Zones that its agents say they are in, such as `eu` or `on-prem`: any in the user's own
+    /// mesh, in a joined one those that its token names; none: `HUBLESS_ZONES` (separated by
+    /// commas), else all that its token names.
+    pub zones: Vec<String>,
     /// True: nothing is read from or written to a disk; such a node meets no other process.
     pub memory_only: bool,
     /// Concurrent calls of all agents together; none: no bound besides each agent's own.

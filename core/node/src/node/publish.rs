@@ -20,25 +20,34 @@ pub(super) struct Published {
     pub(super) documents: Vec<Sealed>,
 }
 
+/// What the node says for its agents.
+pub(super) struct OfNode<'a> {
+    /// How callers prove themselves to agents without a mechanism of their own.
+    pub(super) auth: AuthRule,
+    /// Where they are.
+    pub(super) zones: &'a [String],
+}
+
 /// Builds descriptor, skill documents and rules.
 pub(super) fn publish(
     id: AgentId,
     options: &AgentOptions,
     stored: bool,
-    node_auth: &AuthRule,
+    of_node: &OfNode<'_>,
 ) -> Result<Published> {
     let name: Name = options.name.parse()?;
     check_template(options.request_template.as_ref())?;
     let documents = options.skills.iter().map(skill_document).collect::<Result<Vec<_>>>()?;
     let sealed = document::seal_all(&documents)?;
     let mut whole = whole(&name, options, stored);
+    whole.zones = of_node.zones.to_vec();
     for (skill, sealed) in options.skills.iter().zip(&sealed) {
         whole.skills.push(short_skill(skill, sealed)?);
     }
-    options.requirements.publish(node_auth, &mut whole);
+    options.requirements.publish(&of_node.auth, &mut whole);
     let fitted = Arc::new(descriptor::fit(whole)?);
     let requirements = options.requirements.clone();
-    let policy = Policy::new(id, fitted, &documents, requirements, node_auth)?;
+    let policy = Policy::new(id, fitted, &documents, requirements, &of_node.auth)?;
     Ok(Published { name, policy, documents: sealed })
 }
 

@@ -94,6 +94,7 @@ impl Inner {
             let message = format!("expected the records of {agent}, got those of another agent");
             return Err(Error::new(Kind::Auth, message).with_code("wrong_key"));
         }
+        self.check_zones(node, &opened.descriptor.body)?;
         let descriptor = Arc::new(opened.descriptor.body);
         Ok(Known { agent, node: Some(node), descriptor })
     }
@@ -128,6 +129,7 @@ mod tests {
         let reach = identity::Target::At { agent: key.agent_id(), node: mesh.node_key() };
         let term = Term::transient(now_ms());
         let body = v1::Descriptor { name: "brief".into(), transient: true, ..Default::default() };
+        let abroad = v1::Descriptor { zones: vec!["eu".into()], ..body.clone() };
         let of = |key: &SecretKey, node, term| shown(key, node, term, &body);
         let good = of(&key, mesh.node_key(), term);
         let mut forged = good.clone();
@@ -141,6 +143,7 @@ mod tests {
             (of(&key, mesh.node_key(), over), Kind::Expired, "expired"),
             (of(&key, mesh.node_key(), renewed), Kind::Content, "transient_term"),
             (v1::AgentAnnouncement::default(), Kind::Transport, "bad_frame"),
+            (shown(&key, mesh.node_key(), term, &abroad), Kind::Denied, "zone"),
         ];
         for (records, kind, code) in rows {
             liar.tell(answer::Answer::Agent(records));

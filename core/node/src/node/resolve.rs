@@ -266,11 +266,13 @@ impl Inner {
     /// then from the one that the caller named, then the stored credential.
     ///
     /// # Errors
-    /// `auth` with code `unproven_name` when a stored credential must not go where the name leads.
+    /// `denied`, code `data_policy`, for a callee outside the caller's data policy, of whom nothing
+    /// is asked; `auth` with code `unproven_name` when a stored credential must not go where the name leads.
     pub(super) async fn complete(&self, prepared: &Prepared, route: &Route) -> Result<v1::Request> {
         let mut request = prepared.request.clone();
         super::templates::fill_of_callee(&mut request, &route.descriptor);
         prepared.fill_named(&mut request)?;
+        self.check_policy(route, &request)?;
         if request.auth.is_some() || !route.descriptor.requires_auth {
             return Ok(request);
         }

@@ -5,6 +5,7 @@ use super::options::NodeOptions;
 use crate::executor::blocking;
 use crate::mesh::{Mesh, another_answer};
 use crate::spans::{Gathered, Recorder, Setup, Span, Trace, TraceId};
+use crate::turn::{Times, in_turn};
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::NodeKey;
 use hubless_proto::limits;
@@ -13,8 +14,9 @@ use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 impl Node {
     /// Gathers what this node, every node that it knows and those that they name remember of a
@@ -29,7 +31,8 @@ impl Node {
         let inner = self.open()?;
         let mut search = Search::begin(inner, trace);
         let ask = |node| question(Arc::clone(inner), node, trace);
-        search.run(ask, Instant::now() + limits::TRACE_WAIT).await;
+        let times = Times { until: Instant::now() + limits::TRACE_WAIT, turn: limits::TRACE_TURN };
+        search.run(ask, times).await;
         if search.gathered.is_empty() {
             let message = format!("no node that could be asked remembers a call of trace {trace}");
             return Err(Error::new(Kind::NotFound, message)
@@ -94,22 +97,29 @@ impl Search {
         }
     }
 
-    /// Asks every node, and those that it names, until all have answered or the time is over.
-    async fn run<F>(&mut self, ask: impl Fn(NodeKey) -> F, until: Instant)
+    /// Asks every node, and those that it names, until all have answered or the time is over. So
+    /// many have their turn at once; one that is silent for longer than that may still answer, and
+    /// keeps nobody waiting.
+    async fn run<F>(&mut self, ask: impl Fn(NodeKey) -> F, times: Times)
     where
         F: Future<Output = Told> + Send + 'static,
     {
-        loop {
-            while self.asked.len() < limits::TRACE_NODES_AT_ONCE
-                && let Some(node) = self.open.pop_front()
-            {
-                self.asked.spawn(ask(node));
-            }
-            let answered = tokio::time::timeout_at(until, self.asked.join_next()).await;
-            let Ok(Some(answered)) = answered else { return };
-            // A question that panicked was told where it happened.
-            if let Ok((node, told)) = answered {
-                self.take(node, told);
+        let places = Arc::new(Semaphore::new(limits::TRACE_NODES_AT_ONCE));
+        while !self.open.is_empty() || !self.asked.is_empty() {
+            tokio::select! {
+                biased;
+                Ok(place) = Arc::clone(&places).acquire_owned(), if !self.open.is_empty() => {
+                    if let Some(node) = self.open.pop_front() {
+                        self.asked.spawn(in_turn(place, times.turn, ask(node)));
+                    }
+                }
+                Some(answered) = self.asked.join_next() => {
+                    // A question that panicked was told where it happened.
+                    if let Ok((node, told)) = answered {
+                        self.take(node, told);
+                    }
+                }
+                () = sleep_until(times.until) => return,
             }
         }
     }
@@ -145,11 +155,16 @@ async fn question(inner: Arc<Inner>, node: NodeKey, trace: TraceId) -> Told {
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio_util::sync::CancellationToken;
 
     fn node(at: usize) -> NodeKey {
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&(at as u64).to_be_bytes());
         NodeKey::from_bytes(bytes)
+    }
+
+    fn usual() -> Times {
+        Times { until: Instant::now() + limits::TRACE_WAIT, turn: limits::TRACE_TURN }
     }
 
     fn search(nodes: usize) -> Search {
@@ -174,9 +189,30 @@ mod tests {
             std::future::pending()
         };
         let mut search = search(limits::TRACE_NODES_AT_ONCE + 1);
-        search.run(silent, Instant::now()).await;
+        search.run(silent, Times { until: Instant::now(), ..usual() }).await;
         assert_eq!(asked.load(Ordering::Relaxed), limits::TRACE_NODES_AT_ONCE);
         assert_eq!(search.open.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn more_silent_nodes_than_are_asked_at_once_do_not_keep_a_later_one_from_it() {
+        let silent = limits::TRACE_NODES_AT_ONCE * 2;
+        // They answer once the last one was asked, which is after their turn.
+        let last_asked = CancellationToken::new();
+        let told = |of: NodeKey| {
+            let last_asked = last_asked.clone();
+            async move {
+                if of != node(silent + 1) {
+                    last_asked.cancelled().await;
+                }
+                last_asked.cancel();
+                (of, Ok(v1::TraceCalls { language: "c".to_owned(), ..v1::TraceCalls::default() }))
+            }
+        };
+        let mut search = search(silent + 1);
+        search.run(told, Times { turn: Duration::ZERO, ..usual() }).await;
+        assert!(search.open.is_empty() && search.asked.is_empty());
+        assert!(last_asked.is_cancelled());
     }
 
     #[tokio::test]
@@ -194,7 +230,7 @@ mod tests {
             (from, Ok(v1::TraceCalls { calls, more: false, language: "c".to_owned() }))
         };
         let mut search = search(1);
-        search.run(told, Instant::now() + limits::TRACE_WAIT).await;
+        search.run(told, usual()).await;
         let trace = search.gathered.tree();
         assert_eq!(
             trace.nodes.iter().map(|node| node.node_key).collect::<Vec<_>>(),

@@ -210,6 +210,11 @@ impl World {
         self.with(|directory, _| directory.signals_mut().pin(agent));
     }
 
+    /// Notes which zones the token of a node states.
+    pub(super) fn zoned(&self, node: NodeKey, zones: Vec<String>) {
+        lock(&self.directory).zoned(node, zones);
+    }
+
     /// Agents that are known, and 1 while something of the past is.
     #[cfg(test)]
     pub(super) fn sizes_for_tests(&self) -> [usize; 2] {
@@ -271,10 +276,11 @@ impl Inner {
         let agents = &announcement.agents;
         let (node, announced) = match source {
             mesh::Source::Connection(node) => {
-                let taken = self
-                    .world
-                    .with(|directory, now| directory.announce(Source::Member, node, agents, now));
-                (node, taken)
+                let source = Source::Member;
+                let take = |here: &Self| {
+                    here.world.with(|directory, now| directory.announce(source, node, agents, now))
+                };
+                (node, self.taken_up(node, take))
             }
             mesh::Source::RuntimeFolder => {
                 let record = announcement.node.as_ref().map(record::peek);
@@ -283,9 +289,12 @@ impl Inner {
                 if node == self.world.own {
                     return;
                 }
-                // Who waits is woken once for all that was seen together.
-                let mut directory = lock(&self.world.directory);
-                (node, directory.replace(Source::Folder, node, agents, now_ms()))
+                let take = |here: &Self| {
+                    // Who waits is woken once for all that was seen together.
+                    let mut directory = lock(&here.world.directory);
+                    directory.replace(Source::Folder, node, agents, now_ms())
+                };
+                (node, self.taken_up(node, take))
             }
         };
         log(node, announced);

@@ -57,6 +57,10 @@ pub(super) struct Folder {
     read: Versions,
     /// Nodes whose record was not read for lack of room. At most as many as are read.
     left_out: BTreeSet<NodeKey>,
+    /// True when there were more files than could be listed.
+    unlisted: bool,
+    /// True from the first record that is left out until none is.
+    told_full: bool,
     /// Nodes whose lock file was closed but was still locked, and how often to look again.
     doubted: BTreeMap<NodeKey, u32>,
     pub(super) most: Bounds,
@@ -98,6 +102,8 @@ impl Folder {
             locks: folders.locks(),
             read: Versions::default(),
             left_out: BTreeSet::new(),
+            unlisted: false,
+            told_full: false,
             doubted: BTreeMap::new(),
         }
     }
@@ -115,7 +121,8 @@ impl Folder {
         let entries = fs::read_dir(&self.records).into_iter().flatten().flatten();
         let mut found = entries.filter_map(|entry| node_of(entry.file_name().to_str()?));
         let mut nodes: BTreeSet<NodeKey> = found.by_ref().take(self.most.files).collect();
-        found.take(self.most.files).for_each(|node| self.leave_out(node));
+        found.by_ref().take(self.most.files).for_each(|node| self.leave_out(node));
+        self.unlisted = found.next().is_some();
         nodes.extend(self.read.rows.keys().copied());
         nodes.into_iter().collect()
     }
@@ -136,13 +143,20 @@ impl Folder {
         self.doubted.keys().copied()
     }
 
-    /// Nodes that were left out and may fit by now, as others take less: to be looked at again.
+    /// Nodes that were left out and may fit by now, as others take less or are no more: to be looked
+    /// at again.
     pub(super) fn have_room(&mut self) -> BTreeSet<NodeKey> {
-        if std::mem::take(&mut self.read.freed) {
-            std::mem::take(&mut self.left_out)
-        } else {
-            BTreeSet::new()
+        if self.left_out.is_empty() && !self.unlisted {
+            self.told_full = false;
         }
+        if !std::mem::take(&mut self.read.freed) {
+            return BTreeSet::new();
+        }
+        let mut nodes = std::mem::take(&mut self.left_out);
+        if self.unlisted {
+            nodes.extend(self.list());
+        }
+        nodes
     }
 
     /// Looks at one node: is it alive, and what does it say?
@@ -166,6 +180,8 @@ impl Folder {
         };
         if sweep(&record, &lock)? {
             self.read.forget(node);
+            // It took the place of one that was listed, read or not.
+            self.read.freed = true;
             return Ok(Found::Dead);
         }
         let version = (meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec());
@@ -177,8 +193,11 @@ impl Folder {
             return Ok(Found::Known);
         }
         if !self.read.has_room(node, meta.len(), self.most) {
-            let Bounds { files, bytes } = self.most;
-            tracing::warn!(files, bytes, "more record files than are read; {node} is left out");
+            if self.is_first_left_out() {
+                let Bounds { files, bytes } = self.most;
+                tracing::warn!(files, bytes, "more record files than are read; some are left out");
+            }
+            tracing::debug!(%node, "a record is left out");
             self.leave_out(node);
             return Ok(Found::Known);
         }
@@ -202,6 +221,11 @@ impl Folder {
         }
     }
 
+    /// True once, until everything is read again: each look at a full folder would say it anew.
+    pub(super) const fn is_first_left_out(&mut self) -> bool {
+        !std::mem::replace(&mut self.told_full, true)
+    }
+
     fn leave_out(&mut self, node: NodeKey) {
         if self.left_out.len() < self.most.files {
             self.left_out.insert(node);
@@ -211,6 +235,7 @@ impl Folder {
     /// A node whose record is not there: it took it back, or is no more.
     fn unrecorded(&mut self, node: NodeKey, (record, lock): (&Path, &Path)) -> Result<Found> {
         self.read.forget(node);
+        self.read.freed |= self.unlisted;
         let dead = !lock.exists() || sweep(record, lock)?;
         Ok(if dead { Found::Dead } else { Found::Left })
     }

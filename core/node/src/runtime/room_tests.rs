@@ -1,7 +1,7 @@
 //! Records that are left out for lack of room, until there is some.
 #![allow(clippy::wildcard_enum_match_arm, reason = "tests wait for one of many things")]
 
-use super::folder::{Bounds, Folder};
+use super::folder::{Bounds, Folder, record_path};
 use super::tests::{LONG, agent, announcement, home, node, present};
 use super::watch::follow;
 use super::*;
@@ -88,6 +88,41 @@ async fn one_of_more_records_than_are_listed_is_read_when_another_is_gone() {
     let first = (1..=3).find(|byte| read.contains(&node(*byte))).unwrap();
     all[usize::from(first) - 1].end();
     assert_eq!(watched.until(node(third)).await, [(node(third), 0)]);
+}
+
+#[tokio::test]
+async fn records_of_the_dead_keep_no_place_from_the_living() {
+    let (_folder, home) = home();
+    let folders = home.folders().unwrap();
+    let _living = present(&home, 5);
+    let text = announcement().encode_to_vec();
+    for byte in [1, 2, 3, 4, 6, 7, 8] {
+        let record = record_path(&folders.records(), node(byte));
+        std::fs::write(record, &text).unwrap();
+    }
+    // One is listed and one is left out, up to the order of the folder.
+    let mut watched = Watched::of(&home, Bounds { files: 1, ..USUAL });
+    assert_eq!(watched.until(node(5)).await, [(node(5), 0)]);
+}
+
+#[test]
+fn a_full_folder_is_told_once_until_all_of_it_is_read() {
+    let (_folder, home) = home();
+    let all: Vec<_> = (1..=3).map(|byte| present(&home, byte)).collect();
+    let mut folder = Folder::bounded(home.folders().unwrap(), Bounds { files: 1, ..USUAL });
+    let look = |folder: &mut Folder| {
+        for byte in 1..=3 {
+            folder.examine(node(byte)).unwrap();
+        }
+        folder.have_room();
+    };
+    look(&mut folder);
+    assert!(!folder.is_first_left_out(), "it was told");
+    look(&mut folder);
+    assert!(!folder.is_first_left_out());
+    all[1..].iter().for_each(Presence::end);
+    look(&mut folder);
+    assert!(folder.is_first_left_out(), "nothing was left out");
 }
 
 #[tokio::test]

@@ -105,7 +105,8 @@ impl Used {
     }
 
     /// Both together.
-    pub(crate) const fn plus(self, more: &Self) -> Self {
+    #[must_use]
+    pub const fn plus(self, more: &Self) -> Self {
         Self {
             calls: self.calls.saturating_add(more.calls),
             failed: self.failed.saturating_add(more.failed),

@@ -4,6 +4,7 @@ use super::support::{memory_node, soon};
 use super::*;
 use hubless::budget::TripReason;
 use hubless::handler;
+use hubless_proto::audit::Event;
 use tokio::sync::mpsc;
 
 /// What is told next.
@@ -56,6 +57,33 @@ async fn a_trip_cancels_what_runs_and_refuses_what_waits() {
     let alive = spawn_paid(&node, &other, "wait");
     assert_eq!(next(&mut heard).await, "runs");
     drop(alive);
+}
+
+#[tokio::test]
+async fn a_call_that_is_stopped_while_it_waits_is_not_one_that_was_refused() {
+    let node = memory_node().await;
+    let one = json!({"name": "wait", "requirements": {"maxConcurrency": 1}});
+    let mut heard = waiter(&node, one).await;
+    let closed = json!({"name": "closed", "requirements": {"auth": {"sharedSecret": "x"}}});
+    register(&node, closed, |_, c| async move { Ok(c) }).await;
+    let switch = KillSwitch::new(Terms { wall_time_ms: Some(60_000), ..Terms::default() });
+    let calls: Vec<_> = (0..17).map(|_| spawn_paid(&node, &switch, "wait")).collect();
+    assert_eq!(next(&mut heard).await, "runs");
+    let counts = || (node.counts().running, node.counts().queued);
+    until("the others wait", || counts() == (1, 16)).await;
+    // The place of the one that runs is free for those that wait, at the moment of their stop.
+    switch.trip(TripReason::Operator);
+    for call in calls {
+        assert_eq!(named(&call.await.unwrap().unwrap_err()), ("killed", "operator"));
+    }
+    let refused = || -> Vec<String> {
+        let rows = node.audit().rows.into_iter().map(|kept| kept.row.entry);
+        let refused = rows.filter(|entry| entry.kind == Event::CallRefused);
+        refused.map(|entry| format!("{} {}", entry.name, entry.reason)).collect()
+    };
+    node.request(ask("closed", json!(0))).await.unwrap_err();
+    until("what is refused is written down", || !refused().is_empty()).await;
+    assert_eq!(refused(), ["closed auth/missing_credential"]);
 }
 
 #[tokio::test]

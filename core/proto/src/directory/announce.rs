@@ -132,6 +132,7 @@ impl Directory {
         } else {
             announcement::open_agent(agent, &node, now_ms)?
         };
+        self.check_zones(source, &opened)?;
         let id = opened.agent();
         let name: Name = opened.descriptor.body.name.parse()?;
         if self.past.holds(&id, opened.descriptor.term.seq) {

@@ -15,6 +15,7 @@ mod quota;
 mod resolve;
 mod state;
 mod watch;
+mod zones;
 
 #[cfg(test)]
 mod tests;
@@ -24,3 +25,4 @@ pub use find::Found;
 pub(crate) use resolve::ambiguous;
 pub use state::Directory;
 pub use watch::{WatchEvent, WatchId};
+pub use zones::zones_within;

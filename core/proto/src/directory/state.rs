@@ -31,6 +31,8 @@ pub struct Directory {
     pub(super) own: NodeKey,
     pub(super) entries: BTreeMap<AgentId, Entry>,
     pub(super) nodes: BTreeMap<NodeKey, NodeRow>,
+    // Of nodes whose token states any.
+    pub(super) zones: BTreeMap<NodeKey, Vec<String>>,
     pub(super) index: Index,
     // Every host of every entry, by the end of its records.
     pub(super) ends: BTreeSet<(u64, AgentId, NodeKey)>,
@@ -50,6 +52,7 @@ impl Directory {
             own,
             entries: BTreeMap::new(),
             nodes: BTreeMap::new(),
+            zones: BTreeMap::new(),
             index: Index::new(mesh),
             ends: BTreeSet::new(),
             past: Past::default(),
@@ -96,6 +99,7 @@ impl Directory {
             self.remove_host(&id, node, now_ms);
         }
         self.signals.forget_node(node);
+        self.zones.remove(node);
     }
 
     /// What was seen of others, for ranking.

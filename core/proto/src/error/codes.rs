@@ -339,6 +339,7 @@ pub const CODES: &[Code] = &[
     code("wall_time", &[Killed], "the time of the budget is over"),
     code("wrong_key", &[Auth], "records of another agent or node than asked for"),
     code("wrong_node", &[Auth], "a token or record names another node"),
+    code("zone", &[Denied], "the token of the node does not name this zone"),
 ];
 
 const fn code(name: &'static str, kinds: &'static [Kind], meaning: &'static str) -> Code {

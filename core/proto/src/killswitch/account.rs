@@ -3,7 +3,7 @@
 use super::row::{Key, Row};
 use super::{Allowance, Amount, Budget, Grant, GrantId, Life, Origin, Reading, ReservationId};
 use crate::identity::NodeKey;
-use crate::limits::{CALL_DEPTH, GRANT_FAN_OUT, LEASE};
+use crate::limits::{CALL_DEPTH, GRANT_FAN_OUT, LEASE, ms};
 use crate::wire::record::Digest;
 use crate::wire::v1;
 use crate::wire::words::TripReason;
@@ -225,7 +225,7 @@ impl Account {
             Title::Held(Grant { life: Life::Leased { lease_ms }, .. }) => {
                 self.lease.length_ms.max(*lease_ms)
             }
-            Title::Held(_) => super::time::ms(LEASE),
+            Title::Held(_) => ms(LEASE),
         }
     }
 

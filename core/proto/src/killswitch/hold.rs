@@ -7,12 +7,11 @@ use super::lease::next_repeat;
 use super::ledger::Ledger;
 use super::row::Key;
 use super::spend::Outcome;
-use super::time::ms;
 use super::timers::Timer;
 use super::{Grant, GrantId, Life, Message, Now, Reading, Settlement, fault};
 use crate::error::{Error, Kind, Result};
 use crate::identity::NodeKey;
-use crate::limits;
+use crate::limits::{self, ms};
 use crate::wire::words::TripReason;
 
 impl Ledger {

@@ -5,14 +5,13 @@ use super::io::{Asked, Breach, Input, Order, Output};
 use super::lease::{Standing, next_repeat};
 use super::ledger::{Ledger, full};
 use super::row::Key;
-use super::time::ms;
 use super::timers::Timer;
 use super::{
     Allowance, Amount, Component, Grant, GrantId, Life, Message, Now, Settlement, closed, fault,
 };
 use crate::error::{Error, Kind, Result};
 use crate::identity::NodeKey;
-use crate::limits;
+use crate::limits::{self, ms};
 use crate::wire::record::Digest;
 use crate::wire::words::{RefundPolicy, Spends, TripReason};
 use sha2::{Digest as _, Sha256};

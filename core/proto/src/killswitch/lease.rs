@@ -6,11 +6,10 @@
 use super::account::{Drain, SubState};
 use super::io::{Breach, Output};
 use super::ledger::Ledger;
-use super::time::ms;
 use super::timers::Timer;
 use super::{Amount, GrantId, Life, Message, Now, Reading, fault};
 use crate::identity::NodeKey;
-use crate::limits::{CALL_DEPTH, LEASE, LEASE_PARTS};
+use crate::limits::{CALL_DEPTH, LEASE, LEASE_PARTS, ms};
 use crate::wire::words::TripReason;
 
 /// Whether something may be begun.

@@ -1,11 +1,10 @@
 //! What a user allows a whole tree of calls.
 
 use super::amount::{join, number, object, unknown};
-use super::time::ms;
 use super::{Allowance, Component, Origin};
 use crate::error::{Error, Result};
 use crate::identity::NodeKey;
-use crate::limits::{CALL_DEPTH, GRANT_FAN_OUT, LEASE, LEASE_MAX};
+use crate::limits::{CALL_DEPTH, GRANT_FAN_OUT, LEASE, LEASE_MAX, ms};
 use crate::wire::v1;
 use serde_json::{Map, Value};
 

@@ -1,5 +1,6 @@
 //! The two clocks of a ledger.
 
+use crate::limits::ms;
 use crate::wire::v1;
 use std::time::Duration;
 
@@ -22,10 +23,6 @@ impl Now {
     pub(super) fn after(&self, time: Duration) -> u64 {
         self.clock_ms.saturating_add(ms(time))
     }
-}
-
-pub(super) fn ms(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A reading of the clock of one process of a node; it says nothing about that of another process,

@@ -1,6 +1,6 @@
 //! What an agent must be like.
 
-use super::{Candidate, Filter, VersionRange};
+use super::{Candidate, Filter, VersionRange, cost};
 use crate::error::{Error, Result};
 use crate::fields::Fields;
 use crate::identity::{AgentId, MeshId};
@@ -51,6 +51,8 @@ pub struct Query {
     pub version: Option<VersionRange>,
     /// Longest round trip, in microseconds; a path that was never measured passes.
     pub max_latency_us: Option<u64>,
+    /// Highest cost of a call, in the units of the agents' own hints; who says none is left out.
+    pub cost: Option<f64>,
     /// Oldest descriptor, in milliseconds.
     pub fresh_ms: Option<u64>,
     /// Tools that it must offer, all of them.
@@ -80,6 +82,7 @@ impl Default for Query {
             mesh: None,
             version: None,
             max_latency_us: None,
+            cost: None,
             fresh_ms: None,
             tools: Vec::new(),
             exclude: Vec::new(),
@@ -95,8 +98,8 @@ impl Query {
     /// # Errors
     /// `invalid_argument` naming the field, as `query.<field>`: an unknown field, a wrong type, or
     /// a bound (`QUERY_TEXT_BYTES`, `QUERY_ENTRIES`, `FIND_LIMIT`, those of a filter).
-    /// `unsupported`, code `not_served`, for `cost`, `trustDomain` and `claims`: who asked for them
-    /// must not get agents that nobody looked at.
+    /// `unsupported`, code `not_served`, for `trustDomain` and `claims`: who asked for them must not
+    /// get agents that nobody looked at.
     pub fn read(value: Value) -> Result<Self> {
         let value = match value {
             Value::String(text) => serde_json::json!({"text": text}),
@@ -119,6 +122,7 @@ impl Query {
             mesh: fields.take("mesh")?,
             version: version(&mut fields)?,
             max_latency_us: fields.take("maxLatencyUs")?,
+            cost: highest_cost(&mut fields)?,
             fresh_ms: fields.take("freshMs")?,
             tools: list(&mut fields, "tools")?,
             exclude: list(&mut fields, "exclude")?,
@@ -146,6 +150,7 @@ impl Query {
         let of = agent.descriptor;
         let too_old = |fresh_ms: u64| now_ms.saturating_sub(agent.issued_at_ms) > fresh_ms;
         let too_slow = |most: u64| agent.latency_us.is_some_and(|latency| latency > most);
+        let says_less = |most: f64| cost(&of.cost_hint_json).is_some_and(|cost| cost <= most);
         let uses =
             |model: &String| of.allowed_models.values().any(|models| models.names.contains(model));
         !self.exclude.contains(&agent.id)
@@ -157,6 +162,7 @@ impl Query {
             && self.version.as_ref().is_none_or(|range| range.takes(&of.version))
             && !self.fresh_ms.is_some_and(too_old)
             && !self.max_latency_us.is_some_and(too_slow)
+            && self.cost.is_none_or(says_less)
             && self.matches_auth(of)
             && self.matches_protocol(of)
             && self.matches_content(of)
@@ -255,11 +261,18 @@ fn limit(fields: &mut Fields) -> Result<usize> {
 }
 
 /// Conditions that nothing of an agent can answer: read as the others are, then refused.
+fn highest_cost(fields: &mut Fields) -> Result<Option<f64>> {
+    let most = fields.take::<f64>("cost")?;
+    if most.is_some_and(|most| most < 0.0) {
+        return Err(fields.wrong("cost", "expected a number of at least 0"));
+    }
+    Ok(most)
+}
+
 fn not_served(fields: &mut Fields) -> Result<()> {
-    let cost = fields.take::<f64>("cost")?.is_some();
     let domain = !text(fields, "trustDomain")?.is_empty();
     let claims = !list::<Map<String, Value>>(fields, "claims")?.is_empty();
-    let mut given = [("cost", cost), ("trustDomain", domain), ("claims", claims)].into_iter();
+    let mut given = [("trustDomain", domain), ("claims", claims)].into_iter();
     match given.find(|(_, is_given)| *is_given) {
         None => Ok(()),
         Some((name, _)) => Err(fields.not_served(name)),

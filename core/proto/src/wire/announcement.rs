@@ -7,7 +7,7 @@ use super::record::{self, Digest, Opened};
 use super::{text, v1};
 use crate::error::{Error, Kind, Result};
 use crate::identity::{AgentId, NodeKey};
-use crate::limits::{DESCRIPTION_BYTES, TEXT_BYTES, TRANSIENT_LIFE};
+use crate::limits::{DESCRIPTION_BYTES, TEXT_BYTES, TRANSIENT_LIFE, ms};
 use sha2::{Digest as _, Sha256};
 
 /// What a node proved about an agent that it hosts.
@@ -112,7 +112,7 @@ fn together(
         let message = "expected number 0 and a life of at most 60 s of a transient agent's records";
         return Err(Error::new(Kind::Content, message)
             .with_code("transient_term")
-            .with_limit("TRANSIENT_LIFE", record::ms(TRANSIENT_LIFE)));
+            .with_limit("TRANSIENT_LIFE", ms(TRANSIENT_LIFE)));
     }
     clean(&mut descriptor.body);
     Ok(OpenedAgent { descriptor, hosting, node })

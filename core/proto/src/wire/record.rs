@@ -9,7 +9,7 @@ use super::decode::{Checked, decode_within};
 use super::v1;
 use crate::error::{Error, Kind, Result};
 use crate::identity::{AgentId, Domain, NodeKey, PublicKey, SecretKey, verify};
-use crate::limits::{CLOCK_SKEW, RECORD_BODY_BYTES, RECORD_LIFE_MAX, TRANSIENT_LIFE};
+use crate::limits::{CLOCK_SKEW, RECORD_BODY_BYTES, RECORD_LIFE_MAX, TRANSIENT_LIFE, ms};
 use bytes::Bytes;
 use prost::Message;
 use sha2::{Digest as _, Sha256};
@@ -295,8 +295,4 @@ fn check_size(bytes: usize) -> Result<()> {
 
 fn bad_signature(message: &str) -> Error {
     Error::new(Kind::Auth, message).with_code("bad_signature")
-}
-
-pub(super) fn ms(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -250,6 +250,40 @@ fn an_agent_is_shown_by_its_own_node_with_its_own_descriptor() {
     }
 }
 
+/// A varint field of number 2,000, which no message of this version has.
+const OF_THE_FUTURE: [u8; 3] = [0x80, 0x7d, 0x07];
+
+#[test]
+fn records_with_fields_of_the_future_hold_and_are_passed_on_as_they_were_signed() {
+    let body = v1::Descriptor { name: "digester".into(), ..Default::default() };
+    let later = |body: Vec<u8>, domain| {
+        let body = [&body[..], &OF_THE_FUTURE].concat().into();
+        let kind = if domain == Domain::Hosting { "hosting" } else { "descriptor" }.into();
+        let record = v1::Record { kind, body, ..plain(&agent(), &tombstone()) };
+        let signed = [&record.encode_to_vec()[..], &OF_THE_FUTURE].concat();
+        let signature = Bytes::copy_from_slice(&agent().sign(domain, &signed));
+        v1::SignedRecord { signed: signed.into(), signature }
+    };
+    let descriptor = later(body.encode_to_vec(), Domain::Descriptor);
+    let hosting = v1::Hosting {
+        node_key: node().node_key().to_wire(),
+        descriptor_digest: record::digest(&descriptor.signed).to_vec().into(),
+        ..v1::Hosting::default()
+    };
+    let hosting = later(hosting.encode_to_vec(), Domain::Hosting);
+    let shown = v1::AgentAnnouncement { descriptor: Some(descriptor), hosting: Some(hosting) };
+    // From one node to the next, twice.
+    let mut passed = shown.clone();
+    for _ in 0..2 {
+        let opened = open_agent(&passed, &node().node_key(), NOW).unwrap();
+        assert_eq!(opened.descriptor.body, body);
+        let (descriptor, hosting) = (opened.descriptor.signed, opened.hosting.signed);
+        passed = v1::AgentAnnouncement { descriptor: Some(descriptor), hosting: Some(hosting) };
+        passed = v1::AgentAnnouncement::decode(passed.encode_to_vec().as_slice()).unwrap();
+    }
+    assert_eq!(passed, shown);
+}
+
 #[test]
 fn the_digest_of_a_node_depends_on_every_hosting() {
     let (announcement, _) = shown();

@@ -36,9 +36,7 @@ impl Numbers {
             let own = self.agents.takes(&row.key);
             let key = if own { row.key } else { OTHER.to_owned() };
             let sum = sums.entry(key).or_default();
-            sum.input_tokens = sum.input_tokens.saturating_add(row.used.input_tokens);
-            sum.output_tokens = sum.output_tokens.saturating_add(row.used.output_tokens);
-            sum.cost_micros = sum.cost_micros.saturating_add(row.used.cost_micros);
+            *sum = sum.plus(&row.used);
         }
         sums
     }

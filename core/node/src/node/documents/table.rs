@@ -11,7 +11,7 @@ pub(super) type Wanted = (NodeKey, Digest);
 
 /// The documents that are wanted; each is asked of one node, and of another when that is slow or
 /// does not give it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Table {
     own: NodeKey,
     rows: BTreeMap<Digest, Row>,
@@ -21,7 +21,7 @@ pub(super) struct Table {
 }
 
 /// How far a document is.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Row {
     /// The nodes that are asked for it, and since when; the last one was asked last.
     asked: Vec<(NodeKey, Instant)>,
@@ -35,7 +35,7 @@ struct Row {
 }
 
 /// What a node is asked for, and what is known of it.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Asked {
     documents: usize,
     /// True: it gave the last one that ended, and is not taken for one that hangs.
@@ -64,8 +64,10 @@ enum Place {
     Rests(Instant),
     /// Its node did not give it before: others are asked first.
     Tried,
-    /// As much is asked of its node as may be.
+    /// As much is asked of its node as may be, which was not tried before and gives others.
     NodeBusy,
+    /// Its node was asked for another one first, and did not give that yet.
+    NodeNew,
     /// As many are wanted as may be; the first of those that rest does so until then.
     Full(Option<Instant>),
 }
@@ -83,6 +85,7 @@ impl Table {
         now: Instant,
     ) -> Begun {
         let (mut begun, mut tried) = (Begun::default(), BTreeMap::new());
+        let mut waits = BTreeSet::new();
         for wanted in missing {
             // What flies is looked at further: another node may have to be asked for it.
             if begun.wanted.len() >= some && !begun.flying.contains(&wanted.1) {
@@ -90,19 +93,22 @@ impl Table {
                 break;
             }
             let place = self.take(wanted, now);
-            let (is_tried, is_full) =
-                (matches!(place, Place::Tried), matches!(place, Place::Full(_)));
-            begun.note(wanted, place);
-            if is_tried {
+            let is_full = matches!(place, Place::Full(_));
+            if matches!(place, Place::Tried) {
                 tried.entry(wanted.1).or_insert(wanted.0);
             }
+            if matches!(place, Place::NodeBusy) {
+                waits.insert(wanted.1);
+            }
+            begun.note(wanted, place);
             if is_full {
                 break;
             }
         }
         for (digest, node) in tried {
-            let row = self.rows.get_mut(&digest).filter(|row| row.asked.is_empty());
-            // Else a node is asked that was not tried.
+            let waits = waits.contains(&digest);
+            let row = self.rows.get_mut(&digest).filter(|row| row.asked.is_empty() && !waits);
+            // Else a node is asked that was not tried, now or as soon as it has given another.
             let Some(row) = row else { continue };
             if begun.wanted.len() >= some {
                 begun.left = true;
@@ -179,8 +185,9 @@ impl Table {
             return place;
         }
         // The own node is not waited for.
-        if node != self.own && self.asked.get(&node).is_some_and(Asked::is_busy) {
-            return Place::NodeBusy;
+        let busy = self.asked.get(&node).filter(|asked| node != self.own && asked.is_busy());
+        if let Some(busy) = busy {
+            return if busy.gives { Place::NodeBusy } else { Place::NodeNew };
         }
         let most = limits::DIRECTORY_SCHEMAS;
         if self.rows.len() >= most && !self.rows.contains_key(&digest) {
@@ -231,7 +238,7 @@ impl Begun {
             }
             Place::Rests(at) => Some(at),
             Place::Tried => None,
-            Place::NodeBusy => {
+            Place::NodeBusy | Place::NodeNew => {
                 self.left = true;
                 None
             }
@@ -440,6 +447,28 @@ mod tests {
         table.failed(&(node(1), digest(2)), now);
         let begun = table.begin(all(3), 99, now);
         assert!(begun.wanted.is_empty() && begun.left, "it may hang");
+    }
+
+    #[test]
+    fn a_node_that_gives_is_waited_for_before_one_is_asked_again_that_did_not_give() {
+        let (mut table, now) = (Table::new(OWN), Instant::now());
+        let many = limits::DOCUMENTS_PER_NODE;
+        assert_eq!(asks(&mut table, 2, now), [node(1)]);
+        table.failed(&(node(1), digest(0)), now);
+        assert!(begins(&mut table, (node(2), digest(1)), now));
+        let again = now + limits::DOCUMENT_AGAIN;
+        // One that has given nothing yet may hang: the one before it is asked again.
+        let mut hangs = table.clone();
+        assert_eq!(asks(&mut hangs, 3, again), [node(1)]);
+        table.came(&(node(2), digest(1)), now);
+        for n in 2..many + 2 {
+            assert!(begins(&mut table, (node(2), digest(n)), again));
+        }
+        let both = || [1, 2].into_iter().map(|n| (node(n), digest(0)));
+        let begun = table.begin(both(), 9, again);
+        assert!(begun.wanted.is_empty() && begun.left, "{begun:?}");
+        table.came(&(node(2), digest(2)), again);
+        assert_eq!(table.begin(both(), 9, again).wanted, [(node(2), digest(0))]);
     }
 
     #[test]

@@ -7,3 +7,4 @@ mod lookups;
 mod records;
 mod support;
 mod watchers;
+mod zones;

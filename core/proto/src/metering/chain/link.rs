@@ -3,7 +3,7 @@
 use crate::error::{Error, Kind, Result};
 use crate::identity::{Domain, RootKey, hex, verify as verify_signature};
 use crate::killswitch::BudgetId;
-use crate::limits::{CLOCK_SKEW, KEY_LINKS, PROVIDER_KEY_LIFE};
+use crate::limits::{CLOCK_SKEW, KEY_LINKS, PROVIDER_KEY_LIFE, ms};
 use crate::metering::Micros;
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -79,7 +79,7 @@ impl Chain {
     /// # Errors
     /// `auth`, code `expired`; `bad_chain` when it was issued too far ahead.
     pub fn check_time(&self, now_ms: u64) -> Result<()> {
-        let skew_ms = u64::try_from(CLOCK_SKEW.as_millis()).unwrap_or(u64::MAX);
+        let skew_ms = ms(CLOCK_SKEW);
         for link in &self.links {
             if link.until_ms <= now_ms {
                 let message = "the time of the key is over";
@@ -195,7 +195,7 @@ pub(super) fn check_narrower(chain: &Chain, link: &Link) -> Result<()> {
         return Err(bad("expected a link that ends after it was issued"));
     }
     let life_ms = link.until_ms - link.issued_ms;
-    let most_ms = u64::try_from(PROVIDER_KEY_LIFE.as_millis()).unwrap_or(u64::MAX);
+    let most_ms = ms(PROVIDER_KEY_LIFE);
     if link.budget.is_some() && life_ms > most_ms {
         let error = bad("expected a key of a budget to end sooner");
         return Err(error.with_limit("PROVIDER_KEY_LIFE", most_ms));

@@ -5,10 +5,9 @@ use super::row::{Row, RowKey, Write};
 use crate::error::{Error, Kind, Result};
 use crate::identity::RootKey;
 use crate::killswitch::BudgetId;
-use crate::limits::{CLOCK_SKEW, PROVIDER_KEY_LIFE, TILL_TRIPS};
+use crate::limits::{CLOCK_SKEW, PROVIDER_KEY_LIFE, TILL_TRIPS, ms};
 use crate::metering::Micros;
 use crate::metering::chain::{Chain, LinkId};
-use std::time::Duration;
 
 /// What a key that was ended cost: no more than both together is ever paid by it and below it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,8 +146,4 @@ impl Till {
         let open = self.open.iter().filter(|(_, open)| below(open));
         open.map(|(id, _)| ReservationId(*id)).collect()
     }
-}
-
-fn ms(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

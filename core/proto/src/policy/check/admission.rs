@@ -44,9 +44,7 @@ pub fn admission(policy: &Policy, caller: &Caller, request: &v1::Request) -> Res
     if allowed.is_some_and(|allowed| !allowed.takes(caller)) {
         return Err(denied("caller", "the agent does not take this caller"));
     }
-    if let Some(wanted) = &request.data_policy {
-        data_policy(policy.descriptor(), wanted, request)?;
-    }
+    data_policy(policy.descriptor(), request)?;
     let own = policy.id();
     let again = request.ancestors.iter().any(|above| above.as_ref() == own.as_bytes());
     if again && !policy.requirements().reentrant {
@@ -107,17 +105,18 @@ fn caller_kind(policy: &Policy, caller: &Caller) -> Result<()> {
     }
 }
 
-fn data_policy(
-    descriptor: &v1::Descriptor,
-    wanted: &v1::DataPolicy,
-    request: &v1::Request,
-) -> Result<()> {
+/// Refuses an agent that is outside the data policy of a request: at its own node before its
+/// handler runs, and at that of the caller before anything leaves.
+///
+/// # Errors
+/// `denied`, code `data_policy`.
+pub fn data_policy(descriptor: &v1::Descriptor, request: &v1::Request) -> Result<()> {
+    let Some(wanted) = &request.data_policy else { return Ok(()) };
     let refused = |field: &str, message: &str| {
         Err(denied("data_policy", message).with_field(&format!("dataPolicy.{field}")))
     };
     let allowed = &wanted.zones_allowed;
     let inside = descriptor.zones.iter().any(|zone| allowed.contains(zone));
-
     if !allowed.is_empty() && !inside {
         return refused("zonesAllowed", "the agent is outside the zones allowed");
     }

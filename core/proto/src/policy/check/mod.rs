@@ -22,7 +22,7 @@ mod grant;
 mod size;
 mod tokens;
 
-pub use admission::{admission, limits, rate, return_to, return_verdict};
+pub use admission::{admission, data_policy, limits, rate, return_to, return_verdict};
 pub use auth::{AuthPlan, auth_plan, auth_verdict};
 pub use content::{content, deadline};
 pub use grant::{grant, grant_missing};

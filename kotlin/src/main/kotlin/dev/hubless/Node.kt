@@ -143,6 +143,7 @@ public class Node private constructor(private val options: NodeOptions) : AutoCl
         val body = obj {
             some("role", role)
             some("groups", groups)
+            some("zones", options.zones)
             some("ttlS", options.lifetime?.inWholeSeconds)
             some("uses", options.uses)
             some("local", options.local)
@@ -209,6 +210,7 @@ public class Node private constructor(private val options: NodeOptions) : AutoCl
                 put("listen", textArray(listen))
             }
             some("port", options.port)
+            some("zones", options.zones)
             put("log", Log.wanted())
             if (options.memoryOnly) put("memoryOnly", true)
             some("maxConcurrency", options.maxConcurrency)
@@ -279,6 +281,9 @@ public class Node private constructor(private val options: NodeOptions) : AutoCl
  */
 @HublessDsl
 public class InviteOptions {
+    /** Zones that agents of the new member may say they are in, such as `eu`. */
+    public var zones: Set<String> = emptySet()
+
     /** How long the ticket is good. */
     public var lifetime: Duration? = null
 

@@ -27,6 +27,13 @@ public class NodeOptions {
     /** UDP port; default any. */
     public var port: Int? = null
 
+    /**
+     * Where its agents say they are, such as `eu` or `on-prem`, for callers whose data policy asks:
+     * any in the user's own mesh, in one that was joined those of its ticket; default those of
+     * `HUBLESS_ZONES`, else all of the ticket.
+     */
+    public var zones: Set<String> = emptySet()
+
     /** Whether to keep everything in memory and write nothing. */
     public var memoryOnly: Boolean = false
 

@@ -129,6 +129,9 @@ public class Query(
     /** Longest round trip. */
     public var maxLatency: Duration? = null
 
+    /** Highest cost of a call, in the units of the agents' own hints; who says none is left out. */
+    public var cost: Double? = null
+
     /** Longest time since it was last heard of. */
     public var fresh: Duration? = null
 
@@ -171,6 +174,7 @@ public class Query(
         some("mesh", mesh)
         some("version", version)
         some("maxLatencyUs", maxLatency?.inWholeMicroseconds)
+        some("cost", cost)
         some("freshMs", fresh?.inWholeMilliseconds)
         some("tools", tools)
         some("exclude", exclude)

@@ -2,8 +2,10 @@ package dev.hubless
 
 import kotlinx.serialization.json.JsonObject
 import kotlinx.serialization.json.JsonPrimitive
+import kotlinx.serialization.json.add
 import kotlinx.serialization.json.buildJsonObject
 import kotlinx.serialization.json.put
+import kotlinx.serialization.json.putJsonArray
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertNull
 import org.junit.jupiter.api.Assertions.assertTrue
@@ -12,6 +14,7 @@ import org.junit.jupiter.api.DynamicTest.dynamicTest
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.TestFactory
 import java.util.concurrent.atomic.AtomicInteger
+import kotlin.time.Duration
 import kotlin.time.Duration.Companion.seconds
 
 /** What an agent enforces before its handler runs. */
@@ -103,6 +106,23 @@ class RequirementsTest {
         calling("once", false)
         assertEquals("end", request<String>("often", 2))
         failure(ErrorKind.CYCLE) { request<String>("once", 2) }
+    }
+
+    @Test
+    fun `agents are found and asked in the zones of their node`() = withNode({
+        zones = setOf("eu", "on-prem")
+    }) {
+        agent<String, String>("there") { "in" }
+        suspend fun names(zone: String) =
+            find(wait = Duration.ZERO) { this.zone = zone }.map { it.name }
+        assertEquals(listOf(emptyList<String>(), listOf("there")), listOf(names("us"), names("eu")))
+        suspend fun within(vararg zones: String) = request<String>("there", "x") {
+            dataPolicy = buildJsonObject {
+                putJsonArray("zonesAllowed") { zones.forEach { add(it) } }
+            }
+        }
+        assertEquals("dataPolicy.zonesAllowed", failure(ErrorKind.DENIED) { within("us") }.field)
+        assertEquals("in", within("us", "eu"))
     }
 
     @Test
