@@ -110,6 +110,29 @@ unsafe impl Options for hubless_tool {}
 // SAFETY: as above.
 unsafe impl Options for hubless_request_options {}
 
+/// What pays for a request, in either form of it.
+pub(crate) struct Paying {
+    /// The call that is being handled; may be NULL.
+    pub(crate) parent: *const hubless_call,
+    /// The switch that pays; NULL: the budget of `parent`.
+    pub(crate) kill_switch: *const hubless_switch,
+    /// The most that may be granted.
+    pub(crate) max: hubless_allowance,
+}
+
+impl Paying {
+    /// Adds it to the body of a request.
+    pub(crate) fn put(&self, body: &mut Map<String, Value>) -> Result<()> {
+        if let Some(parent) = call_of(self.parent)? {
+            body.insert("parent".to_owned(), json!(parent.id));
+        }
+        if let Some(kill_switch) = switch_of(self.kill_switch)? {
+            body.insert("killSwitch".to_owned(), json!(kill_switch.id));
+        }
+        self.max.put_as("max", body)
+    }
+}
+
 /// A request as it goes to the core.
 pub(crate) struct Prepared {
     pub(crate) work: (Value, Vec<Bytes>),
@@ -174,16 +197,11 @@ pub(crate) unsafe fn prepare(
         texts(&given, &mut body)?;
         schemas(&given, &mut body)?;
         numbers(&given, &mut body);
-        if let Some(parent) = call_of(given.parent)? {
-            body.insert("parent".to_owned(), json!(parent.id));
-        }
+        let (parent, kill_switch, max) = (given.parent, given.kill_switch, given.max);
+        Paying { parent, kill_switch, max }.put(&mut body)?;
         if let Some(from) = agent_of(given.from)? {
             body.insert("from".to_owned(), json!(from.id));
         }
-        if let Some(kill_switch) = switch_of(given.kill_switch)? {
-            body.insert("killSwitch".to_owned(), json!(kill_switch.id));
-        }
-        given.max.put_as("max", &mut body)?;
         let lent = lent(&given, &mut body)?;
         Ok(Prepared::new((Value::Object(body), attachments), lent, given.ticket))
     }
