@@ -156,7 +156,8 @@ async fn is_given_up(url: &str, times: Times) {
 #[tokio::test]
 async fn one_that_hangs_or_is_down_is_given_up() {
     let mut short = Times { post: 200 * MS, give_up: 2_000 * MS, ..times() };
-    is_given_up(&FakeCollector::nowhere(), short).await;
+    let (_held, nowhere) = FakeCollector::nowhere();
+    is_given_up(&nowhere, short).await;
     loop {
         let hangs = FakeCollector::start(&vec![Does::Hang; 64]);
         is_given_up(&hangs.url, short).await;
