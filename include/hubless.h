@@ -1876,7 +1876,8 @@ hubless_status hubless_call_progress(const hubless_call *call,
 /**
  * Sends one part of the answer ahead. `append`: 1 continues the part before it, 0 begins a new
  * one, -1 decides by kind (text continues text). Waits while the caller is behind, except inside
- * a callback, where it never waits and pieces queue up.
+ * a callback, where it never waits: pieces queue up there, and one too many (the limit
+ * `CALLBACK_CHUNKS`) is `HUBLESS_BUSY` and is not sent.
  *
  * # Safety
  * `part` is valid content of exactly one part; `err` is NULL or initialised.

@@ -53,7 +53,7 @@ static void a_streamed_answer_comes_in_order(void) {
 /* A reader whose callback does not return holds the callee back; then both go on. */
 
 /* Looks after which a sender that sent nothing meanwhile is held back. */
-enum { PIECES = 2000, PIECE_SIZE = 10000, STILL = 10 };
+enum { PIECES = 600, PIECE_SIZE = 10000, STILL = 10 };
 
 typedef struct {
     volatile int sent, read, gone_on, ended;
@@ -115,6 +115,51 @@ static void a_slow_reader_holds_its_callee_back(void) {
     CHECK(suite_reaches(&pacing.ended, 1));
     CHECK(pacing.sent == PIECES && pacing.read == PIECES);
     pthread_join(pacing.sender, NULL);
+}
+
+/* A callback that sends and sends is told when too much waits, and loses nothing of it. */
+
+typedef struct {
+    int sent;
+    volatile int read, ended;
+} flood;
+
+static void on_flood(hubless_call *call, void *user) {
+    flood *of = user;
+    hubless_error err = HUBLESS_ERROR_INIT;
+    hubless_content piece = hubless_content_text(HUBLESS_STR("x"));
+    while (of->sent < 100000 && hubless_call_chunk(call, &piece, -1, &err) == HUBLESS_OK) {
+        of->sent++;
+    }
+    CHECK(err.kind == HUBLESS_BUSY && suite_is(err.limit_name, "CALLBACK_CHUNKS"));
+    /* That one was taken may be told after its reader has had it. */
+    CHECK((uint64_t)of->sent > err.limit_value / 2 && (uint64_t)of->sent <= err.limit_value);
+    hubless_error_clear(&err);
+    CHECK(hubless_call_final(call, NULL, NULL) == HUBLESS_OK);
+}
+
+static void on_flooded(const hubless_event *event, void *user) {
+    flood *of = user;
+    if (event->kind == HUBLESS_EVENT_CHUNK) {
+        of->read += (int)event->text.len;
+    } else if (event->kind == HUBLESS_EVENT_FINAL || event->kind == HUBLESS_EVENT_FAILED) {
+        CHECK(event->kind == HUBLESS_EVENT_FINAL);
+        hubless_reply_free(event->reply);
+        suite_count(&of->ended);
+    }
+}
+
+static void a_callback_that_sends_too_much_is_told(void) {
+    flood of = {0, 0, 0};
+    hubless_content content = hubless_content_text(HUBLESS_STR("x"));
+    suite_agent("floods", on_flood, &of);
+    for (int round = 1; round <= 2; round++) {
+        /* What was taken counts no more. */
+        of.sent = of.read = 0;
+        CHECK(hubless_stream(suite_node(), HUBLESS_STR("floods"), &content, NULL, on_flooded, &of,
+                             NULL) == HUBLESS_OK);
+        CHECK(suite_reaches(&of.ended, round) && of.read == of.sent);
+    }
 }
 
 static void on_nothing(hubless_call *call, void *user) {
@@ -293,6 +338,7 @@ static void a_discovery_tells_each_once(void) {
 const test stream_tests[] = {
     {"a streamed answer comes in order", a_streamed_answer_comes_in_order},
     {"a slow reader holds its callee back", a_slow_reader_holds_its_callee_back},
+    {"a callback that sends too much is told", a_callback_that_sends_too_much_is_told},
     {"a stream is cancelled by its ticket", a_stream_is_cancelled_by_its_ticket},
     {"a refused stream ends once", a_refused_stream_ends_once},
     {"a streamed part is read in pieces", a_streamed_part_is_read_in_pieces},
