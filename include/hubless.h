@@ -1030,6 +1030,10 @@ typedef struct {
      * Handed to `on_tool`.
      */
     void *user;
+    /**
+     * JSON Schema 2020-12 that its result must hold; none: it may be anything.
+     */
+    hubless_str output_schema_json;
 } hubless_tool;
 
 /**

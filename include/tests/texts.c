@@ -179,14 +179,16 @@ static void a_request_refuses_them(void) {
         for (int i = 0; i < 14; i++) {
             asked(echo, &content, &all[i], fields[i]);
         }
-        hubless_tool tools[4] = {tool, tool, tool, tool};
-        const char *const parts[4] = {"tools.name", "tools.description",
-                                      "tools.input_schema_json", "tools.effect"};
+        hubless_tool tools[5] = {tool, tool, tool, tool, tool};
+        const char *const parts[5] = {"tools.name", "tools.description",
+                                      "tools.input_schema_json", "tools.effect",
+                                      "tools.output_schema_json"};
         tools[0].name = odd;
         tools[1].description = odd;
         tools[2].input_schema_json = odd;
         tools[3].effect = odd;
-        for (int i = 0; i < 4; i++) {
+        tools[4].output_schema_json = odd;
+        for (int i = 0; i < 5; i++) {
             hubless_request_options with = {.size = sizeof with, .tools = &tools[i],
                                             .tool_count = 1};
             asked(echo, &content, &with, parts[i]);

@@ -13,7 +13,6 @@ from programs import knows
 import hubless
 from hubless import errors
 
-
 # A busy machine may stand still for seconds.
 PATIENCE_SECONDS = 20
 

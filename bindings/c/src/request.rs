@@ -42,6 +42,8 @@ pub struct hubless_tool {
     pub on_tool: hubless_on_tool,
     /// Handed to `on_tool`.
     pub user: *mut c_void,
+    /// JSON Schema 2020-12 that its result must hold; none: it may be anything.
+    pub output_schema_json: hubless_str,
 }
 
 /// Options of a request. Zero means the default everywhere.
@@ -294,12 +296,16 @@ pub(crate) unsafe fn lend_tools(
         for tool in entry::array("tools", first, count)? {
             let name = entry::need("tools.name", tool.name)?;
             let run = function("tools.on_tool", tool.on_tool)?;
-            shown.push(json!({
+            let mut about = json!({
                 "name": name,
                 "description": text("tools.description", tool.description)?.unwrap_or_default(),
                 "inputSchema": json("tools.input_schema_json", tool.input_schema_json)?,
                 "effect": text("tools.effect", tool.effect)?.unwrap_or_default(),
-            }));
+            });
+            if let Some(schema) = json("tools.output_schema_json", tool.output_schema_json)? {
+                content::set(&mut about, "outputSchema", json!(schema));
+            }
+            shown.push(about);
             tools.insert(name, (run, User(tool.user)));
         }
         if !shown.is_empty() {
