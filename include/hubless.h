@@ -1030,6 +1030,10 @@ typedef struct {
      * Handed to `on_tool`.
      */
     void *user;
+    /**
+     * JSON Schema 2020-12 that its result must hold; none: it may be anything.
+     */
+    hubless_str output_schema_json;
 } hubless_tool;
 
 /**
@@ -1882,7 +1886,8 @@ hubless_status hubless_call_progress(const hubless_call *call,
 /**
  * Sends one part of the answer ahead. `append`: 1 continues the part before it, 0 begins a new
  * one, -1 decides by kind (text continues text). Waits while the caller is behind, except inside
- * a callback, where it never waits and pieces queue up.
+ * a callback, where it never waits: pieces queue up there, and one too many (the limit
+ * `CALLBACK_CHUNKS`) is `HUBLESS_BUSY` and is not sent.
  *
  * # Safety
  * `part` is valid content of exactly one part; `err` is NULL or initialised.

@@ -14,7 +14,7 @@ static const hubless_str word = {"x", 1}, object = {"{}", 2};
 typedef struct {
     hubless_agent *agent;
     int inside;
-    volatile int left, freed, early, ended;
+    volatile int begun, left, freed, early, ended;
 } leaver;
 
 static void leave(leaver *me) {
@@ -77,9 +77,9 @@ static void leave_on_destroy(void *instance, void *user) {
     leave(user);
 }
 
-static void on_nothing(hubless_call *call, void *user) {
+static void on_begun(hubless_call *call, void *user) {
     (void)call;
-    (void)user;
+    suite_count(&((leaver *)user)->begun);
 }
 
 static void on_end(hubless_status status, hubless_reply *reply, const hubless_error *err,
@@ -91,16 +91,21 @@ static void on_end(hubless_status status, hubless_reply *reply, const hubless_er
     suite_count(&((leaver *)user)->ended);
 }
 
-static void leaves(hubless_agent_options options, uint64_t total_ms) {
+static void leaves(hubless_agent_options options) {
     leaver me = {.agent = NULL};
+    uint64_t ticket = 0;
     hubless_content content = hubless_content_text(word);
     hubless_request_options asked = {.size = sizeof asked, .auth_scheme = HUBLESS_STR("own"),
-                                     .auth_secret = word, .total_ms = total_ms};
+                                     .auth_secret = word, .ticket = &ticket};
     options.on_free = on_left;
     options.user = &me;
     CHECK(hubless_register(suite_node(), &options, &me.agent, NULL) == HUBLESS_OK);
     CHECK(hubless_request_async(suite_node(), HUBLESS_STR("leaver"), &content, &asked, on_end, &me,
                                 NULL) == HUBLESS_OK);
+    if (options.on_cancel != NULL) {
+        CHECK(suite_reaches(&me.begun, 1));
+        CHECK(hubless_cancel(suite_node(), ticket, NULL) == HUBLESS_OK);
+    }
     CHECK(suite_reaches(&me.left, 1) && suite_reaches(&me.ended, 1));
     CHECK(suite_reaches(&me.freed, 1) && me.early == 0);
     CHECK(me.left == 1 && me.ended == 1);
@@ -109,23 +114,23 @@ static void leaves(hubless_agent_options options, uint64_t total_ms) {
 static void every_callback_may_free_its_agent(void) {
     hubless_agent_options options = hubless_agent_named("leaver", suite_on_x, NULL);
     hubless_agent_options call = hubless_agent_named("leaver", leave_on_call, NULL);
-    hubless_agent_options cancel = hubless_agent_named("leaver", on_nothing, NULL);
+    hubless_agent_options cancel = hubless_agent_named("leaver", on_begun, NULL);
     hubless_agent_options auth = options, counts = options, fresh = options;
-    leaves(call, 0);
+    leaves(call);
     cancel.on_cancel = leave_on_cancel;
-    leaves(cancel, 50);
+    leaves(cancel);
     auth.on_auth = leave_on_auth;
     auth.requirements_json = HUBLESS_STR("{\"auth\": {\"host\": true}}");
-    leaves(auth, 0);
+    leaves(auth);
     counts.on_count = leave_on_count;
     counts.requirements_json = HUBLESS_STR("{\"tokenCounter\": \"host\", \"maxTokens\": 9}");
-    leaves(counts, 0);
+    leaves(counts);
     fresh.isolated = 1;
     fresh.on_create = leave_on_create;
-    leaves(fresh, 0);
+    leaves(fresh);
     fresh.on_create = create_nothing;
     fresh.on_destroy = leave_on_destroy;
-    leaves(fresh, 0);
+    leaves(fresh);
 }
 
 /* Outside of callbacks, freeing waits for the calls that run. */
@@ -171,7 +176,8 @@ static void freeing_waits_for_calls_that_run(void) {
     CHECK(suite_reaches(&of.calls, 1));
     CHECK(pthread_create(&thread, NULL, free_it, &of) == 0);
     /* It has begun once new calls are refused. */
-    for (int i = 0; i < 5000 && status != HUBLESS_NOT_FOUND; i++) {
+    const double end = suite_ms() + SUITE_PATIENCE_MS;
+    while (status != HUBLESS_NOT_FOUND && suite_ms() < end) {
         hubless_agents *found = NULL;
         hubless_query named = {.size = sizeof named, .text = HUBLESS_STR("busy"), .wait_ms = -1};
         CHECK(hubless_find(suite_node(), &named, &found, NULL) == HUBLESS_OK);
@@ -378,8 +384,9 @@ static void a_loop_that_takes_one_at_a_time_misses_nothing(void) {
         CHECK(hubless_request_async(node, HUBLESS_STR("echo"), &content, NULL, on_counted,
                                     (void *)&ended, NULL) == HUBLESS_OK);
     }
-    for (; rounds < 50 * REQUESTS && ended < REQUESTS && readable(fd, 5000); rounds++) {
+    while (rounds < 50 * REQUESTS && ended < REQUESTS && readable(fd, SUITE_PATIENCE_MS)) {
         CHECK(hubless_poll(node, 1, &delivered, NULL) == HUBLESS_OK && delivered <= 1);
+        rounds++;
     }
     /* At least the call and the reply of each; the end of an answer may come later. */
     CHECK(ended == REQUESTS && rounds >= 2 * REQUESTS);

@@ -3,7 +3,6 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 static void on_greet(hubless_call *call, void *user) {
     hubless_str name = hubless_call_value(call, HUBLESS_STR("/name"));
@@ -75,39 +74,39 @@ static void blocking_in_a_callback_is_refused(void) {
     hubless_reply_free(reply);
 }
 
-static void on_keep(hubless_call *call, void *user) { *(hubless_call **)user = call; }
-
-static void a_call_is_ended_once(void) {
-    hubless_call *kept = NULL;
-    hubless_reply *reply = NULL;
-    hubless_content content = hubless_content_text(HUBLESS_STR("first"));
-    suite_agent("keep", on_keep, &kept);
-    hubless_request_options asked = {.size = sizeof asked, .total_ms = 20000};
-    hubless_error err = HUBLESS_ERROR_INIT;
-    pthread_t asker;
-    (void)asker;
-    /* Asked without blocking, answered here. */
-    extern void calls_count(hubless_status, hubless_reply *, const hubless_error *, void *);
-    volatile int ended = 0;
-    CHECK(hubless_request_async(suite_node(), HUBLESS_STR("keep"), &content, &asked, calls_count,
-                                (void *)&ended, &err) == HUBLESS_OK);
-    for (int i = 0; i < 20000 && __atomic_load_n(&kept, __ATOMIC_SEQ_CST) == NULL; i++) {
-        usleep(1000);
-    }
-    CHECK(hubless_call_final(kept, &content, &err) == HUBLESS_OK);
-    CHECK(hubless_call_final(kept, &content, &err) == HUBLESS_INVALID_ARGUMENT);
-    CHECK(suite_reaches(&ended, 1));
-    hubless_error_clear(&err);
-    (void)reply;
-}
-
-void calls_count(hubless_status status, hubless_reply *reply, const hubless_error *err,
-                 void *user) {
+static void count_reply(hubless_status status, hubless_reply *reply, const hubless_error *err,
+                        void *user) {
     (void)err;
     if (status == HUBLESS_OK) {
         hubless_reply_free(reply);
     }
     suite_count((int *)user);
+}
+
+typedef struct {
+    hubless_call *call;
+    volatile int calls;
+} kept;
+
+static void on_keep(hubless_call *call, void *user) {
+    ((kept *)user)->call = call;
+    suite_count(&((kept *)user)->calls);
+}
+
+static void a_call_is_ended_once(void) {
+    kept one = {NULL, 0};
+    hubless_content content = hubless_content_text(HUBLESS_STR("first"));
+    hubless_error err = HUBLESS_ERROR_INIT;
+    volatile int ended = 0;
+    suite_agent("keep", on_keep, &one);
+    /* Asked without blocking, answered here. */
+    CHECK(hubless_request_async(suite_node(), HUBLESS_STR("keep"), &content, NULL, count_reply,
+                                (void *)&ended, &err) == HUBLESS_OK);
+    CHECK(suite_reaches(&one.calls, 1));
+    CHECK(hubless_call_final(one.call, &content, &err) == HUBLESS_OK);
+    CHECK(hubless_call_final(one.call, &content, &err) == HUBLESS_INVALID_ARGUMENT);
+    CHECK(suite_reaches(&ended, 1));
+    hubless_error_clear(&err);
 }
 
 /* A call that never ends by itself. */
@@ -134,7 +133,7 @@ static void a_cancelled_call_is_told_and_ends(void) {
     CHECK(hubless_register(suite_node(), &options, NULL, NULL) == HUBLESS_OK);
     hubless_content content = hubless_content_text(HUBLESS_STR("x"));
     hubless_request_options asked = {.size = sizeof asked, .ticket = &ticket};
-    CHECK(hubless_request_async(suite_node(), HUBLESS_STR("slow"), &content, &asked, calls_count,
+    CHECK(hubless_request_async(suite_node(), HUBLESS_STR("slow"), &content, &asked, count_reply,
                                 (void *)&ended, NULL) == HUBLESS_OK);
     CHECK(suite_reaches(&call.begun, 1));
     CHECK(ended == 0 && ticket != 0);
@@ -153,7 +152,8 @@ static void a_deadline_is_kept(void) {
     hubless_content content = hubless_content_text(HUBLESS_STR("x"));
     hubless_request_options asked = {.size = sizeof asked, .total_ms = 80};
     /* Where the time is over before the handler has begun: once more, with twice as much. */
-    for (; suite_seen(&call.begun) == 0 && asked.total_ms < 20000; asked.total_ms *= 2) {
+    for (; suite_seen(&call.begun) == 0 && asked.total_ms < SUITE_PATIENCE_MS;
+         asked.total_ms *= 2) {
         hubless_status status =
             hubless_request(suite_node(), HUBLESS_STR("slow"), &content, &asked, &reply, &err);
         CHECK(status == HUBLESS_REJECTED || status == HUBLESS_DEADLINE);
@@ -234,6 +234,13 @@ static void many_threads_ask_at_once(void) {
 
 static void on_auth(hubless_question *question, const hubless_auth_check *check, void *user) {
     ++*(int *)user;
+    /* One that asks for a verdict is answered by nothing else. */
+    CHECK(hubless_count_result(question, 1, NULL) == HUBLESS_INVALID_ARGUMENT);
+    CHECK(hubless_answer(question, NULL, NULL) == HUBLESS_INVALID_ARGUMENT);
+    CHECK(hubless_answer_fail(question, HUBLESS_DENIED, HUBLESS_STR("x"), HUBLESS_STR("x"),
+                              NULL) == HUBLESS_INVALID_ARGUMENT);
+    CHECK(hubless_credential_result(question, HUBLESS_STR("x"), HUBLESS_STR("x"), NULL) ==
+          HUBLESS_INVALID_ARGUMENT);
     hubless_auth_verdict(question, suite_is(check->credential, "letmein"), 0, NULL);
     CHECK(hubless_auth_verdict(question, 1, 0, NULL) == HUBLESS_INVALID_ARGUMENT);
 }

@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 /* A process in a role, with pipes to its standard input and from its output. */
@@ -123,7 +122,7 @@ static int serve_and_be_told(hubless_node *node) {
 static int serves(int (*serve)(hubless_node *node)) {
     hubless_node *node = hubless_default_node(NULL);
     hubless_agent_options options = hubless_agent_named("slow", on_slow, NULL);
-    alarm(30);
+    alarm(SUITE_PATIENCE_MS / 1000);
     if (pipe(gate) != 0 || signal(SIGUSR1, on_open_gate) == SIG_ERR ||
         hubless_register(node, &options, NULL, NULL) != HUBLESS_OK) {
         return 9;
@@ -137,13 +136,13 @@ static int serves(int (*serve)(hubless_node *node)) {
 static int forks(void) {
     hubless_node *node = hubless_default_node(NULL), *other = NULL;
     hubless_agent_options options = hubless_agent_named("forker", on_slow, NULL);
-    alarm(30);
+    alarm(SUITE_PATIENCE_MS / 1000);
     if (hubless_register(node, &options, NULL, NULL) != HUBLESS_OK) {
         return 9;
     }
     if (fork() == 0) {
         hubless_error err = HUBLESS_ERROR_INIT;
-        alarm(30);
+        alarm(SUITE_PATIENCE_MS / 1000);
         int refused = hubless_node_start(NULL, &other, &err) == HUBLESS_CLOSED &&
                       suite_is(err.code, "forked") && suite_is(err.name, "closed") &&
                       err.message.len > 0;
@@ -260,12 +259,6 @@ static void the_end_of_input_is_told_after_running_calls(void) {
     a_serving_program_drains("told", 0);
 }
 
-static double now_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
-}
-
 static void a_second_signal_ends_the_grace(void) {
     if (!suite_starts_itself()) {
         return;
@@ -279,13 +272,13 @@ static void a_second_signal_ends_the_grace(void) {
     CHECK(hubless_stream(suite_node(), HUBLESS_STR("slow"), &content, NULL, on_event, &all,
                          NULL) == HUBLESS_OK);
     CHECK(suite_reaches(&all.begun, 1));
-    double first = now_ms();
+    double first = suite_ms();
     CHECK(kill(server.pid, SIGTERM) == 0);
     CHECK(suite_reaches(&all.departed, 1) && all.ended == 0);
     CHECK(kill(server.pid, SIGTERM) == 0);
     CHECK(suite_reaches(&all.ended, 1) && all.ended_well == 0);
     /* Left alone, the grace would have lasted so long. */
-    CHECK(now_ms() - first < 10000);
+    CHECK(suite_ms() - first < 10000);
     CHECK(exit_status(&server) == 0);
 }
 
@@ -314,11 +307,9 @@ static void a_forked_child_does_not_keep_a_dead_parent(void) {
     CHECK(sscanf(line, "child %d %15[a-z ]", &child, answer) == 2);
     CHECK(strcmp(answer, "refused") == 0);
     watch("forker", &all);
-    double killed = now_ms();
     CHECK(kill(parent.pid, SIGKILL) == 0);
+    /* How fast is a matter of `tests/mesh`: here, that it does not wait for the child. */
     CHECK(suite_reaches(&all.departed, 1));
-    double took = now_ms() - killed;
-    CHECK(took < 200);
     CHECK(child > 0 && is_alive(child));
     CHECK(child > 0 && kill(child, SIGKILL) == 0);
     CHECK(exit_status(&parent) == 128 + SIGKILL);

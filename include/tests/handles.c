@@ -22,17 +22,38 @@ typedef struct {
     volatile int calls, questions, ended;
 } live;
 
+/* No call of these tests is to end by its time. */
+enum { HOURS_MS = 3600000 };
+
 static void on_keep(hubless_call *call, void *user) {
     live *all = user;
     all->call = call;
     suite_count(&all->calls);
 }
 
-static void on_check(hubless_question *question, const hubless_auth_check *check, void *user) {
+/* A tool may think as long as its call lasts; a verdict about a credential may not. */
+static void on_tool(hubless_question *question, hubless_str name, hubless_str arguments,
+                    void *user) {
     live *all = user;
-    (void)check;
+    (void)name;
+    (void)arguments;
     all->question = question;
     suite_count(&all->questions);
+}
+
+static void on_tool_ended(hubless_status status, hubless_reply *reply, const hubless_error *err,
+                          void *user) {
+    (void)err;
+    if (status == HUBLESS_OK) {
+        hubless_reply_free(reply);
+    }
+    hubless_call_finalf(user, "used");
+}
+
+static void on_use(hubless_call *call, void *user) {
+    (void)user;
+    CHECK(hubless_call_tool_async(call, HUBLESS_STR("x"), HUBLESS_STR("{}"), on_tool_ended, call,
+                                  NULL) == HUBLESS_OK);
 }
 
 static void on_ended(hubless_status status, hubless_reply *reply, const hubless_error *err,
@@ -325,12 +346,10 @@ static void wrong_reply_or_body(void *bad, const char *of) {
 static void wrong_question(void *bad, const char *of) {
     hubless_error err = HUBLESS_ERROR_INIT;
     hubless_content content = hubless_content_text(word);
-    /* One that asks for a verdict is answered by nothing else. */
+    /* One that asks for what a tool gives is answered by nothing else. */
     if (strcmp(of, "question") == 0) {
         CHECK(hubless_count_result(bad, 1, NULL) == HUBLESS_INVALID_ARGUMENT);
-        CHECK(hubless_answer(bad, &content, NULL) == HUBLESS_INVALID_ARGUMENT);
-        CHECK(hubless_answer_fail(bad, HUBLESS_DENIED, word, word, NULL) ==
-              HUBLESS_INVALID_ARGUMENT);
+        CHECK(hubless_auth_verdict(bad, 1, 0, NULL) == HUBLESS_INVALID_ARGUMENT);
         CHECK(hubless_credential_result(bad, word, word, NULL) == HUBLESS_INVALID_ARGUMENT);
     }
     NAMED("question", hubless_auth_verdict(bad, 1, 0, &err));
@@ -428,22 +447,22 @@ static void refused_everywhere(void *bad, const char *of) {
     only_what_may_begins();
 }
 
-/* Makes one of each; a request to `kept` and one to `checked` stay open. */
+/* Makes one of each; a request to `kept` and one to `user` stay open, however long it takes. */
 static void make(live *all) {
-    hubless_agent_options checked = hubless_agent_named("checked", suite_on_x, all);
+    hubless_tool tool = {.size = sizeof tool, .name = word, .on_tool = on_tool, .user = all,
+                         .input_schema_json = object};
     hubless_content content = hubless_content_text(word);
     hubless_switch_options limits = {.size = sizeof limits, .unlimited = 1};
-    hubless_request_options asked = {.size = sizeof asked, .auth_scheme = HUBLESS_STR("own"),
-                                     .auth_secret = word};
+    hubless_request_options asked = {.size = sizeof asked, .timeout_ms = HOURS_MS};
+    hubless_request_options lends = {.size = sizeof lends, .timeout_ms = HOURS_MS, .tools = &tool,
+                                     .tool_count = 1};
     all->node = suite_node();
     all->agent = suite_agent("echo", suite_on_x, NULL);
     suite_agent("kept", on_keep, all);
-    checked.on_auth = on_check;
-    checked.requirements_json = HUBLESS_STR("{\"auth\": {\"host\": true}}");
-    CHECK(hubless_register(all->node, &checked, NULL, NULL) == HUBLESS_OK);
-    CHECK(hubless_request_async(all->node, HUBLESS_STR("kept"), &content, NULL, on_ended, all,
+    suite_agent("user", on_use, NULL);
+    CHECK(hubless_request_async(all->node, HUBLESS_STR("kept"), &content, &asked, on_ended, all,
                                 NULL) == HUBLESS_OK);
-    CHECK(hubless_request_async(all->node, HUBLESS_STR("checked"), &content, &asked, on_ended, all,
+    CHECK(hubless_request_async(all->node, HUBLESS_STR("user"), &content, &lends, on_ended, all,
                                 NULL) == HUBLESS_OK);
     CHECK(suite_reaches(&all->calls, 1) && suite_reaches(&all->questions, 1));
     CHECK(suite_ask("echo", "x", &all->reply, NULL) == HUBLESS_OK);
@@ -503,7 +522,7 @@ static void a_handle_of_another_kind_is_refused_everywhere(void) {
     CHECK(hubless_watch_free(all.watch) == HUBLESS_OK);
     CHECK(hubless_body_free(all.body) == HUBLESS_OK);
     CHECK(hubless_call_final(all.call, &content, NULL) == HUBLESS_OK);
-    CHECK(hubless_auth_verdict(all.question, 1, 0, NULL) == HUBLESS_OK);
+    CHECK(hubless_answer(all.question, NULL, NULL) == HUBLESS_OK);
     CHECK(suite_reaches(&all.ended, 2));
     CHECK(hubless_agent_free(all.agent) == HUBLESS_OK);
     /* And then none of them is of any kind. */
@@ -559,7 +578,7 @@ static hubless_status free_switch(void *handle) { return hubless_switch_free(han
 static hubless_status drop_spend(void *handle) { return hubless_spend_drop(handle); }
 static hubless_status end_call(void *handle) { return hubless_call_final(handle, NULL, NULL); }
 static hubless_status close_node(void *handle) { return hubless_node_close(handle, 1000); }
-static hubless_status allow(void *handle) { return hubless_auth_verdict(handle, 1, 0, NULL); }
+static hubless_status say(void *handle) { return hubless_answer(handle, NULL, NULL); }
 
 static void of_many_threads_one_ends_a_thing(void) {
     live all;
@@ -573,7 +592,7 @@ static void of_many_threads_one_ends_a_thing(void) {
     ended_once(drop_spend, all.spend);
     ended_once(free_switch, all.kill_switch);
     ended_once(end_call, all.call);
-    ended_once(allow, all.question);
+    ended_once(say, all.question);
     CHECK(suite_reaches(&all.ended, 2));
     ended_once(free_agent, all.agent);
     ended_once(close_node, all.node);

@@ -57,7 +57,7 @@ static void a_pinned_name_has_one_key(void) {
     const char *other = id_of(suite_agent("other", suite_on_echo, NULL));
     hubless_agent_options options = hubless_agent_named("far", suite_on_echo, NULL);
     hubless_content content = hubless_content_text(HUBLESS_STR("x"));
-    hubless_request_options asked = {.size = sizeof asked, .wait_ms = 20000};
+    hubless_request_options asked = {.size = sizeof asked, .wait_ms = SUITE_PATIENCE_MS};
     CHECK(hubless_register(elsewhere, &options, NULL, NULL) == HUBLESS_OK);
     CHECK(hubless_request(node, HUBLESS_STR("far"), &content, &asked, &reply, NULL) == HUBLESS_OK);
     hubless_reply_free(reply);

@@ -158,7 +158,7 @@ static void a_polled_node_starts_and_ends_without_blocking(void) {
     CHECK(hubless_node_close_async(end.node, 1000, on_closed, &end, NULL) == HUBLESS_OK);
     for (int i = 0; i < 1000 && end.told == 0; i++) {
         struct pollfd waits = {.fd = fd, .events = POLLIN};
-        CHECK(poll(&waits, 1, 20000) == 1);
+        CHECK(poll(&waits, 1, SUITE_PATIENCE_MS) == 1);
         CHECK(hubless_poll(end.node, 0, NULL, NULL) == HUBLESS_OK);
     }
     CHECK(end.told == 1 && end.status == HUBLESS_OK && end.freed_before == 1);

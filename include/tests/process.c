@@ -35,7 +35,7 @@ static void a_forked_child_gets_an_error(void) {
         hubless_switch *kill_switch = NULL;
         hubless_switch_options limits = {.size = sizeof limits, .unlimited = 1};
         hubless_content content = hubless_content_text(HUBLESS_STR("x"));
-        alarm(END_S);
+        alarm(suite_promised_s(END_S));
         int refused =
             hubless_switch_new(&limits, &kill_switch, NULL) == HUBLESS_CLOSED &&
             hubless_request(node, HUBLESS_STR("ok"), &content, NULL, &reply, NULL) ==
@@ -147,7 +147,7 @@ static int leaves_a_request(hubless_node *node) {
 
 __attribute__((constructor)) static void leave(void) {
     if (getenv("HUBLESS_SUITE_LEAVES") != NULL) {
-        alarm(30);
+        alarm(SUITE_PATIENCE_MS / 1000);
         hubless_node *node = hubless_default_node(NULL);
         hubless_agent_options options = hubless_agent_named("leaver", on_ok, NULL);
         int done = hubless_register(node, &options, NULL, NULL) == HUBLESS_OK &&

@@ -34,8 +34,20 @@ void suite_fail(const char *file, int line, const char *what) {
 
 void suite_skip(const char *reason) { skip_reason = reason; }
 
+double suite_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
+static int is_watched(void) { return getenv("HUBLESS_SUITE_WATCHED") != NULL; }
+
+unsigned suite_promised_s(unsigned promised_s) {
+    return is_watched() ? SUITE_PATIENCE_MS / 1000 : promised_s;
+}
+
 int suite_starts_itself(void) {
-    if (getenv("HUBLESS_SUITE_WATCHED") != NULL) {
+    if (is_watched()) {
         suite_skip("under valgrind a program cannot start itself anew");
         return 0;
     }
@@ -81,7 +93,8 @@ void suite_count(volatile int *counter) { __atomic_add_fetch(counter, 1, __ATOMI
 int suite_seen(volatile int *counter) { return __atomic_load_n(counter, __ATOMIC_SEQ_CST); }
 
 int suite_at_least(volatile int *counter, int value) {
-    for (int i = 0; i < 20000 && suite_seen(counter) < value; i++) {
+    const double end = suite_ms() + SUITE_PATIENCE_MS;
+    while (suite_seen(counter) < value && suite_ms() < end) {
         usleep(1000);
     }
     return suite_seen(counter) >= value;
@@ -135,6 +148,11 @@ static void run(const test *one) {
     while (node_count > 0) {
         /* A test may have closed its node by itself. */
         hubless_node_close(nodes[--node_count], 0);
+    }
+    /* What arrives while its node ends is let go of by a thread of the library. */
+    const double end = suite_ms() + SUITE_PATIENCE_MS;
+    while (hubless_handles() != 0 && suite_ms() < end) {
+        usleep(1000);
     }
     if (hubless_handles() != 0) {
         fail("%zu handles are left after %s\n", hubless_handles(), one->name);

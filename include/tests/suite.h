@@ -9,6 +9,10 @@ typedef struct {
     void (*run)(void);
 } test;
 
+/* How long is waited for what comes by itself in the end, in ms: a busy machine may stand still for
+ * seconds, and a program whose memory is watched runs tens of times slower. */
+enum { SUITE_PATIENCE_MS = 120000 };
+
 /* The tests of each file; the last one has no name. */
 extern const test edge_tests[];
 extern const test call_tests[];
@@ -55,8 +59,12 @@ int suite_same(hubless_str one, hubless_str other);
 /* Counters of what happens on other threads. */
 void suite_count(volatile int *counter);
 int suite_seen(volatile int *counter);
-/* Waits until a counter has reached a value, for at most 20 s: a busy machine may stand still for
- * seconds; 1 when it has. */
+/* Milliseconds of a clock that nobody sets. */
+double suite_ms(void);
+/* How long a promised time is waited for, in seconds: so long, and under valgrind, where it is not
+ * promised, as long as anything. */
+unsigned suite_promised_s(unsigned promised_s);
+/* Waits until a counter has reached a value, for at most SUITE_PATIENCE_MS; 1 when it has. */
 int suite_at_least(volatile int *counter, int value);
 /* As `suite_at_least`; 1 when it has, and went no further. */
 int suite_reaches(volatile int *counter, int value);

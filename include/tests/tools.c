@@ -95,6 +95,38 @@ static void a_tool_is_called_from_a_callback(void) {
     hubless_reply_free(reply);
 }
 
+static void on_seven(hubless_question *question, hubless_str name, hubless_str arguments,
+                     void *user) {
+    hubless_content content = hubless_content_json(HUBLESS_STR("7"));
+    (void)name;
+    (void)arguments;
+    suite_count(user);
+    CHECK(hubless_answer(question, &content, NULL) == HUBLESS_OK);
+}
+
+/* What a tool gives is held to the schema that was promised of it. */
+static void a_tool_answers_as_its_schema_says(void) {
+    const char *const schemas[] = {"{\"type\": \"integer\"}", NULL, "{\"type\": \"string\"}"};
+    int runs = 0;
+    suite_agent("asker", on_ask, NULL);
+    for (int i = 0; i < 3; i++) {
+        hubless_tool add = {.size = sizeof add, .name = HUBLESS_STR("add"), .on_tool = on_seven,
+                            .user = &runs, .input_schema_json = HUBLESS_STR("{}"),
+                            .output_schema_json = hubless_cstr(schemas[i])};
+        hubless_request_options asked = {.size = sizeof asked, .tools = &add, .tool_count = 1};
+        hubless_content content = hubless_content_text(HUBLESS_STR("{}"));
+        hubless_reply *reply = NULL;
+        hubless_error err = HUBLESS_ERROR_INIT;
+        hubless_status status = hubless_request(suite_node(), HUBLESS_STR("asker"), &content,
+                                                &asked, &reply, &err);
+        CHECK(runs == i + 1 && (status == HUBLESS_OK) == (i < 2));
+        CHECK(i < 2 ? suite_is(hubless_reply_text(reply), "got 7")
+                    : err.kind == HUBLESS_JSON && suite_is(err.code, "schema"));
+        hubless_reply_free(reply);
+        hubless_error_clear(&err);
+    }
+}
+
 static void a_tool_that_fails_says_so(void) {
     hubless_reply *reply = NULL;
     hubless_error err = HUBLESS_ERROR_INIT;
@@ -198,6 +230,7 @@ static void a_body_moves_by_callbacks_alone(void) {
 
 const test tool_tests[] = {
     {"a tool is called from a callback", a_tool_is_called_from_a_callback},
+    {"a tool answers as its schema says", a_tool_answers_as_its_schema_says},
     {"a tool that fails says so", a_tool_that_fails_says_so},
     {"a question that fails says so", a_question_that_fails_says_so},
     {"input is asked for from a callback", input_is_asked_for_from_a_callback},

@@ -232,25 +232,31 @@ export class AgentHost {
   async #verdict(id: number, event: AuthEvent): Promise<void> {
     const rule = this.#hosted.get(event.agent ?? 0)?.auth ?? this.auth;
     const { scheme, credential, caller } = event;
-    try {
-      const verdict = typeof rule === 'function' && (await rule({ scheme, credential, caller }));
+    await this.#say('auth.verdict', id, async () => {
+      if (typeof rule !== 'function') throw new Error('there is no auth function');
+      const verdict = await rule({ scheme, credential, caller });
       const answer = typeof verdict === 'object' ? verdict : { allow: verdict === true };
       // A time that is no number is none to keep the verdict for: it must not stay unsaid.
       const cacheMs = Number.isFinite(answer.cacheMs) ? answer.cacheMs : undefined;
-      this.#session.answer('auth.verdict', { id, allow: answer.allow, cacheMs });
-    } catch (error) {
-      warn('an auth function failed, which refuses the caller', error);
-      this.#session.answer('auth.verdict', { id, allow: false });
-    }
+      return { allow: answer.allow, cacheMs };
+    });
   }
 
   async #count(id: number, event: CountEvent): Promise<void> {
+    await this.#say('count.result', id, async () => {
+      const tokens = await this.#hosted.get(event.agent)?.counter?.(event.texts);
+      if (!Number.isSafeInteger(tokens)) throw new Error('expected a number of tokens');
+      return { tokens };
+    });
+  }
+
+  /** Answers a question; what follows where the user's function fails is the core's. */
+  async #say(operation: string, id: number, answer: () => Promise<object>): Promise<void> {
     try {
-      const tokens = (await this.#hosted.get(event.agent)?.counter?.(event.texts)) ?? 0;
-      this.#session.answer('count.result', { id, tokens });
+      this.#session.answer(operation, { id, ...(await answer()) });
     } catch (error) {
-      warn('a token counter failed, which refuses the request', error);
-      this.#session.answer('count.result', { id, tokens: Number.MAX_SAFE_INTEGER });
+      warn(`the function behind ${operation} failed`, error);
+      this.#session.answer(operation, { id, failed: true });
     }
   }
 }

@@ -130,7 +130,7 @@ export class Offers {
       this.#session.answer('credential.result', { id, ...(credential ?? { none: true }) });
     } catch (error) {
       process.emitWarning(`a credential provider failed: ${messageOf(error)}`, 'HublessWarning');
-      this.#session.answer('credential.result', { id, none: true });
+      this.#session.answer('credential.result', { id, failed: true });
     }
   }
 }

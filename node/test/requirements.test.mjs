@@ -33,6 +33,7 @@ const rows = [
     'x',
     { auth: ['c', 'x'] },
     'auth',
+    'check_failed',
   ],
   [
     'a content type',
@@ -55,7 +56,16 @@ const rows = [
     'a',
     {},
     'prompt',
+    'counter_failed',
   ],
+  ...[undefined, Number.NaN, -1, 0.5, '1'].map((tokens) => [
+    `what is counted as ${tokens}`,
+    { maxTokens: 2, tokenCounter: () => tokens },
+    'a',
+    {},
+    'prompt',
+    'counter_failed',
+  ]),
   ['too many bytes', { maxRequestBytes: 10 }, 'x'.repeat(100), {}, 'too_large'],
   [
     'a custom context',
@@ -86,13 +96,13 @@ const rows = [
   ['too large blobs', { maxBinaryBytes: 2 }, new Uint8Array(3), {}, 'too_large'],
   ['a short retention', {}, 'x', { dataPolicy: { maxRetentionS: 1 } }, 'denied'],
 ];
-for (const [what, requirements, input, { auth, ...options }, kind] of rows) {
+for (const [what, requirements, input, { auth, ...options }, kind, code] of rows) {
   test(`refuses ${what}`, async (t) => {
     const { node, agent, counted } = await guarded(t, requirements);
     const given = auth ? { ...options, auth: { scheme: auth[0], secret: auth[1] } } : options;
     await assert.rejects(
       node.request('guarded', input, given),
-      isError({ kind, name: 'Rejected' }),
+      isError({ kind, name: 'Rejected', ...(code && { code }) }),
     );
     const checked = await agent.check({ content: input, ...given });
     assert.equal(checked?.kind, kind);

@@ -177,13 +177,13 @@ class Inbound:
         self._track(ticket, self._answer("input", ticket, self._ask(offers, prompt)), None)
 
     def _on_auth(self, ticket: int, body: dict[str, Any], _: list[bytes]) -> None:
-        self._track(ticket, self._decide(ticket, body), None)
+        self._track(ticket, self._say("auth.verdict", ticket, self._decide(body)), None)
 
     def _on_count(self, ticket: int, body: dict[str, Any], _: list[bytes]) -> None:
-        self._track(ticket, self._count(ticket, body), None)
+        self._track(ticket, self._say("count.result", ticket, self._count(body)), None)
 
     def _on_credential(self, ticket: int, body: dict[str, Any], _: list[bytes]) -> None:
-        self._track(ticket, self._provide(ticket, body), None)
+        self._track(ticket, self._say("credential.result", ticket, self._provide(body)), None)
 
     def _on_log(self, _: int, body: dict[str, Any], __: list[bytes]) -> None:
         target = str(body.get("target", "")).replace("::", ".")
@@ -288,48 +288,44 @@ class Inbound:
             raise NotFoundError("nobody answers questions here")
         return await offers.run(self._host, offers.on_input, prompt)
 
-    async def _decide(self, ticket: int, body: Mapping[str, Any]) -> None:
-        verdict = Verdict(False)
+    async def _say(self, op: str, ticket: int, work: Awaitable[Mapping[str, Any]]) -> None:
+        """Answers a question; what follows where the host's function fails is the core's."""
+        session = self.node.session
         try:
-            agent = self.agents.get(int(body.get("agent") or 0))
-            function = (agent.auth if agent else None) or self.global_auth
-            if function is not None:
-                caller = build(Caller, body.get("caller"))
-                name = agent.name if agent else ""
-                request = AuthRequest(
-                    name, str(body.get("scheme") or ""), str(body.get("credential") or ""), caller
-                )
-                answer = await self._host(function, request)
-                verdict = answer if isinstance(answer, Verdict) else Verdict(answer is True)
-        except Exception as error:
-            log.warning("an auth function raised: the request is refused", exc_info=error)
+            session.forget(op, {"id": ticket, **await work})
+        except (Exception, asyncio.CancelledError) as error:
+            session.forget(op, {"id": ticket, "failed": True})
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            log.warning("the function behind %s raised", op, exc_info=error)
+
+    async def _decide(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        agent = self.agents.get(int(body.get("agent") or 0))
+        function = (agent.auth if agent else None) or self.global_auth
+        if function is None:
+            raise NotFoundError("there is no auth function")
+        scheme, credential = str(body.get("scheme") or ""), str(body.get("credential") or "")
+        caller = build(Caller, body.get("caller"))
+        request = AuthRequest(agent.name if agent else "", scheme, credential, caller)
+        answer = await self._host(function, request)
+        verdict = answer if isinstance(answer, Verdict) else Verdict(answer is True)
         cache = {"cacheMs": _wire.milliseconds(verdict.cache_seconds or None)}
-        answer_body = {"id": ticket, "allow": verdict.allow, **_wire.compact(cache)}
-        self.node.session.forget("auth.verdict", answer_body)
+        return {"allow": verdict.allow, **_wire.compact(cache)}
 
-    async def _count(self, ticket: int, body: Mapping[str, Any]) -> None:
+    async def _count(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         agent = self.agents.get(int(body["agent"]))
-        try:
-            if agent is None or agent.counter is None:
-                raise NotFoundError("the agent has no token counter")
-            tokens = int(await self._host(agent.counter, body.get("texts", [])))
-        except Exception as error:
-            log.warning("a token counter raised: the request is refused", exc_info=error)
-            tokens = 2**53 - 1
-        self.node.session.forget("count.result", {"id": ticket, "tokens": tokens})
+        if agent is None or agent.counter is None:
+            raise NotFoundError("the agent has no token counter")
+        return {"tokens": int(await self._host(agent.counter, body.get("texts", [])))}
 
-    async def _provide(self, ticket: int, body: Mapping[str, Any]) -> None:
-        answer: dict[str, Any] = {"none": True}
-        try:
-            provider = self.providers.get(str(body.get("key")))
-            secret = await self._host(provider, str(body.get("target"))) if provider else None
-            if isinstance(secret, str):
-                answer = {"secret": secret}
-            elif secret is not None:
-                answer = _wire.compact({"scheme": secret.scheme, "secret": secret.secret})
-        except Exception as error:
-            log.warning("a credential provider raised: none is sent", exc_info=error)
-        self.node.session.forget("credential.result", {"id": ticket, **answer})
+    async def _provide(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        provider = self.providers.get(str(body.get("key")))
+        secret = await self._host(provider, str(body.get("target"))) if provider else None
+        if secret is None:
+            return {"none": True}
+        if isinstance(secret, str):
+            return {"secret": secret}
+        return _wire.compact({"scheme": secret.scheme, "secret": secret.secret})
 
 
 async def _stream(call: Call, generator: AsyncGenerator[Any, None]) -> None:

@@ -56,12 +56,23 @@ def running_here(loop: asyncio.AbstractEventLoop) -> bool:
         return False
 
 
-def blocking(work: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> T:
-    """Runs a coroutine on that loop from another thread; who stops waiting gives it up."""
+def _alone(work: Coroutine[Any, Any, T]) -> Coroutine[Any, Any, T]:
+    return work
+
+
+def blocking(
+    work: Coroutine[Any, Any, T],
+    loop: asyncio.AbstractEventLoop,
+    around: Callable[[Coroutine[Any, Any, T]], Coroutine[Any, Any, T]] = _alone,
+) -> T:
+    """Runs a coroutine on that loop from another thread; who stops waiting gives it up.
+
+    ``around`` makes of it what runs there.
+    """
     if running_here(loop):
         work.close()
         raise errors.InternalError("a blocking function was called on the event loop", code="loop")
-    future = asyncio.run_coroutine_threadsafe(work, loop)
+    future = asyncio.run_coroutine_threadsafe(around(work), loop)
     try:
         return future.result()
     except BaseException:

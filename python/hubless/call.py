@@ -6,20 +6,19 @@ are started. Outgoing requests made while a call is handled become its children.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _ambient, _wire
-from ._session import running_here
+from ._session import blocking
 from .budget import Amounts
 from .content import Content, Data, Outgoing, Text, content_of, outgoing
 from .errors import (
     CallCancelledError,
     Error,
     HandlerFailedError,
-    InternalError,
     InvalidArgumentError,
 )
 from .provider import Provider
@@ -290,14 +289,10 @@ class ThreadCall:
 
         ``CallCancelledError`` once the caller gave up.
         """
-        loop = self.inner.node.session.loop
-        if running_here(loop):
-            work.close()
-            raise InternalError("a blocking function was called on the event loop", code="loop")
         if self.inner.cancelled:
             work.close()
             raise CallCancelledError("the caller gave up")
-        return asyncio.run_coroutine_threadsafe(_within(self.inner, work), loop).result()
+        return blocking(work, self.inner.node.session.loop, partial(_within, self.inner))
 
     def progress(self, note: str | None = None, fraction: float | None = None) -> None:
         """Tells a caller that streams how far the work is."""

@@ -13,6 +13,9 @@ from programs import knows
 import hubless
 from hubless import errors
 
+# A busy machine may stand still for seconds.
+PATIENCE_SECONDS = 20
+
 
 async def echo(value: str) -> str:
     return value
@@ -115,6 +118,34 @@ async def test_unregister_refuses_new_calls(node: hubless.Node) -> None:
     await agent.unregister()
     with pytest.raises(errors.NotFoundError):
         await node.request("echo", value="x", options=hubless.Options(wait=0.0))
+
+
+async def test_a_call_that_runs_when_its_agent_is_unregistered_finishes(
+    node: hubless.Node,
+) -> None:
+    started, go = asyncio.Event(), asyncio.Event()
+
+    async def leaving() -> str:
+        if not started.is_set():
+            started.set()
+            await go.wait()
+        return "finished"
+
+    async def refused() -> None:
+        # Calls that come before the word are still taken.
+        while True:
+            await node.request("leaving", options=hubless.Options(wait=0.0))
+
+    agent = await node.register(leaving)
+    running = asyncio.ensure_future(node.request("leaving"))
+    await started.wait()
+    gone = asyncio.ensure_future(agent.unregister())
+    with pytest.raises(errors.NotFoundError):
+        await asyncio.wait_for(refused(), PATIENCE_SECONDS)
+    assert not running.done() and not gone.done()
+    go.set()
+    assert (await running).value == "finished"
+    await gone
 
 
 async def test_name_taken_is_a_conflict(node: hubless.Node) -> None:

@@ -25,6 +25,8 @@ from hubless import (
     errors,
 )
 
+# A busy machine may stand still for seconds.
+PATIENCE_SECONDS = 20
 SIZE = 3_000_000
 PARTS = ["Text", "Blob", "Text"]
 
@@ -294,8 +296,10 @@ async def test_own_auth_function(node: hubless.Node, plain: bool) -> None:
         if lets_in:
             assert (await node.request("vault", options=options)).value == "in"
         else:
-            with pytest.raises(errors.AuthError):
+            with pytest.raises(errors.AuthError) as raised:
                 await node.request("vault", options=options)
+            failed = secret == "explode"
+            assert raised.value.code == ("check_failed" if failed else "bad_credential")
     assert {request.scheme for request in seen} == {"custom"}
     assert seen[0].caller.kind
 
@@ -332,6 +336,22 @@ async def test_own_token_counter(node: hubless.Node) -> None:
     assert (await node.request("short", "one two")).value == "ok"
     with pytest.raises(errors.PromptError):
         await node.request("short", "one two three four")
+
+
+@pytest.mark.parametrize("counted", [None, -1, 2**64, "many", float("nan"), RuntimeError("no")])
+async def test_a_counter_that_fails_refuses(node: hubless.Node, counted: Any) -> None:
+    def count(_: Sequence[str]) -> int:
+        if isinstance(counted, Exception):
+            raise counted
+        return counted
+
+    async def short(prompt: str, /) -> str:
+        return "ok"
+
+    await node.register(short, requirements=Requirements(max_tokens=3, token_counter=count))
+    with pytest.raises(errors.PromptError) as raised:
+        await asyncio.wait_for(node.request("short", "one"), PATIENCE_SECONDS)
+    assert raised.value.code == "counter_failed"
 
 
 async def test_auth_without_mechanism_is_a_configuration_error(node: hubless.Node) -> None:

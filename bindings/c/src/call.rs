@@ -372,7 +372,8 @@ pub unsafe extern "C" fn hubless_call_progress(
 
 /// Sends one part of the answer ahead. `append`: 1 continues the part before it, 0 begins a new
 /// one, -1 decides by kind (text continues text). Waits while the caller is behind, except inside
-/// a callback, where it never waits and pieces queue up.
+/// a callback, where it never waits: pieces queue up there, and one too many (the limit
+/// `CALLBACK_CHUNKS`) is `HUBLESS_BUSY` and is not sent.
 ///
 /// # Safety
 /// `part` is valid content of exactly one part; `err` is NULL or initialised.
@@ -393,7 +394,7 @@ pub unsafe extern "C" fn hubless_call_chunk(
                 content::set(&mut body, "append", json!(append > 0));
             }
             if is_callback() {
-                return open.node.tell("call.chunk", (body, attachments));
+                return open.node.ahead.send(&open.node, (body, attachments));
             }
             // Its end is told to the program: it must not outlive a close while this waits.
             let node = Arc::clone(&open.node);

@@ -8,6 +8,7 @@
 #![allow(non_camel_case_types)]
 
 mod agent;
+mod ahead;
 mod amount;
 mod arena;
 mod ask;

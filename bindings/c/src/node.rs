@@ -1,5 +1,6 @@
 //! Nodes: start, status, and what a library says of itself.
 
+use crate::ahead::Ahead;
 use crate::close::shut;
 use crate::entry::{Options, clear, entry, give_handle, guarded, look, may_block, options, text};
 use crate::fault::{Fault, Result, hubless_error};
@@ -321,6 +322,7 @@ fn open(given: &hubless_node_options) -> Result<Arc<Node>> {
         streams: Mutex::new(BTreeMap::new()),
         providers: Mutex::default(),
         on_auth: Mutex::default(),
+        ahead: Ahead::default(),
         ending: AtomicBool::new(false),
         on_log: given.on_log.map(|on_log| (on_log, User(given.user))),
     });

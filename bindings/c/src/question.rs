@@ -128,7 +128,7 @@ pub(crate) fn auth(node: &Arc<Node>, event: &Event) {
     let agent = agent_of(node, read.agent);
     let of_agent = agent.and_then(|a| Some((a.callbacks.on_auth?, a.callbacks.user)));
     let Some((on_auth, user)) = of_agent.or_else(|| lock(&node.on_auth).function()) else {
-        let body = json!({"id": event.ticket, "allow": false});
+        let body = json!({"id": event.ticket, "failed": true});
         let _ = node.tell("auth.verdict", (body, Vec::new()));
         return;
     };
@@ -153,8 +153,7 @@ pub(crate) fn count(node: &Arc<Node>, event: &Event) {
     let agent = agent_of(node, read.agent);
     let asked = agent.as_ref().and_then(|agent| Some((agent.callbacks.on_count?, agent)));
     let Some((on_count, agent)) = asked else {
-        // Nobody can say how many: more than any rule allows.
-        let body = json!({"id": event.ticket, "tokens": u32::MAX});
+        let body = json!({"id": event.ticket, "failed": true});
         let _ = node.tell("count.result", (body, Vec::new()));
         return;
     };

@@ -42,6 +42,8 @@ pub struct hubless_tool {
     pub on_tool: hubless_on_tool,
     /// Handed to `on_tool`.
     pub user: *mut c_void,
+    /// JSON Schema 2020-12 that its result must hold; none: it may be anything.
+    pub output_schema_json: hubless_str,
 }
 
 /// Options of a request. Zero means the default everywhere.
@@ -110,6 +112,29 @@ unsafe impl Options for hubless_tool {}
 // SAFETY: as above.
 unsafe impl Options for hubless_request_options {}
 
+/// What pays for a request, in either form of it.
+pub(crate) struct Paying {
+    /// The call that is being handled; may be NULL.
+    pub(crate) parent: *const hubless_call,
+    /// The switch that pays; NULL: the budget of `parent`.
+    pub(crate) kill_switch: *const hubless_switch,
+    /// The most that may be granted.
+    pub(crate) max: hubless_allowance,
+}
+
+impl Paying {
+    /// Adds it to the body of a request.
+    pub(crate) fn put(&self, body: &mut Map<String, Value>) -> Result<()> {
+        if let Some(parent) = call_of(self.parent)? {
+            body.insert("parent".to_owned(), json!(parent.id));
+        }
+        if let Some(kill_switch) = switch_of(self.kill_switch)? {
+            body.insert("killSwitch".to_owned(), json!(kill_switch.id));
+        }
+        self.max.put_as("max", body)
+    }
+}
+
 /// A request as it goes to the core.
 pub(crate) struct Prepared {
     pub(crate) work: (Value, Vec<Bytes>),
@@ -174,16 +199,11 @@ pub(crate) unsafe fn prepare(
         texts(&given, &mut body)?;
         schemas(&given, &mut body)?;
         numbers(&given, &mut body);
-        if let Some(parent) = call_of(given.parent)? {
-            body.insert("parent".to_owned(), json!(parent.id));
-        }
+        let (parent, kill_switch, max) = (given.parent, given.kill_switch, given.max);
+        Paying { parent, kill_switch, max }.put(&mut body)?;
         if let Some(from) = agent_of(given.from)? {
             body.insert("from".to_owned(), json!(from.id));
         }
-        if let Some(kill_switch) = switch_of(given.kill_switch)? {
-            body.insert("killSwitch".to_owned(), json!(kill_switch.id));
-        }
-        given.max.put_as("max", &mut body)?;
         let lent = lent(&given, &mut body)?;
         Ok(Prepared::new((Value::Object(body), attachments), lent, given.ticket))
     }
@@ -276,12 +296,16 @@ pub(crate) unsafe fn lend_tools(
         for tool in entry::array("tools", first, count)? {
             let name = entry::need("tools.name", tool.name)?;
             let run = function("tools.on_tool", tool.on_tool)?;
-            shown.push(json!({
+            let mut about = json!({
                 "name": name,
                 "description": text("tools.description", tool.description)?.unwrap_or_default(),
                 "inputSchema": json("tools.input_schema_json", tool.input_schema_json)?,
                 "effect": text("tools.effect", tool.effect)?.unwrap_or_default(),
-            }));
+            });
+            if let Some(schema) = json("tools.output_schema_json", tool.output_schema_json)? {
+                content::set(&mut about, "outputSchema", json!(schema));
+            }
+            shown.push(about);
             tools.insert(name, (run, User(tool.user)));
         }
         if !shown.is_empty() {

@@ -313,7 +313,7 @@ pub(crate) fn credential(node: &Arc<Node>, event: &Event) {
         lock(&node.providers).known.get(&number).map(|known| (known.on_credential, known.user))
     });
     let Some((on_credential, user)) = known else {
-        let body = json!({"id": event.ticket, "none": true});
+        let body = json!({"id": event.ticket, "failed": true});
         let _ = node.tell("credential.result", (body, Vec::new()));
         return;
     };

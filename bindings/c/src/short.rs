@@ -6,10 +6,9 @@ use crate::entry::{Options, any_text, entry, json, need, options, text};
 use crate::fault::{Result, hubless_error};
 use crate::operation::Operation;
 use crate::question::Lent;
-use crate::request::{Prepared, hubless_tool, lend_tools};
+use crate::request::{Paying, Prepared, hubless_tool, lend_tools};
 use crate::send::{self, Response, hubless_on_response};
-use crate::state::{NODES, User, call_of};
-use crate::switch::switch_of;
+use crate::state::{NODES, User};
 use crate::types::{
     hubless_call, hubless_node, hubless_reply, hubless_status, hubless_str, hubless_switch,
 };
@@ -119,13 +118,8 @@ unsafe fn prepare(request: *const hubless_agent_request) -> Result<Prepared> {
             body.insert("content".to_owned(), content);
             attachments = sent;
         }
-        if let Some(parent) = call_of(given.parent)? {
-            body.insert("parent".to_owned(), json!(parent.id));
-        }
-        if let Some(kill_switch) = switch_of(given.kill_switch)? {
-            body.insert("killSwitch".to_owned(), json!(kill_switch.id));
-        }
-        given.max.put_as("max", &mut body)?;
+        let (parent, kill_switch, max) = (given.parent, given.kill_switch, given.max);
+        Paying { parent, kill_switch, max }.put(&mut body)?;
         let tools = lend_tools((given.tools, given.tool_count), &mut body)?;
         let lent = Lent { tools, on_input: None };
         Ok(Prepared::new((Value::Object(body), attachments), lent, given.ticket))

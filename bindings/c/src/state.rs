@@ -1,5 +1,6 @@
 //! What the library keeps of nodes, agents, calls and the rest, by handle.
 
+use crate::ahead::Ahead;
 use crate::entry::may_block;
 use crate::fault::{Fault, Result};
 use crate::handles::{Table, lock};
@@ -56,6 +57,8 @@ pub(crate) struct Node {
     pub(crate) providers: Mutex<crate::secrets::Providers>,
     /// Checks callers of agents that have no mechanism of their own.
     pub(crate) on_auth: Mutex<crate::secrets::Mechanism>,
+    /// What its callbacks have sent ahead.
+    pub(crate) ahead: Ahead,
     /// True once someone is ending it.
     pub(crate) ending: AtomicBool,
     pub(crate) on_log: Option<(crate::node::OnLog, User)>,

@@ -150,7 +150,7 @@ impl Session {
             if ticket == 0 || operations.contains_key(&ticket) {
                 return false;
             }
-            if operations.len() >= limits::SESSION_OPERATIONS {
+            if operations.len() >= limits::SESSION_OPERATIONS && !ops::ends(&operation.name) {
                 drop(operations);
                 self.refuse_more(ticket);
                 return true;

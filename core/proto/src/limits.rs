@@ -240,8 +240,10 @@ limits! {
     SESSION_EVENTS: usize = 16_384;
     /// Bytes in a session's completion queue.
     SESSION_BYTES: usize = 64 * MIB;
-    /// Open operations of a session.
+    /// Open operations of a session; what ends something that is open is not refused by it.
     SESSION_OPERATIONS: usize = 65_536;
+    /// Pieces of answers that callbacks of a node in C have sent, and nobody has taken yet.
+    CALLBACK_CHUNKS: usize = 4_096;
     /// Closed sessions whose last events wait to be taken.
     ENDED_SESSIONS: usize = 16;
     /// One read of a streamed part, in bytes.

@@ -3,12 +3,14 @@
 use super::{Job, Outcome, unknown};
 use crate::foreign::Question;
 use crate::json::content::{ContentIn, Intake};
+use crate::json::parse::required;
 use hubless::call::content::Content;
 use hubless::foreign::AuthVerdict;
 use hubless_proto::error::Result;
 use hubless_proto::wire::v1;
 use hubless_proto::{Error, Kind};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 pub(super) async fn run(job: Job<'_>, name: &str) -> Result<Outcome> {
     job.leave_host().await;
@@ -67,22 +69,60 @@ fn failure(job: &Job<'_>) -> Result<Outcome> {
     }
 }
 
+/// What the function of the host said; none: it failed.
+struct Answer<T> {
+    id: u64,
+    said: Option<T>,
+}
+
+/// The id alone, of an answer that may be anything besides.
+#[derive(Deserialize)]
+struct OnlyId {
+    id: u64,
+}
+
+/// Reads an answer. One that cannot be read is told to the host, and is as good as none to whoever
+/// asked: nobody waits for a better one.
+fn read<A: DeserializeOwned, T>(
+    job: &Job<'_>,
+    said: impl FnOnce(A) -> Result<Option<T>>,
+) -> Result<(Answer<T>, Result<Outcome>)> {
+    let OnlyId { id } = job.read()?;
+    Ok(match job.read().and_then(said) {
+        Ok(said) => (Answer { id, said }, Ok(Outcome::empty())),
+        Err(error) => (Answer { id, said: None }, Err(error)),
+    })
+}
+
+/// What a function of the host that failed has said, where somebody has to decide.
+fn failed() -> Error {
+    Error::new(Kind::HandlerFailed, "a function of the program failed")
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct VerdictAnswer {
-    id: u64,
-    allow: bool,
+    #[serde(rename = "id")]
+    _id: u64,
+    allow: Option<bool>,
     #[serde(default)]
     cache_ms: u64,
+    #[serde(default)]
+    failed: bool,
 }
 
 fn verdict(job: &Job<'_>) -> Result<Outcome> {
-    let VerdictAnswer { id, allow, cache_ms } = job.read()?;
+    let (Answer { id, said }, outcome) = read(job, |answer: VerdictAnswer| {
+        let VerdictAnswer { allow, cache_ms, failed, .. } = answer;
+        let verdict = |allow| AuthVerdict { allow, cache_ms };
+        if failed { Ok(None) } else { required("allow", allow).map(verdict).map(Some) }
+    })?;
     match job.session.questions.take(id) {
         Some(Question::Auth(asker)) => {
-            let _ = asker.send(Ok(AuthVerdict { allow, cache_ms }));
-            Ok(Outcome::empty())
+            let _ = asker.send(said.ok_or_else(failed));
+            outcome
         }
+        None => outcome,
         other => unfit(other),
     }
 }
@@ -90,17 +130,24 @@ fn verdict(job: &Job<'_>) -> Result<Outcome> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CountAnswer {
-    id: u64,
-    tokens: u64,
+    #[serde(rename = "id")]
+    _id: u64,
+    tokens: Option<u64>,
+    #[serde(default)]
+    failed: bool,
 }
 
 fn count(job: &Job<'_>) -> Result<Outcome> {
-    let CountAnswer { id, tokens } = job.read()?;
+    let (Answer { id, said }, outcome) = read(job, |answer: CountAnswer| {
+        let CountAnswer { tokens, failed, .. } = answer;
+        if failed { Ok(None) } else { required("tokens", tokens).map(Some) }
+    })?;
     match job.session.questions.take(id) {
         Some(Question::Count(asker)) => {
-            let _ = asker.send(Ok(tokens));
-            Ok(Outcome::empty())
+            let _ = asker.send(said.ok_or_else(failed));
+            outcome
         }
+        None => outcome,
         other => unfit(other),
     }
 }
@@ -108,26 +155,35 @@ fn count(job: &Job<'_>) -> Result<Outcome> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CredentialAnswer {
-    id: u64,
+    #[serde(rename = "id")]
+    _id: u64,
     scheme: Option<String>,
     secret: Option<String>,
-    none: Option<bool>,
+    #[serde(default)]
+    none: bool,
+    #[serde(default)]
+    failed: bool,
 }
 
 fn credential(job: &Job<'_>) -> Result<Outcome> {
-    let CredentialAnswer { id, scheme, secret, none } = job.read()?;
-    let auth = match (secret, none) {
-        (Some(secret), None | Some(false)) => {
-            Some(v1::Auth { scheme: scheme.unwrap_or_else(|| "shared_secret".to_owned()), secret })
+    let (Answer { id, said }, outcome) = read(job, |answer: CredentialAnswer| {
+        let CredentialAnswer { scheme, secret, none, failed, .. } = answer;
+        match (secret, none || failed) {
+            (Some(secret), false) => {
+                let scheme = scheme.unwrap_or_else(|| "shared_secret".to_owned());
+                Ok(Some(v1::Auth { scheme, secret }))
+            }
+            (None, true) => Ok(None),
+            _ => Err(Error::invalid("secret", "expected either secret or none: true")),
         }
-        (None, Some(true)) => None,
-        _ => return Err(Error::invalid("secret", "expected either secret or none: true")),
-    };
+    })?;
     match job.session.questions.take(id) {
         Some(Question::Credential(asker)) => {
-            let _ = asker.send(Ok(auth));
-            Ok(Outcome::empty())
+            // Without one the request goes as it is: the callee says what it lacks.
+            let _ = asker.send(Ok(said));
+            outcome
         }
+        None => outcome,
         other => unfit(other),
     }
 }

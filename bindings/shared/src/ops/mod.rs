@@ -21,7 +21,7 @@ mod table;
 pub(crate) use agents::AgentEntry;
 pub(crate) use job::Outcome;
 pub(crate) use stream::{OpenStream, drop_handle as drop_stream};
-pub(crate) use table::dispatch;
+pub(crate) use table::{dispatch, ends};
 
 use job::Job;
 use table::unknown;

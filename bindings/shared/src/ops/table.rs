@@ -37,6 +37,14 @@ pub(crate) async fn dispatch(session: &Arc<Session>, operation: Operation) -> Re
     result.map_err(|error| error.with_operation(&name))
 }
 
+/// Whether an operation ends something that is open: there are no more of those than of what they
+/// end, and one that is refused would leave somebody waiting.
+pub(crate) fn ends(name: &str) -> bool {
+    let end = name.split_once('.').map_or(name, |(_, end)| end);
+    let ends = matches!(end, "final" | "fail" | "verdict" | "result" | "end" | "drop" | "close");
+    ends || name == "unregister"
+}
+
 fn is_answer(name: &str) -> bool {
     !matches!(name, "credential.set" | "credential.remove" | "auth.global")
 }

@@ -2,7 +2,7 @@
 
 use crate::harness::{self, Host};
 use bytes::Bytes;
-use serde_json::json;
+use serde_json::{Value, json};
 
 const CALL: u8 = 3;
 const CANCEL: u8 = 4;
@@ -255,6 +255,51 @@ fn the_hosts_own_counter_counts() {
     host.done("count.result", json!({"id": count.ticket, "tokens": 6}));
 
     assert_eq!(host.end_of(ticket).body["kind"], "prompt");
+}
+
+/// Asks a guarded agent, and answers what the host is asked about it; gives how the request ended.
+fn after(host: &mut Host, event: u8, (op, answer): (&str, Value)) -> (Value, Value) {
+    let auth = json!({"scheme": "custom", "secret": "letmein"});
+    let request = json!({"to": "guarded", "content": {"value": "one two"}, "auth": auth});
+    let ticket = host.submit("request", request, vec![]);
+    let asked = host.next_of(event).ticket;
+    let mut said = answer;
+    said["id"] = json!(asked);
+    host.run(op, said);
+    let ended = host.end_of(ticket).body;
+    (ended["kind"].clone(), ended["code"].clone())
+}
+
+#[test]
+fn a_function_of_the_host_that_fails_refuses_and_keeps_nobody_waiting() {
+    let mut host = Host::start();
+    let verdicts = [
+        json!({"failed": true}),
+        json!({}),
+        json!({"allow": "yes"}),
+        json!({"allow": true, "x": 1}),
+    ];
+    host.register(json!({"name": "guarded", "requirements": {"auth": {"host": true}}}));
+    for said in verdicts {
+        let (kind, code) = after(&mut host, AUTH, ("auth.verdict", said));
+        assert_eq!((kind, code), (json!("auth"), json!("check_failed")));
+    }
+    // The control: what can be read is what decides.
+    let (kind, code) = after(&mut host, AUTH, ("auth.verdict", json!({"allow": false})));
+    assert_eq!((kind, code), (json!("auth"), json!("bad_credential")));
+
+    let mut host = Host::start();
+    let counts =
+        [json!({"failed": true}), json!({}), json!({"tokens": -1}), json!({"tokens": 0.5})];
+    host.register(json!({
+        "name": "guarded", "requirements": {"maxTokens": 5, "tokenCounter": "host"}
+    }));
+    for said in counts {
+        let (kind, code) = after(&mut host, COUNT, ("count.result", said));
+        assert_eq!((kind, code), (json!("prompt"), json!("counter_failed")));
+    }
+    let (kind, code) = after(&mut host, COUNT, ("count.result", json!({"tokens": 6})));
+    assert_eq!((kind, code), (json!("prompt"), json!("tokens")));
 }
 
 #[test]

@@ -109,7 +109,8 @@ void run_visit(hubless_call *call, const hubless_call_info *info) {
     if (status == HUBLESS_OK) {
         hubless_call_finalf(call, "%.*s", (int)known.reach.len, known.reach.data);
     } else {
-        hubless_call_fail(call, HUBLESS_HANDLER_FAILED, err.code, err.message, NULL);
+        const int kind = err.kind == HUBLESS_OK ? HUBLESS_HANDLER_FAILED : (int)err.kind;
+        hubless_call_fail(call, kind, err.code, err.message, NULL);
     }
     hubless_error_clear(&err);
     json_free(in);

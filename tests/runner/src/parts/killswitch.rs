@@ -25,7 +25,8 @@ const FAULTS: [&str; 10] = [
 const LANES: usize = 2;
 
 /// The short form of each model, and the gate of the faults. That the searches of the gate find
-/// nothing without a fault is a part of the models: they see every state of the same plans.
+/// nothing without a fault is a part of the models: they see every state of its plans
+/// (`hubless_model::plans::GATE`).
 pub(crate) fn run() -> Result<Outcome> {
     let mut outcome = models(&[])?;
     outcome += gates()?;
@@ -108,4 +109,20 @@ fn read(done: &Done) -> Outcome {
     let shortest = done.output.lines().find(|line| line.contains("broken after "));
     outcome.notes.extend(shortest.map(|line| line.trim().to_owned()));
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fault_that_can_be_planted_is_looked_for() {
+        let model = include_str!("../../../model/Cargo.toml");
+        let ledger = include_str!("../../../../core/proto/Cargo.toml");
+        for manifest in [model, ledger] {
+            let features = manifest.lines().filter_map(|line| line.strip_prefix("fault-"));
+            let names = features.filter_map(|feature| Some(feature.split_once(" =")?.0));
+            assert_eq!(names.collect::<Vec<_>>(), FAULTS);
+        }
+    }
 }

@@ -9,6 +9,7 @@ import kotlinx.coroutines.awaitCancellation
 import kotlinx.coroutines.coroutineScope
 import kotlinx.coroutines.delay
 import kotlinx.coroutines.launch
+import kotlinx.coroutines.withTimeout
 import kotlinx.serialization.Serializable
 import kotlinx.serialization.json.JsonPrimitive
 import org.junit.jupiter.api.Assertions.assertEquals
@@ -171,9 +172,10 @@ class BackTest {
         failure(ErrorKind.AUTH) {
             request<String>("guarded", "?") { auth = Credential("custom", "no") }
         }
-        failure(ErrorKind.AUTH) {
+        val failed = failure(ErrorKind.AUTH) {
             request<String>("throwing", "?") { auth = Credential("custom", "x") }
         }
+        assertEquals("check_failed", failed.code)
     }
 
     @Test
@@ -225,6 +227,25 @@ class BackTest {
         }) { "ok" }
         assertEquals("ok", request<String>("counted", "one two three"))
         failure(ErrorKind.PROMPT) { request<String>("counted", "one two three four five six") }
+    }
+
+    @Test
+    fun `a token counter that fails refuses`() = withNode {
+        val failing = mapOf<String, suspend (List<String>) -> Long>(
+            "throwing" to { error("broken") },
+            "negative" to { -1 },
+            "late" to { withTimeout(1.milliseconds) { awaitCancellation() } },
+        )
+        failing.forEach { (name, counter) ->
+            agent<String, String>(name, configure = {
+                requirements {
+                    maxTokens = 5
+                    countTokens { texts -> counter(texts) }
+                }
+            }) { "ok" }
+            val failed = failure(ErrorKind.PROMPT) { request<String>(name, "one") }
+            assertEquals("counter_failed", failed.code)
+        }
     }
 
     @Test

@@ -162,6 +162,28 @@ class HandlerTest {
     }
 
     @Test
+    fun `a call that runs when its agent is unregistered finishes`() = withNode { scope ->
+        val (started, go) = CompletableDeferred<Unit>() to CompletableDeferred<Unit>()
+        val leaving = agent<String, String>("leaving") {
+            if (started.complete(Unit)) go.await()
+            "finished"
+        }
+        val running = scope.async { request<String>("leaving", "?") }
+        started.await()
+        val gone = scope.async { leaving.unregister() }
+        eventually("new calls are refused") {
+            val refused = runCatching {
+                request<String>("leaving", "?") { wait = kotlin.time.Duration.ZERO }
+            }.exceptionOrNull()
+            (refused as? HublessException)?.kind == ErrorKind.NOT_FOUND
+        }
+        assertTrue(running.isActive && gone.isActive)
+        go.complete(Unit)
+        assertEquals("finished", running.await())
+        gone.await()
+    }
+
+    @Test
     fun `handlers run on the dispatcher of the scope given`() {
         val executor = Executors.newSingleThreadExecutor { Thread(it, "my-own-thread") }
         val own = CoroutineScope(executor.asCoroutineDispatcher() + Job())

@@ -189,69 +189,58 @@ internal class Host(private val node: Node, private val scope: CoroutineScope) {
         }
     }
 
-    private fun auth(event: Event) {
-        val refused = Verdict(false)
-        val say = { verdict: Verdict ->
-            val body = obj {
-                put("id", event.ticket)
-                put("allow", verdict.allow)
-                if (verdict.keep.isPositive()) put("cacheMs", verdict.keep.inWholeMilliseconds)
-            }
-            session.post("auth.verdict", body)
-        }
-        launch(event.ticket, context, { say(refused) }) {
-            val body = event.body
-            val caller = callerOf(body.child("caller") ?: emptyObject)
-            val check = agents[body.long("agent") ?: 0]?.auth ?: globalAuth
-            val secret = body.text("credential").orEmpty()
-            val attempt = AuthAttempt(body.text("scheme").orEmpty(), secret, caller)
-            say(guarded("an auth function", refused) { check?.invoke(attempt) ?: refused })
+    private fun auth(event: Event) = ask(event, "auth.verdict") {
+        val body = event.body
+        val caller = callerOf(body.child("caller") ?: emptyObject)
+        val check = agents[body.long("agent") ?: 0]?.auth ?: globalAuth
+        val secret = body.text("credential").orEmpty()
+        val attempt = AuthAttempt(body.text("scheme").orEmpty(), secret, caller)
+        val verdict = checkNotNull(check) { "there is no auth function" }(attempt)
+        obj {
+            put("id", event.ticket)
+            put("allow", verdict.allow)
+            if (verdict.keep.isPositive()) put("cacheMs", verdict.keep.inWholeMilliseconds)
         }
     }
 
-    private fun count(event: Event) {
-        val result = { tokens: Long ->
-            val body = obj {
-                put("id", event.ticket)
-                put("tokens", tokens)
-            }
-            session.post("count.result", body)
-        }
-        launch(event.ticket, context, { result(UNCOUNTED) }) {
-            val counter = agents[event.body.long("agent") ?: 0]?.counter
-            val texts = event.body.texts("texts")
-            result(guarded("a token counter", UNCOUNTED) { counter?.invoke(texts) ?: UNCOUNTED })
+    private fun count(event: Event) = ask(event, "count.result") {
+        val counter = agents[event.body.long("agent") ?: 0]?.counter
+        val texts = event.body.texts("texts")
+        val tokens = checkNotNull(counter) { "there is no token counter" }(texts)
+        obj {
+            put("id", event.ticket)
+            put("tokens", tokens)
         }
     }
 
-    private fun credential(event: Event) {
-        val result = { found: Credential? ->
-            val body = obj {
-                put("id", event.ticket)
-                some("scheme", found?.scheme)
-                some("secret", found?.secret)
-                if (found == null) put("none", true)
-            }
-            session.post("credential.result", body)
-        }
-        launch(event.ticket, context, { result(null) }) {
-            val provider = secrets[event.body.text("key").orEmpty()]
-            val target = event.body.text("target").orEmpty()
-            result(guarded("a credential provider", null) { provider?.invoke(target) })
+    private fun credential(event: Event) = ask(event, "credential.result") {
+        val provider = secrets[event.body.text("key").orEmpty()]
+        val found = provider?.invoke(event.body.text("target").orEmpty())
+        obj {
+            put("id", event.ticket)
+            some("scheme", found?.scheme)
+            some("secret", found?.secret)
+            if (found == null) put("none", true)
         }
     }
 
-    private suspend fun <T> guarded(
-        what: String,
-        otherwise: T,
-        function: suspend () -> T,
-    ): T = try {
-        function()
-    } catch (stopped: CancellationException) {
-        throw stopped
-    } catch (failure: Exception) {
-        Log.handlers.warn("{} failed", what, failure)
-        otherwise
+    /** Answers by a function of the user's; what follows where that fails is the core's. */
+    private fun ask(event: Event, operation: String, function: suspend () -> JsonObject) {
+        val failed = obj {
+            put("id", event.ticket)
+            put("failed", true)
+        }
+        launch(event.ticket, context, { session.post(operation, failed) }) { cancelled ->
+            val answer = try {
+                function()
+            } catch (failure: Throwable) {
+                if (!cancelled.get()) {
+                    Log.handlers.warn("the function behind {} failed", operation, failure)
+                }
+                failed
+            }
+            if (!cancelled.get()) session.post(operation, answer)
+        }
     }
 
     /** Starts work of the core; [unstarted] answers for it where the node's scope has ended. */
@@ -280,10 +269,5 @@ internal class Host(private val node: Node, private val scope: CoroutineScope) {
     private fun failed(id: Long, message: String): JsonObject = obj {
         put("id", id)
         put("message", message)
-    }
-
-    private companion object {
-        /** What a counter that fails has counted: no text is let through uncounted. */
-        const val UNCOUNTED = (1L shl 53) - 1
     }
 }
