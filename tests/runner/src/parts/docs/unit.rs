@@ -73,7 +73,8 @@ mod tests {
 
     const UNIT: &str = "User=u\nEnvironment=HUBLESS_HOME=/h\nExecStart=/usr/bin/run /opt/x\n";
     const FILE: &str = "# why\nFROM docker.io/library/a:1\nRUN one && \\\n    two\nUSER u\n\
-                        ENV HUBLESS_HOME=/h\nVOLUME /h\nSTOPSIGNAL SIGTERM\nCMD [\"run\", \"/opt/x\"]";
+                        ENV HUBLESS_HOME=/h\nVOLUME /h\nSTOPSIGNAL SIGTERM\n\
+                        CMD [\"run\", \"/opt/x\"]";
 
     #[test]
     fn a_file_that_goes_with_its_unit_has_no_fault() {
