@@ -67,7 +67,7 @@ export type { AgentRequest, RequestInput, Target } from './request.js';
 export type { InputOf, JsonSchema, OutputOf, Schema, StandardSchema } from './schema.js';
 export type { ServeOptions } from './serve.js';
 export { Spend, type SpendLimits, type SpendUsed } from './spend.js';
-export type { Template } from './stores.js';
+export type { Credentials, Pins, Template, Templates } from './stores.js';
 export { CallStream, type Chunk, ItemStream, type StreamEvent } from './stream.js';
 export { tool } from './tool.js';
 export { version } from './version.js';

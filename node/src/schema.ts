@@ -19,10 +19,13 @@ export interface StandardSchema<Input = unknown, Output = Input> {
   readonly '~standard': {
     readonly version: 1;
     readonly vendor: string;
+    /** Checks a value, and gives what it makes of it or what is wrong with it. */
     readonly validate: (value: unknown) => StandardResult<Output> | Promise<StandardResult<Output>>;
     readonly types?: { readonly input: Input; readonly output: Output } | undefined;
     readonly jsonSchema?: {
+      /** The schema of what is validated, in the dialect of JSON Schema that `target` names. */
       readonly input: (options: { target: string }) => Record<string, unknown>;
+      /** The schema of what comes of it. */
       readonly output: (options: { target: string }) => Record<string, unknown>;
     };
   };

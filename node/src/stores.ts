@@ -24,7 +24,13 @@ export interface Template
   content?: unknown;
 }
 
-/** Templates by name. */
+/**
+ * Templates by name.
+ *
+ * @example
+ * await node.templates.set('ada', { content: 'Ada' });
+ * assert.deepEqual(await node.templates.list(), ['ada']);
+ */
 export class Templates {
   readonly #session: Session;
 
@@ -58,7 +64,15 @@ export class Templates {
   }
 }
 
-/** Credentials by target: an agent id, a mesh or the origin of a URL; the longest match counts. */
+/**
+ * Credentials by target: an agent id, a mesh or the origin of a URL; the longest match counts.
+ *
+ * @example
+ * const requirements = { auth: { sharedSecret: 'open-sesame' } };
+ * const cave = await node.agent({ name: 'cave', requirements }, () => 'in');
+ * await node.credentials.set(cave.agentId, 'open-sesame', { scheme: 'shared_secret' });
+ * assert.equal((await node.request('cave')).value, 'in');
+ */
 export class Credentials {
   readonly #session: Session;
   readonly #offers: Offers;
@@ -91,7 +105,14 @@ export class Credentials {
   }
 }
 
-/** Which key a name belongs to, as first seen. */
+/**
+ * Which key a name belongs to, as first seen.
+ *
+ * @example
+ * const cave = await node.agent({ name: 'cave' }, () => 'in');
+ * await node.pins.set('cave', cave.agentId);
+ * assert.deepEqual(await node.pins.list(), [{ name: 'cave', agentId: cave.agentId }]);
+ */
 export class Pins {
   readonly #session: Session;
 

@@ -79,6 +79,7 @@ export class ItemStream<Item> implements AsyncIterableIterator<Item> {
     return { value: undefined, done: true };
   }
 
+  /** Gives itself: `for await` reads it. */
   [Symbol.asyncIterator](): this {
     return this;
   }

@@ -14,10 +14,10 @@ from typing import Any, TypeVar, overload
 
 from .agent import Agent
 from .errors import Error
-from .find import Lookup, Peer, Sighting
+from .find import Lookup, Peer, Sighting, To
 from .node import Node
 from .records import Chunk, Reply, Response
-from .requests import MISSING, To
+from .requests import MISSING
 
 __all__ = [
     "agent",

@@ -269,6 +269,9 @@ class Peer:
         return self.node.stream(self, value, **arguments)
 
 
+To = str | Peer | Query
+
+
 class Discovery(Feed):
     """Yields agents as they appear; ends when it is closed.
 

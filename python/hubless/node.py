@@ -21,10 +21,10 @@ from .budget import Terms
 from .call import call_in
 from .content import content_of
 from .errors import ClosedError, Error, InvalidArgumentError, Rejected, from_record
-from .find import Discovery, Lookup, Peer, Watch, query_of
+from .find import Discovery, Lookup, Peer, To, Watch, query_of
 from .options import AuthFunction, Settings, SharedSecret, TokenRule, auth_rule
 from .records import Context, Reply, Response, Usage, build, reply_of
-from .requests import MISSING, Asked, Stream, To, Tool, ask
+from .requests import MISSING, Asked, Stream, Tool, ask
 from .stores import Credentials, Pins, Templates
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import contextvars
 import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, Union
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _ambient, _signature, _wire
 from .call import Call
@@ -22,14 +22,13 @@ from .records import Chunk, Context, Progress, Reply, build, reply_of
 
 if TYPE_CHECKING:
     from ._session import Session
-    from .find import Peer, Query
+    from .find import To
     from .killswitch import KillSwitch
     from .node import Node
 
 __all__ = ["Stream", "Tool"]
 
 T = TypeVar("T")
-To = Union[str, "Peer", "Query"]
 
 
 class _Missing:

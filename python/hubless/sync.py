@@ -23,13 +23,13 @@ from .agent import Agent, Health
 from .call import ThreadCall as Call
 from .call import current as _current
 from .errors import Error, InternalError
-from .find import Discovery, Lookup, Sighting, Watch
+from .find import Discovery, Lookup, Sighting, To, Watch
 from .find import Peer as AsyncPeer
 from .killswitch import KillSwitch
 from .node import Description, Loaded
 from .options import AuthFunction, Credential, SharedSecret, TokenRule
 from .records import Chunk, Reply, Response
-from .requests import MISSING, To
+from .requests import MISSING
 from .requests import Stream as AsyncStream
 
 __all__ = [

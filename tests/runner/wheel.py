@@ -29,6 +29,11 @@ def read_sdist(path: Path) -> tuple[str, bytes, dict[str, bytes]]:
         for name, text in files.items()
         if name.startswith(f"{root}/hubless/")
     }
+    # The guide goes where documents of installed packages are, not among the modules.
+    for name, text in files.items():
+        if name.startswith(f"{root}/docs/"):
+            below = name.removeprefix(f"{root}/docs/")
+            package[f"{root}.data/data/share/doc/hubless/{below}"] = text
     return root, files[f"{root}/PKG-INFO"], package
 
 

@@ -1,6 +1,7 @@
 //! Generated files: written anew, or compared with what is committed.
 
 use crate::count::Outcome;
+use crate::guide;
 use crate::house::{Result, root};
 use hubless_tidy::generated::{HEADER, header, stale};
 
@@ -9,7 +10,10 @@ use hubless_tidy::generated::{HEADER, header, stale};
 /// # Errors
 /// The generator failed.
 pub(crate) fn write() -> Result<()> {
-    std::fs::write(root().join(HEADER), header()?).map_err(|error| format!("{HEADER}: {error}"))
+    for (file, text) in all()? {
+        std::fs::write(root().join(&file), text).map_err(|error| format!("{file}: {error}"))?;
+    }
+    Ok(())
 }
 
 /// Compares each generated file with what its generator says.
@@ -17,8 +21,19 @@ pub(crate) fn write() -> Result<()> {
 /// # Errors
 /// The generator failed.
 pub(crate) fn compare() -> Result<Outcome> {
-    let found = std::fs::read_to_string(root().join(HEADER)).unwrap_or_default();
-    Ok(judged(&stale(HEADER, &found, &header()?)))
+    let mut outcome = Outcome::default();
+    for (file, text) in all()? {
+        let found = std::fs::read_to_string(root().join(&file)).unwrap_or_default();
+        outcome += judged(&stale(&file, &found, &text));
+    }
+    Ok(outcome)
+}
+
+/// Every generated file: its path from the root, and its text.
+fn all() -> Result<Vec<(String, String)>> {
+    let mut files = vec![(HEADER.to_owned(), header()?)];
+    files.extend(guide::files()?);
+    Ok(files)
 }
 
 /// One test: no generated file is stale.

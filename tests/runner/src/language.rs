@@ -149,7 +149,10 @@ fn python(origin: Origin) -> PathBuf {
 }
 
 /// The class path that the Maven build leaves.
-fn class_path(origin: Origin) -> Result<String> {
+///
+/// # Errors
+/// It was not built.
+pub(crate) fn class_path(origin: Origin) -> Result<String> {
     let file = match origin {
         Origin::Checkout => root().join("kotlin/target/classpath.txt"),
         Origin::Installed => installed(Language::Kotlin).join("classpath.txt"),

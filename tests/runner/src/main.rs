@@ -9,6 +9,7 @@ mod bench;
 mod count;
 mod demo;
 mod generate;
+mod guide;
 mod hello;
 mod house;
 mod language;

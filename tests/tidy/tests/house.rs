@@ -167,6 +167,17 @@ fn samples_of_the_readme_are_files_that_run() {
 }
 
 #[test]
+fn samples_of_the_guides_are_files_that_run() {
+    let mut guides = tree::sources(&["md"]);
+    guides.retain(|source| source.path.ends_with("/docs/guide.md"));
+    assert_eq!(guides.len(), 4, "a guide in each language's folder");
+    for guide in guides {
+        assert!(samples::samples(&guide.text).len() >= 10, "{} shows programs", guide.path);
+        none(samples::stale(&guide.text, |path| tree::named(path).map(|source| source.text)));
+    }
+}
+
+#[test]
 fn every_error_kind_is_in_every_language() {
     let table = tree::root().join("tests/conformance/vectors/errors.json");
     let table: serde_json::Value =

@@ -28,7 +28,9 @@ pub(super) async fn run(context: &Context, options: Find) -> Result<()> {
         }
     }
     if found.is_empty() {
-        return Err(Error::new(Kind::NotFound, "no agent matches").with_operation("find"));
+        let message = "no agent matches: start one as this user with the same HUBLESS_HOME; \
+                       `hubless doctor` says what may be in the way";
+        return Err(Error::new(Kind::NotFound, message).with_operation("find"));
     }
     Ok(())
 }

@@ -57,10 +57,11 @@ impl Node {
     /// Safe.
     pub async fn peer(&self, query: Query, options: FindOptions) -> Result<Found> {
         let found = self.find(Query { limit: 1, ..query }, options).await?;
-        found
-            .into_iter()
-            .next()
-            .ok_or_else(|| Error::new(Kind::NotFound, "no agent matches").with_operation("peer"))
+        found.into_iter().next().ok_or_else(|| {
+            let message = "no agent matches: start one as this user with the same HUBLESS_HOME; \
+                           `hubless doctor` says what may be in the way";
+            Error::new(Kind::NotFound, message).with_operation("peer")
+        })
     }
 
     /// Agents that match, each once, as they appear.

@@ -18,11 +18,11 @@ pub(super) fn build(dist: Dist) -> Result<()> {
         .args(["-r", "kotlin/src/main", &text(&work.join("src"))])
         .must()?;
     copy(&dist.library("libhubless_jvm.so"), &work.join(LIBRARY))?;
-    notices::copy_into(
-        dist,
-        "hubless-jvm",
-        &work.join("src/main/resources/META-INF/dev.hubless/hubless"),
-    )?;
+    let about = work.join("src/main/resources/META-INF/dev.hubless/hubless");
+    notices::copy_into(dist, "hubless-jvm", &about)?;
+    Step::new("package: jvm, copy the guide", "cp")
+        .args(["-r", "kotlin/docs", &text(&about)])
+        .must()?;
     empty(&dist.maven())?;
     let profiles = match dist.profile {
         Profile::Dev => "sources",

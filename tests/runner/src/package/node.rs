@@ -36,7 +36,7 @@ fn own(dist: Dist, folder: &Path) -> Result<()> {
 fn facade(dist: Dist, folder: &Path) -> Result<()> {
     own(dist, folder)?;
     Step::new("package: node, copy the facade", "cp")
-        .args(["-r", "node/dist", "node/native.d.ts", &text(folder)])
+        .args(["-r", "node/dist", "node/docs", "node/native.d.ts", &text(folder)])
         .must()?;
     let manifest = std::fs::read_to_string(root().join("node/package.json"));
     let manifest = manifest.map_err(|error| format!("node/package.json: {error}"))?;
@@ -45,7 +45,7 @@ fn facade(dist: Dist, folder: &Path) -> Result<()> {
     // Of use in the checkout only.
     fields.remove("scripts");
     fields.remove("devDependencies");
-    fields.insert("files".to_owned(), files(&["dist", "native.d.ts"]));
+    fields.insert("files".to_owned(), files(&["dist", "docs", "native.d.ts"]));
     fields.insert("optionalDependencies".to_owned(), json!({ PLATFORM: VERSION }));
     save(&manifest, folder)
 }

@@ -1,8 +1,8 @@
 //! The table of parts, and how they are run and counted.
 
 use super::{
-    conformance, fresh, install, killswitch, languages, large, lint, long, memory, network, rust,
-    trace,
+    conformance, docs, fresh, install, killswitch, languages, large, lint, long, memory, network,
+    rust, trace,
 };
 use crate::count::Outcome;
 use crate::house::Result;
@@ -15,7 +15,7 @@ struct Part {
     run: fn() -> Result<Outcome>,
 }
 
-const PARTS: [Part; 23] = [
+const PARTS: [Part; 24] = [
     Part { name: "lint", what: "fmt, clippy, mypy, tsc, ktlint", run: lint::run },
     Part { name: "tidy", what: "rules of style and architecture", run: rust::tidy },
     Part { name: "unit", what: "Rust unit and property tests", run: rust::unit },
@@ -36,6 +36,7 @@ const PARTS: [Part; 23] = [
     Part { name: "demo", what: "run, figures, fail-over", run: demo::test },
     Part { name: "fuzz", what: "fuzz functions over their corpora", run: rust::fuzz },
     Part { name: "doc", what: "doc tests and doc build", run: rust::doc },
+    Part { name: "docs", what: "guides run, references are made", run: docs::run },
     Part { name: "deny", what: "licences, bans, sources", run: lint::deny },
     Part { name: "install", what: "packages, installed and used", run: install::quick },
     Part { name: "fresh", what: "clone, empty home, ten lines", run: fresh::run },

@@ -29,10 +29,21 @@ const PROGRAMS: [Program; 5] = [
     Program { name: "runaway", sources: &["tests/demo/c/runaway/runaway.c"] },
 ];
 
+/// Programs of the guide.
+const SAMPLES: [Program; 6] = [
+    Program { name: "guide/find", sources: &["include/docs/samples/find.c"] },
+    Program { name: "guide/policy", sources: &["include/docs/samples/policy.c"] },
+    Program { name: "guide/nothing", sources: &["include/docs/samples/nothing.c"] },
+    Program { name: "guide/denied", sources: &["include/docs/samples/denied.c"] },
+    Program { name: "guide/busy", sources: &["include/docs/samples/busy.c"] },
+    Program { name: "guide/service", sources: &["include/docs/samples/service.c"] },
+];
+
 pub(super) fn prepare() -> Result<()> {
-    std::fs::create_dir_all(out()).map_err(|error| said(&out(), &error))?;
+    let samples = out().join("guide");
+    std::fs::create_dir_all(&samples).map_err(|error| said(&samples, &error))?;
     library()?;
-    PROGRAMS.iter().try_for_each(compile)
+    PROGRAMS.iter().chain(&SAMPLES).try_for_each(compile)
 }
 
 fn out() -> PathBuf {
@@ -152,7 +163,7 @@ mod tests {
 
     #[test]
     fn every_program_has_its_sources() {
-        for program in &PROGRAMS {
+        for program in PROGRAMS.iter().chain(&SAMPLES) {
             let found = program.sources.iter().map(|source| files(&root().join(source)).unwrap());
             let found: Vec<_> = found.flatten().collect();
             let sources = found.iter().filter(|path| path.extension().is_some_and(|e| e == "c"));

@@ -12,6 +12,7 @@ pub(super) fn prepare() -> Result<()> {
         "kotlin/pom.xml",
         "kotlin/src",
         "kotlin/examples",
+        "kotlin/docs/samples",
         "tests/conformance/runners/kotlin",
         "tests/demo/kotlin",
     ];

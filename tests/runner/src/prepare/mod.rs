@@ -6,7 +6,7 @@ mod node;
 mod python;
 pub(crate) mod stamp;
 
-pub(crate) use node::facade as node_facade;
+pub(crate) use node::{facade as node_facade, install};
 
 use crate::house::{self, Result};
 use crate::step::Step;

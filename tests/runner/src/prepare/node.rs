@@ -24,9 +24,14 @@ pub(crate) fn facade() -> Result<()> {
     })
 }
 
+/// What a folder's lock file names, installed there.
+///
 /// `npm install`, not `npm ci`: the latter refuses a lock file that leaves out the packages of
 /// platforms which this one cannot install.
-fn install(folder: &str) -> Result<()> {
+///
+/// # Errors
+/// A download failed.
+pub(crate) fn install(folder: &str) -> Result<()> {
     let lock = format!("{folder}/package-lock.json");
     let modules = root().join(folder).join("node_modules");
     let name = format!("npm-{}", folder.replace('/', "-"));

@@ -42,7 +42,8 @@ pub fn admission(policy: &Policy, caller: &Caller, request: &v1::Request) -> Res
     caller_kind(policy, caller)?;
     let allowed = policy.requirements().allowed_callers.as_ref();
     if allowed.is_some_and(|allowed| !allowed.takes(caller)) {
-        return Err(denied("caller", "the agent does not take this caller"));
+        let message = "the agent does not take this caller: its allowedCallers have to name it";
+        return Err(denied("caller", message));
     }
     data_policy(policy.descriptor(), request)?;
     let own = policy.id();

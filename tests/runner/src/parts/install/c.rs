@@ -48,7 +48,7 @@ pub(super) fn install(dist: Dist) -> Result<Outcome> {
         .args(["--directory", &text(&prefix)])
         .must()?;
     let mut outcome = Outcome::default();
-    for file in notices::names() {
+    for file in notices::names().into_iter().chain(["guide.md"]) {
         let file = prefix.join("share/doc/hubless").join(file);
         outcome += Outcome::one(file.is_file(), || format!("missing: {}", file.display()));
     }

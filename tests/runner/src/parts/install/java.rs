@@ -59,7 +59,8 @@ fn contents(dist: Dist) -> Result<Outcome> {
         .must()?;
     let own = notices::names().map(|name| format!("META-INF/dev.hubless/hubless/{name}"));
     let library = "linux-x86-64/libhubless_jvm.so".to_owned();
-    for name in own.into_iter().chain([library]) {
+    let guide = "META-INF/dev.hubless/hubless/docs/guide.md".to_owned();
+    for name in own.into_iter().chain([library, guide]) {
         let there = done.output.lines().any(|line| line == name);
         outcome += Outcome::one(there, || format!("{name} is not in the jar"));
     }

@@ -74,7 +74,9 @@ fn contents(python: &Path) -> Result<Outcome> {
         for file in m.files('hubless'): print(file.name)\nprint(m.requires('hubless'))";
     let done = Step::new("install: python, list the files", python).args(["-c", code]).must()?;
     let mut outcome = Outcome::default();
-    for name in crate::package::notices::names().into_iter().chain(["py.typed", "_core.pyi"]) {
+    for name in
+        crate::package::notices::names().into_iter().chain(["py.typed", "_core.pyi", "guide.md"])
+    {
         let there = done.output.lines().any(|line| line == name);
         outcome += Outcome::one(there, || format!("{name} is not installed:\n{}", done.tail(40)));
     }
