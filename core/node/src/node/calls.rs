@@ -288,6 +288,7 @@ impl Try<'_> {
         let began = Instant::now();
         request.to = self.route.agent.to_wire();
         request.grant = funded.as_ref().map(|funded| funded.grant().encode()).unwrap_or_default();
+        request.provider = funded.as_ref().and_then(Funded::key);
         request.to_name.clone_from(&self.route.name);
         let tools = request.tools.clone();
         let (mut end, callee) = pipe();
