@@ -27,7 +27,7 @@ pub(super) async fn run(job: Job<'_>, name: &str) -> Result<Outcome> {
     }
 }
 
-const START: [&str; 12] = [
+const START: [&str; 14] = [
     "name",
     "mesh",
     "home",
@@ -40,6 +40,8 @@ const START: [&str; 12] = [
     "orphans",
     "gateway",
     "gatewayKey",
+    "gatewaySigner",
+    "refund",
 ];
 
 #[derive(Deserialize)]

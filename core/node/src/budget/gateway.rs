@@ -268,7 +268,7 @@ pub(super) fn none_named() -> Error {
 mod tests {
     use super::*;
     use hubless_proto::identity::SecretKey;
-    use hubless_proto::killswitch::{Origin, Statement};
+    use hubless_proto::killswitch::{GrantId, Origin, ReservationId, Statement};
     use hubless_proto::wire::words::TripReason;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpListener, TcpSocket};
@@ -365,6 +365,54 @@ mod tests {
         let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/v1", mute.local_addr().unwrap());
         assert_eq!(hasty(&url).end(&key, None).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_receipt_counts_that_is_of_this_gateway_key_and_purpose() {
+        let (signer, stranger) = (SecretKey::from_seed([4; 32]), SecretKey::from_seed([5; 32]));
+        let key = root().issue_for(BUDGET, [9; 32], Micros::MAX, (5, 9)).unwrap();
+        let reservation = ReservationId::from_bytes([2; 16]);
+        let purpose = Purpose { grant: GrantId::from_bytes([1; 16]), reservation };
+        let paid = Paid { spent: Micros::new(7).unwrap(), reserved: Micros::ZERO };
+        let good = Receipt {
+            gateway: signer.node_key(),
+            provider: "front".to_owned(),
+            reservation,
+            grant: purpose.grant,
+            link: *key.chain().links[0].id.as_bytes(),
+            limit_micros: Micros::MAX.value(),
+            used_micros: 7,
+            calls: 1,
+            model: String::new(),
+            provider_request_id: String::new(),
+        };
+        let ask = async |receipt: &Bytes| {
+            let options = NodeOptions {
+                gateway: Some(saying(word::receipted(paid, receipt)).await),
+                gateway_key: Some(root().text().to_string().into()),
+                gateway_signer: Some(signer.node_key().to_string()),
+                ..NodeOptions::default()
+            };
+            let gateway = Gateway::named(&options).unwrap().unwrap();
+            let (said, receipt) = gateway.end(&key, Some(purpose)).await.unwrap();
+            assert_eq!(said, paid);
+            receipt
+        };
+        let signed = good.sign(&signer).unwrap();
+        assert_eq!(ask(&signed).await, Some(signed.clone()));
+        let by_stranger = Receipt { gateway: stranger.node_key(), ..good.clone() };
+        let mut altered = signed.to_vec();
+        altered[40] ^= 1;
+        for wrong in [
+            by_stranger.sign(&stranger).unwrap(),
+            Receipt { used_micros: 6, ..good.clone() }.sign(&signer).unwrap(),
+            Receipt { link: [3; 32], ..good.clone() }.sign(&signer).unwrap(),
+            Receipt { grant: GrantId::from_bytes([3; 16]), ..good.clone() }.sign(&signer).unwrap(),
+            Receipt { reservation: Receipt::WHOLE, ..good }.sign(&signer).unwrap(),
+            altered.into(),
+        ] {
+            assert_eq!(ask(&wrong).await, None);
+        }
     }
 
     #[tokio::test]

@@ -153,7 +153,8 @@ impl Call {
     /// A base URL and a short-lived key of the metering gateway, for a client of OpenAI's API in
     /// this handler. What it may pay is set aside in the grant of the call first: `max_cost`, in
     /// millionths of the currency, or a quarter of what is free. Each time it is
-    /// another key. All of them end with the call, and then what the gateway says they cost is
+    /// another key, below the one that came with the grant where its issuer frees by receipts
+    /// alone. All of them end with the call, and then what the gateway says they cost is
     /// charged, and all that was set aside where it says nothing. A key ends also with the stop of
     /// the budget, with the total deadline of the call, and after `PROVIDER_KEY_LIFE`: so long may
     /// one pay of whose stop the gateway heard nothing.

@@ -223,7 +223,12 @@ impl Funded {
         let shown = v1::ProviderKey { key: key.text().to_string(), signer: signer.to_wire() };
         let gateway = Arc::new(gateway.under(key));
         let framed = Framed { audience: grant.audience, gateway, asking: false };
-        lock(&self.treasury().framed).insert(grant.id, framed);
+        let treasury = self.treasury();
+        lock(&treasury.framed).insert(grant.id, framed);
+        if !lock(&treasury.state).ledger.is_open(&grant.id) {
+            // Given up meanwhile.
+            treasury.forget_key(&grant.id);
+        }
         self.frame(shown, Frame { link, limit_micros: limit.value(), signer });
     }
 }

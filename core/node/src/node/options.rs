@@ -55,13 +55,11 @@ pub struct NodeOptions {
     pub gateway_key: Option<Secret>,
     /// Key under which the receipts of its gateway are believed, as the gateway prints it; none:
     /// `HUBLESS_GATEWAY_SIGNER`, else no receipt is.
-    #[serde(skip)]
     pub gateway_signer: Option<String>,
     /// What comes back of the grants of calls that other nodes answer: `signed`, what they say
     /// that they did not use; `provider`, of cost only what receipts of the gateway show that
     /// nobody can pay any more, and of tokens nothing; `never`, nothing. None: `HUBLESS_REFUND`,
     /// else `signed`.
-    #[serde(skip)]
     pub refund: Option<String>,
     /// Language of the program that the node is in, for traces; none: `rust`.
     #[serde(skip)]
