@@ -17,6 +17,8 @@ mod holder;
 mod operator;
 mod provider;
 mod receipts;
+#[cfg(test)]
+mod receipts_tests;
 mod report;
 mod rows;
 mod settling;
