@@ -134,7 +134,8 @@ enum Paying {
 impl Held {
     pub(super) const fn new(treasury: Arc<Treasury>, grant: Grant) -> Self {
         let end = Mutex::new(End { in_full: None, is_kept: false, late: None });
-        let (reserved, keys) = (AtomicBool::new(false), Keys::new());
+        let reserved = AtomicBool::new(false);
+        let keys = Keys::new();
         Self { treasury, grant, reserved, end, keys, gateway: None, whole: None }
     }
 
