@@ -46,8 +46,8 @@ impl Gateway {
     /// it.
     ///
     /// # Errors
-    /// `invalid_argument`, field `gateway` or `gatewaySigner`; `auth`, code `bad_chain`, field `gatewayKey`;
-    /// `configuration`, code `tls`.
+    /// `invalid_argument`, field `gateway` or `gatewaySigner`; `auth`, code `bad_chain`, field
+    /// `gatewayKey`; `configuration`, code `tls`.
     pub(crate) fn named(options: &NodeOptions) -> Result<Option<Arc<Self>>> {
         let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let url = options.gateway.clone().or_else(|| environment("HUBLESS_GATEWAY"));

@@ -34,9 +34,10 @@ impl Funded {
         &self.grant
     }
 
-    /// The key of a gateway that travels with it.
-    pub(crate) fn key(&self) -> Option<v1::ProviderKey> {
-        self.key.clone()
+    /// Writes the grant of a request into it, and the key that goes with that.
+    pub(crate) fn write(funded: Option<&Self>, request: &mut v1::Request) {
+        request.grant = funded.map(|funded| funded.grant.encode()).unwrap_or_default();
+        request.provider = funded.and_then(|funded| funded.key.clone());
     }
 
     /// A key goes with it, and with no other grant.

@@ -22,6 +22,7 @@ use hubless_proto::metering::Micros;
 use hubless_proto::metering::chain::SpendKey;
 use hubless_proto::metering::till::Paid;
 use hubless_proto::metering::word;
+use hubless_proto::wire::v1;
 use hubless_proto::wire::words::{RefundPolicy, Spends};
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -147,7 +148,9 @@ impl Issuer {
     ) -> (u64, Option<String>) {
         let rows = self.audit.in_memory().rows.len();
         let funded = self.cut().await;
-        let (grant, key) = (funded.grant().clone(), funded.key().unwrap());
+        let (grant, mut request) = (funded.grant().clone(), v1::Request::default());
+        Funded::write(Some(&funded), &mut request);
+        let key = request.provider.unwrap();
         assert_eq!(grant.amount.of(COST), Some(MOST));
         let key = SpendKey::read(&key.key).unwrap();
         let message = word(&grant, &key);

@@ -73,7 +73,10 @@ pub struct Purpose {
 /// # Ok::<(), hubless_proto::Error>(())
 /// ```
 pub fn end(purpose: Option<Purpose>) -> String {
-    let said = |Purpose { grant, reservation }: Purpose| json!({ "grant": grant.to_string(), "reservation": reservation.to_string() });
+    let said = |Purpose { grant, reservation }: Purpose| {
+        let (grant, reservation) = (grant.to_string(), reservation.to_string());
+        json!({ "grant": grant, "reservation": reservation })
+    };
     purpose.map_or_else(|| json!({}), said).to_string()
 }
 
