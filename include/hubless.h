@@ -1301,6 +1301,16 @@ typedef struct {
      * all of the ticket.
      */
     hubless_str zones;
+     * Key under which receipts of the gateway are believed, as `hubless expose gateway` prints it;
+     * none: that of `HUBLESS_GATEWAY_SIGNER`.
+     */
+    hubless_str gateway_signer;
+    /**
+     * What comes back of the grants of calls that other nodes answer: `signed`, what they say that
+     * they did not use; `provider`, of cost only what receipts of the gateway show unpaid;
+     * `never`, nothing. None: that of `HUBLESS_REFUND`, else `signed`.
+     */
+    hubless_str refund;
 } hubless_node_options;
 
 /**

@@ -21,8 +21,17 @@ const FILES: [&str; 4] = [
 const REQUIRED_JSON: [&str; 1] = ["arguments_json"];
 
 /// Messages that hold prompts, results or credentials: `wire/debug.rs` prints them.
-const PRIVATE: [&str; 8] =
-    ["Auth", "Blob", "ContextEntry", "ContextReference", "Part", "Redeem", "Request", "ToolCall"];
+const PRIVATE: [&str; 9] = [
+    "Auth",
+    "Blob",
+    "ContextEntry",
+    "ContextReference",
+    "Part",
+    "ProviderKey",
+    "Redeem",
+    "Request",
+    "ToolCall",
+];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=proto");

@@ -127,6 +127,20 @@ static void without_a_gateway_the_reason_is_said(void) {
     CHECK(hubless_node_start(&wrong, &node, &err) == HUBLESS_INVALID_ARGUMENT);
     CHECK(suite_is(err.field, "gateway"));
     hubless_error_clear(&err);
+    wrong.gateway = HUBLESS_STR(URL);
+    wrong.refund = HUBLESS_STR("provider");
+    CHECK(hubless_node_start(&wrong, &node, &err) == HUBLESS_CONFIGURATION);
+    CHECK(suite_is(err.code, "no_gateway"));
+    hubless_error_clear(&err);
+    wrong.refund = HUBLESS_STR("always");
+    CHECK(hubless_node_start(&wrong, &node, &err) == HUBLESS_INVALID_ARGUMENT);
+    CHECK(suite_is(err.field, "refund"));
+    hubless_error_clear(&err);
+    wrong.refund = (hubless_str){0};
+    wrong.gateway_signer = HUBLESS_STR("x");
+    CHECK(hubless_node_start(&wrong, &node, &err) == HUBLESS_INVALID_ARGUMENT);
+    CHECK(suite_is(err.field, "gatewaySigner"));
+    hubless_error_clear(&err);
     CHECK(hubless_switch_free(kill_switch) == HUBLESS_OK);
 }
 

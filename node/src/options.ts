@@ -575,6 +575,17 @@ export interface NodeOptions {
   gateway?: string;
   /** Spending key that the node has of its gateway; default that of `HUBLESS_GATEWAY_KEY`. */
   gatewayKey?: string;
+  /**
+   * Key under which receipts of the gateway are believed, as `hubless expose gateway` prints it;
+   * default that of `HUBLESS_GATEWAY_SIGNER`.
+   */
+  gatewaySigner?: string;
+  /**
+   * What comes back of the grants of calls that other nodes answer: `signed`, what they say that
+   * they did not use; `provider`, of cost only what receipts of the gateway show unpaid; `never`,
+   * nothing. Default that of `HUBLESS_REFUND`, else `signed`.
+   */
+  refund?: 'never' | 'signed' | 'provider';
   /** Where log records go; default nowhere. */
   logger?: Logger;
   /** The finest records that are wanted; default `info`. */

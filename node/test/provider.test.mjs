@@ -48,3 +48,12 @@ test('a gateway where others listen in is refused', async () => {
   const wrong = Node.start({ gateway: 'http://10.0.0.1/v1', gatewayKey });
   await assert.rejects(wrong, isError({ kind: 'invalid_argument', field: 'gateway' }));
 });
+
+test('a refund that cannot be kept is refused', async () => {
+  const rejects = (options, error) => assert.rejects(Node.start(options), isError(error));
+  await rejects({ refund: 'always' }, { kind: 'invalid_argument', field: 'refund' });
+  const unsigned = { gateway, gatewayKey, refund: 'provider' };
+  await rejects(unsigned, { kind: 'configuration', code: 'no_gateway' });
+  const signer = { gateway, gatewayKey, gatewaySigner: 'x' };
+  await rejects(signer, { kind: 'invalid_argument', field: 'gatewaySigner' });
+});

@@ -130,6 +130,8 @@ class Node:
         trace: str | os.PathLike[str] | None = None,
         gateway: str | None = None,
         gateway_key: str | None = None,
+        gateway_signer: str | None = None,
+        refund: Literal["never", "signed", "provider"] | None = None,
     ) -> Starting:
         """Joins this user's mesh on this machine; nothing needs to be configured.
 
@@ -146,7 +148,12 @@ class Node:
         as ``http://127.0.0.1:4318/v1/traces``, instead of that of ``HUBLESS_TRACE``. ``gateway`` is
         the base URL of the metering gateway of ``Call.provider``, such as
         ``http://127.0.0.1:8430/v1``, and ``gateway_key`` the spending key that this node has of
-        it, instead of those of ``HUBLESS_GATEWAY`` and ``HUBLESS_GATEWAY_KEY``.
+        it, instead of those of ``HUBLESS_GATEWAY`` and ``HUBLESS_GATEWAY_KEY``. ``refund`` says
+        what comes back of the grants of calls that other nodes answer, instead of
+        ``HUBLESS_REFUND``: ``signed``, what they say that they did not use; ``provider``, of cost
+        only what receipts of the gateway show unpaid, which hold under ``gateway_signer``, the
+        key that ``hubless expose gateway`` prints (``HUBLESS_GATEWAY_SIGNER``); ``never``,
+        nothing.
         """
         folder, spans = (os.fspath(path) if path is not None else None for path in (home, trace))
         return Starting(
@@ -164,6 +171,8 @@ class Node:
                 spans,
                 gateway,
                 gateway_key,
+                gateway_signer,
+                refund,
             )
         )
 

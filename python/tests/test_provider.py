@@ -62,3 +62,15 @@ async def test_a_gateway_where_others_listen_in_is_refused() -> None:
     with pytest.raises(errors.InvalidArgumentError) as wrong:
         await hubless.Node.start(gateway="http://10.0.0.1/v1", gateway_key=KEY)
     assert wrong.value.field == "gateway"
+
+
+async def test_a_refund_that_cannot_be_kept_is_refused() -> None:
+    with pytest.raises(errors.InvalidArgumentError) as unknown:
+        await hubless.Node.start(refund="always")  # type: ignore[arg-type]
+    assert unknown.value.field == "refund"
+    with pytest.raises(errors.ConfigurationError) as unsigned:
+        await hubless.Node.start(gateway=URL, gateway_key=KEY, refund="provider")
+    assert unsigned.value.code == "no_gateway"
+    with pytest.raises(errors.InvalidArgumentError) as signer:
+        await hubless.Node.start(gateway=URL, gateway_key=KEY, gateway_signer="x")
+    assert signer.value.field == "gatewaySigner"

@@ -80,6 +80,13 @@ pub struct hubless_node_options {
     /// own mesh, in one that was joined those of its ticket; none: those of `HUBLESS_ZONES`, else
     /// all of the ticket.
     pub zones: hubless_str,
+    /// Key under which receipts of the gateway are believed, as `hubless expose gateway` prints it;
+    /// none: that of `HUBLESS_GATEWAY_SIGNER`.
+    pub gateway_signer: hubless_str,
+    /// What comes back of the grants of calls that other nodes answer: `signed`, what they say that
+    /// they did not use; `provider`, of cost only what receipts of the gateway show unpaid;
+    /// `never`, nothing. None: that of `HUBLESS_REFUND`, else `signed`.
+    pub refund: hubless_str,
 }
 
 // SAFETY: `repr(C)`, begins with its size, all zero is a value.
@@ -254,6 +261,8 @@ unsafe fn start_body(given: &hubless_node_options) -> Result<Value> {
             ("trace", given.trace),
             ("gateway", given.gateway),
             ("gatewayKey", given.gateway_key),
+            ("gatewaySigner", given.gateway_signer),
+            ("refund", given.refund),
         ];
         for (name, value) in texts {
             if let Some(value) = text(name, value)? {

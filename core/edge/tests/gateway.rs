@@ -11,6 +11,8 @@ mod house;
 mod keys;
 #[path = "gateway/provider.rs"]
 mod provider;
+#[path = "gateway/receipts.rs"]
+mod receipts;
 #[path = "gateway/refusals.rs"]
 mod refusals;
 #[path = "gateway/streams.rs"]

@@ -581,6 +581,13 @@ limits! {
     PROVIDER_TOLD: Duration = Duration::from_secs(30);
     /// What a gateway says to a node, in bytes.
     PROVIDER_WORD_BYTES: usize = 4 * KIB;
+    /// Receipts that come with the last word about a grant: of the keys of its call, and of the one
+    /// that came with it.
+    RECEIPTS: usize = 17;
+    /// A receipt as it is signed, in bytes.
+    RECEIPT_BYTES: usize = KIB;
+    /// A text in a receipt, in bytes.
+    RECEIPT_TEXT_BYTES: usize = 128;
     /// Roots of one till.
     TILL_ROOTS: usize = 64;
     /// Links of one root whose accounts a till keeps, in about 4 MiB: those of keys of calls stay

@@ -27,7 +27,7 @@ pub(super) async fn run(job: Job<'_>, name: &str) -> Result<Outcome> {
     }
 }
 
-const START: [&str; 13] = [
+const START: [&str; 15] = [
     "name",
     "mesh",
     "home",
@@ -41,6 +41,8 @@ const START: [&str; 13] = [
     "orphans",
     "gateway",
     "gatewayKey",
+    "gatewaySigner",
+    "refund",
 ];
 
 #[derive(Deserialize)]

@@ -65,4 +65,10 @@ fn what_is_missing_is_said() {
     host.end_of(request);
     let wrong = json!({"gateway": "http://10.0.0.1/v1", "gatewayKey": KEY});
     assert_eq!(Host::bare().failed("node.start", wrong)["field"], "gateway");
+    let unknown = json!({"refund": "always"});
+    assert_eq!(Host::bare().failed("node.start", unknown)["field"], "refund");
+    let unsigned = json!({"refund": "provider", "gateway": URL, "gatewayKey": KEY});
+    assert_eq!(Host::bare().failed("node.start", unsigned)["code"], "no_gateway");
+    let signer = json!({"gateway": URL, "gatewayKey": KEY, "gatewaySigner": "x"});
+    assert_eq!(Host::bare().failed("node.start", signer)["field"], "gatewaySigner");
 }

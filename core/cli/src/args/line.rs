@@ -406,6 +406,11 @@ handlers, each paid from the budget of one call, by `ctx.provider()`. They end w
 with the stop of the budget, which its nodes tell the gateway; where that word is lost, after ten \
 minutes.
 
+With HUBLESS_REFUND=provider and HUBLESS_GATEWAY_SIGNER (which `expose gateway` prints) a node \
+takes back of the grants of its calls to other nodes only what the gateway signs that nobody can \
+pay any more; with HUBLESS_REFUND=never nothing. HUBLESS_REFUND=signed, the default, believes \
+those nodes.
+
 hubless gateway root add --name front --ceiling 5000000    # prints the root's key, once
 hubless gateway key --from - --limit 200000 --ttl 10m < root.key
 hubless gateway show --name front";

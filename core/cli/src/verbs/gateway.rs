@@ -87,10 +87,12 @@ fn tell(context: &Context, gateway: &GatewayEdge) -> Result<()> {
     if context.json {
         let address = gateway.address().to_string();
         let hosts = gateway.hosts();
-        let body = json!({ "url": gateway.url(), "address": address, "hosts": hosts });
+        let (url, signer) = (gateway.url(), gateway.signer());
+        let body = json!({ "url": url, "address": address, "hosts": hosts, "signer": signer });
         return output::object("gateway", &body);
     }
     output::say(&format!("OPENAI_BASE_URL={}", gateway.url()));
+    output::say(&format!("HUBLESS_GATEWAY_SIGNER={}", gateway.signer()));
     Ok(())
 }
 

@@ -28,11 +28,20 @@ pub(super) async fn trip(
 }
 
 async fn ended(desk: &Desk, client: &Client, request: Request) -> Result<Response, Fault> {
-    let head = request.into_parts().0;
+    let (head, body) = request.into_parts();
     json_only(&head)?;
     let key = bearer(&head)?.ok_or_else(Fault::token)?;
-    let paid = desk.till.end(key, &stranger(client.address)).await.map_err(fault)?;
-    Ok(json(word::paid(paid)))
+    let by = stranger(client.address);
+    let body = read(body, client, desk.body_time).await?;
+    let said = match word::read_end(&body).map_err(fault)? {
+        None => word::paid(desk.till.end(key, &by).await.map_err(fault)?),
+        Some(purpose) => {
+            let ended = desk.till.end_for(key, &by, purpose).await;
+            let (paid, receipt) = ended.map_err(fault)?;
+            word::receipted(paid, &receipt)
+        }
+    };
+    Ok(json(said))
 }
 
 async fn tripped(desk: &Desk, client: &Client, request: Request) -> Result<Response, Fault> {

@@ -16,6 +16,7 @@ use hubless_proto::metering::chain::Chain;
 use hubless_proto::metering::prices::Prices;
 use hubless_proto::metering::till::over;
 use hubless_proto::metering::{Micros, Usage, word};
+use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,15 @@ pub(super) struct Desk {
     pub(super) prices: Arc<Prices>,
     pub(super) provider: Provider,
     pub(super) body_time: Duration,
+}
+
+/// Header in which a provider names a call.
+const REQUEST_ID: &str = "x-request-id";
+
+/// What is read of a body that was checked.
+#[derive(Default, Deserialize)]
+struct Named {
+    model: String,
 }
 
 /// What can be asked for.
@@ -96,10 +106,15 @@ async fn ask(
     let body = read(body, &client, desk.body_time).await?;
     let prices = Arc::clone(&desk.prices);
     // A large text is counted for many milliseconds.
-    let bounded = tokio::task::spawn_blocking(move || service.bound(&prices, &body)).await;
-    let bounded = bounded.map_err(|_| Error::new(Kind::Internal, "the count panicked"))?;
-    let bounded = bounded.map_err(fault::fault)?;
-    let held = desk.till.reserve(&chain, bounded.max).await.map_err(fault::fault)?;
+    let bounded = tokio::task::spawn_blocking(move || {
+        let bounded = service.bound(&prices, &body)?;
+        let named: Named = serde_json::from_str(&bounded.body).unwrap_or_default();
+        Ok::<_, Error>((bounded, named.model))
+    });
+    let bounded = bounded.await.map_err(|_| Error::new(Kind::Internal, "the count panicked"))?;
+    let (bounded, model) = bounded.map_err(fault::fault)?;
+    let mut held = desk.till.reserve(&chain, bounded.max).await.map_err(fault::fault)?;
+    held.serve(&model);
     pay(&desk, service, (held, bounded)).await
 }
 
@@ -108,7 +123,7 @@ async fn ask(
 async fn pay(
     desk: &Desk,
     service: Service,
-    (held, mut bounded): (Held, Bounded),
+    (mut held, mut bounded): (Held, Bounded),
 ) -> Result<Response, Fault> {
     let accept = match bounded.answer {
         Answer::Whole => "application/json",
@@ -130,6 +145,9 @@ async fn pay(
             return Err(why.into());
         }
     };
+    if let Some(id) = response.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()) {
+        held.called(id);
+    }
     if !response.status().is_success() {
         return whole::refusal(&desk.provider, response, held).await;
     }

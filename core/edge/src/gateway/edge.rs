@@ -103,6 +103,11 @@ impl GatewayEdge {
         format!("{}/v1", self.listener.url())
     }
 
+    /// The key under which its receipts hold, for nodes that are to believe them.
+    pub fn signer(&self) -> NodeKey {
+        self.till.signer()
+    }
+
     /// Its accounts.
     pub fn till(&self) -> &GatewayTill {
         &self.till

@@ -191,7 +191,8 @@ impl Provider {
         match mode {
             Mode::Answer(tokens) => {
                 let usage = self.charge(input, tokens.min(cap));
-                reply(stream, "200 OK", &whole(usage).to_string(), "").await
+                let named = "x-request-id: req-7\r\n";
+                reply(stream, "200 OK", &whole(usage).to_string(), named).await
             }
             Mode::Silent(tokens) => {
                 self.charge(input, tokens.min(cap));

@@ -6,11 +6,14 @@ use crate::back_off::BackOff;
 use crate::node::{NodeOptions, environment};
 use crate::web::{self, Client, Patience, Roots, Url, cause};
 use crate::{chance, executor};
+use bytes::Bytes;
 use hubless_proto::error::{Error, Kind, Result};
-use hubless_proto::killswitch::{BudgetId, Message, Trip};
+use hubless_proto::identity::NodeKey;
+use hubless_proto::killswitch::{BudgetId, Message, Receipt, Trip};
 use hubless_proto::limits;
 use hubless_proto::metering::chain::SpendKey;
 use hubless_proto::metering::till::Paid;
+use hubless_proto::metering::word::Purpose;
 use hubless_proto::metering::{Micros, word};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +23,8 @@ use tokio::time::timeout;
 pub(crate) struct Gateway {
     base: Url,
     key: SpendKey,
+    /// Whose receipts are believed.
+    signer: Option<NodeKey>,
     client: Client,
     /// How long a word of a cost is waited for.
     word: Duration,
@@ -41,8 +46,8 @@ impl Gateway {
     /// it.
     ///
     /// # Errors
-    /// `invalid_argument`, field `gateway`; `auth`, code `bad_chain`, field `gatewayKey`;
-    /// `configuration`, code `tls`.
+    /// `invalid_argument`, field `gateway` or `gatewaySigner`; `auth`, code `bad_chain`, field
+    /// `gatewayKey`; `configuration`, code `tls`.
     pub(crate) fn named(options: &NodeOptions) -> Result<Option<Arc<Self>>> {
         let url = options.gateway.clone().or_else(|| environment("HUBLESS_GATEWAY"));
         let key = options.gateway_key.clone();
@@ -53,7 +58,26 @@ impl Gateway {
         let key = key.map_err(|error| error.with_field("gatewayKey"))?;
         let (word, told) = (limits::PROVIDER_WORD, limits::PROVIDER_TOLD);
         let client = web::client(&Roots::of(&base), Patience { connect: word, silence: word })?;
-        Ok(Some(Arc::new(Self { base, key, client, word, told })))
+        let signer =
+            options.gateway_signer.clone().or_else(|| environment("HUBLESS_GATEWAY_SIGNER"));
+        let signer = signer.map(|signer| read_signer(&signer)).transpose()?;
+        Ok(Some(Arc::new(Self { base, key, signer, client, word, told })))
+    }
+
+    /// The same gateway with another key, which came with a grant.
+    pub(super) fn under(&self, key: SpendKey) -> Self {
+        let Self { base, signer, client, word, told, .. } = self;
+        let (base, client) = (base.clone(), client.clone());
+        Self { base, key, signer: *signer, client, word: *word, told: *told }
+    }
+
+    pub(super) const fn key(&self) -> &SpendKey {
+        &self.key
+    }
+
+    /// Whose receipts are believed.
+    pub(super) const fn signer(&self) -> Option<NodeKey> {
+        self.signer
     }
 
     /// The base URL for clients.
@@ -83,13 +107,18 @@ impl Gateway {
         self.key.issue_for(budget, chance::bytes(), limit, (now_ms, until_ms.min(above_ms)))
     }
 
-    /// Ends a key; none: the gateway did not say in time what it cost.
-    pub(super) async fn end(&self, key: &SpendKey) -> Option<Paid> {
+    /// Ends a key; none: the gateway did not say in time what it cost. For a purpose it gives a
+    /// receipt as well, if that is one of this gateway for this purpose.
+    pub(super) async fn end(
+        &self,
+        key: &SpendKey,
+        purpose: Option<Purpose>,
+    ) -> Option<(Paid, Option<Bytes>)> {
         let asking = async {
             // A connection that was kept may have ended: the second try has a fresh one.
             for _ in 0..2 {
-                match self.post(word::END, key, "{}".to_owned()).await {
-                    Posted::Answer(body) => return word::read_paid(&body),
+                match self.post(word::END, key, word::end(purpose)).await {
+                    Posted::Answer(body) => return self.read_end(key, purpose, &body),
                     Posted::Refused => return None,
                     Posted::Lost => {}
                 }
@@ -97,6 +126,29 @@ impl Gateway {
             None
         };
         timeout(self.word, asking).await.ok().flatten()
+    }
+
+    fn read_end(
+        &self,
+        key: &SpendKey,
+        purpose: Option<Purpose>,
+        body: &[u8],
+    ) -> Option<(Paid, Option<Bytes>)> {
+        let paid = word::read_paid(body)?;
+        let wanted = purpose.zip(key.chain().links.last());
+        let receipt = wanted.and_then(|(purpose, link)| {
+            let shown = word::read_receipt(body)?;
+            let said = Receipt::open(&shown).ok()?;
+            let cost = paid.spent.plus_at_most(paid.reserved).value();
+            let fits = Some(said.gateway) == self.signer
+                && (said.grant, said.reservation) == (purpose.grant, purpose.reservation)
+                && (said.link, said.used_micros) == (*link.id.as_bytes(), cost);
+            fits.then_some(shown)
+        });
+        if receipt.is_none() && purpose.is_some() {
+            tracing::warn!("a gateway gave no receipt that holds: nothing is freed by its word");
+        }
+        Some((paid, receipt))
     }
 
     /// Tells of a stop, for a while; true: it was heard. Else the lives of the keys are the bound.
@@ -196,6 +248,14 @@ impl State {
     }
 }
 
+fn read_signer(text: &str) -> Result<NodeKey> {
+    let wrong = || {
+        let message = "expected the key that the gateway signs receipts with, as it is printed";
+        Error::invalid("gatewaySigner", message)
+    };
+    text.trim().parse().map_err(|_| wrong())
+}
+
 /// The refusal where a node has no gateway.
 pub(super) fn none_named() -> Error {
     let message = "this node has no gateway: give it the options gateway and gatewayKey, or set \
@@ -207,7 +267,7 @@ pub(super) fn none_named() -> Error {
 mod tests {
     use super::*;
     use hubless_proto::identity::SecretKey;
-    use hubless_proto::killswitch::{Origin, Statement};
+    use hubless_proto::killswitch::{GrantId, Origin, ReservationId, Statement};
     use hubless_proto::wire::words::TripReason;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpListener, TcpSocket};
@@ -294,7 +354,8 @@ mod tests {
         let fitting = format!("{whole:<width$}", width = limits::PROVIDER_WORD_BYTES);
         let ask = async |body: String| {
             let url = saying(body).await;
-            gateway(&url).unwrap().unwrap().end(&key).await
+            let said = gateway(&url).unwrap().unwrap().end(&key, None).await;
+            said.map(|(paid, _)| paid)
         };
         assert_eq!(ask(fitting.clone()).await, Some(said));
         assert_eq!(ask(fitting + " ").await, None);
@@ -302,7 +363,55 @@ mod tests {
         // It takes the post, and never says a word.
         let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/v1", mute.local_addr().unwrap());
-        assert_eq!(hasty(&url).end(&key).await, None);
+        assert_eq!(hasty(&url).end(&key, None).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_receipt_counts_that_is_of_this_gateway_key_and_purpose() {
+        let (signer, stranger) = (SecretKey::from_seed([4; 32]), SecretKey::from_seed([5; 32]));
+        let key = root().issue_for(BUDGET, [9; 32], Micros::MAX, (5, 9)).unwrap();
+        let reservation = ReservationId::from_bytes([2; 16]);
+        let purpose = Purpose { grant: GrantId::from_bytes([1; 16]), reservation };
+        let paid = Paid { spent: Micros::new(7).unwrap(), reserved: Micros::ZERO };
+        let good = Receipt {
+            gateway: signer.node_key(),
+            provider: "front".to_owned(),
+            reservation,
+            grant: purpose.grant,
+            link: *key.chain().links[0].id.as_bytes(),
+            limit_micros: Micros::MAX.value(),
+            used_micros: 7,
+            calls: 1,
+            model: String::new(),
+            provider_request_id: String::new(),
+        };
+        let ask = async |receipt: &Bytes| {
+            let options = NodeOptions {
+                gateway: Some(saying(word::receipted(paid, receipt)).await),
+                gateway_key: Some(root().text().to_string().into()),
+                gateway_signer: Some(signer.node_key().to_string()),
+                ..NodeOptions::default()
+            };
+            let gateway = Gateway::named(&options).unwrap().unwrap();
+            let (said, receipt) = gateway.end(&key, Some(purpose)).await.unwrap();
+            assert_eq!(said, paid);
+            receipt
+        };
+        let signed = good.sign(&signer).unwrap();
+        assert_eq!(ask(&signed).await, Some(signed.clone()));
+        let by_stranger = Receipt { gateway: stranger.node_key(), ..good.clone() };
+        let mut altered = signed.to_vec();
+        altered[40] ^= 1;
+        for wrong in [
+            by_stranger.sign(&stranger).unwrap(),
+            Receipt { used_micros: 6, ..good.clone() }.sign(&signer).unwrap(),
+            Receipt { link: [3; 32], ..good.clone() }.sign(&signer).unwrap(),
+            Receipt { grant: GrantId::from_bytes([3; 16]), ..good.clone() }.sign(&signer).unwrap(),
+            Receipt { reservation: Receipt::WHOLE, ..good }.sign(&signer).unwrap(),
+            altered.into(),
+        ] {
+            assert_eq!(ask(&wrong).await, None);
+        }
     }
 
     #[tokio::test]

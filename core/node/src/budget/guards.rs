@@ -1,13 +1,17 @@
 //! Parts of the ledger that are owned by something that may be dropped: what is dropped is given
 //! back, or charged in full.
 
+use super::gateway::Gateway;
 use super::provider::Keys;
+use super::receipts::Whole;
 use super::treasury::over;
 use super::{Allowance, Treasury};
 use crate::engine::lock;
+use bytes::Bytes;
 use hubless_proto::killswitch::{
-    Amount, Component, Ending, Grant, GrantId, Input, Message, Origin, ReservationId,
+    Amount, Component, Ending, Frame, Grant, GrantId, Input, Message, Origin, ReservationId,
 };
+use hubless_proto::wire::v1;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -16,16 +20,34 @@ pub(crate) struct Funded {
     treasury: Arc<Treasury>,
     grant: Grant,
     answered: bool,
+    /// Key of a gateway that goes with it.
+    key: Option<v1::ProviderKey>,
 }
 
 impl Funded {
     pub(super) const fn new(treasury: Arc<Treasury>, grant: Grant) -> Self {
-        Self { treasury, grant, answered: false }
+        Self { treasury, grant, answered: false, key: None }
     }
 
     /// What travels with the call.
     pub(crate) const fn grant(&self) -> &Grant {
         &self.grant
+    }
+
+    /// Writes the grant of a request into it, and the key that goes with that.
+    pub(crate) fn write(funded: Option<&Self>, request: &mut v1::Request) {
+        request.grant = funded.map(|funded| funded.grant.encode()).unwrap_or_default();
+        request.provider = funded.and_then(|funded| funded.key.clone());
+    }
+
+    /// A key goes with it, and with no other grant.
+    pub(super) fn frame(&mut self, key: v1::ProviderKey, frame: Frame) {
+        self.key = Some(key);
+        self.treasury.put(Input::Keyed { grant: self.grant.id, frame });
+    }
+
+    pub(super) const fn treasury(&self) -> &Arc<Treasury> {
+        &self.treasury
     }
 
     /// The callee ended the call in good order: it settles the grant by itself.
@@ -45,6 +67,9 @@ impl Funded {
         if self.is_inside() {
             return self.treasury.drop_untaken(self.grant.id);
         }
+        // Nobody has heard of it, nor of a key that was to go with it.
+        let used = Amount::ZERO;
+        self.treasury.put(Input::Metered { grant: self.grant.id, used });
         let kind = hubless_proto::Kind::Cancelled;
         let message = Message::Refused { grant: self.grant.id, kind, code: String::new() };
         self.treasury.put(Input::Receive { from: self.grant.audience, message });
@@ -77,6 +102,10 @@ pub(crate) struct Held {
     end: Mutex<End>,
     /// Those of a metering gateway that are paid from it.
     pub(super) keys: Keys,
+    /// Gateway with the key that came with the grant, or with one above it in this node.
+    pub(super) gateway: Option<Arc<Gateway>>,
+    /// The same, where it came with this grant.
+    pub(super) whole: Option<Arc<Whole>>,
 }
 
 /// How far the end of a grant is.
@@ -106,7 +135,14 @@ enum Paying {
 impl Held {
     pub(super) const fn new(treasury: Arc<Treasury>, grant: Grant) -> Self {
         let end = Mutex::new(End { in_full: None, is_kept: false, late: None });
-        Self { treasury, grant, reserved: AtomicBool::new(false), end, keys: Keys::new() }
+        let reserved = AtomicBool::new(false);
+        let keys = Keys::new();
+        Self { treasury, grant, reserved, end, keys, gateway: None, whole: None }
+    }
+
+    /// The gateway that pays by the key of the grant; none: there is no such key.
+    pub(crate) const fn gateway(&self) -> Option<&Arc<Gateway>> {
+        self.gateway.as_ref()
     }
 
     pub(crate) const fn treasury(&self) -> &Arc<Treasury> {
@@ -222,11 +258,23 @@ pub(crate) struct Reservation {
     id: ReservationId,
     /// What is charged when it is dropped; none: all of it.
     used: Option<Amount>,
+    /// What a gateway signed of it.
+    receipt: Option<Bytes>,
 }
 
 impl Reservation {
     pub(super) const fn new(treasury: Arc<Treasury>, grant: GrantId, id: ReservationId) -> Self {
-        Self { treasury, grant, id, used: Some(Amount::ZERO) }
+        Self { treasury, grant, id, used: Some(Amount::ZERO), receipt: None }
+    }
+
+    pub(super) const fn id(&self) -> ReservationId {
+        self.id
+    }
+
+    /// So much of it was spent, as a gateway signed.
+    pub(super) fn receipted(mut self, used: Amount, receipt: Option<Bytes>) {
+        self.used = Some(used);
+        self.receipt = receipt;
     }
 
     /// Whoever asked for it has it: from now on it may have been spent.
@@ -244,6 +292,7 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         let (grant, id, used) = (self.grant, self.id, self.used);
-        self.treasury.put(Input::Commit { grant, id, used, receipt: None });
+        let receipt = self.receipt.take();
+        self.treasury.put(Input::Commit { grant, id, used, receipt });
     }
 }

@@ -16,6 +16,9 @@ mod guards;
 mod holder;
 mod operator;
 mod provider;
+mod receipts;
+#[cfg(test)]
+mod receipts_tests;
 mod report;
 mod rows;
 mod settling;
@@ -32,6 +35,7 @@ pub use hubless_proto::killswitch::{Allowance, Amount, BudgetId, Component, Oper
 pub use hubless_proto::wire::words::TripReason;
 pub use operator::StopReport;
 pub use provider::Provider;
+pub(crate) use receipts::policy as refund_policy;
 pub use report::{AccountReport, BudgetReport, of_home};
 pub use spend::Spend;
 pub use switch::{KillSwitch, Orphans, Stop};

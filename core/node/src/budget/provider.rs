@@ -3,6 +3,7 @@
 
 use super::gateway::{Gateway, none_named};
 use super::guards::{Held, Reservation};
+use super::receipts::Whole;
 use super::{Amount, Component};
 use crate::call::core::CallCore;
 use crate::call::handle::Call;
@@ -10,9 +11,11 @@ use crate::chance::now_ms;
 use crate::engine::lock;
 use crate::executor;
 use hubless_proto::error::{Error, Kind, Result};
+use hubless_proto::killswitch::GrantId;
 use hubless_proto::limits;
 use hubless_proto::metering::Micros;
 use hubless_proto::metering::chain::SpendKey;
+use hubless_proto::metering::word::Purpose;
 use hubless_proto::policy::Secret;
 use hubless_proto::wire::v1;
 use std::sync::{Arc, Mutex};
@@ -74,10 +77,12 @@ impl Keys {
 
     /// Ends all of them at the gateway, beside everything else, and makes no more. Each with the
     /// most that it may have cost; it gives what it cost, which is charged by then.
-    fn end(&self, telling: &TaskTracker) -> Vec<(Micros, JoinHandle<Micros>)> {
+    fn end(&self, held: &Held) -> Vec<(Micros, JoinHandle<Micros>)> {
+        let telling = &held.treasury().telling;
         let keys = lock(&self.0).take().unwrap_or_default();
         let end = |open: Open| {
-            let (most, ending) = (open.most, open.end(telling.clone()));
+            let (most, ending) =
+                (open.most, open.end((held.id(), held.whole.clone()), telling.clone()));
             // In a forked child they are dropped, which charges them in full.
             Some((most, executor::spawn(telling.track_future(ending)).ok()?))
         };
@@ -88,9 +93,19 @@ impl Keys {
 impl Open {
     /// Without a word of the gateway all of it is charged, and the gateway told on, so that the key
     /// does not live as long as it may.
-    async fn end(self, telling: TaskTracker) -> Micros {
+    /// Where receipts are wanted, that of the key of the grant comes first: without it none counts.
+    async fn end(
+        self,
+        (grant, whole): (GrantId, Option<Arc<Whole>>),
+        telling: TaskTracker,
+    ) -> Micros {
         let Self { gateway, key, most, reservation } = self;
-        let Some(paid) = gateway.end(&key).await else {
+        let wanted = match whole {
+            Some(whole) => whole.end().await,
+            None => false,
+        };
+        let purpose = wanted.then(|| Purpose { grant, reservation: reservation.id() });
+        let Some((paid, receipt)) = gateway.end(&key, purpose).await else {
             tracing::warn!(%most, "a gateway did not say what a key cost: all of it is charged");
             let told = async move { gateway.tell_end(&key).await };
             // In a forked child nobody is told.
@@ -100,7 +115,7 @@ impl Open {
         // What is set aside for a call that is cut is charged by the gateway as well.
         let cost = paid.spent.plus_at_most(paid.reserved);
         if let Ok(used) = amount(cost) {
-            reservation.used(used);
+            reservation.receipted(used, receipt);
         }
         cost
     }
@@ -110,8 +125,8 @@ impl CallCore {
     /// Ends the keys of the call, and waits for what they cost unless the call is to be stopped:
     /// they are ended all the same, and each that is not ended by then counts with its most.
     pub(crate) async fn end_keys(&self) {
-        let ended = self.held().map(|held| held.keys.end(&held.treasury().telling));
-        for (most, ending) in ended.into_iter().flatten() {
+        let Some(held) = self.held() else { return };
+        for (most, ending) in held.keys.end(held) {
             let cost = tokio::select! {
                 biased;
                 cost = ending => cost.unwrap_or(most),
@@ -120,6 +135,17 @@ impl CallCore {
             let cost_micros = cost.value();
             self.add_usage(&v1::Usage { cost_micros, ..v1::Usage::default() });
         }
+        let Some(whole) = held.whole.clone() else { return };
+        let ending = async move { whole.end().await };
+        // In a forked child nobody is asked, and all of it is charged.
+        let Ok(ending) = executor::spawn(held.treasury().telling.track_future(ending)) else {
+            return;
+        };
+        tokio::select! {
+            biased;
+            _ = ending => {}
+            () = self.cancelled.cancelled() => {}
+        }
     }
 }
 
@@ -127,7 +153,8 @@ impl Call {
     /// A base URL and a short-lived key of the metering gateway, for a client of OpenAI's API in
     /// this handler. What it may pay is set aside in the grant of the call first: `max_cost`, in
     /// millionths of the currency, or a quarter of what is free. Each time it is
-    /// another key. All of them end with the call, and then what the gateway says they cost is
+    /// another key, below the one that came with the grant where its issuer frees by receipts
+    /// alone. All of them end with the call, and then what the gateway says they cost is
     /// charged, and all that was set aside where it says nothing. A key ends also with the stop of
     /// the budget, with the total deadline of the call, and after `PROVIDER_KEY_LIFE`: so long may
     /// one pay of whose stop the gateway heard nothing.
@@ -145,7 +172,8 @@ impl Call {
         let max_cost = max_cost.map(limit).transpose()?;
         let core = self.shared_core();
         let held = core.held().ok_or_else(no_budget)?;
-        let gateway = Arc::clone(held.treasury().gateway.get().ok_or_else(none_named)?);
+        let named = held.gateway().or_else(|| held.treasury().gateway.get());
+        let gateway = Arc::clone(named.ok_or_else(none_named)?);
         let most = most(held, &gateway, max_cost)?;
         let reservation = held.reserve(amount(most)?).await?;
         let now_ms = now_ms();

@@ -62,6 +62,8 @@ pub(super) enum Effect {
     Cancel(Arc<CallCore>, TripReason),
     Tripped(Arc<Switch>, Statement),
     TellGateway(Box<Trip>),
+    /// A grant that was cut here is charged for good.
+    Settled(GrantId),
 }
 
 impl State {
@@ -209,11 +211,13 @@ impl State {
                 return self.stopped(statement);
             }
             Output::Audit { by, grant, breach } => return self.breach(by, grant, breach),
-            Output::Settled { grant, charged, written_off: false } => {
-                tracing::trace!(%grant, ?charged, "settled");
-            }
-            Output::Settled { grant, charged, written_off: true } => {
-                tracing::warn!(%grant, ?charged, "written off: its holder did not come back");
+            Output::Settled { grant, charged, written_off } => {
+                if written_off {
+                    tracing::warn!(%grant, ?charged, "written off: its holder did not come back");
+                } else {
+                    tracing::trace!(%grant, ?charged, "settled");
+                }
+                return Some(Effect::Settled(grant));
             }
             Output::Closed { grant, used, in_full } => self.closed(grant, &used, in_full),
             // Taken before.

@@ -4,6 +4,7 @@ use super::Amount;
 use super::durable::{failed, refused};
 use super::gateway::Gateway;
 use super::guards::{Funded, Held, Reservation};
+use super::receipts::Framed;
 use super::rows::{InMemory, Rows, Written};
 use super::state::{Effect, State};
 use super::switch::Switch;
@@ -21,7 +22,8 @@ use hubless_proto::killswitch::{
     ReservationId, View,
 };
 use hubless_proto::wire::v1;
-use std::collections::BTreeSet;
+use hubless_proto::wire::words::RefundPolicy;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
@@ -46,6 +48,10 @@ pub(crate) struct Treasury {
     pub(super) persisted: Notify,
     /// Where keys of a provider are made for, if anywhere.
     pub(super) gateway: OnceLock<Arc<Gateway>>,
+    /// What comes back of grants that others hold.
+    pub(super) refund: OnceLock<RefundPolicy>,
+    /// Keys that went with grants, and whether their end is being asked for.
+    pub(super) framed: Mutex<BTreeMap<GrantId, Framed>>,
     /// What is being told there.
     pub(super) telling: TaskTracker,
 }
@@ -79,6 +85,8 @@ impl Treasury {
             settled: Notify::new(),
             persisted: Notify::new(),
             gateway: OnceLock::new(),
+            refund: OnceLock::new(),
+            framed: Mutex::default(),
             telling: TaskTracker::new(),
         })
     }
@@ -104,8 +112,15 @@ impl Treasury {
         self.work(|state, now| state.ledger.handle(input, now));
     }
 
-    /// A peer said something about a grant.
+    /// A peer said something about a grant; a last word without receipts, where only those free,
+    /// waits for that of the gateway.
     pub(crate) fn receive(self: &Arc<Self>, from: NodeKey, message: Message) {
+        if let Some(message) = self.ask_gateway(from, message) {
+            self.receive_now(from, message);
+        }
+    }
+
+    pub(super) fn receive_now(self: &Arc<Self>, from: NodeKey, message: Message) {
         let mut settled = None;
         let acknowledged = match &message {
             // A grant comes with its call only.
@@ -236,6 +251,7 @@ impl Treasury {
     ) -> Result<()> {
         let id = grant.id;
         let inside = from == self.node();
+        let gateway = self.key_of(&grant, core);
         let (answer, held) = oneshot::channel();
         self.work(|state, now| {
             let known = state.ledger.view(&id);
@@ -250,7 +266,7 @@ impl Treasury {
                 return;
             }
             state.calls.insert(id, Arc::downgrade(core));
-            core.hold(Held::new(Arc::clone(self), grant.clone()));
+            core.hold(Held::new(Arc::clone(self), grant.clone()).paid_by(gateway));
             if inside {
                 let _ = answer.send(Ok(()));
                 return;
@@ -383,6 +399,7 @@ impl Treasury {
             Effect::Cancel(call, reason) => call.kill(reason),
             Effect::Tripped(switch, statement) => switch.stopped(&statement),
             Effect::TellGateway(trip) => self.tell_gateway(*trip),
+            Effect::Settled(grant) => self.forget_key(&grant),
         }
     }
 }

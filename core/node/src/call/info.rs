@@ -13,7 +13,9 @@ use tokio::time::Instant;
 
 /// What is known of a call when its handler starts.
 pub(crate) struct CallInfo {
-    /// The request; its content was moved out.
+    /// The key of a gateway that came with its grant: no handler sees it.
+    pub(crate) provider: Option<v1::ProviderKey>,
+    /// The request; its content and the key of its grant were moved out.
     pub(crate) request: v1::Request,
     pub(crate) caller: Caller,
     pub(crate) agent: AgentId,

@@ -68,9 +68,10 @@ async fn here(engine: Arc<Engine>, arrival: Arrival, end: CalleeEnd) {
     let CalleeEnd { events, control, cancel } = end;
     let Arrival { caller, mut request, bodies, arrived, delivery } = arrival;
     let content = request.content.take();
+    let provider = request.provider.take();
     let info = info(&engine, &hosted, &caller, request.clone(), arrived);
     let request_bytes = content_bytes(content.as_ref());
-    let info = CallInfo { request_bytes, delivery, ..info };
+    let info = CallInfo { request_bytes, delivery, provider, ..info };
     request.content = content;
     let core = CallCore::new(info, output_check(&hosted, &request), events, cancel);
     memo.running(&engine, &hosted, &core);
@@ -266,6 +267,7 @@ fn info(
         history: OnceLock::new(),
         remote: caller.kind != CallerKind::Local,
         delivery: None,
+        provider: None,
         request,
     }
 }

@@ -287,7 +287,7 @@ impl Try<'_> {
     ) -> Result<Reply> {
         let began = Instant::now();
         request.to = self.route.agent.to_wire();
-        request.grant = funded.as_ref().map(|funded| funded.grant().encode()).unwrap_or_default();
+        Funded::write(funded.as_ref(), &mut request);
         request.to_name.clone_from(&self.route.name);
         let tools = request.tools.clone();
         let (mut end, callee) = pipe();

@@ -19,6 +19,8 @@ pub(super) struct Funds {
     treasury: Arc<Treasury>,
     from: GrantId,
     max: Allowance,
+    /// The call whose grant pays.
+    above: Option<Parent>,
     /// Keeps the budget open.
     switch: Option<KillSwitch>,
 }
@@ -67,7 +69,8 @@ impl Inner {
             }
         };
         let max = options.max.unwrap_or(Allowance::UNLIMITED);
-        Ok(Some(Funds { treasury: Arc::clone(treasury), from, max, switch }))
+        let above = options.parent.clone();
+        Ok(Some(Funds { treasury: Arc::clone(treasury), from, max, above, switch }))
     }
 
     /// The switch of an orphan that runs under a budget of its own.
@@ -102,7 +105,8 @@ fn without(options: &RequestOptions) -> Result<Option<Funds>> {
 impl Funds {
     /// A grant that is held here, for what its call leaves to be done.
     pub(super) fn of_grant(treasury: &Arc<Treasury>, from: GrantId) -> Self {
-        Self { treasury: Arc::clone(treasury), from, max: Allowance::UNLIMITED, switch: None }
+        let (max, above, switch) = (Allowance::UNLIMITED, None, None);
+        Self { treasury: Arc::clone(treasury), from, max, above, switch }
     }
 
     /// Cuts the grant of one attempt.
@@ -119,6 +123,8 @@ impl Funds {
         audience: NodeKey,
         attempt: u32,
     ) -> Result<Funded> {
+        let above = self.above.as_ref().and_then(|parent| parent.core().held());
+        let refund = self.treasury.refund(audience, above);
         let order = Order {
             id: GrantId::from_bytes(chance::bytes()),
             audience,
@@ -128,10 +134,16 @@ impl Funds {
             max: self.max,
             hint: hint(&route.descriptor.cost_hint_json),
             spends: route.spends(&request.skill),
-            refund: RefundPolicy::Signed,
+            refund,
             detached_until_ms: None,
         };
-        self.treasury.cut(self.from, order).await
+        let mut funded = self.treasury.cut(self.from, order).await?;
+        if refund == RefundPolicy::Provider
+            && let Some(gateway) = self.treasury.gateway_for(above)
+        {
+            funded.key_by(&gateway);
+        }
+        Ok(funded)
     }
 }
 

@@ -13,7 +13,7 @@ use super::templates::Templates;
 use super::world::World;
 use super::{announce, keep, loads, trace};
 use crate::audit::Audit;
-use crate::budget::{Gateway, Orphans};
+use crate::budget::{Gateway, Orphans, refund_policy};
 use crate::call::handle::Parent;
 use crate::chance::now_ms;
 use crate::engine::{Engine, Hosted, lock};
@@ -368,6 +368,7 @@ pub(super) fn closed() -> Error {
 
 async fn start(options: NodeOptions) -> Result<Node> {
     let gateway = Gateway::named(&options)?;
+    let refund = refund_policy(&options, gateway.as_ref())?;
     let home = open_home(&options).await?;
     let (audit, tally) = (Arc::<Audit>::default(), Arc::<Tally>::default());
     let host = Arc::new(Host::new(Arc::clone(&audit)));
@@ -391,6 +392,7 @@ async fn start(options: NodeOptions) -> Result<Node> {
     if let Some(gateway) = gateway {
         treasury.pay_by(gateway);
     }
+    treasury.refund_by(refund);
     let engine =
         Engine::new(treasury, (spans, audit, tally), mesh.mesh_id(), options.max_concurrency);
     let inner = Arc::new(Inner {

@@ -57,6 +57,14 @@ pub struct NodeOptions {
     /// Spending key of this node at its gateway, which those of calls are made from; none:
     /// `HUBLESS_GATEWAY_KEY`, else none.
     pub gateway_key: Option<Secret>,
+    /// Key under which the receipts of its gateway are believed, as the gateway prints it; none:
+    /// `HUBLESS_GATEWAY_SIGNER`, else no receipt is.
+    pub gateway_signer: Option<String>,
+    /// What comes back of the grants of calls that other nodes answer: `signed`, what they say
+    /// that they did not use; `provider`, of cost only what receipts of the gateway show that
+    /// nobody can pay any more, and of tokens nothing; `never`, nothing. None: `HUBLESS_REFUND`,
+    /// else `signed`.
+    pub refund: Option<String>,
     /// Language of the program that the node is in, for traces; none: `rust`.
     #[serde(skip)]
     pub language: Option<&'static str>,

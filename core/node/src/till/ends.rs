@@ -3,11 +3,13 @@
 use super::open::{GatewayTill, answer, key_name};
 use crate::chance::now_ms;
 use crate::engine::lock;
+use bytes::Bytes;
 use hubless_proto::audit::{Entry, Event};
-use hubless_proto::error::Result;
-use hubless_proto::killswitch::Trip;
+use hubless_proto::error::{Error, Kind, Result};
+use hubless_proto::killswitch::{Receipt, Trip};
 use hubless_proto::metering::chain::{self, Chain};
 use hubless_proto::metering::till::{Paid, ReservationId};
+use hubless_proto::metering::word::Purpose;
 
 impl GatewayTill {
     /// Ends a key that its holder shows, and cuts the calls that are open below it; durable when
@@ -21,6 +23,37 @@ impl GatewayTill {
     /// # Cancellation
     /// The key is ended.
     pub async fn end(&self, key: &str, by: &str) -> Result<Paid> {
+        Ok(self.end_known(key, by).await?.1)
+    }
+
+    /// The same, with a receipt for a third party: what the key cost, what it is for as its holder
+    /// says, and that it pays no more, signed by this gateway.
+    ///
+    /// # Errors
+    /// As [`GatewayTill::end`].
+    ///
+    /// # Cancellation
+    /// The key is ended.
+    pub async fn end_for(&self, key: &str, by: &str, purpose: Purpose) -> Result<(Paid, Bytes)> {
+        let (chain, paid) = self.end_known(key, by).await?;
+        let Some(last) = chain.links.last() else { return Err(no_link()) };
+        let served = lock(&self.till).served(&last.id);
+        let receipt = Receipt {
+            gateway: self.signer(),
+            provider: self.name().as_str().to_owned(),
+            reservation: purpose.reservation,
+            grant: purpose.grant,
+            link: *last.id.as_bytes(),
+            limit_micros: last.limit.value(),
+            used_micros: paid.spent.plus_at_most(paid.reserved).value(),
+            calls: served.calls,
+            model: served.model,
+            provider_request_id: served.request,
+        };
+        Ok((paid, receipt.sign(&self.signer)?))
+    }
+
+    async fn end_known(&self, key: &str, by: &str) -> Result<(Chain, Paid)> {
         let known = chain::verify(key, |root| lock(&self.till).knows(root));
         let chain = known.inspect_err(|error| self.note_key(by, error))?;
         let (paid, written) = {
@@ -30,7 +63,7 @@ impl GatewayTill {
             (paid, self.write(writes))
         };
         answer(written).await?;
-        Ok(paid)
+        Ok((chain, paid))
     }
 
     /// Stops every key of a budget, those that nobody showed yet as well, and cuts their calls;
@@ -62,4 +95,9 @@ impl GatewayTill {
         let cuts = lock(&self.cuts);
         open.iter().filter_map(|id| cuts.get(id)).for_each(|cut| cut.cancel());
     }
+}
+
+/// The refusal of the key of a root, which has no end.
+fn no_link() -> Error {
+    Error::refusal(Kind::Auth, "bad_chain", "expected a key below that of the root")
 }

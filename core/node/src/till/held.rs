@@ -2,6 +2,7 @@
 
 use super::open::{GatewayTill, answer};
 use hubless_proto::error::Result;
+use hubless_proto::limits::RECEIPT_TEXT_BYTES;
 use hubless_proto::metering::Micros;
 use hubless_proto::metering::till::{Committed, ReservationId};
 use std::sync::Arc;
@@ -21,6 +22,8 @@ pub struct Held {
     cut: CancellationToken,
     /// What dropping it charges: nothing until the call may begin.
     on_drop: Micros,
+    /// Model that the provider is asked for, and what it calls the call.
+    call: Option<(String, String)>,
 }
 
 impl Held {
@@ -30,7 +33,7 @@ impl Held {
         cut: CancellationToken,
         key: String,
     ) -> Self {
-        Self { till, id: Some(id), key, cut, on_drop: Micros::ZERO }
+        Self { till, id: Some(id), key, cut, on_drop: Micros::ZERO, call: None }
     }
 
     /// The call may begin from here on.
@@ -41,6 +44,22 @@ impl Held {
     /// The most that the call may cost.
     pub const fn max(&self) -> Micros {
         self.on_drop
+    }
+
+    /// The provider is asked for this model; for the receipt of the key.
+    pub fn serve(&mut self, model: &str) {
+        self.call = Some((clip(model), String::new()));
+    }
+
+    /// What the provider calls the call; for the receipt of the key.
+    pub fn called(&mut self, id: &str) {
+        if let Some((_, request)) = &mut self.call {
+            *request = clip(id);
+        }
+    }
+
+    fn said(&self) -> Option<(&str, &str)> {
+        self.call.as_ref().map(|(model, request)| (model.as_str(), request.as_str()))
     }
 
     /// True once its key was ended, or the budget of its key stopped.
@@ -63,7 +82,7 @@ impl Held {
     /// What was used is charged.
     pub async fn settle(mut self, used: Micros) -> Result<Committed> {
         let Some(id) = self.id.take() else { return Ok(Committed::Within) };
-        let (outcome, written) = self.till.settle(id, (&self.key, used))?;
+        let (outcome, written) = self.till.settle(id, (&self.key, used), self.said())?;
         answer(written).await?;
         Ok(outcome)
     }
@@ -73,7 +92,13 @@ impl Drop for Held {
     fn drop(&mut self) {
         if let Some(id) = self.id.take() {
             // A store that fails charges it at the next start.
-            let _ = self.till.settle(id, (&self.key, self.on_drop));
+            let _ = self.till.settle(id, (&self.key, self.on_drop), self.said());
         }
     }
+}
+
+/// A text of somebody else as it fits into a receipt: what prints, and no more than that.
+fn clip(text: &str) -> String {
+    let plain = text.chars().filter(|letter| letter.is_ascii_graphic() || *letter == ' ');
+    plain.take(RECEIPT_TEXT_BYTES).collect()
 }

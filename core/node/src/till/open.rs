@@ -6,10 +6,11 @@ use crate::chance::now_ms;
 use crate::engine::lock;
 use crate::executor::blocking;
 use crate::home::Home;
+use crate::keys::load_or_make;
 use crate::store::{Change, Past, SharedStore};
 use hubless_proto::audit::{Entry, Event};
 use hubless_proto::error::{Error, Kind, Result};
-use hubless_proto::identity::Name;
+use hubless_proto::identity::{Name, NodeKey, SecretKey};
 use hubless_proto::killswitch::{Amount, Component};
 use hubless_proto::metering::Micros;
 use hubless_proto::metering::chain::{self, Chain};
@@ -56,6 +57,8 @@ pub struct GatewayTill {
     pub(super) cuts: Mutex<BTreeMap<ReservationId, CancellationToken>>,
     pub(super) audit: Audit,
     name: Name,
+    /// Signs receipts.
+    pub(super) signer: SecretKey,
 }
 
 impl GatewayTill {
@@ -76,7 +79,13 @@ impl GatewayTill {
         first: impl FnOnce(&mut Till) -> Result<(Vec<Write>, Entry)>,
     ) -> Result<Arc<Self>> {
         let (home, kept) = (home.clone(), name.clone());
-        let (store, (rows, past)) = blocking(move || open(&home, &kept)).await?;
+        let opening = move || {
+            let (store, rows) = open(&home, &kept)?;
+            // Under the lock of the store: nobody else makes it.
+            let signer = load_or_make(&place(&home, &kept)?.with_extension("key"))?;
+            Ok::<_, Error>((store, rows, signer))
+        };
+        let (store, (rows, past), signer) = blocking(opening).await?;
         let mut till = Till::load(rows)?;
         let mut writes = till.recover()?;
         let (more, entry) = first(&mut till)?;
@@ -87,6 +96,7 @@ impl GatewayTill {
             cuts: Mutex::default(),
             audit: Audit::default(),
             name: name.clone(),
+            signer,
         };
         opened.durable(writes).await?;
         opened.audit.begin(Some((Arc::clone(&opened.store), past)), entry);
@@ -145,6 +155,11 @@ impl GatewayTill {
         lock(&self.till).accounts()
     }
 
+    /// The key that its receipts hold under; it stays the same as long as the accounts are kept.
+    pub fn signer(&self) -> NodeKey {
+        self.signer.node_key()
+    }
+
     /// The gateway's name.
     pub const fn name(&self) -> &Name {
         &self.name
@@ -178,11 +193,12 @@ impl GatewayTill {
         &self,
         id: ReservationId,
         (key, used): (&str, Micros),
+        call: Option<(&str, &str)>,
     ) -> Result<(Committed, oneshot::Receiver<Result<()>>)> {
         let (outcome, written) = {
             let mut till = lock(&self.till);
             lock(&self.cuts).remove(&id);
-            let (outcome, writes) = till.commit(id, used)?;
+            let (outcome, writes) = till.commit_call(id, used, call)?;
             (outcome, self.write(writes))
         };
         if outcome == Committed::Overrun {

@@ -51,11 +51,13 @@ pub enum Domain {
     Link,
     /// The stop of budgets by the operator of a mesh, by the root key of the mesh.
     OperatorStop,
+    /// What a metering gateway charged to a key, by the key of the gateway.
+    Receipt,
 }
 
 impl Domain {
     /// Every domain.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Descriptor,
         Self::Hosting,
         Self::Node,
@@ -65,6 +67,7 @@ impl Domain {
         Self::Trip,
         Self::Link,
         Self::OperatorStop,
+        Self::Receipt,
     ];
 
     /// The bytes that stand before what is signed; no tag is a prefix of another.
@@ -79,6 +82,7 @@ impl Domain {
             Self::Trip => b"hubless/trip/v1\0",
             Self::Link => b"hubless/link/v1\0",
             Self::OperatorStop => b"hubless/operator_stop/v1\0",
+            Self::Receipt => b"hubless/receipt/v1\0",
         }
     }
 

@@ -1,12 +1,16 @@
 //! The account of one grant, or of a budget at its root: what was spent, what is held.
 
+use super::receipt::{Receipt, chained};
 use super::row::{Key, Row};
-use super::{Allowance, Amount, Budget, Grant, GrantId, Life, Origin, Reading, ReservationId};
+use super::{
+    Allowance, Amount, Budget, Frame, Grant, GrantId, Life, Origin, Reading, ReservationId,
+};
 use crate::identity::NodeKey;
-use crate::limits::{CALL_DEPTH, GRANT_FAN_OUT, LEASE, ms};
+use crate::limits::{CALL_DEPTH, GRANT_FAN_OUT, LEASE, RECEIPT_BYTES, RECEIPTS, ms};
 use crate::wire::record::Digest;
 use crate::wire::v1;
-use crate::wire::words::TripReason;
+use crate::wire::words::{RefundPolicy, TripReason};
+use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 
 /// What the account is of.
@@ -79,6 +83,8 @@ pub(super) struct Sub {
     pub(super) seen: Amount,
     /// What the provider's side said.
     pub(super) metered: Option<Amount>,
+    /// The key of a gateway that went with it.
+    pub(super) frame: Option<Frame>,
     /// Wait before the next recall.
     pub(super) repeat_ms: u64,
 }
@@ -112,7 +118,10 @@ pub(super) struct Account {
     pub(super) below: Amount,
     /// What providers used above their reservations.
     pub(super) overrun: Amount,
+    /// Head of the chain of `shown`.
     pub(super) receipts: Option<Digest>,
+    /// Receipts as they were signed, at most `RECEIPTS`.
+    pub(super) shown: Vec<Bytes>,
     pub(super) reserved: BTreeMap<ReservationId, Amount>,
     pub(super) subs: BTreeMap<GrantId, Sub>,
     /// Settled ones among `subs`, oldest first.
@@ -139,6 +148,7 @@ impl Account {
             below: Amount::ZERO,
             overrun: Amount::ZERO,
             receipts: None,
+            shown: Vec::new(),
             reserved: BTreeMap::new(),
             subs: BTreeMap::new(),
             settled: VecDeque::new(),
@@ -229,6 +239,28 @@ impl Account {
         }
     }
 
+    /// Chains a receipt, where the grant wants them; true: it was taken. One that does not fit is
+    /// none, and frees nothing.
+    pub(super) fn chain(&mut self, receipt: Bytes) -> bool {
+        let wanted = self.grant().is_some_and(|grant| grant.refund == RefundPolicy::Provider);
+        let fits = self.shown.len() < RECEIPTS && receipt.len() <= RECEIPT_BYTES;
+        if wanted && fits {
+            self.receipts = Some(chained(self.receipts, &receipt));
+            self.shown.push(receipt);
+        }
+        wanted && fits
+    }
+
+    /// What was used, but no less than the gateway signed of the key that came with the grant: a
+    /// call that is cut may cost less in the end than was set aside for it by then.
+    pub(super) fn at_least_shown(&self, used: Amount) -> Amount {
+        let receipts = self.shown.iter().filter_map(|shown| Receipt::open(shown).ok());
+        let whole = receipts.filter(|receipt| receipt.reservation == Receipt::WHOLE);
+        let cost = whole.map(|receipt| receipt.used_micros).max().unwrap_or_default();
+        let cost = Amount::ZERO.with(super::Component::CostMicros, cost).unwrap_or_default();
+        used.max(&cost.min(&self.amount().most()))
+    }
+
     /// Planted: takes a grant for two.
     pub(super) fn double(&mut self) {
         if let Title::Held(grant) = &mut self.title {
@@ -290,6 +322,7 @@ impl Account {
             draining: self.drain.map_or("", Drain::name).to_owned(),
             in_full: self.in_full,
             lost: self.lost,
+            shown: self.shown.clone(),
         };
         Row::new(Key::Account(self.id()), v1::ledger_row::Kind::Account(row))
     }
@@ -297,7 +330,14 @@ impl Account {
 
 impl Sub {
     pub(super) const fn new(grant: Grant) -> Self {
-        Self { grant, state: SubState::Open, seen: Amount::ZERO, metered: None, repeat_ms: 0 }
+        Self {
+            grant,
+            state: SubState::Open,
+            seen: Amount::ZERO,
+            metered: None,
+            frame: None,
+            repeat_ms: 0,
+        }
     }
 
     /// What it costs its issuer.
@@ -318,6 +358,7 @@ impl Sub {
             grant: Some(self.grant.to_wire()),
             state: self.state.name().to_owned(),
             used,
+            frame: self.frame.map(Frame::to_wire),
         };
         let key = Key::Subgrant(self.grant.parent, self.grant.id);
         Row::new(key, v1::ledger_row::Kind::Subgrant(row))

@@ -60,6 +60,7 @@ impl Closed {
             used: Some(self.settlement.used.to_wire()),
             receipts: optional_to_wire(self.settlement.receipts.as_ref()),
             lost: self.settlement.lost,
+            shown: self.settlement.shown.clone(),
             acknowledged: self.acknowledged,
             refused: self.refused.as_ref().map(|(kind, code)| v1::GrantRefused {
                 grant,
@@ -73,5 +74,5 @@ impl Closed {
 
 /// A last word that says: nothing was used.
 pub(super) const fn unused(grant: GrantId) -> Settlement {
-    Settlement { grant, used: Amount::ZERO, receipts: None, lost: false }
+    Settlement { grant, used: Amount::ZERO, receipts: None, shown: Vec::new(), lost: false }
 }

@@ -276,10 +276,11 @@ impl Ledger {
         }
         self.out.delete(Key::Account(grant));
         let (used, in_full) = account.last_word();
+        let used = account.at_least_shown(used);
         self.out.after(Output::Closed { grant, used, in_full });
         let Some(held) = account.grant() else { return };
-        let (receipts, lost) = (account.receipts, account.lost);
-        let settlement = Settlement { used, receipts, lost, ..unused(grant) };
+        let (receipts, shown, lost) = (account.receipts, account.shown.clone(), account.lost);
+        let settlement = Settlement { used, receipts, shown, lost, ..unused(grant) };
         if account.is_remote(&self.owner.node) {
             let digest = Some(held.digest());
             self.remember(Closed { digest, ..Closed::new(held.issuer, settlement) }, now);

@@ -2,13 +2,13 @@
 
 use super::row::Write;
 use super::{
-    Allowance, Amount, Budget, CallId, Grant, GrantId, Message, Reading, ReservationId, Statement,
-    Trip,
+    Allowance, Amount, Budget, CallId, Frame, Grant, GrantId, Message, Reading, ReservationId,
+    Statement, Trip,
 };
 use crate::error::Error;
 use crate::identity::{AgentId, NodeKey};
-use crate::wire::record::Digest;
 use crate::wire::words::{RefundPolicy, Spends, TripReason};
+use bytes::Bytes;
 
 /// A grant that somebody on this node wants to cut.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -73,8 +73,22 @@ pub enum Input {
         id: ReservationId,
         /// What it was; none: nobody knows, so all of it.
         used: Option<Amount>,
-        /// Digest of the provider's receipt.
-        receipt: Option<Digest>,
+        /// Receipt of the gateway, as it was signed: chained where the grant wants receipts.
+        receipt: Option<Bytes>,
+    },
+    /// A gateway said what the key that came with a grant cost.
+    Receipt {
+        /// The grant, which is held here.
+        grant: GrantId,
+        /// As it was signed.
+        receipt: Bytes,
+    },
+    /// A key of a gateway goes with a grant that was cut here, and with no other.
+    Keyed {
+        /// The grant.
+        grant: GrantId,
+        /// The key; the first one stands.
+        frame: Frame,
     },
     /// The call of a grant that is held here ended, or the switch of a budget is done with.
     Finish {
@@ -173,6 +187,14 @@ pub enum Breach {
     UsedUnderSeen,
     /// A provider wrote more than its cap.
     ProviderOverrun,
+    /// A receipt that no gateway signed as it is.
+    ReceiptAltered,
+    /// A receipt of another gateway, grant or key.
+    ReceiptForeign,
+    /// Two receipts of one key or reservation.
+    ReceiptRepeated,
+    /// Receipts that are not those of the chain, or not the one that counts.
+    ReceiptsMissing,
 }
 
 impl Breach {
@@ -186,6 +208,10 @@ impl Breach {
             Self::UsedOverGrant => "used_over_grant",
             Self::UsedUnderSeen => "used_under_seen",
             Self::ProviderOverrun => "provider_overrun",
+            Self::ReceiptAltered => "receipt_altered",
+            Self::ReceiptForeign => "receipt_foreign",
+            Self::ReceiptRepeated => "receipt_repeated",
+            Self::ReceiptsMissing => "receipts_missing",
         }
     }
 }

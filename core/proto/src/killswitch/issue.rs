@@ -4,10 +4,12 @@ use super::account::{Account, Sub, SubState, Title};
 use super::io::{Asked, Breach, Input, Order, Output};
 use super::lease::{Standing, next_repeat};
 use super::ledger::{Ledger, full};
+use super::receipt::evidence;
 use super::row::Key;
 use super::timers::Timer;
 use super::{
-    Allowance, Amount, Component, Grant, GrantId, Life, Message, Now, Settlement, closed, fault,
+    Allowance, Amount, Component, Frame, Grant, GrantId, Life, Message, Now, Settlement, closed,
+    fault,
 };
 use crate::error::{Error, Kind, Result};
 use crate::identity::NodeKey;
@@ -203,6 +205,18 @@ impl Ledger {
         }
     }
 
+    /// A key of a gateway goes with a grant.
+    pub(super) fn keyed(&mut self, grant: GrantId, frame: Frame) {
+        let Some(id) = self.cut_from.get(&grant).copied() else { return };
+        let account = self.accounts.get_mut(&id);
+        let sub = account.and_then(|account| account.subs.get_mut(&grant));
+        let Some(sub) = sub.filter(|sub| sub.state.is_open() && sub.frame.is_none()) else {
+            return;
+        };
+        sub.frame = Some(frame);
+        self.out.put(Key::Subgrant(id, grant), || sub.row());
+    }
+
     /// The caller has no more use for a grant.
     pub(super) fn recall(&mut self, grant: GrantId, now: Now) {
         let Some(id) = self.cut_from.get(&grant).copied() else { return };
@@ -335,8 +349,26 @@ fn charged(sub: &Sub, settlement: &Settlement) -> (Amount, Option<Breach>) {
     }
     match (sub.grant.refund, sub.metered) {
         (RefundPolicy::Signed, _) | (RefundPolicy::Provider, Some(_)) => (used, None),
-        (RefundPolicy::Never, _) | (RefundPolicy::Provider, None) => {
-            (in_full(sub).max(&used), None)
-        }
+        (RefundPolicy::Never, _) => (in_full(sub).max(&used), None),
+        (RefundPolicy::Provider, None) => by_receipts(sub, settlement, used),
     }
+}
+
+/// What a last word costs where only receipts free: tokens, of which they say nothing, in full,
+/// cost but for what they show that nobody can pay any more, and calls, which nodes count.
+fn by_receipts(sub: &Sub, settlement: &Settlement, used: Amount) -> (Amount, Option<Breach>) {
+    let full = in_full(sub).max(&used);
+    let shown = match evidence(&sub.grant, sub.frame.as_ref(), settlement) {
+        Ok(Some(shown)) => shown,
+        Ok(None) => return (full, None),
+        Err(breach) => return (full, Some(breach)),
+    };
+    let cost = Component::CostMicros;
+    if used.of(cost) < shown.used_micros.min(sub.grant.amount.most().of(cost)) {
+        return (full, Some(Breach::UsedUnderSeen));
+    }
+    let kept = full.of(cost).saturating_sub(shown.free_micros).max(used.of(cost));
+    let charged = full.with(cost, kept);
+    let charged = charged.and_then(|sum| sum.with(Component::Calls, used.of(Component::Calls)));
+    (charged.unwrap_or(full), None)
 }

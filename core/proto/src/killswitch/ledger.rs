@@ -284,6 +284,8 @@ impl Ledger {
             Input::Recall { grant } => self.recall(grant, now),
             Input::WriteOff { grant } => self.write_off(grant, now),
             Input::Metered { grant, used } => self.metered(grant, used),
+            Input::Receipt { grant, receipt } => self.receipt(grant, receipt),
+            Input::Keyed { grant, frame } => self.keyed(grant, frame),
             Input::Trip { grant, reason, by } => self.trip(grant, reason, by, now),
             Input::Signed(trip) => self.signed(trip, now),
             Input::Clock { peer, reading } => self.clock(peer, reading),
@@ -340,6 +342,8 @@ impl Ledger {
             | Input::Recall { .. }
             | Input::WriteOff { .. }
             | Input::Metered { .. }
+            | Input::Receipt { .. }
+            | Input::Keyed { .. }
             | Input::Trip { .. }
             | Input::Signed(_)
             | Input::Clock { .. }

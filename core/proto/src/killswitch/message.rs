@@ -21,6 +21,9 @@ pub struct Settlement {
     pub used: Amount,
     /// Head of the chain of receipts.
     pub receipts: Option<Digest>,
+    /// The receipts as they were signed, in the order of the chain, at most `RECEIPTS`; only of a
+    /// grant that wants them.
+    pub shown: Vec<Bytes>,
     /// True when the holder keeps nothing over its end and cannot say what an earlier process
     /// used: the grant is charged in full.
     pub lost: bool,
@@ -120,6 +123,7 @@ impl Message {
                 used: Some(settlement.used.to_wire()),
                 receipts: optional_to_wire(settlement.receipts.as_ref()),
                 lost: settlement.lost,
+                shown: settlement.shown.clone(),
             }),
             Self::SettleAck { grant } => Wire::SettleAck(v1::SettleAck { grant: grant.to_wire() }),
             Self::RenewAsk { grant, reading } => Wire::RenewAsk(v1::RenewAsk {
@@ -162,6 +166,7 @@ impl Message {
                 used: amount_of_wire(settle.used.as_ref()),
                 receipts: optional_of_wire(&settle.receipts)?,
                 lost: settle.lost,
+                shown: settle.shown.clone(),
             }),
             Wire::SettleAck(ack) => Self::SettleAck { grant: id(&ack.grant)? },
             Wire::RenewAsk(ask) => Self::RenewAsk {

@@ -10,8 +10,8 @@ use super::message::{amount_of_wire, optional_of_wire};
 use super::row::{Key, Row, stop_of_wire};
 use super::timers::Timer;
 use super::{
-    Amount, Budget, Grant, GrantId, Keeping, Life, Now, ReservationId, Settlement, Trip, closed,
-    fault,
+    Amount, Budget, Frame, Grant, GrantId, Keeping, Life, Now, ReservationId, Settlement, Trip,
+    closed, fault,
 };
 use crate::error::{Error, Kind, Result};
 use crate::identity::NodeKey;
@@ -235,6 +235,7 @@ fn account_of_wire(row: &v1::AccountRow) -> Result<Account> {
     account.below = amount_of_wire(row.below.as_ref());
     account.overrun = amount_of_wire(row.overrun.as_ref());
     account.receipts = optional_of_wire(&row.receipts)?;
+    account.shown.clone_from(&row.shown);
     account.reported = row.reported;
     account.in_full = row.in_full;
     account.lost = row.lost;
@@ -252,6 +253,7 @@ fn sub_of_wire(row: &v1::SubgrantRow) -> Result<Sub> {
         // Whatever else it may be, it stays charged.
         _ => SubState::Open,
     };
+    sub.frame = row.frame.as_ref().map(Frame::of_wire).transpose()?;
     Ok(sub)
 }
 
@@ -267,6 +269,7 @@ fn closed_of_wire(row: &v1::ClosedRow, now: Now) -> Result<Closed> {
             used: amount_of_wire(row.used.as_ref()),
             receipts: optional_of_wire(&row.receipts)?,
             lost: row.lost,
+            shown: row.shown.clone(),
             ..closed::unused(grant)
         },
         refused,

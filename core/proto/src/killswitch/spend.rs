@@ -9,18 +9,17 @@ use super::timers::Timer;
 use super::{Allowance, Amount, Budget, GrantId, Now, ReservationId, fault};
 use crate::error::{Error, Kind, Result, Retry};
 use crate::limits;
-use crate::wire::record::Digest;
 use crate::wire::v1;
 use crate::wire::words::TripReason;
-use sha2::{Digest as _, Sha256};
+use bytes::Bytes;
 
 /// What became of a reservation.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Outcome {
     /// None: nobody knows, so all of it.
     pub(super) used: Option<Amount>,
-    /// Digest of the provider's receipt.
-    pub(super) receipt: Option<Digest>,
+    /// Receipt of the gateway, as it was signed.
+    pub(super) receipt: Option<Bytes>,
 }
 
 impl Ledger {
@@ -98,9 +97,7 @@ impl Ledger {
         account.spent = account.spent.plus_at_most(&used);
         account.overrun = account.overrun.plus_at_most(&used.without(&most));
         if let Some(receipt) = outcome.receipt {
-            let head = account.receipts.unwrap_or_default();
-            let next = Sha256::new().chain_update(head).chain_update(receipt).finalize();
-            account.receipts = Some(next.into());
+            account.chain(receipt);
         }
         self.out.delete(Key::Reservation(grant, id));
         self.write_account(grant);
@@ -110,6 +107,14 @@ impl Ledger {
         }
         self.look_at_soft(grant, now);
         self.try_close(grant, now);
+    }
+
+    /// A gateway said what the key that came with a grant cost.
+    pub(super) fn receipt(&mut self, grant: GrantId, receipt: Bytes) {
+        let Some(account) = self.accounts.get_mut(&grant) else { return };
+        if account.chain(receipt) {
+            self.write_account(grant);
+        }
     }
 
     /// Whoever could spend from a grant said nothing: what is free of it may have been spent.

@@ -5,7 +5,7 @@ use prost::Message as _;
 use sha2::{Digest, Sha256};
 
 /// SHA-256 of what is asked: everything but what differs from one sending to the next (id,
-/// attempt, deadlines, depth, trace, grant, return address).
+/// attempt, deadlines, depth, trace, grant with its key, return address).
 ///
 /// A streamed part counts by its description; two that differ in their bytes only are told apart
 /// where they name a digest.
@@ -18,6 +18,7 @@ pub fn request_digest(request: &v1::Request) -> [u8; 32] {
         depth: 0,
         trace: None,
         grant: bytes::Bytes::new(),
+        provider: None,
         return_to: String::new(),
         to_name: String::new(),
         ancestors: Vec::new(),
@@ -48,7 +49,7 @@ mod tests {
     #[test]
     fn a_second_sending_is_the_same() {
         let first = of(|_| ());
-        let again: [fn(&mut v1::Request); 9] = [
+        let again: [fn(&mut v1::Request); 10] = [
             |r| r.id = bytes::Bytes::from_static(&[2; 16]),
             |r| r.attempt = 2,
             |r| r.deadline_ms = 4,
@@ -56,6 +57,7 @@ mod tests {
             |r| r.depth = 1,
             |r| r.trace = Some(v1::Trace { baggage: "x".to_owned(), ..v1::Trace::default() }),
             |r| r.grant = bytes::Bytes::from_static(b"g"),
+            |r| r.provider = Some(v1::ProviderKey::default()),
             |r| r.return_to = "x".to_owned(),
             |r| r.ancestors.push(bytes::Bytes::from_static(&[3; 32])),
         ];

@@ -3,10 +3,11 @@
 use super::Micros;
 use super::till::Paid;
 use crate::error::{Error, Result};
-use crate::killswitch::Trip;
-use crate::limits::CONTROL_FRAME_BYTES;
+use crate::killswitch::{GrantId, ReservationId, Trip};
+use crate::limits::{CONTROL_FRAME_BYTES, RECEIPT_BYTES};
 use crate::wire::decode::decode_within;
 use crate::wire::v1;
+use bytes::Bytes;
 use data_encoding::BASE64URL_NOPAD;
 use prost::Message as _;
 use serde_json::{Value, json};
@@ -47,6 +48,80 @@ pub fn read_trip(body: &[u8]) -> Result<Trip> {
     let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| wrong())?;
     let signed: v1::SignedRecord = decode_within(bytes.into(), CONTROL_FRAME_BYTES)?;
     Trip::open(&signed)
+}
+
+/// What a key is for, as its holder says it at its end, for the receipt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Purpose {
+    /// Grant that it is paid from.
+    pub grant: GrantId,
+    /// Reservation of that grant; `Receipt::WHOLE`: the key came with the grant.
+    pub reservation: ReservationId,
+}
+
+/// The body that asks for the end of a key; with a purpose, for a receipt as well.
+///
+/// ```
+/// use hubless_proto::killswitch::{GrantId, ReservationId};
+/// use hubless_proto::metering::word::{Purpose, end, read_end};
+///
+/// let reservation = ReservationId::from_bytes([2; 16]);
+/// let purpose = Purpose { grant: GrantId::from_bytes([1; 16]), reservation };
+/// assert_eq!(read_end(end(Some(purpose)).as_bytes())?, Some(purpose));
+/// assert_eq!(read_end(end(None).as_bytes())?, None);
+/// assert_eq!(read_end(b"{\"grant\": \"x\"}").unwrap_err().field.as_deref(), Some("grant"));
+/// # Ok::<(), hubless_proto::Error>(())
+/// ```
+pub fn end(purpose: Option<Purpose>) -> String {
+    let said = |Purpose { grant, reservation }: Purpose| {
+        let (grant, reservation) = (grant.to_string(), reservation.to_string());
+        json!({ "grant": grant, "reservation": reservation })
+    };
+    purpose.map_or_else(|| json!({}), said).to_string()
+}
+
+/// Reads what a key is for; none: no receipt is wanted.
+///
+/// # Errors
+/// `invalid_argument`, field `grant`, for anything but the body of [`end`].
+pub fn read_end(body: &[u8]) -> Result<Option<Purpose>> {
+    let wrong = || Error::invalid("grant", "expected nothing, or a grant and a reservation");
+    let body: Value = serde_json::from_slice(body).map_err(|_| wrong())?;
+    let fields = body.as_object().ok_or_else(wrong)?;
+    if fields.is_empty() {
+        return Ok(None);
+    }
+    let text = |name: &str| fields.get(name).and_then(Value::as_str).ok_or_else(wrong);
+    let grant = text("grant")?.parse().map_err(|_| wrong())?;
+    let reservation = text("reservation")?.parse().map_err(|_| wrong())?;
+    Ok(Some(Purpose { grant, reservation }))
+}
+
+/// The body that says what a key cost, with its receipt as it was signed.
+///
+/// ```
+/// use bytes::Bytes;
+/// use hubless_proto::metering::word::{read_paid, read_receipt, receipted};
+/// use hubless_proto::metering::{Micros, till::Paid};
+///
+/// let said = Paid { spent: Micros::new(5).unwrap(), reserved: Micros::ZERO };
+/// let body = receipted(said, &Bytes::from_static(b"signed"));
+/// assert_eq!(read_paid(body.as_bytes()), Some(said));
+/// assert_eq!(read_receipt(body.as_bytes()).as_deref(), Some(&b"signed"[..]));
+/// assert_eq!(read_receipt(b"{}"), None);
+/// ```
+pub fn receipted(Paid { spent, reserved }: Paid, receipt: &Bytes) -> String {
+    let receipt = BASE64URL_NOPAD.encode(receipt);
+    let said = json!({ "spentMicros": spent, "reservedMicros": reserved, "receipt": receipt });
+    said.to_string()
+}
+
+/// Reads the receipt beside what a key cost, which nobody has checked; none: there is none, or one
+/// above `RECEIPT_BYTES`.
+pub fn read_receipt(body: &[u8]) -> Option<Bytes> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let bytes = BASE64URL_NOPAD.decode(body.get("receipt")?.as_str()?.as_bytes()).ok()?;
+    (bytes.len() <= RECEIPT_BYTES).then(|| bytes.into())
 }
 
 /// The body that says what a key cost.

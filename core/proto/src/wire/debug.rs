@@ -11,6 +11,12 @@ impl Debug for v1::Auth {
     }
 }
 
+impl Debug for v1::ProviderKey {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("ProviderKey").finish_non_exhaustive()
+    }
+}
+
 impl Debug for v1::Redeem {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         f.debug_struct("Redeem").finish_non_exhaustive()
@@ -119,9 +125,11 @@ mod tests {
         let request = v1::Request {
             content: Some(v1::Content { parts: vec![text()], ..Default::default() }),
             auth: Some(auth.clone()),
+            provider: Some(v1::ProviderKey { key: SECRET.into(), ..Default::default() }),
             metadata_json: [("k".to_owned(), format!("\"{SECRET}\""))].into(),
             ..Default::default()
         };
+        let key = v1::ProviderKey { key: SECRET.into(), ..Default::default() };
         let call = v1::ToolCall { id: 1, name: "t".into(), arguments_json: SECRET.into() };
         let redeem = v1::Redeem { invite: SECRET.into(), ..Default::default() };
         let chunk = v1::Chunk { part: Some(text()), append: true };
@@ -129,7 +137,7 @@ mod tests {
         let printed = [
             format!("{:?} {:?} {data:?} {blob:?}", text(), text().kind),
             format!("{entry:?} {:?} {reference:?} {auth:?}", entry.value),
-            format!("{request:?} {call:?} {redeem:?} {event:#?}"),
+            format!("{request:?} {call:?} {redeem:?} {key:?} {event:#?}"),
         ];
         for text in printed {
             let bytes = format!("{:?}", SECRET.as_bytes());

@@ -91,6 +91,7 @@ fn what_waits_for_the_store() {
             grant: GrantId::from_bytes([u8::try_from(n % 200).unwrap(); 16]),
             used: Amount::ZERO,
             receipts: None,
+            shown: Vec::new(),
             lost: false,
         };
         ledger.handle(Input::Receive { from, message: Message::Settle(settlement) }, now);

@@ -10,6 +10,7 @@ mod leases;
 mod messages;
 mod operator;
 mod provider;
+mod receipts;
 mod restored;
 mod rules;
 mod times;

@@ -8,6 +8,7 @@ use hubless_proto::killswitch::{
     Allowance, Amount, Breach, Grant, GrantId, Input, Key, Message, Reading, Settlement, Statement,
     Terms, Trip,
 };
+use hubless_proto::limits::RECEIPTS;
 use hubless_proto::wire::v1;
 use hubless_proto::wire::words::TripReason;
 use proptest::prelude::*;
@@ -36,7 +37,7 @@ fn changes_nothing(world: &mut World, to: usize, message: Message, breach: Breac
 fn strangers_change_nothing() {
     let (mut world, root, grant) = three();
     let used = amount(0, 0);
-    let settlement = Settlement { grant, used, receipts: None, lost: false };
+    let settlement = Settlement { grant, used, receipts: None, shown: Vec::new(), lost: false };
     changes_nothing(&mut world, 0, Message::Settle(settlement), Breach::WrongHolder);
     let refused = Message::Refused { grant, kind: Kind::Busy, code: String::new() };
     changes_nothing(&mut world, 0, refused, Breach::WrongHolder);
@@ -90,7 +91,8 @@ fn a_last_word_that_does_not_add_up_costs_the_whole_grant() {
         if let Some(used) = seen {
             world.input(0, Input::Receive { from, message: Message::Progress { grant, used } });
         }
-        let settlement = Settlement { grant, used: said, receipts: None, lost: false };
+        let settlement =
+            Settlement { grant, used: said, receipts: None, shown: Vec::new(), lost: false };
         world.input(0, Input::Receive { from, message: Message::Settle(settlement) });
         assert_eq!(world.audits, [breach]);
         let used = world.nodes[0].ledger.view(&root).unwrap().used;
@@ -215,16 +217,18 @@ proptest! {
         used in arbitrary_amount(),
         id in any::<[u8; 16]>(),
         receipts in any::<Option<[u8; 32]>>(),
+        shown in proptest::collection::vec(any::<[u8; 9]>(), 0..=RECEIPTS),
         numbers in (any::<u64>(), any::<u64>(), any::<u64>(), 0..300_000u64),
         lost in any::<bool>(),
     ) {
         let (instance, clock_ms, epoch, lease_ms) = numbers;
         let grant = GrantId::from_bytes(id);
         let reading = Reading { instance, clock_ms };
+        let shown = shown.iter().map(|one| Bytes::copy_from_slice(one)).collect();
         let all = [
             Message::Refused { grant, kind: Kind::Killed, code: "lease_lost".into() },
             Message::Progress { grant, used },
-            Message::Settle(Settlement { grant, used, receipts, lost }),
+            Message::Settle(Settlement { grant, used, receipts, shown, lost }),
             Message::SettleAck { grant },
             Message::RenewAsk { grant, reading },
             Message::Renew { grant, reading, lease_ms, epoch },

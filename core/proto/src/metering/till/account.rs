@@ -4,6 +4,7 @@ use crate::identity::RootKey;
 use crate::killswitch::BudgetId;
 use crate::metering::Micros;
 use crate::metering::chain::LinkId;
+use serde::{Deserialize, Serialize};
 
 /// A root that the operator registered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +15,18 @@ pub struct Root {
     pub label: String,
     /// Most that may ever be paid below it.
     pub ceiling: Micros,
+}
+
+/// What was paid by a key, for its receipt.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Served {
+    /// Calls.
+    pub calls: u64,
+    /// Model of the last of them.
+    pub model: String,
+    /// What the provider calls the last of them; empty: nothing.
+    pub request: String,
 }
 
 /// What an account says to those who look.
@@ -100,6 +113,7 @@ pub(super) struct LinkAccount {
     pub(super) until_ms: u64,
     /// Budget with whose stop it ends.
     pub(super) budget: Option<BudgetId>,
+    pub(super) served: Served,
 }
 
 /// The account of a root.

@@ -1,6 +1,6 @@
 //! The accounts as one machine.
 
-use super::account::{Account, AccountView, LinkAccount, Root, RootAccount};
+use super::account::{Account, AccountView, LinkAccount, Root, RootAccount, Served};
 use super::ends::{Tripped, over};
 use super::row::{Row, RowKey, Write, broken};
 use crate::error::{Error, Kind, Result};
@@ -154,10 +154,27 @@ impl Till {
     /// # Errors
     /// `not_found`: it has ended.
     pub fn commit(&mut self, id: ReservationId, used: Micros) -> Result<(Committed, Vec<Write>)> {
+        self.commit_call(id, used, None)
+    }
+
+    /// The same for a call that a provider was asked for: its model, and what the provider calls
+    /// it.
+    ///
+    /// # Errors
+    /// As [`Till::commit`].
+    pub fn commit_call(
+        &mut self,
+        id: ReservationId,
+        used: Micros,
+        call: Option<(&str, &str)>,
+    ) -> Result<(Committed, Vec<Write>)> {
         let gone = || Error::new(Kind::NotFound, "the reservation has ended");
         let Open { root, link, max } = self.open.remove(&id.0).ok_or_else(gone)?;
         let path = self.path(root, link)?;
         self.each(root, &path, |account| account.pay(max, used));
+        if let Some((model, request)) = call.filter(|_| used > Micros::ZERO) {
+            self.serve(&path, model, request);
+        }
         let outcome = if used > max { Committed::Overrun } else { Committed::Within };
         if outcome == Committed::Overrun {
             match link.and_then(|link| self.links.get_mut(&link)) {
@@ -169,6 +186,21 @@ impl Till {
         writes.extend(self.rows(root, &path));
         writes.extend(self.drop_blank(root, &path)?);
         Ok((outcome, writes))
+    }
+
+    /// What was paid by a link, as far as it is known.
+    pub fn served(&self, link: &LinkId) -> Served {
+        self.links.get(link).map(|link| link.served.clone()).unwrap_or_default()
+    }
+
+    fn serve(&mut self, path: &[LinkId], model: &str, request: &str) {
+        for id in path {
+            if let Some(link) = self.links.get_mut(id) {
+                let calls = link.served.calls.saturating_add(1);
+                let (model, request) = (model.to_owned(), request.to_owned());
+                link.served = Served { calls, model, request };
+            }
+        }
     }
 
     /// Every account: each root before its links.
@@ -238,7 +270,9 @@ impl Till {
     ) -> Result<Option<Write>> {
         let (account, until_ms) = (Account::new(link.limit), link.until_ms);
         let budget = link.budget;
-        self.links.insert(link.id, LinkAccount { account, root, parent, until_ms, budget });
+        let served = Served::default();
+        let link_account = LinkAccount { account, root, parent, until_ms, budget, served };
+        self.links.insert(link.id, link_account);
         self.root(root)?.links += 1;
         Ok(self.link_row(link.id).map(Write::Put))
     }

@@ -25,9 +25,20 @@ impl Till {
                     let root = RootAccount { account, label, links: 0, forgotten_ms };
                     till.roots.insert(key, root);
                 }
-                Row::Link { id, root, parent, limit, spent, until_ms, stopped, ended, budget } => {
+                Row::Link {
+                    id,
+                    root,
+                    parent,
+                    limit,
+                    spent,
+                    until_ms,
+                    stopped,
+                    ended,
+                    budget,
+                    served,
+                } => {
                     let account = Account { spent, stopped, ended, ..Account::new(limit) };
-                    let link = LinkAccount { account, root, parent, until_ms, budget };
+                    let link = LinkAccount { account, root, parent, until_ms, budget, served };
                     till.links.insert(id, link);
                 }
                 Row::Trip { budget, teller, until_ms } => {
@@ -99,8 +110,9 @@ impl Till {
     }
 
     pub(super) fn link_row(&self, id: LinkId) -> Option<Row> {
-        let LinkAccount { account, root, parent, until_ms, budget } = self.links.get(&id)?.clone();
+        let LinkAccount { account, root, parent, until_ms, budget, served } =
+            self.links.get(&id)?.clone();
         let Account { limit, spent, stopped, ended, .. } = account;
-        Some(Row::Link { id, root, parent, limit, spent, until_ms, stopped, ended, budget })
+        Some(Row::Link { id, root, parent, limit, spent, until_ms, stopped, ended, budget, served })
     }
 }

@@ -18,7 +18,7 @@ mod row;
 #[cfg(test)]
 mod tests;
 
-pub use account::{AccountView, Root};
+pub use account::{AccountView, Root, Served};
 pub use accounts::{Committed, ReservationId, Till};
 pub use ends::{Paid, over};
 pub use row::{Row, RowKey, Write};

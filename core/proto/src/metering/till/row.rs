@@ -1,5 +1,6 @@
 //! What is kept of a till.
 
+use super::Served;
 use crate::error::{Error, Kind, Result};
 use crate::identity::RootKey;
 use crate::killswitch::BudgetId;
@@ -45,6 +46,8 @@ pub enum Row {
         ended: bool,
         /// Budget with whose stop it ends.
         budget: Option<BudgetId>,
+        /// What was paid by it.
+        served: Served,
     },
     /// A budget that was stopped.
     Trip {
@@ -116,6 +119,8 @@ enum Form {
         ended: bool,
         #[serde(default)]
         budget: Option<String>,
+        #[serde(default)]
+        served: Served,
     },
     Trip {
         budget: String,
@@ -149,10 +154,32 @@ impl Row {
             Self::Root { key, label, ceiling, spent, stopped, forgotten_ms } => {
                 Form::Root { key, label, ceiling, spent, stopped, forgotten_ms }
             }
-            Self::Link { id, root, parent, limit, spent, until_ms, stopped, ended, budget } => {
+            Self::Link {
+                id,
+                root,
+                parent,
+                limit,
+                spent,
+                until_ms,
+                stopped,
+                ended,
+                budget,
+                served,
+            } => {
                 let (id, parent) = (text(&id), parent.as_ref().map(text));
                 let budget = budget.map(|budget| budget.to_string());
-                Form::Link { id, root, parent, limit, spent, until_ms, stopped, ended, budget }
+                Form::Link {
+                    id,
+                    root,
+                    parent,
+                    limit,
+                    spent,
+                    until_ms,
+                    stopped,
+                    ended,
+                    budget,
+                    served,
+                }
             }
             Self::Trip { budget, teller, until_ms } => {
                 Form::Trip { budget: budget.to_string(), teller, until_ms }
@@ -175,10 +202,32 @@ impl Row {
             Form::Root { key, label, ceiling, spent, stopped, forgotten_ms } => {
                 Self::Root { key, label, ceiling, spent, stopped, forgotten_ms }
             }
-            Form::Link { id, root, parent, limit, spent, until_ms, stopped, ended, budget } => {
+            Form::Link {
+                id,
+                root,
+                parent,
+                limit,
+                spent,
+                until_ms,
+                stopped,
+                ended,
+                budget,
+                served,
+            } => {
                 let (id, parent) = (id_of(&id)?, parent.as_deref().map(id_of).transpose()?);
                 let budget = budget.as_deref().map(budget_of).transpose()?;
-                Self::Link { id, root, parent, limit, spent, until_ms, stopped, ended, budget }
+                Self::Link {
+                    id,
+                    root,
+                    parent,
+                    limit,
+                    spent,
+                    until_ms,
+                    stopped,
+                    ended,
+                    budget,
+                    served,
+                }
             }
             Form::Trip { budget, teller, until_ms } => {
                 Self::Trip { budget: budget_of(&budget)?, teller, until_ms }

@@ -22,6 +22,7 @@ impl Checked for v1::Request {
         self.accept.as_ref().map_or(Ok(()), Checked::check)?;
         self.auth.as_ref().map_or(Ok(()), Checked::check)?;
         self.transport_auth.as_ref().map_or(Ok(()), Checked::check)?;
+        self.provider.as_ref().map_or(Ok(()), Checked::check)?;
         self.context.as_ref().map_or(Ok(()), Checked::check)?;
         self.check_tools()?;
         optional_json("input_schema", &self.input_schema_json)?;
@@ -124,6 +125,14 @@ impl Checked for v1::Auth {
     fn check(&self) -> Result<()> {
         check_text("auth.scheme", &self.scheme)?;
         long_text("auth.secret", &self.secret)
+    }
+}
+
+impl Checked for v1::ProviderKey {
+    fn check(&self) -> Result<()> {
+        at_most("provider.key", self.key.len(), "KEY_TEXT_BYTES", l::KEY_TEXT_BYTES)?;
+        long_text("provider.key", &self.key)?;
+        bytes32("provider.signer", &self.signer)
     }
 }
 

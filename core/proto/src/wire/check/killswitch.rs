@@ -2,7 +2,7 @@
 
 use super::form::{at_most, bytes32, exactly, optional_bytes32, present, required, texts};
 use crate::error::{Error, Result};
-use crate::limits::{AMOUNT_MAX, LEASE_MAX, STOP_BUDGETS, STOP_GROUPS};
+use crate::limits::{AMOUNT_MAX, LEASE_MAX, RECEIPT_BYTES, RECEIPTS, STOP_BUDGETS, STOP_GROUPS};
 use crate::wire::decode::Checked;
 use crate::wire::text::{check_id, check_text};
 use crate::wire::v1;
@@ -27,6 +27,12 @@ fn lease(field: &str, lease_ms: u64) -> Result<()> {
     }
     let message = format!("expected a lease of at most {bound} ms, got {lease_ms}");
     Err(Error::invalid(field, message).with_limit("LEASE_MAX", bound))
+}
+
+fn receipts(shown: &[Bytes]) -> Result<()> {
+    at_most("shown", shown.len(), "RECEIPTS", RECEIPTS)?;
+    let size = |one: &Bytes| at_most("shown", one.len(), "RECEIPT_BYTES", RECEIPT_BYTES);
+    shown.iter().try_for_each(size)
 }
 
 fn optional<T: Checked>(value: Option<&T>) -> Result<()> {
@@ -97,7 +103,30 @@ impl Checked for v1::Settle {
     fn check(&self) -> Result<()> {
         id("grant", &self.grant)?;
         optional_bytes32("receipts", &self.receipts)?;
+        receipts(&self.shown)?;
         optional(self.used.as_ref())
+    }
+}
+
+impl Checked for v1::Receipt {
+    fn check(&self) -> Result<()> {
+        bytes32("gateway", &self.gateway)?;
+        id("reservation", &self.reservation)?;
+        id("grant", &self.grant)?;
+        bytes32("link", &self.link)?;
+        component("limit_micros", self.limit_micros)?;
+        component("used_micros", self.used_micros)?;
+        check_text("provider", &self.provider)?;
+        check_text("model", &self.model)?;
+        check_text("provider_request_id", &self.provider_request_id)
+    }
+}
+
+impl Checked for v1::Frame {
+    fn check(&self) -> Result<()> {
+        bytes32("link", &self.link)?;
+        component("limit_micros", self.limit_micros)?;
+        bytes32("signer", &self.signer)
     }
 }
 
@@ -220,6 +249,7 @@ impl Checked for v1::AccountRow {
         optional(self.below.as_ref())?;
         optional(self.overrun.as_ref())?;
         optional_bytes32("receipts", &self.receipts)?;
+        receipts(&self.shown)?;
         check_text("draining", &self.draining)
     }
 }
@@ -243,6 +273,7 @@ impl Checked for v1::SubgrantRow {
         id("account", &self.account)?;
         required("grant", self.grant.as_ref())?.check()?;
         check_id("state", &self.state)?;
+        optional(self.frame.as_ref())?;
         optional(self.used.as_ref())
     }
 }
@@ -254,6 +285,7 @@ impl Checked for v1::ClosedRow {
         optional_bytes32("digest", &self.digest)?;
         optional(self.used.as_ref())?;
         optional_bytes32("receipts", &self.receipts)?;
+        receipts(&self.shown)?;
         optional(self.refused.as_ref())
     }
 }

@@ -81,7 +81,8 @@ fn messages() -> Vec<Value> {
     let detached = Grant { life: Life::Detached { not_after_ms: 1_700_000_000_000 }, ..grant };
     let reading = Reading { instance: 6, clock_ms: 7 };
     let used = Amount::ZERO.with(Component::OutputTokens, 40).unwrap();
-    let settlement = Settlement { grant: id, used, receipts: Some([8; 32]), lost: false };
+    let settlement =
+        Settlement { grant: id, used, receipts: Some([8; 32]), shown: Vec::new(), lost: false };
     let kind = hubless_proto::error::Kind::Busy;
     let all = [
         Message::Grant(Box::new(grant)),

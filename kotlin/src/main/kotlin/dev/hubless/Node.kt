@@ -217,6 +217,8 @@ public class Node private constructor(private val options: NodeOptions) : AutoCl
             some("trace", options.trace)
             some("gateway", options.gateway)
             some("gatewayKey", options.gatewayKey)
+            some("gatewaySigner", options.gatewaySigner)
+            some("refund", options.refund)
             some("orphans", options.orphans?.json())
         }
         try {

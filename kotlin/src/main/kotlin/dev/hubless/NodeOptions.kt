@@ -58,6 +58,19 @@ public class NodeOptions {
     /** Spending key that the node has of its gateway; default that of `HUBLESS_GATEWAY_KEY`. */
     public var gatewayKey: String? = null
 
+    /**
+     * Key under which receipts of the gateway are believed, as `hubless expose gateway` prints it;
+     * default that of `HUBLESS_GATEWAY_SIGNER`.
+     */
+    public var gatewaySigner: String? = null
+
+    /**
+     * What comes back of the grants of calls that other nodes answer: `signed`, what they say that
+     * they did not use; `provider`, of cost only what receipts of the gateway show unpaid;
+     * `never`, nothing. Default that of `HUBLESS_REFUND`, else `signed`.
+     */
+    public var refund: String? = null
+
     /** How long a graceful end may take, at the end of a block and at the end of the JVM. */
     public var grace: Duration = 10.seconds
 

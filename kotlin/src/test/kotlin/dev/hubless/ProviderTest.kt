@@ -58,6 +58,28 @@ class ProviderTest {
         }
     }
 
+    @Test
+    fun `a refund that cannot be kept is refused`() = withNode {
+        val unknown = failure(ErrorKind.INVALID_ARGUMENT) { Node.start { refund = "always" } }
+        assertEquals("refund", unknown.field)
+        val unsigned = failure(ErrorKind.CONFIGURATION) {
+            Node.start {
+                gateway = URL
+                gatewayKey = KEY
+                refund = "provider"
+            }
+        }
+        assertEquals("no_gateway", unsigned.code)
+        val signer = failure(ErrorKind.INVALID_ARGUMENT) {
+            Node.start {
+                gateway = URL
+                gatewayKey = KEY
+                gatewaySigner = "x"
+            }
+        }
+        assertEquals("gatewaySigner", signer.field)
+    }
+
     private companion object {
         const val URL = "http://127.0.0.1:9/v1"
 
