@@ -51,11 +51,13 @@ pub enum Domain {
     Link,
     /// The stop of budgets by the operator of a mesh, by the root key of the mesh.
     OperatorStop,
+    /// A round of a strict budget, by the node key of its root.
+    Beacon,
 }
 
 impl Domain {
     /// Every domain.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Descriptor,
         Self::Hosting,
         Self::Node,
@@ -65,6 +67,7 @@ impl Domain {
         Self::Trip,
         Self::Link,
         Self::OperatorStop,
+        Self::Beacon,
     ];
 
     /// The bytes that stand before what is signed; no tag is a prefix of another.
@@ -79,6 +82,7 @@ impl Domain {
             Self::Trip => b"hubless/trip/v1\0",
             Self::Link => b"hubless/link/v1\0",
             Self::OperatorStop => b"hubless/operator_stop/v1\0",
+            Self::Beacon => b"hubless/beacon/v1\0",
         }
     }
 

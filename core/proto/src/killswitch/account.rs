@@ -1,5 +1,6 @@
 //! The account of one grant, or of a budget at its root: what was spent, what is held.
 
+use super::folding::Folding;
 use super::row::{Key, Row};
 use super::{Allowance, Amount, Budget, Grant, GrantId, Life, Origin, Reading, ReservationId};
 use crate::identity::NodeKey;
@@ -124,6 +125,8 @@ pub(super) struct Account {
     pub(super) lease: Lease,
     /// Questions of holders below that wait for an own lease.
     pub(super) asks: BTreeMap<GrantId, Reading>,
+    /// The same under a strict budget.
+    pub(super) folding: Folding,
 }
 
 impl Account {
@@ -146,6 +149,7 @@ impl Account {
             open: 0,
             lease: Lease::default(),
             asks: BTreeMap::new(),
+            folding: Folding::default(),
         }
     }
 

@@ -55,6 +55,10 @@ impl Ledger {
         }
         self.has_room((order.audience == self.owner.node).then_some(&self.owner.node))?;
         let Some(account) = self.accounts.get(&from) else { return Ok(()) };
+        if account.origin().is_strict() && order.detached_until_ms.is_some() {
+            let message = "expected no detached grant: the budget is strict";
+            return Err(Error::invalid("detached", message));
+        }
         let twin = |sub: &Sub| {
             let same = (sub.grant.call_id, sub.grant.attempt) == (order.call_id, order.attempt);
             sub.state.is_open() && same

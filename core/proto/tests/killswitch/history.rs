@@ -217,11 +217,12 @@ proptest! {
     fn no_history_breaks_an_invariant(
         steps in prop::collection::vec(step(), 1..400),
         drift in prop::collection::vec(-9_900i64..=9_900, 4),
+        strict in any::<bool>(),
     ) {
         let mut world = World::new(&drift);
         world.is_partial = true;
         world.say_clocks();
-        let lease = Terms { lease_ms: LEASE_MS, ..Terms::of(ceiling(40, 80, 30)) };
+        let lease = Terms { lease_ms: LEASE_MS, strict, ..Terms::of(ceiling(40, 80, 30)) };
         world.open(0, lease.clone());
         world.open(1, Terms { wall_time_ms: Some(20_000), ..lease });
         world.work();

@@ -12,5 +12,7 @@ mod operator;
 mod provider;
 mod restored;
 mod rules;
+mod strict;
+mod strict_bounds;
 mod times;
 mod world;
