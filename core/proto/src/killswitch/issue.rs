@@ -113,7 +113,9 @@ impl Ledger {
             Standing::Active { left_ms } => left_ms,
             Standing::Waiting | Standing::Over => Some(0),
         };
-        let lease_ms = self.lease_below(from, left_ms).max(1);
+        let strict = self.accounts.get(&from).is_some_and(|one| one.origin().is_strict());
+        // How long a lease of a strict budget is its root says.
+        let lease_ms = self.lease_below(from, left_ms.filter(|_| !strict)).max(1);
         let Some(account) = self.accounts.get_mut(&from) else { return };
         let own = order.audience == self.owner.node;
         let grant = Grant {

@@ -2,6 +2,7 @@
 //! histories.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod beacons;
 mod bounds;
 mod history;
 mod holders;

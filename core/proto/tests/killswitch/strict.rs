@@ -1,16 +1,13 @@
 //! Strict budgets: nobody but the root keeps a holder going.
 
 use crate::world::{LEASE_MS, Letter, World, amount, ceiling};
-use bytes::Bytes;
 use hubless_proto::error::Kind;
-use hubless_proto::identity::{Domain, NodeKey, SecretKey};
+use hubless_proto::identity::NodeKey;
 use hubless_proto::killswitch::{
-    Allowance, Beacon, Breach, Ending, Fold, Grant, GrantId, Input, Keeping, Ledger, Life, Message,
+    Allowance, Beacon, Breach, Ending, Grant, GrantId, Input, Keeping, Ledger, Life, Message,
     Origin, Owner, Proof, Reading, Round, Terms,
 };
-use hubless_proto::wire::v1;
 use hubless_proto::wire::words::TripReason;
-use proptest::prelude::*;
 
 /// A lease as the root gives it, on a clock that runs as slowly as clocks may, and a step of time.
 const BOUND_US: u64 = LEASE_MS * 1_000 * 101 / 100 + STEP_US;
@@ -28,7 +25,7 @@ fn chain(drift: &[i64], strict: bool) -> (World, Vec<GrantId>) {
     world.work();
     for node in 1..drift.len() {
         let grant = world.cut(node - 1, grants[node - 1], node, Allowance::UNLIMITED);
-        world.settle_down(LEASE_MS / 4);
+        world.settle_down(LEASE_MS / 2);
         grants.push(grant);
     }
     (world, grants)
@@ -185,21 +182,12 @@ fn a_stopped_root_signs_nothing_more() {
     assert_eq!(world.beacons, before + 1);
     // Nor what was asked before the stop and waits to be signed.
     let (mut world, grants) = chain(&[0, 0], true);
-    let (before, by) = (world.beacons, world.key(0));
-    for _ in 0..2 {
-        let Message::RenewAsk { grant, reading, .. } =
-            next(&mut world, |message| matches!(message, Message::RenewAsk { .. })).message
-        else {
-            unreachable!("just looked for")
-        };
-        let from = world.key(1);
-        for n in 0..2 {
-            let message = Message::RenewAsk { grant, reading, fold: Some([n; 32]) };
-            world.input(0, Input::Receive { from, message });
-        }
-        if world.beacons > before {
-            break;
-        }
+    let (from, by) = (world.key(1), world.key(0));
+    let reading = Reading { instance: 1, clock_ms: 1 };
+    let before = world.beacons;
+    for n in 0..2 {
+        let message = Message::RenewAsk { grant: grants[1], reading, fold: Some([n; 32]) };
+        world.input(0, Input::Receive { from, message });
     }
     assert_eq!(world.beacons, before + 1, "the second waits");
     world.input(0, Input::Trip { grant: grants[0], reason: TripReason::Operator, by });
@@ -208,111 +196,74 @@ fn a_stopped_root_signs_nothing_more() {
     assert_eq!(world.beacons, before + 1);
 }
 
-#[test]
-fn a_wrong_path_an_altered_beacon_and_a_repeated_one_change_nothing() {
-    let mut world = World::new(&[0, 0, 0]);
-    world.say_clocks();
-    let root = world.open(0, terms(true));
-    world.work();
-    let [one, two] = [1, 2].map(|node| world.cut(0, root, node, Allowance::UNLIMITED));
-    world.settle_down(LEASE_MS / 4);
-    // Both ask within one window, so that there is a path.
-    let letter = loop {
-        let letter = next(&mut world, is_beacon);
-        let proof = proof_of(&letter);
-        if letter.to == 1 && !proof.path.is_empty() {
-            break letter;
-        }
-        world.hand_over(letter);
-    };
-    let good = proof_of(&letter);
-    assert_eq!(good.grant, one);
+/// What does not cover the question that this one covers.
+fn wrong_ones(world: &World, good: &Proof) -> [Proof; 6] {
     let flip = |digest: [u8; 32]| digest.map(|byte| byte ^ 1);
     let round = *good.beacon.round();
-    let key = world.nodes[0].key.clone();
-    let signed = |round: Round| Beacon::sign(&key, round).unwrap();
+    let key = &world.nodes[0].key;
+    let signed = |round: Round| Beacon::sign(key, round).unwrap();
     let longer = [good.path.clone(), vec![[1; 32]]].concat();
     let other = Origin::strict(round.origin.root, [9; 16]);
-    let wrong = [
+    [
         Proof { path: good.path.iter().copied().map(flip).collect(), ..good.clone() },
         Proof { path: vec![], ..good.clone() },
         Proof { path: longer, ..good.clone() },
         Proof { beacon: signed(Round { tree: flip(round.tree), ..round }), ..good.clone() },
         Proof { beacon: signed(Round { epoch: 1, ..round }), ..good.clone() },
         Proof { beacon: signed(Round { origin: other, ..round }), ..good.clone() },
-    ];
+    ]
+}
+
+#[test]
+fn a_wrong_path_an_altered_beacon_and_a_repeated_one_change_nothing() {
+    let mut world = World::new(&[0; 4]);
+    world.say_clocks();
+    let root = world.open(0, terms(true));
+    world.work();
+    let [_, two, three] = [1, 2, 3].map(|node| world.cut(0, root, node, Allowance::UNLIMITED));
+    world.settle_down(LEASE_MS / 4);
+    // All ask at once: the first is answered at once, the two others together.
+    let letter = loop {
+        let letter = next(&mut world, is_beacon);
+        if letter.to == 2 {
+            break letter;
+        }
+        world.hand_over(letter);
+    };
+    let good = proof_of(&letter);
+    assert_eq!((good.grant, good.path.len()), (two, 1));
+    let from_root = world.key(0);
+    let shown = |world: &mut World, from: NodeKey, message: Message| {
+        world.input(2, Input::Receive { from, message });
+    };
+    let wrong = wrong_ones(&world, &good);
     for proof in wrong {
-        let before = world.nodes[1].ledger.clone();
-        said(&mut world, 1, Message::Beacon(Box::new(proof.clone())));
+        let before = world.nodes[2].ledger.clone();
+        shown(&mut world, from_root, Message::Beacon(Box::new(proof.clone())));
         assert_eq!(world.audits.pop(), Some(Breach::WrongBeacon), "{proof:?}");
-        assert!(world.nodes[1].ledger == before, "{proof:?}");
+        assert!(world.nodes[2].ledger == before, "{proof:?}");
     }
     let silent = [
         // Never asked with.
-        Proof { fold: flip(good.fold), ..good.clone() },
+        Proof { fold: [0; 32], ..good.clone() },
         // Nothing of it is here.
-        Proof { grant: two, ..good },
+        Proof { grant: three, ..good },
     ];
     for proof in silent {
-        let before = world.nodes[1].ledger.clone();
-        said(&mut world, 1, Message::Beacon(Box::new(proof)));
-        assert!(world.nodes[1].ledger == before && world.audits.is_empty());
+        let before = world.nodes[2].ledger.clone();
+        shown(&mut world, from_root, Message::Beacon(Box::new(proof)));
+        assert!(world.nodes[2].ledger == before && world.audits.is_empty());
     }
-    let before = world.nodes[1].ledger.clone();
-    let (from, message) = (world.key(2), letter.message.clone());
-    world.input(1, Input::Receive { from, message });
+    let (before, other) = (world.nodes[2].ledger.clone(), world.key(3));
+    shown(&mut world, other, letter.message.clone());
     assert_eq!(world.audits.pop(), Some(Breach::WrongIssuer));
-    assert!(world.nodes[1].ledger == before);
+    assert!(world.nodes[2].ledger == before);
     world.hand_over(letter.clone());
-    assert!(world.nodes[1].ledger != before, "the right one is taken");
-    let taken = world.nodes[1].ledger.clone();
+    assert!(world.nodes[2].ledger != before, "the right one is taken");
+    let taken = world.nodes[2].ledger.clone();
     world.hand_over(letter);
-    assert!(world.nodes[1].ledger == taken, "once");
+    assert!(world.nodes[2].ledger == taken, "once");
     assert!(world.audits.is_empty());
-}
-
-#[test]
-fn only_the_root_of_the_budget_lights_a_beacon() {
-    let root = SecretKey::from_seed([1; 32]);
-    let origin = Origin::strict(root.node_key(), [2; 16]);
-    let good = Beacon::sign(&root, Round { origin, epoch: 3, tree: [4; 32], lease_ms: 5 }).unwrap();
-    assert_eq!(Beacon::open(good.signed()).as_ref(), Ok(&good));
-    let signed = good.signed();
-    for bit in 0..signed.signed.len() * 8 {
-        let mut bytes = signed.signed.to_vec();
-        bytes[bit / 8] ^= 1 << (bit % 8);
-        let altered = v1::SignedRecord { signed: bytes.into(), ..signed.clone() };
-        assert!(Beacon::open(&altered).is_err(), "bit {bit}");
-    }
-    let stranger = SecretKey::from_seed([9; 32]);
-    for (key, domain) in [(&stranger, Domain::Beacon), (&root, Domain::Trip)] {
-        let signature = Bytes::copy_from_slice(&key.sign(domain, &signed.signed));
-        let forged = v1::SignedRecord { signature, ..signed.clone() };
-        let error = Beacon::open(&forged).unwrap_err();
-        assert_eq!((error.kind, error.code.as_str()), (Kind::Denied, "not_root"));
-    }
-    let proof =
-        Proof { grant: GrantId::from_bytes([1; 16]), fold: [2; 32], beacon: good, path: vec![] };
-    let message = Message::Beacon(Box::new(proof));
-    assert_eq!(Message::decode(message.encode()), Ok(message));
-}
-
-#[test]
-fn who_is_strict_stands_in_the_nonce_and_cannot_be_taken_out() {
-    let root = NodeKey::from_bytes([1; 32]);
-    let strict = Origin::strict(root, [2; 16]);
-    assert!(strict.is_strict() && strict == Origin::strict(root, strict.nonce));
-    for bit in 0..128 {
-        let mut other = strict;
-        other.nonce[bit / 8] ^= 1 << (bit % 8);
-        assert!(!other.is_strict(), "bit {bit}");
-        assert_ne!(other.budget_id(), strict.budget_id());
-    }
-    assert!(!Origin { root: NodeKey::from_bytes([3; 32]), ..strict }.is_strict());
-    let (world, grants) = chain(&[0, 0], true);
-    let grant = &world.grants[&grants[1]];
-    assert!(grant.origin.is_strict());
-    assert!(Grant::decode(grant.encode()).unwrap().origin.is_strict(), "as it travels");
 }
 
 #[test]
@@ -325,7 +276,6 @@ fn a_lost_question_and_a_lost_answer_cost_a_part_of_a_lease() {
         let root = world.open(0, terms(true));
         world.work();
         let grant = world.cut(0, root, 1, Allowance::UNLIMITED);
-        let began_us = world.time_us;
         drop(next(&mut world, lost));
         assert!(!may_spend(&mut world, 1, grant), "it waits");
         world.settle_down(LEASE_MS / 2);
@@ -334,7 +284,6 @@ fn a_lost_question_and_a_lost_answer_cost_a_part_of_a_lease() {
         drop(next(&mut world, lost));
         world.settle_down(5 * LEASE_MS);
         assert!(may_spend(&mut world, 1, grant), "{:?}", world.refusals);
-        assert!(world.time_us > began_us + 5 * LEASE_MS * 1_000);
     }
 }
 
@@ -419,13 +368,19 @@ fn a_strict_budget_has_no_detached_grants() {
 
 #[test]
 fn a_grant_that_comes_again_after_it_was_forgotten_asks_with_another_nonce() {
-    let (mut world, grants) = chain(&[0, 0], true);
-    let (grant, mut seen) = (grants[1], Vec::new());
+    let mut world = World::new(&[0, 0]);
+    world.say_clocks();
+    let root = world.open(0, terms(true));
+    world.work();
+    let grant = world.cut(0, root, 1, Allowance::UNLIMITED);
+    let mut seen = Vec::new();
     for _ in 0..5 {
         let letter = next(&mut world, is_beacon);
         seen.push(letter.message.clone());
         world.hand_over(letter);
     }
+    assert!(may_spend(&mut world, 1, grant), "the first of them began a lease");
+    world.commit_running();
     let shown = world.grants[&grant].clone();
     world.input(1, Input::Finish { grant, ending: Ending::Free });
     world.work();
@@ -455,49 +410,4 @@ fn a_ledger_without_a_secret_of_its_own_asks_for_nothing() {
     assert!(!may_spend(&mut world, 1, grant));
     world.settle_down(10 * LEASE_MS);
     assert_eq!(world.refusals.last().unwrap().code, "lease_lost");
-}
-
-proptest! {
-    #[test]
-    fn every_leaf_leads_to_what_it_was_folded_into(
-        leaves in prop::collection::vec(any::<[u8; 32]>(), 1..200),
-        of in any::<prop::sample::Index>(),
-        at in any::<prop::sample::Index>(),
-        bit in 0usize..256,
-    ) {
-        let fold = Fold::of(leaves.clone()).unwrap();
-        let of = of.index(leaves.len());
-        let path = fold.path(of);
-        prop_assert!(path.len() <= 8);
-        prop_assert_eq!(Fold::climb(leaves[of], &path), fold.root());
-        let flip = |mut digest: [u8; 32]| {
-            digest[bit / 8] ^= 1 << (bit % 8);
-            digest
-        };
-        prop_assert_ne!(Fold::climb(flip(leaves[of]), &path), fold.root());
-        if !path.is_empty() {
-            let at = at.index(path.len());
-            let mut altered = path.clone();
-            altered[at] = flip(altered[at]);
-            prop_assert_ne!(Fold::climb(leaves[of], &altered), fold.root());
-            altered.remove(at);
-            prop_assert_ne!(Fold::climb(leaves[of], &altered), fold.root());
-        }
-        let longer = [path.as_slice(), &[[0; 32]]].concat();
-        prop_assert_ne!(Fold::climb(leaves[of], &longer), fold.root());
-    }
-
-    /// Folds of folds, as they go up a tree of nodes.
-    #[test]
-    fn a_way_goes_on_through_the_fold_above(
-        leaves in prop::collection::vec(any::<[u8; 32]>(), 1..40),
-        beside in prop::collection::vec(any::<[u8; 32]>(), 0..40),
-    ) {
-        let below = Fold::of(leaves.clone()).unwrap();
-        let above = Fold::of([&[below.root()], beside.as_slice()].concat()).unwrap();
-        for (index, leaf) in leaves.iter().enumerate() {
-            let path = [below.path(index), above.path(0)].concat();
-            prop_assert_eq!(Fold::climb(*leaf, &path), above.root());
-        }
-    }
 }
