@@ -29,7 +29,7 @@ async fn many_calls_through_the_same_node_are_settled_to_the_token() {
     for call in calls.collect::<Vec<_>>() {
         call.await.unwrap().unwrap();
     }
-    let all = (0..32).map(|n| n % 7).sum();
+    let all: u64 = (0..32).map(|n| n % 7).sum();
     assert_eq!(provider.spent(), all);
     until("everything is settled", || {
         switch.tree().unwrap().charged.of(Component::OutputTokens) == all
