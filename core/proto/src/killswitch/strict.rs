@@ -23,8 +23,8 @@
 //!   A beacon for a question that is not open (repeated, too old, of another process) does
 //!   nothing; one that does not lead to its own nonce does nothing and is for the audit log.
 //!   Detached grants have no lease and are refused.
-//! - **What is left** to a dishonest node after a stop: it can begin calls below it. Until their first
-//!   beacon they spend nothing, and without one they are cancelled after `LEASE`.
+//! - **What is left** to a dishonest node after a stop: it can begin calls below it. Until their
+//!   first beacon they spend nothing, and without one they are cancelled after `LEASE`.
 //!
 //! Hashes are SHA-256, with a tag for nonces, leaves and joins each; the beacon is signed in a
 //! domain of its own. The price: before its first spending each call waits for the way to the root
