@@ -1217,6 +1217,12 @@ typedef struct {
      * 1: nothing is limited, on purpose. A switch without any limit must say so.
      */
     int32_t unlimited;
+    /**
+     * 1: each node goes on only as long as the first one itself says so, and not those between: a
+     * dishonest one keeps nothing below it going for longer than `lease_ms`. Each call then waits
+     * for the way to the first node and back before it spends (SPEC 04, R7).
+     */
+    int32_t strict;
 } hubless_switch_options;
 
 /**

@@ -430,9 +430,22 @@ static void the_most_of_a_request_is_granted(void) {
     CHECK(freed(made).spent.input_tokens == 250);
 }
 
+/* Asks `think` for 250 tokens and waits until they are settled. */
+static void spends_elsewhere(hubless_node *other, hubless_switch *made) {
+    hubless_reply_info got;
+    asking how = {.node = other, .to = "think", .kill_switch = made, .path = "direct"};
+    CHECK(ask_with(&how, &got) == HUBLESS_OK);
+    CHECK(got.input_tokens == 250);
+    /* The last word of the other node may come after its answer. */
+    const double end = suite_ms() + SUITE_PATIENCE_MS;
+    while (state_of(made).spent.input_tokens != 250 && suite_ms() < end) {
+        usleep(1000);
+    }
+    CHECK(state_of(made).spent.input_tokens == 250);
+}
+
 static void another_node_draws_on_the_same_budget(void) {
     hubless_call_info seen = {.size = sizeof seen};
-    hubless_reply_info got;
     stopped me = {.begun = 0};
     job thinks = {.run = think, .user = &seen};
     suite_agent("think", on_job, &thinks);
@@ -442,15 +455,13 @@ static void another_node_draws_on_the_same_budget(void) {
     hubless_node *other = suite_other_node();
     hubless_switch *made =
         new_switch((hubless_switch_options){.input_tokens = HUBLESS_AT_MOST(4000)});
-    asking how = {.node = other, .to = "think", .kill_switch = made, .path = "direct"};
-    CHECK(ask_with(&how, &got) == HUBLESS_OK);
-    CHECK(seen.granted.input_tokens.value == 1000 && got.input_tokens == 250);
-    /* The last word of the other node may come after its answer. */
-    const double end = suite_ms() + SUITE_PATIENCE_MS;
-    while (state_of(made).spent.input_tokens != 250 && suite_ms() < end) {
-        usleep(1000);
-    }
-    CHECK(state_of(made).spent.input_tokens == 250);
+    spends_elsewhere(other, made);
+    CHECK(seen.granted.input_tokens.value == 1000);
+    /* Under a strict one each lease over there is the word of the node where it begins. */
+    hubless_switch *strict = new_switch(
+        (hubless_switch_options){.input_tokens = HUBLESS_AT_MOST(4000), .strict = 1});
+    spends_elsewhere(other, strict);
+    CHECK(hubless_switch_free(strict) == HUBLESS_OK);
     hubless_content content = hubless_content_text(HUBLESS_STR("x"));
     hubless_request_options asked = {.size = sizeof asked, .kill_switch = made,
                                      .wait_ms = SUITE_PATIENCE_MS};

@@ -79,6 +79,8 @@ static void bad_limits_name_their_field(void) {
     REFUSED("fanOut", "amount", .fan_out = HUBLESS_AT_MOST(4097));
     REFUSED("leaseMs", "amount", .calls = HUBLESS_AT_MOST(1), .lease_ms = 300001);
     REFUSED("unlimited", "unlimited", .lease_ms = 500);
+    REFUSED("unlimited", "unlimited", .strict = 1);
+    REFUSED("strict", "", .calls = HUBLESS_AT_MOST(1), .strict = 2);
     REFUSED("unlimited", "", .unlimited = 1, .calls = HUBLESS_AT_MOST(1));
     refused(NULL, "unlimited", "unlimited");
     hubless_switch_options sizeless = {.size = 0, .unlimited = 1};

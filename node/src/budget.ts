@@ -63,6 +63,12 @@ export interface Terms extends Amounts {
   readonly soft?: Amounts | null;
   /** Says that nothing is meant to be limited, which must be said. */
   readonly unlimited?: boolean;
+  /**
+   * Each node goes on only as long as the first one itself says so, and not those between: a
+   * dishonest one keeps nothing below it going for longer than `leaseMs`. Each call then waits for
+   * the way to the first node and back before it spends (SPEC 04, R7). Default false.
+   */
+  readonly strict?: boolean;
 }
 
 /**

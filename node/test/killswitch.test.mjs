@@ -72,6 +72,10 @@ test('limits that are none at all are refused', () => {
   assert.throws(() => new KillSwitch('calls'), refused());
   assert.throws(() => new KillSwitch({ calls: 5, soft: 3 }), refused({ field: 'soft' }));
   assert.throws(() => new KillSwitch({ calls: 5, unlimited: true }), refused());
+  assert.throws(() => new KillSwitch({ strict: true }), refused({ code: 'unlimited' }));
+  for (const strict of ['yes', 1, [], 5n]) {
+    assert.throws(() => new KillSwitch({ calls: 5, strict }), refused({ field: 'strict' }));
+  }
 });
 
 test('null is not limited, zero refuses everything, the greatest amount is taken', async (t) => {
@@ -252,6 +256,10 @@ test('a budget is drawn on by another process, exactly', async (t) => {
   const [branch] = killSwitch.tree().children;
   assert.equal(branch.nodeKey, reply.agent.nodeKey);
   assert.deepEqual([branch.state, branch.used.outputTokens], ['settled', 30]);
+  // Under a strict one each lease of the other process is the word of this node.
+  const strict = makeSwitch(t, { outputTokens: 1000, calls: 5, strict: true });
+  assert.equal((await node.request('spends', 30, { killSwitch: strict })).value, 250);
+  await until(() => strict.spent.outputTokens === 30, 'the last word of the other node');
 });
 
 const ways = {

@@ -90,6 +90,7 @@ class Terms:
     lease: float | None = None
     soft: Amounts | None = None
     unlimited: bool = False
+    strict: bool = False
 
     def record(self) -> dict[str, Any]:
         """Gives the record of the contract."""
@@ -104,6 +105,7 @@ class Terms:
             "leaseMs": _milliseconds(self.lease),
             "soft": amounts_record(self.soft),
             "unlimited": None if self.unlimited is False else said(self.unlimited),
+            "strict": None if self.strict is False else said(self.strict),
         }
         return {name: value for name, value in record.items() if value is not None}
 

@@ -37,7 +37,10 @@ class KillSwitch:
     Tokens, ``cost_micros`` (1e-6 of the currency unit) and ``calls`` are integers up to
     2^53 - 1; ``wall_time`` is seconds from here on; ``depth`` is how deep calls may nest and
     ``fan_out`` how many one call may have open; ``lease`` is the seconds (10) that a node which
-    hears nothing goes on. Once more than ``soft`` is known to be spent the switch trips.
+    hears nothing goes on. Once more than ``soft`` is known to be spent the switch trips. With
+    ``strict`` each node goes on only as long as the first one itself says so, and not those
+    between: a dishonest one keeps nothing below it going for longer than ``lease``. Each call
+    then waits for the way to the first node and back before it spends (SPEC 04, R7).
 
     ``with switch:`` puts every request below it under it, unless that names another switch or
     is made by a handler whose call has a budget, which then pays; so do
@@ -74,9 +77,10 @@ class KillSwitch:
         lease: float | None = None,
         soft: Amounts | None = None,
         unlimited: bool = False,
+        strict: bool = False,
     ) -> None:
         amounts = (input_tokens, output_tokens, cost_micros, calls)
-        terms = Terms(*amounts, wall_time, depth, fan_out, lease, soft, unlimited)
+        terms = Terms(*amounts, wall_time, depth, fan_out, lease, soft, unlimited, strict)
         self._handle = int(ask("switch.new", terms.record())["switch"])
         self._listeners = _Listeners()
         self._finalizer = weakref.finalize(self, _let_go, self._handle, self._listeners)

@@ -103,6 +103,13 @@ def test_a_switch_without_a_limit_says_so() -> None:
     assert refusal(soft="much")[0] == "soft"
 
 
+def test_strict_is_said_beside_a_limit() -> None:
+    assert Terms(calls=1, strict=True).record() == {"calls": 1, "strict": True}
+    assert refusal(strict=True) == ("unlimited", "unlimited")
+    for bad in ("yes", 1, 0.5, []):
+        assert refusal(calls=1, strict=bad)[0] == "strict"
+
+
 def test_what_json_can_say_is_said_as_it_is() -> None:
     for value in (None, True, 5, 5.0, -1, "5", 2**64 - 1):
         assert said(value) is value or said(value) == value

@@ -234,7 +234,8 @@ async def test_what_the_callee_calls_back_is_under_the_request(node: hubless.Nod
         assert (reply.value, switch.spent.calls) == ([True, True], 3)
 
 
-async def test_it_reaches_another_node_and_comes_back(node: hubless.Node) -> None:
+@pytest.mark.parametrize("strict", [False, True])
+async def test_it_reaches_another_node_and_comes_back(node: hubless.Node, strict: bool) -> None:
     @node.agent
     async def think(ctx: Call) -> str:
         async with ctx.spend(max_output=10) as spend:
@@ -243,7 +244,7 @@ async def test_it_reaches_another_node_and_comes_back(node: hubless.Node) -> Non
 
     async with hubless.Node.start() as other:
         await knows(other, "think")
-        switch = KillSwitch(output_tokens=400, calls=5)
+        switch = KillSwitch(output_tokens=400, calls=5, strict=strict)
         with switch:
             reply = await other.request("think")
         assert reply.path == "direct"

@@ -46,6 +46,10 @@ pub struct hubless_switch_options {
     pub soft: hubless_allowance,
     /// 1: nothing is limited, on purpose. A switch without any limit must say so.
     pub unlimited: i32,
+    /// 1: each node goes on only as long as the first one itself says so, and not those between: a
+    /// dishonest one keeps nothing below it going for longer than `lease_ms`. Each call then waits
+    /// for the way to the first node and back before it spends (SPEC 04, R7).
+    pub strict: i32,
 }
 
 // SAFETY: `repr(C)`, begins with its size, all zero is a value.
@@ -219,6 +223,12 @@ pub(crate) unsafe fn terms(given: *const hubless_switch_options) -> Result<Value
     given.soft.put_as("soft", &mut body)?;
     if given.unlimited != 0 {
         body.insert("unlimited".to_owned(), json!(true));
+    }
+    match given.strict {
+        0 => {}
+        1 => drop(body.insert("strict".to_owned(), json!(true))),
+        // What it may be the core says.
+        other => drop(body.insert("strict".to_owned(), json!(other))),
     }
     Ok(Value::Object(body))
 }

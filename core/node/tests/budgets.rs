@@ -21,6 +21,8 @@ mod processes;
 mod returned;
 #[path = "budgets/stops.rs"]
 mod stops;
+#[path = "budgets/strict.rs"]
+mod strict;
 mod support;
 
 use hubless::budget::{Allowance, Amount, Component, KillSwitch, Terms};

@@ -461,6 +461,14 @@ limits! {
     LEASE_MAX: Duration = Duration::from_secs(300);
     /// A lease is renewed when one part in this many is over.
     LEASE_PARTS: u64 = 3;
+    /// Longest time for which questions of one strict budget are gathered before they are asked on.
+    FOLD_WINDOW: Duration = Duration::from_millis(20);
+    /// Own nonce and folds of holders below that one question of a strict budget carries.
+    FOLD_LEAVES: usize = 4_096;
+    /// Questions of one grant of a strict budget that are open at once, or wait to be asked on.
+    FOLD_QUESTIONS: usize = 16;
+    /// Digests between a question of a strict budget and the tree of its beacon.
+    BEACON_PATH: usize = 256;
     /// Budgets, grants held, and grants that ended but are remembered, of one ledger.
     LEDGER_GRANTS: usize = 131_072;
     /// Open reservations of one grant.

@@ -193,7 +193,9 @@ impl Local {
                 Output::Closed { grant, used, in_full } => {
                     effects.push(Effect::Closed(grant, count(&used), in_full));
                 }
-                Output::Opened { .. }
+                // Its budgets are not strict.
+                Output::SignBeacon(_)
+                | Output::Opened { .. }
                 | Output::Held(_)
                 | Output::Cancel { .. }
                 | Output::Audit { .. } => {}

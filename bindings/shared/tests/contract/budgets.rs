@@ -270,3 +270,12 @@ fn bad_amounts_and_limits_name_their_field() {
     host.done("call.final", json!({ "call": call }));
     host.end_of(asked);
 }
+
+#[test]
+fn strict_is_true_or_false_beside_a_limit() {
+    let budget = switch(&json!({"calls": 3, "strict": true}));
+    assert_eq!(state(budget)["remaining"]["calls"], 3);
+    let wrong = refused("switch.new", r#"{"calls": 3, "strict": "yes"}"#);
+    assert_eq!((&wrong["kind"], &wrong["field"]), (&json!("invalid_argument"), &json!("strict")));
+    assert_eq!(refused("switch.new", r#"{"strict": true}"#)["code"], "unlimited");
+}

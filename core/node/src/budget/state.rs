@@ -11,8 +11,8 @@ use hubless_proto::audit::{Entry, Event};
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{NodeKey, SecretKey};
 use hubless_proto::killswitch::{
-    Amount, Asked, Breach, BudgetId, Component, Grant, GrantId, Input, Ledger, Message, Now,
-    OperatorStop, Output, ReservationId, Statement, Trip,
+    Amount, Asked, Beacon, Breach, BudgetId, Component, Grant, GrantId, Input, Ledger, Message,
+    Now, OperatorStop, Output, ReservationId, Statement, Trip,
 };
 use hubless_proto::limits;
 use hubless_proto::wire::words::TripReason;
@@ -148,6 +148,11 @@ impl State {
                     }
                     Err(error) => tracing::error!(%error, "a stop could not be signed"),
                 }
+            } else if let Output::SignBeacon(round) = output {
+                match Beacon::sign(key, round) {
+                    Ok(beacon) => self.ledger.handle(Input::Beacon(beacon), now),
+                    Err(error) => tracing::error!(%error, "a beacon could not be signed"),
+                }
             } else if let Output::Send { to, message } = output {
                 effects.extend(self.send(to, message));
             } else {
@@ -221,7 +226,10 @@ impl State {
             }
             Output::Closed { grant, used, in_full } => self.closed(grant, &used, in_full),
             // Taken before.
-            Output::Persist { .. } | Output::Sign(_) | Output::Send { .. } => {}
+            Output::Persist { .. }
+            | Output::Sign(_)
+            | Output::SignBeacon(_)
+            | Output::Send { .. } => {}
         }
         None
     }
@@ -261,6 +269,7 @@ impl State {
             | Message::SettleAck { .. }
             | Message::RenewAsk { .. }
             | Message::Renew { .. }
+            | Message::Beacon(_)
             | Message::Recall { .. }
             | Message::Trip(_)
             | Message::OperatorStop(_) => return vec![Effect::Send(to, message)],

@@ -79,7 +79,7 @@ impl Treasury {
             mesh,
             rows,
             written,
-            state: Mutex::new(State::new(ledger, audit)),
+            state: Mutex::new(State::new(ledger.seeded(chance::bytes()), audit)),
             wake: Notify::new(),
             acknowledged: Notify::new(),
             settled: Notify::new(),
@@ -134,6 +134,7 @@ impl Treasury {
             | Message::Progress { .. }
             | Message::RenewAsk { .. }
             | Message::Renew { .. }
+            | Message::Beacon(_)
             | Message::Recall { .. }
             | Message::Trip(_) => None,
             Message::OperatorStop(stop) => {

@@ -296,6 +296,7 @@ impl Spender {
                 | Output::Refused { .. }
                 | Output::Cancel { .. }
                 | Output::Sign(_)
+                | Output::SignBeacon(_)
                 | Output::Tripped(_)
                 | Output::Settled { .. }
                 | Output::Closed { .. }

@@ -53,6 +53,8 @@ pub enum Domain {
     OperatorStop,
     /// What a metering gateway charged to a key, by the key of the gateway.
     Receipt,
+    /// A round of a strict budget, by the node key of its root.
+    Beacon,
 }
 
 impl Domain {
@@ -68,6 +70,7 @@ impl Domain {
         Self::Link,
         Self::OperatorStop,
         Self::Receipt,
+        Self::Beacon,
     ];
 
     /// The bytes that stand before what is signed; no tag is a prefix of another.
@@ -83,6 +86,7 @@ impl Domain {
             Self::Link => b"hubless/link/v1\0",
             Self::OperatorStop => b"hubless/operator_stop/v1\0",
             Self::Receipt => b"hubless/receipt/v1\0",
+            Self::Beacon => b"hubless/beacon/v1\0",
         }
     }
 

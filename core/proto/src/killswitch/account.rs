@@ -1,5 +1,6 @@
 //! The account of one grant, or of a budget at its root: what was spent, what is held.
 
+use super::folding::Folding;
 use super::receipt::{Receipt, chained};
 use super::row::{Key, Row};
 use super::{
@@ -133,6 +134,8 @@ pub(super) struct Account {
     pub(super) lease: Lease,
     /// Questions of holders below that wait for an own lease.
     pub(super) asks: BTreeMap<GrantId, Reading>,
+    /// The same under a strict budget.
+    pub(super) folding: Folding,
 }
 
 impl Account {
@@ -156,6 +159,7 @@ impl Account {
             open: 0,
             lease: Lease::default(),
             asks: BTreeMap::new(),
+            folding: Folding::default(),
         }
     }
 

@@ -73,6 +73,10 @@ impl Ledger {
             return Err(Error::refusal(Kind::HopLimit, "depth", message));
         }
         if let Life::Detached { not_after_ms } = grant.life {
+            if grant.origin.is_strict() {
+                let message = "expected no detached grant: the budget is strict";
+                return Err(Error::refusal(Kind::Expired, "not_after", message));
+            }
             let most_ms = now.unix_ms.saturating_add(ms(limits::GRANT_DETACHED));
             if not_after_ms <= now.unix_ms
                 || not_after_ms > most_ms.saturating_add(ms(limits::CLOCK_SKEW))
@@ -212,10 +216,11 @@ impl Ledger {
         };
         account.drain = Some(why);
         account.asks.clear();
+        account.folding.clear();
         let open = account.subs.values().filter(|sub| sub.state == SubState::Open);
         let subs: Vec<GrantId> = open.map(|sub| sub.grant.id).collect();
         self.write_account(grant);
-        for timer in [Timer::Renew, Timer::Lease, Timer::End] {
+        for timer in [Timer::Renew, Timer::Fold, Timer::Lease, Timer::End] {
             self.timers.clear(grant, timer);
         }
         self.timers.set(grant, Timer::Drain, now.after(limits::GRANT_DRAIN));

@@ -92,7 +92,36 @@ pub struct Origin {
     pub nonce: [u8; 16],
 }
 
+/// Random bytes in the nonce of a strict budget; what follows them says that it is one.
+const STRICT_RANDOM: usize = 10;
+const STRICT: &[u8] = b"hubless/strict/v1\0";
+
 impl Origin {
+    /// That of a strict budget: the last six bytes of its nonce are a hash of the root and of the
+    /// first ten of these random ones, so that nobody can show a part of the budget as one of a
+    /// budget that is not strict.
+    ///
+    /// ```
+    /// use hubless_proto::identity::NodeKey;
+    /// use hubless_proto::killswitch::Origin;
+    ///
+    /// let strict = Origin::strict(NodeKey::from_bytes([1; 32]), [2; 16]);
+    /// assert!(strict.is_strict());
+    /// assert!(!Origin { nonce: [2; 16], ..strict }.is_strict());
+    /// ```
+    pub fn strict(root: NodeKey, random: [u8; 16]) -> Self {
+        let mut nonce = random;
+        let (head, mark) = nonce.split_at_mut(STRICT_RANDOM);
+        let digest = Sha256::new().chain_update(STRICT).chain_update(root).chain_update(&*head);
+        mark.iter_mut().zip(digest.finalize()).for_each(|(to, from)| *to = from);
+        Self { root, nonce }
+    }
+
+    /// True when its holders go on only as long as the root itself says so.
+    pub fn is_strict(&self) -> bool {
+        *self == Self::strict(self.root, self.nonce)
+    }
+
     /// The id of the budget.
     pub fn budget_id(&self) -> BudgetId {
         let digest = Sha256::new().chain_update(self.root).chain_update(self.nonce).finalize();

@@ -2,8 +2,8 @@
 
 use super::row::Write;
 use super::{
-    Allowance, Amount, Budget, CallId, Frame, Grant, GrantId, Message, Reading, ReservationId,
-    Statement, Trip,
+    Allowance, Amount, Beacon, Budget, CallId, Frame, Grant, GrantId, Message, Reading,
+    ReservationId, Round, Statement, Trip,
 };
 use crate::error::Error;
 use crate::identity::{AgentId, NodeKey};
@@ -131,6 +131,8 @@ pub enum Input {
     },
     /// A statement was signed with the own key.
     Signed(Trip),
+    /// A round of a strict budget was signed with the own key.
+    Beacon(Beacon),
     /// A peer said what its clock reads.
     Clock {
         /// The peer.
@@ -177,6 +179,8 @@ pub enum Breach {
     WrongAudience,
     /// A grant, recall or lease from a node that did not cut the grant.
     WrongIssuer,
+    /// A lease of a strict budget that its root did not give.
+    WrongBeacon,
     /// A last word, refusal or question from a node that does not hold the grant.
     WrongHolder,
     /// A second grant of the same id.
@@ -203,6 +207,7 @@ impl Breach {
         match self {
             Self::WrongAudience => "wrong_audience",
             Self::WrongIssuer => "wrong_issuer",
+            Self::WrongBeacon => "wrong_beacon",
             Self::WrongHolder => "wrong_holder",
             Self::Equivocation => "equivocation",
             Self::UsedOverGrant => "used_over_grant",
@@ -265,6 +270,8 @@ pub enum Output {
     },
     /// Sign this with the own key.
     Sign(Statement),
+    /// Sign this with the own key: holders of a strict budget go on by it.
+    SignBeacon(Round),
     /// A budget is stopped.
     Tripped(Statement),
     /// A grant that was cut here is settled.

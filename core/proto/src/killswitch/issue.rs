@@ -56,6 +56,10 @@ impl Ledger {
         }
         self.has_room((order.audience == self.owner.node).then_some(&self.owner.node))?;
         let Some(account) = self.accounts.get(&from) else { return Ok(()) };
+        if account.origin().is_strict() && order.detached_until_ms.is_some() {
+            let message = "expected no detached grant: the budget is strict";
+            return Err(Error::invalid("detached", message));
+        }
         let twin = |sub: &Sub| {
             let same = (sub.grant.call_id, sub.grant.attempt) == (order.call_id, order.attempt);
             sub.state.is_open() && same
@@ -110,7 +114,9 @@ impl Ledger {
             Standing::Active { left_ms } => left_ms,
             Standing::Waiting | Standing::Over => Some(0),
         };
-        let lease_ms = self.lease_below(from, left_ms).max(1);
+        let strict = self.accounts.get(&from).is_some_and(|one| one.origin().is_strict());
+        // How long a lease of a strict budget is its root says.
+        let lease_ms = self.lease_below(from, left_ms.filter(|_| !strict)).max(1);
         let Some(account) = self.accounts.get_mut(&from) else { return };
         let own = order.audience == self.owner.node;
         let grant = Grant {

@@ -10,6 +10,7 @@ use super::timers::Timer;
 use super::{Amount, GrantId, Life, Message, Now, Reading, fault};
 use crate::identity::NodeKey;
 use crate::limits::{CALL_DEPTH, LEASE, LEASE_PARTS, ms};
+use crate::wire::record::Digest;
 use crate::wire::words::TripReason;
 
 /// Whether something may be begun.
@@ -66,7 +67,9 @@ impl Ledger {
             return;
         };
         account.lease.length_ms = lease_ms;
-        let own = reading.filter(|reading| reading.instance == self.owner.instance);
+        // Its issuer alone begins no lease of a strict budget.
+        let strict = account.origin().is_strict();
+        let own = reading.filter(|one| !strict && one.instance == self.owner.instance);
         let from_ms = own.map(|reading| reading.clock_ms).filter(|ms| *ms <= now.clock_ms);
         let from_ms =
             if fault::LEASE_FROM_RECEIPT { from_ms.map(|_| now.clock_ms) } else { from_ms };
@@ -77,7 +80,8 @@ impl Ledger {
             Some(until_ms) => self.set_lease(grant, (until_ms, lease_ms), now),
             None => {
                 // No answer in this time: nobody above is to be heard. Nothing is spent before.
-                let end_ms = now.clock_ms.saturating_add(lease_ms.max(ms(LEASE)));
+                let wait_ms = if strict { ms(LEASE) } else { lease_ms.max(ms(LEASE)) };
+                let end_ms = now.clock_ms.saturating_add(wait_ms);
                 self.timers.set(grant, Timer::Lease, end_ms);
                 self.ask_lease(grant, now);
             }
@@ -92,10 +96,14 @@ impl Ledger {
         };
         let Some(issuer) = account.grant().map(|grant| grant.issuer) else { return };
         account.lease.asked = true;
+        let strict = account.origin().is_strict();
         let used = account.known();
         let again_ms = (account.lease.length_ms / LEASE_PARTS).max(1);
         self.timers.set(grant, Timer::Renew, now.clock_ms.saturating_add(again_ms));
-        self.send(issuer, Message::RenewAsk { grant, reading });
+        if strict {
+            return self.fold_soon(grant, now);
+        }
+        self.send(issuer, Message::RenewAsk { grant, reading, fold: None });
         if used != Amount::ZERO {
             self.send(issuer, Message::Progress { grant, used });
         }
@@ -105,7 +113,7 @@ impl Ledger {
     pub(super) fn lease_asked(
         &mut self,
         from: NodeKey,
-        grant: GrantId,
+        (grant, fold): (GrantId, Option<Digest>),
         reading: Reading,
         now: Now,
     ) {
@@ -129,8 +137,12 @@ impl Ledger {
             let reading = sub.grant.reading;
             return self.send(from, Message::Recall { grant, reading });
         }
-        let id = parent.id();
-        self.answer_lease(id, grant, reading, now);
+        let (id, strict) = (parent.id(), parent.origin().is_strict());
+        match fold.filter(|_| strict) {
+            Some(fold) => self.fold_asked(id, grant, fold, now),
+            None if strict => self.audit(from, grant, Breach::WrongBeacon),
+            None => self.answer_lease(id, grant, reading, now),
+        }
     }
 
     /// Answers a holder, or asks above first when too little is left of the own lease.
@@ -186,14 +198,27 @@ impl Ledger {
         if held.issuer != from {
             return self.audit(from, grant, Breach::WrongIssuer);
         }
+        if held.origin.is_strict() {
+            return self.audit(from, grant, Breach::WrongBeacon);
+        }
         let own = reading.instance == self.owner.instance && reading.clock_ms <= now.clock_ms;
         let leased = matches!(held.life, Life::Leased { .. });
         if !own || !leased || held.epoch != epoch || account.drain.is_some() {
             return;
         }
-        let from_ms = if fault::LEASE_FROM_RECEIPT { now.clock_ms } else { reading.clock_ms };
+        self.extend_lease(grant, (reading.clock_ms, lease_ms), now);
+    }
+
+    /// A lease runs from this time on the own clock, unless it would not be longer.
+    pub(super) fn extend_lease(
+        &mut self,
+        grant: GrantId,
+        (from_ms, lease_ms): (u64, u64),
+        now: Now,
+    ) {
+        let from_ms = if fault::LEASE_FROM_RECEIPT { now.clock_ms } else { from_ms };
         let until_ms = from_ms.saturating_add(lease_ms);
-        let old_ms = account.lease.until_ms;
+        let old_ms = self.accounts.get(&grant).and_then(|account| account.lease.until_ms);
         if until_ms <= now.clock_ms || old_ms.is_some_and(|old_ms| until_ms <= old_ms) {
             return;
         }

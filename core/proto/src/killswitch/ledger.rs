@@ -5,6 +5,7 @@ use super::closed::Closed;
 use super::io::{Asked, Breach, Input, Output};
 use super::outbox::{Keeping, Outbox};
 use super::spend::Outcome;
+use super::strict::Nonces;
 use super::timers::{Timer, Timers};
 use super::{
     Allowance, Amount, BudgetId, Grant, GrantId, Message, Now, OperatorStop, Origin, Reading,
@@ -76,6 +77,7 @@ pub struct Ledger {
     pub(super) waiting: BTreeMap<GrantId, VecDeque<Input>>,
     pub(super) timers: Timers,
     pub(super) out: Outbox,
+    pub(super) nonces: Nonces,
     // First process of the node whose grants are all known here; 0: every one.
     pub(super) since: u64,
 }
@@ -143,6 +145,7 @@ impl Ledger {
             waiting: BTreeMap::new(),
             timers: Timers::new(),
             out: Outbox::new(owner.keeping),
+            nonces: Nonces::new(),
             since: match owner.keeping {
                 Keeping::Volatile => owner.instance,
                 Keeping::Durable => 0,
@@ -163,6 +166,7 @@ impl Ledger {
         while let Some((grant, timer)) = self.timers.pop(now.clock_ms) {
             match timer {
                 Timer::Renew => self.ask_lease(grant, now),
+                Timer::Fold => self.fold(grant, now),
                 Timer::Lease => self.end_lease(grant, now),
                 Timer::End => self.end_time(grant, now),
                 Timer::Drain => self.end_drain(grant, now),
@@ -288,6 +292,7 @@ impl Ledger {
             Input::Keyed { grant, frame } => self.keyed(grant, frame),
             Input::Trip { grant, reason, by } => self.trip(grant, reason, by, now),
             Input::Signed(trip) => self.signed(trip, now),
+            Input::Beacon(beacon) => self.beacon_signed(&beacon),
             Input::Clock { peer, reading } => self.clock(peer, reading),
             Input::Gone { peer } => drop(self.readings.remove(&peer)),
             Input::Receive { from, message } => self.receive(from, message, now),
@@ -302,10 +307,13 @@ impl Ledger {
             Message::Progress { grant, used } => self.progress(from, grant, used, now),
             Message::Settle(settlement) => self.settle(from, settlement, now),
             Message::SettleAck { grant } => self.settle_acknowledged(from, grant, now),
-            Message::RenewAsk { grant, reading } => self.lease_asked(from, grant, reading, now),
+            Message::RenewAsk { grant, reading, fold } => {
+                self.lease_asked(from, (grant, fold), reading, now);
+            }
             Message::Renew { grant, reading, lease_ms, epoch } => {
                 self.lease_renewed(from, (grant, epoch), (reading, lease_ms), now);
             }
+            Message::Beacon(proof) => self.beacon_received(from, &proof, now),
             Message::Recall { grant, reading } => self.recalled(from, grant, reading, now),
             Message::Trip(trip) => self.trip_received(from, trip, now),
             Message::OperatorStop(stop) => self.operator_stop(from, &stop, now),
@@ -346,6 +354,7 @@ impl Ledger {
             | Input::Keyed { .. }
             | Input::Trip { .. }
             | Input::Signed(_)
+            | Input::Beacon(_)
             | Input::Clock { .. }
             | Input::Gone { .. }
             | Input::Persisted { .. } => return false,

@@ -2,7 +2,7 @@
 //! overtaken.
 
 use super::grant::digest_of_wire;
-use super::{Amount, Grant, GrantId, OperatorStop, Reading, Trip};
+use super::{Amount, Grant, GrantId, OperatorStop, Proof, Reading, Trip};
 use crate::error::{Error, Kind, Result};
 use crate::limits::CONTROL_FRAME_BYTES;
 use crate::wire::decode::decode_within;
@@ -63,6 +63,8 @@ pub enum Message {
         grant: GrantId,
         /// When it asks, on its own clock.
         reading: Reading,
+        /// Under a strict budget, its nonce and those of the holders below, folded.
+        fold: Option<Digest>,
     },
     /// Issuer to holder: it may, from the time it asked.
     Renew {
@@ -75,6 +77,8 @@ pub enum Message {
         /// Epoch of the budget.
         epoch: u64,
     },
+    /// Issuer to holder: the root of a strict budget says that it may.
+    Beacon(Box<Proof>),
     /// Issuer to holder: end it, and say the last word.
     Recall {
         /// Which grant.
@@ -90,11 +94,11 @@ pub enum Message {
 }
 
 impl Message {
-    /// Reads a message; a stop among them is checked under the key of its root, or of its mesh.
+    /// Reads a message; stops and beacons are checked under the key of their root or mesh.
     ///
     /// # Errors
-    /// As [`decode_within`], with `CONTROL_FRAME_BYTES`; as [`Trip::open`] and
-    /// [`OperatorStop::open`].
+    /// As [`decode_within`], with `CONTROL_FRAME_BYTES`; as [`Trip::open`],
+    /// [`OperatorStop::open`] and [`super::Beacon::open`].
     pub fn decode(bytes: Bytes) -> Result<Self> {
         Self::of_wire(&decode_within(bytes, CONTROL_FRAME_BYTES)?)
     }
@@ -126,9 +130,10 @@ impl Message {
                 shown: settlement.shown.clone(),
             }),
             Self::SettleAck { grant } => Wire::SettleAck(v1::SettleAck { grant: grant.to_wire() }),
-            Self::RenewAsk { grant, reading } => Wire::RenewAsk(v1::RenewAsk {
+            Self::RenewAsk { grant, reading, fold } => Wire::RenewAsk(v1::RenewAsk {
                 grant: grant.to_wire(),
                 reading: Some(reading.to_wire()),
+                fold: optional_to_wire(fold.as_ref()),
             }),
             Self::Renew { grant, reading, lease_ms, epoch } => Wire::Renew(v1::Renew {
                 grant: grant.to_wire(),
@@ -136,6 +141,7 @@ impl Message {
                 lease_ms: *lease_ms,
                 epoch: *epoch,
             }),
+            Self::Beacon(proof) => Wire::Beacon(proof.to_wire()),
             Self::Recall { grant, reading } => Wire::Recall(v1::Recall {
                 grant: grant.to_wire(),
                 reading: reading.as_ref().map(Reading::to_wire),
@@ -172,6 +178,7 @@ impl Message {
             Wire::RenewAsk(ask) => Self::RenewAsk {
                 grant: id(&ask.grant)?,
                 reading: reading_of_wire(ask.reading.as_ref())?,
+                fold: optional_of_wire(&ask.fold)?,
             },
             Wire::Renew(renew) => Self::Renew {
                 grant: id(&renew.grant)?,
@@ -179,6 +186,7 @@ impl Message {
                 lease_ms: renew.lease_ms,
                 epoch: renew.epoch,
             },
+            Wire::Beacon(proof) => Self::Beacon(Box::new(Proof::of_wire(proof)?)),
             Wire::Recall(recall) => Self::Recall {
                 grant: id(&recall.grant)?,
                 reading: recall.reading.as_ref().map(Reading::of_wire),

@@ -10,9 +10,12 @@
 
 mod account;
 mod amount;
+mod beacon;
 mod closed;
 mod fault;
 mod fingerprint;
+mod fold;
+mod folding;
 mod forgot;
 mod grant;
 mod hold;
@@ -30,12 +33,15 @@ mod release;
 mod row;
 mod spend;
 mod stop;
+mod strict;
 mod terms;
 mod time;
 mod timers;
 mod trip;
 
 pub use amount::{Allowance, Amount, Component};
+pub use beacon::{Beacon, Proof, Round};
+pub use fold::Fold;
 pub use grant::{Grant, Life};
 pub use ids::{BudgetId, CallId, GrantId, Origin, ReservationId};
 pub use io::{Asked, Breach, Ending, Input, Order, Output};

@@ -23,6 +23,9 @@ pub struct Terms {
     pub fan_out: Option<u32>,
     /// How long a node that hears nothing goes on, in milliseconds.
     pub lease_ms: u64,
+    /// Whether each lease needs the word of the root: a dishonest node in the middle can then keep
+    /// nothing below it going after a stop. Each call waits for the root before its first spending.
+    pub strict: bool,
 }
 
 impl Default for Terms {
@@ -35,11 +38,13 @@ impl Default for Terms {
             depth: None,
             fan_out: None,
             lease_ms: ms(LEASE),
+            strict: false,
         }
     }
 }
 
-const FIELDS: [&str; 6] = ["wallTimeMs", "depth", "fanOut", "leaseMs", "soft", "unlimited"];
+const FIELDS: [&str; 7] =
+    ["wallTimeMs", "depth", "fanOut", "leaseMs", "soft", "strict", "unlimited"];
 
 impl Terms {
     /// Terms with a ceiling.
@@ -90,6 +95,7 @@ impl Terms {
             depth: small("depth", CALL_DEPTH)?,
             fan_out: small("fanOut", GRANT_FAN_OUT)?,
             lease_ms,
+            strict: said(path, object, "strict")?,
         };
         terms.check_said(path, object)?;
         Ok(terms)
@@ -98,12 +104,9 @@ impl Terms {
     /// A switch that limits nothing must have been meant.
     fn check_said(&self, path: &str, object: &Map<String, Value>) -> Result<()> {
         let field = join(path, "unlimited");
-        let said = match object.get("unlimited") {
-            None => false,
-            Some(Value::Bool(said)) => *said,
-            Some(_) => return Err(Error::invalid(&field, "expected true or false")),
-        };
-        let limits = *self != Self { lease_ms: self.lease_ms, ..Self::default() };
+        let said = said(path, object, "unlimited")?;
+        let (lease_ms, strict) = (self.lease_ms, self.strict);
+        let limits = *self != Self { lease_ms, strict, ..Self::default() };
         match (said, limits) {
             (true, true) => Err(Error::invalid(&field, "expected no limit beside it")),
             (false, false) => {
@@ -122,6 +125,7 @@ impl Terms {
             depth: self.depth,
             fan_out: self.fan_out,
             lease_ms: self.lease_ms,
+            strict: self.strict,
         }
     }
 
@@ -135,7 +139,17 @@ impl Terms {
             depth: wire.depth,
             fan_out: wire.fan_out,
             lease_ms: wire.lease_ms.max(1),
+            strict: wire.strict,
         }
+    }
+}
+
+/// A switch that is on only where it is said.
+fn said(path: &str, object: &Map<String, Value>, field: &str) -> Result<bool> {
+    match object.get(field) {
+        None => Ok(false),
+        Some(Value::Bool(said)) => Ok(*said),
+        Some(_) => Err(Error::invalid(&join(path, field), "expected true or false")),
     }
 }
 
@@ -153,10 +167,12 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// A new budget of a node; `nonce` are 16 random bytes.
+    /// A new budget of a node; `nonce` are 16 random bytes, of which a strict one keeps ten.
     pub fn new(root: NodeKey, nonce: [u8; 16], terms: Terms, unix_ms: u64) -> Self {
         let ends_at_ms = terms.wall_time_ms.map(|time_ms| unix_ms.saturating_add(time_ms).max(1));
-        Self { origin: Origin { root, nonce }, epoch: 0, terms, ends_at_ms }
+        let origin =
+            if terms.strict { Origin::strict(root, nonce) } else { Origin { root, nonce } };
+        Self { origin, epoch: 0, terms, ends_at_ms }
     }
 
     pub(super) fn to_wire(&self) -> v1::Budget {
@@ -210,6 +226,9 @@ mod tests {
             (json!({"calls": 1, "leaseMs": 300_001}), "leaseMs"),
             (json!({"soft": {"calls": 0.5}}), "soft.calls"),
             (json!({"tokens": 1}), "tokens"),
+            (json!({"strict": true}), "unlimited"),
+            (json!({"calls": 1, "strict": 1}), "strict"),
+            (json!({"calls": 1, "strict": null}), "strict"),
         ];
         for (value, field) in bad {
             let error = Terms::read("", &value).unwrap_err();
@@ -219,10 +238,16 @@ mod tests {
 
     #[test]
     fn a_budget_reads_back() {
-        let value = json!({"calls": 3, "wallTimeMs": 10, "depth": 2, "soft": {"calls": 2}});
-        let terms = Terms::read("", &value).unwrap();
-        let budget = Budget::new(NodeKey::from_bytes([1; 32]), [2; 16], terms, 100);
-        assert_eq!(budget.ends_at_ms, Some(110));
-        assert_eq!(Budget::of_wire(&budget.to_wire()), Ok(budget));
+        for strict in [false, true] {
+            let value = json!({
+                "calls": 3, "wallTimeMs": 10, "depth": 2, "soft": {"calls": 2}, "strict": strict,
+            });
+            let terms = Terms::read("", &value).unwrap();
+            let budget = Budget::new(NodeKey::from_bytes([1; 32]), [2; 16], terms, 100);
+            assert_eq!((budget.ends_at_ms, budget.origin.is_strict()), (Some(110), strict));
+            assert_eq!(Budget::of_wire(&budget.to_wire()), Ok(budget));
+        }
+        let strict = Terms::read("", &json!({"unlimited": true, "strict": true})).unwrap();
+        assert!(strict.strict);
     }
 }

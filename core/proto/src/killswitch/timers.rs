@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) enum Timer {
     /// Ask for another lease.
     Renew,
+    /// Ask for the word of the root with what was gathered.
+    Fold,
     /// The lease is over.
     Lease,
     /// Wall time, or the end of a detached grant.

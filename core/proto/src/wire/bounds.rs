@@ -22,6 +22,7 @@ pub(super) fn list(message: &str, field: &str) -> (&'static str, usize) {
         ("NodeAnnouncement", "agents") | ("Load", "queued") => {
             ("MEMBER_RECORDS", l::MEMBER_RECORDS)
         }
+        ("BeaconProof", "path") => ("BEACON_PATH", l::BEACON_PATH),
         ("TraceCalls", "calls") => ("TRACE_CALLS", l::TRACE_CALLS),
         ("Show" | "Hide", "agents") | ("Hide", "seqs") => ("MESSAGE_ITEMS", l::MESSAGE_ITEMS),
         _ => ("LIST_ITEMS", l::LIST_ITEMS),

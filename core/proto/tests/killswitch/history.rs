@@ -210,6 +210,24 @@ fn come_to_rest(world: &mut World) {
     }
 }
 
+/// Two budgets of these terms, and what happens to them.
+fn live(steps: Vec<Step>, drift: &[i64], terms: &Terms) {
+    let mut world = World::new(drift);
+    world.is_partial = true;
+    world.say_clocks();
+    let ceiling = ceiling(40, 80, 30);
+    let lease = Terms { lease_ms: LEASE_MS, ceiling, ..terms.clone() };
+    world.open(0, lease.clone());
+    world.open(1, Terms { wall_time_ms: Some(20_000), ..lease });
+    world.work();
+    for step in steps {
+        world.step(step);
+        world.look();
+    }
+    come_to_rest(&mut world);
+    world.look();
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { max_shrink_iters: 20_000, ..ProptestConfig::default() })]
 
@@ -218,19 +236,7 @@ proptest! {
         steps in prop::collection::vec(step(), 1..400),
         drift in prop::collection::vec(-9_900i64..=9_900, 4),
     ) {
-        let mut world = World::new(&drift);
-        world.is_partial = true;
-        world.say_clocks();
-        let lease = Terms { lease_ms: LEASE_MS, ..Terms::of(ceiling(40, 80, 30)) };
-        world.open(0, lease.clone());
-        world.open(1, Terms { wall_time_ms: Some(20_000), ..lease });
-        world.work();
-        for step in steps {
-            world.step(step);
-            world.look();
-        }
-        come_to_rest(&mut world);
-        world.look();
+        live(steps, &drift, &Terms::default());
     }
 
     /// I7 exactly: without crash, stop or lie, the root is charged with what was spent.
@@ -266,5 +272,18 @@ proptest! {
         world.settle_down(3 * LEASE_MS);
         let real = world.provider.below(&root, &world.parents);
         prop_assert_eq!(world.closed.get(&root).copied(), Some((real, false)));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
+    /// The same where each lease needs the word of the root, which takes longer to come.
+    #[test]
+    fn no_history_of_strict_budgets_breaks_an_invariant(
+        steps in prop::collection::vec(step(), 1..400),
+        drift in prop::collection::vec(-9_900i64..=9_900, 4),
+    ) {
+        live(steps, &drift, &Terms { strict: true, ..Terms::default() });
     }
 }

@@ -2,6 +2,7 @@
 //! histories.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod beacons;
 mod bounds;
 mod history;
 mod holders;
@@ -13,5 +14,7 @@ mod provider;
 mod receipts;
 mod restored;
 mod rules;
+mod strict;
+mod strict_bounds;
 mod times;
 mod world;

@@ -44,7 +44,12 @@ fn strangers_change_nothing() {
     let progress = Message::Progress { grant, used: amount(9, 9) };
     changes_nothing(&mut world, 0, progress, Breach::WrongHolder);
     let reading = Reading { instance: 1, clock_ms: 1 };
-    changes_nothing(&mut world, 0, Message::RenewAsk { grant, reading }, Breach::WrongHolder);
+    changes_nothing(
+        &mut world,
+        0,
+        Message::RenewAsk { grant, reading, fold: None },
+        Breach::WrongHolder,
+    );
     let recall = Message::Recall { grant, reading: None };
     changes_nothing(&mut world, 1, recall, Breach::WrongIssuer);
     let recall = Message::Recall { grant: root, reading: None };
@@ -230,7 +235,7 @@ proptest! {
             Message::Progress { grant, used },
             Message::Settle(Settlement { grant, used, receipts, shown, lost }),
             Message::SettleAck { grant },
-            Message::RenewAsk { grant, reading },
+            Message::RenewAsk { grant, reading, fold: receipts },
             Message::Renew { grant, reading, lease_ms, epoch },
             Message::Recall { grant, reading: lost.then_some(reading) },
         ];

@@ -3,9 +3,9 @@
 use crate::provider::{Provider, Running};
 use hubless_proto::identity::{AgentId, NodeKey, SecretKey};
 use hubless_proto::killswitch::{
-    Allowance, Amount, Breach, Budget, BudgetId, CallId, Component, Grant, GrantId, Input, Keeping,
-    Key, Ledger, Message, Now, Order, Output, Owner, Reading, ReservationId, Row, Terms, Trip,
-    Write,
+    Allowance, Amount, Beacon, Breach, Budget, BudgetId, CallId, Component, Grant, GrantId, Input,
+    Keeping, Key, Ledger, Message, Now, Order, Output, Owner, Reading, ReservationId, Row, Terms,
+    Trip, Write,
 };
 use hubless_proto::wire::words::{RefundPolicy, Spends};
 use std::collections::{BTreeMap, VecDeque};
@@ -72,7 +72,16 @@ pub(crate) struct World {
     pub(crate) settled: BTreeMap<GrantId, Amount>,
     /// True: a call of the provider costs none, half or all of what was reserved, in turn.
     pub(crate) is_partial: bool,
+    /// Beacons that were signed.
+    pub(crate) beacons: usize,
     next: u64,
+}
+
+/// What another process would draw: never the same again.
+fn seed_of(owner: &Owner) -> [u8; 32] {
+    let mut seed = *owner.node.as_bytes();
+    seed[..8].copy_from_slice(&owner.instance.to_be_bytes());
+    seed
 }
 
 impl World {
@@ -81,7 +90,7 @@ impl World {
         let node = |(index, fast_ppm): (usize, &i64)| {
             let key = SecretKey::from_seed([u8::try_from(index).unwrap() + 1; 32]);
             let owner = Owner { node: key.node_key(), instance: 1, keeping: Keeping::Durable };
-            let ledger = Ledger::new(owner);
+            let ledger = Ledger::new(owner).seeded(seed_of(&owner));
             let (rows, pending) = (BTreeMap::new(), VecDeque::new());
             Node { key, ledger, rows, pending, owner, fast_ppm: *fast_ppm, is_partial: false }
         };
@@ -102,6 +111,7 @@ impl World {
             cancelled: Vec::new(),
             settled: BTreeMap::new(),
             is_partial: false,
+            beacons: 0,
             next: 0,
         }
     }
@@ -212,6 +222,12 @@ impl World {
                 let trip = Trip::sign(&self.nodes[node].key, statement).unwrap();
                 let now = self.now(node);
                 self.nodes[node].ledger.handle(Input::Signed(trip), now);
+            }
+            Output::SignBeacon(round) => {
+                let beacon = Beacon::sign(&self.nodes[node].key, round).unwrap();
+                self.beacons += 1;
+                let now = self.now(node);
+                self.nodes[node].ledger.handle(Input::Beacon(beacon), now);
             }
             Output::Tripped(statement) => {
                 let budget = statement.origin.budget_id();
@@ -331,7 +347,7 @@ impl World {
             self.nodes[node].rows.values().map(|row| Row::decode(row.encode()).unwrap()).collect();
         let partly = self.nodes[node].is_partial;
         let recover = if partly { Ledger::recover_partly } else { Ledger::recover };
-        self.nodes[node].ledger = recover(owner, rows, now).unwrap();
+        self.nodes[node].ledger = recover(owner, rows, now).unwrap().seeded(seed_of(&owner));
         let roots: Vec<_> = self.budgets.iter().map(|(_, b)| b.origin.account()).collect();
         self.held.retain(|(at, grant)| *at != node || roots.contains(grant));
         self.drain(node);

@@ -63,6 +63,7 @@ static void on_tripped(const hubless_stop *stop, void *user) {
 
 budget *budget_new(const json *terms, hubless_error *err) {
     const json *unlimited = json_get(terms, "unlimited");
+    const json *strict = json_get(terms, "strict");
     hubless_switch_options limits = {.size = sizeof limits,
                                      .input_tokens = limit_of(terms, "inputTokens"),
                                      .output_tokens = limit_of(terms, "outputTokens"),
@@ -73,7 +74,8 @@ budget *budget_new(const json *terms, hubless_error *err) {
                                      .fan_out = limit_of(terms, "fanOut"),
                                      .lease_ms = number_of(terms, "leaseMs"),
                                      .soft = allowance_of(json_get(terms, "soft")),
-                                     .unlimited = unlimited != NULL && unlimited->flag};
+                                     .unlimited = unlimited != NULL && unlimited->flag,
+                                     .strict = strict != NULL && strict->flag};
     budget *made = calloc(1, sizeof *made);
     pthread_mutex_init(&made->lock, NULL);
     pthread_cond_init(&made->changed, NULL);

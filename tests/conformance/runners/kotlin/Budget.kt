@@ -124,6 +124,7 @@ internal fun limitsOf(json: JsonObject): Limits =
             "calls" -> limits.copy(calls = number.long)
             "wallTimeMs" -> limits.copy(wallTime = number.long.milliseconds)
             "depth" -> limits.copy(depth = number.int)
+            "strict" -> limits.copy(strict = number.boolean)
             else -> error("the runner does not know the limit $name")
         }
     }

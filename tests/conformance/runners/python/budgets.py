@@ -17,7 +17,13 @@ COMPONENTS = {
     "costMicros": "cost_micros",
     "calls": "calls",
 }
-TERMS = {**COMPONENTS, "depth": "depth", "fanOut": "fan_out", "unlimited": "unlimited"}
+TERMS = {
+    **COMPONENTS,
+    "depth": "depth",
+    "fanOut": "fan_out",
+    "unlimited": "unlimited",
+    "strict": "strict",
+}
 SECONDS = {"wallTimeMs": "wall_time", "leaseMs": "lease"}
 SPENT = {"inputTokens": "input", "outputTokens": "output", "costMicros": "cost"}
 

@@ -80,6 +80,15 @@ fn trip() -> (hubless_proto::killswitch::Trip, v1::SignedRecord) {
     (trip, signed)
 }
 
+/// What the root of a strict budget answers a question with.
+fn beacon(grant: hubless_proto::killswitch::GrantId) -> hubless_proto::killswitch::Proof {
+    use hubless_proto::killswitch::{Beacon, Origin, Proof, Round};
+    let origin = Origin::strict(node().node_key(), [1; 16]);
+    let round = Round { origin, epoch: 1, tree: [9; 32], lease_ms: 10_000 };
+    let beacon = Beacon::sign(&node(), round).unwrap();
+    Proof { grant, fold: [6; 32], beacon, path: vec![[7; 32], [8; 32]] }
+}
+
 /// A stop of one budget by the operator of a mesh.
 fn operator_stop() -> hubless_proto::killswitch::OperatorStop {
     use hubless_proto::killswitch::{BudgetId, OperatorStop};
@@ -104,8 +113,10 @@ fn ledger_messages(grant: hubless_proto::killswitch::GrantId) -> Vec<Seed> {
         ("declined", Message::Refused { grant, kind, code: "ledger".into() }),
         ("progress", Message::Progress { grant, used }),
         ("settle_ack", Message::SettleAck { grant }),
-        ("renew_ask", Message::RenewAsk { grant, reading }),
+        ("renew_ask", Message::RenewAsk { grant, reading, fold: None }),
         ("renew", Message::Renew { grant, reading, lease_ms: 10_000, epoch: 1 }),
+        ("strict_ask", Message::RenewAsk { grant, reading, fold: Some([6; 32]) }),
+        ("beacon", Message::Beacon(Box::new(beacon(grant)))),
         ("recall", Message::Recall { grant, reading: Some(reading) }),
         ("trip", Message::Trip(trip().0)),
         ("operator_stop", Message::OperatorStop(operator_stop())),

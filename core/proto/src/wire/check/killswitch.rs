@@ -2,7 +2,9 @@
 
 use super::form::{at_most, bytes32, exactly, optional_bytes32, present, required, texts};
 use crate::error::{Error, Result};
-use crate::limits::{AMOUNT_MAX, LEASE_MAX, RECEIPT_BYTES, RECEIPTS, STOP_BUDGETS, STOP_GROUPS};
+use crate::limits::{
+    AMOUNT_MAX, BEACON_PATH, LEASE_MAX, RECEIPT_BYTES, RECEIPTS, STOP_BUDGETS, STOP_GROUPS,
+};
 use crate::wire::decode::Checked;
 use crate::wire::text::{check_id, check_text};
 use crate::wire::v1;
@@ -139,6 +141,7 @@ impl Checked for v1::SettleAck {
 impl Checked for v1::RenewAsk {
     fn check(&self) -> Result<()> {
         id("grant", &self.grant)?;
+        optional_bytes32("fold", &self.fold)?;
         required("reading", self.reading.as_ref()).map(|_| ())
     }
 }
@@ -148,6 +151,25 @@ impl Checked for v1::Renew {
         id("grant", &self.grant)?;
         lease("lease_ms", self.lease_ms)?;
         required("reading", self.reading.as_ref()).map(|_| ())
+    }
+}
+
+impl Checked for v1::Beacon {
+    fn check(&self) -> Result<()> {
+        bytes32("root", &self.root)?;
+        id("nonce", &self.nonce)?;
+        bytes32("tree", &self.tree)?;
+        lease("lease_ms", self.lease_ms)
+    }
+}
+
+impl Checked for v1::BeaconProof {
+    fn check(&self) -> Result<()> {
+        id("grant", &self.grant)?;
+        bytes32("fold", &self.fold)?;
+        required("beacon", self.beacon.as_ref())?.check()?;
+        at_most("path", self.path.len(), "BEACON_PATH", BEACON_PATH)?;
+        self.path.iter().try_for_each(|digest| bytes32("path", digest))
     }
 }
 
@@ -196,6 +218,7 @@ impl Checked for v1::LedgerMessage {
             Kind::Recall(recall) => recall.check(),
             Kind::Trip(trip) => trip.check(),
             Kind::OperatorStop(stop) => stop.check(),
+            Kind::Beacon(proof) => proof.check(),
         }
     }
 }

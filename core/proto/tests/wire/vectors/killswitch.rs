@@ -5,8 +5,8 @@ use bytes::Bytes;
 use hubless_proto::error::Error;
 use hubless_proto::identity::{AgentId, Domain, SecretKey};
 use hubless_proto::killswitch::{
-    Allowance, Amount, CallId, Component, Grant, GrantId, Life, Message, Origin, Reading,
-    Settlement, Statement, Terms, Trip,
+    Allowance, Amount, Beacon, CallId, Component, Grant, GrantId, Life, Message, Origin, Proof,
+    Reading, Round, Settlement, Statement, Terms, Trip,
 };
 use hubless_proto::wire::v1;
 use hubless_proto::wire::words::{RefundPolicy, TripReason};
@@ -32,6 +32,7 @@ fn terms() -> Vec<Value> {
         r#"{"wallTimeMs": 600000, "depth": 4, "fanOut": 8, "leaseMs": 5000}"#,
         r#"{"calls": 5, "soft": {"calls": 4}}"#,
         r#"{"unlimited": true}"#,
+        r#"{"calls": 5, "strict": true}"#,
         r"{}",
         r#"{"unlimited": true, "calls": 1}"#,
         r#"{"inputTokens": 9007199254740992}"#,
@@ -44,6 +45,8 @@ fn terms() -> Vec<Value> {
         r#"{"calls": true}"#,
         r#"{"depth": 17}"#,
         r#"{"tokens": 5}"#,
+        r#"{"strict": true}"#,
+        r#"{"calls": 5, "strict": "yes"}"#,
     ];
     let row = |text: &str| {
         let value = serde_json::from_str(text).unwrap();
@@ -91,8 +94,10 @@ fn messages() -> Vec<Value> {
         Message::Progress { grant: id, used },
         Message::Settle(settlement),
         Message::SettleAck { grant: id },
-        Message::RenewAsk { grant: id, reading },
+        Message::RenewAsk { grant: id, reading, fold: None },
+        Message::RenewAsk { grant: id, reading, fold: Some([9; 32]) },
         Message::Renew { grant: id, reading, lease_ms: 10_000, epoch: 1 },
+        Message::Beacon(Box::new(beacon(id))),
         Message::Recall { grant: id, reading: Some(reading) },
     ];
     let row = |message: &Message| {
@@ -100,6 +105,13 @@ fn messages() -> Vec<Value> {
         json!({ "bytes": hex(&message.encode()), "message": message.to_wire() })
     };
     all.iter().map(row).collect()
+}
+
+fn beacon(grant: GrantId) -> Proof {
+    let origin = Origin::strict(root().node_key(), [2; 16]);
+    let round = Round { origin, epoch: 1, tree: [10; 32], lease_ms: 10_000 };
+    let beacon = Beacon::sign(&root(), round).unwrap();
+    Proof { grant, fold: [9; 32], beacon, path: vec![[11; 32], [12; 32]] }
 }
 
 fn trips() -> Vec<Value> {
@@ -151,6 +163,6 @@ fn killswitch() {
         let rows = made[key].as_array().unwrap();
         rows.iter().filter(|row| row["refused"].is_null()).count()
     };
-    assert_eq!((taken("terms"), taken("trips")), (5, 1));
+    assert_eq!((taken("terms"), taken("trips")), (6, 1));
     compare("killswitch.json", &made);
 }

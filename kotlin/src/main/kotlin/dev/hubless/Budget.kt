@@ -50,6 +50,9 @@ public data class Allowance @JvmOverloads constructor(
  * @property lease how long a node that hears nothing goes on; default 10 s, at most 5 min
  * @property soft stops the switch once more than this is known to be spent
  * @property unlimited must be true for a switch that limits nothing
+ * @property strict whether each node goes on only as long as the first one itself says so, and not
+ *   those between: a dishonest one keeps nothing below it going for longer than [lease]. Each call
+ *   then waits for the way to the first node and back before it spends (SPEC 04, R7)
  * @sample dev.hubless.samples.BudgetSamples.block
  */
 public data class Limits(
@@ -63,6 +66,7 @@ public data class Limits(
     public val lease: Duration? = null,
     public val soft: Allowance? = null,
     public val unlimited: Boolean = false,
+    public val strict: Boolean = false,
 )
 
 /**

@@ -125,6 +125,7 @@ public class KillSwitch(limits: Limits) :
         lease: Duration? = null,
         soft: Allowance? = null,
         unlimited: Boolean = false,
+        strict: Boolean = false,
     ) : this(
         Limits(
             inputTokens = inputTokens,
@@ -137,6 +138,7 @@ public class KillSwitch(limits: Limits) :
             lease = lease,
             soft = soft,
             unlimited = unlimited,
+            strict = strict,
         ),
     )
 

@@ -67,6 +67,16 @@ class BudgetTest {
         }
 
     @Test
+    fun `each lease of a strict budget is the word of its own node`() =
+        withTwoNodes { there, here ->
+            there.thinker()
+            KillSwitch(outputTokens = 400, calls = 9, strict = true).use { switch ->
+                assertEquals(100L, here.ask("think", "?") { killSwitch = switch }.value)
+                switch.shows(outputTokens = 6, calls = 1)
+            }
+        }
+
+    @Test
     fun `every form of a request takes a switch`() = withNode {
         thinker()
         streamingAgent<String, String>("words") {

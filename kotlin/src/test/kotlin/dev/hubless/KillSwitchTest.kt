@@ -68,11 +68,21 @@ class KillSwitchTest {
             "fanOut" to Limits(fanOut = 4_097),
             "unlimited" to Limits(),
             "unlimited" to Limits(lease = 1.seconds),
+            "unlimited" to Limits(strict = true),
             "unlimited" to Limits(calls = 1, unlimited = true),
         )
         for ((field, limits) in rows) assertEquals(field, refusal(limits).field, "$limits")
         assertEquals("unlimited", refusal(Limits()).code)
         KillSwitch(unlimited = true).use { assertEquals(Allowance(), it.remaining) }
+    }
+
+    @Test
+    fun `a strict budget is said to the core`() {
+        for (strict in listOf(false, true)) {
+            val said = Limits(calls = 1, strict = strict).json()["strict"]
+            assertEquals(strict, said?.toString().toBoolean())
+            KillSwitch(calls = 1, strict = strict).use { assertEquals(1, it.remaining.calls) }
+        }
     }
 
     @Test

@@ -48,6 +48,9 @@ public class LimitsBuilder {
     /** Says that nothing is to be limited. */
     public fun unlimited(): LimitsBuilder = apply { limits = limits.copy(unlimited = true) }
 
+    /** Says that each node goes on only as long as the first one itself says so. */
+    public fun strict(): LimitsBuilder = apply { limits = limits.copy(strict = true) }
+
     /** The limits said so far. */
     public fun build(): Limits = limits
 }

@@ -28,6 +28,7 @@ internal fun Limits.json(): JsonObject = obj {
     some("leaseMs", lease?.let(::roundedMs))
     some("soft", soft?.json())
     if (unlimited) put("unlimited", true)
+    if (strict) put("strict", true)
 }
 
 /** Whole milliseconds, away from zero: no time that was said becomes none. */
