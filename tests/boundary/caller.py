@@ -40,7 +40,7 @@ class Hold:
 class Pending:
     """Is a call to a subject that waits for the caller's own agent."""
 
-    def __init__(self, reply: asyncio.Future[Reply[Any]], hold: Hold) -> None:
+    def __init__(self, reply: asyncio.Future[Reply], hold: Hold) -> None:
         self.reply = reply
         self.hold = hold
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -34,5 +35,5 @@ async def caller(subjects: Subjects, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
     # Handles are released by tasks of the core that may end a moment after `close`.
     until = time.monotonic() + 20
     while _core.handles() > 0 and time.monotonic() < until:
-        time.sleep(0.01)
+        await asyncio.sleep(0.01)
     assert _core.handles() == 0

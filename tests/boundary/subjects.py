@@ -24,8 +24,8 @@ def command(language: str, small: bool) -> list[str]:
     if language == "python":
         return [sys.executable, str(HERE / "programs/subject.py")]
     if language == "node":
-        bound = ["--max-old-space-size=48"] if small else []
-        return ["node", *bound, str(HERE / "programs/subject.mjs")]
+        flags = ["--max-old-space-size=48"] if small else []
+        return ["node", *flags, str(HERE / "programs/subject.mjs")]
     if language == "kotlin":
         paths = (ROOT / "kotlin/target/classpath.txt").read_text().strip()
         bound = "-Xmx64m" if small else "-Xmx256m"

@@ -30,7 +30,11 @@ const PARTS: [Part; 24] = [
     Part { name: "c", what: "C's suite and programs", run: languages::c },
     Part { name: "memory", what: "C's suite under sanitizers, valgrind", run: memory::run },
     Part { name: "large", what: "64 MiB and 10,000 calls in all pairs", run: large::run },
-    Part { name: "boundary", what: "faults of each language, then 1,000 calls", run: boundary::run },
+    Part {
+        name: "boundary",
+        what: "faults of each language, then 1,000 calls",
+        run: boundary::run,
+    },
     Part { name: "mesh", what: "many processes on one machine", run: rust::mesh },
     Part { name: "edge", what: "HTTP listener and gateway over real sockets", run: rust::edge },
     Part { name: "network", what: "namespaces (needs root)", run: network::run },
