@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import select
 import signal
 import subprocess
 import sys
@@ -63,6 +64,8 @@ class Subject:
 
     def line(self) -> str:
         assert self.process.stdout is not None
+        # Lines come one by one: what is there to read is not in a buffer of ours.
+        assert select.select([self.process.stdout], [], [], PATIENCE)[0], self.said()
         return self.process.stdout.readline().strip()
 
     def said(self) -> str:

@@ -170,7 +170,6 @@ static int again(const char *hex) {
         }
         one.bytes[i] = (unsigned char)byte;
     }
-    collect();
     for (size_t i = 0; i < one.count; i++) {
         const unsigned char *at = one.bytes + i * OPERATION_BYTES;
         printf("%s(%d, %d, %d, %d, %d, %d, %d)\n", all[at[0] % operation_count]->name, at[1], at[2],
@@ -186,22 +185,7 @@ static int read_freed(void) {
     return gone[0] == 1;
 }
 
-int main(int argc, char **argv) {
-    if (argc > 1 && strcmp(argv[1], "--wrong") == 0) {
-        return read_freed();
-    }
-    if (argc > 2 && strcmp(argv[1], "--list") == 0) {
-        return again(argv[2]);
-    }
-    char home[] = "/tmp/hubless-operations-XXXXXX", command[64];
-    long cases = argc > 1 ? atol(argv[1]) : CASES;
-    slowness = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
-    if (mkdtemp(home) == NULL) {
-        return 1;
-    }
-    setenv("HUBLESS_HOME", home, 1);
-    signal(SIGALRM, on_alarm);
-    collect();
+static int all_lists(long cases) {
     read_seeds();
     for (size_t i = 0; i < begun_count; i++) {
         LLVMFuzzerTestOneInput(begun[i].bytes, begun[i].count * OPERATION_BYTES);
@@ -209,16 +193,35 @@ int main(int argc, char **argv) {
     for (long number = 0; number < cases; number++) {
         numbers = (uint64_t)number;
         list one = begun[below(begun_count)];
-        for (size_t times = 1u << below(5); times > 0; times--) {
+        for (size_t times = (size_t)1 << below(5); times > 0; times--) {
             mutate(&one);
         }
         LLVMFuzzerTestOneInput(one.bytes, one.count * OPERATION_BYTES);
     }
+    return never_succeeded();
+}
+
+int main(int argc, char **argv) {
+    if (argc > 1 && strcmp(argv[1], "--wrong") == 0) {
+        return read_freed();
+    }
+    char home[] = "/tmp/hubless-operations-XXXXXX", command[64];
+    long cases = argc > 1 ? atol(argv[1]) : CASES;
+    int listed = argc > 2 && strcmp(argv[1], "--list") == 0;
+    if (argc > 2 && !listed) {
+        slowness = strtoull(argv[2], NULL, 10);
+    }
+    if (mkdtemp(home) == NULL) {
+        return 1;
+    }
+    setenv("HUBLESS_HOME", home, 1);
+    signal(SIGALRM, on_alarm);
+    collect();
+    int missing = listed ? again(argv[2]) : all_lists(cases);
     snprintf(command, sizeof command, "rm -rf %s", home);
     if (system(command) != 0) {
         printf("could not remove %s\n", home);
     }
-    int missing = never_succeeded();
     printf("%zu lists and %ld mutations of %zu operations\n", begun_count, cases, operation_count);
     printf("%d passed, %d failed, 0 skipped\n", missing == 0, missing);
     return missing != 0;
