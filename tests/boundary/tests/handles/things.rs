@@ -49,7 +49,7 @@ fn a_handle_means_one_thing_whatever_is_put_beside_it() {
         let id = table.insert(1);
         let other = Arc::clone(&table);
         let writer = thread::spawn(move || {
-            drop(other.take(id));
+            assert_eq!(other.take(id), Some(1));
             let again = other.insert(2);
             assert_ne!(again, id);
             again
