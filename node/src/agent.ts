@@ -7,7 +7,7 @@
 import { runIn } from './ambient.js';
 import { BlobPart, Content, decodeContent, Encoder, plain } from './content.js';
 import { CallContext, type Caller } from './context.js';
-import { fromWire, type HublessError, messageOf, toFailure, type WireError } from './errors.js';
+import { fromWire, HublessError, messageOf, toFailure, type WireError } from './errors.js';
 import { type Implementation, methodOf, type SkillMethod } from './implementation.js';
 import type { Node } from './node.js';
 import type { AuthRule, TokenCounter } from './options.js';
@@ -193,7 +193,7 @@ export class AgentHost {
     this.#running.set(id, { context, release });
     try {
       const result = await runIn(context, () => this.#handle(wire, context));
-      if (!context.cancelled) await this.#final(id, result);
+      if (!context.cancelled) await this.#final(id, result).catch(badAnswer);
     } catch (error) {
       if (!context.cancelled) this.#session.answer('call.fail', { call: id, ...toFailure(error) });
     } finally {
@@ -297,6 +297,13 @@ async function sendAll(iterator: AnyIterator, context: CallContext): Promise<unk
   } finally {
     await iterator.return?.();
   }
+}
+
+/** What an answer cannot carry is a fault of the handler's, not of what it was asked. */
+function badAnswer(error: unknown): never {
+  if (!(error instanceof HublessError) || error.kind !== 'invalid_argument') throw error;
+  const message = `the answer is wrong: ${error.message}`;
+  throw new HublessError({ kind: 'handler_failed', message }, { cause: error });
 }
 
 async function validateOutput(skill: SkillMethod | undefined, result: unknown): Promise<unknown> {

@@ -97,7 +97,7 @@ test('what cannot be JSON fails on this side, in requests and in answers', async
   const loop = {};
   loop.loop = loop;
   await assert.rejects(node.request('big', loop), isError({ kind: 'invalid_argument' }));
-  await assert.rejects(node.request('big'), isError({ kind: 'invalid_argument' }));
+  await assert.rejects(node.request('big'), isError({ kind: 'handler_failed' }));
 });
 
 test('text that is no Unicode is refused, NUL is carried', async (t) => {

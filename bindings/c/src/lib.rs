@@ -42,6 +42,7 @@ mod spend;
 mod state;
 mod stream;
 mod switch;
+mod sync;
 mod tell;
 #[cfg(feature = "testing")]
 pub mod testing;

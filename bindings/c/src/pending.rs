@@ -2,10 +2,10 @@
 
 use crate::fault::{Fault, Result};
 use crate::handles::lock;
+use crate::sync::{Condvar, Mutex, PoisonError};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
-use std::sync::{Condvar, Mutex, PoisonError};
 
 /// The result of an operation.
 pub(crate) struct Done {

@@ -152,13 +152,8 @@ impl Node {
 
     /// Keeps a thing of this node under a handle, unless the node was closed meanwhile.
     pub(crate) fn hold<T>(&self, table: &Table<T>, thing: T) -> Result<usize> {
-        let (id, _) = table.insert(thing);
-        // In this order: whoever closes the node says so, and then takes out what is there.
-        if self.pending.is_closed() {
-            drop(table.take(id));
-            return Err(Fault::closed("the node is closed"));
-        }
-        Ok(id)
+        let kept = table.insert_unless(thing, || self.pending.is_closed());
+        kept.ok_or_else(|| Fault::closed("the node is closed"))
     }
 
     /// Starts an operation whose end is of no interest.

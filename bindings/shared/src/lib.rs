@@ -18,7 +18,10 @@ mod ops;
 mod queue;
 mod results;
 mod session;
+mod sync;
 mod table;
+#[cfg(test)]
+mod table_tests;
 
 pub use event::{Event, encode_batch};
 pub use fork::forked;

@@ -2,13 +2,12 @@
 //!
 //! Owns: the numbers and the count of what is alive. A number is given once in the life of the
 //! process, for one thing of one kind in one session; so a freed handle, one of another kind or
-//! of another session is simply not found. Tested beside the code.
+//! of another session is simply not found. Tested beside the code, and over many schedules of
+//! threads in `tests/boundary`.
 
-use crate::queue::lock;
+use crate::sync::{AtomicU64, AtomicUsize, Mutex, Ordering, lock};
 use hubless_proto::Error;
 use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// A number that was never given before; stays below 2^53, so that JSON carries it exactly.
 pub(crate) fn next_id() -> u64 {
@@ -107,26 +106,5 @@ impl<T: Clone> Table<T> {
     pub(crate) fn get(&self, id: u64) -> Result<T, Error> {
         let found = lock(&self.entries).get(&id).map(|(thing, _)| thing.clone());
         found.ok_or_else(|| self.unknown(id))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use hubless_proto::Kind;
-
-    #[test]
-    fn a_handle_is_good_for_one_life_of_one_thing_in_one_table() {
-        let (table, other) = (Table::new("call"), Table::<&str>::new("agent"));
-        let id = table.insert("first");
-
-        assert_eq!(table.get(id), Ok("first"));
-        assert_eq!(other.get(id).map_err(|e| e.kind), Err(Kind::InvalidArgument));
-        assert_eq!(table.remove(id), Ok("first"));
-        let again = table.insert("second");
-        assert_ne!(id, again);
-        let stale = table.get(id).map_err(|e| (e.kind, e.field));
-        assert_eq!(stale, Err((Kind::InvalidArgument, Some("call".to_owned()))));
-        assert_eq!(table.clear(), ["second"]);
     }
 }

@@ -59,7 +59,7 @@ pub enum Domain {
 
 impl Domain {
     /// Every domain.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Descriptor,
         Self::Hosting,
         Self::Node,

@@ -19,8 +19,7 @@ pub(crate) fn run() -> Result<Outcome> {
     } else {
         Outcome::skip("the C compiler has no address and undefined-behaviour sanitizers")
     };
-    let valgrind = Command::new("valgrind").arg("--version").stdout(Stdio::null()).status();
-    outcome += if valgrind.is_ok_and(|status| status.success()) {
+    outcome += if has_valgrind() {
         watched("valgrind")?
     } else {
         Outcome::skip("valgrind is not installed")
@@ -44,8 +43,17 @@ fn watched(tool: &str) -> Result<Outcome> {
     Ok(outcome)
 }
 
+/// Whether valgrind is here.
+pub(super) fn has_valgrind() -> bool {
+    let asked = Command::new("valgrind").arg("--version").stdout(Stdio::null()).status();
+    asked.is_ok_and(|status| status.success())
+}
+
 /// Some compilers know the flag and lack the library.
-fn has_sanitizers() -> Result<bool> {
+///
+/// # Errors
+/// There is no C compiler.
+pub(super) fn has_sanitizers() -> Result<bool> {
     let program = target().join("sanitized");
     let flags = ["-fsanitize=address,undefined", "-x", "c", "-", "-o"];
     let mut compiler = Command::new("cc")

@@ -1,5 +1,6 @@
 //! The parts of `cargo verify`: what each runs, and the table that names them.
 
+mod boundary;
 mod conformance;
 mod docs;
 mod fresh;

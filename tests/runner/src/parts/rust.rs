@@ -6,10 +6,14 @@ use crate::house::{Result, root};
 use crate::prepare::TESTING;
 use crate::step::{Done, Step};
 
+/// Packages of tests that are parts of their own.
+const OWN: [&str; 5] =
+    ["hubless-tidy", "hubless-mesh-tests", "hubless-fuzz", "hubless-model", "hubless-boundary"];
+
 /// Unit and property tests of every crate but those that are parts of their own.
 pub(crate) fn unit() -> Result<Outcome> {
     let mut arguments = vec!["--lib", "--bins", "--tests"];
-    for own in ["hubless-tidy", "hubless-mesh-tests", "hubless-fuzz", "hubless-model"] {
+    for own in OWN {
         arguments.extend(["--exclude", own]);
     }
     test("unit: cargo test", &arguments)

@@ -1,8 +1,8 @@
 //! The table of parts, and how they are run and counted.
 
 use super::{
-    conformance, docs, fresh, install, killswitch, languages, large, lint, long, memory, network,
-    rust, trace,
+    boundary, conformance, docs, fresh, install, killswitch, languages, large, lint, long, memory,
+    network, rust, trace,
 };
 use crate::count::Outcome;
 use crate::house::Result;
@@ -15,7 +15,7 @@ struct Part {
     run: fn() -> Result<Outcome>,
 }
 
-const PARTS: [Part; 24] = [
+const PARTS: [Part; 25] = [
     Part { name: "lint", what: "fmt, clippy, mypy, tsc, ktlint", run: lint::run },
     Part { name: "tidy", what: "rules of style and architecture", run: rust::tidy },
     Part { name: "unit", what: "Rust unit and property tests", run: rust::unit },
@@ -30,6 +30,11 @@ const PARTS: [Part; 24] = [
     Part { name: "c", what: "C's suite and programs", run: languages::c },
     Part { name: "memory", what: "C's suite under sanitizers, valgrind", run: memory::run },
     Part { name: "large", what: "64 MiB and 10,000 calls in all pairs", run: large::run },
+    Part {
+        name: "boundary",
+        what: "faults of each language, then 1,000 calls",
+        run: boundary::run,
+    },
     Part { name: "mesh", what: "many processes on one machine", run: rust::mesh },
     Part { name: "edge", what: "HTTP listener and gateway over real sockets", run: rust::edge },
     Part { name: "network", what: "namespaces (needs root)", run: network::run },

@@ -15,6 +15,7 @@ pub(super) fn prepare() -> Result<()> {
         "kotlin/docs/samples",
         "tests/conformance/runners/kotlin",
         "tests/demo/kotlin",
+        "tests/boundary/kotlin",
     ];
     let output = root().join("kotlin/target/classpath.txt");
     stamp::unless_done("kotlin", &inputs, &output, || {

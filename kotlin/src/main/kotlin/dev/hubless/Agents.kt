@@ -4,6 +4,7 @@ import dev.hubless.internal.Handler
 import dev.hubless.internal.HostedAgent
 import dev.hubless.internal.Serving
 import dev.hubless.internal.Shape
+import dev.hubless.internal.answering
 import dev.hubless.internal.long
 import dev.hubless.internal.obj
 import dev.hubless.internal.registerBody
@@ -173,7 +174,10 @@ internal suspend fun <I, O> Node.typedAgent(
 ): RegisteredAgent {
     options.typed(shapes.first, shapes.second, configure)
     val serving = Serving(
-        { call -> shapes.second.write(call.handler(shapes.first.read(call.content, "call"))) },
+        { call ->
+            val result = call.handler(shapes.first.read(call.content, "call"))
+            answering { shapes.second.write(result) }
+        },
         null,
     )
     return registerAgent(options, serving)
@@ -191,7 +195,7 @@ internal suspend fun <I, O> Node.streamedAgent(
     val serving = Serving(
         { call ->
             call.handler(shapes.first.read(call.content, "call"))
-                .map { shapes.second.write(it).parts.single() }
+                .map { answering { shapes.second.write(it).parts.single() } }
         },
         null,
     )

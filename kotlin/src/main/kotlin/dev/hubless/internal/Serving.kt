@@ -47,7 +47,7 @@ internal class Serving(private val shared: Handler?, private val factory: (() ->
     private suspend fun finish(context: CallContext, result: Any?) {
         val session = context.node.session
         val out = Outgoing(session)
-        val whole = contentOfValue(result)
+        val whole = answering { contentOfValue(result) }
         val content = if (result == null || result is Unit) null else out.content(whole)
         val body = obj {
             put("call", context.handle)
@@ -68,4 +68,12 @@ internal class Serving(private val shared: Handler?, private val factory: (() ->
     private fun noHandler() = HublessException(
         ErrorDetails(ErrorKind.INTERNAL, "the agent has no handler"),
     )
+}
+
+/** What an answer cannot carry is a fault of the handler's, not of what it was asked. */
+internal inline fun <T> answering(write: () -> T): T = try {
+    write()
+} catch (bad: HublessException) {
+    if (bad.kind != ErrorKind.INVALID_ARGUMENT) throw bad
+    throw HublessException(ErrorKind.HANDLER_FAILED, "the answer is wrong: ${bad.message}")
 }
