@@ -1,6 +1,6 @@
 //! The long forms, which are not part of every run.
 
-use super::{install, killswitch, nightly, rust};
+use super::{endurance, install, killswitch, nightly, rust};
 use crate::count::Outcome;
 use crate::house::Result;
 
@@ -12,9 +12,11 @@ const FORMS: [(&str, &[&str]); 3] = [
 
 /// Looks at the fuzzer with coverage as well, which no part builds.
 const FUZZ: &str = "fuzz";
-/// Forms of their own: the packages of a release instead of quick ones, and the larger models.
+/// Forms of their own: the packages of a release instead of quick ones, the larger models, and what
+/// takes hours.
 const INSTALL: &str = "install";
 const KILLSWITCH: &str = "killswitch";
+const LARGE: &str = "large";
 
 /// Runs the long forms of the named parts, or of all; one that cannot be built or started counts as
 /// a failure, and the others run.
@@ -22,7 +24,8 @@ const KILLSWITCH: &str = "killswitch";
 /// # Errors
 /// A part has no long form.
 pub(crate) fn run(names: &[String]) -> Result<Outcome> {
-    let known: Vec<_> = FORMS.iter().map(|(form, _)| *form).chain([INSTALL, KILLSWITCH]).collect();
+    let known: Vec<_> =
+        FORMS.iter().map(|(form, _)| *form).chain([INSTALL, KILLSWITCH, LARGE]).collect();
     if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
         return Err(format!("{unknown:?} has no long form; these have: {}", known.join(", ")));
     }
@@ -47,6 +50,9 @@ pub(crate) fn run(names: &[String]) -> Result<Outcome> {
     }
     if wanted(KILLSWITCH) {
         outcome += Outcome::of(killswitch::long());
+    }
+    if wanted(LARGE) {
+        outcome += Outcome::of(endurance::run());
     }
     if wanted(INSTALL) {
         outcome += Outcome::of(install::release());

@@ -1,6 +1,7 @@
 //! The parts of `cargo verify`: what each runs, and the table that names them.
 
 mod conformance;
+mod endurance;
 mod fresh;
 mod install;
 mod killswitch;
