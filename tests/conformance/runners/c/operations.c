@@ -1,6 +1,7 @@
 #include "operations.h"
 
 #include "ask.h"
+#include "endurance.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -307,5 +308,5 @@ json *operation_run(hubless_node *node, const char *word, const json *value, lon
     if (strcmp(word, "describe") == 0) {
         return describe(node, value->text);
     }
-    return strcmp(word, "load") == 0 ? load(node, value) : NULL;
+    return strcmp(word, "load") == 0 ? load(node, value) : endurance_run(node, word, value);
 }

@@ -2,6 +2,7 @@
 #include "subject.h"
 
 #include "behaviour.h"
+#include "endurance.h"
 #include "support/json.h"
 
 #include <pthread.h>
@@ -19,6 +20,7 @@ typedef struct {
     const char *skill;   /* a skill, or NULL */
     const char *requirements;
     int isolated;
+    int at_once; /* runs on the thread that it is called on, which others wait for */
     hubless_on_auth on_auth;
     hubless_on_count on_count;
     atomic_long runs;
@@ -175,6 +177,9 @@ static subject subjects[] = {
     {.name = "needy", .run = run_needy, .options = "{\"needs\": {\"grant\": \"required\"}}"},
     {.name = "pass", .run = run_pass},
     {.name = "stray", .run = run_stray},
+    {.name = "pour", .run = run_pour, .options = "{\"streaming\": true}"},
+    {.name = "hold", .run = run_hold, .at_once = 1},
+    {.name = "usage", .run = run_usage},
     {.name = "stats", .run = run_stats},
 };
 
@@ -190,6 +195,7 @@ static void run_stats(hubless_call *call, const hubless_call_info *info) {
     }
     json_set(out, "runs", runs);
     json_set(out, "cancelled", cancelled);
+    json_set(out, "poured", json_number((double)endurance_poured()));
     answer(call, out);
 }
 
@@ -213,6 +219,10 @@ static void on_call(hubless_call *call, void *user) {
     atomic_fetch_add(&of->runs, 1);
     job *work = malloc(sizeof *work);
     *work = (job){call, of};
+    if (of->at_once) {
+        run(work);
+        return;
+    }
     pthread_t thread;
     if (pthread_create(&thread, NULL, run, work) == 0) {
         pthread_detach(thread);

@@ -36,6 +36,7 @@ import kotlin.time.Duration
 internal class Operations(private val node: Node) {
     private val own = HashMap<String, RegisteredAgent>()
     private val runs = HashMap<String, AtomicInteger>()
+    private val endurance = Endurance(node)
 
     /**
      * Does what [word] says, or nothing when that is another kind of action. What is found may
@@ -53,7 +54,7 @@ internal class Operations(private val node: Node) {
         "describe" -> described(value.text())
         "list" -> found(node.listAgents(Scope.valueOf(value.text().uppercase())))
         "load" -> load(value.jsonArray)
-        else -> null
+        else -> endurance.run(word, value)
     }
 
     /** An agent of the runner's own node. */

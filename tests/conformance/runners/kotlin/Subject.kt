@@ -110,7 +110,11 @@ private data class Traced(
 private data class Turns(val turns: Int)
 
 @Serializable
-private data class Stats(val runs: Map<String, Int>, val cancelled: Map<String, Int>)
+private data class Stats(
+    val runs: Map<String, Int>,
+    val cancelled: Map<String, Int>,
+    val poured: Int,
+)
 
 /** The agents that every language's cases are run against. */
 internal class Subject(private val node: Node, private val prefix: String) {
@@ -127,7 +131,10 @@ internal class Subject(private val node: Node, private val prefix: String) {
         registerCallbacks()
         registerCalls()
         Spenders(this).register()
-        node.agent<Content, Stats>("$prefix.stats") { Stats(runs.counts(), cancelled.counts()) }
+        Enduring(this).register()
+        node.agent<Content, Stats>("$prefix.stats") {
+            Stats(runs.counts(), cancelled.counts(), Enduring.poured.get())
+        }
     }
 
     private suspend fun registerMessages() {

@@ -1,15 +1,18 @@
 /** What a case may do besides asking: stores, own agents, lists, watching. */
 
+import { Endurance } from './endurance.mjs';
+
 const EVENT_WAIT_MS = 20_000;
 const DONE = { done: true };
 
-/** Runs the actions that are not requests, through one node. */
-export class Operations {
+/** Runs the actions that are not requests, through one node; those that last are inherited. */
+export class Operations extends Endurance {
   #node;
   #own = new Map();
   #runs = {};
 
   constructor(node) {
+    super(node);
     this.#node = node;
   }
 

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { blob, Content, factory, HublessError } from '../../../../node/dist/index.mjs';
 import { z } from '../../../../node/node_modules/zod/index.js';
+import { enduring, pouredPieces } from './endurance.mjs';
 import { spenders } from './spenders.mjs';
 
 const PIECE_BYTES = 100_000;
@@ -84,8 +85,9 @@ function subjects(node, prefix) {
     ...failing(),
     ...nesting(),
     ...spenders(node),
+    ...enduring(),
     visit: { handler: visit(node, prefix) },
-    stats: { handler: () => ({ runs, cancelled }) },
+    stats: { handler: () => ({ runs, cancelled, poured: pouredPieces() }) },
   };
 }
 

@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from endurance import Endurance
+
 import hubless
 from hubless import Requirements
 
@@ -37,6 +39,7 @@ class Operations:
             "describe": self.describe,
             "list": self.list,
             "load": self.load,
+            **Endurance(node).words,
         }
 
     async def template_set(self, given: Any) -> Outcome:

@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any, TypedDict
 
 from budgets import hand_on, needy, spender
+from endurance import hold, pour, poured, usage
 from strays import Strays
 
 import hubless
@@ -213,7 +214,8 @@ async def talk(*, ctx: Call) -> dict[str, int]:
 
 
 async def stats() -> dict[str, Any]:
-    return {"runs": dict(runs), "cancelled": dict(cancelled)}
+    counted = {"runs": dict(runs), "cancelled": dict(cancelled)}
+    return {**counted, "poured": poured["pour"]}
 
 
 async def lets_in(request: hubless.AuthRequest) -> bool:
@@ -322,6 +324,9 @@ SUBJECTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "silent": (always_ok, {"skill": Skill(id="silent", spends="tokens")}),
     "needy": (needy, {"descriptor": Descriptor(needs={"grant": "required"})}),
     "pass": (hand_on, {}),
+    "pour": (pour, {"descriptor": Descriptor(streaming=True)}),
+    "hold": (hold, {}),
+    "usage": (usage, {}),
     "talk": (talk, {"descriptor": Descriptor(records_interaction_context=True)}),
 }
 

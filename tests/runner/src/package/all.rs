@@ -1,7 +1,7 @@
 //! Everything in its order, and the sizes of what came out.
 
 use super::dist::{Dist, Profile, empty, say};
-use super::{c, features, java, native, node, notices, python, tools};
+use super::{bundle, c, features, java, native, node, notices, python, tools};
 use crate::count::Outcome;
 use crate::house::Result;
 use crate::toolchain;
@@ -13,10 +13,15 @@ pub(crate) struct Options {
     /// How the native libraries are compiled.
     #[arg(long, value_enum, default_value = "release")]
     profile: Profile,
+    /// One archive of them all besides, from which every language installs without a network.
+    #[arg(long)]
+    bundle: bool,
 }
 
-/// Largest package of a release, by the ending of its name.
-const BOUNDS_MIB: [(&str, u64); 4] = [(".whl", 15), (".tgz", 15), (".jar", 15), (".tar.gz", 30)];
+/// Largest package of a release, by the ending of its name. Most of the bundle are the compiler of
+/// Kotlin and the plugins of Maven.
+const BOUNDS_MIB: [(&str, u64); 5] =
+    [(".whl", 15), (".tgz", 15), (".jar", 15), (".tar.gz", 30), (bundle::ENDING, 300)];
 
 /// Builds all packages and prints their sizes; of a release, what features of the command cost as
 /// well.
@@ -30,6 +35,9 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         return Err(fault);
     }
     build(dist)?;
+    if options.bundle {
+        bundle::build(dist, bundle::Contents::Whole)?;
+    }
     let mut outcome = sizes(dist)?;
     if dist.profile == Profile::Release {
         outcome += native::check(dist)?;
@@ -78,7 +86,7 @@ pub(crate) fn sizes(dist: Dist) -> Result<Outcome> {
 }
 
 /// All files below a folder, in order.
-fn files(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
+pub(super) fn files(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
     let entries = std::fs::read_dir(folder).map_err(|error| say(folder, &error))?;
     let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
     paths.sort();

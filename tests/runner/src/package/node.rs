@@ -10,6 +10,9 @@ use std::path::Path;
 /// The package that carries the addon; `node/src/native.ts` asks for it by this name.
 pub(crate) const PLATFORM: &str = "@hubless/linux-x64-gnu";
 
+/// The version of what the ten-line program takes its schema from; `node/package.json` has it.
+pub(crate) const ZOD: &str = "zod@4.6.7";
+
 pub(super) fn build(dist: Dist) -> Result<()> {
     crate::prepare::node_facade()?;
     empty(&dist.node())?;

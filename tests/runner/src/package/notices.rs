@@ -14,7 +14,7 @@ pub(crate) const SBOM: &str = "sbom.cdx.json";
 /// The project's own licences.
 const OWN: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
 /// The crate of each library.
-const CRATES: [&str; 4] = ["hubless-python", "hubless-node", "hubless-jvm", "hubless-c"];
+pub(super) const CRATES: [&str; 4] = ["hubless-python", "hubless-node", "hubless-jvm", "hubless-c"];
 
 /// Writes the two files for each of the four libraries.
 pub(super) fn prepare(dist: Dist) -> Result<()> {

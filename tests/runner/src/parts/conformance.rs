@@ -181,7 +181,10 @@ pub(super) fn with_subject(
 }
 
 /// Runs something with an empty home of its own.
-fn with_home(name: &str, work: impl FnOnce(&Path) -> Result<Outcome>) -> Result<Outcome> {
+pub(super) fn with_home(
+    name: &str,
+    work: impl FnOnce(&Path) -> Result<Outcome>,
+) -> Result<Outcome> {
     let home = house::target().join(name);
     // Left over from a run that was interrupted.
     let _ = std::fs::remove_dir_all(&home);
@@ -229,13 +232,15 @@ pub(super) fn call(
 }
 
 /// A runner, and how it is started.
-struct Caller {
-    name: &'static str,
-    command: Command,
+pub(super) struct Caller {
+    /// Its name in logs.
+    pub(super) name: &'static str,
+    /// What starts it; the arguments are added.
+    pub(super) command: Command,
 }
 
 /// Runs one file of cases by any runner.
-fn called(
+pub(super) fn called(
     run: &Run,
     (caller, callee): (Caller, Language),
     file: &Path,
@@ -253,7 +258,8 @@ fn called(
     let runner = Process::start(&pair, &mut command, &log)?;
     let mut outcome = Outcome::default();
     let mut seen = BTreeSet::new();
-    while let Some(line) = runner.event(CASE) {
+    let patience = CASE + longest(&cases);
+    while let Some(line) = runner.event(patience) {
         let Some(case) = line.get("case").and_then(Value::as_str) else {
             if line.get("passed").is_some() {
                 break;
@@ -271,6 +277,12 @@ fn called(
         outcome += Outcome::failure(format!("{pair}: {case} did not run ({})", log.display()));
     }
     Ok(outcome)
+}
+
+/// The patience of the case that has most of it.
+fn longest(cases: &[Value]) -> Duration {
+    let all = cases.iter().filter_map(|case| case["patienceMs"].as_u64());
+    Duration::from_millis(all.max().unwrap_or_default())
 }
 
 /// The cases of a file that no report was seen of; one without an id can have none.
@@ -308,6 +320,13 @@ mod tests {
         assert_eq!(ids, ["a", "wrong-a-0", "wrong-a-1", "wrong-a-runs"]);
         assert_eq!(cases[2]["expect"], json!({"text": "1"}));
         assert_eq!((&cases[3]["runs"], &cases[3]["expect"]), (&json!(2), &json!({"value": 1})));
+    }
+
+    #[test]
+    fn a_case_with_patience_is_waited_for() {
+        assert_eq!(longest(&[json!({"id": "a"})]), Duration::ZERO);
+        let cases = [json!({"patienceMs": 1_500}), json!({"id": "a"}), json!({"patienceMs": 200})];
+        assert_eq!(longest(&cases), Duration::from_millis(1_500));
     }
 
     #[test]

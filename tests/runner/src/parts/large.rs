@@ -39,7 +39,7 @@ pub(crate) fn run() -> Result<Outcome> {
 
 /// What a process may grow by while 192 MiB pass through it, in MiB; a collector lets some garbage
 /// lie before it looks.
-const fn constant(language: Language) -> u64 {
+pub(super) const fn constant(language: Language) -> u64 {
     match language {
         Language::Python | Language::C => 24,
         Language::Node | Language::Kotlin => 112,
@@ -88,7 +88,7 @@ fn cases(name: &str) -> PathBuf {
 }
 
 /// The most memory that a process had since its peak was forgotten, in MiB (proc(5), `VmHWM`).
-fn peak(process: u32) -> u64 {
+pub(super) fn peak(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
     let kib = line.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or_default();
@@ -96,7 +96,7 @@ fn peak(process: u32) -> u64 {
 }
 
 /// Lets the peak begin again at what the process has now (proc(5), `clear_refs`).
-fn forget_peak(process: u32) {
+pub(super) fn forget_peak(process: u32) {
     // Where it is not allowed, the peak of the case before counts as well.
     let _ = std::fs::write(format!("/proc/{process}/clear_refs"), "5");
 }

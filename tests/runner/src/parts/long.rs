@@ -1,6 +1,6 @@
 //! The long forms, which are not part of every run.
 
-use super::{boundary, install, killswitch, nightly, rust};
+use super::{boundary, endurance, install, killswitch, nightly, rust};
 use crate::count::Outcome;
 use crate::house::Result;
 
@@ -12,11 +12,12 @@ const FORMS: [(&str, &[&str]); 3] = [
 
 /// Looks at the fuzzer with coverage as well, which no part builds.
 const FUZZ: &str = "fuzz";
-/// Forms of their own: the packages of a release instead of quick ones, the larger models, and
-/// processes that are stopped for a minute.
+/// Forms of their own: the packages of a release instead of quick ones, the larger models,
+/// processes that are stopped for a minute, and what takes hours.
 const INSTALL: &str = "install";
 const KILLSWITCH: &str = "killswitch";
 const BOUNDARY: &str = "boundary";
+const LARGE: &str = "large";
 
 /// Runs the long forms of the named parts, or of all; one that cannot be built or started counts as
 /// a failure, and the others run.
@@ -24,7 +25,7 @@ const BOUNDARY: &str = "boundary";
 /// # Errors
 /// A part has no long form.
 pub(crate) fn run(names: &[String]) -> Result<Outcome> {
-    let own = [INSTALL, KILLSWITCH, BOUNDARY];
+    let own = [INSTALL, KILLSWITCH, BOUNDARY, LARGE];
     let known: Vec<_> = FORMS.iter().map(|(form, _)| *form).chain(own).collect();
     if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
         return Err(format!("{unknown:?} has no long form; these have: {}", known.join(", ")));
@@ -53,6 +54,9 @@ pub(crate) fn run(names: &[String]) -> Result<Outcome> {
     }
     if wanted(BOUNDARY) {
         outcome += Outcome::of(boundary::long());
+    }
+    if wanted(LARGE) {
+        outcome += Outcome::of(endurance::run());
     }
     if wanted(INSTALL) {
         outcome += Outcome::of(install::release());

@@ -3,6 +3,7 @@
 mod boundary;
 mod conformance;
 mod docs;
+mod endurance;
 mod fresh;
 mod install;
 mod killswitch;

@@ -1,10 +1,11 @@
 //! The order of things, and what the packages do together.
 
-use super::{c, java, node, python};
+use super::{bundle, c, java, node, python};
 use crate::count::Outcome;
 use crate::hello;
 use crate::house::Result;
 use crate::language::{Language, Origin};
+use crate::package::bundle::Contents;
 use crate::package::{self, Dist, Profile};
 use crate::parts::conformance::{self, Run};
 
@@ -40,6 +41,14 @@ fn run(dist: Dist) -> Result<Outcome> {
     }
     let run = Run { part: "installed", origin: Origin::Installed };
     outcome += conformance::matrix_from(&run, &usable)?;
+    // Gathering what compiles Kotlin takes longer than the rest of this part: a long form.
+    outcome += bundle::install(
+        dist,
+        match dist.profile {
+            Profile::Dev => Contents::WithoutCompiler,
+            Profile::Release => Contents::Whole,
+        },
+    )?;
     Ok(outcome)
 }
 

@@ -4,6 +4,8 @@
 //! made. What is installed is asked where it came from, so that the checkout never stands in.
 
 mod all;
+mod alone;
+mod bundle;
 mod c;
 mod java;
 mod node;

@@ -4,12 +4,11 @@ use super::all::{refuses, works};
 use crate::count::Outcome;
 use crate::house::{Result, root, text};
 use crate::language::{Language, installed};
-use crate::package::{Dist, Profile, VERSION, empty, notices, write};
+use crate::package::{Dist, Profile, VERSION, ZOD, empty, notices, write};
 use crate::step::Step;
 use std::path::{Path, PathBuf};
 
-/// The versions of what projects use besides; `node/package.json` has the first.
-const ZOD: &str = "zod@4.6.7";
+/// The version of what bundles a project.
 const ESBUILD: &str = "esbuild@0.28.2";
 
 /// A whole program: starts a node, calls its own agent, and closes nothing.
