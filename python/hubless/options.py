@@ -95,6 +95,7 @@ class Settings:
     trace: str | None = None
     gateway: str | None = None
     gateway_key: str | None = field(default=None, repr=False)
+    testing: int | None = None
 
     def record(self) -> dict[str, Any]:
         """Gives the record of the contract; the level is that of the logger ``hubless``."""

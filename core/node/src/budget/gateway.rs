@@ -44,10 +44,9 @@ impl Gateway {
     /// `invalid_argument`, field `gateway`; `auth`, code `bad_chain`, field `gatewayKey`;
     /// `configuration`, code `tls`.
     pub(crate) fn named(options: &NodeOptions) -> Result<Option<Arc<Self>>> {
-        let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let url = options.gateway.clone().or_else(|| environment("HUBLESS_GATEWAY"));
+        let url = options.gateway.clone().or_else(|| options.surrounding("HUBLESS_GATEWAY"));
         let key = options.gateway_key.clone();
-        let key = key.or_else(|| environment("HUBLESS_GATEWAY_KEY").map(Into::into));
+        let key = key.or_else(|| options.surrounding("HUBLESS_GATEWAY_KEY").map(Into::into));
         let Some((url, key)) = url.zip(key) else { return Ok(None) };
         let base = web::url("gateway", &url)?;
         let key = SpendKey::read(key.reveal().trim());

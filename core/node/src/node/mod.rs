@@ -15,7 +15,7 @@ mod funds;
 mod handler;
 mod host;
 mod keep;
-mod lifecycle;
+pub(crate) mod lifecycle;
 mod loads;
 mod membership;
 mod operator;

@@ -216,6 +216,7 @@ public class Node private constructor(private val options: NodeOptions) : AutoCl
             some("gateway", options.gateway)
             some("gatewayKey", options.gatewayKey)
             some("orphans", options.orphans?.json())
+            some("testing", options.testing)
         }
         try {
             started = session.call("node.start", body).body
