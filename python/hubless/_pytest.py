@@ -12,16 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-try:
-    from pytest_asyncio import fixture as _fixture
-except ImportError:
-    _fixture = pytest.fixture
-
 if TYPE_CHECKING:
     from .node import Node
     from .testing import Mesh
 
-_async_fixture: Callable[..., Any] = _fixture
+
+def _fixture() -> Callable[..., Any]:
+    try:
+        import pytest_asyncio
+    except ImportError:
+        return pytest.fixture
+    return pytest_asyncio.fixture
+
+
+_async_fixture = _fixture()
 
 
 @_async_fixture

@@ -170,7 +170,7 @@ class Recorder(_TestPeer):
         Requests that have not ended are not in it. ``TooLargeError`` beyond 10,000 requests or
         64 MiB; ``ConfigurationError``, code ``not_writable``.
         """
-        body = {"agent": self.handle, "path": os.path.abspath(path)}
+        body = {"agent": self.handle, "path": _absolute(path)}
         return int((await self.node.op("testing.save", body))["steps"])
 
 
@@ -261,7 +261,7 @@ class Mesh:
         elif steps or answer is not MISSING:
             raise InvalidArgumentError("give a script, or steps and answer", field="script")
         elif not isinstance(script, Mapping):
-            script = json.loads(Path(script).read_text(encoding="utf-8"))
+            script = _read(script)
         described = [Skill(id=one) if isinstance(one, str) else one for one in skills]
         fields = {_wire.camel(field): value for field, value in agent.items()}
         record = {"name": name, "skills": [one.record() for one in described], **fields}
@@ -284,7 +284,7 @@ class Mesh:
         ``newer_format``.
         """
         agent = {"name": name} if name is not None else {}
-        body = _wire.compact({"path": os.path.abspath(path), "mode": mode, "agent": agent})
+        body = _wire.compact({"path": _absolute(path), "mode": mode, "agent": agent})
         at = node or self.node
         return FakePeer(at, await at.op("testing.replay", body))
 
@@ -321,3 +321,11 @@ class Mesh:
 def mesh() -> Mesh:
     """Makes a mesh for one test: ``async with hubless.testing.mesh() as mesh:``."""
     return Mesh()
+
+
+def _absolute(path: str | os.PathLike[str]) -> str:
+    return os.path.abspath(path)
+
+
+def _read(path: str | os.PathLike[str]) -> Any:
+    return json.loads(Path(path).read_text(encoding="utf-8"))
