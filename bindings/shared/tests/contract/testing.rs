@@ -8,7 +8,8 @@ use std::path::Path;
 fn start(mesh: &Value) -> Host {
     let mut host = Host::bare();
     let started = host.done("node.start", json!({"testing": mesh["mesh"]}));
-    assert_eq!(started["home"], mesh["home"]);
+    let home = mesh["home"].as_str().unwrap();
+    assert!(started["home"].as_str().unwrap().starts_with(home), "{started}");
     host
 }
 
