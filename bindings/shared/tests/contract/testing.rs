@@ -8,8 +8,8 @@ use std::path::Path;
 fn start(mesh: &Value) -> Host {
     let mut host = Host::bare();
     let started = host.done("node.start", json!({"testing": mesh["mesh"]}));
-    let home = mesh["home"].as_str().unwrap();
-    assert!(started["home"].as_str().unwrap().starts_with(home), "{started}");
+    let (home, data) = (mesh["home"].as_str(), started["home"].as_str());
+    assert!(home.zip(data).is_some_and(|(home, data)| data.starts_with(home)), "{started}");
     host
 }
 
