@@ -320,6 +320,12 @@ typedef struct hubless_spend hubless_spend;
 typedef struct hubless_switch hubless_switch;
 
 /**
+ * A mesh that lives for one test. Made by `hubless_testing_mesh_new`, ended by
+ * `hubless_testing_mesh_free`; belongs to no node.
+ */
+typedef struct hubless_testing_mesh hubless_testing_mesh;
+
+/**
  * A text that the library made; freed by `hubless_text_free`.
  */
 typedef struct hubless_text hubless_text;
@@ -1307,6 +1313,7 @@ typedef struct {
      * all of the ticket.
      */
     hubless_str zones;
+    /**
      * Key under which receipts of the gateway are believed, as `hubless expose gateway` prints it;
      * none: that of `HUBLESS_GATEWAY_SIGNER`.
      */
@@ -1317,6 +1324,11 @@ typedef struct {
      * `never`, nothing. None: that of `HUBLESS_REFUND`, else `signed`.
      */
     hubless_str refund;
+    /**
+     * Mesh of a test that the node lives in, of which it has `mesh`, `home` and `listen`; NULL: it
+     * lives in none.
+     */
+    const hubless_testing_mesh *testing;
 } hubless_node_options;
 
 /**
@@ -1327,6 +1339,53 @@ typedef void (*hubless_on_node)(hubless_status status,
                                 hubless_node *node,
                                 const hubless_error *err,
                                 void *user);
+
+/**
+ * Options of `hubless_testing_peer`. Zero means the default everywhere. With `record` it is a
+ * recorder, with `replay` it answers as recorded, else by `script_json`.
+ */
+typedef struct {
+    /**
+     * `sizeof(hubless_testing_options)`.
+     */
+    size_t size;
+    /**
+     * Name of the peer; none in `replay`: the recorded one.
+     */
+    hubless_str name;
+    /**
+     * What it answers, as a JSON object `{mode?, steps?, otherwise?}`; none: it refuses all.
+     */
+    hubless_str script_json;
+    /**
+     * File of a recording, from which it answers.
+     */
+    hubless_str replay;
+    /**
+     * In `replay`: `byContent`, `strict` or `loose`; none: as recorded, `strict`.
+     */
+    hubless_str mode;
+    /**
+     * Id, address or name of a real peer, which requests are handed on to and recorded.
+     */
+    hubless_str record;
+    /**
+     * In `record`: further names whose values are kept out, as a JSON array of texts.
+     */
+    hubless_str redact_json;
+    /**
+     * In `record`: scheme of the credential for the real peer; none: `shared_secret`.
+     */
+    hubless_str auth_scheme;
+    /**
+     * In `record`: that credential; none: none is sent.
+     */
+    hubless_str auth_secret;
+    /**
+     * All other fields of the contract's `register`, such as `skills`, as a JSON object.
+     */
+    hubless_str options_json;
+} hubless_testing_options;
 
 /**
  * Is told how asking for a key ended; owns `provider`, which is NULL unless the status is
@@ -2428,6 +2487,27 @@ hubless_status hubless_inspect(hubless_str kind,
 hubless_status hubless_limits(hubless_text **out, hubless_error *err);
 
 /**
+ * Makes the temporary home of a mesh of its own, for `testing` of `hubless_node_options`: its
+ * nodes read no `HUBLESS_*` variable, bind loopback only and meet nobody else.
+ * `HUBLESS_CONFIGURATION`, code `not_writable`, where no folder can be made.
+ *
+ * # Safety
+ * `mesh` is writable; `err` is NULL or initialised.
+ */
+hubless_status hubless_testing_mesh_new(hubless_testing_mesh **mesh, hubless_error *err);
+
+/**
+ * Folder of the nodes of a mesh, where a test may put files; lives until it is freed. No text for
+ * a freed one.
+ */
+hubless_str hubless_testing_mesh_home(const hubless_testing_mesh *mesh);
+
+/**
+ * Removes the home of a mesh with all that is in it; close its nodes first.
+ */
+hubless_status hubless_testing_mesh_free(hubless_testing_mesh *mesh);
+
+/**
  * Starts a node and joins this user's mesh on this machine. Blocks, for milliseconds.
  *
  * Callbacks of the node come from one thread of the library, one at a time, unless the node is
@@ -2507,8 +2587,8 @@ hubless_status hubless_cancel(const hubless_node *node, uint64_t ticket, hubless
 hubless_str hubless_version(void);
 
 /**
- * Counts live sessions, agents, calls, streams, bodies, switches and spendings of this process,
- * for leak tests.
+ * Counts live sessions, agents, calls, streams, bodies, switches, spendings and test meshes of
+ * this process, for leak tests.
  */
 size_t hubless_handles(void);
 
@@ -2519,6 +2599,121 @@ size_t hubless_handles(void);
  * `err` is NULL or initialised.
  */
 void hubless_error_clear(hubless_error *err);
+
+/**
+ * Registers a peer of a test, which the library answers for. Blocks shortly. `agent` is that of
+ * `hubless_testing_asked` and the others; it is freed by `hubless_agent_free`, or stays until its
+ * node is closed. A request that no step of a script fits is refused: kind `handler_failed`, code
+ * `script_unmatched` or `script_used_up`, with a message that names what came.
+ * `HUBLESS_INVALID_ARGUMENT` naming the place in the script; `HUBLESS_CONFIGURATION`, code
+ * `bad_file` or `newer_format`, for a recording that cannot be read.
+ *
+ * # Safety
+ * `given` is valid; `agent` is writable; `err` is NULL or initialised.
+ */
+hubless_status hubless_testing_peer(const hubless_node *node,
+                                    const hubless_testing_options *given,
+                                    hubless_agent **agent,
+                                    hubless_error *err);
+
+/**
+ * As `hubless_testing_peer`, without blocking: `on_registered` comes exactly once, unless this
+ * function itself fails.
+ *
+ * # Safety
+ * `given` is valid; `err` is NULL or initialised.
+ */
+hubless_status hubless_testing_peer_async(const hubless_node *node,
+                                          const hubless_testing_options *given,
+                                          hubless_on_registered on_registered,
+                                          void *user,
+                                          hubless_error *err);
+
+/**
+ * Waits until a fake peer was asked `at_least` so often, and gives what it was asked as a JSON
+ * text `{count, asked: [{skill, content, caller, step, ending}]}`, the last 10,000, oldest first.
+ * Blocks.
+ *
+ * # Safety
+ * `asked` is writable; `err` is NULL or initialised.
+ */
+hubless_status hubless_testing_asked(const hubless_agent *agent,
+                                     uint64_t at_least,
+                                     hubless_text **asked,
+                                     hubless_error *err);
+
+/**
+ * As `hubless_testing_asked`, without blocking: `on_text` comes exactly once, unless this function
+ * itself fails.
+ *
+ * # Safety
+ * `err` is NULL or initialised.
+ */
+hubless_status hubless_testing_asked_async(const hubless_agent *agent,
+                                           uint64_t at_least,
+                                           hubless_on_text on_text,
+                                           void *user,
+                                           hubless_error *err);
+
+/**
+ * Opens a gate of a script for good: answers of steps with this `hold` go on. Inside a callback it
+ * returns at once, and what the node refuses is not told.
+ *
+ * # Safety
+ * `gate` is readable; `err` is NULL or initialised.
+ */
+hubless_status hubless_testing_release(const hubless_agent *agent,
+                                       hubless_str gate,
+                                       hubless_error *err);
+
+/**
+ * Checks that the whole script of a fake peer was asked for, and nothing else:
+ * `HUBLESS_CONFLICT`, code `script_unmet`, naming what is open and what did not fit. Blocks
+ * shortly.
+ *
+ * # Safety
+ * `err` is NULL or initialised.
+ */
+hubless_status hubless_testing_verify(const hubless_agent *agent, hubless_error *err);
+
+/**
+ * As `hubless_testing_verify`, without blocking: `on_done` comes exactly once, unless this
+ * function itself fails.
+ *
+ * # Safety
+ * `err` is NULL or initialised.
+ */
+hubless_status hubless_testing_verify_async(const hubless_agent *agent,
+                                            hubless_on_done on_done,
+                                            void *user,
+                                            hubless_error *err);
+
+/**
+ * Writes what a recorder recorded, whole or not at all, and gives `{steps, open}`: requests that
+ * are in it, and those that had not ended and are not. Values under names such as `password`,
+ * `token` and `apiKey` are never in it, nor credentials of requests; bytes of blobs are not looked
+ * into. `HUBLESS_TOO_LARGE` beyond 10,000 requests or 64 MiB. Blocks shortly.
+ *
+ * # Safety
+ * `path` is readable; `saved` is writable; `err` is NULL or initialised.
+ */
+hubless_status hubless_testing_save(const hubless_agent *agent,
+                                    hubless_str path,
+                                    hubless_text **saved,
+                                    hubless_error *err);
+
+/**
+ * As `hubless_testing_save`, without blocking: `on_text` comes exactly once, unless this function
+ * itself fails.
+ *
+ * # Safety
+ * `path` is readable; `err` is NULL or initialised.
+ */
+hubless_status hubless_testing_save_async(const hubless_agent *agent,
+                                          hubless_str path,
+                                          hubless_on_text on_text,
+                                          void *user,
+                                          hubless_error *err);
 
 /**
  * Gives a descriptor that is readable while the node has events; watch it, never read or close

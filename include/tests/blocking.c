@@ -112,6 +112,19 @@ static void ask_for_the_rest(blocking *of) {
     hubless_provider_free(provider);
 }
 
+static void ask_for_peers(blocking *of) {
+    hubless_testing_options options = {.size = sizeof options, .name = HUBLESS_STR("fake")};
+    hubless_agent *fake = NULL;
+    hubless_text *text = NULL;
+    ask(of, hubless_testing_peer(suite_node(), &options, &fake, NULL));
+    ask(of, hubless_testing_asked(of->agent, 0, &text, NULL));
+    ask(of, hubless_testing_verify(of->agent, NULL));
+    ask(of, hubless_testing_save(of->agent, word, &text, NULL));
+    if (fake != NULL) {
+        hubless_agent_free(fake);
+    }
+}
+
 static void on_ended(hubless_status status, hubless_reply *reply, const hubless_error *err,
                      void *user) {
     (void)err;
@@ -129,6 +142,7 @@ static void on_ask(hubless_call *call, void *user) {
     hubless_error err = HUBLESS_ERROR_INIT;
     ask_for_requests(of);
     ask_for_the_rest(of);
+    ask_for_peers(of);
     /* These would end the node, and are asked for here alone. */
     ask(of, hubless_node_close(suite_node(), 0));
     ask(of, hubless_node_serve(suite_node(), NULL, &err));
@@ -153,6 +167,7 @@ static void no_blocking_function_blocks_in_a_callback(void) {
     /* Here they may; whether there is such a name, tool or pin is another matter. */
     ask_for_requests(&of);
     ask_for_the_rest(&of);
+    ask_for_peers(&of);
     CHECK(of.asked > 30 && of.refused == 0);
     of.asked = 0;
     CHECK(suite_ask("asks", "x", &reply, NULL) == HUBLESS_OK);

@@ -584,7 +584,8 @@ static void what_is_open_ends_with_its_node(void) {
 static void no_async_function_is_left_out(void) {
     suite_all_named("grep -oE '\\bhubless_[a-z_]+_async\\('", 38,
                     "include/tests/forms.c include/tests/nodes.c include/tests/tools.c "
-                    "include/tests/budgets.c include/tests/provider.c");
+                    "include/tests/budgets.c include/tests/provider.c "
+                    "include/tests/testing.c");
 }
 
 const test form_tests[] = {

@@ -231,6 +231,7 @@ static void wrong_node(void *bad, const char *of) {
     NAMED("node", hubless_credential_remove(bad, word, &err));
     NAMED("node", hubless_auth_global(bad, HUBLESS_STR("{\"none\": true}"), NULL, NULL, &err));
     NAMED("node", hubless_body_open(bad, &body, &err));
+    NAMED("node", hubless_testing_peer(bad, NULL, &agent, &err));
     CHECK(agent == NULL && agents == NULL && reply == NULL && body == NULL && watch == NULL);
     CHECK(text == NULL);
     hubless_error_clear(&err);
@@ -267,6 +268,7 @@ static void wrong_node_async(void *bad, const char *of) {
     NAMED("node", hubless_credential_remove_async(bad, word, on_done, NULL, &err));
     NAMED("node", hubless_auth_global_async(bad, hubless_cstr(NULL), on_auth, on_done, NULL, &err));
     NAMED("node", hubless_body_open_async(bad, on_body, NULL, &err));
+    NAMED("node", hubless_testing_peer_async(bad, NULL, on_registered, NULL, &err));
     hubless_error_clear(&err);
 }
 
@@ -280,6 +282,13 @@ static void wrong_agent(void *bad, const char *of) {
     NAMED("agent", hubless_agent_health(bad, HUBLESS_STR("up"), &err));
     NAMED("agent", hubless_check(bad, &content, NULL, &text, &err));
     NAMED("agent", hubless_check_async(bad, &content, NULL, on_text, NULL, &err));
+    NAMED("agent", hubless_testing_asked(bad, 0, &text, &err));
+    NAMED("agent", hubless_testing_asked_async(bad, 0, on_text, NULL, &err));
+    NAMED("agent", hubless_testing_release(bad, word, &err));
+    NAMED("agent", hubless_testing_verify(bad, &err));
+    NAMED("agent", hubless_testing_verify_async(bad, on_done, NULL, &err));
+    NAMED("agent", hubless_testing_save(bad, word, &text, &err));
+    NAMED("agent", hubless_testing_save_async(bad, word, on_text, NULL, &err));
     CHECK(text == NULL);
     hubless_error_clear(&err);
 }
@@ -603,7 +612,7 @@ static void no_function_is_left_out(void) {
     suite_all_named("tr '\\n' ' ' | grep -oE '\\bhubless_[a-z_]+\\((const )?hubless_(node|agent|"
                     "call|reply|body|question|agents|watch|switch|spend|provider|text) "
                     "\\*[a-z_]+[,)]' | grep -oE '^hubless_[a-z_]+\\('",
-                    116, "include/tests/handles.c");
+                    125, "include/tests/handles.c");
 }
 
 const test handle_tests[] = {

@@ -120,6 +120,17 @@ static hubless_status use_switch(const void *options, hubless_error *err) {
     return status;
 }
 
+static void fill_testing(void *options) {
+    *(hubless_testing_options *)options = (hubless_testing_options){.name = word};
+}
+
+static hubless_status use_testing(const void *options, hubless_error *err) {
+    hubless_agent *agent = NULL;
+    hubless_status status = hubless_testing_peer(suite_node(), options, &agent, err);
+    CHECK(status == HUBLESS_OK ? hubless_agent_free(agent) == HUBLESS_OK : agent == NULL);
+    return status;
+}
+
 static const form forms[] = {
     {"node", sizeof(hubless_node_options), offsetof(hubless_node_options, orphans), fill_node,
      use_node},
@@ -136,6 +147,8 @@ static const form forms[] = {
     {"query", sizeof(hubless_query), offsetof(hubless_query, explain), fill_query, use_query},
     {"switch", sizeof(hubless_switch_options), offsetof(hubless_switch_options, lease_ms),
      fill_switch, use_switch},
+    {"testing", sizeof(hubless_testing_options), offsetof(hubless_testing_options, replay),
+     fill_testing, use_testing},
 };
 
 static void has(const form *of, unsigned char *bytes, size_t size, hubless_status wanted) {

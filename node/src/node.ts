@@ -44,6 +44,15 @@ import { Credentials, Pins, Templates } from './stores.js';
 import { CallStream, ItemStream } from './stream.js';
 import type { WireReply, WireResponse } from './wire.js';
 
+const sessions = new WeakMap<Node, Session>();
+
+/** The session of a node, for the parts of this package that stand beside it. */
+export function sessionOf(node: Node): Session {
+  const session = sessions.get(node);
+  if (!session) throw closedError('session');
+  return session;
+}
+
 /**
  * How a node does.
  *
@@ -135,6 +144,7 @@ export class Node {
 
   private constructor(session: Session, started: Started) {
     this.#session = session;
+    sessions.set(this, session);
     this.nodeKey = started.nodeKey;
     this.meshId = started.meshId;
     this.home = started.home ?? null;

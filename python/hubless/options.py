@@ -98,6 +98,7 @@ class Settings:
     gateway_key: str | None = field(default=None, repr=False)
     gateway_signer: str | None = None
     refund: Literal["never", "signed", "provider"] | None = None
+    testing: int | None = None
 
     def record(self) -> dict[str, Any]:
         """Gives the record of the contract; the level is that of the logger ``hubless``."""

@@ -144,6 +144,20 @@ impl Callbacks {
         })
     }
 
+    /// Of an agent that the library answers for.
+    pub(crate) const fn none() -> Self {
+        Self {
+            on_call: never,
+            on_cancel: None,
+            on_auth: None,
+            on_count: None,
+            on_create: None,
+            on_destroy: None,
+            on_free: None,
+            user: User(std::ptr::null_mut()),
+        }
+    }
+
     /// Says that nothing more comes.
     pub(crate) fn free(&self) {
         if let Some(on_free) = self.on_free {
@@ -153,9 +167,12 @@ impl Callbacks {
     }
 }
 
+/// Takes no call.
+unsafe extern "C" fn never(_: *mut hubless_call, _: *mut c_void) {}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Registered {
+pub(crate) struct Registered {
     agent: u64,
     agent_id: String,
     address: String,
@@ -223,7 +240,12 @@ unsafe fn registration(
     Ok(Operation::early(node, "register", body, keep))
 }
 
-fn keep(node: &Arc<Node>, registered: Registered, callbacks: Callbacks) -> Handle<hubless_agent> {
+/// Keeps an agent that is registered.
+pub(crate) fn keep(
+    node: &Arc<Node>,
+    registered: Registered,
+    callbacks: Callbacks,
+) -> Handle<hubless_agent> {
     let Registered { agent, agent_id, address, name, reach } = registered;
     let (id, kept) = AGENTS.insert_with(|handle| Agent {
         node: Arc::clone(node),

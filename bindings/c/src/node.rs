@@ -5,6 +5,7 @@ use crate::close::shut;
 use crate::entry::{Options, clear, entry, give_handle, guarded, look, may_block, options, text};
 use crate::fault::{Fault, Result, hubless_error};
 use crate::handles::{Handle, handle, lock};
+use crate::mesh;
 use crate::operation::Operation;
 use crate::pending::Pending;
 use crate::poll::Bell;
@@ -12,7 +13,7 @@ use crate::state::{NODES, Node, User};
 use crate::switch::{hubless_switch_options, terms};
 use crate::tell;
 use crate::texts::{self, hubless_on_text};
-use crate::types::{hubless_node, hubless_status, hubless_str, hubless_text};
+use crate::types::{hubless_node, hubless_status, hubless_str, hubless_testing_mesh, hubless_text};
 use hubless_proto::{Error, Kind};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -87,6 +88,9 @@ pub struct hubless_node_options {
     /// they did not use; `provider`, of cost only what receipts of the gateway show unpaid;
     /// `never`, nothing. None: that of `HUBLESS_REFUND`, else `signed`.
     pub refund: hubless_str,
+    /// Mesh of a test that the node lives in, of which it has `mesh`, `home` and `listen`; NULL: it
+    /// lives in none.
+    pub testing: *const hubless_testing_mesh,
 }
 
 // SAFETY: `repr(C)`, begins with its size, all zero is a value.
@@ -292,6 +296,9 @@ unsafe fn start_body(given: &hubless_node_options) -> Result<Value> {
         if let Some(orphans) = orphans(given)? {
             body.insert("orphans".to_owned(), orphans);
         }
+        if let Some(mesh) = mesh::number(given.testing)? {
+            body.insert("testing".to_owned(), json!(mesh));
+        }
         Ok(Value::Object(body))
     }
 }
@@ -423,8 +430,8 @@ pub extern "C" fn hubless_version() -> hubless_str {
     hubless_str::of(hubless_shared::version())
 }
 
-/// Counts live sessions, agents, calls, streams, bodies, switches and spendings of this process,
-/// for leak tests.
+/// Counts live sessions, agents, calls, streams, bodies, switches, spendings and test meshes of
+/// this process, for leak tests.
 #[unsafe(no_mangle)]
 pub extern "C" fn hubless_handles() -> usize {
     look(0, hubless_shared::handles)

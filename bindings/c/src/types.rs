@@ -210,6 +210,12 @@ pub struct hubless_provider {
     _opaque: (),
 }
 
+/// A mesh that lives for one test. Made by `hubless_testing_mesh_new`, ended by
+/// `hubless_testing_mesh_free`; belongs to no node.
+pub struct hubless_testing_mesh {
+    _opaque: (),
+}
+
 /// A text that the library made; freed by `hubless_text_free`.
 pub struct hubless_text {
     _opaque: (),

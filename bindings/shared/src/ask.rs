@@ -5,7 +5,7 @@
 
 use crate::fork::forked;
 use crate::json::error::ErrorJson;
-use crate::ops::{inspect, spend, switch};
+use crate::ops::{inspect, spend, switch, testing};
 use hubless_proto::error::Result;
 use hubless_proto::{Error, Kind};
 use serde_json::Value;
@@ -34,6 +34,8 @@ fn run(op: &str, body: &[u8]) -> Result<Value> {
         "switch.drop" => switch::drop_handle(body),
         "spend.used" => spend::used(body),
         "spend.drop" => spend::drop_handle(body),
+        "testing.mesh" => testing::mesh(body),
+        "testing.drop" => testing::drop_handle(body),
         _ => {
             let message = format!("expected an operation that is answered at once, got {op:?}");
             Err(Error::invalid("op", message))

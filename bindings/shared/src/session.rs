@@ -8,6 +8,7 @@ use crate::event::{DONE, Event, FAILED};
 use crate::foreign::Questions;
 use crate::handler::OpenCall;
 use crate::json::error::ErrorJson;
+use crate::ops::testing::TestPeers;
 use crate::ops::{self, AgentEntry, OpenStream, Outcome};
 use crate::queue::{Queue, lock};
 use crate::results::Results;
@@ -36,6 +37,8 @@ pub(crate) struct Session {
     pub(crate) streams: Table<Arc<OpenStream>>,
     pub(crate) bodies: OpenBodies,
     pub(crate) questions: Questions,
+    /// Fake and recorded peers, by the handle of their agent.
+    pub(crate) test_peers: TestPeers,
     // None: given up.
     operations: Mutex<BTreeMap<u64, Option<oneshot::Sender<()>>>>,
     results: Results,
@@ -60,6 +63,7 @@ pub(crate) fn open(language: &'static str) -> u64 {
         streams: Table::new("stream"),
         bodies: OpenBodies::default(),
         questions: Questions::default(),
+        test_peers: TestPeers::default(),
         operations: Mutex::default(),
         results: Results::default(),
         alive: Mutex::new(Some(Alive::new())),
@@ -187,6 +191,7 @@ impl Session {
             self.bodies.drop_handle(handle);
             ops::drop_stream(self, handle);
             ops::spend::give_back(handle);
+            self.test_peers.forget(handle);
             if let Some(agent) = self.agents.take(handle) {
                 // Without a runtime there is nothing left to unregister from.
                 let _ = hubless::executor::spawn(async move {
@@ -251,6 +256,7 @@ impl Session {
         drop(self.streams.clear());
         drop(self.agents.clear());
         self.bodies.clear();
+        self.test_peers.clear();
         self.questions.clear();
     }
 }

@@ -26,6 +26,7 @@ mod schemas;
 pub mod spans;
 pub mod store;
 pub mod telemetry;
+pub mod testing;
 pub mod till;
 mod turn;
 pub mod usage;

@@ -615,6 +615,12 @@ limits! {
     PROVIDER_ERROR_BYTES: usize = 64 * KIB;
     /// One event of a streamed answer of a provider, in bytes.
     PROVIDER_EVENT_BYTES: usize = MIB;
+    /// Steps of the script of a fake peer, and requests of one recording.
+    TESTING_STEPS: usize = 10_000;
+    /// Bytes of a recording, and of the streamed parts of one message of a fake or recorded peer.
+    TESTING_BYTES: usize = 64 * MIB;
+    /// Requests that a fake peer remembers; of earlier ones it knows that they came.
+    TESTING_ASKED: usize = 10_000;
 }
 
 // An agent that may be registered is one that others take.

@@ -9,6 +9,7 @@ import {
   type Spend,
   tool,
 } from 'hubless';
+import { type Script, startMesh } from 'hubless/testing';
 import * as v from 'valibot';
 import { z } from 'zod';
 
@@ -75,4 +76,14 @@ export async function uses(node: Node): Promise<void> {
   const kind: 'busy' | 'closed' | string = error.kind;
   // @ts-expect-error: not a kind
   new HublessError({ kind: 'nonsense', message: kind });
+}
+
+export async function tested(t: import('node:test').TestContext): Promise<void> {
+  const mesh = await startMesh(t);
+  const script: Script = { mode: 'strict', steps: [{ times: 'any', answer: { value: 1 } }] };
+  await mesh.fake('x', script, { skills: ['y'], node: await mesh.start({ name: 'z' }) });
+  // @ts-expect-error: where it lives is the mesh's
+  await mesh.start({ home: '/tmp' });
+  // @ts-expect-error: there is no such mode
+  await mesh.replay('x.json', { mode: 'sometimes' });
 }

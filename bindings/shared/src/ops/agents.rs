@@ -8,7 +8,7 @@ use crate::json::parse::required;
 use crate::session::Session;
 use crate::table::next_id;
 use hubless::node::{AgentOptions, Scope};
-use hubless::{Agent, Parent};
+use hubless::{Agent, Handler, Parent};
 use hubless_proto::error::Result;
 use hubless_proto::limits;
 use serde::Deserialize;
@@ -65,6 +65,21 @@ struct ParentIn {
 }
 
 async fn register(job: Job<'_>) -> Result<Outcome> {
+    let session = Arc::downgrade(job.session);
+    let handler = |gate: &Arc<AgentGate>| -> Arc<dyn Handler> {
+        Arc::new(HostHandler { session, gate: Arc::clone(gate) })
+    };
+    host(&job, handler).await.map(|(_, outcome)| outcome)
+}
+
+/// Registers what the body of a job says with a handler, and gives the handle as well.
+///
+/// # Errors
+/// As `Node::register`; `invalid_argument` with the field.
+pub(super) async fn host(
+    job: &Job<'_>,
+    handler: impl FnOnce(&Arc<AgentGate>) -> Arc<dyn Handler>,
+) -> Result<(u64, Outcome)> {
     job.only(&REGISTER)?;
     let mut options = AgentOptions::read(job.read()?)?;
     let ParentIn { parent } = job.read()?;
@@ -79,8 +94,8 @@ async fn register(job: Job<'_>) -> Result<Outcome> {
     options.authenticator = Some(Arc::new(checks()));
     options.counter = Some(Arc::new(checks()));
     options.parent.clone_from(&parent);
-    let handler = HostHandler { session: session.clone(), gate: Arc::clone(&gate) };
-    let agent = node.register(options, Arc::new(handler)).await?;
+    let handler = handler(&gate);
+    let agent = node.register(options, handler).await?;
     let out = json!({
         "agent": id,
         "agentId": agent.id().to_string(),
@@ -93,7 +108,7 @@ async fn register(job: Job<'_>) -> Result<Outcome> {
         forget_with(job.session, id, parent)?;
     }
     let then: Box<dyn FnOnce() + Send> = Box::new(move || gate.open());
-    Ok(Outcome { then: Some(then), ..Outcome::of(&out).opening(vec![id]) })
+    Ok((id, Outcome { then: Some(then), ..Outcome::of(&out).opening(vec![id]) }))
 }
 
 /// The node takes a child agent out when its call ends; its handle goes with it.
@@ -116,8 +131,9 @@ struct UnregisterIn {
 }
 
 async fn unregister(job: Job<'_>) -> Result<Outcome> {
-    let UnregisterIn { agent, grace_ms } = job.read()?;
-    let agent = job.session.agents.remove(agent)?;
+    let UnregisterIn { agent: id, grace_ms } = job.read()?;
+    let agent = job.session.agents.remove(id)?;
+    job.session.test_peers.forget(id);
     agent.unregister(grace_ms.map_or(limits::CLOSE_GRACE, Duration::from_millis)).await?;
     Ok(Outcome::empty())
 }

@@ -17,6 +17,7 @@ pub(crate) mod spend;
 mod stream;
 pub(crate) mod switch;
 mod table;
+pub(crate) mod testing;
 
 pub(crate) use agents::AgentEntry;
 pub(crate) use job::Outcome;

@@ -1,6 +1,6 @@
 //! The node of a session: start, close, status, invitations.
 
-use super::{Job, Outcome, unknown};
+use super::{Job, Outcome, testing, unknown};
 use crate::json::parse::required;
 use crate::log;
 use crate::session::Session;
@@ -27,7 +27,7 @@ pub(super) async fn run(job: Job<'_>, name: &str) -> Result<Outcome> {
     }
 }
 
-const START: [&str; 15] = [
+const START: [&str; 16] = [
     "name",
     "mesh",
     "home",
@@ -43,19 +43,24 @@ const START: [&str; 15] = [
     "gatewayKey",
     "gatewaySigner",
     "refund",
+    "testing",
 ];
 
 #[derive(Deserialize)]
 struct OursIn {
     log: Option<String>,
     orphans: Option<Value>,
+    testing: Option<u64>,
 }
 
 async fn start(job: Job<'_>) -> Result<Outcome> {
     job.only(&START)?;
     let mut options: NodeOptions = job.read()?;
     options.language = Some(job.session.language);
-    let OursIn { log, orphans } = job.read()?;
+    let OursIn { log, orphans, testing } = job.read()?;
+    if let Some(mesh) = testing {
+        testing::enter(&job, mesh, &mut options)?;
+    }
     if let Some(orphans) = orphans {
         options.orphans = Orphans::read(&orphans)?;
     }

@@ -1,7 +1,9 @@
 //! From the name of an operation to its function.
 
 use super::job::{Job, Outcome};
-use super::{agents, answer, body, call, find, inspect, keep, node, request, stream, switch};
+use super::{
+    agents, answer, body, call, find, inspect, keep, node, request, stream, switch, testing,
+};
 use crate::session::{Operation, Session};
 use hubless_proto::error::Result;
 use hubless_proto::{Error, Kind};
@@ -30,6 +32,7 @@ pub(crate) async fn dispatch(session: &Arc<Session>, operation: Operation) -> Re
         }
         "find" | "peer" | "discover" | "watch" => find::run(job, &name).await,
         "switch" => switch::run(job, &name).await,
+        "testing" => testing::run(job, &name).await,
         "id" if name == "id.inspect" => inspect::run(&job.body).map(|out| Outcome::of(&out)),
         "limits" => inspect::limits(&job.body).map(|out| Outcome::of(&out)),
         _ => unknown(&name),

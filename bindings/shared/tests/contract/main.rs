@@ -9,4 +9,5 @@ mod harness;
 mod kept;
 mod provider;
 mod session;
+mod testing;
 mod vectors;

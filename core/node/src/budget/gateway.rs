@@ -3,7 +3,7 @@
 use super::Treasury;
 use super::state::State;
 use crate::back_off::BackOff;
-use crate::node::{NodeOptions, environment};
+use crate::node::NodeOptions;
 use crate::web::{self, Client, Patience, Roots, Url, cause};
 use crate::{chance, executor};
 use bytes::Bytes;
@@ -49,17 +49,19 @@ impl Gateway {
     /// `invalid_argument`, field `gateway` or `gatewaySigner`; `auth`, code `bad_chain`, field
     /// `gatewayKey`; `configuration`, code `tls`.
     pub(crate) fn named(options: &NodeOptions) -> Result<Option<Arc<Self>>> {
-        let url = options.gateway.clone().or_else(|| environment("HUBLESS_GATEWAY"));
+        let url = options.gateway.clone().or_else(|| options.surrounding("HUBLESS_GATEWAY"));
         let key = options.gateway_key.clone();
-        let key = key.or_else(|| environment("HUBLESS_GATEWAY_KEY").map(Into::into));
+        let key = key.or_else(|| options.surrounding("HUBLESS_GATEWAY_KEY").map(Into::into));
         let Some((url, key)) = url.zip(key) else { return Ok(None) };
         let base = web::url("gateway", &url)?;
         let key = SpendKey::read(key.reveal().trim());
         let key = key.map_err(|error| error.with_field("gatewayKey"))?;
         let (word, told) = (limits::PROVIDER_WORD, limits::PROVIDER_TOLD);
         let client = web::client(&Roots::of(&base), Patience { connect: word, silence: word })?;
-        let signer =
-            options.gateway_signer.clone().or_else(|| environment("HUBLESS_GATEWAY_SIGNER"));
+        let signer = options
+            .gateway_signer
+            .clone()
+            .or_else(|| options.surrounding("HUBLESS_GATEWAY_SIGNER"));
         let signer = signer.map(|signer| read_signer(&signer)).transpose()?;
         Ok(Some(Arc::new(Self { base, key, signer, client, word, told })))
     }

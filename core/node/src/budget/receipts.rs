@@ -80,8 +80,8 @@ pub(crate) fn policy(
     options: &NodeOptions,
     gateway: Option<&Arc<Gateway>>,
 ) -> Result<RefundPolicy> {
-    let environment = std::env::var("HUBLESS_REFUND").ok().filter(|said| !said.is_empty());
-    let Some(said) = options.refund.clone().or(environment) else {
+    let said = options.refund.clone().or_else(|| options.surrounding("HUBLESS_REFUND"));
+    let Some(said) = said else {
         return Ok(RefundPolicy::Signed);
     };
     let known = [RefundPolicy::Never, RefundPolicy::Signed, RefundPolicy::Provider];

@@ -30,8 +30,8 @@ use hubless_proto::registry::Scope;
 use std::fmt;
 use std::future::Future;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -72,6 +72,20 @@ pub struct Node {
 
 /// Ends the node with its last clone.
 struct Handle(Arc<Inner>);
+
+/// A node that is not kept open by this.
+#[derive(Clone)]
+pub(crate) struct WeakNode(Weak<Handle>);
+
+impl WeakNode {
+    /// The node.
+    ///
+    /// # Errors
+    /// `closed` once its last clone is gone.
+    pub(crate) fn node(&self) -> Result<Node> {
+        self.0.upgrade().map(|inner| Node { inner }).ok_or_else(closed)
+    }
+}
 
 pub(crate) struct Inner {
     pub(super) home: Home,
@@ -116,6 +130,11 @@ impl Node {
 
     pub(super) fn inner(&self) -> &Arc<Inner> {
         &self.inner.0
+    }
+
+    /// For what the node itself holds, such as a handler of one of its agents.
+    pub(crate) fn downgrade(&self) -> WeakNode {
+        WeakNode(Arc::downgrade(&self.inner))
     }
 
     /// Resolves once the node is closed.
@@ -374,7 +393,7 @@ async fn start(options: NodeOptions) -> Result<Node> {
     let host = Arc::new(Host::new(Arc::clone(&audit)));
     let options_of_mesh = MeshOptions {
         name: options.name.clone(),
-        mesh: choice(options.mesh.clone().or_else(|| environment("HUBLESS_MESH")))?,
+        mesh: choice(options.mesh.clone().or_else(|| options.surrounding("HUBLESS_MESH")))?,
         listen: listen(&options)?,
         port: options.port.unwrap_or_default(),
         zones: zones(&options),
@@ -465,7 +484,7 @@ fn choice(mesh: Option<String>) -> Result<MeshChoice> {
 fn listen(options: &NodeOptions) -> Result<mesh::Listen> {
     let chosen = match &options.listen {
         Some(listen) => listen.clone(),
-        None => match environment("HUBLESS_LISTEN") {
+        None => match options.surrounding("HUBLESS_LISTEN") {
             Some(text) => Listen::parse(&text)?,
             None => Listen::Loopback,
         },
@@ -481,13 +500,8 @@ fn zones(options: &NodeOptions) -> Vec<String> {
     if !options.zones.is_empty() {
         return options.zones.clone();
     }
-    let named = environment("HUBLESS_ZONES").unwrap_or_default();
+    let named = options.surrounding("HUBLESS_ZONES").unwrap_or_default();
     named.split(',').map(str::trim).filter(|zone| !zone.is_empty()).map(str::to_owned).collect()
-}
-
-/// A variable that says something.
-pub(crate) fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 impl fmt::Debug for Node {

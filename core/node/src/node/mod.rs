@@ -15,7 +15,7 @@ mod funds;
 mod handler;
 mod host;
 mod keep;
-mod lifecycle;
+pub(crate) mod lifecycle;
 mod loads;
 mod membership;
 mod operator;
@@ -46,7 +46,6 @@ pub use found::{
 pub use handler::handler;
 pub use hubless_proto::query::Health;
 pub use lifecycle::Node;
-pub(crate) use lifecycle::environment;
 pub use membership::{InviteOptions, invite, join};
 pub use options::{
     AgentFlags, AgentOptions, Concurrency, Identity, Listen, NodeOptions, SkillOptions,

@@ -71,6 +71,18 @@ pub struct NodeOptions {
     /// What happens to a request that seems to have lost the budget of its call.
     #[serde(skip)]
     pub orphans: Orphans,
+    /// True: no `HUBLESS_*` variable is read, so that what is left out here is not there; for
+    /// tests ([`crate::testing::House::options`]).
+    #[serde(skip)]
+    pub hermetic: bool,
+}
+
+impl NodeOptions {
+    /// The value of a `HUBLESS_*` variable that is read for what the options leave out.
+    pub(crate) fn surrounding(&self, name: &str) -> Option<String> {
+        let read = (!self.hermetic).then(|| std::env::var(name).ok()).flatten();
+        read.filter(|value| !value.is_empty())
+    }
 }
 
 /// Which addresses a node binds.

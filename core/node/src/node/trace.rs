@@ -1,6 +1,6 @@
 //! Gathering a trace from the nodes that took part.
 
-use super::lifecycle::{Inner, Node, environment};
+use super::lifecycle::{Inner, Node};
 use super::options::NodeOptions;
 use crate::executor::blocking;
 use crate::mesh::{Mesh, another_answer};
@@ -52,7 +52,8 @@ impl Inner {
 
 /// Opens what the calls of a node are recorded in, and ends the mesh if that fails.
 pub(super) async fn recorder(mesh: &Mesh, options: &NodeOptions) -> Result<Arc<Recorder>> {
-    let outlet = options.trace.clone().or_else(|| environment("HUBLESS_TRACE").map(PathBuf::from));
+    let named = || options.surrounding("HUBLESS_TRACE").map(PathBuf::from);
+    let outlet = options.trace.clone().or_else(named);
     let language = options.language.unwrap_or("rust");
     let setup = Setup { node: mesh.node_key(), mesh: mesh.mesh_id(), language, outlet };
     let opened = blocking(move || Recorder::open(setup)).await;

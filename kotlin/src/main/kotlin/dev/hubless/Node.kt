@@ -220,6 +220,7 @@ public class Node private constructor(private val options: NodeOptions) : AutoCl
             some("gatewaySigner", options.gatewaySigner)
             some("refund", options.refund)
             some("orphans", options.orphans?.json())
+            some("testing", options.testing)
         }
         try {
             started = session.call("node.start", body).body

@@ -79,4 +79,7 @@ public class NodeOptions {
      * the node's own on the shared default dispatcher.
      */
     public var scope: CoroutineScope? = null
+
+    /** Handle of the test mesh that it lives in. */
+    internal var testing: Long? = null
 }
