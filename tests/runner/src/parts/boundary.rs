@@ -1,5 +1,5 @@
-//! Faults at the boundary of each language, seen from a process of their own; the handle tables over
-//! many schedules; the C library under lists of operations. `tests/boundary/BOUNDARY.md`.
+//! Faults at the boundary of each language, seen from a process of their own; the handle tables
+//! over many schedules; the C library under lists of operations. `tests/boundary/BOUNDARY.md`.
 
 use super::memory;
 use super::rust;
@@ -32,7 +32,7 @@ pub(crate) fn run() -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// Processes that are stopped for a minute, more lists, more schedules, and the lists under valgrind.
+/// Processes that are stopped for a minute, more lists and schedules, and the lists under valgrind.
 ///
 /// # Errors
 /// A program could not be started.
