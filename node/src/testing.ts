@@ -42,7 +42,7 @@ export interface ScriptContent {
  *
  * @example
  * const { startMesh } = await import('hubless/testing');
- * const refusal: import('hubless/testing').Reaction = { error: { kind: 'busy', message: 'later' } };
+ * const refusal: import('hubless/testing').Reaction = { error: { kind: 'busy' } };
  * await using mesh = await startMesh();
  * await mesh.fake('weather', { otherwise: refusal });
  * await assert.rejects(mesh.node.request('weather'), { kind: 'busy' });
@@ -326,7 +326,7 @@ export class TestMesh {
   }
 
   /**
-   * Registers a fake peer that answers as recorded, under the recorded name unless there is another.
+   * Registers a fake peer that answers as recorded, under the recorded name or another one.
    * `strict`, as recorded: requests must come in the recorded order, each once; `loose`: in any
    * order and as often as wanted.
    *

@@ -2,8 +2,8 @@
 //!
 //! A handle is never followed as a pointer. It is looked up in the table of its kind, and a number
 //! is given once in the life of the process: a freed handle, one of another kind or any other
-//! value is simply not found, which is an error code. Tested by the C suite, and over many schedules
-//! of threads in `tests/boundary`.
+//! value is simply not found, which is an error code. Tested by the C suite, and over many
+//! schedules of threads in `tests/boundary`.
 
 use crate::fault::{Fault, Result};
 use crate::sync::{Arc, AtomicUsize, Mutex, MutexGuard, Ordering, PoisonError};

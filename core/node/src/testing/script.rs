@@ -349,9 +349,9 @@ fn failure(path: &str, value: Value) -> Result<Error> {
     let kind: Option<String> = fields.take("kind")?;
     let kind = kind.map_or(Ok(Kind::HandlerFailed), |kind| kind.parse());
     let kind = kind.map_err(|error: Error| error.with_field(&fields.name("kind")))?;
-    let code: String = fields.take("code")?.unwrap_or_default();
+    let detail: String = fields.take("code")?.unwrap_or_default();
     let message: String = fields.take("message")?.unwrap_or_default();
-    let mut error = Error::refusal(kind, &code, message);
+    let mut error = Error::refusal(kind, &detail, message);
     error.field = fields.take("field")?;
     error.retry = match fields.value("retry") {
         None => error.retry,

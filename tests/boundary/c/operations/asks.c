@@ -102,8 +102,8 @@ static void send_short(const unsigned char *arg) {
 
 static void stream(const unsigned char *arg) {
     came(hubless_stream(handle_of(NODE, arg[0]), text_of(arg[1], "echo"), content_of(arg[2]),
-                        options_of(arg[3], arg[4], UNWAITED_MS), arg[6] == 1 ? NULL : on_event, NULL,
-                        error_of(arg[5])));
+                        options_of(arg[3], arg[4], UNWAITED_MS), arg[6] == 1 ? NULL : on_event,
+                        NULL, error_of(arg[5])));
 }
 
 static void cancel(const unsigned char *arg) {

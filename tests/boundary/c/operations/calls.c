@@ -40,7 +40,7 @@ static void on_provider(hubless_status status, hubless_provider *provider,
     ended();
 }
 
-/* The next operations are for a call that a handler has: it is there a moment after it was asked. */
+/* The next operations are for a call that a handler has: it is there a moment after the asking. */
 static void call_arrives(const unsigned char *arg) {
     hubless_call_info info = {.size = sizeof info};
     hubless_status status = HUBLESS_INVALID_ARGUMENT;

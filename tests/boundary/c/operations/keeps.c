@@ -38,8 +38,8 @@ static void pin_list(const unsigned char *arg) {
 }
 
 static void pin_set(const unsigned char *arg) {
-    came(hubless_pin_set(handle_of(NODE, arg[0]), text_of(arg[1], "pinned"),
-                         text_of(arg[2], "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp"),
+    const char *id = "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp";
+    came(hubless_pin_set(handle_of(NODE, arg[0]), text_of(arg[1], "pinned"), text_of(arg[2], id),
                          error_of(arg[3])));
 }
 

@@ -1,5 +1,5 @@
-//! Faults at the boundary of each language, seen from a process of their own; the handle tables over
-//! many schedules; the C library under lists of operations. `tests/boundary/BOUNDARY.md`.
+//! Faults at the boundary of each language, seen from a process of their own; the handle tables
+//! over many schedules; the C library under lists of operations. `tests/boundary/BOUNDARY.md`.
 
 use super::memory;
 use super::rust;
@@ -18,7 +18,7 @@ struct Form {
     schedules: &'static str,
 }
 
-const EVERYDAY: Form = Form { stopped: "10", cases: "100", schedules: "1000" };
+const EVERYDAY: Form = Form { stopped: "10", cases: "60", schedules: "1000" };
 const LONG: Form = Form { stopped: "60", cases: "10000", schedules: "100000" };
 
 /// All faults, each followed by 1,000 calls that are counted by the caller.
@@ -32,7 +32,7 @@ pub(crate) fn run() -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// Processes that are stopped for a minute, more lists, more schedules, and the lists under valgrind.
+/// Processes that are stopped for a minute, more lists and schedules, and the lists under valgrind.
 ///
 /// # Errors
 /// A program could not be started.
