@@ -164,6 +164,7 @@ impl Treasury {
             | Message::RenewAsk { .. }
             | Message::Renew { .. }
             | Message::Recall { .. }
+            | Message::Beacon(_)
             | Message::Trip(_)
             | Message::OperatorStop(_) => return Some(message),
         };

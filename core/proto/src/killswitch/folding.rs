@@ -1,8 +1,8 @@
 //! Questions for a beacon: those that wait for the next fold of one account, and those that were
 //! asked and not answered.
 
-use super::time::ms;
 use super::{Fold, GrantId};
+use crate::limits::ms;
 use crate::limits::{CALL_DEPTH, FOLD_LEAVES, FOLD_QUESTIONS, FOLD_WINDOW, LEASE_PARTS};
 use crate::wire::record::Digest;
 use std::collections::{BTreeSet, VecDeque};
