@@ -260,7 +260,7 @@ fn limit(fields: &mut Fields) -> Result<usize> {
     Err(fields.wrong("limit", message).with_limit("FIND_LIMIT", limits::FIND_LIMIT as u64))
 }
 
-/// Conditions that nothing of an agent can answer: read as the others are, then refused.
+/// The highest cost, of at least 0.
 fn highest_cost(fields: &mut Fields) -> Result<Option<f64>> {
     let most = fields.take::<f64>("cost")?;
     if most.is_some_and(|most| most < 0.0) {
@@ -269,6 +269,7 @@ fn highest_cost(fields: &mut Fields) -> Result<Option<f64>> {
     Ok(most)
 }
 
+/// Conditions that nothing of an agent can answer: read as the others are, then refused.
 fn not_served(fields: &mut Fields) -> Result<()> {
     let domain = !text(fields, "trustDomain")?.is_empty();
     let claims = !list::<Map<String, Value>>(fields, "claims")?.is_empty();
