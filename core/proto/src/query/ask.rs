@@ -98,8 +98,8 @@ impl Query {
     /// # Errors
     /// `invalid_argument` naming the field, as `query.<field>`: an unknown field, a wrong type, or
     /// a bound (`QUERY_TEXT_BYTES`, `QUERY_ENTRIES`, `FIND_LIMIT`, those of a filter).
-    /// `unsupported`, code `not_served`, for `trustDomain` and `claims`: who asked for them must not
-    /// get agents that nobody looked at.
+    /// `unsupported`, code `not_served`, for `trustDomain` and `claims`: who asked for them must
+    /// not get agents that nobody looked at.
     pub fn read(value: Value) -> Result<Self> {
         let value = match value {
             Value::String(text) => serde_json::json!({"text": text}),
