@@ -1,4 +1,4 @@
-//! The SDK: one node, its agents, and what it can ask of others. Owns: the surface that programs and
+//! The SDK: one node, its agents, what it can ask of others. Owns: the surface that programs and
 //! bindings use. Must not know: bytes of the wire, or connections. Tested beside each part.
 
 mod agents;
