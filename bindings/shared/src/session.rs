@@ -154,7 +154,9 @@ impl Session {
             if ticket == 0 || operations.contains_key(&ticket) {
                 return false;
             }
-            if operations.len() >= limits::SESSION_OPERATIONS && !ops::ends(&operation.name) {
+            // What ends something has room of its own, so that a full session can be emptied.
+            let most = limits::SESSION_OPERATIONS * if ops::ends(&operation.name) { 2 } else { 1 };
+            if operations.len() >= most {
                 drop(operations);
                 self.refuse_more(ticket);
                 return true;

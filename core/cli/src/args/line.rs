@@ -9,8 +9,9 @@ const EXITS: &str = "exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 refused
 
 const MORE: &str = "Settings come from flags, then variables (HUBLESS_HOME, HUBLESS_MESH, \
 HUBLESS_LISTEN, HUBLESS_PORT, HUBLESS_ZONES, HUBLESS_LOG, HUBLESS_GATEWAY), then the \
-configuration file, then defaults; `hubless config show` says which. HUBLESS_LOG (off, error, warn, info, debug, trace) \
-logs to stderr. HUBLESS_TRACE names a file, or the URL of a collector, for the spans of calls; \
+configuration file, then defaults; `hubless config show` says which. HUBLESS_LOG (off, error, \
+warn, info, debug, trace) logs to stderr. HUBLESS_TRACE names a file, or the URL of a \
+collector, for the spans of calls; \
 HUBLESS_GATEWAY the URL of a metering gateway, and HUBLESS_GATEWAY_KEY a key of it (`hubless \
 gateway key`). NO_COLOR is respected.
 

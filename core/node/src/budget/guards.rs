@@ -9,7 +9,7 @@ use super::{Allowance, Treasury};
 use crate::engine::lock;
 use bytes::Bytes;
 use hubless_proto::killswitch::{
-    Amount, Component, Ending, Frame, Grant, GrantId, Input, Message, Origin, ReservationId,
+    Amount, Component, Ending, Frame, Grant, GrantId, Input, Origin, ReservationId,
 };
 use hubless_proto::wire::v1;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -68,11 +68,7 @@ impl Funded {
             return self.treasury.drop_untaken(self.grant.id);
         }
         // Nobody has heard of it, nor of a key that was to go with it.
-        let used = Amount::ZERO;
-        self.treasury.put(Input::Metered { grant: self.grant.id, used });
-        let kind = hubless_proto::Kind::Cancelled;
-        let message = Message::Refused { grant: self.grant.id, kind, code: String::new() };
-        self.treasury.put(Input::Receive { from: self.grant.audience, message });
+        self.treasury.put(Input::Unsent { grant: self.grant.id });
     }
 
     fn is_inside(&self) -> bool {

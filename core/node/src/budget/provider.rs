@@ -135,7 +135,9 @@ impl CallCore {
             let cost_micros = cost.value();
             self.add_usage(&v1::Usage { cost_micros, ..v1::Usage::default() });
         }
-        let Some(whole) = held.whole.clone() else { return };
+        // Of a call that was refused its issuer asks.
+        let whole = held.whole.clone().filter(|_| self.has_started());
+        let Some(whole) = whole else { return };
         let ending = async move { whole.end().await };
         // In a forked child nobody is asked, and all of it is charged.
         let Ok(ending) = executor::spawn(held.treasury().telling.track_future(ending)) else {

@@ -110,11 +110,10 @@ impl Treasury {
         if audience == self.node() {
             return RefundPolicy::Signed;
         }
+        let own = self.refund.get().copied().unwrap_or(RefundPolicy::Signed);
         // What is paid by a key of a grant is shown to its issuer by receipts.
-        if above.is_some_and(|held| held.gateway().is_some()) {
-            return RefundPolicy::Provider;
-        }
-        self.refund.get().copied().unwrap_or(RefundPolicy::Signed)
+        let keyed = above.is_some_and(|held| held.gateway().is_some());
+        if keyed && own != RefundPolicy::Never { RefundPolicy::Provider } else { own }
     }
 
     /// The gateway that keys for grants below `above` are issued by.
@@ -125,6 +124,8 @@ impl Treasury {
 
     /// The gateway with the key that pays under a grant that is taken here; none: the node's own.
     pub(super) fn key_of(&self, grant: &Grant, core: &CallCore) -> Option<Arc<Gateway>> {
+        // A key of a grant is only taken where the node has one of its own.
+        let own = self.gateway.get()?;
         if grant.audience == grant.issuer {
             // Let go after the lock is: with it a call may end.
             let above = {
@@ -133,7 +134,7 @@ impl Treasury {
             };
             return above?.held()?.gateway().cloned();
         }
-        let (shown, own) = (core.info.provider.as_ref()?, self.gateway.get()?);
+        let shown = core.info.provider.as_ref()?;
         let signer = NodeKey::from_slice(&shown.signer).ok()?;
         if grant.refund != RefundPolicy::Provider || own.signer() != Some(signer) {
             // Where to ask is not for a peer to say: of another gateway nothing is known here.

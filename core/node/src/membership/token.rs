@@ -1,8 +1,8 @@
 //! Tokens: biscuits that name a node key, directly or through a member key.
 //!
 //! The authority block, signed by the root, holds `node(key)` or `member(key)`, with `role`,
-//! `group`, `zone` and `until`. A member key binds node keys of its own in a third-party block. Facts of
-//! any other block count for nothing, so appending to a token can only narrow it.
+//! `group`, `zone` and `until`. A member key binds node keys of its own in a third-party block.
+//! Facts of any other block count for nothing, so appending to a token can only narrow it.
 
 use super::narrowed;
 use biscuit_auth::builder::{Algorithm, AuthorizerBuilder, BlockBuilder, Check, Fact, Term};

@@ -1,6 +1,5 @@
-//! The SDK: one node, its agents, and what it can ask of others. Owns: the surface that programs
-//! and bindings use. Must not know: bytes of the wire, or how a connection is made. Tested in
-//! process beside each part, and between processes in `tests/mesh`.
+//! The SDK: one node, its agents, what it can ask of others. Owns: the surface that programs and
+//! bindings use. Must not know: bytes of the wire, or connections. Tested beside each part.
 
 mod agents;
 mod announce;

@@ -267,7 +267,8 @@ impl Inner {
     ///
     /// # Errors
     /// `denied`, code `data_policy`, for a callee outside the caller's data policy, of whom nothing
-    /// is asked; `auth` with code `unproven_name` when a stored credential must not go where the name leads.
+    /// is asked; `auth` with code `unproven_name` when a stored credential must not go where the
+    /// name leads.
     pub(super) async fn complete(&self, prepared: &Prepared, route: &Route) -> Result<v1::Request> {
         let mut request = prepared.request.clone();
         super::templates::fill_of_callee(&mut request, &route.descriptor);

@@ -9,8 +9,8 @@ use hubless_proto::policy::check;
 use hubless_proto::wire::v1;
 
 impl Inner {
-    /// Looks at the token of a node whose agents were refused for their zones, which few have; true:
-    /// it states some, and what was announced is to be shown once more.
+    /// Looks at the token of a node whose agents were refused for their zones, which few have;
+    /// true: it states some, and what was announced is to be shown once more.
     pub(super) fn proves_zones(&self, node: NodeKey, announced: &Announced) -> bool {
         if !announced.refused.iter().any(|refused| refused.error.code == "zone") {
             return false;

@@ -143,8 +143,8 @@ impl Folder {
         self.doubted.keys().copied()
     }
 
-    /// Nodes that were left out and may fit by now, as others take less or are no more: to be looked
-    /// at again.
+    /// Nodes that were left out and may fit by now, as others take less or are no more: to be
+    /// looked at again.
     pub(super) fn have_room(&mut self) -> BTreeSet<NodeKey> {
         if self.left_out.is_empty() && !self.unlisted {
             self.told_full = false;

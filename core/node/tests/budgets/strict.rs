@@ -13,6 +13,11 @@ fn strict(most: u64) -> KillSwitch {
     KillSwitch::new(Terms { lease_ms: LEASE_MS, strict: true, ..limits })
 }
 
+/// With the usual lease, where none is to be renewed.
+fn strict_usual(most: u64) -> KillSwitch {
+    KillSwitch::new(Terms { strict: true, ..limit(Component::OutputTokens, most) })
+}
+
 #[tokio::test]
 async fn many_calls_through_the_same_node_are_settled_to_the_token() {
     let Pair { one, two, _home } = pair().await;
@@ -20,7 +25,7 @@ async fn many_calls_through_the_same_node_are_settled_to_the_token() {
     let provider = Arc::default();
     spender(&three, "model", &provider).await;
     relay(&one, "middle", "model").await;
-    let switch = strict(1 << 40);
+    let switch = strict_usual(1 << 40);
     let calls = (0..32).map(|n| {
         let (node, switch) = (two.clone(), switch.clone());
         let asked = json!({"most": 20, "tokens": n % 7});
@@ -75,7 +80,7 @@ async fn a_holder_at_depth_two_goes_on_for_leases_and_stops_with_the_root() {
         }
     }
     assert!(provider.spent() > 100, "{}", provider.spent());
-    let (switch, before) = (strict(1 << 40), provider.spent());
+    let (switch, before) = (strict_usual(1 << 40), provider.spent());
     let (asking, asked) = (two.clone(), paid(&switch, "middle", json!(60_000)));
     let call = tokio::spawn(async move { asking.request(asked).await });
     until("it spends", || provider.spent() > before).await;

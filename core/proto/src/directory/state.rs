@@ -180,6 +180,8 @@ impl Directory {
             row.agents.remove(id);
             if row.agents.is_empty() {
                 self.nodes.remove(node);
+                // Asked for again where they are needed.
+                self.zones.remove(node);
             }
         }
         if !entry.hosts.is_empty() {

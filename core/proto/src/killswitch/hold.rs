@@ -170,6 +170,9 @@ impl Ledger {
             return;
         }
         closed.acknowledged = true;
+        // Its issuer has them; a repeated word is only acknowledged again.
+        closed.settlement.shown = Vec::new();
+        closed.settlement.receipts = None;
         self.out.put(closed.key(), || closed.row());
         self.timers.clear(grant, Timer::Settle);
         self.timers.set(grant, Timer::Forget, now.after(limits::GRANT_MEMORY));

@@ -113,6 +113,11 @@ pub enum Input {
         /// The grant.
         grant: GrantId,
     },
+    /// The call of a grant was never sent: nobody can have spent from it.
+    Unsent {
+        /// The grant.
+        grant: GrantId,
+    },
     /// The provider's side says what was used of a grant that was cut here.
     Metered {
         /// The grant.

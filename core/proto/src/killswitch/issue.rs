@@ -211,6 +211,11 @@ impl Ledger {
         }
     }
 
+    /// Nobody has heard of a grant, so all of it is free.
+    pub(super) fn unsent(&mut self, grant: GrantId, now: Now) {
+        self.close_sub(grant, SubState::Settled(Amount::ZERO), now);
+    }
+
     /// A key of a gateway goes with a grant.
     pub(super) fn keyed(&mut self, grant: GrantId, frame: Frame) {
         let Some(id) = self.cut_from.get(&grant).copied() else { return };
@@ -355,7 +360,7 @@ fn charged(sub: &Sub, settlement: &Settlement) -> (Amount, Option<Breach>) {
     }
     match (sub.grant.refund, sub.metered) {
         (RefundPolicy::Signed, _) | (RefundPolicy::Provider, Some(_)) => (used, None),
-        (RefundPolicy::Never, _) => (in_full(sub).max(&used), None),
+        (RefundPolicy::Never, _) => (but_calls(in_full(sub).max(&used), &used), None),
         (RefundPolicy::Provider, None) => by_receipts(sub, settlement, used),
     }
 }
@@ -366,7 +371,7 @@ fn by_receipts(sub: &Sub, settlement: &Settlement, used: Amount) -> (Amount, Opt
     let full = in_full(sub).max(&used);
     let shown = match evidence(&sub.grant, sub.frame.as_ref(), settlement) {
         Ok(Some(shown)) => shown,
-        Ok(None) => return (full, None),
+        Ok(None) => return (but_calls(full, &used), None),
         Err(breach) => return (full, Some(breach)),
     };
     let cost = Component::CostMicros;
@@ -374,7 +379,10 @@ fn by_receipts(sub: &Sub, settlement: &Settlement, used: Amount) -> (Amount, Opt
         return (full, Some(Breach::UsedUnderSeen));
     }
     let kept = full.of(cost).saturating_sub(shown.free_micros).max(used.of(cost));
-    let charged = full.with(cost, kept);
-    let charged = charged.and_then(|sum| sum.with(Component::Calls, used.of(Component::Calls)));
-    (charged.unwrap_or(full), None)
+    (but_calls(full.with(cost, kept).unwrap_or(full), &used), None)
+}
+
+/// What is charged in full, but for calls: nodes count them, so they always settle exactly.
+fn but_calls(full: Amount, used: &Amount) -> Amount {
+    full.with(Component::Calls, used.of(Component::Calls)).unwrap_or(full)
 }

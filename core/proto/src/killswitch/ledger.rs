@@ -288,6 +288,7 @@ impl Ledger {
             Input::Recall { grant } => self.recall(grant, now),
             Input::WriteOff { grant } => self.write_off(grant, now),
             Input::Metered { grant, used } => self.metered(grant, used),
+            Input::Unsent { grant } => self.unsent(grant, now),
             Input::Receipt { grant, receipt } => self.receipt(grant, receipt),
             Input::Keyed { grant, frame } => self.keyed(grant, frame),
             Input::Trip { grant, reason, by } => self.trip(grant, reason, by, now),
@@ -350,6 +351,7 @@ impl Ledger {
             | Input::Recall { .. }
             | Input::WriteOff { .. }
             | Input::Metered { .. }
+            | Input::Unsent { .. }
             | Input::Receipt { .. }
             | Input::Keyed { .. }
             | Input::Trip { .. }

@@ -98,8 +98,8 @@ impl Query {
     /// # Errors
     /// `invalid_argument` naming the field, as `query.<field>`: an unknown field, a wrong type, or
     /// a bound (`QUERY_TEXT_BYTES`, `QUERY_ENTRIES`, `FIND_LIMIT`, those of a filter).
-    /// `unsupported`, code `not_served`, for `trustDomain` and `claims`: who asked for them must not
-    /// get agents that nobody looked at.
+    /// `unsupported`, code `not_served`, for `trustDomain` and `claims`: who asked for them must
+    /// not get agents that nobody looked at.
     pub fn read(value: Value) -> Result<Self> {
         let value = match value {
             Value::String(text) => serde_json::json!({"text": text}),
@@ -260,7 +260,7 @@ fn limit(fields: &mut Fields) -> Result<usize> {
     Err(fields.wrong("limit", message).with_limit("FIND_LIMIT", limits::FIND_LIMIT as u64))
 }
 
-/// Conditions that nothing of an agent can answer: read as the others are, then refused.
+/// The highest cost, of at least 0.
 fn highest_cost(fields: &mut Fields) -> Result<Option<f64>> {
     let most = fields.take::<f64>("cost")?;
     if most.is_some_and(|most| most < 0.0) {
@@ -269,6 +269,7 @@ fn highest_cost(fields: &mut Fields) -> Result<Option<f64>> {
     Ok(most)
 }
 
+/// Conditions that nothing of an agent can answer: read as the others are, then refused.
 fn not_served(fields: &mut Fields) -> Result<()> {
     let domain = !text(fields, "trustDomain")?.is_empty();
     let claims = !list::<Map<String, Value>>(fields, "claims")?.is_empty();
