@@ -86,7 +86,7 @@ fn so_many_operations_are_open_in_one_session() {
     assert_eq!(refused["limit"]["name"], "SESSION_OPERATIONS");
     // What ends something goes in all the same: here, to be told that there is no such call.
     let unknown = host.failed("call.fail", json!({"call": 1, "message": "so"}));
-    assert_eq!((&unknown["kind"], &unknown["field"]), (&json!("invalid_argument"), &json!("call")));
+    assert_eq!((&unknown["kind"], &unknown["field"]), (&json!("closed"), &json!("call")));
     hubless_shared::cancel(host.session, last);
     assert_eq!(host.end_of(last).body["kind"], "cancelled");
     host.done("body.open", json!({}));

@@ -98,12 +98,15 @@ fn a_recording_answers_without_the_peer() {
         json!({"to": "recorded", "content": {"value": {"city": "Oslo", "badge": "canary"}}});
     assert_eq!(host.done("request", asked)["value"], "cold");
     let path = Path::new(mesh["home"].as_str().unwrap()).join("weather.json");
-    let saved = host.done("testing.save", json!({"agent": recorder, "path": path}));
+    let saved = host.done("testing.save", json!({"agent": &recorder, "path": path}));
     assert_eq!(saved, json!({"steps": 1, "open": 0}));
     assert!(!std::fs::read_to_string(&path).unwrap().contains("canary"));
-    let wrong = host.failed("testing.asked", json!({ "agent": recorder }));
+    let wrong = host.failed("testing.asked", json!({ "agent": &recorder }));
     assert_eq!(wrong["field"], "agent");
-    host.done("unregister", json!({ "agent": real }));
+    // Both are described in the words of the peer.
+    for agent in [real, recorder] {
+        host.done("unregister", json!({ "agent": agent }));
+    }
 
     let body = json!({"path": path, "mode": "loose", "agent": {"title": "again"}});
     let replayed = host.done("testing.replay", body);
