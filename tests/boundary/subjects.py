@@ -54,13 +54,15 @@ class Subject:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
-                # A core is of no use here, and a heap is large.
-                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)),
             )
-        word, _, self.node_key = self.line().partition(" ")
-        assert word == "ready", self.said()
-        if small and language in ("python", "c"):
-            self.bound()
+        try:
+            word, _, self.node_key = self.line().partition(" ")
+            assert word == "ready", self.said()
+            if small and language in ("python", "c"):
+                self.bound()
+        except BaseException:
+            self.close()
+            raise
 
     def line(self) -> str:
         assert self.process.stdout is not None
@@ -112,6 +114,9 @@ class Subjects:
     """Holds at most one subject of each language, all of one home."""
 
     def __init__(self, home: Path) -> None:
+        # Theirs too, without code of ours between fork and exec, where other threads hold locks: a
+        # core is of no use here, and a heap is large.
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
         self.home = home
         self.all: dict[str, Subject] = {}
 

@@ -15,7 +15,7 @@ enum {
     AT_ONCE = 7,
     REFUSED = 7,
     /* How long handles may take to be released after the close of their node. */
-    RELEASE_MS = 5000,
+    RELEASE_MS = 15000,
     /* How often the second loop looks whether it is to end. */
     TICK_MS = 10,
 };

@@ -36,7 +36,7 @@ private const val BLOCK_BYTES = 1 shl 20
 private const val AT_ONCE = 7
 
 /** How long handles may take to be released after the close of their node. */
-private val RELEASE = 5.seconds
+private val RELEASE = 15.seconds
 
 @Serializable
 private data class Stats(val handles: Int, val ended: Int)

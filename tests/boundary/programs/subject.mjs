@@ -94,7 +94,7 @@ async function serve() {
   await node.serve({ untilStdinEnds: true });
   await node.close();
   // Handles are released by tasks of the core that may end a moment after `close`.
-  const until = performance.now() + 5_000;
+  const until = performance.now() + 15_000;
   while (handles() > 0 && performance.now() < until) await sleep(10);
   console.log(`handles ${handles()}`);
 }

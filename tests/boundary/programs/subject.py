@@ -175,7 +175,7 @@ async def main() -> bool:
 
 if asyncio.run(main()):
     # Handles are released by tasks of the core that may end a moment after `close`.
-    until = time.monotonic() + 5
+    until = time.monotonic() + 15
     while _core.handles() > 0 and time.monotonic() < until:
         time.sleep(0.01)
     print("handles", _core.handles(), flush=True)

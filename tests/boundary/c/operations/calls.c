@@ -40,11 +40,13 @@ static void on_provider(hubless_status status, hubless_provider *provider,
     ended();
 }
 
+static uint64_t arrival_tries(void) { return ARRIVAL_TRIES * slowness * patience; }
+
 /* The next operations are for a call that a handler has: it is there a moment after the asking. */
 static void call_arrives(const unsigned char *arg) {
     hubless_call_info info = {.size = sizeof info};
     hubless_status status = HUBLESS_INVALID_ARGUMENT;
-    for (uint64_t i = 0; i < ARRIVAL_TRIES * slowness && status != HUBLESS_OK; i++) {
+    for (uint64_t left = arrival_tries(); left > 0 && status != HUBLESS_OK; left--) {
         usleep(100);
         status = hubless_call_get(handle_of(CALL, arg[0]), &info, NULL);
     }
@@ -158,6 +160,16 @@ static void provider_free(const unsigned char *arg) {
     came(hubless_provider_free(handle_of(PROVIDER, arg[0])));
 }
 
+/* The next operations answer a question: it comes a moment after its asking. */
+static void question_arrives(const unsigned char *arg) {
+    uint64_t left = arrival_tries();
+    while (handle_of(QUESTION, arg[0]) == NULL && left > 0) {
+        usleep(100);
+        left--;
+    }
+    came(handle_of(QUESTION, arg[0]) != NULL ? HUBLESS_OK : HUBLESS_INVALID_ARGUMENT);
+}
+
 static void answer(const unsigned char *arg) {
     came(hubless_answer(handle_of(QUESTION, arg[0]), content_of(arg[1]), error_of(arg[2])));
 }
@@ -198,11 +210,13 @@ const operation call_operations[] = {
     {"spend_used", spend_used, 0},
     {"spend_drop", spend_drop, 0},
     {"call_provider_async", call_provider, 0},
-    /* There is no gateway, and questions of these kinds are answered as they come. */
+    /* There is no gateway. */
     {"provider_get", provider_get, 1},
     {"provider_free", provider_free, 1},
+    {"question arrives", question_arrives, 0},
     {"answer", answer, 0},
     {"answer_fail", answer_fail, 0},
+    /* Questions of these kinds are answered as they come. */
     {"auth_verdict", auth_verdict, 1},
     {"count_result", count_result, 1},
     {"credential_result", credential_result, 1},

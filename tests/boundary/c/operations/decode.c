@@ -14,6 +14,7 @@ enum {
 };
 
 uint64_t slowness = 1;
+uint64_t patience = 1;
 
 static pthread_mutex_t slots_lock = PTHREAD_MUTEX_INITIALIZER;
 static void *slots[KINDS][SLOTS];
@@ -45,6 +46,7 @@ void wrong(const char *what, long value) {
         fprintf(stderr, "%02x", list[i]);
     }
     fprintf(stderr, "\n");
+    remove_home();
     abort();
 }
 
@@ -251,9 +253,9 @@ static void on_input(hubless_question *question, const hubless_received *prompt,
 }
 
 const hubless_request_options *options_of(unsigned char arg, unsigned char size, uint64_t ms) {
-    hubless_request_options options = {.size = sizeof options, .timeout_ms = ms * slowness,
-                                       .total_ms = ms * slowness, .wait_ms = -1,
-                                       .on_input = on_input};
+    uint64_t most = ms * slowness * patience;
+    hubless_request_options options = {.size = sizeof options, .timeout_ms = most,
+                                       .total_ms = most, .wait_ms = -1, .on_input = on_input};
     hubless_tool tool = {.size = sizeof tool, .name = text_of(0, "tool"), .on_tool = on_tool};
     if (arg & 1) {
         options.parent = handle_of(CALL, arg >> 4);

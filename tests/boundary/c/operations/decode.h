@@ -52,6 +52,8 @@ const hubless_content *content_of(unsigned char arg);
 enum { WAITED_MS = 25, UNWAITED_MS = 500 };
 /* By how much longer everything takes where a tool watches each step. */
 extern uint64_t slowness;
+/* By how much longer what has to succeed is waited for: on a busy machine all takes its time. */
+extern uint64_t patience;
 /* Options of a request, which say how long it may take unless they are cut short. */
 const hubless_request_options *options_of(unsigned char arg, unsigned char size, uint64_t ms);
 /* 1 when such options say all that they were given. */
@@ -79,6 +81,8 @@ void fail_calls(void);
 void count_into(unsigned long *counter);
 /* Says what is wrong and ends the process; `what` with the running list. */
 void wrong(const char *what, long value);
+/* Removes the home of this process, if it has made one. */
+void remove_home(void);
 /* What is running, for `wrong`. */
 void running(const operation *one, const unsigned char *list, size_t size);
 /* Frees everything that is left but nodes, and forgets every handle. */

@@ -51,7 +51,8 @@ pub(super) fn apart() -> Result<Outcome> {
     Ok(Outcome::one(serving.answers(&place)?, || "not found from other namespaces".to_owned()))
 }
 
-/// Systemd takes the unit without a word, and says what is wrong with one that is.
+/// Systemd takes the unit without a word about it, and says what is wrong with one that is. What it
+/// says of other units is a matter of the machine, and so is its status then.
 fn taken(language: Language, unit: &str, place: &Path) -> Result<Outcome> {
     if !answers("systemd-analyze", &["--version"]) {
         return Ok(Outcome::skip("unit files: systemd-analyze is not here"));
@@ -61,19 +62,24 @@ fn taken(language: Language, unit: &str, place: &Path) -> Result<Outcome> {
         let program = start.split(' ').next().unwrap_or_default();
         here = here.replace(start, &start.replace(program, &text(&program_here(language)?)));
     }
-    let verdict = |name: &str, text_of: &str| -> Result<(bool, String)> {
+    let said_of = |name: &str, text_of: &str| -> Result<String> {
         let file = place.join(name);
         std::fs::write(&file, text_of).map_err(|error| format!("{}: {error}", text(&file)))?;
         let mut command = Command::new("systemd-analyze");
         let done = ended(command.args(["verify", "--man=no"]).arg(&file))?;
         let said = [done.stdout, done.stderr].concat();
         let said = String::from_utf8_lossy(&said).into_owned();
-        Ok((done.status.success() && said.is_empty(), said))
+        Ok(said.lines().filter(|line| line.contains(name)).collect::<Vec<_>>().join("\n"))
     };
-    let (good, said) = verdict("greet.service", &here)?;
-    let mut outcome = Outcome::one(good, || format!("unit of {}: {said}", language.name()));
-    let (good, _) = verdict("wrong.service", &here.replace("Restart=", "Restrat="))?;
-    outcome += Outcome::one(!good, || "systemd took a unit with a mistake".to_owned());
+    let said = said_of("greet.service", &here)?;
+    let quiet = said.is_empty();
+    let mut outcome = Outcome::one(quiet, || format!("unit of {}: {said}", language.name()));
+    // The control: one mistake is told with the path of the file, the other with the unit's name.
+    let start = values(&here, "ExecStart").first().copied().unwrap_or_default();
+    for (right, wrong) in [("Restart=", "Restrat="), (start, "/nowhere/greet")] {
+        let said = said_of("wrong.service", &here.replace(right, wrong))?;
+        outcome += Outcome::one(!said.is_empty(), || format!("systemd took a unit with {wrong}"));
+    }
     Ok(outcome)
 }
 
