@@ -147,7 +147,7 @@ static void a_recording_answers_without_the_peer(void) {
     hubless_agent *peer = NULL, *recorder = NULL, *again = NULL;
     hubless_str home = hubless_testing_mesh_home(made.mesh);
     hubless_text *saved = NULL;
-    char path[256], command[300];
+    char path[256], command[600];
     snprintf(path, sizeof path, "%.*s/greet.json", (int)home.len, home.data);
     snprintf(command, sizeof command, "! grep -q canary %s && grep -q redacted %s", path, path);
     CHECK(hubless_register(made.node, &real, &peer, NULL) == HUBLESS_OK);

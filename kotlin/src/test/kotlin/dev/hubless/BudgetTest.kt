@@ -71,7 +71,7 @@ class BudgetTest {
         withTwoNodes { there, here ->
             there.thinker()
             KillSwitch(outputTokens = 400, calls = 9, strict = true).use { switch ->
-                assertEquals(100L, here.ask("think", "?") { killSwitch = switch }.value)
+                assertEquals("100", "${here.ask("think", "?") { killSwitch = switch }.value}")
                 switch.shows(outputTokens = 6, calls = 1)
             }
         }
