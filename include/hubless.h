@@ -2631,8 +2631,8 @@ hubless_status hubless_testing_peer_async(const hubless_node *node,
 
 /**
  * Waits until a fake peer was asked `at_least` so often, and gives what it was asked as a JSON
- * text `{count, asked: [{skill, content, caller, step, ending}]}`, the last 10,000, oldest first.
- * Blocks.
+ * text `{count, asked: [{skill, content, caller, step, ending}]}`, the last 10,000 of
+ * 64 MiB at most, oldest first. Blocks.
  *
  * # Safety
  * `asked` is writable; `err` is NULL or initialised.

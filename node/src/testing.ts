@@ -190,7 +190,10 @@ export class FakePeer {
     this.agentId = registered.agentId;
   }
 
-  /** Waits for `atLeast` requests (0) and gives the last 10,000 of them, oldest first. */
+  /**
+   * Waits for `atLeast` requests (0) and gives the last 10,000 of them, oldest first; of more than
+   * 64 MiB in all, the oldest are forgotten as well.
+   */
   async asked(atLeast = 0): Promise<Asked[]> {
     const session = sessionOf(this.#node);
     const body = { agent: this.#handle, atLeast };
@@ -203,7 +206,7 @@ export class FakePeer {
 
   /** Says how many requests have come. */
   async count(): Promise<number> {
-    const body = { agent: this.#handle };
+    const body = { agent: this.#handle, countOnly: true };
     return (await sessionOf(this.#node).run<{ count: number }>('testing.asked', body)).count;
   }
 
@@ -372,8 +375,14 @@ export class TestMesh {
   }
 
   async #close(): Promise<void> {
-    for (const node of this.#nodes.reverse()) await node.close({ graceMs: 0 });
-    ask('testing.drop', { mesh: this.#handle });
+    // From the last to the first, each also where the one before failed.
+    const node = this.#nodes.pop();
+    try {
+      await node?.close({ graceMs: 0 });
+    } finally {
+      if (node) await this.#close();
+      else ask('testing.drop', { mesh: this.#handle });
+    }
   }
 }
 

@@ -29,6 +29,27 @@ test('a mesh meets nobody else and is removed at its end', async (t) => {
   await mesh.close();
 });
 
+test('a node that cannot be closed leaves neither the home nor the other nodes', async () => {
+  const mesh = await startMesh();
+  const broken = await mesh.start();
+  await mesh.start();
+  const closed = [];
+  const first = mesh.node;
+  const close = { first: first.close.bind(first), broken: broken.close.bind(broken) };
+  first.close = async (options) => {
+    await close.first(options);
+    closed.push('first');
+  };
+  broken.close = async (options) => {
+    await close.broken(options);
+    throw new Error('cannot be closed');
+  };
+  assert.ok(existsSync(mesh.home));
+  await assert.rejects(mesh.close(), { message: 'cannot be closed' });
+  assert.deepEqual(closed, ['first']);
+  assert.ok(!existsSync(mesh.home));
+});
+
 test('the mesh of a test is closed after it', async (t) => {
   let home;
   await t.test('inner', async (inner) => {

@@ -2,8 +2,8 @@
 
 ``mesh()`` is a mesh in a temporary home that meets nobody else and is removed at its end. A fake
 peer answers by a script and remembers what it was asked; a recorder writes down what passes
-between callers and a real peer, and ``Mesh.replay`` answers from that without the peer. With
-pytest the fixtures ``hubless_mesh`` and ``hubless_node`` are there by themselves.
+between callers and a real peer, and ``Mesh.replay`` answers from that without the peer. For
+pytest there are the fixtures ``hubless_mesh`` and ``hubless_node`` (``hubless.pytest``).
 
 Owns the Python form of it; scripts, matching and redaction are the core's (the contract, section
 8). Tested by ``tests/test_testing.py``.
@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -105,7 +106,10 @@ class FakePeer(_TestPeer):
     """
 
     async def asked(self, at_least: int = 0) -> Sequence[Asked]:
-        """Waits for so many requests and gives the last 10,000 of them, oldest first."""
+        """Waits for so many requests and gives the last 10,000 of them, oldest first.
+
+        Of more than 64 MiB in all, the oldest are forgotten as well.
+        """
         await self.node.inbound.settled()
         body = {"agent": self.handle, "atLeast": at_least}
         answer, attachments = await self.node.session.call("testing.asked", body)
@@ -124,7 +128,7 @@ class FakePeer(_TestPeer):
 
     async def count(self) -> int:
         """Says how many requests have come."""
-        answer = await self.node.op("testing.asked", {"agent": self.handle})
+        answer = await self.node.op("testing.asked", {"agent": self.handle, "countOnly": True})
         return int(answer["count"])
 
     async def release(self, gate: str) -> None:
@@ -311,11 +315,13 @@ class Mesh:
     async def close(self) -> None:
         """Closes its nodes without grace and removes its home; idempotent."""
         nodes, self._nodes = self._nodes, []
-        for node in reversed(nodes):
-            await node.close(0)
         handle, self._handle = self._handle, None
-        if handle is not None:
-            ask("testing.drop", {"mesh": handle})
+        # From the last to the first, each also where the one before failed or this was cancelled.
+        async with AsyncExitStack() as ending:
+            if handle is not None:
+                ending.callback(ask, "testing.drop", {"mesh": handle})
+            for node in nodes:
+                ending.push_async_callback(node.close, 0)
 
 
 def mesh() -> Mesh:

@@ -16,7 +16,7 @@ import hubless.testing
 from hubless import errors
 from hubless.testing import FakePeer, Mesh
 
-pytest_plugins = ["hubless._pytest"]
+pytest_plugins = ["hubless.pytest"]
 
 
 async def test_a_mesh_meets_nobody_else_and_is_removed_at_its_end(node: hubless.Node) -> None:
@@ -38,6 +38,26 @@ async def test_a_mesh_meets_nobody_else_and_is_removed_at_its_end(node: hubless.
         assert home.is_dir()
     assert not home.exists()
     await mesh.close()
+
+
+@pytest.mark.parametrize("failure", [OSError("cannot be closed"), asyncio.CancelledError()])
+async def test_a_node_that_cannot_be_closed_leaves_neither_home_nor_nodes(
+    failure: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mesh = await hubless.testing.mesh().__aenter__()
+    broken, _ = await mesh.start(), await mesh.start()
+    first, close = mesh.node, broken.close
+
+    async def breaks(grace: float) -> None:
+        await close(grace)
+        raise failure
+
+    monkeypatch.setattr(broken, "close", breaks)
+    assert mesh.home.is_dir() and not first.session.closed
+    with pytest.raises(type(failure)):
+        await mesh.close()
+    assert first.session.closed
+    assert not mesh.home.exists()
 
 
 async def test_nodes_of_a_mesh_read_nothing_of_their_surroundings(
@@ -175,7 +195,8 @@ async def test_is_told_what_did_not_fit(hubless_mesh):
 
 def test_the_failure_of_a_users_test_names_what_came(tmp_path: Path) -> None:
     (tmp_path / "test_user.py").write_text(TESTS)
-    options = ["-p", "hubless._pytest", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto"]
+    (tmp_path / "conftest.py").write_text('pytest_plugins = ["hubless.pytest"]\n')
+    options = ["-p", "no:cacheprovider", "-o", "asyncio_mode=auto"]
     here = str(Path(hubless.__file__).parent.parent)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "--rootdir", str(tmp_path), *options, str(tmp_path)],

@@ -7,7 +7,6 @@ Names, versions and dependencies are those that maturin wrote into the sdist.
 import argparse
 import base64
 import hashlib
-import re
 import tarfile
 import zipfile
 from pathlib import Path
@@ -16,8 +15,8 @@ PYTHON = "cp310-abi3"
 STAMP = (1980, 1, 1, 0, 0, 0)
 
 
-def read_sdist(path: Path) -> tuple[str, bytes, bytes, dict[str, bytes]]:
-    """Returns name-version, the metadata, the project file, and the files of the package."""
+def read_sdist(path: Path) -> tuple[str, bytes, dict[str, bytes]]:
+    """Returns name-version, the metadata, and the files of the package."""
     files = {}
     with tarfile.open(path) as archive:
         for member in archive.getmembers():
@@ -35,7 +34,7 @@ def read_sdist(path: Path) -> tuple[str, bytes, bytes, dict[str, bytes]]:
         if name.startswith(f"{root}/docs/"):
             below = name.removeprefix(f"{root}/docs/")
             package[f"{root}.data/data/share/doc/hubless/{below}"] = text
-    return root, files[f"{root}/PKG-INFO"], files[f"{root}/pyproject.toml"], package
+    return root, files[f"{root}/PKG-INFO"], package
 
 
 def with_licences(metadata: bytes, names: list[str]) -> bytes:
@@ -43,22 +42,6 @@ def with_licences(metadata: bytes, names: list[str]) -> bytes:
     head, _, body = metadata.partition(b"\n\n")
     lines = "".join(f"\nLicense-File: {name}" for name in names)
     return head + lines.encode() + b"\n\n" + body
-
-
-def entry_points(pyproject: bytes) -> bytes:
-    """Gives the entry points as an installed package has them."""
-    # Python 3.10 has no reader of TOML: these are lines of names and texts.
-    head = re.compile(r"\[project\.entry-points\.(\w+)\]")
-    lines, inside = [], False
-    for line in pyproject.decode().splitlines():
-        found = head.fullmatch(line)
-        if line.startswith("["):
-            inside = found is not None
-        if found is not None:
-            lines.append(f"[{found[1]}]")
-        elif inside and line:
-            lines.append(line.replace('"', ""))
-    return "\n".join([*lines, ""]).encode()
 
 
 def record(files: dict[str, bytes], own: str) -> bytes:
@@ -78,7 +61,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
 
-    root, metadata, project, files = read_sdist(options.sdist)
+    root, metadata, files = read_sdist(options.sdist)
     files["hubless/_core.abi3.so"] = options.library.read_bytes()
     info = f"{root}.dist-info"
     notices = sorted(path for path in options.notices.iterdir())
@@ -86,7 +69,6 @@ def main() -> None:
     files[f"{info}/METADATA"] = with_licences(metadata, [path.name for path in licences])
     tags = [f"Tag: {PYTHON}-{platform}\n" for platform in options.platform]
     head = "Wheel-Version: 1.0\nGenerator: hubless\nRoot-Is-Purelib: false\n"
-    files[f"{info}/entry_points.txt"] = entry_points(project)
     files[f"{info}/WHEEL"] = "".join([head, *tags]).encode()
     for path in notices:
         folder = "licenses" if path in licences else "sboms"

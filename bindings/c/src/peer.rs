@@ -165,8 +165,8 @@ unsafe fn recorded(given: &hubless_testing_options, body: &mut Map<String, Value
 }
 
 /// Waits until a fake peer was asked `at_least` so often, and gives what it was asked as a JSON
-/// text `{count, asked: [{skill, content, caller, step, ending}]}`, the last 10,000, oldest first.
-/// Blocks.
+/// text `{count, asked: [{skill, content, caller, step, ending}]}`, the last 10,000 of
+/// 64 MiB at most, oldest first. Blocks.
 ///
 /// # Safety
 /// `asked` is writable; `err` is NULL or initialised.

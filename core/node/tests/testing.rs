@@ -242,6 +242,44 @@ async fn what_was_recorded_is_answered_again_without_the_peer_and_holds_no_secre
     over(vec![node]).await;
 }
 
+#[tokio::test]
+async fn a_secret_that_is_streamed_in_pieces_is_not_in_the_recording() {
+    let house = House::new().unwrap();
+    let node = Node::start(house.options()).await.unwrap();
+    let answer = handler(|call: hubless::Call, content: Content| async move {
+        let text = content.joined_text();
+        let (one, two) = text.split_at(8);
+        call.chunk(Content::text(one), true).await?;
+        call.progress("half", None).await?;
+        call.chunk(Content::text(two), true).await?;
+        Ok(Content::default())
+    });
+    node.register(options("echo"), answer).await.unwrap();
+    let auth = Auth { scheme: "shared_secret".into(), secret: "canary-secret".into() };
+    let with = RecorderOptions { auth: Some(auth), redact: vec![] };
+    let recorder = Recorder::new(&node, "echo", with).await.unwrap();
+    node.register(options("recorded"), recorder.handler()).await.unwrap();
+    for text in ["I am canary-secret", "innocent canaries"] {
+        assert_eq!(ask(&node, "recorded", json!(text)).await.unwrap(), text);
+    }
+    let path = house.home().join("echo.json");
+    assert_eq!(recorder.save(&path).await.unwrap(), Saved { steps: 2, open: 0 });
+
+    let text = std::fs::read_to_string(&path).unwrap();
+    let recorded: Value = serde_json::from_str(&text).unwrap();
+    let texts = |step: usize| -> Vec<Value> {
+        let events = recorded["steps"][step]["events"].as_array().unwrap();
+        let chunks = events.iter().filter(|event| event["chunk"].is_object());
+        chunks.map(|chunk| chunk["chunk"]["part"]["text"].clone()).collect()
+    };
+    assert_eq!(texts(0), ["I am [redacted]"]);
+    assert_eq!(texts(1), ["innocent", " canaries"]);
+    for piece in ["canary-secret", "-secret", "I am can"] {
+        assert!(!text.contains(piece), "{text}");
+    }
+    over(vec![node]).await;
+}
+
 fn options_of(recorder: &Recorder, name: &str) -> AgentOptions {
     let mut agent = recorder.agent().clone();
     agent.insert("name".into(), name.into());

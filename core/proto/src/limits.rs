@@ -617,7 +617,8 @@ limits! {
     PROVIDER_EVENT_BYTES: usize = MIB;
     /// Steps of the script of a fake peer, and requests of one recording.
     TESTING_STEPS: usize = 10_000;
-    /// Bytes of a recording, and of the streamed parts of one message of a fake or recorded peer.
+    /// Bytes of a recording, of the requests that a fake peer remembers, and of the streamed parts
+    /// of one message of a fake or recorded peer.
     TESTING_BYTES: usize = 64 * MIB;
     /// Requests that a fake peer remembers; of earlier ones it knows that they came.
     TESTING_ASKED: usize = 10_000;

@@ -118,6 +118,7 @@ fn forget_with(session: &Arc<Session>, id: u64, parent: Parent) -> Result<()> {
         parent.over().await;
         if let Some(session) = session.upgrade() {
             drop(session.agents.take(id));
+            session.test_peers.forget(id);
         }
     })?;
     Ok(())

@@ -205,6 +205,10 @@ async fn register(
     let inner = Job { session: job.session, ticket: job.ticket, body, attachments: Vec::new() };
     let (agent, outcome) = agents::host(&inner, |_| handler).await?;
     job.session.test_peers.add(agent, peer);
+    // The call that it belongs to may have ended before it was there to be forgotten.
+    if !job.session.agents.has(agent) {
+        job.session.test_peers.forget(agent);
+    }
     Ok(outcome)
 }
 
@@ -228,6 +232,8 @@ struct AskedIn {
     agent: u64,
     #[serde(default)]
     at_least: u64,
+    #[serde(default)]
+    count_only: bool,
 }
 
 #[derive(Serialize)]
@@ -244,9 +250,14 @@ struct AskedOut {
 }
 
 async fn asked(job: Job<'_>) -> Result<Outcome> {
-    let AskedIn { agent, at_least } = job.read()?;
+    let AskedIn { agent, at_least, count_only } = job.read()?;
     let fake = job.session.test_peers.fake(agent)?;
-    let all = fake.asked(at_least).await;
+    let all = if count_only {
+        fake.came(at_least).await;
+        Vec::new()
+    } else {
+        fake.asked(at_least).await
+    };
     let mut outlet = Outlet::new(job.session);
     let all = all.into_iter().map(|asked| show(asked, &mut outlet));
     let all = all.collect::<Result<Vec<AskedOut>>>()?;

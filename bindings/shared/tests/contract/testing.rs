@@ -69,6 +69,8 @@ fn a_fake_tells_what_it_was_asked_and_whether_its_script_is_met() {
         (&asked["asked"][1]["step"], &asked["asked"][1]["ending"]),
         (&json!(0), &json!("open"))
     );
+    let count = host.done("testing.asked", json!({"agent": fake, "countOnly": true}));
+    assert_eq!(count, json!({"count": 2, "asked": []}));
     let wrong = host.failed("testing.release", json!({"agent": fake, "gate": "window"}));
     assert_eq!(wrong["field"], "gate");
     host.done("testing.release", json!({"agent": fake, "gate": "door"}));

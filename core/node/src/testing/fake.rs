@@ -12,6 +12,7 @@ use hubless_proto::error::{Error, Result};
 use hubless_proto::limits;
 use hubless_proto::policy::Caller;
 use hubless_proto::wire::v1;
+use prost::Message;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
@@ -72,6 +73,14 @@ pub struct Asked {
     pub ending: Ending,
 }
 
+impl Asked {
+    fn bytes(&self) -> usize {
+        let metadata = self.metadata.iter().map(|(name, text)| name.len() + text.len());
+        let beside = self.skill.len() + self.conversation_id.len() + metadata.sum::<usize>();
+        self.content.encoded_len().saturating_add(beside)
+    }
+}
+
 /// What became of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
@@ -115,13 +124,20 @@ struct Log {
     /// Number of the oldest one that is kept.
     first: u64,
     kept: VecDeque<Asked>,
+    /// Of those that are kept.
+    bytes: usize,
 }
 
 impl Log {
     fn add(&mut self, asked: Asked) -> u64 {
+        self.bytes = self.bytes.saturating_add(asked.bytes());
         self.kept.push_back(asked);
-        if self.kept.len() > limits::TESTING_ASKED {
-            self.kept.pop_front();
+        // The last one is told of, however large it is.
+        while self.kept.len() > limits::TESTING_ASKED
+            || self.bytes > limits::TESTING_BYTES && self.kept.len() > 1
+        {
+            let oldest = self.kept.pop_front();
+            self.bytes = self.bytes.saturating_sub(oldest.map_or(0, |oldest| oldest.bytes()));
             self.first += 1;
         }
         self.first + self.kept.len() as u64
@@ -154,16 +170,25 @@ impl Fake {
         handler(move |call, content| answer(Arc::clone(&shared), call, content))
     }
 
-    /// Waits until so many requests have come, and gives the last `TESTING_ASKED` of them, oldest
-    /// first.
+    /// Waits until so many requests have come, and gives the last `TESTING_ASKED` of them of
+    /// `TESTING_BYTES` at most, oldest first.
     ///
     /// # Cancellation
     /// Safe.
     pub async fn asked(&self, at_least: u64) -> Vec<Asked> {
+        self.came(at_least).await;
+        lock(&self.shared.asked).kept.iter().cloned().collect()
+    }
+
+    /// Waits until so many requests have come, and says how many did.
+    ///
+    /// # Cancellation
+    /// Safe.
+    pub async fn came(&self, at_least: u64) -> u64 {
         let mut count = self.shared.count.subscribe();
         // The sender lives as long as this.
-        let _ = count.wait_for(|count| *count >= at_least).await;
-        lock(&self.shared.asked).kept.iter().cloned().collect()
+        let came = count.wait_for(|count| *count >= at_least).await.map(|count| *count);
+        came.unwrap_or_default()
     }
 
     /// How many requests have come.
@@ -226,7 +251,8 @@ async fn answer(shared: Arc<Shared>, call: Call, content: Content) -> Result<Con
     };
     let number = lock(&shared.asked).add(asked);
     let mut ended = Ended { shared: Arc::clone(&shared), number, ending: Ending::Cancelled };
-    shared.count.send_replace(number);
+    // Another one may have come in between.
+    shared.count.send_modify(|count| *count = number.max(*count));
     let (ending, said) = match chosen {
         Ok((_, reaction)) => {
             let said = react(&shared, &call, reaction).await;
@@ -293,5 +319,27 @@ mod tests {
         // One that is no longer kept.
         log.end(1, Ending::Failed);
         assert!(log.kept.iter().all(|asked| asked.ending != Ending::Failed));
+    }
+
+    #[test]
+    fn the_last_bytes_are_kept_and_all_requests_are_counted() {
+        let sized =
+            |bytes: usize| Asked { content: Content::text("x".repeat(bytes)).message, ..one(0) };
+        let mut log = Log::default();
+        let piece = limits::TESTING_BYTES / 4;
+        for number in 1..=6 {
+            assert_eq!(log.add(sized(piece)), number);
+            // Four do not fit: each has a few bytes beside its text.
+            assert_eq!(log.kept.len() as u64, number.min(3));
+            assert!(log.bytes <= limits::TESTING_BYTES);
+        }
+        log.end(4, Ending::Answered);
+        log.end(3, Ending::Failed);
+        let endings: Vec<Ending> = log.kept.iter().map(|asked| asked.ending).collect();
+        assert_eq!(endings, [Ending::Answered, Ending::Open, Ending::Open]);
+        assert_eq!(log.add(sized(limits::TESTING_BYTES)), 7);
+        assert_eq!(log.kept.len(), 1);
+        assert_eq!(log.add(one(0)), 8);
+        assert_eq!((log.kept.len(), log.bytes), (1, 1));
     }
 }

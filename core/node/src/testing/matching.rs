@@ -129,7 +129,9 @@ fn short(text: &str) -> String {
 pub(super) fn same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Number(one), Value::Number(other)) => {
-            one == other || one.as_f64().zip(other.as_f64()).is_some_and(|(a, b)| a == b)
+            // Large whole numbers differ although the nearest float of both is the same.
+            let floats = (one.is_f64() || other.is_f64()).then(|| one.as_f64().zip(other.as_f64()));
+            one == other || floats.flatten().is_some_and(|(a, b)| a == b)
         }
         (Value::Array(one), Value::Array(other)) => {
             one.len() == other.len() && one.iter().zip(other).all(|(a, b)| same(a, b))
@@ -224,6 +226,20 @@ mod tests {
         for (when, content, wanted) in rows {
             let read = When::read("when", when.clone()).unwrap();
             assert_eq!(read.fits(&seen("forecast", content)), wanted, "{when}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_the_same_in_any_form_and_no_others() {
+        let large = 9_007_199_254_740_993_u64;
+        let rows = [
+            (json!(1), json!(1.0), true),
+            (json!(large), json!(large), true),
+            (json!(large), json!(large - 1), false),
+            (json!(1), json!(1.5), false),
+        ];
+        for (one, other, wanted) in rows {
+            assert_eq!(same(&one, &other), wanted, "{one} {other}");
         }
     }
 

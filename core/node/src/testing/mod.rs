@@ -11,6 +11,7 @@ mod play;
 mod recorder;
 mod redaction;
 mod script;
+mod tape;
 
 pub use fake::{Asked, Ending, Fake};
 pub use house::House;

@@ -2,11 +2,11 @@
 
 use super::matching::{When, json_of};
 use super::redaction::Redaction;
-use super::script::{End, Event, Mode, Reaction, Script, Step, too_many_bytes, too_many_steps};
+use super::script::{End, Event, Mode, Reaction, Script, Step, too_many_bytes};
+use super::tape::{Take, Tape};
 use crate::budget::{Amount, Component};
 use crate::call::content::Content;
 use crate::call::handle::Call;
-use crate::engine::lock;
 use crate::executor::blocking;
 use crate::foreign::{Answer, Handler, InputHost, ToolHost};
 use crate::node::lifecycle::WeakNode;
@@ -15,11 +15,11 @@ use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::limits;
 use hubless_proto::query::attribute_to_json;
 use hubless_proto::wire::v1;
+use prost::Message;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// How a peer is recorded.
 #[derive(Debug, Clone, Default)]
@@ -83,17 +83,7 @@ struct Shared {
     agent: Map<String, Value>,
     redact: Vec<String>,
     redaction: Redaction,
-    tape: Mutex<Tape>,
-}
-
-/// Requests by their order; none: not ended.
-#[derive(Default)]
-struct Tape {
-    last: u64,
-    steps: BTreeMap<u64, Option<Step>>,
-    bytes: usize,
-    /// Why it can no longer be saved.
-    full: Option<Error>,
+    tape: Tape,
 }
 
 impl Recorder {
@@ -115,7 +105,7 @@ impl Recorder {
             auth: options.auth,
             agent,
             redact: options.redact,
-            tape: Mutex::default(),
+            tape: Tape::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -142,7 +132,8 @@ impl Recorder {
     /// The file is the old or the new one.
     pub async fn save(&self, path: &Path) -> Result<Saved> {
         let (script, saved) = self.shared.script()?;
-        let (path, text) = (path.to_owned(), format!("{:#}\n", script.to_json()));
+        let text = written(&script.to_json(), limits::TESTING_BYTES)?;
+        let path = path.to_owned();
         blocking(move || {
             write(&path, &text).map_err(|error| {
                 let message = format!("cannot write the recording {}: {error}", path.display());
@@ -155,6 +146,13 @@ impl Recorder {
     }
 }
 
+/// For people, or without blanks where that is more than is read again.
+fn written(script: &Value, most: usize) -> Result<String> {
+    let spaced = format!("{script:#}\n");
+    let text = if spaced.len() > most { format!("{script}\n") } else { spaced };
+    if text.len() > most { Err(too_many_bytes()) } else { Ok(text) }
+}
+
 fn write(path: &Path, text: &str) -> std::io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let mut file = tempfile::NamedTempFile::new_in(folder.unwrap_or_else(|| Path::new(".")))?;
@@ -164,39 +162,10 @@ fn write(path: &Path, text: &str) -> std::io::Result<()> {
 
 impl Shared {
     fn script(&self) -> Result<(Script, Saved)> {
-        let tape = lock(&self.tape);
-        if let Some(full) = &tape.full {
-            return Err(full.clone());
-        }
-        let steps: Vec<Step> = tape.steps.values().flatten().cloned().collect();
-        let saved = Saved { steps: steps.len(), open: tape.steps.len() - steps.len() };
+        let (steps, open) = self.tape.steps()?;
+        let saved = Saved { steps: steps.len(), open };
         let (agent, redact) = (self.agent.clone(), Some(self.redact.clone()));
         Ok((Script { agent, mode: Mode::Strict, redact, steps, otherwise: None }, saved))
-    }
-
-    /// A place for a request that begins.
-    fn begin(&self) -> u64 {
-        let mut tape = lock(&self.tape);
-        tape.last += 1;
-        let number = tape.last;
-        if tape.steps.len() < limits::TESTING_STEPS {
-            tape.steps.insert(number, None);
-        } else {
-            tape.full = Some(too_many_steps());
-        }
-        number
-    }
-
-    fn keep(&self, number: u64, step: Step) {
-        let mut tape = lock(&self.tape);
-        tape.bytes = tape.bytes.saturating_add(step.to_json().to_string().len());
-        if tape.bytes > limits::TESTING_BYTES {
-            tape.full = Some(too_many_bytes());
-            // Nothing more of it is wanted.
-            tape.steps.clear();
-        } else if let Some(place) = tape.steps.get_mut(&number) {
-            *place = Some(step);
-        }
     }
 
     /// Content without its secrets.
@@ -206,43 +175,34 @@ impl Shared {
         let read = serde_json::from_value(shown);
         read.map_err(|_| Error::new(Kind::Internal, "redacted content cannot be read"))
     }
-}
 
-/// Takes a request that was given up out of the recording.
-struct Place<'a> {
-    shared: &'a Shared,
-    number: u64,
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        let mut tape = lock(&self.shared.tape);
-        if tape.steps.get(&self.number).is_some_and(Option::is_none) {
-            tape.steps.remove(&self.number);
-        }
+    fn redacted_error(&self, error: &Error) -> Error {
+        let message = self.redaction.text(&error.message);
+        let kept = Error::refusal(error.kind, &error.code, message).with_retry(error.retry);
+        Error { field: error.field.clone(), ..kept }
     }
 }
 
 async fn pass(shared: Arc<Shared>, call: Call, content: Content) -> Result<Content> {
     // It spends nothing by itself.
     call.spend(Amount::ZERO).await?.used(Amount::ZERO);
-    let place = Place { shared: &shared, number: shared.begin() };
+    let mut take = shared.tape.begin();
     let content = content.inline(limits::TESTING_BYTES as u64).await?;
-    let request = call.request();
-    let when = When::exactly(&request.skill, json_of(&shared.redacted(&content)?));
-    let mut events = Vec::new();
-    let mut usage = Amount::ZERO;
-    let said = hand_on(&shared, &call, content, (&mut events, &mut usage)).await;
-    let end = match &said {
-        Ok(content) => End::Answer(shared.redacted(content)?),
-        Err(error) => {
-            let message = shared.redaction.text(&error.message);
-            let kept = Error::refusal(error.kind, &error.code, message).with_retry(error.retry);
-            End::Error(Error { field: error.field.clone(), ..kept })
-        }
+    let when = match take.count(content.encoded_len()) {
+        true => Some(When::exactly(&call.request().skill, json_of(&shared.redacted(&content)?))),
+        false => None,
     };
-    let reaction = Reaction { events, usage, ..Reaction::of(end) };
-    shared.keep(place.number, Step { when, times: Some(1), reaction });
+    let mut usage = Amount::ZERO;
+    let said = hand_on(&shared, &call, content, (&mut take, &mut usage)).await;
+    if let Some(when) = when {
+        let end = match &said {
+            Ok(content) => End::Answer(shared.redacted(content)?),
+            Err(error) => End::Error(shared.redacted_error(error)),
+        };
+        let events = shared.redaction.events(&take.events())?;
+        let reaction = Reaction { events, usage, ..Reaction::of(end) };
+        take.keep(Step { when, times: Some(1), reaction });
+    }
     said.map(Content::from).map_err(|error| Error { rejection: true, ..error })
 }
 
@@ -250,7 +210,7 @@ async fn hand_on(
     shared: &Shared,
     call: &Call,
     content: v1::Content,
-    (events, usage): (&mut Vec<Event>, &mut Amount),
+    (take, usage): (&mut Take<'_>, &mut Amount),
 ) -> Result<v1::Content> {
     let request = call.request();
     let metadata = request.metadata_json.iter();
@@ -274,12 +234,12 @@ async fn hand_on(
             StreamItem::Accepted => {}
             StreamItem::Progress { note, fraction } => {
                 call.progress(&note, fraction).await?;
-                events.push(Event::Progress { note: shared.redaction.text(&note), fraction });
+                take.add(Event::Progress { note, fraction });
             }
             StreamItem::Chunk { content, append } => {
                 let content = content.inline(limits::TESTING_BYTES as u64).await?;
-                let kept = shared.redacted(&content)?.parts.into_iter();
-                events.extend(kept.map(|part| Event::Chunk { part, append }));
+                let parts = content.parts.iter().cloned();
+                parts.for_each(|part| take.add(Event::Chunk { part, append }));
                 call.chunk(Content::from(content), append).await?;
             }
             StreamItem::Final(reply) => {
@@ -370,4 +330,21 @@ fn published_skill(skill: &v1::Skill, document: Option<&v1::SkillDocument>) -> V
         }
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_small_enough_to_be_read_again() {
+        let script = json!({"steps": [{"answer": {"value": [1, 2, 3]}}]});
+        let (spaced, short) = (format!("{script:#}\n"), format!("{script}\n"));
+        assert!(short.len() < spaced.len());
+        assert_eq!(written(&script, spaced.len()), Ok(spaced.clone()));
+        assert_eq!(written(&script, spaced.len() - 1), Ok(short.clone()));
+        assert_eq!(written(&script, short.len()), Ok(short.clone()));
+        let refused = written(&script, short.len() - 1).unwrap_err();
+        assert_eq!(refused.limit.map(|limit| limit.name).as_deref(), Some("TESTING_BYTES"));
+    }
 }

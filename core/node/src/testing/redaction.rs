@@ -1,5 +1,8 @@
 //! What never gets into a recording: values under names of secrets, and secrets in texts.
 
+use super::script::Event;
+use hubless_proto::error::{Error, Kind, Result};
+use hubless_proto::wire::v1::part;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -107,18 +110,73 @@ impl Redaction {
         }
     }
 
+    /// The events of an answer. Texts that go on are looked at as a whole, since a secret may be
+    /// split over them: if there is one, they become one chunk.
+    ///
+    /// # Errors
+    /// `internal` for a part that cannot be read again.
+    pub(super) fn events(&self, events: &[Event]) -> Result<Vec<Event>> {
+        let alone = events.iter().map(|event| self.event(event).map(Some));
+        let mut all: Vec<Option<Event>> = alone.collect::<Result<_>>()?;
+        for run in runs(events) {
+            let pieces: Vec<&str> =
+                run.iter().filter_map(|at| events.get(*at).and_then(text_of)).collect();
+            let Some(text) = self.pieces(&pieces) else { continue };
+            let mut places = run.into_iter();
+            let first = places.next().and_then(|at| all.get_mut(at));
+            if let Some(Some(Event::Chunk { part, .. })) = first {
+                part.kind = Some(part::Kind::Text(text));
+            }
+            for at in places {
+                all.get_mut(at).map(Option::take);
+            }
+        }
+        Ok(all.into_iter().flatten().collect())
+    }
+
+    fn event(&self, event: &Event) -> Result<Event> {
+        Ok(match event {
+            Event::Progress { note, fraction } => {
+                Event::Progress { note: self.text(note), fraction: *fraction }
+            }
+            Event::Chunk { part, append } => {
+                let mut shown = serde_json::to_value(part).unwrap_or_default();
+                self.part(&mut shown);
+                let part = serde_json::from_value(shown)
+                    .map_err(|_| Error::new(Kind::Internal, "a redacted chunk cannot be read"))?;
+                Event::Chunk { part, append: *append }
+            }
+        })
+    }
+
+    /// Texts that belong together, as one without secrets; none: as a whole they hold none.
+    fn pieces(&self, pieces: &[&str]) -> Option<String> {
+        let whole = pieces.concat();
+        if self.text(&whole) == whole {
+            return None;
+        }
+        // One that is JSON by itself is no longer looked at as such beside the others.
+        let alone =
+            pieces.iter().map(|piece| self.json(piece).unwrap_or_else(|| (*piece).to_owned()));
+        Some(self.text(&alone.collect::<String>()))
+    }
+
     /// A text without the secrets that it holds; one that is JSON as such.
     pub(super) fn text(&self, text: &str) -> String {
-        if text.trim_start().starts_with(['{', '['])
-            && let Ok(mut inside) = serde_json::from_str::<Value>(text)
-        {
-            let before = inside.clone();
-            self.value(&mut inside);
-            return if inside == before { text.to_owned() } else { inside.to_string() };
-        }
-        let known = |text: String, secret: &String| text.replace(secret.as_str(), REDACTED);
-        let text = self.texts.iter().fold(text.to_owned(), known);
-        SCHEMES.iter().fold(text, |text, scheme| behind(&text, scheme))
+        self.json(text).unwrap_or_else(|| {
+            let known = |text: String, secret: &String| text.replace(secret.as_str(), REDACTED);
+            let text = self.texts.iter().fold(text.to_owned(), known);
+            SCHEMES.iter().fold(text, |text, scheme| behind(&text, scheme))
+        })
+    }
+
+    /// None: it is no object and no list.
+    fn json(&self, text: &str) -> Option<String> {
+        let inside = text.trim_start().starts_with(['{', '[']).then(|| serde_json::from_str(text));
+        let before: Value = inside?.ok()?;
+        let mut inside = before.clone();
+        self.value(&mut inside);
+        Some(if inside == before { text.to_owned() } else { inside.to_string() })
     }
 
     /// An address without its user, and without values of its query that have such a name.
@@ -143,6 +201,34 @@ impl Redaction {
         });
         format!("{address}?{}", pairs.collect::<Vec<_>>().join("&"))
     }
+}
+
+/// The text of a chunk of text.
+fn text_of(event: &Event) -> Option<&str> {
+    match event {
+        Event::Chunk { part, .. } => match &part.kind {
+            Some(part::Kind::Text(text)) => Some(text),
+            Some(_) | None => None,
+        },
+        Event::Progress { .. } => None,
+    }
+}
+
+/// Places of chunks that go on with each other's text, also around progress.
+fn runs(events: &[Event]) -> Vec<Vec<usize>> {
+    let mut runs: Vec<Vec<usize>> = Vec::new();
+    let mut goes_on = false;
+    for (at, event) in events.iter().enumerate() {
+        let Event::Chunk { append, .. } = event else { continue };
+        let is_text = text_of(event).is_some();
+        match runs.last_mut() {
+            Some(run) if is_text && *append && goes_on => run.push(at),
+            Some(_) | None if is_text => runs.push(vec![at]),
+            Some(_) | None => {}
+        }
+        goes_on = is_text;
+    }
+    runs
 }
 
 /// A name as names are compared.
@@ -177,6 +263,8 @@ fn is_secret(word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::call::content::text_part;
+    use hubless_proto::wire::v1;
     use serde_json::json;
 
     #[test]
@@ -219,5 +307,57 @@ mod tests {
             "parts": [{"data": {"user": "ada", "password": REDACTED}}, {"text": "hello"}],
             "metadata": {"cookie": REDACTED, "kept": 1}});
         assert_eq!(content, wanted);
+    }
+
+    /// Chunks of text, told by what they are after the redaction.
+    fn check_chunks(chunks: &[(&str, bool)], wanted: &[&str]) {
+        let chunk = |(text, append): &(&str, bool)| Event::Chunk {
+            part: text_part(*text),
+            append: *append,
+        };
+        let events: Vec<Event> = chunks.iter().map(chunk).collect();
+        let redaction = Redaction::of(&[]).knowing("canary-known");
+        let redacted = redaction.events(&events).unwrap();
+        let texts: Vec<&str> = redacted.iter().filter_map(text_of).collect();
+        assert_eq!(texts, wanted, "{chunks:?}");
+    }
+
+    #[test]
+    fn a_secret_that_is_split_over_chunks_is_found() {
+        check_chunks(&[("it is cana", true), ("ry-known!", true)], &["it is [redacted]!"]);
+        check_chunks(
+            &[("{\"token\": \"cana", false), ("ry\"}", true)],
+            &[r#"{"token":"[redacted]"}"#],
+        );
+        check_chunks(
+            &[("Bea", true), ("rer CANARY", true), ("-0815 x", true)],
+            &["Bearer [redacted] x"],
+        );
+        // Beside one that is found, others are not forgotten.
+        check_chunks(
+            &[("canary-known ", true), ("{\"token\": \"canary\"}", true)],
+            &[r#"[redacted] {"token":"[redacted]"}"#],
+        );
+        // What holds none stays as it came, and each by itself is looked at as before.
+        check_chunks(&[("it is ", true), ("cold", true)], &["it is ", "cold"]);
+        check_chunks(
+            &[("x ", true), ("{\"token\": \"canary\"}", true)],
+            &["x ", r#"{"token":"[redacted]"}"#],
+        );
+        // Parts of their own, the second with a secret.
+        check_chunks(
+            &[("cana", true), ("ry-kno", false), ("canary-known", false)],
+            &["cana", "ry-kno", "[redacted]"],
+        );
+    }
+
+    #[test]
+    fn texts_go_on_around_progress_and_not_beyond_other_parts() {
+        let text = |text: &str| Event::Chunk { part: text_part(text), append: true };
+        let progress = Event::Progress { note: "half".to_owned(), fraction: None };
+        let other = Event::Chunk { part: v1::Part::default(), append: false };
+        let (one, two) = (text("canary"), text("-known"));
+        assert_eq!(runs(&[one.clone(), progress, two.clone()]), [vec![0, 2]]);
+        assert_eq!(runs(&[one, other, two]), [vec![0], vec![2]]);
     }
 }

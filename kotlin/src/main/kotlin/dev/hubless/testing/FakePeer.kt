@@ -83,7 +83,10 @@ public class FakePeer internal constructor(public val node: Node, registered: Js
 
     public val agentId: String = registered.text("agentId").orEmpty()
 
-    /** Waits until so many requests have come; gives the last 10,000 of them, oldest first. */
+    /**
+     * Waits until so many requests have come; gives the last 10,000 of them, oldest first. Of more
+     * than 64 MiB in all, the oldest are forgotten as well.
+     */
     public suspend fun asked(atLeast: Long = 0): List<Asked> {
         val body = obj {
             put("agent", handle)
@@ -94,8 +97,13 @@ public class FakePeer internal constructor(public val node: Node, registered: Js
     }
 
     /** How many requests have come. */
-    public suspend fun count(): Long =
-        node.session.call("testing.asked", of()).body.long("count") ?: 0
+    public suspend fun count(): Long {
+        val body = obj {
+            put("agent", handle)
+            put("countOnly", true)
+        }
+        return node.session.call("testing.asked", body).body.long("count") ?: 0
+    }
 
     /**
      * Opens a gate for good: answers that are held by it go on.

@@ -32,7 +32,7 @@ public suspend fun <T> testMesh(block: suspend TestMesh.() -> T): T {
     try {
         return mesh.block()
     } finally {
-        withContext(NonCancellable) { mesh.end() }
+        mesh.end()
     }
 }
 
@@ -148,11 +148,22 @@ public class TestMesh private constructor(made: JsonObject) : AutoCloseable {
         return Recorder(at, at.session.call("testing.record", body).body)
     }
 
-    /** Closes its nodes without grace and removes its home; idempotent. */
+    /** Closes its nodes without grace and removes its home, also when cancelled; idempotent. */
     public suspend fun end() {
         if (!ended.compareAndSet(false, true)) return
-        for (node in nodes.asReversed()) node.close(Duration.ZERO)
-        ask("testing.drop", obj { put("mesh", handle) })
+        withContext(NonCancellable) { close(nodes.toList()) }
+    }
+
+    /** From the last to the first, each also where the one before failed; then the home. */
+    private suspend fun close(open: List<Node>) {
+        try {
+            open.lastOrNull()?.close(Duration.ZERO)
+        } finally {
+            when (open.isEmpty()) {
+                true -> ask("testing.drop", obj { put("mesh", handle) })
+                false -> close(open.dropLast(1))
+            }
+        }
     }
 
     /** As [end], for those who do not suspend; blocks for milliseconds. */
@@ -167,7 +178,7 @@ public class TestMesh private constructor(made: JsonObject) : AutoCloseable {
             try {
                 mesh.start { }
             } catch (failure: Throwable) {
-                withContext(NonCancellable) { mesh.end() }
+                mesh.end()
                 throw failure
             }
             return mesh

@@ -9,8 +9,11 @@ import dev.hubless.assertNoneLeft
 import dev.hubless.failure
 import dev.hubless.request
 import dev.hubless.withNode
+import kotlinx.coroutines.CoroutineStart
 import kotlinx.coroutines.async
+import kotlinx.coroutines.cancelAndJoin
 import kotlinx.coroutines.coroutineScope
+import kotlinx.coroutines.launch
 import kotlinx.coroutines.runBlocking
 import kotlinx.serialization.json.JsonObject
 import kotlinx.serialization.json.JsonPrimitive
@@ -50,6 +53,16 @@ class TestMeshTest {
         }
         assertFalse(home.exists())
         assertNoneLeft(before)
+    }
+
+    @Test
+    fun `the home is removed where the end is cancelled`() = runBlocking {
+        val mesh = TestMesh.start()
+        mesh.start()
+        assertTrue(mesh.home.exists())
+        val ending = launch(start = CoroutineStart.UNDISPATCHED) { mesh.end() }
+        ending.cancelAndJoin()
+        assertFalse(mesh.home.exists())
     }
 
     @Test

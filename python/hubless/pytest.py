@@ -1,20 +1,22 @@
-"""The plugin of pytest: ``hubless_mesh`` and ``hubless_node``.
+"""The fixtures of pytest: ``hubless_mesh`` and ``hubless_node``.
 
-pytest loads it by its entry point where the package is installed; nothing else imports it. The
-fixtures are of ``pytest-asyncio`` where that is installed, else plain ones, which the plugin of
-anyio runs. Tested by ``tests/test_testing.py``.
+A project asks for them in its top ``conftest.py``: ``pytest_plugins = ["hubless.pytest"]``. There
+is no entry point on purpose: pytest would load the library in every project of the environment.
+The fixtures are of ``pytest-asyncio`` where that is installed, else plain ones, which the plugin
+of anyio runs. Tested by ``tests/test_testing.py``.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-if TYPE_CHECKING:
-    from .node import Node
-    from .testing import Mesh
+from .node import Node
+from .testing import Mesh, mesh
+
+__all__ = ["hubless_mesh", "hubless_node"]
 
 
 def _fixture() -> Callable[..., Any]:
@@ -31,9 +33,6 @@ _async_fixture = _fixture()
 @_async_fixture
 async def hubless_mesh() -> AsyncIterator[Mesh]:
     """A mesh of its own, with one node, for one test."""
-    # Only tests that ask for it load the library.
-    from .testing import mesh
-
     async with mesh() as made:
         yield made
 
