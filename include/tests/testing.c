@@ -162,7 +162,7 @@ static void a_recording_answers_without_the_peer(void) {
     CHECK(hubless_testing_peer(made.node, &replay, &again, NULL) == HUBLESS_OK);
     CHECK(says(made.node, "greet", "{\"token\": \"other\"}", "hello"));
     CHECK(says(made.node, "greet", "{\"token\": \"third\"}", "hello"));
-    CHECK(says(made.node, "greet", "else", "script_unmatched"));
+    CHECK(says(made.node, "greet", "else", "script_used_up"));
     end(&made);
 }
 

@@ -37,7 +37,7 @@ impl Play {
     ///
     /// # Errors
     /// `handler_failed`, code `script_unmatched` where no step fits it, `script_used_up` where
-    /// those that do have answered as often as they may.
+    /// those that do, or all there are, have answered as often as they may.
     pub(super) fn choose(&mut self, seen: &Seen) -> Result<Chosen> {
         let redacted = self.redaction.as_ref().map(|redaction| {
             let mut redacted = seen.clone();
