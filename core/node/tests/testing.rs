@@ -254,7 +254,9 @@ async fn a_secret_that_is_streamed_in_pieces_is_not_in_the_recording() {
         call.chunk(Content::text(two), true).await?;
         Ok(Content::default())
     });
-    node.register(options("echo"), answer).await.unwrap();
+    let wanted = json!({"auth": {"sharedSecret": "canary-secret"}});
+    let echo = AgentOptions::read(json!({"name": "echo", "requirements": wanted})).unwrap();
+    node.register(echo, answer).await.unwrap();
     let auth = Auth { scheme: "shared_secret".into(), secret: "canary-secret".into() };
     let with = RecorderOptions { auth: Some(auth), redact: vec![] };
     let recorder = Recorder::new(&node, "echo", with).await.unwrap();
