@@ -5,18 +5,49 @@ use crate::generate;
 use crate::house::{Result, root};
 use crate::prepare::TESTING;
 use crate::step::{Done, Step};
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
-/// Packages of tests that are parts of their own.
-const OWN: [&str; 5] =
-    ["hubless-tidy", "hubless-mesh-tests", "hubless-fuzz", "hubless-model", "hubless-boundary"];
+/// Folders of crates whose own tests are unit and property tests; those below `tests` are parts of
+/// their own.
+const CRATES: [&str; 2] = ["core", "bindings"];
 
-/// Unit and property tests of every crate but those that are parts of their own.
+/// Unit and property tests of every crate.
 pub(crate) fn unit() -> Result<Outcome> {
-    let mut arguments = vec!["--lib", "--bins", "--tests"];
-    for own in OWN {
-        arguments.extend(["--exclude", own]);
+    let suites = suites(&root())?;
+    let mut arguments = vec!["--lib", "--bins"];
+    for suite in &suites {
+        arguments.extend(["--test", suite]);
     }
     test("unit: cargo test", &arguments)
+}
+
+/// Names of the suites that stand beside the crates, each once: a file, or a folder with `main.rs`.
+fn suites(root: &Path) -> Result<BTreeSet<String>> {
+    let mut found = BTreeSet::new();
+    for parent in CRATES {
+        for krate in entries(&root.join(parent))? {
+            let tests = krate.join("tests");
+            if !tests.is_dir() {
+                continue;
+            }
+            for suite in entries(&tests)? {
+                let is_suite =
+                    suite.extension() == Some(OsStr::new("rs")) || suite.join("main.rs").is_file();
+                if let Some(name) = suite.file_stem().filter(|_| is_suite) {
+                    found.insert(name.to_string_lossy().into_owned());
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let wrong = |error: std::io::Error| format!("{}: {error}", folder.display());
+    let all = std::fs::read_dir(folder).map_err(wrong)?;
+    all.map(|entry| Ok(entry.map_err(wrong)?.path())).collect()
 }
 
 /// Rules of style and architecture.
@@ -100,4 +131,20 @@ pub(crate) fn read(done: &Done) -> Outcome {
         outcome.notes.push(if failures.is_empty() { done.tail(60) } else { failures });
     }
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_suite_is_found_and_nothing_that_suites_share() {
+        let found = suites(&root()).unwrap();
+        for suite in ["two_nodes", "contract", "gateway", "killswitch"] {
+            assert!(found.contains(suite), "{suite} is not in {found:?}");
+        }
+        for other in ["support", "budgets_tests", "machine", "house"] {
+            assert!(!found.contains(other), "{other} is in {found:?}");
+        }
+    }
 }
