@@ -14,6 +14,8 @@ from programs import Programs
 import hubless
 from hubless import _core
 
+pytest_plugins = ["hubless.pytest"]
+
 # A shell that starts the tests in the background ignores Ctrl-C in everything below it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

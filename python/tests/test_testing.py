@@ -16,8 +16,6 @@ import hubless.testing
 from hubless import errors
 from hubless.testing import FakePeer, Mesh
 
-pytest_plugins = ["hubless.pytest"]
-
 
 async def test_a_mesh_meets_nobody_else_and_is_removed_at_its_end(node: hubless.Node) -> None:
     @node.agent
