@@ -1,6 +1,6 @@
 //! The long forms, which are not part of every run.
 
-use super::{boundary, endurance, install, killswitch, nightly, rust};
+use super::{boundary, endurance, install, killswitch, memory, nightly, rust};
 use crate::count::Outcome;
 use crate::house::Result;
 
@@ -13,11 +13,12 @@ const FORMS: [(&str, &[&str]); 3] = [
 /// Looks at the fuzzer with coverage as well, which no part builds.
 const FUZZ: &str = "fuzz";
 /// Forms of their own: the packages of a release instead of quick ones, the larger models,
-/// processes that are stopped for a minute, and what takes hours.
+/// processes that are stopped for a minute, C's suite under valgrind, and what takes hours.
 const INSTALL: &str = "install";
 const KILLSWITCH: &str = "killswitch";
 const BOUNDARY: &str = "boundary";
 const LARGE: &str = "large";
+const MEMORY: &str = "memory";
 
 /// Runs the long forms of the named parts, or of all; one that cannot be built or started counts as
 /// a failure, and the others run.
@@ -25,7 +26,7 @@ const LARGE: &str = "large";
 /// # Errors
 /// A part has no long form.
 pub(crate) fn run(names: &[String]) -> Result<Outcome> {
-    let own = [INSTALL, KILLSWITCH, BOUNDARY, LARGE];
+    let own = [INSTALL, KILLSWITCH, BOUNDARY, LARGE, MEMORY];
     let known: Vec<_> = FORMS.iter().map(|(form, _)| *form).chain(own).collect();
     if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
         return Err(format!("{unknown:?} has no long form; these have: {}", known.join(", ")));
@@ -54,6 +55,9 @@ pub(crate) fn run(names: &[String]) -> Result<Outcome> {
     }
     if wanted(BOUNDARY) {
         outcome += Outcome::of(boundary::long());
+    }
+    if wanted(MEMORY) {
+        outcome += Outcome::of(memory::long());
     }
     if wanted(LARGE) {
         outcome += Outcome::of(endurance::run());

@@ -6,7 +6,7 @@ use crate::step::Step;
 use crate::toolchain;
 use std::process::{Command, Stdio};
 
-/// Runs the suite once under each tool that is here.
+/// Runs the suite under the sanitizers.
 ///
 /// # Errors
 /// The C compiler or `make` could not be started.
@@ -14,17 +14,26 @@ pub(crate) fn run() -> Result<Outcome> {
     if let Some(fault) = toolchain::make_fault() {
         return Ok(Outcome::skip(&fault));
     }
-    let mut outcome = if has_sanitizers()? {
-        watched("sanitize")?
+    if has_sanitizers()? {
+        watched("sanitize")
     } else {
-        Outcome::skip("the C compiler has no address and undefined-behaviour sanitizers")
-    };
-    outcome += if has_valgrind() {
-        watched("valgrind")?
+        Ok(Outcome::skip("the C compiler has no address and undefined-behaviour sanitizers"))
+    }
+}
+
+/// Runs the suite under valgrind, which makes it some thirty times slower.
+///
+/// # Errors
+/// The C compiler or `make` could not be started.
+pub(crate) fn long() -> Result<Outcome> {
+    if let Some(fault) = toolchain::make_fault() {
+        return Ok(Outcome::skip(&fault));
+    }
+    if has_valgrind() {
+        watched("valgrind")
     } else {
-        Outcome::skip("valgrind is not installed")
-    };
-    Ok(outcome)
+        Ok(Outcome::skip("valgrind is not installed"))
+    }
 }
 
 /// One target of the Makefile, which ends with the counts of the suite.

@@ -28,7 +28,7 @@ const PARTS: [Part; 25] = [
     Part { name: "node", what: "Node.js's suite and programs", run: languages::node },
     Part { name: "kotlin", what: "Kotlin's suite and programs", run: languages::kotlin },
     Part { name: "c", what: "C's suite and programs", run: languages::c },
-    Part { name: "memory", what: "C's suite under sanitizers, valgrind", run: memory::run },
+    Part { name: "memory", what: "C's suite under sanitizers", run: memory::run },
     Part { name: "large", what: "64 MiB and 10,000 calls in all pairs", run: large::run },
     Part {
         name: "boundary",
