@@ -24,10 +24,12 @@ pub(crate) fn all(origin: Origin) -> Result<Outcome> {
 /// # Errors
 /// A program could not be started.
 pub(crate) fn from(origin: Origin, callee: Language, callers: &[Language]) -> Result<Outcome> {
-    let home = house::target().join(format!("hello-{}", callee.name()));
+    // Of its own: the installed packages may be tried beside those of the checkout.
+    let name = format!("{}-{}", origin.name(), callee.name());
+    let home = house::target().join(format!("hello-{name}"));
     // Left over from a run that was interrupted; a new one begins with an empty home.
     let _ = std::fs::remove_dir_all(&home);
-    let log = house::logs().join(format!("hello-agent-{}.log", callee.name()));
+    let log = house::logs().join(format!("hello-agent-{name}.log"));
     let mut command = callee.command(origin, Program::HelloAgent)?;
     command.env("HUBLESS_HOME", &home);
     let agent = Process::start(callee.name(), &mut command, &log)?;

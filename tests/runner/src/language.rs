@@ -41,6 +41,16 @@ pub(crate) enum Origin {
     Installed,
 }
 
+impl Origin {
+    /// Its name in files.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Checkout => "checkout",
+            Self::Installed => "installed",
+        }
+    }
+}
+
 /// The project of one language that packages are installed into.
 pub(crate) fn installed(language: Language) -> PathBuf {
     house::target().join("install").join(language.name())

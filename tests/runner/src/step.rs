@@ -1,12 +1,26 @@
 //! One command of a build or a test: progress for the person, its whole output in a log.
 
 use crate::house::{self, Result};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::fs::File;
 use std::io::{BufRead, BufReader, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
+
+/// The spinners of steps that run side by side.
+static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+
+/// Prints a result, above the spinners of what still runs.
+pub(crate) fn print(text: &str) {
+    BARS.suspend(|| println!("{text}"));
+}
+
+/// Says on stderr what begins, above the spinners of what runs.
+pub(crate) fn line(text: &str) {
+    BARS.suspend(|| eprintln!("{text}"));
+}
 
 /// A command with its name in the log.
 pub(crate) struct Step {
@@ -124,7 +138,7 @@ struct Bar {
 impl Bar {
     fn new(name: &str) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new_spinner();
+            let bar = BARS.add(ProgressBar::new_spinner());
             let style = ProgressStyle::with_template("{spinner} {prefix} {elapsed} {wide_msg}");
             if let Ok(style) = style {
                 bar.set_style(style);

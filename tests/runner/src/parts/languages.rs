@@ -1,5 +1,6 @@
-//! Each language's own suite, and its ten-line programs.
+//! Each language's own suite, its ten-line programs, and the samples of its guide.
 
+use super::docs;
 use crate::count::{self, Outcome};
 use crate::hello;
 use crate::house::{Result, root, target, venv_program};
@@ -26,9 +27,11 @@ pub(crate) fn node() -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// Kotlin's suite.
+/// Kotlin's suite. Of Maven's phases only the last: what is tested is compiled, and programs of
+/// parts beside this one run on those classes.
 pub(crate) fn kotlin() -> Result<Outcome> {
-    let step = Step::new("kotlin: mvn test", "mvn").args(["-B", "-f", "kotlin/pom.xml", "test"]);
+    let step = Step::new("kotlin: mvn surefire:test", "mvn");
+    let step = step.args(["-B", "-f", "kotlin/pom.xml", "surefire:test"]);
     let mut outcome = suite(Language::Kotlin, step, count::surefire)?;
     if outcome.skipped > 0 {
         outcome.notes.extend(skipped_in(&root().join("kotlin/target/surefire-reports")));
@@ -46,11 +49,11 @@ fn skipped_in(reports: &Path) -> Vec<String> {
     texts.flat_map(|report| count::surefire_reasons(&report)).collect()
 }
 
-/// C's suite; without `make` only its ten-line programs.
+/// C's suite; without `make` only its programs.
 pub(crate) fn c() -> Result<Outcome> {
     if let Some(fault) = toolchain::make_fault() {
         let mut outcome = Outcome::skip(&format!("C's suite: {fault}"));
-        outcome += hello::from(Origin::Checkout, Language::C, &Language::ALL)?;
+        outcome += programs(Language::C)?;
         return Ok(outcome);
     }
     let step = Step::new("c: make check", "make")
@@ -71,9 +74,16 @@ fn counted(step: Step, parse: fn(&str) -> Outcome) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// Runs a suite and the ten-line programs.
+/// Runs a suite and the programs.
 fn suite(language: Language, step: Step, parse: fn(&str) -> Outcome) -> Result<Outcome> {
     let mut outcome = counted(step, parse)?;
-    outcome += hello::from(Origin::Checkout, language, &Language::ALL)?;
+    outcome += programs(language)?;
+    Ok(outcome)
+}
+
+/// Runs the ten-line programs and the samples of the guide.
+fn programs(language: Language) -> Result<Outcome> {
+    let mut outcome = hello::from(Origin::Checkout, language, &Language::ALL)?;
+    outcome += docs::samples_of(language)?;
     Ok(outcome)
 }

@@ -7,6 +7,7 @@ mod endurance;
 mod fresh;
 mod install;
 mod killswitch;
+mod lanes;
 mod languages;
 mod large;
 mod lint;

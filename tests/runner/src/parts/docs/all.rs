@@ -1,19 +1,15 @@
 //! The part `docs`, in its order.
 
-use super::{console, deploy, reference, samples};
+use super::{console, deploy, reference};
 use crate::count::Outcome;
 use crate::house::{self, Result, root};
 use crate::language::Language;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-/// Samples, commands, deployment, references.
+/// Commands, deployment, references.
 pub(crate) fn run() -> Result<Outcome> {
-    let mut outcome = Outcome::default();
-    for language in Language::ALL {
-        outcome += samples::run(language)?;
-    }
-    outcome += console::run(&guide(Language::Python)?)?;
+    let mut outcome = console::run(&guide(Language::Python)?)?;
     for language in Language::ALL {
         outcome += deploy::run(language)?;
     }

@@ -12,7 +12,10 @@ use std::process::Command;
 const TOLD: usize = 5;
 
 /// One test for each program of a language's guide that says what it prints.
-pub(super) fn run(language: Language) -> Result<Outcome> {
+///
+/// # Errors
+/// The guide cannot be read, or a program not be started.
+pub(crate) fn run(language: Language) -> Result<Outcome> {
     let shown = programs(&guide(language)?);
     let told: Vec<_> =
         shown.iter().filter_map(|sample| Some((sample, sample.prints.as_ref()?))).collect();
