@@ -37,6 +37,8 @@ extern const test node_tests[];
 extern const test halt_tests[];
 extern const test provider_tests[];
 extern const test testing_tests[];
+extern const test bridge_tests[];
+extern const test reading_tests[];
 extern const test failure_tests[];
 
 /* Fails the running test, and says where; the test goes on. */
