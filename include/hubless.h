@@ -281,7 +281,7 @@ typedef struct hubless_body hubless_body;
 
 /**
  * An inbound call. Given to `on_call`; ended by exactly one of `hubless_call_final`,
- * `hubless_call_fail`.
+ * `hubless_call_fail`, `hubless_call_fail_with`.
  */
 typedef struct hubless_call hubless_call;
 
@@ -910,6 +910,44 @@ typedef void (*hubless_on_text)(hubless_status status,
                                 hubless_text *text,
                                 const hubless_error *err,
                                 void *user);
+
+/**
+ * Why a call has no answer, as its caller sees it. Zero means the default everywhere.
+ */
+typedef struct {
+    /**
+     * `sizeof(hubless_failure)`.
+     */
+    size_t size;
+    /**
+     * Kind of the error, `HUBLESS_AUTH` to `HUBLESS_INTERNAL`; 0: `HUBLESS_HANDLER_FAILED`.
+     */
+    int32_t kind;
+    /**
+     * 1: `retry` says when to ask again; 0: the kind does.
+     */
+    int32_t has_retry;
+    /**
+     * Detail in snake_case.
+     */
+    hubless_str code;
+    /**
+     * What was expected and what came, for people; no secrets.
+     */
+    hubless_str message;
+    /**
+     * Field of the request that is at fault.
+     */
+    hubless_str field;
+    /**
+     * One of `HUBLESS_RETRY_*`.
+     */
+    int32_t retry;
+    /**
+     * Milliseconds, with `HUBLESS_RETRY_AFTER`.
+     */
+    uint64_t retry_after_ms;
+} hubless_failure;
 
 /**
  * What an agent must be like. Zero means any.
@@ -1935,19 +1973,6 @@ hubless_status hubless_call_final(hubless_call *call,
                                   hubless_error *err);
 
 /**
- * Ends a call with a failure and frees it. Never blocks. `kind`: `HUBLESS_HANDLER_FAILED`, or
- * what the program means; `code` and `message` are for people and tests.
- *
- * # Safety
- * The texts are readable; `err` is NULL or initialised.
- */
-hubless_status hubless_call_fail(hubless_call *call,
-                                 int32_t kind,
-                                 hubless_str code,
-                                 hubless_str message,
-                                 hubless_error *err);
-
-/**
  * Tells the caller how far the call is; `fraction` below 0: not known. Never blocks.
  *
  * # Safety
@@ -2074,6 +2099,30 @@ hubless_status hubless_node_close_async(hubless_node *node,
                                         hubless_on_done on_done,
                                         void *user,
                                         hubless_error *err);
+
+/**
+ * Ends a call with a failure and frees it. Never blocks. `kind`: `HUBLESS_HANDLER_FAILED`, or
+ * what the program means; `code` and `message` are for people and tests. When to ask again is
+ * said by the kind; `hubless_call_fail_with` says it otherwise, and which field is at fault.
+ *
+ * # Safety
+ * The texts are readable; `err` is NULL or initialised.
+ */
+hubless_status hubless_call_fail(hubless_call *call,
+                                 int32_t kind,
+                                 hubless_str code,
+                                 hubless_str message,
+                                 hubless_error *err);
+
+/**
+ * As `hubless_call_fail`, with all that a failure can say. One that is refused ends nothing.
+ *
+ * # Safety
+ * `failure` is NULL or valid; `err` is NULL or initialised.
+ */
+hubless_status hubless_call_fail_with(hubless_call *call,
+                                      const hubless_failure *failure,
+                                      hubless_error *err);
 
 /**
  * Finds agents, best first; waits for a first match. Finding none is no error. Blocks.

@@ -297,6 +297,7 @@ static void wrong_call(void *bad, const char *of) {
     hubless_error err = HUBLESS_ERROR_INIT;
     hubless_content content = hubless_content_text(word);
     hubless_call_info info = {.size = sizeof info};
+    hubless_failure failure = {.size = sizeof failure};
     hubless_reply *reply = NULL;
     hubless_spend *spend = NULL;
     hubless_provider *provider = NULL;
@@ -306,6 +307,7 @@ static void wrong_call(void *bad, const char *of) {
     NAMED("call", hubless_call_cancelled(bad, &flag, &err));
     NAMED("call", hubless_call_final(bad, &content, &err));
     NAMED("call", hubless_call_fail(bad, HUBLESS_DENIED, word, word, &err));
+    NAMED("call", hubless_call_fail_with(bad, &failure, &err));
     NAMED("call", hubless_call_progress(bad, word, 0, &err));
     NAMED("call", hubless_call_chunk(bad, &content, -1, &err));
     NAMED("call", hubless_call_usage(bad, 1, 1, word, &err));

@@ -131,7 +131,35 @@ static hubless_status use_testing(const void *options, hubless_error *err) {
     return status;
 }
 
+static void fill_failure(void *options) {
+    *(hubless_failure *)options = (hubless_failure){.kind = HUBLESS_DENIED, .field = word};
+}
+
+/* How the failure of `failing` was taken, and what its caller was told. */
+static const hubless_failure *failing;
+static hubless_status taken;
+
+static void on_failing(hubless_call *call, void *user) {
+    taken = hubless_call_fail_with(call, failing, user);
+    if (taken != HUBLESS_OK) {
+        hubless_call_finalf(call, "refused");
+    }
+}
+
+static hubless_status use_failure(const void *options, hubless_error *err) {
+    hubless_agent *agent = suite_agent("failing", on_failing, err);
+    hubless_reply *reply = NULL;
+    failing = options;
+    hubless_status status = suite_ask("failing", "x", &reply, NULL);
+    CHECK(status == (taken == HUBLESS_OK ? HUBLESS_REJECTED : HUBLESS_OK));
+    hubless_reply_free(reply);
+    CHECK(hubless_agent_free(agent) == HUBLESS_OK);
+    return taken;
+}
+
 static const form forms[] = {
+    {"failure", sizeof(hubless_failure), offsetof(hubless_failure, retry), fill_failure,
+     use_failure},
     {"node", sizeof(hubless_node_options), offsetof(hubless_node_options, orphans), fill_node,
      use_node},
     {"agent", sizeof(hubless_agent_options), offsetof(hubless_agent_options, on_cancel),

@@ -180,7 +180,8 @@ int main(int argc, char **argv) {
                                  keep_tests,    tool_tests,   install_tests, switch_tests,
                                  budget_tests,  handle_tests, text_tests,   struct_tests,
                                  callback_tests, blocking_tests, form_tests,   node_tests,
-                                 halt_tests,   provider_tests, testing_tests};
+                                 halt_tests,   provider_tests, testing_tests, bridge_tests,
+                                 reading_tests, failure_tests};
     char home[] = "/tmp/hubless-c-XXXXXX", command[64];
     if (argc > 1 && strcmp(argv[1], "--wrong") == 0) {
         return wrong();

@@ -37,6 +37,9 @@ extern const test node_tests[];
 extern const test halt_tests[];
 extern const test provider_tests[];
 extern const test testing_tests[];
+extern const test bridge_tests[];
+extern const test reading_tests[];
+extern const test failure_tests[];
 
 /* Fails the running test, and says where; the test goes on. */
 void suite_fail(const char *file, int line, const char *what);

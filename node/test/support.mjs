@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { KillSwitch, Node } from 'hubless';
 import loader from '../dist/native.js';
+import sessions from '../dist/session.js';
 
 /** The addon itself. */
 export const native = loader.native();
@@ -52,6 +53,14 @@ export async function startNode(t, options = {}) {
 }
 
 const nodes = new WeakMap();
+
+/** A session without a node, closed after the test; its addon has the operations `bridge.*`. */
+export function openBridge(t) {
+  assert.ok('panicNow' in native, 'build the addon with --features testing');
+  const session = new sessions.Session();
+  afterwards(t, () => session.close());
+  return session;
+}
 
 /** A switch that is closed after the test, before the nodes that were started earlier. */
 export function makeSwitch(t, terms) {

@@ -13,6 +13,7 @@ from programs import Programs
 
 import hubless
 from hubless import _core
+from hubless._session import Session
 
 pytest_plugins = ["hubless.pytest"]
 
@@ -37,6 +38,16 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 async def node() -> AsyncIterator[hubless.Node]:
     async with hubless.Node.start() as started:
         yield started
+
+
+@pytest.fixture
+async def bridge() -> AsyncIterator[Session]:
+    """Gives a session without a node, of a library that has the operations ``bridge.*``."""
+    if not hasattr(_core, "_panic_now"):
+        pytest.skip("built without the feature `testing`")
+    session = Session()
+    yield session
+    session.shut()
 
 
 @pytest.fixture

@@ -129,11 +129,33 @@ def test_close_is_idempotent_and_counts_back() -> None:
     assert _core.handles() == before
 
 
-@pytest.mark.skipif(not hasattr(_core, "_panic_now"), reason="built without the feature `testing`")
+built_for_tests = pytest.mark.skipif(
+    not hasattr(_core, "_panic_now"), reason="built without the feature `testing`"
+)
+
+
+@built_for_tests
 def test_panic_is_an_error_of_kind_internal() -> None:
     with pytest.raises(_core.CoreError) as raised:
         _core._panic_now()  # type: ignore[attr-defined,unused-ignore]
     assert raised.value.args[0] == "internal"
+
+
+@built_for_tests
+def test_a_sleep_that_is_given_up_ends_once_and_one_that_is_closed_as_well() -> None:
+    session = _core.open()
+    for ticket in (1, 2):
+        assert _core.submit(session, ticket, "bridge.sleep", b'{"ms": 3600000}', [])
+    assert _core.drain(session, 10) == []
+    _core.cancel(session, 1)
+    ((kind, ticket, body, _),) = take(session, 1)
+    assert (kind, ticket) == (2, 1)
+    assert b'"kind":"cancelled"' in body
+    _core.close(session)
+    ((kind, ticket, body, _),) = _core.drain(session, 10)
+    assert (kind, ticket) == (2, 2)
+    assert b'"kind":"closed"' in body
+    assert _core.drain(session, 10) == []
 
 
 @pytest.mark.skipif(shutil.which("readelf") is None, reason="nothing reads the file's header")

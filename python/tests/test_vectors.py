@@ -34,7 +34,7 @@ TEXTS = [(kind, row) for name, kind in LISTS.items() for row in IDENTITY[name]]
 
 
 def test_no_list_of_the_vectors_is_left_out() -> None:
-    # Signatures are made and checked below the languages.
+    # Keys and signatures are read in `test_readings.py` as well.
     assert set(IDENTITY) == {*LISTS, "keys", "signatures"}
     assert all(IDENTITY.values())
     assert set(ERRORS) == {"kinds"}

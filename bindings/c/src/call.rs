@@ -295,43 +295,8 @@ pub unsafe extern "C" fn hubless_call_final(
     }
 }
 
-/// Ends a call with a failure and frees it. Never blocks. `kind`: `HUBLESS_HANDLER_FAILED`, or
-/// what the program means; `code` and `message` are for people and tests.
-///
-/// # Safety
-/// The texts are readable; `err` is NULL or initialised.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn hubless_call_fail(
-    call: *mut hubless_call,
-    kind: i32,
-    code: hubless_str,
-    message: hubless_str,
-    err: *mut hubless_error,
-) -> hubless_status {
-    // SAFETY: the caller vouches for the pointers in this function.
-    unsafe {
-        entry(err, || {
-            let open = CALLS.get(call)?;
-            let mut body = failure(kind, code, message)?;
-            content::set(&mut body, "call", json!(open.id));
-            end(call, &open, "call.fail", (body, Vec::new()))
-        })
-    }
-}
-
-/// Reads a failure of the program's own.
-///
-/// # Safety
-/// The texts are readable.
-pub(crate) unsafe fn failure(kind: i32, code: hubless_str, message: hubless_str) -> Result<Value> {
-    let known = Kind::ALL.into_iter().find(|known| known.row().c == kind);
-    let kind = known.ok_or_else(|| Fault::invalid("kind", "expected a kind of error"))?;
-    // SAFETY: as the caller says.
-    let (code, message) = unsafe { (text("code", code)?, text("message", message)?) };
-    Ok(json!({"kind": kind.name(), "code": code, "message": message.unwrap_or_default()}))
-}
-
-fn end(
+/// Ends a call, and frees it, by an operation.
+pub(crate) fn end(
     call: *const hubless_call,
     open: &Call,
     op: &str,

@@ -1,9 +1,9 @@
 //! Questions to the program: credentials to check, tokens to count, tools to run, input to give.
 
 use crate::arena::Arena;
-use crate::call::failure;
 use crate::content::{self, Received, hubless_content, hubless_received};
 use crate::entry::{entry, in_callback};
+use crate::failure::failure;
 use crate::fault::{Fault, Result, hubless_error};
 use crate::handles::{handle, lock};
 use crate::state::{Agent, Node, QUESTIONS, User};

@@ -162,7 +162,7 @@ pub struct hubless_agent {
 }
 
 /// An inbound call. Given to `on_call`; ended by exactly one of `hubless_call_final`,
-/// `hubless_call_fail`.
+/// `hubless_call_fail`, `hubless_call_fail_with`.
 pub struct hubless_call {
     _opaque: (),
 }

@@ -36,6 +36,10 @@ fn run(op: &str, body: &[u8]) -> Result<Value> {
         "spend.drop" => spend::drop_handle(body),
         "testing.mesh" => testing::mesh(body),
         "testing.drop" => testing::drop_handle(body),
+        #[cfg(feature = "testing")]
+        "bridge.echo" => crate::ops::bridge::echo(body),
+        #[cfg(feature = "testing")]
+        "bridge.throw" => crate::ops::bridge::throw(body),
         _ => {
             let message = format!("expected an operation that is answered at once, got {op:?}");
             Err(Error::invalid("op", message))

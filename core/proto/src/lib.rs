@@ -3,7 +3,8 @@
 //! Nothing here opens a socket or a file, reads a clock or draws a random number: time and chance
 //! are parameters. A module uses only those of lower steps:
 //! `error`, `limits` → `identity` → `wire` → `killswitch` → `audit`, `metering`, `policy`,
-//! `query` → `directory` → `registry`.
+//! `query` → `directory` → `registry` →
+//! `vectors` (for tests).
 #![forbid(unsafe_code)]
 
 pub mod audit;
@@ -21,6 +22,8 @@ pub mod registry;
 pub mod schema;
 pub mod template;
 pub mod tokens;
+#[cfg(feature = "testing")]
+pub mod vectors;
 pub mod wire;
 
 pub use error::{Error, Kind};

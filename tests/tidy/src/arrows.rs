@@ -25,6 +25,7 @@ pub const STEPS: &[&[&str]] = &[
     &["query", "template", "memo"],
     &["directory"],
     &["registry"],
+    &["vectors"],
 ];
 
 /// What pure code never names.

@@ -26,7 +26,8 @@ pub const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("build", &["prost-build", "prost-types", "protox"]),
-    ("dev", &["proptest"]),
+    // Itself, with the feature by which its tests read vectors.
+    ("dev", &["hubless-proto", "proptest"]),
 ];
 
 /// Crates that must not be linked into it, however far below.

@@ -280,7 +280,11 @@ enum RetryIn {
     AfterMs(u64),
 }
 
-fn read_retry(text: &RawValue) -> Result<Retry> {
+/// Reads when to try again.
+///
+/// # Errors
+/// `invalid_argument` with field `retry`.
+pub(super) fn read_retry(text: &RawValue) -> Result<Retry> {
     Ok(match parse::field("retry", text)? {
         RetryIn::Never => Retry::Never,
         RetryIn::Later => Retry::Later,

@@ -6,6 +6,8 @@
 mod agents;
 mod answer;
 mod body;
+#[cfg(feature = "testing")]
+pub(crate) mod bridge;
 mod call;
 mod find;
 pub(crate) mod inspect;

@@ -35,6 +35,8 @@ pub(crate) async fn dispatch(session: &Arc<Session>, operation: Operation) -> Re
         "testing" => testing::run(job, &name).await,
         "id" if name == "id.inspect" => inspect::run(&job.body).map(|out| Outcome::of(&out)),
         "limits" => inspect::limits(&job.body).map(|out| Outcome::of(&out)),
+        #[cfg(feature = "testing")]
+        "bridge" => super::bridge::run(job, &name).await,
         _ => unknown(&name),
     };
     result.map_err(|error| error.with_operation(&name))

@@ -1,5 +1,7 @@
 //! The contract end to end, through the public functions alone.
 
+#[cfg(feature = "testing")]
+mod bridge;
 mod budgets;
 mod calls;
 mod closing;

@@ -80,6 +80,18 @@ static void call_fail(const unsigned char *arg) {
                            text_of(arg[3], "why"), error_of(arg[4])));
 }
 
+static void call_fail_with(const unsigned char *arg) {
+    hubless_failure failure = {.kind = arg[1],
+                               .has_retry = arg[5] & 3,
+                               .code = text_of(arg[2], "code"),
+                               .message = text_of(arg[3], "why"),
+                               .field = text_of(arg[4], "content"),
+                               .retry = arg[5] >> 2 & 3,
+                               .retry_after_ms = arg[5] >> 4};
+    came(hubless_call_fail_with(handle_of(CALL, arg[0]), sized(&failure, sizeof failure, arg[6]),
+                                NULL));
+}
+
 static void call_progress(const unsigned char *arg) {
     came(hubless_call_progress(handle_of(CALL, arg[0]), text_of(arg[1], "half"),
                                (double)arg[2] / 100 - 0.5, error_of(arg[3])));
@@ -198,6 +210,7 @@ const operation call_operations[] = {
     {"call_cancelled", call_cancelled, 0},
     {"call_final", call_final, 0},
     {"call_fail", call_fail, 0},
+    {"call_fail_with", call_fail_with, 0},
     {"call_progress", call_progress, 0},
     {"call_chunk", call_chunk, 0},
     {"call_usage", call_usage, 0},

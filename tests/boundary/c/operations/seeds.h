@@ -76,6 +76,9 @@ static const seed seeds[] = {
     {"request_async", {0}},
     {"call arrives", {0}},
     {"call_final", {0}},
+    {"request_async", {0}},
+    {"call arrives", {0}},
+    {"call_fail_with", {0, 20, 0, 0, 0, 57}},
     {"error_clear", {0}},
     {NULL, {0}},
     /* A tool that fails. */

@@ -54,6 +54,9 @@ json *error_of(const hubless_error *err) {
         json_set(error, "pointer", text_of(err->pointer));
     }
     json_set(error, "retry", json_string(retry_of(err)));
+    if (err->retry == HUBLESS_RETRY_AFTER) {
+        json_set(error, "retryAfterMs", json_number((double)err->retry_after_ms));
+    }
     json_set(error, "limit", limit_of(err));
     json_set(error, "origin", text_of(err->origin));
     json_set(error, "traceId", text_of(err->trace_id));

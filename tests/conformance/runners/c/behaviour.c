@@ -15,7 +15,15 @@ pthread_mutex_t cancel_lock = PTHREAD_MUTEX_INITIALIZER;
 pthread_cond_t cancel_told = PTHREAD_COND_INITIALIZER;
 
 void fail_with(hubless_call *call, hubless_error *err) {
-    hubless_call_fail(call, (int)err->kind, err->code, err->message, NULL);
+    hubless_failure failure = {.size = sizeof failure,
+                               .kind = (int)err->kind,
+                               .code = err->code,
+                               .message = err->message,
+                               .field = err->field,
+                               .has_retry = 1,
+                               .retry = err->retry,
+                               .retry_after_ms = err->retry_after_ms};
+    hubless_call_fail_with(call, &failure, NULL);
     hubless_error_clear(err);
 }
 
@@ -242,6 +250,28 @@ void run_refuse(hubless_call *call, const hubless_call_info *info) {
     (void)info;
     hubless_call_fail(call, HUBLESS_DENIED, HUBLESS_STR("not_today"),
                       HUBLESS_STR("refused on purpose"), NULL);
+}
+
+void run_decline(hubless_call *call, const hubless_call_info *info) {
+    json *asked = value_of(&info->content);
+    const char *kind = json_get_text(asked, "kind"), *word = json_get_text(asked, "retry");
+    hubless_failure failure = {.size = sizeof failure,
+                               .kind = HUBLESS_DENIED,
+                               .code = HUBLESS_STR("not_now"),
+                               .message = HUBLESS_STR("declined on purpose")};
+    failure.field = hubless_cstr(json_get_text(asked, "field"));
+    if (kind != NULL && strcmp(kind, "busy") == 0) {
+        failure.kind = HUBLESS_BUSY;
+    }
+    failure.has_retry = json_get(asked, "retry") != NULL;
+    if (word != NULL) {
+        failure.retry = strcmp(word, "later") == 0 ? HUBLESS_RETRY_LATER : HUBLESS_RETRY_NEVER;
+    } else if (failure.has_retry) {
+        failure.retry = HUBLESS_RETRY_AFTER;
+        failure.retry_after_ms = (uint64_t)json_get_number(asked, "retry", 0);
+    }
+    hubless_call_fail_with(call, &failure, NULL);
+    json_free(asked);
 }
 
 /* Answers `{member: value of a reply}`. */

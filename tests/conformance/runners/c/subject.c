@@ -152,6 +152,7 @@ static subject subjects[] = {
                      "\"maxTokens\": 8}"},
     {.name = "fail", .run = run_fail},
     {.name = "refuse", .run = run_refuse},
+    {.name = "decline", .run = run_decline},
     {.name = "tool", .run = run_tool},
     {.name = "badtool", .run = run_badtool},
     {.name = "fresh", .run = run_fresh, .isolated = 1},

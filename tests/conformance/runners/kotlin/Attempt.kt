@@ -73,6 +73,7 @@ private fun ErrorDetails.fields() = buildJsonObject {
     put("field", field)
     put("pointer", pointer)
     put("retry", retryWord())
+    (retry as? Retry.After)?.let { put("retryAfterMs", it.delay.inWholeMilliseconds) }
     put("limit", limitRecord())
     put("origin", origin)
     put("traceId", traceId)

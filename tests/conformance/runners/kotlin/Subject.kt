@@ -15,6 +15,7 @@ import dev.hubless.Node
 import dev.hubless.Part
 import dev.hubless.RegisteredAgent
 import dev.hubless.Requirements
+import dev.hubless.Retry
 import dev.hubless.SkillOptions
 import dev.hubless.agent
 import dev.hubless.register
@@ -29,11 +30,14 @@ import kotlinx.serialization.Serializable
 import kotlinx.serialization.json.Json
 import kotlinx.serialization.json.JsonElement
 import kotlinx.serialization.json.JsonObject
+import kotlinx.serialization.json.JsonPrimitive
+import kotlinx.serialization.json.longOrNull
 import java.security.MessageDigest
 import java.time.LocalDate
 import java.util.HexFormat
 import java.util.concurrent.ConcurrentHashMap
 import java.util.concurrent.atomic.AtomicInteger
+import kotlin.time.Duration.Companion.milliseconds
 
 @Serializable
 private data class Addends(val a: Long, val b: Long)
@@ -79,6 +83,20 @@ private data class Nested(
 
 @Serializable
 private data class NestedAnswer(val depth: Int, val inner: JsonElement)
+
+@Serializable
+private data class Decline(
+    val kind: String,
+    val field: String? = null,
+    val retry: JsonElement? = null,
+)
+
+/** When a caller is told to ask again: a word, or so many milliseconds. */
+private fun retryOf(told: JsonElement?): Retry? {
+    val said = told as? JsonPrimitive ?: return null
+    val ms = said.longOrNull ?: return if (said.content == "later") Retry.Later else Retry.Never
+    return Retry.After(ms.milliseconds)
+}
 
 @Serializable
 private data class Visit(
@@ -234,6 +252,11 @@ internal class Subject(private val node: Node, private val prefix: String) {
         add<Content, String>("fail") { error("broken on purpose") }
         add<Content, String>("refuse") {
             throw HublessException(ErrorKind.DENIED, "refused on purpose", code = "not_today")
+        }
+        add<Decline, String>("decline") {
+            val (kind, field, retry) = it
+            val message = "declined on purpose"
+            throw HublessException(ErrorKind.of(kind), message, "not_now", retryOf(retry), field)
         }
         serve("wrong", { skill { outputSchema = requiredX() } }) { mapOf("y" to 1) }
         add<Content, Run>("once", { skill { effect = Effect.IDEMPOTENT } }) {

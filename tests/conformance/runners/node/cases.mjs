@@ -304,7 +304,7 @@ function errorFields(error) {
   const retry = typeof error.retry === 'object' ? 'after' : error.retry;
   const rejection = error.name === 'Rejected';
   const said = { kind, code, field, message, pointer, limit, candidates, origin, traceId };
-  return { ...said, retry, rejection };
+  return { ...said, retry, retryAfterMs: error.retry?.afterMs, rejection };
 }
 
 /** Cuts long texts: a report is to be read. */

@@ -238,6 +238,13 @@ function failing() {
         throw new HublessError({ kind: 'denied', code: 'not_today', message });
       },
     },
+    decline: {
+      handler: ({ kind, field, retry: when }) => {
+        const retry = typeof when === 'number' ? { afterMs: when } : when;
+        const message = 'declined on purpose';
+        throw new HublessError({ kind, code: 'not_now', message, field, retry });
+      },
+    },
     badtool: { handler: (_input, ctx) => ctx.callTool('undeclared', {}) },
     wrong: { output: { type: 'object', required: ['x'] }, handler: () => ({ y: 1 }) },
   };

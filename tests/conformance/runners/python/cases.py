@@ -304,11 +304,13 @@ def shortened(value: Any) -> Any:
 def fields_of(error: hubless.Error) -> dict[str, Any]:
     names = ("kind", "field", "message", "pointer", "origin")
     said = {name: getattr(error, name) for name in names}
-    retry = error.retry if isinstance(error.retry, str) else "after"
+    retry: dict[str, Any] = {"retry": error.retry}
+    if not isinstance(error.retry, str):
+        retry = {"retry": "after", "retryAfterMs": round(error.retry * 1000)}
     limit = error.limit and {"name": error.limit.name, "value": error.limit.value}
     rejection = isinstance(error, hubless.Rejected)
     candidates = list(error.candidates)
-    more = {"code": error.code or "", "retry": retry, "limit": limit, "traceId": error.trace_id}
+    more = {"code": error.code or "", **retry, "limit": limit, "traceId": error.trace_id}
     return {**said, **more, "rejection": rejection, "candidates": candidates}
 
 

@@ -119,6 +119,11 @@ async def refuse() -> None:
     raise hubless.errors.CallDeniedError("refused on purpose", code="not_today")
 
 
+async def decline(kind: str, field: str | None = None, retry: Any = None) -> None:
+    wait = retry / 1000 if isinstance(retry, int) else retry
+    raise hubless.Error("declined on purpose", kind=kind, code="not_now", field=field, retry=wait)
+
+
 async def tool(a: int, b: int, *, ctx: Call) -> dict[str, Any]:
     return {"fromTool": await ctx.call_tool("add", {"a": a, "b": b})}
 
@@ -308,6 +313,7 @@ SUBJECTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "rates": (always_ok, {"skill": RATES}),
     "fail": (fail, {}),
     "refuse": (refuse, {}),
+    "decline": (decline, {}),
     "tool": (tool, {}),
     "badtool": (badtool, {}),
     "once": (once, {"skill": Skill(effect="IDEMPOTENT")}),

@@ -2,40 +2,17 @@
 //! `error`.
 
 use super::{compare, compare_text};
-use hubless_proto::error::{CODES, Code, Kind, Retry};
-use serde_json::json;
+use hubless_proto::error::{CODES, Kind, Retry};
+use hubless_proto::vectors::read;
 
 #[test]
 fn errors() {
-    let row = |kind: Kind| {
-        let row = kind.row();
-        let retry = match row.retry {
-            Retry::Never => json!("never"),
-            Retry::Later => json!("later"),
-            Retry::AfterMs(ms) => json!({ "afterMs": ms }),
-        };
-        json!({
-            "kind": row.name,
-            "retry": retry,
-            "http": row.http,
-            "jsonRpc": row.json_rpc,
-            "a2a": row.a2a,
-            "mcp": row.mcp,
-            "c": row.c,
-            "exit": row.exit,
-        })
-    };
-    compare("errors.json", &json!({ "kinds": Kind::ALL.map(row) }));
+    compare("errors.json", &read("kinds", 0, &[]).unwrap());
 }
 
 #[test]
 fn codes() {
-    let row = |code: &Code| {
-        let kinds: Vec<_> = code.kinds.iter().map(|kind| kind.name()).collect();
-        json!({ "code": code.name, "kinds": kinds, "meaning": code.meaning })
-    };
-    let rows: Vec<_> = CODES.iter().map(row).collect();
-    compare("codes.json", &json!({ "codes": rows }));
+    compare("codes.json", &read("codes", 0, &[]).unwrap());
 }
 
 #[test]

@@ -2,8 +2,9 @@
 
 use super::{compare, hex};
 use bytes::Bytes;
+use hubless_proto::vectors::read;
 use hubless_proto::wire::decode::{Checked, decode};
-use hubless_proto::wire::frame::{FrameBuffer, FrameType, decode_data, encode_data, encode_frame};
+use hubless_proto::wire::frame::{FrameBuffer, FrameType, encode_data, encode_frame};
 use hubless_proto::wire::v1;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -14,32 +15,16 @@ fn taken<T: Checked + Serialize + PartialEq>(kind: FrameType, message: &T) -> Va
     buffer.push(&bytes);
     let frame = buffer.next_frame().unwrap().unwrap();
     assert!(decode::<T>(kind, frame.body).unwrap() == *message);
-    json!({
-        "type": kind.name(),
-        "number": kind.number(),
-        "bytes": hex(&bytes),
-        "message": message,
-    })
+    let mut said = read("frames", 0, std::slice::from_ref(&bytes)).unwrap();
+    assert_eq!(said["frames"][0]["message"], json!(message));
+    let mut row = said["frames"][0].take();
+    row["bytes"] = json!(hex(&bytes));
+    row
 }
 
 /// What reading these bytes, then the end of the stream, ends in.
 fn refused(what: &str, bytes: &[u8]) -> Value {
-    let mut buffer = FrameBuffer::default();
-    buffer.push(bytes);
-    let read = || -> Result<(), hubless_proto::Error> {
-        let mut buffer = buffer;
-        while let Some(frame) = buffer.next_frame()? {
-            if frame.kind == FrameType::Data {
-                drop(decode_data(frame.body)?);
-            } else if frame.kind == FrameType::Room {
-                decode::<v1::Room>(frame.kind, frame.body)?;
-            } else {
-                drop(decode::<v1::Request>(frame.kind, frame.body)?);
-            }
-        }
-        buffer.finish()
-    };
-    let error = read().unwrap_err();
+    let error = read("frames", 0, &[Bytes::copy_from_slice(bytes)]).unwrap_err();
     json!({
         "what": what,
         "bytes": hex(bytes),
@@ -47,6 +32,19 @@ fn refused(what: &str, bytes: &[u8]) -> Value {
         "code": error.code,
         "field": error.field,
     })
+}
+
+/// The one row of a stream of one DATA frame, and of one that is skipped.
+fn data(bytes: &[u8]) -> Value {
+    let said = read("frames", 0, &[Bytes::copy_from_slice(bytes)]).unwrap();
+    let row = &said["frames"][0];
+    json!({ "bytes": hex(bytes), "index": row["index"], "chunk": row["chunk"] })
+}
+
+fn skipped(bytes: &[u8]) -> Value {
+    let said = read("frames", 0, &[Bytes::copy_from_slice(bytes)]).unwrap();
+    assert_eq!(said, json!({ "frames": [] }));
+    json!({ "bytes": hex(bytes) })
 }
 
 fn request() -> v1::Request {
@@ -104,12 +102,10 @@ fn room(room: v1::room::Room) -> v1::Room {
 fn frames() {
     let whole = encode_frame(FrameType::Request, &request()).unwrap();
     let chunk = Bytes::from_static(b"chunk");
-    let data = [encode_data(64, &chunk).unwrap(), chunk].concat();
+    let stream = [encode_data(64, &chunk).unwrap(), chunk].concat();
     let goodbye = v1::Goodbye { deadline_ms: 10_000 };
     let made = json!({
-        "types": FrameType::ALL.iter().map(|kind| json!({
-            "type": kind.name(), "number": kind.number(), "maxBytes": kind.max_bytes(),
-        })).collect::<Vec<_>>(),
+        "types": read("frame_types", 0, &[]).unwrap()["types"],
         "taken": [
             taken(FrameType::Request, &request()),
             taken(FrameType::Event, &v1::Event {
@@ -127,8 +123,8 @@ fn frames() {
                 })),
             }),
         ],
-        "data": { "bytes": hex(&data), "index": 64, "chunk": "6368756e6b" },
-        "skipped": { "bytes": hex(&[200, 2, 1, 1]) },
+        "data": data(&stream),
+        "skipped": skipped(&[200, 2, 1, 1]),
         "refused": [
             refused("cut short", &whole[..whole.len() - 1]),
             refused("unknown type below 128", &[99, 0]),
@@ -141,5 +137,7 @@ fn frames() {
             refused("room that says nothing", &[37, 0]),
         ],
     });
+    assert_eq!(made["data"]["index"], 64);
+    assert_eq!(made["data"]["chunk"], hex(b"chunk"));
     compare("frames.json", &made);
 }

@@ -6,8 +6,9 @@ use hubless_proto::error::Error;
 use hubless_proto::identity::{AgentId, Domain, SecretKey};
 use hubless_proto::killswitch::{
     Allowance, Amount, Beacon, CallId, Component, Grant, GrantId, Life, Message, Origin, Proof,
-    Reading, Round, Settlement, Statement, Terms, Trip,
+    Reading, Round, Settlement, Statement, Trip,
 };
+use hubless_proto::vectors::read;
 use hubless_proto::wire::v1;
 use hubless_proto::wire::words::{RefundPolicy, TripReason};
 use serde_json::{Value, json};
@@ -22,6 +23,17 @@ fn origin() -> Origin {
 
 fn refused(error: &Error) -> Value {
     json!({ "kind": error.kind.name(), "code": error.code, "field": error.field })
+}
+
+fn budget() -> Value {
+    let Origin { root, nonce } = origin();
+    let read = read("budget", 0, &[root.to_wire(), Bytes::copy_from_slice(&nonce)]).unwrap();
+    json!({
+        "root": root,
+        "nonce": hex(&nonce),
+        "budget": read["budget"],
+        "account": read["account"],
+    })
 }
 
 /// Texts, because a parser of JSON may already change a number.
@@ -49,9 +61,8 @@ fn terms() -> Vec<Value> {
         r#"{"calls": 5, "strict": "yes"}"#,
     ];
     let row = |text: &str| {
-        let value = serde_json::from_str(text).unwrap();
-        let refused = Terms::read("", &value).map_err(|error| refused(&error)).err();
-        json!({ "text": text, "refused": refused })
+        let read = read("terms", 0, &[Bytes::copy_from_slice(text.as_bytes())]);
+        json!({ "text": text, "refused": read.err().map(|error| refused(&error)) })
     };
     texts.into_iter().map(row).collect()
 }
@@ -101,8 +112,10 @@ fn messages() -> Vec<Value> {
         Message::Recall { grant: id, reading: Some(reading) },
     ];
     let row = |message: &Message| {
-        assert_eq!(Message::decode(message.encode()).as_ref(), Ok(message));
-        json!({ "bytes": hex(&message.encode()), "message": message.to_wire() })
+        let bytes = message.encode();
+        assert_eq!(Message::decode(bytes.clone()).as_ref(), Ok(message));
+        let read = read("ledger", 0, std::slice::from_ref(&bytes)).unwrap();
+        json!({ "bytes": hex(&bytes), "message": read["message"] })
     };
     all.iter().map(row).collect()
 }
@@ -134,13 +147,13 @@ fn trips() -> Vec<Value> {
         ("as another statement", signed_by(&root(), Domain::Grant)),
     ];
     let row = |(what, signed): &(&str, v1::SignedRecord)| {
-        let opened = Trip::open(signed);
+        let read = read("trip", 0, &[signed.signed.clone(), signed.signature.clone()]);
         json!({
             "what": what,
             "signed": hex(&signed.signed),
             "signature": hex(&signed.signature),
-            "budget": opened.as_ref().ok().map(|trip| trip.budget_id().to_string()),
-            "refused": opened.as_ref().err().map(refused),
+            "budget": read.as_ref().ok().map(|trip| &trip["budget"]),
+            "refused": read.as_ref().err().map(refused),
         })
     };
     rows.iter().map(row).collect()
@@ -149,12 +162,7 @@ fn trips() -> Vec<Value> {
 #[test]
 fn killswitch() {
     let made = json!({
-        "budgets": [{
-            "root": root().node_key(),
-            "nonce": hex(&origin().nonce),
-            "budget": origin().budget_id().to_string(),
-            "account": origin().account().to_string(),
-        }],
+        "budgets": [budget()],
         "terms": terms(),
         "messages": messages(),
         "trips": trips(),

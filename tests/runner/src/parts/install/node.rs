@@ -105,15 +105,16 @@ fn read(path: &Path) -> Result<String> {
 /// What only tests of the bridge may call is in the libraries of the tests, and not in a release.
 fn bridge_tests(dist: Dist, folder: &Path) -> Result<Outcome> {
     let code = format!(
-        "const addon = require('{}'); console.log('panicNow' in addon, 'drain' in addon)",
+        "const addon = require('{}'); console.log('panicNow' in addon, \
+         addon.ask('bridge.echo', '{{}}')[0], 'drain' in addon)",
         crate::package::NODE_PLATFORM
     );
     let step = node("functions of the addon", folder, &["-e", &code])?;
     prints(
         step,
         match dist.profile {
-            Profile::Dev => "true true",
-            Profile::Release => "false true",
+            Profile::Dev => "true true true",
+            Profile::Release => "false false true",
         },
     )
 }

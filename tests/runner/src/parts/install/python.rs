@@ -57,13 +57,13 @@ fn place(python: &Path, project: &Path) -> Result<PathBuf> {
 
 /// What only tests of the bridge may call is in the libraries of the tests, and not in a release.
 fn bridge_tests(dist: Dist, python: &Path) -> Result<Outcome> {
-    let code =
-        "from hubless import _core\nprint('_panic_now' in dir(_core), 'drain' in dir(_core))";
+    let code = "from hubless import _core\nprint('_panic_now' in dir(_core), \
+                _core.ask('bridge.echo', b'{}')[0], 'drain' in dir(_core))";
     let step = Step::new("install: python, functions of the module", python);
     let done = step.args(["-c", code]).folder(house::target()).must()?;
     let wanted = match dist.profile {
-        Profile::Dev => "True True",
-        Profile::Release => "False True",
+        Profile::Dev => "True True True",
+        Profile::Release => "False False True",
     };
     Ok(Outcome::one(done.output.trim() == wanted, || done.tail(5)))
 }

@@ -183,6 +183,7 @@ public open class HublessException internal constructor(
      * Makes a failure to be thrown by a handler.
      *
      * @param retry whether asking again may help; default what the kind says
+     * @param field the field of the request at fault
      */
     @JvmOverloads
     public constructor(
@@ -190,7 +191,12 @@ public open class HublessException internal constructor(
         message: String,
         code: String? = null,
         retry: Retry? = null,
-    ) : this(ErrorDetails(kind, message, code, retry = retry ?: Retry.Never), null, retry)
+        field: String? = null,
+    ) : this(
+        ErrorDetails(kind, message, code, field = field, retry = retry ?: Retry.Never),
+        null,
+        retry,
+    )
 
     /** The closed kind. */
     public val kind: ErrorKind get() = details.kind

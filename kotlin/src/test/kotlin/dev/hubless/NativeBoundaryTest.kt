@@ -84,6 +84,23 @@ class NativeBoundaryTest {
     }
 
     @Test
+    fun `a sleep ends once, given up or with its session`() {
+        val session = Native.open()
+        for (ticket in 1L..2L) {
+            assertTrue(submit(session, ticket, "bridge.sleep", "{\"ms\":3600000}"))
+        }
+        Native.cancel(session, 1)
+        val ended = next(session)
+        assertEquals(Event.FAILED to 1L, ended.kind to ended.ticket)
+        assertEquals("cancelled", ended.body.text("kind"))
+        Native.close(session)
+        val closed = next(session)
+        assertEquals(Event.FAILED to 2L, closed.kind to closed.ticket)
+        assertEquals("closed", closed.body.text("kind"))
+        assertNull(Native.nextEvents(session, 1))
+    }
+
+    @Test
     fun `close ends a thread that waits for events`() {
         val session = Native.open()
         val thread = Thread {

@@ -1,5 +1,6 @@
 package dev.hubless
 
+import dev.hubless.internal.Session
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.delay
 import kotlinx.coroutines.runBlocking
@@ -29,6 +30,23 @@ internal fun withNode(
                 home = testHome
                 configure()
             }) { test(scope) }
+        }
+    }
+    assertNoneLeft(before)
+}
+
+/** Runs a test in a session without a node, of a library that has the operations `bridge.*`. */
+internal fun withBridge(test: suspend CoroutineScope.(bridge: Session) -> Unit) {
+    val before = Hubless.handles()
+    runBlocking {
+        withTimeout(120.seconds) {
+            val bridge = Session(this) {}
+            bridge.start()
+            try {
+                test(bridge)
+            } finally {
+                bridge.close()
+            }
         }
     }
     assertNoneLeft(before)
