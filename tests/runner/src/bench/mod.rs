@@ -1,0 +1,5 @@
+//! `cargo bench-all`.
+
+mod start;
+
+pub(crate) use start::{Which, run};
