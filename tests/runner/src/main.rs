@@ -41,12 +41,8 @@ enum Command {
     },
     /// Builds everything, then runs the ten-line programs of the four languages.
     Hello,
-    /// Prints figures: all, or those named (`start`: process start to first answer in each
-    /// language; `budgets`: limits kept, and how fast).
-    Bench {
-        /// Which; none: all.
-        which: Vec<bench::Which>,
-    },
+    /// Measures: all, or what is named; tables and plots go to `target/bench`.
+    Bench(bench::Options),
     /// Builds the packages that users install, into `target/dist`.
     Package(package::Options),
     /// Writes the generated files anew.
@@ -64,7 +60,7 @@ fn main() -> ExitCode {
                 println!("{outcome}");
                 outcome.failed == 0
             }),
-        Command::Bench { which } => bench::run(&which),
+        Command::Bench(options) => bench::run(&options),
         Command::Package(options) => package::run(&options),
         Command::Generate => generate::write().map(|()| true),
     };

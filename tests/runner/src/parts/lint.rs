@@ -1,13 +1,14 @@
 //! Formatting, lints and types of every language; licences of every dependency.
 
 use crate::count::Outcome;
-use crate::house::{self, Result, root, venv_program};
+use crate::house::{self, Result, root, text, venv_program};
+use crate::prepare;
 use crate::step::Step;
 
 /// Each linter counts as one test.
 pub(crate) fn run() -> Result<Outcome> {
     let mut outcome = Outcome::default();
-    for step in steps() {
+    for step in steps().into_iter().chain(measuring()?) {
         let done = step.run()?;
         outcome += Outcome::one(done.ok, || done.tail(40));
     }
@@ -38,6 +39,38 @@ fn steps() -> Vec<Step> {
             .args(["-B", "-q", "-f", "kotlin/pom.xml"])
             .args(["validate", "-P", "lint"]),
     ]
+}
+
+/// What measures in each language, as strictly as the packages.
+fn measuring() -> Result<Vec<Step>> {
+    let bench = root().join("tests/bench");
+    let place = |language: &str| text(&bench.join(language));
+    let flags = prepare::c_flags("STANDARD")?.chain(prepare::c_flags("WARN")?);
+    let sources = ["program.c", "measure.c", "load.c"].map(|file| bench.join("c").join(file));
+    let python = root().join("python");
+    let node = root().join("node/node_modules/.bin");
+    Ok(vec![
+        Step::new("lint: mypy, what measures", venv_program("mypy"))
+            .args(["--strict", &place("python")])
+            .env("MYPYPATH", &python)
+            .folder(&python),
+        Step::new("lint: ruff, what measures", venv_program("ruff"))
+            .args(["check", "--config", "pyproject.toml"])
+            // It waits for what it counts itself.
+            .args(["--extend-ignore", "ASYNC110", &place("python")])
+            .folder(&python),
+        Step::new("lint: tsc, what measures", node.join("tsc")).args(["-p", &place("node")]),
+        Step::new("lint: biome, what measures", node.join("biome")).args([
+            "ci",
+            "--config-path",
+            "node",
+            "tests/bench/node",
+        ]),
+        Step::new("lint: cc, what measures", "cc")
+            .args(flags)
+            .args(["-fsyntax-only", "-Iinclude"])
+            .args(sources),
+    ])
 }
 
 /// `cargo deny`, installed once into the user's cache folder.

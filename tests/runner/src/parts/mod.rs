@@ -5,7 +5,7 @@ mod conformance;
 mod docs;
 mod endurance;
 mod fresh;
-mod install;
+pub(crate) mod install;
 mod killswitch;
 mod lanes;
 mod languages;

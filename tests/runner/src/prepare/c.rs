@@ -97,7 +97,10 @@ fn compile(program: &Program) -> Result<()> {
 }
 
 /// The flags of this name.
-fn flags(name: &str) -> Result<SplitWhitespace<'static>> {
+///
+/// # Errors
+/// There are none.
+pub(crate) fn flags(name: &str) -> Result<SplitWhitespace<'static>> {
     let value = |line: &'static str| line.strip_prefix(name)?.strip_prefix(" := ");
     let found = FLAGS.lines().find_map(value).map(str::split_whitespace);
     found.ok_or_else(|| format!("{FLAGS_FILE} does not say {name}"))

@@ -6,6 +6,7 @@ mod node;
 mod python;
 pub(crate) mod stamp;
 
+pub(crate) use c::flags as c_flags;
 pub(crate) use node::{facade as node_facade, install};
 
 use crate::house::{self, Result};

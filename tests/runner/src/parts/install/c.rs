@@ -87,7 +87,11 @@ fn compile(prefix: &Path, programs: &Path) -> Result<Outcome> {
     Ok(outcome)
 }
 
-fn pkg_config(prefix: &Path) -> Result<Vec<String>> {
+/// What a compiler is told of the library in `prefix`.
+///
+/// # Errors
+/// There is no pkg-config, or no library there.
+pub(crate) fn pkg_config(prefix: &Path) -> Result<Vec<String>> {
     let done = Step::new("install: c, pkg-config", "pkg-config")
         .args(["--cflags", "--libs", "hubless"])
         .env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig"))

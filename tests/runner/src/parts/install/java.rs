@@ -69,7 +69,10 @@ fn contents(dist: Dist) -> Result<Outcome> {
 
 /// A local repository that shows the user's own, all but this package: what other versions of it
 /// left there must not stand in.
-fn repository(project: &Path) -> Result<PathBuf> {
+///
+/// # Errors
+/// The folder cannot be made.
+pub(crate) fn repository(project: &Path) -> Result<PathBuf> {
     let folder = project.join("repository");
     let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
     empty(&folder)?;
@@ -81,7 +84,12 @@ fn repository(project: &Path) -> Result<PathBuf> {
     Ok(folder)
 }
 
-fn compile(dist: Dist, folder: &Path, kind: &str, repository: &Path) -> Result<()> {
+/// Compiles the project of this kind (`tests/runner/projects`) in `folder`, whose sources are in
+/// `src`.
+///
+/// # Errors
+/// It does not compile.
+pub(crate) fn compile(dist: Dist, folder: &Path, kind: &str, repository: &Path) -> Result<()> {
     let project = read(&root().join(format!("tests/runner/projects/{kind}.xml")))?;
     write(&folder.join("pom.xml"), project)?;
     Step::new(&format!("install: jvm, compile the {kind} project"), "mvn")

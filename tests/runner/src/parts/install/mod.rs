@@ -12,3 +12,6 @@ mod node;
 mod python;
 
 pub(crate) use all::{quick, release};
+pub(crate) use c::pkg_config;
+pub(crate) use java::{compile as compile_java, repository as java_repository};
+pub(crate) use node::npm;

@@ -41,7 +41,10 @@ pub(super) fn install(dist: Dist) -> Result<Outcome> {
 }
 
 /// `npm install` of both packed files, and of what else a project uses.
-fn npm(dist: Dist, folder: &Path, kind: &str, others: &[&str]) -> Result<()> {
+///
+/// # Errors
+/// A package is not there, or a download failed.
+pub(crate) fn npm(dist: Dist, folder: &Path, kind: &str, others: &[&str]) -> Result<()> {
     let manifest = format!("{{ \"name\": \"user\", \"private\": true, \"type\": \"{kind}\" }}\n");
     write(&folder.join("package.json"), manifest)?;
     let packed = |name: &str| text(&dist.node().join(format!("{name}-{VERSION}.tgz")));

@@ -1,17 +1,10 @@
-//! `cargo bench-all`: from the start of a process to its first answer from another process, and
-//! budgets (`tests/bench`).
-//!
-//! The start is measured from outside, interleaved, beside the bare start of the same language's
-//! runtime.
-//! A benchmark, not a test: nothing fails on a time.
+//! From the start of a process to its first answer from another process: measured from outside,
+//! interleaved, beside the bare start of the same language's runtime.
 
-use crate::demo;
 use crate::house::{self, Result};
 use crate::language::{Language, Origin, Program};
 use crate::prepare;
 use crate::process::Process;
-use crate::step::Step;
-use clap::ValueEnum;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -25,40 +18,8 @@ struct Row {
     bare: Vec<Duration>,
 }
 
-/// What is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Which {
-    /// Process start to first answer, in each language.
-    Start,
-    /// Limits kept, and how fast.
-    Budgets,
-}
-
-/// Runs benchmarks, all or these, and prints their tables.
-///
-/// # Errors
-/// A program could not be built, started, or did not answer.
-pub(crate) fn run(which: &[Which]) -> Result<bool> {
-    let wanted = |one: Which| which.is_empty() || which.contains(&one);
-    if wanted(Which::Start) {
-        start()?;
-    }
-    Ok(!wanted(Which::Budgets) || budgets()?)
-}
-
-/// Budgets, in the profile that is shipped; how quickly a stop arrives in every language, in that
-/// of the tests.
-fn budgets() -> Result<bool> {
-    let build = Step::new("bench: build budgets", "cargo");
-    build.args(["build", "--release", "--locked", "-p", "hubless-bench"]).must()?;
-    let program = house::target().join("release/hubless-bench-budgets");
-    let status = Command::new(&program).status();
-    let kept = status.map_err(|error| format!("{program:?}: {error}"))?.success();
-    prepare::everything()?;
-    Ok(demo::trips()? && kept)
-}
-
-fn start() -> Result<()> {
+/// Prints the table.
+pub(super) fn run() -> Result<()> {
     prepare::everything()?;
     let home = house::target().join("bench-home");
     // Left over from a run that was interrupted.

@@ -1,0 +1,221 @@
+//! The measuring programs, each against the package that its users install.
+
+use super::contestant::Contestant;
+use super::options::{Options, Packages};
+use crate::house::{self, Result, root, text};
+use crate::language::Language;
+use crate::package::{self, Dist, Profile, empty, only_python};
+use crate::parts::install as user;
+use crate::prepare;
+use crate::step::Step;
+use crate::toolchain;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The event loop that peers in Python run on; pinned as they pin it.
+const UVLOOP: &str = "uvloop==0.23.0";
+/// How peers on the JVM are started.
+const HEAP: &str = "-Xmx1g";
+
+/// What a program is in a measurement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Role {
+    /// It is called.
+    Agent,
+    /// It calls; raw streams are told whom.
+    Caller {
+        /// Key of the agent's endpoint.
+        key: String,
+        /// Where that is.
+        address: String,
+    },
+    /// It calls itself.
+    Local,
+}
+
+impl Role {
+    pub(super) const fn name(&self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::Caller { .. } => "caller",
+            Self::Local => "local",
+        }
+    }
+}
+
+/// Installed programs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Programs {
+    dist: Dist,
+}
+
+impl Programs {
+    /// Builds what is missing, and installs it into empty environments.
+    ///
+    /// # Errors
+    /// A tool is missing, or something does not build or install.
+    pub(super) fn prepare(options: &Options) -> Result<Self> {
+        toolchain::check()?;
+        if let Some(fault) = toolchain::make_fault() {
+            return Err(fault);
+        }
+        let programs = Self { dist: Dist { profile: options.profile() } };
+        match programs.dist.profile {
+            Profile::Dev => prepare::rust()?,
+            Profile::Release => {
+                Step::new("bench: build what is measured in Rust", "cargo")
+                    .args(["build", "--release", "--locked", "-p", "hubless-bench"])
+                    .must()?;
+            }
+        }
+        if options.packages() == Packages::Built {
+            package::build(programs.dist)?;
+        }
+        programs.install_python()?;
+        programs.install_node()?;
+        programs.install_c()?;
+        programs.install_kotlin()?;
+        Ok(programs)
+    }
+
+    /// Of which build they are.
+    pub(super) const fn described(self) -> &'static str {
+        match self.dist.profile {
+            Profile::Dev => "those of the tests: NO FIGURES",
+            Profile::Release => "release, installed into empty environments",
+        }
+    }
+
+    /// The interpreter of the environment.
+    pub(super) fn python(self) -> PathBuf {
+        place(Language::Python).join("venv/bin/python")
+    }
+
+    /// What starts a program.
+    pub(super) fn command(self, contestant: Contestant, role: &Role) -> Result<Command> {
+        let mut command = match contestant {
+            Contestant::Floor => Command::new(self.rust("floor")),
+            Contestant::Rust => Command::new(self.rust("agents")),
+            Contestant::Package(Language::Python) => {
+                let mut command = Command::new(self.python());
+                command.arg(root().join("tests/bench/python/program.py"));
+                command
+            }
+            Contestant::Package(Language::Node) => {
+                let mut command = Command::new("node");
+                command.arg(place(Language::Node).join("program.mjs"));
+                command
+            }
+            Contestant::Package(Language::Kotlin) => {
+                let file = place(Language::Kotlin).join("classpath.txt");
+                let class_path = std::fs::read_to_string(&file);
+                let class_path = class_path.map_err(|error| package::say(&file, &error))?;
+                let mut command = Command::new("java");
+                command.args([HEAP, "-cp", class_path.trim(), "dev.hubless.bench.ProgramKt"]);
+                command
+            }
+            Contestant::Package(Language::C) => Command::new(place(Language::C).join("program")),
+        };
+        command.arg(role.name());
+        if let (Contestant::Floor, Role::Caller { key, address }) = (contestant, role) {
+            command.args([key, address]);
+        }
+        Ok(command)
+    }
+
+    /// What starts a caller that the peers' own code measures; none: they have none for it.
+    pub(super) fn measured_by(self, peers: &Path, contestant: Contestant) -> Option<Command> {
+        let Contestant::Package(language) = contestant else { return None };
+        match language {
+            Language::Python => {
+                let mut command = Command::new(self.python());
+                command.arg(root().join("tests/bench/python/peer.py"));
+                command.env("PYTHONPATH", peers.join("py"));
+                Some(command)
+            }
+            Language::Node => {
+                let mut command = Command::new("node");
+                command.arg(place(language).join("peer.mjs"));
+                command.arg(peers.join("node/common.mjs")).env("NODE_PATH", place(language));
+                Some(command)
+            }
+            Language::Kotlin => {
+                let own = std::fs::read_to_string(place(language).join("classpath.txt")).ok()?;
+                let built = text(&peers.join("jvm/target"));
+                let class_path = format!("{}:{built}/peers-jvm.jar:{built}/lib/*", own.trim());
+                let mut command = Command::new("java");
+                command.args([HEAP, "-cp", &class_path, "dev.hubless.bench.PeerKt"]);
+                Some(command)
+            }
+            Language::C => None,
+        }
+    }
+
+    /// A program of `tests/bench`.
+    pub(super) fn rust(self, name: &str) -> PathBuf {
+        let folder = match self.dist.profile {
+            Profile::Dev => "debug",
+            Profile::Release => "release",
+        };
+        house::target().join(folder).join(format!("hubless-bench-{name}"))
+    }
+
+    fn install_python(self) -> Result<()> {
+        let project = place(Language::Python);
+        empty(&project)?;
+        Step::new("bench: python, empty environment", "python3")
+            .args(["-m", "venv", &text(&project.join("venv"))])
+            .must()?;
+        Step::new("bench: python, pip install", self.python())
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", UVLOOP])
+            .args([only_python(self.dist, ".whl")?])
+            .must()
+            .map(drop)
+    }
+
+    fn install_node(self) -> Result<()> {
+        let project = place(Language::Node);
+        empty(&project)?;
+        user::npm(self.dist, &project, "module", &[])?;
+        // Copied to where the package is found.
+        copy("tests/bench/node/.", &project)
+    }
+
+    fn install_c(self) -> Result<()> {
+        let project = place(Language::C);
+        let prefix = project.join("prefix");
+        empty(&prefix)?;
+        Step::new("bench: c, unpack", "tar")
+            .args(["--extract", "--strip-components=1", "--file", &text(&self.dist.c_archive())])
+            .args(["--directory", &text(&prefix)])
+            .must()?;
+        let sources = ["program.c", "measure.c", "load.c"];
+        Step::new("bench: c, compile", "cc")
+            .args(["-std=c11", "-D_GNU_SOURCE", "-O2"])
+            .args(sources.map(|file| root().join("tests/bench/c").join(file)))
+            .args(user::pkg_config(&prefix)?)
+            .args([format!("-Wl,-rpath,{}", text(&prefix.join("lib")))])
+            .args(["-lpthread", "-lm", "-o", &text(&project.join("program"))])
+            .must()
+            .map(drop)
+    }
+
+    fn install_kotlin(self) -> Result<()> {
+        let project = place(Language::Kotlin);
+        empty(&project)?;
+        let repository = user::java_repository(&project)?;
+        let sources = project.join("src");
+        empty(&sources)?;
+        copy("tests/bench/kotlin/.", &sources)?;
+        user::compile_java(self.dist, &project, "kotlin", &repository)
+    }
+}
+
+/// The project of one language.
+fn place(language: Language) -> PathBuf {
+    house::target().join("bench/install").join(language.name())
+}
+
+fn copy(from: &str, to: &Path) -> Result<()> {
+    Step::new(&format!("bench: copy {from}"), "cp").args(["-r", from, &text(to)]).must().map(drop)
+}
