@@ -348,7 +348,10 @@ export class Node {
     this.#agents.auth = rule;
   }
 
-  /** Makes a ticket that lets others join this mesh. */
+  /**
+   * Makes a ticket that lets others join this mesh. With `bearer` no running node is needed to
+   * join: it is good for at most 10 minutes, and as often as it is used until then.
+   */
   async invite(
     options: {
       role?: string;
@@ -357,6 +360,7 @@ export class Node {
       ttlS?: number;
       uses?: number;
       local?: boolean;
+      bearer?: boolean;
     } = {},
   ): Promise<string> {
     return (await this.#session.run<{ ticket: string }>('invite', options)).ticket;

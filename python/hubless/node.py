@@ -467,13 +467,15 @@ class Node:
         ttl: float | None = None,
         uses: int | None = None,
         local: bool | None = None,
+        bearer: bool | None = None,
     ) -> str:
         """Makes a ticket by which another data folder joins this mesh; ``ttl`` in seconds.
 
         The ticket is a secret; ``uses`` bounds how often it is taken. ``zones`` are those that
-        agents of who joins may say they are in.
+        agents of who joins may say they are in. With ``bearer`` no running node is needed to
+        join: it is good for at most 10 minutes, and as often as it is used until then.
         """
-        where = {"zones": zones, "local": local}
+        where = {"zones": zones, "local": local, "bearer": bearer}
         who = {"role": role, "groups": list(groups), **where}
         bounds = {"ttlS": None if ttl is None else max(1, round(ttl)), "uses": uses}
         return str((await self.op("invite", _wire.compact({**who, **bounds})))["ticket"])

@@ -295,6 +295,55 @@ fn a_ticket_admits_another_data_folder() {
     assert_ne!(back["meshId"], mesh);
 }
 
+#[test]
+fn a_bearer_ticket_admits_while_no_node_runs_and_says_that_nobody_counts() {
+    let host = Home::new();
+    let made = host.run(&["invite", "--bearer"]).ok();
+    assert!(made.err.contains("nobody counts"), "{}", made.err);
+    let plain = host.run(&["invite", "--local", "--json"]);
+    assert_eq!(plain.error()["code"], "no_minter", "a ticket of the other kind needs a node");
+    let mesh = host.run(&["status", "--json"]).ok().json()["meshId"].clone();
+    for guest in [Home::new(), Home::new()] {
+        let joined = guest.feed(&["join", "-", "--json"], made.out.as_bytes()).ok().json();
+        assert_eq!(joined["meshId"], mesh);
+        assert_eq!(guest.run(&["status", "--json"]).ok().json()["meshId"], mesh);
+    }
+    for flags in [["--uses", "2"], ["--ttl", "601"]] {
+        let refused = host.run(&[&["invite", "--bearer", "--json"], &flags[..]].concat());
+        assert_eq!((refused.code, &refused.error()["kind"]), (Some(2), &json!("invalid_argument")));
+    }
+}
+
+#[test]
+fn a_revoked_member_is_put_out_of_the_mesh_and_named_by_the_list() {
+    let (host, guest) = (Home::new(), Home::new());
+    let _served = host.serve(&["--name", "child"], &[]);
+    let ticket = eventually("a minter", || {
+        let made = host.run(&["invite", "--local", "--json"]);
+        (made.code == Some(0)).then(|| made.json()["ticket"].as_str().unwrap().to_owned())
+    });
+    guest.feed(&["join", "-"], ticket.as_bytes()).ok();
+    let answer = reaches(&guest, &["call", "child", "echo before"]).ok().out;
+    assert_eq!(answer, "echo before\n");
+    // The log of the folder names the member key of whoever used the ticket.
+    let rows = host.run(&["audit", "show", "--kind", "invite_redeemed", "--json"]).ok().lines();
+    let member = rows[0]["name"].as_str().unwrap();
+    let denied = guest.run(&["trust", "revoke", member, "--json"]);
+    assert_eq!((denied.code, &denied.error()["code"]), (Some(4), &json!("not_operator")));
+    assert!(host.run(&["trust", "list"]).ok().err.contains("no key is revoked"));
+    let done = host.run(&["trust", "revoke", member, "--json"]).ok().json();
+    assert_eq!((&done["revoked"], &done["told"]), (&json!([member]), &json!(1)));
+    let list = host.run(&["trust", "list", "--json"]).ok().lines();
+    assert_eq!((list.len(), &list[0]["key"]), (1, &json!(member)));
+    let rows = host.run(&["audit", "show", "--kind", "key_revoked", "--json"]).ok().lines();
+    assert_eq!((rows.len(), &rows[0]["name"]), (1, &json!(member)));
+    // Nothing of the mesh is seen from there any more, and its owner goes on.
+    let after = guest.run(&["call", "child", "echo after", "--json"]);
+    assert_ne!(after.code, Some(0), "{}", after.out);
+    assert_eq!(host.run(&["call", "child", "echo after"]).ok().out, "echo after\n");
+    assert_eq!(host.run(&["trust", "revoke", "nobody"]).code, Some(2));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_flags_of_an_invite_are_those_of_who_joins() {
     let host = Home::new();

@@ -10,7 +10,7 @@ use hubless::home::Home;
 use hubless::node::{Credentials, InviteOptions, Pins, join};
 use hubless::{Kind, Node, NodeOptions, RequestOptions};
 use hubless_proto::audit::{Event, Head, Outcome, Row};
-use hubless_proto::identity::AgentId;
+use hubless_proto::identity::{AgentId, SecretKey};
 use hubless_proto::wire::v1::Auth;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -196,11 +196,15 @@ async fn what_changes_the_data_folder_is_in_its_own_log() {
     credentials.store("https://example.org", auth).unwrap();
     assert!(credentials.remove("https://example.org").unwrap());
 
+    let key = format!("data/meshes/{}/member.key", node.mesh_id());
+    let key = std::fs::read(theirs.path().join(key)).unwrap();
+    let seed: [u8; 32] = key[key.len() - 32..].try_into().unwrap();
+    let member = SecretKey::from_seed(seed).node_key().to_string();
     let rows = on_disk(&ours, "folder");
     let said: Vec<_> = rows.iter().map(|row| (row.entry.kind, row.entry.name.as_str())).collect();
     let wanted = [
         (Event::InviteMinted, ""),
-        (Event::InviteRedeemed, ""),
+        (Event::InviteRedeemed, member.as_str()),
         (Event::PinSet, "weather"),
         (Event::PinRemoved, "weather"),
         (Event::CredentialSet, "https://example.org"),

@@ -312,6 +312,10 @@ limits! {
     INVITE_GROUPS: usize = 16;
     /// Zones of a node, or of one invite.
     NODE_ZONES: usize = 16;
+    /// Keys that a mesh lets in no more.
+    REVOKED_KEYS: usize = 1_024;
+    /// Longest life of a ticket that admits without a minter, and of the token that it gives.
+    BEARER_LIFE: Duration = Duration::from_secs(600);
     /// Default life of an invite.
     INVITE_LIFE: Duration = Duration::from_secs(24 * 3_600);
     /// One file of the runtime folder, in bytes: room for `HOSTED_AGENTS` of the largest

@@ -38,6 +38,7 @@ targets! {
     targets::event,
     targets::tool_result,
     targets::answer,
+    targets::revoked,
     targets::record,
     targets::record_body,
     targets::announcement,

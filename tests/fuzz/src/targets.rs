@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use hubless_proto::audit::{Check, Head, Row as AuditRow};
 use hubless_proto::error::Kind;
-use hubless_proto::identity::{Address, AgentId, MeshId, Name, NodeKey, SecretKey, Target};
+use hubless_proto::identity::{Address, AgentId, Domain, MeshId, Name, NodeKey, SecretKey, Target};
 use hubless_proto::killswitch::{Ledger, Message as LedgerMessage, Now, Owner, Row, Terms};
 use hubless_proto::policy::{AuthRule, Requirements};
 use hubless_proto::query::Query;
@@ -15,6 +15,7 @@ use hubless_proto::wire::decode::{Checked, decode, decode_file};
 use hubless_proto::wire::frame::{FrameBuffer, FrameType, decode_data, encode_data};
 use hubless_proto::wire::json_text::check_json;
 use hubless_proto::wire::record::{self, RecordBody};
+use hubless_proto::wire::revoked::RevokedKeys;
 use hubless_proto::wire::{document, v1};
 use prost::Message;
 use serde::{Serialize, de::DeserializeOwned};
@@ -120,6 +121,21 @@ pub fn tool_result(data: &[u8]) -> bool {
 pub fn answer(data: &[u8]) -> bool {
     let ask = message::<v1::Ask>(FrameType::Ask, data);
     message::<v1::Answer>(FrameType::Answer, data) | ask
+}
+
+/// A list of revoked keys, signed as it comes: the next one stands before it and keeps its keys.
+pub fn revoked(data: &[u8]) -> bool {
+    let root = SecretKey::from_seed([1; 32]);
+    let signed = Bytes::copy_from_slice(data);
+    let signature = Bytes::copy_from_slice(&root.sign(Domain::Revoked, &signed));
+    let signed = v1::SignedRecord { signed, signature };
+    let Ok(list) = RevokedKeys::open(&signed, root.mesh_id()) else { return false };
+    if let Ok(next) = RevokedKeys::after(Some(&list), &root, [[9; 32]], NOW)
+        && list.seq() < u64::MAX
+    {
+        assert!(next.beats(&list) && list.keys().all(|key| next.holds(key)));
+    }
+    true
 }
 
 /// A signed record of any kind.

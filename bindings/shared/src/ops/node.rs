@@ -150,7 +150,7 @@ async fn end(session: &Arc<Session>, grace: Duration) -> Result<Outcome> {
 }
 
 async fn invite(job: Job<'_>) -> Result<Outcome> {
-    job.only(&["role", "groups", "zones", "ttlS", "uses", "local"])?;
+    job.only(&["role", "groups", "zones", "ttlS", "uses", "local", "bearer"])?;
     let options: InviteOptions = job.read()?;
     let ticket = job.session.node()?.invite(options).await?;
     Ok(Outcome::of(&json!({ "ticket": ticket })))

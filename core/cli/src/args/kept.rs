@@ -14,12 +14,15 @@ pub(crate) struct Invite {
     /// Zones of who joins, such as eu; may be repeated
     #[arg(long = "zone")]
     pub(crate) zones: Vec<String>,
-    /// Life in seconds [default: 24 hours]
+    /// Life in seconds [default: 24 hours; with --bearer 10 minutes, which is the most]
     #[arg(long, value_name = "S")]
     pub(crate) ttl: Option<u64>,
     /// How many may join with it [default: 1]
-    #[arg(long)]
+    #[arg(long, conflicts_with = "bearer")]
     pub(crate) uses: Option<u32>,
+    /// Admit without a running node; whoever has the ticket joins, as often as it is used
+    #[arg(long)]
+    pub(crate) bearer: bool,
     /// Also when every node listens to this machine only
     #[arg(long)]
     pub(crate) local: bool,
@@ -61,6 +64,19 @@ pub(crate) enum Id {
         #[arg(long, value_name = "S", default_value_t = 3_600)]
         ttl: u64,
     },
+}
+
+/// What `trust` does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Trust {
+    /// Revoke keys for good; of a node that is known the key of its member as well
+    Revoke {
+        /// Keys of nodes, as status prints them, or of members
+        #[arg(required = true, value_name = "KEY")]
+        keys: Vec<String>,
+    },
+    /// Print the keys that are revoked
+    List,
 }
 
 /// What `pin` does.

@@ -1,6 +1,6 @@
 //! The verbs and their flags.
 
-use super::kept::{Budget, Id, Invite, Pin, Secret};
+use super::kept::{Budget, Id, Invite, Pin, Secret, Trust};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -132,6 +132,13 @@ pub(crate) enum Verb {
         #[command(subcommand)]
         action: Secret,
     },
+    /// Keys that this mesh lets in no more
+    #[command(long_about = TRUST)]
+    Trust {
+        /// What to do with them
+        #[command(subcommand)]
+        action: Trust,
+    },
     /// Configuration
     Config {
         /// What to do with it
@@ -213,6 +220,16 @@ Each node with a name sums what its handlers reported, or what was charged where
 nothing (inFull), by who asked, by agent, and by skill, since its store was made: at most 1,024 \
 of each, and (others). It is read from their stores (data/nodes/NAME.db), a second behind what \
 runs. Most expensive first.";
+
+const TRUST: &str = "Keys that this mesh lets in no more.
+
+`trust revoke KEY` takes keys of nodes (`status` prints them) or of members (the audit log names \
+them where a ticket was used). Of a node that is known the key of its member is revoked as well: \
+a node key alone lives as long as its process. Nodes that hear of it close the connections of \
+whoever has such a key, and refuse new ones (`auth`, code `revoked`); those that are down hear of \
+it from the others. It cannot be taken back: to let somebody in again, remove member.key of the \
+mesh in the data folder there, and join by a new ticket. Only the data folder that has the root \
+key of the mesh revokes.";
 
 const COMPLETIONS: &str = "Print shell completions.
 

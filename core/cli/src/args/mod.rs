@@ -5,7 +5,7 @@
 mod kept;
 mod line;
 
-pub(crate) use kept::{Budget, Id, Invite, Pin, Secret};
+pub(crate) use kept::{Budget, Id, Invite, Pin, Secret, Trust};
 pub(crate) use line::{
     Arguments, Audit, AuditShow, Call, Config, Expose, ExposeGateway, Find, Gateway, GatewayRoot,
     Global, Http, Serve, Verb,

@@ -24,6 +24,7 @@ pub(super) async fn invite(context: &Context, options: Invite) -> Result<()> {
         ttl_s: options.ttl,
         uses: options.uses,
         local: options.local,
+        bearer: options.bearer,
     };
     let ticket = hubless::node::invite(home, wanted).await?;
     if context.json {
@@ -31,6 +32,12 @@ pub(super) async fn invite(context: &Context, options: Invite) -> Result<()> {
     } else {
         output::line(&ticket)?;
         output::say("a secret: whoever has it may join, with `hubless join -`");
+        if options.bearer {
+            output::say(
+                "a bearer ticket: nobody counts how often it is used until it ends, and who joined \
+                 stays a member if a node of this mesh renews its token before that",
+            );
+        }
         Ok(())
     }
 }

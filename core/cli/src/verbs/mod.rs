@@ -18,6 +18,7 @@ mod serve;
 mod show;
 mod status;
 mod trace;
+mod trust;
 mod usage;
 
 pub(crate) use run::run;

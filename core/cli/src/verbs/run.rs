@@ -2,7 +2,7 @@
 
 use super::{
     audit, budget, call, doctor, expose, find, gateway, id, keep, mesh, serve, show, status, trace,
-    usage,
+    trust, usage,
 };
 use crate::args::{Arguments, Budget, Config, Expose, Verb};
 use crate::config::Settings;
@@ -78,6 +78,7 @@ pub(crate) async fn run(mut arguments: Arguments) -> Result<()> {
         Verb::Id { action } => id::run(&context, action),
         Verb::Pin { action } => keep::pin(&context, action),
         Verb::Secret { action } => keep::secret(&context, action),
+        Verb::Trust { action } => trust::run(&context, action).await,
         Verb::Config { action: Config::Show } => show::config(&context),
         Verb::Doctor => doctor::run(&context).await,
         Verb::Completions { shell } => show::completions(&context, shell),

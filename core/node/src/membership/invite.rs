@@ -1,12 +1,13 @@
 //! Invites: rows in the data folder that every running minter of this user reads.
 
-use super::ticket::{Minter, Ticket};
-use super::token::{Terms, mint_member};
+use super::ticket::{Minter, Secret, Ticket};
+use super::token::{Terms, mint_bearer, mint_member};
 use crate::audit;
 use crate::home::{self, Folders, Home, Lock};
 use crate::keys;
 use hubless_proto::audit::{Entry, Event};
 use hubless_proto::error::{Error, Kind, Result};
+use hubless_proto::identity::SecretKey;
 use hubless_proto::limits::{self, ms};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -38,6 +39,9 @@ pub struct InviteOptions {
     pub uses: u32,
     /// Allows minters that listen on this machine only.
     pub local: bool,
+    /// Makes a ticket that admits without a minter: for at most 10 min, and as often as it is used
+    /// until then, since nobody counts.
+    pub bearer: bool,
 }
 
 impl Default for InviteOptions {
@@ -49,6 +53,7 @@ impl Default for InviteOptions {
             life: limits::INVITE_LIFE,
             uses: 1,
             local: false,
+            bearer: false,
         }
     }
 }
@@ -68,8 +73,9 @@ struct Row {
 /// nodes of this user; their addresses on this machine only count with `local`.
 ///
 /// # Errors
-/// `configuration` with code `no_minter` when no running node can be reached from elsewhere;
-/// `invalid_argument` for an empty or long role, group or zone, no use, or no time.
+/// `configuration` with code `no_minter` when no running node can be reached from elsewhere, which
+/// a ticket does not need that is a `bearer`; `invalid_argument` for an empty or long role, group
+/// or zone, no use, or no time.
 pub fn invite(
     home: &Home,
     minters: &[Minter],
@@ -79,6 +85,9 @@ pub fn invite(
     check(options)?;
     let folders = need(home)?;
     let reachable = reachable(minters, options.local);
+    if options.bearer {
+        return bearer(home, reachable, options, now_ms);
+    }
     if reachable.is_empty() {
         let message = "no running node of this user can be reached from another machine; start \
                        one with listen = \"all\" (HUBLESS_LISTEN=all), or use --local";
@@ -97,7 +106,25 @@ pub fn invite(
     write(&path(folders, secret.as_slice()), &row)?;
     let minted = Entry::of(Event::InviteMinted).invite(&audit::digest(secret.as_slice()));
     audit::record_in(home, minted.mesh(root.mesh_id()).because(&row.role).times(row.uses.into()));
-    Ok(Ticket { mesh: root.mesh_id(), minters: reachable, invite: secret })
+    Ok(Ticket { mesh: root.mesh_id(), minters: reachable, secret: Secret::Invite(secret) })
+}
+
+/// Makes a ticket that needs no minter: whoever has it names its own member key in the token of it.
+fn bearer(
+    home: &Home,
+    minters: Vec<Minter>,
+    options: &InviteOptions,
+    now_ms: u64,
+) -> Result<Ticket> {
+    let (root, seed) = (keys::root(home)?, Zeroizing::new(keys::random::<32>()?));
+    let InviteOptions { role, groups, zones, .. } = options;
+    let until_ms = now_ms.saturating_add(ms(options.life));
+    let terms = Terms { role, groups, zones, until_ms };
+    let key = SecretKey::from_seed(*seed).public();
+    let token = mint_bearer(&root, &key, terms, now_ms)?;
+    let minted = Entry::of(Event::InviteMinted).invite(&audit::digest(seed.as_slice()));
+    audit::record_in(home, minted.mesh(root.mesh_id()).because(role).named("bearer"));
+    Ok(Ticket { mesh: root.mesh_id(), minters, secret: Secret::Bearer { token, seed } })
 }
 
 /// Turns an invite into a token for `member_key`. The use is charged before the token is made, so
@@ -149,8 +176,9 @@ fn check(options: &InviteOptions) -> Result<()> {
     if options.uses == 0 {
         return bad("uses", "expected at least one use".to_owned());
     }
-    if options.life.is_zero() || options.life > limits::MEMBER_TOKEN_LIFE {
-        return bad("ttl", format!("expected up to {:?}", limits::MEMBER_TOKEN_LIFE));
+    let most = if options.bearer { limits::BEARER_LIFE } else { limits::MEMBER_TOKEN_LIFE };
+    if options.life.is_zero() || options.life > most {
+        return bad("ttl", format!("expected up to {most:?}"));
     }
     Ok(())
 }
@@ -262,7 +290,7 @@ mod tests {
         let (_folder, home) = home();
         let options = InviteOptions { uses: 2, ..InviteOptions::default() };
         let ticket = invite(&home, &[minter("10.0.0.1:1")], &options, NOW).unwrap();
-        let again = || redeem(&home, ticket.invite.as_slice(), &[7; 32], NOW);
+        let again = || redeem(&home, ticket.invite().unwrap(), &[7; 32], NOW);
         assert!(again().is_ok() && again().is_ok());
         assert_eq!(again().unwrap_err().kind, Kind::Denied);
     }
@@ -274,7 +302,7 @@ mod tests {
         let ticket = invite(&home, &[minter("10.0.0.1:1")], &options, NOW).unwrap();
         let served: usize = std::thread::scope(|scope| {
             let tries: Vec<_> = (0..8)
-                .map(|_| scope.spawn(|| redeem(&home, ticket.invite.as_slice(), &[7; 32], NOW)))
+                .map(|_| scope.spawn(|| redeem(&home, ticket.invite().unwrap(), &[7; 32], NOW)))
                 .collect();
             tries.into_iter().map(|t| usize::from(t.join().unwrap().is_ok())).sum()
         });
@@ -293,8 +321,8 @@ mod tests {
         let (folder, home) = home();
         let options = InviteOptions { uses: 2, ..InviteOptions::default() };
         let ticket = invite(&home, &[minter("10.0.0.1:1")], &options, NOW).unwrap();
-        let secret = HEXLOWER.encode(ticket.invite.as_slice());
-        let row = path(home.folders().unwrap(), ticket.invite.as_slice());
+        let secret = HEXLOWER.encode(ticket.invite().unwrap());
+        let row = path(home.folders().unwrap(), ticket.invite().unwrap());
         let uses = || serde_json::from_slice::<Row>(&std::fs::read(&row).unwrap()).unwrap().uses;
         let test = "membership::invite::tests::\
                     a_minter_killed_between_count_and_answer_has_charged_the_use";
@@ -315,7 +343,7 @@ mod tests {
         drop(minter); // by SIGKILL
         std::fs::rename(&away, &key).unwrap();
         drop(held);
-        let third = redeem(&home, ticket.invite.as_slice(), &[7; 32], NOW).unwrap_err();
+        let third = redeem(&home, ticket.invite().unwrap(), &[7; 32], NOW).unwrap_err();
         assert_eq!((third.kind, uses()), (Kind::Denied, 0));
     }
 
@@ -326,8 +354,8 @@ mod tests {
         let ticket = invite(&home, &[minter("10.0.0.1:1")], &options, NOW).unwrap();
         let end = NOW + ms(limits::INVITE_LIFE);
         let member = keys::fresh().unwrap();
-        let token = redeem(&home, ticket.invite.as_slice(), &member.public(), end - 1).unwrap();
-        assert!(redeem(&home, ticket.invite.as_slice(), &member.public(), end).is_err());
+        let token = redeem(&home, ticket.invite().unwrap(), &member.public(), end - 1).unwrap();
+        assert!(redeem(&home, ticket.invite().unwrap(), &member.public(), end).is_err());
         let (mesh, node) = (ticket.mesh, NodeKey::from_bytes([3; 32]));
         let holds = |now| super::super::check_member(&token, mesh, &member, node, now);
         // Tokens count whole seconds.
@@ -341,7 +369,7 @@ mod tests {
         let (_folder, home) = home();
         let options = InviteOptions { life: Duration::from_secs(60), ..InviteOptions::default() };
         let ticket = invite(&home, &[minter("10.0.0.1:1")], &options, NOW).unwrap();
-        let late = redeem(&home, ticket.invite.as_slice(), &[7; 32], NOW + 60_000).unwrap_err();
+        let late = redeem(&home, ticket.invite().unwrap(), &[7; 32], NOW + 60_000).unwrap_err();
         let unknown = redeem(&home, &[9; 32], &[7; 32], NOW).unwrap_err();
         assert_eq!(late, unknown);
     }

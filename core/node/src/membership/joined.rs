@@ -1,7 +1,7 @@
 //! Meshes that this data folder joined: `meshes/<mesh id>/{member.key, token, trust.json}`.
 
 use super::ticket::Ticket;
-use crate::home::{self, Folders, Home};
+use crate::home::{self, Folders, Home, Lock};
 use crate::keys;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{MeshId, NodeKey, SecretKey};
@@ -46,10 +46,44 @@ pub(crate) fn save(home: &Home, ticket: &Ticket, token: &[u8]) -> Result<()> {
     let folders = need(home)?;
     let folder = folder(folders, mesh)?;
     save_contacts(&folder, &ticket.contacts())?;
-    home::replace(&folder.join("token"), &folder.join("token.new"), token)?;
+    {
+        let _held = Lock::wait(&folder.join("token.lock"))?;
+        write_token(&folder, token)?;
+    }
     let default = folders.data().join("meshes").join("default");
     let temporary = folders.data().join("meshes").join("default.new");
     home::replace(&default, &temporary, mesh.to_string().as_bytes())
+}
+
+/// The token of a joined mesh, as it is kept; none: it was not joined.
+pub(super) fn token(home: &Home, mesh: MeshId) -> Result<Option<Vec<u8>>> {
+    let Some(folders) = home.folders() else { return Ok(None) };
+    let token = home::read_private(&path_of(folders, mesh).join("token"))?;
+    Ok(token.map(|token| token.to_vec()))
+}
+
+/// Keeps a token in place of the one that it renews; false: another one was put there meanwhile.
+pub(crate) fn replace_token(home: &Home, mesh: MeshId, old: &[u8], new: &[u8]) -> Result<bool> {
+    let folder = folder(need(home)?, mesh)?;
+    let _held = Lock::wait(&folder.join("token.lock"))?;
+    if home::read_private(&folder.join("token"))?.is_none_or(|kept| kept.as_slice() != old) {
+        return Ok(false);
+    }
+    write_token(&folder, new)?;
+    Ok(true)
+}
+
+/// The turn to renew the token of a mesh; none: another process of this user has it.
+pub(crate) fn renewal_turn(home: &Home, mesh: MeshId) -> Result<Option<Lock>> {
+    match Lock::take(&folder(need(home)?, mesh)?.join("renewal.lock")) {
+        Err(error) if error.kind == Kind::Conflict => Ok(None),
+        taken => taken.map(Some),
+    }
+}
+
+/// Puts a token there; the caller holds the lock beside it.
+fn write_token(folder: &Path, token: &[u8]) -> Result<()> {
+    home::replace(&folder.join("token"), &folder.join("token.new"), token)
 }
 
 /// Keeps the nodes by which the mesh can be reached again.

@@ -7,15 +7,21 @@ mod credential;
 mod invite;
 mod joined;
 mod narrowed;
+mod renewal;
+mod revoked;
 mod standing;
 mod ticket;
 mod token;
+
+#[cfg(test)]
+mod bearer_tests;
 
 pub use credential::Credential;
 pub(crate) use credential::{Shown, check as check_credential};
 pub(crate) use invite::redeem;
 pub use invite::{InviteOptions, invite};
-pub(crate) use joined::{member_key, save};
+pub(crate) use joined::{member_key, renewal_turn, replace_token, save};
+pub(crate) use standing::OWN_ROLE;
 pub use standing::{Membership, Standing};
 pub use ticket::{Minter, Ticket};
 pub(crate) use token::check_member;

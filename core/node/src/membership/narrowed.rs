@@ -89,6 +89,19 @@ pub(super) fn is_bounded(token: &[u8]) -> bool {
     })
 }
 
+/// True when exactly so many blocks were appended to a token, and none but the last holds a check:
+/// nobody narrowed it whose word would be lost if the root signed its facts anew.
+pub(super) fn is_plain(token: &[u8], appended: usize) -> bool {
+    let Ok(token) = Token::decode(token) else { return false };
+    let checks = |signed: &Signed| {
+        Block::decode(signed.block.as_slice()).map_or(usize::MAX, |block| block.checks.len())
+    };
+    let last = token.appended.len().saturating_sub(1);
+    token.appended.len() == appended
+        && token.authority.as_ref().map(checks) == Some(1)
+        && token.appended.iter().take(last).all(|block| checks(block) == 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,12 +9,13 @@ use crate::mesh::MeshChoice;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{MeshId, NodeKey, SecretKey};
 use hubless_proto::limits;
+use hubless_proto::wire::revoked::RevokedKeys;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 /// The role of the processes of the user whose mesh it is.
-const OWN_ROLE: &str = "owner";
+pub(crate) const OWN_ROLE: &str = "owner";
 
 /// Membership of one node in one mesh.
 ///
@@ -34,12 +35,14 @@ const OWN_ROLE: &str = "owner";
 /// ```
 #[derive(Debug)]
 pub struct Membership {
-    mesh: MeshId,
-    proof: Proof,
+    pub(super) mesh: MeshId,
+    pub(super) proof: Proof,
     contacts: Vec<joined::Contact>,
     /// What agents of this node may say of where they are.
     zones: Vec<String>,
     verdicts: Mutex<BTreeMap<[u8; 32], Standing>>,
+    /// The latest list of keys that the mesh lets in no more.
+    pub(super) revoked: Mutex<Option<RevokedKeys>>,
 }
 
 /// What was proven about a node.
@@ -53,16 +56,19 @@ pub struct Standing {
     pub zones: Vec<String>,
     /// End of the token, Unix time in milliseconds.
     pub until_ms: u64,
+    /// Keys that it rests on: of the node, and of the member and the bearer ticket where it has
+    /// them.
+    pub(crate) keys: Vec<[u8; 32]>,
 }
 
 #[derive(Debug)]
-enum Proof {
+pub(super) enum Proof {
     /// The root itself: the user's own mesh.
     Root(SecretKey),
     /// None yet: a node that comes with an invite.
     Outsider,
-    /// A member key and the token that names it.
-    Member { key: SecretKey, token: Vec<u8> },
+    /// A member key and the token that names it, which is renewed.
+    Member { key: SecretKey, token: Mutex<Vec<u8>> },
 }
 
 impl Membership {
@@ -71,6 +77,12 @@ impl Membership {
     /// # Errors
     /// `not_found` for a mesh that was not joined; those of reading the keys.
     pub fn open(home: &Home, choice: MeshChoice) -> Result<Self> {
+        let membership = Self::choose(home, choice)?;
+        membership.look_revoked(home)?;
+        Ok(membership)
+    }
+
+    fn choose(home: &Home, choice: MeshChoice) -> Result<Self> {
         let wanted = match choice {
             MeshChoice::Own => None,
             MeshChoice::Id(mesh) => Some(mesh),
@@ -81,7 +93,7 @@ impl Membership {
         if let Some(found) = joined::load(home, mesh)? {
             return Ok(Self::new(
                 mesh,
-                Proof::Member { key: found.key, token: found.token },
+                Proof::Member { key: found.key, token: Mutex::new(found.token) },
                 found.contacts,
             ));
         }
@@ -104,7 +116,14 @@ impl Membership {
     }
 
     const fn new(mesh: MeshId, proof: Proof, contacts: Vec<joined::Contact>) -> Self {
-        Self { mesh, proof, contacts, zones: Vec::new(), verdicts: Mutex::new(BTreeMap::new()) }
+        Self {
+            mesh,
+            proof,
+            contacts,
+            zones: Vec::new(),
+            verdicts: Mutex::new(BTreeMap::new()),
+            revoked: Mutex::new(None),
+        }
     }
 
     /// Names the zones of `node`: in the user's own mesh those that are wanted, in a joined one
@@ -172,23 +191,35 @@ impl Membership {
                 token::mint_node(root, node, terms)
             }
             Proof::Outsider => Ok(Vec::new()),
-            Proof::Member { key, token } => token::bind(token, self.mesh, key, node, until_ms),
+            Proof::Member { key, token } => {
+                let token = token.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                token::bind(&token, self.mesh, key, node, until_ms)
+            }
         }
     }
 
-    /// Checks the token of a peer. A good verdict is remembered until it ends.
+    /// Checks the token of a peer. A good verdict is remembered until it ends, or a key that it
+    /// rests on is revoked.
     ///
     /// # Errors
     /// `auth` with the reason.
     pub fn verify(&self, token: &[u8], node: NodeKey, now_ms: u64) -> Result<Standing> {
+        let standing = self.judge(token, node, now_ms)?;
+        self.check_keys(&standing.keys)?;
+        Ok(standing)
+    }
+
+    fn judge(&self, token: &[u8], node: NodeKey, now_ms: u64) -> Result<Standing> {
         let id = Self::verdict_id(token, node);
         let known = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
         if let Some(standing) = known.filter(|standing| now_ms < standing.until_ms) {
             return Ok(standing);
         }
         let found = token::verify(token, self.mesh, node, now_ms)?;
-        let token::Statement { role, groups, zones, until_ms } = found;
-        let standing = Standing { role, groups, zones, until_ms };
+        let token::Statement { role, groups, zones, until_ms, named } = found;
+        let keys = [Some(*node.as_bytes()), named.member, named.bearer];
+        let keys = keys.into_iter().flatten().collect();
+        let standing = Standing { role, groups, zones, until_ms, keys };
         let mut verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
         if verdicts.len() >= limits::TOKEN_VERDICTS {
             verdicts.retain(|_, kept| now_ms < kept.until_ms);
@@ -244,7 +275,7 @@ mod tests {
             let until_ms = NOW + 60_000;
             let terms = Terms { role: "member", groups: &[], zones: &of, until_ms };
             let token = mint_member(&root, &member.public(), terms).unwrap();
-            let proof = Proof::Member { key: member.clone(), token };
+            let proof = Proof::Member { key: member.clone(), token: Mutex::new(token) };
             Membership::new(root.mesh_id(), proof, Vec::new())
         };
         assert_eq!(zones(joined(), &[]).unwrap(), (of.clone(), of.clone()));
@@ -270,7 +301,8 @@ mod tests {
                 let mut id = [0; 32];
                 id[..8].copy_from_slice(&n.to_be_bytes());
                 let (role, groups, zones) = (String::new(), Vec::new(), Vec::new());
-                let standing = Standing { role, groups, zones, until_ms };
+                let keys = Vec::new();
+                let standing = Standing { role, groups, zones, until_ms, keys };
                 verdicts.insert(id, standing);
             }
         };

@@ -1,9 +1,10 @@
 //! Tickets: what one user hands to another so that their nodes share a mesh.
 
 use super::joined::Contact;
+use super::token;
 use data_encoding::BASE64URL_NOPAD;
 use hubless_proto::error::{Error, Result};
-use hubless_proto::identity::{MeshId, NodeKey};
+use hubless_proto::identity::{MeshId, NodeKey, SecretKey};
 use hubless_proto::limits;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -30,16 +31,34 @@ pub struct Minter {
 pub struct Ticket {
     /// The mesh.
     pub mesh: MeshId,
-    /// Nodes that can redeem it.
+    /// Nodes that can redeem it, or by which the mesh is reached after a join without them.
     pub minters: Vec<Minter>,
-    pub(super) invite: Zeroizing<[u8; 32]>,
+    pub(super) secret: Secret,
+}
+
+/// What lets in whoever has it.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum Secret {
+    /// An invite, which a minter counts.
+    Invite(Zeroizing<[u8; 32]>),
+    /// A token of the root, and the seed of the key that may name a member key in it.
+    Bearer { token: Vec<u8>, seed: Zeroizing<[u8; 32]> },
 }
 
 #[derive(Serialize, Deserialize)]
 struct Form {
     mesh: MeshId,
     minters: Vec<Contact>,
-    invite: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    invite: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bearer: Option<Bearer>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Bearer {
+    token: String,
+    key: String,
 }
 
 impl Ticket {
@@ -49,19 +68,39 @@ impl Ticket {
             .minters
             .iter()
             .map(|minter| Contact { node: minter.node, addresses: minter.addresses.clone() });
-        let form = Form {
-            mesh: self.mesh,
-            minters: minters.collect(),
-            invite: BASE64URL_NOPAD.encode(self.invite.as_slice()),
+        let text = |bytes: &[u8]| BASE64URL_NOPAD.encode(bytes);
+        let (invite, bearer) = match &self.secret {
+            Secret::Invite(secret) => (Some(text(secret.as_slice())), None),
+            Secret::Bearer { token, seed } => {
+                (None, Some(Bearer { token: text(token), key: text(seed.as_slice()) }))
+            }
         };
+        let form = Form { mesh: self.mesh, minters: minters.collect(), invite, bearer };
         // Keys, addresses and text: nothing that JSON could refuse.
         let json = serde_json::to_vec(&form).unwrap_or_default();
         format!("{PREFIX}{}", BASE64URL_NOPAD.encode(&json))
     }
 
-    /// The secret of the invite.
-    pub(crate) fn invite(&self) -> &[u8] {
-        self.invite.as_slice()
+    /// The secret of the invite; none: the ticket admits without a minter.
+    pub(crate) fn invite(&self) -> Option<&[u8]> {
+        match &self.secret {
+            Secret::Invite(secret) => Some(secret.as_slice()),
+            Secret::Bearer { .. } => None,
+        }
+    }
+
+    /// The token that the ticket gives a member key without a minter; none: one has to be asked.
+    ///
+    /// # Errors
+    /// `auth` for a ticket whose token is not of its mesh.
+    pub(crate) fn admit(&self, member: &[u8; 32]) -> Result<Option<Vec<u8>>> {
+        match &self.secret {
+            Secret::Invite(_) => Ok(None),
+            Secret::Bearer { token, seed } => {
+                let key = SecretKey::from_seed(**seed);
+                token::admit(token, self.mesh, &key, member).map(Some)
+            }
+        }
     }
 
     pub(super) fn contacts(&self) -> Vec<Contact> {
@@ -88,18 +127,28 @@ impl FromStr for Ticket {
         let body = text.strip_prefix(PREFIX).ok_or_else(|| bad("got another text"))?;
         let json = BASE64URL_NOPAD.decode(body.as_bytes()).map_err(|_| bad("got broken text"))?;
         let form: Form = serde_json::from_slice(&json).map_err(|_| bad("got broken text"))?;
-        let invite = BASE64URL_NOPAD
-            .decode(form.invite.as_bytes())
-            .ok()
-            .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())
-            .ok_or_else(|| bad("got a broken secret"))?;
-        if form.minters.is_empty() || form.minters.len() > limits::TICKET_MINTERS {
+        let secret = secret(&form).ok_or_else(|| bad("got a broken secret"))?;
+        let needs_minter = matches!(secret, Secret::Invite(_));
+        if (needs_minter && form.minters.is_empty()) || form.minters.len() > limits::TICKET_MINTERS
+        {
             return Err(bad("got no minter or too many")
                 .with_limit("TICKET_MINTERS", limits::TICKET_MINTERS as u64));
         }
         let minters = form.minters.into_iter();
         let minters = minters.map(|m| Minter { node: m.node, addresses: m.addresses }).collect();
-        Ok(Self { mesh: form.mesh, minters, invite: Zeroizing::new(invite) })
+        Ok(Self { mesh: form.mesh, minters, secret })
+    }
+}
+
+fn secret(form: &Form) -> Option<Secret> {
+    let read = |text: &str| BASE64URL_NOPAD.decode(text.as_bytes()).ok();
+    let key = |text: &str| <[u8; 32]>::try_from(read(text)?).ok().map(Zeroizing::new);
+    match (&form.invite, &form.bearer) {
+        (Some(invite), None) => Some(Secret::Invite(key(invite)?)),
+        (None, Some(Bearer { token, key: seed })) => {
+            Some(Secret::Bearer { token: read(token)?, seed: key(seed)? })
+        }
+        (Some(_), Some(_)) | (None, None) => None,
     }
 }
 
@@ -125,7 +174,8 @@ mod tests {
             };
             let mesh = MeshId::from_bytes([1; 32]);
             let minters = (0..many).map(minter).collect();
-            Ticket { mesh, minters, invite: Zeroizing::new([3; 32]) }.text().parse::<Ticket>()
+            let secret = Secret::Invite(Zeroizing::new([3; 32]));
+            Ticket { mesh, minters, secret }.text().parse::<Ticket>()
         };
         let named = |error: Error| error.limit.unwrap().name;
         assert_eq!(of(limits::TICKET_MINTERS).unwrap().minters.len(), limits::TICKET_MINTERS);
@@ -138,17 +188,27 @@ mod tests {
 
     #[test]
     fn reads_what_it_writes_and_nothing_else() {
-        let ticket = Ticket {
-            mesh: MeshId::from_bytes([1; 32]),
-            minters: vec![Minter {
-                node: NodeKey::from_bytes([2; 32]),
-                addresses: vec!["10.0.0.1:4433".parse().unwrap()],
-            }],
-            invite: Zeroizing::new([3; 32]),
+        let minter = Minter {
+            node: NodeKey::from_bytes([2; 32]),
+            addresses: vec!["10.0.0.1:4433".parse().unwrap()],
         };
-        let text = ticket.text();
-        assert_eq!(text.parse::<Ticket>().unwrap(), ticket);
-        assert!(!format!("{ticket:?}").contains("3, 3"));
+        let of = |secret: Secret, minters: &[Minter]| {
+            let mesh = MeshId::from_bytes([1; 32]);
+            let ticket = Ticket { mesh, minters: minters.to_vec(), secret };
+            assert!(!format!("{ticket:?}").contains("3, 3"));
+            (ticket.text(), ticket)
+        };
+        let seed = || Zeroizing::new([3; 32]);
+        let bearer = || Secret::Bearer { token: vec![7; 300], seed: seed() };
+        let one = std::slice::from_ref(&minter);
+        for (secret, minters) in [(Secret::Invite(seed()), one), (bearer(), one), (bearer(), &[])] {
+            let (text, ticket) = of(secret, minters);
+            assert_eq!(text.parse::<Ticket>().unwrap(), ticket);
+        }
+        // Somebody has to redeem an invite.
+        let nobody = of(Secret::Invite(seed()), &[]).0.parse::<Ticket>().unwrap_err();
+        assert_eq!(nobody.code, "bad_ticket");
+        let (text, _) = of(Secret::Invite(seed()), one);
         for bad in ["", "hubless-ticket-2:AAAA", &text[..text.len() - 3]] {
             assert_eq!(bad.parse::<Ticket>().unwrap_err().code, "bad_ticket");
         }

@@ -1,8 +1,9 @@
 //! Tokens: biscuits that name a node key, directly or through a member key.
 //!
-//! The authority block, signed by the root, holds `node(key)` or `member(key)`, with `role`,
-//! `group`, `zone` and `until`. A member key binds node keys of its own in a third-party block.
-//! Facts of any other block count for nothing, so appending to a token can only narrow it.
+//! The authority block, signed by the root, holds `node(key)`, `member(key)` or `admits(key)`, with
+//! `role`, `group`, `zone` and `until`. A member key binds node keys of its own in a third-party
+//! block, and the key of a bearer ticket (`admits`) a member key. Facts of any other block count
+//! for nothing, so appending to a token can only narrow it.
 
 use super::narrowed;
 use biscuit_auth::builder::{Algorithm, AuthorizerBuilder, BlockBuilder, Check, Fact, Term};
@@ -11,12 +12,14 @@ use biscuit_auth::datalog::RunLimits;
 use biscuit_auth::{Authorizer, Biscuit, KeyPair, PrivateKey, PublicKey, error};
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{MeshId, NodeKey, SecretKey};
-use hubless_proto::limits;
+use hubless_proto::limits::{self, ms};
 use std::time::Duration;
 
 /// Looked at between two steps only. A step is bounded by [`narrowed`], and far below this on a
 /// busy machine: time alone never refuses a good token.
 const TIME: Duration = Duration::from_secs(10);
+/// What names the key of a bearer ticket.
+const ADMITS: &str = "admits";
 
 /// What a token states about its node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +29,24 @@ pub(super) struct Statement {
     pub(super) zones: Vec<String>,
     /// Unix time; the earliest end of all that it rests on.
     pub(super) until_ms: u64,
+    /// The keys that it rests on.
+    pub(super) named: Named,
+}
+
+/// By which keys a token stands for a node.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Named {
+    /// The key of the bearer ticket that named the member key; none: the root named it.
+    pub(super) bearer: Option<[u8; 32]>,
+    /// The member key that bound the node; none: the root named the node.
+    pub(super) member: Option<[u8; 32]>,
+}
+
+impl Named {
+    /// The keys whose blocks count besides that of the root.
+    fn keys(&self) -> impl Iterator<Item = &[u8; 32]> {
+        self.bearer.iter().chain(&self.member)
+    }
 }
 
 /// What is written into a token.
@@ -39,12 +60,32 @@ pub(crate) struct Terms<'a> {
 
 /// Mints a token that names a node key.
 pub(super) fn mint_node(root: &SecretKey, node: NodeKey, terms: Terms<'_>) -> Result<Vec<u8>> {
-    mint(root, "node", node.as_bytes(), terms)
+    mint(root, ("node", node.as_bytes()), terms, None)
 }
 
 /// Mints a token that names a member key, which may bind node keys of its own.
 pub(crate) fn mint_member(root: &SecretKey, key: &[u8; 32], terms: Terms<'_>) -> Result<Vec<u8>> {
-    mint(root, "member", key, terms)
+    mint(root, ("member", key), terms, None)
+}
+
+/// Mints a token in which whoever has the key of a bearer ticket may name a member key.
+pub(super) fn mint_bearer(
+    root: &SecretKey,
+    key: &[u8; 32],
+    terms: Terms<'_>,
+    issued_ms: u64,
+) -> Result<Vec<u8>> {
+    mint(root, (ADMITS, key), terms, Some(issued_ms))
+}
+
+/// Names a member key in the token of a bearer ticket.
+pub(super) fn admit(
+    token: &[u8],
+    mesh: MeshId,
+    bearer: &SecretKey,
+    member: &[u8; 32],
+) -> Result<Vec<u8>> {
+    append(token, mesh, bearer, BlockBuilder::new().fact(bytes_fact("member", member)))
 }
 
 /// Binds a node key to a token of a member key.
@@ -55,17 +96,29 @@ pub(super) fn bind(
     node: NodeKey,
     until_ms: u64,
 ) -> Result<Vec<u8>> {
-    let parent = parse(token, mesh)?;
-    let pair = pair(member)?;
-    let made = || -> std::result::Result<Vec<u8>, error::Token> {
-        let block = BlockBuilder::new()
+    let made = || -> std::result::Result<_, error::Token> {
+        BlockBuilder::new()
             .fact(bytes_fact("node", node.as_bytes()))?
             .fact(date_fact("until", until_ms))?
-            .check(until_check(until_ms)?)?;
-        let block = parent.third_party_request()?.create_block(&pair.private(), block)?;
+            .check(until_check(until_ms)?)
+    };
+    append(token, mesh, member, made())
+}
+
+/// Appends a block that `signer` signs.
+fn append(
+    token: &[u8],
+    mesh: MeshId,
+    signer: &SecretKey,
+    block: std::result::Result<BlockBuilder, error::Token>,
+) -> Result<Vec<u8>> {
+    let parent = parse(token, mesh)?;
+    let pair = pair(signer)?;
+    let made = || -> std::result::Result<Vec<u8>, error::Token> {
+        let block = parent.third_party_request()?.create_block(&pair.private(), block?)?;
         parent.append_third_party(pair.public(), block)?.to_vec()
     };
-    made().map_err(|error| Error::new(Kind::Internal, format!("cannot bind a node: {error}")))
+    made().map_err(|error| Error::new(Kind::Internal, format!("cannot bind a key: {error}")))
 }
 
 /// Checks a token that a minter made for our member key, by using it once.
@@ -85,8 +138,15 @@ pub(super) fn verify(token: &[u8], mesh: MeshId, node: NodeKey, now_ms: u64) -> 
     let mut authorizer = evaluate(&parse(token, mesh)?, [], now_ms)?;
     match named_by(&mut authorizer, node)? {
         None => Err(refused("names no key", "bad_token")),
-        Some(scopes) => statement(&mut authorizer, &scopes),
+        Some(named) => statement(&mut authorizer, named, now_ms),
     }
+}
+
+/// What a token of a member key states that is bound to no node.
+pub(super) fn stated_of(token: &[u8], mesh: MeshId, now_ms: u64) -> Result<Statement> {
+    let mut authorizer = evaluate(&parse(token, mesh)?, [], now_ms)?;
+    let named = member_of(&mut authorizer)?.ok_or_else(|| refused("names no key", "bad_token"))?;
+    statement(&mut authorizer, named, now_ms)
 }
 
 /// What a token says at `now_ms`, its checks held against the time and `facts` besides.
@@ -111,51 +171,77 @@ pub(super) fn evaluate<const N: usize>(
     Ok(authorizer)
 }
 
-/// The scopes by which a token stands for `node`; none: it names no node at all.
-pub(super) fn named_by(authorizer: &mut Authorizer, node: NodeKey) -> Result<Option<Vec<String>>> {
-    let mut query = |rule: &str| -> Result<Vec<(Vec<u8>,)>> {
-        authorizer.query(rule).map_err(|_| refused("cannot be evaluated", "bad_token"))
-    };
-    let wanted = node.as_bytes().as_slice();
-    let named = query("data($k) <- node($k)")?;
-    let members = query("data($k) <- member($k)")?;
-    let mut scopes = vec!["authority".to_owned()];
-    let holds = if named.is_empty() {
-        let [(member,)] = members.as_slice() else {
-            return if members.is_empty() {
-                Ok(None)
-            } else {
-                Err(refused("names several keys", "bad_token"))
-            };
-        };
-        let key: [u8; 32] =
-            member.as_slice().try_into().map_err(|_| refused("names no key", "bad_token"))?;
-        let scope = format!("ed25519/{}", hubless_proto::identity::hex::encode(&key));
-        let bound = query(&format!("data($k) <- node($k) trusting {scope}"))?;
-        scopes.push(scope);
-        bound.iter().any(|(key,)| key.as_slice() == wanted)
-    } else {
-        named.iter().any(|(key,)| key.as_slice() == wanted)
-    };
-    if !holds {
+/// The keys by which a token stands for `node`; none: it names no node at all.
+pub(super) fn named_by(authorizer: &mut Authorizer, node: NodeKey) -> Result<Option<Named>> {
+    let mut named = Named::default();
+    let mut nodes = keys(authorizer, "node", None)?;
+    if nodes.is_empty() {
+        let Some(found) = member_of(authorizer)? else { return Ok(None) };
+        named = found;
+        nodes = keys(authorizer, "node", named.member.as_ref())?;
+    }
+    if !nodes.contains(node.as_bytes()) {
         return Err(refused("names another node", "wrong_node"));
     }
-    Ok(Some(scopes))
+    Ok(Some(named))
 }
 
-fn statement(authorizer: &mut Authorizer, scopes: &[String]) -> Result<Statement> {
+/// The member key of a token, and who named it; none: it has none.
+fn member_of(authorizer: &mut Authorizer) -> Result<Option<Named>> {
+    let mut bearer = None;
+    let mut members = keys(authorizer, "member", None)?;
+    if members.is_empty() {
+        let admitting = keys(authorizer, ADMITS, None)?;
+        if admitting.is_empty() {
+            return Ok(None);
+        }
+        let key = only(&admitting)?;
+        members = keys(authorizer, "member", Some(&key))?;
+        bearer = Some(key);
+    }
+    Ok(Some(Named { bearer, member: Some(only(&members)?) }))
+}
+
+fn only(keys: &[[u8; 32]]) -> Result<[u8; 32]> {
+    match keys {
+        [key] => Ok(*key),
+        [] => Err(refused("names no member key", "bad_token")),
+        _ => Err(refused("names several keys", "bad_token")),
+    }
+}
+
+/// The keys that the root states by this name, or that `signer` does in a block of its own.
+fn keys(
+    authorizer: &mut Authorizer,
+    name: &str,
+    signer: Option<&[u8; 32]>,
+) -> Result<Vec<[u8; 32]>> {
+    let rule = format!("data($k) <- {name}($k){}", trusting(signer));
+    let found: Vec<(Vec<u8>,)> =
+        authorizer.query(rule.as_str()).map_err(|_| refused("cannot be evaluated", "bad_token"))?;
+    let key = |(key,): (Vec<u8>,)| {
+        <[u8; 32]>::try_from(key).map_err(|_| refused("names no key", "bad_token"))
+    };
+    found.into_iter().map(key).collect()
+}
+
+fn trusting(signer: Option<&[u8; 32]>) -> String {
+    signer.map_or_else(String::new, |key| {
+        format!(" trusting ed25519/{}", hubless_proto::identity::hex::encode(key))
+    })
+}
+
+fn statement(authorizer: &mut Authorizer, named: Named, now_ms: u64) -> Result<Statement> {
     let bad = |_: error::Token| refused("cannot be evaluated", "bad_token");
     let roles: Vec<(String,)> = authorizer.query("data($r) <- role($r)").map_err(bad)?;
     let groups: Vec<(String,)> = authorizer.query("data($g) <- group($g)").map_err(bad)?;
     let zones: Vec<(String,)> = authorizer.query("data($z) <- zone($z)").map_err(bad)?;
-    let mut ends = Vec::new();
-    for scope in scopes {
-        let rule = format!("data($u) <- until($u) trusting {scope}");
-        let found: Vec<Fact> = authorizer.query(rule.as_str()).map_err(bad)?;
-        ends.extend(found.into_iter().filter_map(|fact| match fact.predicate.terms.first() {
-            Some(Term::Date(seconds)) => Some(seconds.saturating_mul(1_000)),
-            _ => None,
-        }));
+    let mut ends = dates(authorizer, "until", None)?;
+    for key in named.keys() {
+        ends.extend(dates(authorizer, "until", Some(key))?);
+    }
+    if named.bearer.is_some() {
+        ends.push(bearer_end(&dates(authorizer, "issued", None)?, now_ms)?);
     }
     let sorted = |words: Vec<(String,)>| {
         let mut words: Vec<String> = words.into_iter().map(|(word,)| word).collect();
@@ -164,10 +250,37 @@ fn statement(authorizer: &mut Authorizer, scopes: &[String]) -> Result<Statement
     };
     let until_ms = ends.into_iter().min().ok_or_else(|| refused("has no end", "bad_token"))?;
     let role = roles.into_iter().map(|(role,)| role).next().unwrap_or_default();
-    Ok(Statement { role, groups: sorted(groups), zones: sorted(zones), until_ms })
+    Ok(Statement { role, groups: sorted(groups), zones: sorted(zones), until_ms, named })
 }
 
-fn mint(root: &SecretKey, what: &str, key: &[u8; 32], terms: Terms<'_>) -> Result<Vec<u8>> {
+/// The times that the root states by this name, or that `signer` does, in Unix milliseconds.
+fn dates(authorizer: &mut Authorizer, name: &str, signer: Option<&[u8; 32]>) -> Result<Vec<u64>> {
+    let rule = format!("data($t) <- {name}($t){}", trusting(signer));
+    let found: Vec<Fact> =
+        authorizer.query(rule.as_str()).map_err(|_| refused("cannot be evaluated", "bad_token"))?;
+    let date = |fact: Fact| match fact.predicate.terms.first() {
+        Some(Term::Date(seconds)) => Some(seconds.saturating_mul(1_000)),
+        _ => None,
+    };
+    Ok(found.into_iter().filter_map(date).collect())
+}
+
+/// The end of a token by which a bearer ticket admits, whatever else it says.
+fn bearer_end(issued_ms: &[u64], now_ms: u64) -> Result<u64> {
+    let [issued_ms] = issued_ms else { return Err(refused("has no beginning", "bad_token")) };
+    let until_ms = issued_ms.saturating_add(ms(limits::BEARER_LIFE));
+    if now_ms > until_ms || *issued_ms > now_ms.saturating_add(ms(limits::CLOCK_SKEW)) {
+        return Err(refused("is over or does not allow this", "expired"));
+    }
+    Ok(until_ms)
+}
+
+fn mint(
+    root: &SecretKey,
+    (what, key): (&str, &[u8; 32]),
+    terms: Terms<'_>,
+    issued_ms: Option<u64>,
+) -> Result<Vec<u8>> {
     let root = pair(root)?;
     let made = || -> std::result::Result<Vec<u8>, error::Token> {
         let mut builder = Biscuit::builder()
@@ -180,6 +293,9 @@ fn mint(root: &SecretKey, what: &str, key: &[u8; 32], terms: Terms<'_>) -> Resul
         }
         for zone in terms.zones {
             builder = builder.fact(text_fact("zone", zone))?;
+        }
+        if let Some(issued_ms) = issued_ms {
+            builder = builder.fact(date_fact("issued", issued_ms))?;
         }
         builder.build(&root)?.to_vec()
     };

@@ -2,6 +2,7 @@
 
 use super::dialling::{self, may_dial};
 use super::local::Local;
+use crate::chance::now_ms;
 use crate::membership::Standing;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::NodeKey;
@@ -145,6 +146,36 @@ impl Book {
         let mut records = records.into_iter().flatten().flatten();
         let proven = records.find_map(|record| proven(&record, node, local, now).ok());
         proven.map(|(_, standing)| standing.zones).unwrap_or_default()
+    }
+
+    /// A key and, of a node of which a record is here, the key of its member.
+    pub(super) fn member_keys(&self, key: NodeKey, local: &Local, now: u64) -> Vec<[u8; 32]> {
+        let records = self.change(|entries| {
+            let entry = entries.get(&key)?;
+            let said = entry.said.as_ref().map(|said| said.record.clone());
+            Some([entry.near.clone(), said])
+        });
+        let mut records = records.into_iter().flatten().flatten();
+        let proven = records.find_map(|record| proven(&record, key, local, now).ok());
+        // Not that of a bearer ticket: others may have joined by it.
+        let keys = proven.map(|(_, standing)| standing.keys.into_iter().take(2).collect());
+        keys.unwrap_or_else(|| vec![*key.as_bytes()])
+    }
+
+    /// Nodes that were met on a connection and whose token states this role, at most so many.
+    pub(super) fn of_role(&self, role: &str, local: &Local, most: usize) -> Vec<NodeKey> {
+        let now = now_ms();
+        let said: Vec<_> = self.change(|entries| {
+            let said = |(node, entry): (&NodeKey, &Entry)| {
+                Some((*node, entry.said.as_ref()?.record.clone()))
+            };
+            entries.iter().filter_map(said).collect()
+        });
+        let has_role = |(node, record): (NodeKey, v1::SignedRecord)| {
+            let (_, standing) = proven(&record, node, local, now).ok()?;
+            (standing.role == role).then_some(node)
+        };
+        said.into_iter().filter_map(has_role).take(most).collect()
     }
 
     fn change<T>(&self, act: impl FnOnce(&mut BTreeMap<NodeKey, Entry>) -> T) -> T {

@@ -31,6 +31,10 @@ pub(super) struct Greeting {
     pub(super) version: u32,
     /// When its token ends, Unix time in milliseconds; never for an external node.
     pub(super) until_ms: u64,
+    /// Keys that its token rests on.
+    pub(super) keys: Vec<[u8; 32]>,
+    /// The number of its list of revoked keys; 0: none.
+    pub(super) revoked_seq: u64,
 }
 
 impl Greeting {
@@ -57,6 +61,7 @@ pub(super) async fn greet(writer: &mut FrameWriter, tunnel: &Tunnel, local: &Loc
         signature: signature.to_vec().into(),
         clock_ms,
         features: Vec::new(),
+        revoked_seq: local.membership().revoked_seq(),
     };
     writer.message(FrameType::Hello, &hello).await.map_err(ended)?;
     Ok(until_ms)
@@ -94,15 +99,15 @@ pub(super) async fn read(
         Error::refusal(Kind::Auth, "no_record", "a HELLO without the record of its node")
     })?;
     record::open::<v1::NodeRecord>(&node, Some(&peer), now_ms())?;
-    let (caller, until_ms) = if hello.token.is_empty() {
-        (Caller::of_node(CallerKind::External, peer, None), u64::MAX)
+    let (caller, until_ms, keys) = if hello.token.is_empty() {
+        (Caller::of_node(CallerKind::External, peer, None), u64::MAX, Vec::new())
     } else {
-        let Standing { role, groups, until_ms, .. } = check(&hello.token, peer)?;
+        let Standing { role, groups, until_ms, keys, .. } = check(&hello.token, peer)?;
         let member = Caller::of_node(CallerKind::Member, peer, None);
-        (Caller { mesh: Some(mesh), role, groups, ..member }, until_ms)
+        (Caller { mesh: Some(mesh), role, groups, ..member }, until_ms, keys)
     };
-    let (instance, clock_ms) = (hello.instance, hello.clock_ms);
-    Ok(Greeting { caller, instance, clock_ms, node, version, until_ms })
+    let v1::Hello { instance, clock_ms, revoked_seq, .. } = hello;
+    Ok(Greeting { caller, instance, clock_ms, node, version, until_ms, keys, revoked_seq })
 }
 
 /// The highest version that both speak.

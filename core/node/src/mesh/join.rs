@@ -47,7 +47,8 @@ pub fn invite_beside(home: &Home, node: Minter, options: &InviteOptions) -> Resu
 /// Joins the mesh of a ticket: every node that this data folder starts from then on is in it,
 /// unless told otherwise.
 ///
-/// The invite is shown only to a node that proved to be of that mesh.
+/// The invite is shown only to a node that proved to be of that mesh. A bearer ticket is used
+/// here alone: no node is asked, and the token that it gives is renewed by one in time.
 ///
 /// # Errors
 /// `denied` when the invite is used up, over, or unknown; when no minter of the ticket admits this
@@ -63,18 +64,11 @@ pub async fn join(home: &Home, ticket: &Ticket) -> Result<MeshId> {
     let member = tokio::task::spawn_blocking(move || membership::member_key(&held, mesh));
     let member = member.await.unwrap_or_else(|_| Err(internal()))?;
     let key = keys::fresh()?;
-    let near = ticket.minters.iter().flat_map(|minter| &minter.addresses);
-    let listen = if near.clone().all(|address| address.ip().is_loopback()) {
-        Listen::Loopback
-    } else {
-        Listen::All
+    let token = match ticket.admit(&member.public())? {
+        Some(token) => token,
+        None => ask_minters(&key, ticket, &member).await?,
     };
-    let link = Link::bind(Bind { key: &key, listen: &listen, port: 0 }).await?;
-    let local = Local::new(key, Membership::outsider(mesh))?;
-    let outcome = redeem(&link, &local, ticket, &member).await;
-    link.close().await;
-    let token = outcome?;
-    membership::check_member(&token, mesh, &member, local.node(), now_ms())?;
+    membership::check_member(&token, mesh, &member, key.node_key(), now_ms())?;
     let (home, ticket) = (home.clone(), ticket.clone());
     let saved = tokio::task::spawn_blocking(move || {
         membership::save(&home, &ticket, &token)?;
@@ -84,6 +78,21 @@ pub async fn join(home: &Home, ticket: &Ticket) -> Result<MeshId> {
     saved.await.unwrap_or_else(|_| Err(internal()))?;
     tracing::info!(%mesh, "joined a mesh");
     Ok(mesh)
+}
+
+/// Fetches a token from a minter of the ticket, as a node of this key.
+async fn ask_minters(key: &SecretKey, ticket: &Ticket, member: &SecretKey) -> Result<Vec<u8>> {
+    let near = ticket.minters.iter().flat_map(|minter| &minter.addresses);
+    let listen = if near.clone().all(|address| address.ip().is_loopback()) {
+        Listen::Loopback
+    } else {
+        Listen::All
+    };
+    let link = Link::bind(Bind { key, listen: &listen, port: 0 }).await?;
+    let local = Local::new(key.clone(), Membership::outsider(ticket.mesh))?;
+    let outcome = redeem(&link, &local, ticket, member).await;
+    link.close().await;
+    outcome
 }
 
 /// Asks one minter after the other; those that cannot be reached as often as a call would.
@@ -172,7 +181,7 @@ async fn show(
     }
     hello::acknowledge(&mut writer, &greeting).await?;
     let redeem = v1::Redeem {
-        invite: bytes::Bytes::copy_from_slice(ticket.invite()),
+        invite: bytes::Bytes::copy_from_slice(ticket.invite().unwrap_or_default()),
         member_key: bytes::Bytes::copy_from_slice(&member.public()),
     };
     writer.message(FrameType::Redeem, &redeem).await.map_err(hello::ended)?;

@@ -4,6 +4,7 @@
 //! that peers without our runtime folder need to learn of changes. Must not know what runs on them.
 //! Tested with the clock passed in `lasting_tests`.
 
+use super::revoked;
 use super::shared::Shared;
 use crate::back_off::BackOff;
 use crate::chance::now_ms;
@@ -34,6 +35,7 @@ pub(super) async fn rounds(shared: &Arc<Shared>) {
         }
         end_terms(shared, now_ms());
         close_idle(shared, Instant::now());
+        revoked::look(shared).await;
     }
 }
 

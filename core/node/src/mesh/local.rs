@@ -108,6 +108,11 @@ impl Local {
         changed
     }
 
+    /// Shows another token from now on: the one of the member key was renewed.
+    pub(super) fn token_changed(&self) {
+        self.lock().stale();
+    }
+
     pub(super) fn set_agents(&self, agents: Agents) {
         let places = agents.iter().enumerate();
         let index = places.filter_map(|(place, agent)| Some((agent_id(agent)?, place))).collect();

@@ -23,6 +23,8 @@ mod options;
 mod parted;
 mod parts;
 mod peers;
+mod renew;
+mod revoked;
 mod serve;
 mod shared;
 mod show;

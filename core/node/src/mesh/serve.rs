@@ -4,14 +4,14 @@ use super::connection::{Connection, Say};
 use super::frames::{FrameReader, FrameWriter, unexpected};
 use super::hello::Greeting;
 use super::shared::Shared;
-use super::{Source, hello, show, stream};
+use super::{Source, hello, revoked, show, stream};
 use crate::audit;
 use crate::chance::{clock_ms, now_ms};
 use crate::link::{CloseReason, Tunnel};
 use crate::membership;
 use hubless_proto::audit::{Entry, Event};
 use hubless_proto::error::{Error, Kind, Result};
-use hubless_proto::identity::{AgentId, NodeKey};
+use hubless_proto::identity::{AgentId, NodeKey, hex};
 use hubless_proto::killswitch::{Message, Reading};
 use hubless_proto::limits;
 use hubless_proto::wire::decode::decode;
@@ -158,6 +158,10 @@ async fn introduce(
     }
     connection.ready(greeting, own_end_ms);
     shared.joined(connection);
+    let greeting = connection.greeting().filter(|greeting| greeting.is_member());
+    if let Some(greeting) = greeting {
+        revoked::met(shared, node, greeting);
+    }
     if member && !shared.book.is_near(node) {
         show::all(shared, connection);
     }
@@ -297,9 +301,11 @@ fn hidden(connection: &Connection, hide: &v1::Hide) -> Vec<(AgentId, u64)> {
 fn redeem(shared: &Arc<Shared>, connection: &Arc<Connection>, wanted: v1::Redeem) {
     let (home, connection) = (shared.home.clone(), Arc::clone(connection));
     let entry = Entry::of(Event::InviteRedeemed).by(&principal(connection.peer()));
-    let entry = entry.invite(&audit::digest(&wanted.invite));
+    // By its key a member is revoked.
+    let entry =
+        entry.invite(&audit::digest(&wanted.invite)).named(&hex::encode(&wanted.member_key));
     let (asked, host) = (entry.clone(), Arc::clone(&shared.host));
-    let may = shared.local.membership().root().is_some();
+    let (may, task) = (shared.local.membership().root().is_some(), Arc::clone(shared));
     shared.spawn(async move {
         let outcome = tokio::task::spawn_blocking(move || {
             if !may {
@@ -309,6 +315,7 @@ fn redeem(shared: &Arc<Shared>, connection: &Arc<Connection>, wanted: v1::Redeem
             let key: [u8; 32] = (*wanted.member_key).try_into().map_err(|_| {
                 Error::refusal(Kind::Transport, "bad_frame", "expected a member key of 32 bytes")
             })?;
+            task.local.membership().check_keys(&[key])?;
             let token = membership::redeem(&home, &wanted.invite, &key, now_ms())?;
             audit::record_in(&home, entry);
             Ok(token)
@@ -330,7 +337,7 @@ fn redeem(shared: &Arc<Shared>, connection: &Arc<Connection>, wanted: v1::Redeem
 }
 
 /// What a node is called as one that asks.
-fn principal(node: NodeKey) -> String {
+pub(super) fn principal(node: NodeKey) -> String {
     format!("mesh:{node}")
 }
 

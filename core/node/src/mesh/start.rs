@@ -3,7 +3,7 @@
 use super::local::Local;
 use super::peers::Peers;
 use super::shared::{Patience, Shared};
-use super::{Listen, Mesh, MeshHost, MeshOptions, Source, keep, serve};
+use super::{Listen, Mesh, MeshHost, MeshOptions, Source, keep, renew, serve};
 use crate::chance::now_ms;
 use crate::executor::blocking;
 use crate::home::Home;
@@ -114,6 +114,8 @@ fn tasks(shared: &Arc<Shared>) {
     shared.spawn(async move { keep::rounds(&task).await });
     let task = Arc::clone(shared);
     shared.spawn(async move { keep::distant_told(&task).await });
+    let task = Arc::clone(shared);
+    shared.spawn(async move { renew::keep(&task).await });
     if shared.home.folders().is_some() {
         let (sender, seen) = mpsc::channel(SIGHTINGS);
         let task = Arc::clone(shared);
@@ -224,7 +226,8 @@ fn near(shared: &Shared, node: NodeKey, announcement: v1::NodeAnnouncement) -> b
     });
     let ours = mesh.filter(|record| record.mesh == shared.local.mesh().as_bytes().as_slice());
     let Some(v1::NodeRecord { instance, .. }) = ours else { return false };
-    if shared.parted.contains(node, instance) {
+    let revoked = shared.local.membership().check_keys(&[*node.as_bytes()]).is_err();
+    if revoked || shared.parted.contains(node, instance) {
         return false;
     }
     shared.node_restarted(node, instance);

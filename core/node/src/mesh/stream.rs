@@ -6,6 +6,7 @@ use super::frames::{End, FrameReader, FrameWriter, unexpected};
 use super::hostings::Hosting;
 use super::parts::Incoming;
 use super::shared::Shared;
+use super::{renew, revoked};
 use crate::call::pipe::{CancelCode, pipe};
 use crate::chance::now_ms;
 use hubless_proto::error::{Error, Kind, Result};
@@ -166,7 +167,7 @@ fn still_member(connection: &Connection) -> Result<()> {
 }
 
 async fn answer(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     (connection, shown): (&Connection, &Shown),
     ask: v1::Ask,
 ) -> v1::Answer {
@@ -177,6 +178,10 @@ async fn answer(
         "only members of the mesh may ask"
     } else if !speaks_for((connection, shown), &ask) {
         "a node learns only what concerns its own agents"
+    } else if let Some(v1::ask::Question::RenewToken(token)) = &ask.question {
+        return renew::answer(shared, connection.peer(), token);
+    } else if let Some(v1::ask::Question::Revoked(theirs)) = &ask.question {
+        return revoked::answer(shared, connection.peer(), theirs).await;
     } else if let Some(v1::ask::Question::OperatorStop(signed)) = &ask.question {
         return stopped(shared.host.operator_stop(connection.peer(), signed).await);
     } else {

@@ -1,15 +1,21 @@
-//! Tickets: inviting others, and joining.
+//! Who is in a mesh: inviting others, joining, and revoking their keys.
 
 use super::lifecycle::Node;
 use crate::executor::{self, blocking};
 use crate::home::Home;
 use crate::membership::Minter;
+use crate::turn::in_turn;
 use crate::{membership, mesh};
 use hubless_proto::error::{Error, Kind, Result};
-use hubless_proto::identity::MeshId;
+use hubless_proto::identity::{MeshId, NodeKey};
+use hubless_proto::limits;
 use serde::Deserialize;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 /// What a ticket allows.
@@ -48,6 +54,9 @@ pub struct InviteOptions {
     pub uses: Option<u32>,
     /// True: also when every node listens to this machine only.
     pub local: bool,
+    /// True: admits without a minter, for at most 10 minutes (the life where none is said), and
+    /// whoever has the ticket until then: its uses cannot be counted.
+    pub bearer: bool,
 }
 
 impl Node {
@@ -84,8 +93,16 @@ async fn make(home: Home, node: Option<Minter>, options: InviteOptions) -> Resul
         groups: options.groups,
         zones: options.zones,
         local: options.local,
+        bearer: options.bearer,
         ..membership::InviteOptions::default()
     };
+    if options.bearer {
+        wanted.life = limits::BEARER_LIFE;
+        if options.uses.is_some() {
+            let message = "expected none with bearer: its uses cannot be counted";
+            return Err(Error::invalid("uses", message));
+        }
+    }
     if let Some(role) = options.role {
         wanted.role = role;
     }
@@ -124,4 +141,75 @@ pub async fn join(home: Option<&Path>, ticket: &str) -> Result<MeshId> {
 
 fn broken() -> Error {
     Error::new(Kind::Internal, "a background step panicked")
+}
+
+/// What became of a revocation.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RevokeReport {
+    /// Keys that were not revoked before: those that were given, and of nodes that are known the
+    /// keys of their members.
+    pub revoked: Vec<NodeKey>,
+    /// Nodes that know of it.
+    pub told: usize,
+    /// Nodes that gave no answer or refused; they hear of it from the others.
+    pub silent: usize,
+}
+
+impl Node {
+    /// Revokes keys of this mesh for good: of nodes, of which the keys of their members go with
+    /// them, or of members. Whoever rests on one is put out by every node that hears of it, which
+    /// those that are known do within `STOP_WAIT` and others when they meet one that knows.
+    ///
+    /// ```
+    /// use hubless::node::RevokeReport;
+    /// use hubless::{Node, NodeOptions};
+    /// use hubless_proto::identity::NodeKey;
+    ///
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let options = NodeOptions { memory_only: true, ..NodeOptions::default() };
+    /// # let node = Node::start(options).await?;
+    /// let lost = NodeKey::from_bytes([7; 32]);
+    /// let report: RevokeReport = node.revoke(&[lost]).await?;
+    /// assert_eq!((report.revoked, node.revoked()?), (vec![lost], vec![lost]));
+    /// # Ok::<(), hubless::Error>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// `denied`, code `not_operator`, in a mesh that was joined; `too_large`, limit
+    /// `REVOKED_KEYS`; `configuration` when the list cannot be kept; `closed`.
+    ///
+    /// # Cancellation
+    /// The keys may be revoked; nodes that were asked know of it.
+    pub async fn revoke(&self, keys: &[NodeKey]) -> Result<RevokeReport> {
+        let inner = self.open()?;
+        let revoked = inner.mesh.revoke(keys).await?;
+        let until = Instant::now() + limits::STOP_WAIT;
+        let places = Arc::new(Semaphore::new(limits::STOP_NODES_AT_ONCE));
+        let mut shown = JoinSet::new();
+        for node in inner.mesh.known() {
+            let (mesh, places) = (inner.mesh.clone(), Arc::clone(&places));
+            shown.spawn(async move {
+                let place = places.acquire_owned().await.ok();
+                in_turn(place, limits::STOP_TURN, mesh.show_revoked(node)).await.is_ok()
+            });
+        }
+        let mut report = RevokeReport { revoked, told: 0, silent: shown.len() };
+        while let Ok(Some(told)) = timeout_at(until, shown.join_next()).await {
+            if matches!(told, Ok(true)) {
+                report.told += 1;
+                report.silent -= 1;
+            }
+        }
+        Ok(report)
+    }
+
+    /// Keys that this mesh lets in no more, as far as this node heard.
+    ///
+    /// # Errors
+    /// `closed`.
+    pub fn revoked(&self) -> Result<Vec<NodeKey>> {
+        Ok(self.open()?.mesh.revoked())
+    }
 }

@@ -45,7 +45,7 @@ pub use found::{
 pub use handler::handler;
 pub use hubless_proto::query::Health;
 pub use lifecycle::Node;
-pub use membership::{InviteOptions, invite, join};
+pub use membership::{InviteOptions, RevokeReport, invite, join};
 pub use options::{
     AgentFlags, AgentOptions, Concurrency, Identity, Listen, NodeOptions, SkillOptions,
 };

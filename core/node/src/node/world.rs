@@ -368,7 +368,11 @@ impl Inner {
             }
             Some(v1::ask::Question::Trace(id)) => self.told(&id),
             // It comes by a way of its own, which says who asks.
-            Some(v1::ask::Question::OperatorStop(_)) => Err(none()),
+            Some(
+                v1::ask::Question::OperatorStop(_)
+                | v1::ask::Question::RenewToken(_)
+                | v1::ask::Question::Revoked(_),
+            ) => Err(none()),
             None => Err(Error::refusal(Kind::Unsupported, "question", "an unknown question")),
         }
     }

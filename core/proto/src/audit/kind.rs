@@ -100,6 +100,10 @@ words! {
         InviteRedeemed "invite_redeemed"
         /// This data folder joined a mesh.
         MeshJoined "mesh_joined"
+        /// A membership token was shown to be renewed, or one of this data folder was renewed.
+        TokenRenewed "token_renewed"
+        /// A key was revoked, or a list of revoked keys was shown.
+        KeyRevoked "key_revoked"
         /// A name was bound to a key.
         PinSet "pin_set"
         /// A bound name was forgotten.

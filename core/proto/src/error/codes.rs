@@ -287,6 +287,7 @@ pub const CODES: &[Code] = &[
     code("reservation_exists", &[Conflict], "a reservation of this id is open: make another"),
     code("return_failed", &[], "the answer could not be given to `returnTo`"),
     code("return_to", &[Denied, Unsupported], "the answer may not go to that agent"),
+    code("revoked", &[Auth], "the owner of the mesh revoked the key of this node or member"),
     code("root_exists", &[Conflict], "the root is registered already"),
     code("roots", &[TooLarge], "no more roots can be registered"),
     code("running", &[Conflict], "the same request is running and cannot be joined"),

@@ -55,11 +55,13 @@ pub enum Domain {
     Receipt,
     /// A round of a strict budget, by the node key of its root.
     Beacon,
+    /// The keys that a mesh lets in no more, by the root key of the mesh.
+    Revoked,
 }
 
 impl Domain {
     /// Every domain.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Descriptor,
         Self::Hosting,
         Self::Node,
@@ -71,6 +73,7 @@ impl Domain {
         Self::OperatorStop,
         Self::Receipt,
         Self::Beacon,
+        Self::Revoked,
     ];
 
     /// The bytes that stand before what is signed; no tag is a prefix of another.
@@ -87,6 +90,7 @@ impl Domain {
             Self::OperatorStop => b"hubless/operator_stop/v1\0",
             Self::Receipt => b"hubless/receipt/v1\0",
             Self::Beacon => b"hubless/beacon/v1\0",
+            Self::Revoked => b"hubless/revoked/v1\0",
         }
     }
 

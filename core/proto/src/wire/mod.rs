@@ -12,6 +12,7 @@ pub mod frame;
 pub mod json;
 pub mod json_text;
 pub mod record;
+pub mod revoked;
 pub mod text;
 pub mod words;
 

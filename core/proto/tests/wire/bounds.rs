@@ -343,7 +343,18 @@ fn control_messages_are_checked() {
     assert_eq!(trace(&[1; 16]), Ok(()));
     let hide = |seqs: Vec<u64>| v1::Hide { agents: vec![vec![1; 32].into()], seqs }.check();
     assert_eq!((hide(vec![]), hide(vec![7])), (Ok(()), Ok(())));
-    let bad: [(&str, Result<(), Error>); 16] = [
+    let renew = |bytes: usize| {
+        let token = Bytes::from(vec![7; bytes]);
+        let answer = v1::answer::Answer::Token(token.clone());
+        let answer = v1::Answer { answer: Some(answer) }.check();
+        let ask = v1::Ask { question: Some(Question::RenewToken(token)) }.check();
+        assert_eq!(ask.is_ok(), answer.is_ok());
+        ask
+    };
+    assert_eq!(renew(l::TOKEN_BYTES), Ok(()));
+    let bad: [(&str, Result<(), Error>); 18] = [
+        ("renew_token", renew(0)),
+        ("renew_token", renew(l::TOKEN_BYTES + 1)),
         ("version_low", v1::Hello { version_low: 2, ..hello.clone() }.check()),
         ("version_low", v1::Hello { version_low: 0, ..hello.clone() }.check()),
         ("node", v1::Hello { node: None, ..hello.clone() }.check()),

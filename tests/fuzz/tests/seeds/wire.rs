@@ -4,6 +4,7 @@ use super::{NOW, Seed, agent, node};
 use bytes::Bytes;
 use hubless_proto::wire::frame::{FrameType, encode_data, encode_frame};
 use hubless_proto::wire::record::{self, Term};
+use hubless_proto::wire::revoked::RevokedKeys;
 use hubless_proto::wire::v1;
 use prost::Message;
 use std::time::Duration;
@@ -202,6 +203,7 @@ fn records() -> Vec<Seed> {
         signature: vec![6; 64].into(),
         clock_ms: NOW,
         features: vec!["x".into()],
+        revoked_seq: 0,
     };
     let document = v1::SkillDocument {
         id: "rates".into(),
@@ -273,13 +275,15 @@ fn traced() -> v1::TraceCalls {
 
 fn messages() -> Vec<Seed> {
     use v1::ask::Question;
-    let agent = announcement().agents.remove(0);
+    let shown = announcement().agents.remove(0);
     let answer = |answer| v1::Answer { answer: Some(answer) }.encode_to_vec();
     let result = v1::ToolResult { id: 1, content: Some(content()), error: None };
     let failed = v1::ToolResult { id: 1, content: None, error: Some(rejection()) };
     let input = v1::Input { id: 1, content: Some(content()), error: None };
     let room = v1::Room { part: 1, room: Some(v1::room::Room::Bytes(1_250_000)) };
     let ask = v1::Ask { question: Some(Question::SkillDocument(vec![5; 32].into())) };
+    let renew = v1::Ask { question: Some(Question::RenewToken(vec![1; 307].into())) };
+    let list = RevokedKeys::after(None, &agent(), [[5; 32], [6; 32]], NOW).unwrap();
     vec![
         ("request", "request", request().encode_to_vec()),
         ("request", "refused", {
@@ -292,7 +296,11 @@ fn messages() -> Vec<Seed> {
         ("tool_result", "input", input.encode_to_vec()),
         ("tool_result", "room", room.encode_to_vec()),
         ("answer", "ask", ask.encode_to_vec()),
-        ("answer", "agent", answer(v1::answer::Answer::Agent(agent))),
+        ("answer", "renew", renew.encode_to_vec()),
+        ("answer", "token", answer(v1::answer::Answer::Token(vec![1; 307].into()))),
+        ("answer", "revoked", answer(v1::answer::Answer::Revoked(list.signed().clone()))),
+        ("revoked", "list", list.signed().signed.to_vec()),
+        ("answer", "agent", answer(v1::answer::Answer::Agent(shown))),
         ("answer", "trace", answer(v1::answer::Answer::Trace(traced()))),
         ("answer", "rejection", answer(v1::answer::Answer::Rejection(rejection()))),
         ("json_message", "request", serde_json::to_vec(&request()).unwrap()),

@@ -4,5 +4,7 @@ mod callers;
 mod calls;
 pub(crate) mod hosts;
 mod meeting;
+mod renewal;
+mod revocation;
 mod streams;
 pub(super) mod support;

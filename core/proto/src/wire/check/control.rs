@@ -93,6 +93,14 @@ impl Checked for v1::Goodbye {
     }
 }
 
+impl Checked for v1::RevokedKeys {
+    fn check(&self) -> Result<()> {
+        bytes32("mesh", &self.mesh)?;
+        at_most("keys", self.keys.len(), "REVOKED_KEYS", l::REVOKED_KEYS)?;
+        self.keys.iter().try_for_each(|key| bytes32("keys", key))
+    }
+}
+
 impl Checked for v1::Ask {
     fn check(&self) -> Result<()> {
         use v1::ask::Question;
@@ -105,6 +113,8 @@ impl Checked for v1::Ask {
             }
             Question::Trace(id) => exactly("trace", id, 16),
             Question::OperatorStop(stop) => stop.check(),
+            Question::RenewToken(token) => held_token("renew_token", token),
+            Question::Revoked(list) => list.check(),
         }
     }
 }
@@ -124,6 +134,15 @@ impl Checked for v1::Answer {
             Answer::Stopped(stopped) => {
                 super::killswitch::budgets("stopped.budgets", &stopped.budgets)
             }
+            Answer::Token(token) => held_token("token", token),
+            Answer::Revoked(list) => list.check(),
         }
     }
+}
+
+fn held_token(field: &str, token: &[u8]) -> Result<()> {
+    if token.is_empty() {
+        return Err(Error::invalid(field, "expected a token"));
+    }
+    at_most(field, token.len(), "TOKEN_BYTES", l::TOKEN_BYTES)
 }

@@ -147,6 +147,7 @@ public class Node private constructor(private val options: NodeOptions) : AutoCl
             some("ttlS", options.lifetime?.inWholeSeconds)
             some("uses", options.uses)
             some("local", options.local)
+            some("bearer", options.bearer)
         }
         return session.call("invite", body).body.text("ticket").orEmpty()
     }
@@ -295,4 +296,10 @@ public class InviteOptions {
 
     /** Whether it is good on this machine only. */
     public var local: Boolean? = null
+
+    /**
+     * Whether no running node is needed to join: good for at most 10 minutes, and as often as it is
+     * used until then.
+     */
+    public var bearer: Boolean? = null
 }
