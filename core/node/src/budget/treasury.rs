@@ -293,6 +293,18 @@ impl Treasury {
         }
     }
 
+    /// The handler of a call is about to run.
+    ///
+    /// # Errors
+    /// `killed`: its grant is stopped, or over, so it may not.
+    pub(super) fn begin(self: &Arc<Self>, grant: GrantId) -> Result<()> {
+        let view = self.work(|state, now| {
+            state.ledger.handle(Input::Begin { grant }, now);
+            state.ledger.view(&grant)
+        });
+        if view.is_some_and(|view| view.stopped.is_none()) { Ok(()) } else { Err(over()) }
+    }
+
     /// The call of a grant that is held here ended.
     pub(super) fn leave(self: &Arc<Self>, grant: GrantId, ending: Ending) {
         self.work(|state, now| {
