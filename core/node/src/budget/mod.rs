@@ -8,6 +8,8 @@
 //! a gateway by those of `core/edge`.
 
 mod counts;
+#[cfg(test)]
+mod dishonest_tests;
 mod durable;
 #[cfg(test)]
 mod durable_tests;
