@@ -147,7 +147,8 @@ impl Treasury {
     }
 
     /// Passes a message on, but for a last word without receipts about a grant of which only those
-    /// free something: its key is ended first, and the word goes on with the receipt.
+    /// free something: its key is ended first, and the word goes on with the receipt. As long as
+    /// the gateway is silent the grant is open, and charged in full.
     pub(super) fn ask_gateway(
         self: &Arc<Self>,
         from: NodeKey,
@@ -181,7 +182,7 @@ impl Treasury {
         let own = Arc::clone(self);
         let asking = async move {
             let purpose = Purpose { grant, reservation: Receipt::WHOLE };
-            let ended = gateway.end(gateway.key(), Some(purpose)).await;
+            let ended = gateway.end_at_last(gateway.key(), Some(purpose)).await;
             let message = match ended.and_then(|(_, receipt)| receipt) {
                 Some(receipt) => {
                     let shown = vec![receipt];
