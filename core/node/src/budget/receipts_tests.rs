@@ -3,6 +3,7 @@
 
 use super::gateway::Gateway;
 use super::guards::Funded;
+use super::refunds::Refunds;
 use super::{Allowance, Amount, Component, KillSwitch, Terms, Treasury};
 use crate::audit::Audit;
 use crate::chance;
@@ -128,7 +129,7 @@ impl Issuer {
         audit.begin(None, Entry::of(Event::NodeStarted));
         let treasury = Treasury::in_memory(mesh, Arc::clone(&audit));
         treasury.pay_by(Arc::clone(&gateway));
-        treasury.refund_by(RefundPolicy::Provider);
+        treasury.refund_by(Refunds::all(RefundPolicy::Provider));
         let ceiling = Allowance::UNLIMITED.with(COST, Some(4 * MOST));
         let switch = KillSwitch::new(Terms::of(ceiling));
         Self { treasury, gateway, audit, switch }

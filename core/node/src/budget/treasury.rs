@@ -5,6 +5,7 @@ use super::durable::{failed, refused};
 use super::gateway::Gateway;
 use super::guards::{Funded, Held, Reservation};
 use super::receipts::Framed;
+use super::refunds::Refunds;
 use super::rows::{InMemory, Rows, Written};
 use super::state::{Effect, State};
 use super::switch::Switch;
@@ -22,7 +23,6 @@ use hubless_proto::killswitch::{
     ReservationId, View,
 };
 use hubless_proto::wire::v1;
-use hubless_proto::wire::words::RefundPolicy;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -49,7 +49,7 @@ pub(crate) struct Treasury {
     /// Where keys of a provider are made for, if anywhere.
     pub(super) gateway: OnceLock<Arc<Gateway>>,
     /// What comes back of grants that others hold.
-    pub(super) refund: OnceLock<RefundPolicy>,
+    pub(super) refund: OnceLock<Refunds>,
     /// Keys that went with grants, and whether their end is being asked for.
     pub(super) framed: Mutex<BTreeMap<GrantId, Framed>>,
     /// What is being told there.
