@@ -136,6 +136,10 @@ static void without_a_gateway_the_reason_is_said(void) {
     CHECK(hubless_node_start(&wrong, &node, &err) == HUBLESS_INVALID_ARGUMENT);
     CHECK(suite_is(err.field, "refund"));
     hubless_error_clear(&err);
+    wrong.refund = HUBLESS_STR("member=never,member=signed");
+    CHECK(hubless_node_start(&wrong, &node, &err) == HUBLESS_INVALID_ARGUMENT);
+    CHECK(suite_is(err.field, "refund"));
+    hubless_error_clear(&err);
     wrong.refund = (hubless_str){0};
     wrong.gateway_signer = HUBLESS_STR("x");
     CHECK(hubless_node_start(&wrong, &node, &err) == HUBLESS_INVALID_ARGUMENT);

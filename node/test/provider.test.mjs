@@ -52,6 +52,8 @@ test('a gateway where others listen in is refused', async () => {
 test('a refund that cannot be kept is refused', async () => {
   const rejects = (options, error) => assert.rejects(Node.start(options), isError(error));
   await rejects({ refund: 'always' }, { kind: 'invalid_argument', field: 'refund' });
+  const twice = { refund: 'member=never,member=signed' };
+  await rejects(twice, { kind: 'invalid_argument', field: 'refund' });
   const unsigned = { gateway, gatewayKey, refund: 'provider' };
   await rejects(unsigned, { kind: 'configuration', code: 'no_gateway' });
   const signer = { gateway, gatewayKey, gatewaySigner: 'x' };

@@ -131,7 +131,7 @@ class Node:
         gateway: str | None = None,
         gateway_key: str | None = None,
         gateway_signer: str | None = None,
-        refund: Literal["never", "signed", "provider"] | None = None,
+        refund: str | None = None,
     ) -> Starting:
         """Joins this user's mesh on this machine; nothing needs to be configured.
 
@@ -153,7 +153,9 @@ class Node:
         ``HUBLESS_REFUND``: ``signed``, what they say that they did not use; ``provider``, of cost
         only what receipts of the gateway show unpaid, which hold under ``gateway_signer``, the
         key that ``hubless expose gateway`` prints (``HUBLESS_GATEWAY_SIGNER``); ``never``,
-        nothing.
+        nothing. That is one word for all of them, or one for each class: ``member``, nodes that
+        showed a token of this node's mesh, and ``external``, all others; the default is
+        ``member=signed,external=never``.
         """
         folder, spans = (os.fspath(path) if path is not None else None for path in (home, trace))
         return Starting(

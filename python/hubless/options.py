@@ -97,7 +97,7 @@ class Settings:
     gateway: str | None = None
     gateway_key: str | None = field(default=None, repr=False)
     gateway_signer: str | None = None
-    refund: Literal["never", "signed", "provider"] | None = None
+    refund: str | None = None
     testing: int | None = None
 
     def record(self) -> dict[str, Any]:

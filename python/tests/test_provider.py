@@ -66,8 +66,11 @@ async def test_a_gateway_where_others_listen_in_is_refused() -> None:
 
 async def test_a_refund_that_cannot_be_kept_is_refused() -> None:
     with pytest.raises(errors.InvalidArgumentError) as unknown:
-        await hubless.Node.start(refund="always")  # type: ignore[arg-type]
+        await hubless.Node.start(refund="always")
     assert unknown.value.field == "refund"
+    with pytest.raises(errors.InvalidArgumentError) as twice:
+        await hubless.Node.start(refund="member=never,member=signed")
+    assert twice.value.field == "refund"
     with pytest.raises(errors.ConfigurationError) as unsigned:
         await hubless.Node.start(gateway=URL, gateway_key=KEY, refund="provider")
     assert unsigned.value.code == "no_gateway"

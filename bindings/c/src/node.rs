@@ -86,7 +86,9 @@ pub struct hubless_node_options {
     pub gateway_signer: hubless_str,
     /// What comes back of the grants of calls that other nodes answer: `signed`, what they say that
     /// they did not use; `provider`, of cost only what receipts of the gateway show unpaid;
-    /// `never`, nothing. None: that of `HUBLESS_REFUND`, else `signed`.
+    /// `never`, nothing. One word for all of them, or one for each class: `member`, nodes that
+    /// showed a token of this node's mesh, and `external`, all others. None: that of
+    /// `HUBLESS_REFUND`, else `member=signed,external=never`.
     pub refund: hubless_str,
     /// Mesh of a test that the node lives in, of which it has `mesh`, `home` and `listen`; NULL: it
     /// lives in none.

@@ -1,8 +1,8 @@
 //! One node: its ledger, its store, and what one step makes of both.
 
 use crate::killswitch::{
-    Amount, Asked, Budget, Component, Grant, GrantId, Input, Keeping, Key, Ledger, Message, Now,
-    Output, Owner, ReservationId, Row, Trip, Write,
+    Amount, Asked, Beacon, Budget, Component, Grant, GrantId, Input, Keeping, Key, Ledger, Message,
+    Now, Output, Owner, ReservationId, Row, Trip, Write,
 };
 use crate::plan::Store;
 use hubless_proto::identity::{NodeKey, SecretKey};
@@ -17,6 +17,12 @@ pub fn print_of(value: &impl Hash) -> u64 {
 /// Key of a node.
 pub fn secret(node: usize) -> SecretKey {
     SecretKey::from_seed([u8::try_from(node).unwrap() + 1; 32])
+}
+
+/// What the nonces of a node are made of. No plan has a strict budget and a crash, so it need not
+/// be another for the next process.
+fn seed(node: usize) -> [u8; 32] {
+    [u8::try_from(node).unwrap() + 101; 32]
 }
 
 /// An amount of the one component that is counted here.
@@ -90,7 +96,7 @@ impl Local {
     pub fn new(node: usize, budget: &Budget) -> Self {
         let owner = Owner { node: secret(node).node_key(), instance: 1, keeping: Keeping::Durable };
         let mut local = Self {
-            ledger: Ledger::new(owner),
+            ledger: Ledger::new(owner).seeded(seed(node)),
             owner,
             node,
             rows: BTreeMap::new(),
@@ -169,7 +175,7 @@ impl Local {
         self.pending.clear();
         self.owner.instance += 1;
         let rows: Vec<Row> = self.rows.values().cloned().collect();
-        self.ledger = Ledger::recover(self.owner, rows, now).unwrap();
+        self.ledger = Ledger::recover(self.owner, rows, now).unwrap().seeded(seed(self.node));
         // What was said before and may be lost is said again at once.
         self.ledger.handle_timeout(now);
     }
@@ -193,9 +199,11 @@ impl Local {
                 Output::Closed { grant, used, in_full } => {
                     effects.push(Effect::Closed(grant, count(&used), in_full));
                 }
-                // Its budgets are not strict.
-                Output::SignBeacon(_)
-                | Output::Opened { .. }
+                Output::SignBeacon(round) => {
+                    let beacon = Beacon::sign(&secret(self.node), round).unwrap();
+                    self.ledger.handle(Input::Beacon(beacon), now);
+                }
+                Output::Opened { .. }
                 | Output::Held(_)
                 | Output::Cancel { .. }
                 | Output::Audit { .. } => {}

@@ -1,13 +1,15 @@
 //! What may happen in a state, and what comes of it.
 
 use crate::killswitch::{
-    Allowance, Asked, Budget, CallId, Component, Ending, Grant, GrantId, Input, Message, Now,
-    Order, Reading, ReservationId, Terms,
+    Allowance, Asked, Beacon, Budget, CallId, Component, Ending, Grant, GrantId, Input, Message,
+    Now, Order, Reading, ReservationId, Terms,
 };
+use crate::liar::is_of_use;
 use crate::local::{Effect, Local, Step, count, print_of, secret, tokens};
-use crate::plan::Plan;
+use crate::plan::{Plan, Renewal};
 use crate::world::{Action, Letter, Said, Seen, Spent, World};
 use hubless_proto::identity::{AgentId, NodeKey};
+use hubless_proto::wire::record::Digest;
 use hubless_proto::wire::words::{RefundPolicy, Spends, TripReason};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, RwLock};
@@ -16,12 +18,14 @@ use std::sync::{Arc, RwLock};
 pub struct Model {
     /// What may happen.
     pub plan: Plan,
-    budget: Budget,
-    keys: Vec<NodeKey>,
+    pub(crate) budget: Budget,
+    pub(crate) keys: Vec<NodeKey>,
     // A node does the same whatever the others do: each of its steps is taken once.
     steps: RwLock<BTreeMap<(u64, u64), Taken>>,
     // Equal nodes are one.
     locals: RwLock<BTreeMap<u64, Arc<Local>>>,
+    // What a dishonest node signed, by what it is about.
+    pub(crate) beacons: RwLock<BTreeMap<Digest, Beacon>>,
 }
 
 type Taken = Arc<(Arc<Local>, Vec<Effect>)>;
@@ -32,9 +36,17 @@ impl Model {
         let keys: Vec<_> = (0..plan.nodes).map(|node| secret(node).node_key()).collect();
         let ceiling = Allowance::UNLIMITED.with(Component::OutputTokens, Some(plan.ceiling));
         let lease_ms = plan.time.map_or(1_000, |time| time.lease);
-        let terms = Terms { lease_ms, ..Terms::of(ceiling) };
+        let strict = plan.liar.is_some_and(|liar| liar.renewal == Renewal::Root);
+        let terms = Terms { lease_ms, strict, ..Terms::of(ceiling) };
         let budget = Budget::new(keys[0], [7; 16], terms, 0);
-        Self { plan, budget, keys, steps: RwLock::default(), locals: RwLock::default() }
+        Self {
+            plan,
+            budget,
+            keys,
+            steps: RwLock::default(),
+            locals: RwLock::default(),
+            beacons: RwLock::default(),
+        }
     }
 
     /// The budget is open, and everybody heard everybody's clock unless time passes.
@@ -52,6 +64,7 @@ impl Model {
             told: vec![false; plan.nodes],
             ended: None,
             crashes: 0,
+            asks: 0,
             now: 0,
             slow: vec![0; plan.nodes],
             stopped_at: None,
@@ -77,7 +90,7 @@ impl Model {
         }
     }
 
-    fn reading(&self, world: &World, node: usize) -> Reading {
+    pub(crate) fn reading(&self, world: &World, node: usize) -> Reading {
         let instance = world.nodes[node].instance();
         Reading { instance, clock_ms: self.now(world, node).clock_ms }
     }
@@ -149,7 +162,9 @@ impl Model {
         if plan.mishaps.trips && world.stopped_at.is_none() {
             actions.push(Action::Trip);
         }
-        actions.extend(world.network.values().cloned().map(Action::Deliver));
+        // What a dishonest node hears it has heard.
+        let honest = world.network.values().filter(|letter| !self.is_liar(letter.to));
+        actions.extend(honest.cloned().map(Action::Deliver));
         for node in 0..plan.nodes {
             let pending = world.nodes[node].pending();
             if pending > 0 {
@@ -160,6 +175,11 @@ impl Model {
             }
         }
         self.possible_in_time(world, actions);
+        self.possible_lies(world, actions);
+    }
+
+    pub(crate) fn is_liar(&self, node: usize) -> bool {
+        self.plan.liar.is_some_and(|liar| liar.node == node)
     }
 
     fn possible_in_time(&self, world: &World, actions: &mut Vec<Action>) {
@@ -171,13 +191,14 @@ impl Model {
         };
         let due: Vec<_> = nodes.clone().filter(is_due).collect();
         actions.extend(due.iter().map(|node| Action::Timeout(*node)));
-        if world.now <= time.heard {
+        if world.now <= time.heard && self.plan.liar.is_none() {
             actions.extend(nodes.clone().skip(1).map(Action::Clock));
         }
         if due.is_empty() && world.now < time.ticks {
             actions.push(Action::Tick(None));
             if world.slow.iter().sum::<u64>() < time.slow {
-                actions.extend(nodes.skip(1).map(|node| Action::Tick(Some(node))));
+                let honest = nodes.skip(1).filter(|node| !self.is_liar(*node));
+                actions.extend(honest.map(|node| Action::Tick(Some(node))));
             }
         }
     }
@@ -209,6 +230,10 @@ impl Model {
                 self.input(world_ref, 0, Input::Trip { grant, reason, by: self.keys[0] });
             }
             Action::Deliver(letter) => self.hand_over(world_ref, &letter),
+            Action::Lie(letter) => {
+                world_ref.asks += u8::from(letter.to == 0);
+                self.hand_over(world_ref, &letter);
+            }
             Action::Persist(node) => self.run(world_ref, node, Step::Persist),
             Action::Crash(node, count) => self.crash(world_ref, node, count),
             Action::Timeout(node) => self.run(world_ref, node, Step::Timeout),
@@ -271,33 +296,49 @@ impl Model {
     }
 
     fn hand_over(&self, world: &mut World, letter: &Letter) {
+        let input = self.heard(letter);
+        self.input(world, letter.to, input);
+    }
+
+    fn heard(&self, letter: &Letter) -> Input {
         let from = self.keys[letter.from];
-        let input = match &letter.said {
+        match &letter.said {
             Said::Message(message) => Input::Receive { from, message: message.clone() },
             Said::Clock(reading) => Input::Clock { peer: from, reading: *reading },
-        };
-        self.input(world, letter.to, input);
+        }
+    }
+
+    /// True when a letter makes a difference to whom it is for, or to what that one says.
+    pub(crate) fn tells(&self, world: &World, letter: &Letter) -> bool {
+        let step = Step::Input(Box::new(self.heard(letter)));
+        let taken = self.take(world, letter.to, &step);
+        taken.0.print != world.nodes[letter.to].print || !taken.1.is_empty()
     }
 
     /// Takes one step of one node.
     fn run(&self, world: &mut World, node: usize, step: Step) {
+        let taken = self.take(world, node, &step);
+        world.nodes[node] = Arc::clone(&taken.0);
+        for effect in &taken.1 {
+            self.happen(world, node, effect);
+        }
+    }
+
+    /// What one step of one node makes of it.
+    fn take(&self, world: &World, node: usize, step: &Step) -> Taken {
         let now = self.now(world, node);
-        let key = (world.nodes[node].print, print_of(&(node, &step, now)));
+        let key = (world.nodes[node].print, print_of(&(node, step, now)));
         let known = self.steps.read().unwrap().get(&key).cloned();
-        let taken = known.unwrap_or_else(|| {
+        known.unwrap_or_else(|| {
             let at = (&self.budget, self.plan.store);
-            let (next, effects) = world.nodes[node].step(&step, now, at);
+            let (next, effects) = world.nodes[node].step(step, now, at);
             let mut locals = self.locals.write().unwrap();
             let next = Arc::clone(locals.entry(next.print).or_insert_with(|| Arc::new(next)));
             drop(locals);
             let taken = Arc::new((next, effects));
             self.steps.write().unwrap().insert(key, Arc::clone(&taken));
             taken
-        });
-        world.nodes[node] = Arc::clone(&taken.0);
-        for effect in &taken.1 {
-            self.happen(world, node, effect);
-        }
+        })
     }
 
     fn happen(&self, world: &mut World, node: usize, effect: &Effect) {
@@ -352,6 +393,9 @@ impl Model {
 
     fn post(&self, world: &mut World, from: usize, to: &NodeKey, message: Message) {
         let to = self.keys.iter().position(|key| key == to).unwrap();
+        if self.is_liar(to) && !is_of_use(&message) {
+            return;
+        }
         world.post(Letter { from, to, said: Said::Message(message) });
     }
 }

@@ -46,6 +46,28 @@ pub struct Time {
     pub slow: u64,
 }
 
+/// Who renews what is held of the budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Renewal {
+    /// Who cut the grant, as a rule.
+    Issuer,
+    /// The root alone: the budget is strict.
+    Root,
+}
+
+/// A node between two others that does not keep to its ledger: it says to both whatever somebody
+/// who hears what it hears can say, and nothing that either of them says reaches the other but by
+/// it. What it says of money is its own loss and left out: here it lies about time.
+#[derive(Debug, Clone, Copy)]
+pub struct Liar {
+    /// The node: the one of the first grant, which cuts the second.
+    pub node: usize,
+    /// Who renews.
+    pub renewal: Renewal,
+    /// Questions that it asks the root at most.
+    pub asks: u8,
+}
+
 /// What may happen besides calls, spending and messages in any order, lost or repeated.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Mishaps {
@@ -78,6 +100,8 @@ pub struct Plan {
     pub store: Store,
     /// None: it stands still.
     pub time: Option<Time>,
+    /// A dishonest node; none: all are honest.
+    pub liar: Option<Liar>,
 }
 
 impl Plan {

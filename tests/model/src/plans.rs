@@ -1,10 +1,10 @@
 //! The configurations that are looked at: root 0, its callees A and D, and C below A.
 
-use crate::plan::{Cut, Mishaps, Plan, Spend, Store, Time};
+use crate::plan::{Cut, Liar, Mishaps, Plan, Renewal, Spend, Store, Time};
 
 /// Where the gate looks for planted faults. Without a fault every state of each is seen by
 /// `tests/models.rs`, so that nothing is found here but what a fault does.
-pub const GATE: [fn() -> Plan; 4] = [twice, called_again, wide, slow_lease];
+pub const GATE: [fn() -> Plan; 5] = [twice, called_again, wide, slow_lease, strict];
 
 const A: usize = 1;
 const D: usize = 2;
@@ -32,6 +32,7 @@ pub fn called_again() -> Plan {
         mishaps: ONE_CRASH,
         store: Store::AtOnce,
         time: None,
+        liar: None,
     }
 }
 
@@ -46,6 +47,7 @@ pub fn late() -> Plan {
         mishaps: Mishaps { recalls: false, ..ONE_CRASH },
         store: Store::Late,
         time: None,
+        liar: None,
     }
 }
 
@@ -70,6 +72,7 @@ pub fn deep() -> Plan {
         mishaps: Mishaps { unknown: true, ..ONE_CRASH },
         store: Store::AtOnce,
         time: None,
+        liar: None,
     }
 }
 
@@ -84,6 +87,7 @@ pub fn wide() -> Plan {
         mishaps: Mishaps { crashes: 1, ..Mishaps::default() },
         store: Store::AtOnce,
         time: None,
+        liar: None,
     }
 }
 
@@ -103,6 +107,7 @@ pub fn twice() -> Plan {
         mishaps: Mishaps { unknown: true, trips: true, ..ONE_CRASH },
         store: Store::AtOnce,
         time: None,
+        liar: None,
     }
 }
 
@@ -119,12 +124,38 @@ pub fn lease(slow: u64, ticks: u64, heard: u64) -> Plan {
         mishaps: Mishaps { trips: true, ..Mishaps::default() },
         store: Store::AtOnce,
         time: Some(Time { ticks, lease: 3, heard, slow }),
+        liar: None,
     }
 }
 
 /// A short history of leases with a slow clock.
 pub fn slow_lease() -> Plan {
     lease(1, 5, 1)
+}
+
+/// A dishonest A between the root and C, whose clock may be slow, in a history of so many moments.
+/// C has its grant from A, and of the root it hears what A says.
+pub fn between(renewal: Renewal, ticks: u64, asks: u8) -> Plan {
+    let name = match renewal {
+        Renewal::Issuer => "dishonest, not strict",
+        Renewal::Root => "dishonest, strict",
+    };
+    Plan {
+        name,
+        nodes: 3,
+        ceiling: 16,
+        cuts: vec![call(0, A, 1), call(1, C, 2)],
+        spends: vec![spend(2, C, 1)],
+        mishaps: Mishaps { trips: true, ..Mishaps::default() },
+        store: Store::AtOnce,
+        time: Some(Time { ticks, lease: 3, heard: 0, slow: 1 }),
+        liar: Some(Liar { node: A, renewal, asks }),
+    }
+}
+
+/// The same under a strict budget, short.
+pub fn strict() -> Plan {
+    between(Renewal::Root, 5, 2)
 }
 
 /// Everything at once, as SPEC 04 has it: root to A, D and A again; A to C; a budget of three.
@@ -140,5 +171,6 @@ pub fn spec() -> Plan {
         mishaps: Mishaps { crashes: 1, ..Mishaps::default() },
         store: Store::AtOnce,
         time: None,
+        liar: None,
     }
 }

@@ -39,6 +39,8 @@ pub enum Action {
     Trip,
     /// A message comes.
     Deliver(Arc<Letter>),
+    /// A dishonest node says something, and it comes.
+    Lie(Arc<Letter>),
     /// A write of a node is durable.
     Persist(usize),
     /// A node dies after so many more writes were durable, and comes back.
@@ -96,6 +98,8 @@ pub struct World {
     /// What the budget was charged with when it was over.
     pub(crate) ended: Option<u64>,
     pub(crate) crashes: u8,
+    /// Questions that a dishonest node asked the root.
+    pub(crate) asks: u8,
     pub(crate) now: u64,
     pub(crate) slow: Vec<u64>,
     pub(crate) stopped_at: Option<u64>,
@@ -200,7 +204,7 @@ impl Hash for World {
         self.nodes.iter().for_each(|node| node.print.hash(state));
         self.network.keys().for_each(|print| print.hash(state));
         (&self.cut, &self.spends, &self.settled, &self.granted).hash(state);
-        (&self.told, self.crashes, self.now, &self.slow).hash(state);
+        (&self.told, self.crashes, self.asks, self.now, &self.slow).hash(state);
         (self.stopped_at, self.seen, self.ended, &self.finished).hash(state);
     }
 }

@@ -17,6 +17,8 @@ fn a_planted_fault_is_found_and_none_otherwise() {
         Some(plans::called_again().name)
     } else if cfg!(feature = "fault-lease-from-receipt") {
         Some(plans::slow_lease().name)
+    } else if cfg!(any(feature = "fault-issuer-for-root", feature = "fault-beacon-unchecked")) {
+        Some(plans::strict().name)
     } else {
         None
     };

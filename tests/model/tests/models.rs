@@ -3,7 +3,7 @@
 #![allow(clippy::print_stdout, reason = "how many states there are is what the run is asked for")]
 
 use hubless_model::check::{Found, Until, search};
-use hubless_model::plan::Plan;
+use hubless_model::plan::{Plan, Renewal};
 use hubless_model::plans;
 
 /// Steps looked at, far more than a search takes that is to see every state; a larger one would
@@ -70,6 +70,20 @@ fn leases() {
             }
         }
     }
+}
+
+/// Every state of a short history is one of the gate; in the long form the nearest of a longer one,
+/// with more that the root is asked.
+#[test]
+fn a_dishonest_node_between_the_root_and_a_holder_gains_nothing_by_time() {
+    if let Some(steps) = steps() {
+        clean(plans::between(Renewal::Root, 7, 3), steps);
+    }
+    // The same node where nothing forbids it.
+    let found = search(plans::between(Renewal::Issuer, 6, 0), Until::Broken(ALL));
+    println!("{found}");
+    let broken: Vec<_> = found.broken.iter().map(|(invariant, _)| &invariant[..2]).collect();
+    assert_eq!(broken, ["I6"]);
 }
 
 /// Too large to be seen whole in the time of every run: nearest states first.

@@ -67,6 +67,8 @@ fn what_is_missing_is_said() {
     assert_eq!(Host::bare().failed("node.start", wrong)["field"], "gateway");
     let unknown = json!({"refund": "always"});
     assert_eq!(Host::bare().failed("node.start", unknown)["field"], "refund");
+    let twice = json!({"refund": "member=never,member=signed"});
+    assert_eq!(Host::bare().failed("node.start", twice)["field"], "refund");
     let unsigned = json!({"refund": "provider", "gateway": URL, "gatewayKey": KEY});
     assert_eq!(Host::bare().failed("node.start", unsigned)["code"], "no_gateway");
     let signer = json!({"gateway": URL, "gatewayKey": KEY, "gatewaySigner": "x"});

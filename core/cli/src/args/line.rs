@@ -426,8 +426,8 @@ minutes.
 
 With HUBLESS_REFUND=provider and HUBLESS_GATEWAY_SIGNER (which `expose gateway` prints) a node \
 takes back of the grants of its calls to other nodes only what the gateway signs that nobody can \
-pay any more; with HUBLESS_REFUND=never nothing. HUBLESS_REFUND=signed, the default, believes \
-those nodes.
+pay any more; with HUBLESS_REFUND=never nothing. HUBLESS_REFUND=signed believes those nodes. \
+The default is member=signed,external=never: whoever shows no token of the mesh gets a price.
 
 hubless gateway root add --name front --ceiling 5000000    # prints the root's key, once
 hubless gateway key --from - --limit 200000 --ttl 10m < root.key

@@ -66,6 +66,12 @@ impl Gateway {
         Ok(Some(Arc::new(Self { base, key, signer, client, word, told })))
     }
 
+    /// One that waits for less, so that nobody waits for a test.
+    #[cfg(test)]
+    pub(super) fn hasty(self) -> Self {
+        Self { word: Duration::from_millis(50), told: Duration::from_millis(50), ..self }
+    }
+
     /// The same gateway with another key, which came with a grant.
     pub(super) fn under(&self, key: SpendKey) -> Self {
         let Self { base, signer, client, word, told, .. } = self;
@@ -153,9 +159,24 @@ impl Gateway {
         Some((paid, receipt))
     }
 
+    /// The same, of a gateway that is asked on for a while: until then what the key may have cost
+    /// stays set aside.
+    pub(super) async fn end_at_last(
+        &self,
+        key: &SpendKey,
+        purpose: Option<Purpose>,
+    ) -> Option<(Paid, Option<Bytes>)> {
+        let said = self.post_on(word::END, key, &word::end(purpose)).await;
+        if said.is_none() {
+            tracing::warn!("a gateway never said what a key cost, which is charged in full");
+        }
+        self.read_end(key, purpose, &said?)
+    }
+
     /// Tells of a stop, for a while; true: it was heard. Else the lives of the keys are the bound.
     async fn tell(&self, trip: &Trip) -> bool {
-        let heard = self.post_on(word::TRIP, &self.key, &word::trip(trip)).await;
+        let said = self.post_on(word::TRIP, &self.key, &word::trip(trip)).await;
+        let heard = said.is_some();
         if !heard {
             let budget = trip.budget_id();
             tracing::warn!(%budget, "the gateway was not told of a stop; its keys end by time");
@@ -163,28 +184,19 @@ impl Gateway {
         heard
     }
 
-    /// Tells on of the end of a key whose cost is not waited for any more; true: it was heard.
-    pub(super) async fn tell_end(&self, key: &SpendKey) -> bool {
-        let heard = self.post_on(word::END, key, "{}").await;
-        if !heard {
-            tracing::warn!("the gateway was not told of the end of a key, which ends by time");
-        }
-        heard
-    }
-
-    /// Posts until it is taken or refused, for a while; true: it was taken.
-    async fn post_on(&self, path: &str, key: &SpendKey, body: &str) -> bool {
+    /// Posts until it is taken or refused, for a while; some: it was taken, and this came back.
+    async fn post_on(&self, path: &str, key: &SpendKey, body: &str) -> Option<Vec<u8>> {
         let mut pauses = BackOff::new();
         let telling = async {
             loop {
                 match self.post(path, key, body.to_owned()).await {
-                    Posted::Answer(_) => return true,
-                    Posted::Refused => return false,
+                    Posted::Answer(said) => return Some(said),
+                    Posted::Refused => return None,
                     Posted::Lost => pauses.wait().await,
                 }
             }
         };
-        timeout(self.told, telling).await.unwrap_or(false)
+        timeout(self.told, telling).await.ok().flatten()
     }
 
     async fn post(&self, path: &str, key: &SpendKey, body: String) -> Posted {
@@ -293,7 +305,7 @@ mod tests {
     fn hasty(url: &str) -> Gateway {
         let made = Arc::into_inner(gateway(url).unwrap().unwrap()).unwrap();
         assert_eq!((made.word, made.told), (limits::PROVIDER_WORD, limits::PROVIDER_TOLD));
-        Gateway { word: Duration::from_millis(50), told: Duration::from_millis(50), ..made }
+        made.hasty()
     }
 
     fn stop() -> Trip {
@@ -306,9 +318,17 @@ mod tests {
 
     /// A gateway that answers every post with this body, and tells its URL.
     async fn saying(body: String) -> String {
+        saying_after(0, body).await
+    }
+
+    /// One that hangs up on so many posts before.
+    async fn saying_after(lost: usize, body: String) -> String {
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/v1", socket.local_addr().unwrap());
         tokio::spawn(async move {
+            for _ in 0..lost {
+                drop(socket.accept().await.unwrap());
+            }
             loop {
                 let (mut stream, _) = socket.accept().await.unwrap();
                 let mut asked = Vec::new();
@@ -417,14 +437,25 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn stops_and_ends_are_told_until_they_are_heard_or_for_a_while() {
+    async fn stops_are_told_and_ends_are_asked_for_until_they_are_heard_or_for_a_while() {
         let url = saying("{}".to_owned()).await;
         let heard = gateway(&url).unwrap().unwrap();
-        assert!(heard.tell(&stop()).await && heard.tell_end(&root()).await);
+        assert!(heard.tell(&stop()).await);
         // Bound and not listened at: nobody else can have it meanwhile.
         let free = TcpSocket::new_v4().unwrap();
         free.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let silent = hasty(&format!("http://{}/v1", free.local_addr().unwrap()));
-        assert!(!silent.tell(&stop()).await && !silent.tell_end(&root()).await);
+        assert!(!silent.tell(&stop()).await);
+        assert_eq!(silent.end_at_last(&root(), None).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_gateway_that_was_silent_is_heard_at_last() {
+        let paid = Paid { spent: Micros::new(7).unwrap(), reserved: Micros::ZERO };
+        // As many posts are lost as a word is asked for in time, and some more.
+        let url = saying_after(5, word::paid(paid)).await;
+        let late = gateway(&url).unwrap().unwrap();
+        assert_eq!(late.end(&root(), None).await, None);
+        assert_eq!(late.end_at_last(&root(), None).await, Some((paid, None)));
     }
 }

@@ -161,6 +161,15 @@ impl Held {
         self.grant.origin
     }
 
+    /// The handler of the call is about to run, unless its grant is stopped, or over: what waited
+    /// until then has spent nothing.
+    ///
+    /// # Errors
+    /// `killed`.
+    pub(crate) fn begin(&self) -> hubless_proto::error::Result<()> {
+        self.treasury.begin(self.grant.id)
+    }
+
     /// Sets the most of one spending aside, before the end of the call.
     pub(super) async fn reserve(&self, most: Amount) -> hubless_proto::error::Result<Reservation> {
         {

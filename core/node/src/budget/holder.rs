@@ -11,8 +11,7 @@ impl Call {
     /// those that it asked are cancelled, what waits is refused with `killed`, and nothing more is
     /// spent from the grant of the call. The caller gets `killed`, code `operator`; its budget and
     /// what else it asked go on, with what was not used of this grant. The first stop stands. A
-    /// call below that was still waiting for its place counts as one that reports nothing: all
-    /// that it was granted is charged.
+    /// call below that was still waiting for its place has spent nothing, and costs nothing.
     ///
     /// ```
     /// use hubless::budget::{Allowance, Amount, Component, KillSwitch, Terms};

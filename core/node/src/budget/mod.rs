@@ -8,6 +8,8 @@
 //! a gateway by those of `core/edge`.
 
 mod counts;
+#[cfg(test)]
+mod dishonest_tests;
 mod durable;
 #[cfg(test)]
 mod durable_tests;
@@ -19,6 +21,7 @@ mod provider;
 mod receipts;
 #[cfg(test)]
 mod receipts_tests;
+mod refunds;
 mod report;
 mod rows;
 mod settling;
@@ -35,7 +38,7 @@ pub use hubless_proto::killswitch::{Allowance, Amount, BudgetId, Component, Oper
 pub use hubless_proto::wire::words::TripReason;
 pub use operator::StopReport;
 pub use provider::Provider;
-pub(crate) use receipts::policy as refund_policy;
+pub(crate) use refunds::Refunds;
 pub use report::{AccountReport, BudgetReport, of_home};
 pub use spend::Spend;
 pub use switch::{KillSwitch, Orphans, Stop};

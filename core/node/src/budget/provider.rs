@@ -10,11 +10,13 @@ use crate::call::handle::Call;
 use crate::chance::now_ms;
 use crate::engine::lock;
 use crate::executor;
+use bytes::Bytes;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::killswitch::GrantId;
 use hubless_proto::limits;
 use hubless_proto::metering::Micros;
 use hubless_proto::metering::chain::SpendKey;
+use hubless_proto::metering::till::Paid;
 use hubless_proto::metering::word::Purpose;
 use hubless_proto::policy::Secret;
 use hubless_proto::wire::v1;
@@ -91,8 +93,8 @@ impl Keys {
 }
 
 impl Open {
-    /// Without a word of the gateway all of it is charged, and the gateway told on, so that the key
-    /// does not live as long as it may.
+    /// Without a word of the gateway all of it counts as spent for the call, and the gateway is
+    /// asked on beside that: what it says by then is charged, else all, and the key has its end.
     /// Where receipts are wanted, that of the key of the grant comes first: without it none counts.
     async fn end(
         self,
@@ -106,19 +108,28 @@ impl Open {
         };
         let purpose = wanted.then(|| Purpose { grant, reservation: reservation.id() });
         let Some((paid, receipt)) = gateway.end(&key, purpose).await else {
-            tracing::warn!(%most, "a gateway did not say what a key cost: all of it is charged");
-            let told = async move { gateway.tell_end(&key).await };
-            // In a forked child nobody is told.
+            tracing::warn!(%most, "a gateway did not say in time what a key cost");
+            let told = async move {
+                if let Some(said) = gateway.end_at_last(&key, purpose).await {
+                    charge(reservation, said);
+                }
+            };
+            // In a forked child nobody is told, and all of it is charged.
             let _ = executor::spawn(telling.track_future(told));
             return most;
         };
-        // What is set aside for a call that is cut is charged by the gateway as well.
-        let cost = paid.spent.plus_at_most(paid.reserved);
-        if let Ok(used) = amount(cost) {
-            reservation.receipted(used, receipt);
-        }
-        cost
+        charge(reservation, (paid, receipt))
     }
+}
+
+/// Charges what a gateway says of a key; gives it.
+fn charge(reservation: Reservation, (paid, receipt): (Paid, Option<Bytes>)) -> Micros {
+    // What is set aside for a call that is cut is charged by the gateway as well.
+    let cost = paid.spent.plus_at_most(paid.reserved);
+    if let Ok(used) = amount(cost) {
+        reservation.receipted(used, receipt);
+    }
+    cost
 }
 
 impl CallCore {
@@ -157,7 +168,8 @@ impl Call {
     /// millionths of the currency, or a quarter of what is free. Each time it is
     /// another key, below the one that came with the grant where its issuer frees by receipts
     /// alone. All of them end with the call, and then what the gateway says they cost is
-    /// charged, and all that was set aside where it says nothing. A key ends also with the stop of
+    /// charged, and all that was set aside where it says nothing for `PROVIDER_TOLD`; an answer
+    /// waits for its word for `PROVIDER_WORD` only. A key ends also with the stop of
     /// the budget, with the total deadline of the call, and after `PROVIDER_KEY_LIFE`: so long may
     /// one pay of whose stop the gateway heard nothing.
     ///

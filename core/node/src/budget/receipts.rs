@@ -8,8 +8,6 @@ use crate::call::core::CallCore;
 use crate::chance::now_ms;
 use crate::engine::lock;
 use crate::executor;
-use crate::node::NodeOptions;
-use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::NodeKey;
 use hubless_proto::killswitch::{
     Amount, Frame, Grant, GrantId, Input, Message, Receipt, Settlement,
@@ -71,51 +69,7 @@ impl Held {
     }
 }
 
-/// What comes back of grants that other nodes hold, as the options or the environment say.
-///
-/// # Errors
-/// `invalid_argument`, field `refund`, for another word; `configuration`, code `no_gateway`, for
-/// receipts without a gateway whose receipts are believed.
-pub(crate) fn policy(
-    options: &NodeOptions,
-    gateway: Option<&Arc<Gateway>>,
-) -> Result<RefundPolicy> {
-    let said = options.refund.clone().or_else(|| options.surrounding("HUBLESS_REFUND"));
-    let Some(said) = said else {
-        return Ok(RefundPolicy::Signed);
-    };
-    let known = [RefundPolicy::Never, RefundPolicy::Signed, RefundPolicy::Provider];
-    let policy = known.into_iter().find(|policy| policy.name() == said.trim());
-    let wrong = || Error::invalid("refund", "expected never, signed or provider");
-    let policy = policy.ok_or_else(wrong)?;
-    let believed = gateway.and_then(|gateway| gateway.signer());
-    if policy == RefundPolicy::Provider && believed.is_none() {
-        let message = "refunds by receipts need a gateway that signs them: set gateway, gatewayKey \
-                       and gatewaySigner, or HUBLESS_GATEWAY, HUBLESS_GATEWAY_KEY and \
-                       HUBLESS_GATEWAY_SIGNER";
-        return Err(Error::new(Kind::Configuration, message).with_code("no_gateway"));
-    }
-    Ok(policy)
-}
-
 impl Treasury {
-    /// Names what comes back of grants that others hold; the first word stands.
-    pub(crate) fn refund_by(&self, policy: RefundPolicy) {
-        // A node has one.
-        let _ = self.refund.set(policy);
-    }
-
-    /// What comes back of a grant for this node, cut for a call below `above`, if there is one.
-    pub(crate) fn refund(&self, audience: NodeKey, above: Option<&Held>) -> RefundPolicy {
-        if audience == self.node() {
-            return RefundPolicy::Signed;
-        }
-        let own = self.refund.get().copied().unwrap_or(RefundPolicy::Signed);
-        // What is paid by a key of a grant is shown to its issuer by receipts.
-        let keyed = above.is_some_and(|held| held.gateway().is_some());
-        if keyed && own != RefundPolicy::Never { RefundPolicy::Provider } else { own }
-    }
-
     /// The gateway that keys for grants below `above` are issued by.
     pub(crate) fn gateway_for(&self, above: Option<&Held>) -> Option<Arc<Gateway>> {
         let own = || self.gateway.get();
@@ -147,7 +101,8 @@ impl Treasury {
     }
 
     /// Passes a message on, but for a last word without receipts about a grant of which only those
-    /// free something: its key is ended first, and the word goes on with the receipt.
+    /// free something: its key is ended first, and the word goes on with the receipt. As long as
+    /// the gateway is silent the grant is open, and charged in full.
     pub(super) fn ask_gateway(
         self: &Arc<Self>,
         from: NodeKey,
@@ -181,7 +136,7 @@ impl Treasury {
         let own = Arc::clone(self);
         let asking = async move {
             let purpose = Purpose { grant, reservation: Receipt::WHOLE };
-            let ended = gateway.end(gateway.key(), Some(purpose)).await;
+            let ended = gateway.end_at_last(gateway.key(), Some(purpose)).await;
             let message = match ended.and_then(|(_, receipt)| receipt) {
                 Some(receipt) => {
                     let shown = vec![receipt];

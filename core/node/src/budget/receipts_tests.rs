@@ -3,6 +3,7 @@
 
 use super::gateway::Gateway;
 use super::guards::Funded;
+use super::refunds::Refunds;
 use super::{Allowance, Amount, Component, KillSwitch, Terms, Treasury};
 use crate::audit::Audit;
 use crate::chance;
@@ -26,7 +27,7 @@ use hubless_proto::wire::v1;
 use hubless_proto::wire::words::{RefundPolicy, Spends};
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 const COST: Component = Component::CostMicros;
 /// What a grant is for: a quarter of the budget.
@@ -57,9 +58,17 @@ fn receipt(key: &SpendKey, grant: GrantId, used: u64) -> Receipt {
 
 /// A gateway that says of every key that it cost so much, and signs that with a key; its URL.
 async fn signing(used: u64, by: SecretKey) -> String {
+    signing_after(0, used, by).await
+}
+
+/// One that hangs up on so many posts before.
+async fn signing_after(lost: usize, used: u64, by: SecretKey) -> String {
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/v1", socket.local_addr().unwrap());
     tokio::spawn(async move {
+        for _ in 0..lost {
+            drop(socket.accept().await.unwrap());
+        }
         loop {
             let (stream, _) = socket.accept().await.unwrap();
             say(stream, used, &by).await;
@@ -90,6 +99,16 @@ async fn say(mut stream: TcpStream, used: u64, by: &SecretKey) {
     let _ = stream.write_all(answer.as_bytes()).await;
 }
 
+fn gateway(url: String) -> Arc<Gateway> {
+    let options = NodeOptions {
+        gateway: Some(url),
+        gateway_key: Some(SpendKey::root(&SecretKey::from_seed([1; 32])).text().to_string().into()),
+        gateway_signer: Some(signer().node_key().to_string()),
+        ..NodeOptions::default()
+    };
+    Gateway::named(&options).unwrap().unwrap()
+}
+
 /// The issuer of grants.
 struct Issuer {
     treasury: Arc<Treasury>,
@@ -100,22 +119,17 @@ struct Issuer {
 
 impl Issuer {
     async fn before(url: String) -> Self {
-        let options = NodeOptions {
-            gateway: Some(url),
-            gateway_key: Some(
-                SpendKey::root(&SecretKey::from_seed([1; 32])).text().to_string().into(),
-            ),
-            gateway_signer: Some(signer().node_key().to_string()),
-            ..NodeOptions::default()
-        };
-        let gateway = Gateway::named(&options).unwrap().unwrap();
+        Self::of(gateway(url)).await
+    }
+
+    async fn of(gateway: Arc<Gateway>) -> Self {
         let options = MeshOptions::new(Home::memory());
         let mesh = Mesh::start(options, Told::nothing()).await.unwrap();
         let audit = Arc::<Audit>::default();
         audit.begin(None, Entry::of(Event::NodeStarted));
         let treasury = Treasury::in_memory(mesh, Arc::clone(&audit));
         treasury.pay_by(Arc::clone(&gateway));
-        treasury.refund_by(RefundPolicy::Provider);
+        treasury.refund_by(Refunds::all(RefundPolicy::Provider));
         let ceiling = Allowance::UNLIMITED.with(COST, Some(4 * MOST));
         let switch = KillSwitch::new(Terms::of(ceiling));
         Self { treasury, gateway, audit, switch }
@@ -201,6 +215,20 @@ async fn what_a_holder_shows_frees_and_what_it_does_not_is_asked_of_the_gateway(
         code: "ledger".to_owned(),
     };
     assert_eq!(issuer.charged(refuses).await, (0, None));
+}
+
+#[tokio::test]
+async fn a_late_word_of_the_gateway_frees_the_rest_and_none_frees_nothing() {
+    // More posts are lost than a word is waited for.
+    let issuer = Issuer::before(signing_after(5, 7, signer()).await).await;
+    assert_eq!(issuer.charged(|grant, _| settles(grant, 7, Vec::new())).await, (7, None));
+    // Bound and not listened at: nobody else can have it meanwhile.
+    let free = TcpSocket::new_v4().unwrap();
+    free.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("http://{}/v1", free.local_addr().unwrap());
+    let silent = Arc::into_inner(gateway(url)).unwrap().hasty();
+    let issuer = Issuer::of(Arc::new(silent)).await;
+    assert_eq!(issuer.charged(|grant, _| settles(grant, 7, Vec::new())).await, (MOST, None));
 }
 
 #[tokio::test]

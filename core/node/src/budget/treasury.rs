@@ -5,6 +5,7 @@ use super::durable::{failed, refused};
 use super::gateway::Gateway;
 use super::guards::{Funded, Held, Reservation};
 use super::receipts::Framed;
+use super::refunds::Refunds;
 use super::rows::{InMemory, Rows, Written};
 use super::state::{Effect, State};
 use super::switch::Switch;
@@ -22,7 +23,6 @@ use hubless_proto::killswitch::{
     ReservationId, View,
 };
 use hubless_proto::wire::v1;
-use hubless_proto::wire::words::RefundPolicy;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -34,7 +34,7 @@ const SLEEP_MAX: Duration = Duration::from_secs(1);
 
 /// The ledger of a node at work.
 pub(crate) struct Treasury {
-    mesh: Mesh,
+    pub(super) mesh: Mesh,
     pub(super) rows: Box<dyn Rows>,
     pub(super) written: Arc<Written>,
     pub(super) state: Mutex<State>,
@@ -49,12 +49,18 @@ pub(crate) struct Treasury {
     /// Where keys of a provider are made for, if anywhere.
     pub(super) gateway: OnceLock<Arc<Gateway>>,
     /// What comes back of grants that others hold.
-    pub(super) refund: OnceLock<RefundPolicy>,
+    pub(super) refund: OnceLock<Refunds>,
     /// Keys that went with grants, and whether their end is being asked for.
     pub(super) framed: Mutex<BTreeMap<GrantId, Framed>>,
     /// What is being told there.
     pub(super) telling: TaskTracker,
+    /// Hears what peers say before the ledger does, which gets what it gives back.
+    #[cfg(test)]
+    pub(super) ear: OnceLock<Ear>,
 }
+
+#[cfg(test)]
+pub(super) type Ear = Box<dyn Fn(NodeKey, Message) -> Option<Message> + Send + Sync>;
 
 pub(super) fn now() -> Now {
     Now { clock_ms: chance::clock_ms(), unix_ms: chance::now_ms() }
@@ -88,6 +94,8 @@ impl Treasury {
             refund: OnceLock::new(),
             framed: Mutex::default(),
             telling: TaskTracker::new(),
+            #[cfg(test)]
+            ear: OnceLock::new(),
         })
     }
 
@@ -115,6 +123,13 @@ impl Treasury {
     /// A peer said something about a grant; a last word without receipts, where only those free,
     /// waits for that of the gateway.
     pub(crate) fn receive(self: &Arc<Self>, from: NodeKey, message: Message) {
+        #[cfg(test)]
+        let Some(message) = (match self.ear.get() {
+            Some(ear) => ear(from, message),
+            None => Some(message),
+        }) else {
+            return;
+        };
         if let Some(message) = self.ask_gateway(from, message) {
             self.receive_now(from, message);
         }
@@ -291,6 +306,18 @@ impl Treasury {
             let message = "no more grants fit into this node";
             let _ = answer.send(Err(Error::refusal(Kind::Busy, "ledger", message)));
         }
+    }
+
+    /// The handler of a call is about to run.
+    ///
+    /// # Errors
+    /// `killed`: its grant is stopped, or over, so it may not.
+    pub(super) fn begin(self: &Arc<Self>, grant: GrantId) -> Result<()> {
+        let view = self.work(|state, now| {
+            state.ledger.handle(Input::Begin { grant }, now);
+            state.ledger.view(&grant)
+        });
+        if view.is_some_and(|view| view.stopped.is_none()) { Ok(()) } else { Err(over()) }
     }
 
     /// The call of a grant that is held here ended.

@@ -6,7 +6,7 @@ use super::hosted::Hosted;
 use super::memory;
 use super::returns::{self, Return};
 use crate::audit;
-use crate::budget::Delivery;
+use crate::budget::{Delivery, Held};
 use crate::call::body::Bodies;
 use crate::call::content::{Content, part_value};
 use crate::call::core::{CallCore, OutputCheck};
@@ -100,6 +100,11 @@ async fn admit(
     if core.cancelled.is_cancelled() {
         // The stop that freed the place was for this call as well.
         return Err(core.cancel_refusal());
+    }
+    if let Some(Err(over)) = core.held().map(Held::begin) {
+        // The word of the stop is on its way to the call.
+        let told = timeout(STOP_TOLD, core.cancelled.cancelled()).await.is_ok();
+        return Err(if told { core.cancel_refusal() } else { over });
     }
     core.started(hosted.room.load());
     memory::turn(hosted, core, &request);

@@ -110,6 +110,11 @@ impl Membership {
         Ok(Self::new(root.mesh_id(), Proof::Root(root), Vec::new()))
     }
 
+    /// True unless it only knows the mesh.
+    pub(crate) const fn is_member(&self) -> bool {
+        !matches!(self.proof, Proof::Outsider)
+    }
+
     /// Knows a mesh without being in it: checks its tokens, and has none.
     pub const fn outsider(mesh: MeshId) -> Self {
         Self::new(mesh, Proof::Outsider, Vec::new())

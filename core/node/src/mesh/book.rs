@@ -138,14 +138,22 @@ impl Book {
 
     /// The zones that the token of a node states; none, where no record of it holds.
     pub(super) fn zones(&self, node: NodeKey, local: &Local, now: u64) -> Vec<String> {
+        self.standing(node, local, now).map(|standing| standing.zones).unwrap_or_default()
+    }
+
+    /// True where a record of a node with a token of this mesh holds.
+    pub(super) fn is_proven(&self, node: NodeKey, local: &Local, now: u64) -> bool {
+        self.standing(node, local, now).is_some()
+    }
+
+    fn standing(&self, node: NodeKey, local: &Local, now: u64) -> Option<Standing> {
         let records = self.change(|entries| {
             let entry = entries.get(&node)?;
             let said = entry.said.as_ref().map(|said| said.record.clone());
             Some([entry.near.clone(), said])
         });
         let mut records = records.into_iter().flatten().flatten();
-        let proven = records.find_map(|record| proven(&record, node, local, now).ok());
-        proven.map(|(_, standing)| standing.zones).unwrap_or_default()
+        records.find_map(|record| proven(&record, node, local, now).ok()).map(|(_, one)| one)
     }
 
     /// A key and, of a node of which a record is here, the key of its member.

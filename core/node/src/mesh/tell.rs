@@ -3,7 +3,9 @@
 //! A message may be lost: whoever needs an answer says it again. So nothing waits here.
 
 use super::Mesh;
-use super::connection::Say;
+use super::connection::{Connection, Say};
+use super::hello::Greeting;
+use crate::chance::now_ms;
 use hubless_proto::error::Result;
 use hubless_proto::identity::{NodeKey, SecretKey};
 use hubless_proto::killswitch::Message;
@@ -29,6 +31,17 @@ impl Mesh {
     /// Safe.
     pub(crate) async fn meet(&self, node: NodeKey) -> Result<()> {
         self.shared.connection(node).await?.introduced().await
+    }
+
+    /// True for a node that showed a token of the mesh that this node is a member of, on a
+    /// connection that is open or in a record that it said of itself.
+    pub(crate) fn is_fellow(&self, node: NodeKey) -> bool {
+        let shared = &self.shared;
+        let shown =
+            |connection: &Arc<Connection>| connection.greeting().is_some_and(Greeting::is_member);
+        shared.local.membership().is_member()
+            && (shared.peers.of(node).iter().any(shown)
+                || shared.book.is_proven(node, &shared.local, now_ms()))
     }
 
     /// Says something about a grant, on the connection that is there, else on one that is made

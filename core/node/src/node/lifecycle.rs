@@ -13,7 +13,7 @@ use super::templates::Templates;
 use super::world::World;
 use super::{announce, keep, loads, trace};
 use crate::audit::Audit;
-use crate::budget::{Gateway, Orphans, refund_policy};
+use crate::budget::{Gateway, Orphans, Refunds};
 use crate::call::handle::Parent;
 use crate::chance::now_ms;
 use crate::engine::{Engine, Hosted, lock};
@@ -387,7 +387,7 @@ pub(super) fn closed() -> Error {
 
 async fn start(options: NodeOptions) -> Result<Node> {
     let gateway = Gateway::named(&options)?;
-    let refund = refund_policy(&options, gateway.as_ref())?;
+    let refund = Refunds::named(&options, gateway.as_ref())?;
     let home = open_home(&options).await?;
     let (audit, tally) = (Arc::<Audit>::default(), Arc::<Tally>::default());
     let host = Arc::new(Host::new(Arc::clone(&audit)));

@@ -107,6 +107,8 @@ pub(super) struct Account {
     pub(super) drain: Option<Drain>,
     /// Nobody has a use for it any more.
     pub(super) finished: bool,
+    /// Its handler runs or ran: before that nobody can spend from it.
+    pub(super) begun: bool,
     /// If nothing was ever reserved, all of it is charged in the end.
     pub(super) in_full: bool,
     /// More may have been spent than is known: in the end all of it is charged.
@@ -144,6 +146,7 @@ impl Account {
             title,
             drain: None,
             finished: false,
+            begun: false,
             in_full: true,
             lost: false,
             reported: false,
@@ -304,7 +307,8 @@ impl Account {
     pub(super) fn last_word(&self) -> (Amount, bool) {
         let used = self.used();
         let all = self.amount().held();
-        let silent = self.in_full && !self.reported && self.grant().is_some();
+        let ran = self.begun && self.in_full;
+        let silent = ran && !self.reported && self.grant().is_some();
         let reported = super::Component::ALL.into_iter().filter(|one| one.is_reported());
         let full = reported
             .fold(used, |sum, one| sum.with(one, sum.of(one).max(all.of(one))).unwrap_or(sum));

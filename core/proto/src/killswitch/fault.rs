@@ -21,3 +21,7 @@ pub(super) const HOLDER_FORGETS: bool = cfg!(feature = "fault-holder-forgets");
 pub(super) const FAIL_OVER_SAME_GRANT: bool = cfg!(feature = "fault-fail-over-same-grant");
 /// A lease runs from the time its message came.
 pub(super) const LEASE_FROM_RECEIPT: bool = cfg!(feature = "fault-lease-from-receipt");
+/// A holder under a strict budget takes the word of its issuer for that of the root.
+pub(super) const ISSUER_FOR_ROOT: bool = cfg!(feature = "fault-issuer-for-root");
+/// A holder under a strict budget takes a beacon that does not cover its question.
+pub(super) const BEACON_UNCHECKED: bool = cfg!(feature = "fault-beacon-unchecked");

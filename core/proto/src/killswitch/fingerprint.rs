@@ -18,6 +18,7 @@ impl Hash for Ledger {
         self.stops.hash(state);
         self.readings.hash(state);
         self.waiting.hash(state);
+        self.nonces.hash(state);
         self.out.behind().hash(state);
         let waiting: Vec<_> = self.out.waiting().collect();
         for (at, (writes, output)) in waiting.iter().enumerate() {

@@ -199,10 +199,18 @@ impl Ledger {
         self.closed.range(from..=to).find(|(_, closed)| wanted(closed)).map(|(key, _)| *key)
     }
 
+    /// A handler is about to run. Not written down: after a crash every grant counts as begun.
+    pub(super) fn begin(&mut self, grant: GrantId) {
+        if let Some(account) = self.accounts.get_mut(&grant).filter(|one| one.drain.is_none()) {
+            account.begun = true;
+        }
+    }
+
     /// A call ended, or a switch is done with.
     pub(super) fn finish(&mut self, grant: GrantId, ending: Ending, now: Now) {
         let Some(account) = self.accounts.get_mut(&grant) else { return };
         account.finished = true;
+        account.begun |= ending == Ending::Ran;
         account.in_full &= ending == Ending::Ran;
         if account.drain.is_none() {
             return self.drain(grant, Drain::Finished, now);

@@ -90,6 +90,12 @@ pub enum Input {
         /// The key; the first one stands.
         frame: Frame,
     },
+    /// The handler of a call is about to run: from now on, if it reports nothing, all of its grant
+    /// is charged. Said before it runs, which it may not where the grant is stopped by then.
+    Begin {
+        /// The grant of its call, which is held here.
+        grant: GrantId,
+    },
     /// The call of a grant that is held here ended, or the switch of a budget is done with.
     Finish {
         /// The grant, or account of the budget.

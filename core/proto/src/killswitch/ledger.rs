@@ -283,6 +283,7 @@ impl Ledger {
             Input::Commit { grant, id, used, receipt } => {
                 self.commit(grant, id, Outcome { used, receipt }, now);
             }
+            Input::Begin { grant } => self.begin(grant),
             Input::Finish { grant, ending } => self.finish(grant, ending, now),
             Input::SpendRest { grant } => self.spend_rest(grant),
             Input::Recall { grant } => self.recall(grant, now),
@@ -346,6 +347,7 @@ impl Ledger {
             // A message that is not heard is said again.
             Input::Receive { .. } => return true,
             Input::Commit { .. }
+            | Input::Begin { .. }
             | Input::Finish { .. }
             | Input::SpendRest { .. }
             | Input::Recall { .. }

@@ -238,6 +238,8 @@ fn account_of_wire(row: &v1::AccountRow) -> Result<Account> {
     account.shown.clone_from(&row.shown);
     account.reported = row.reported;
     account.in_full = row.in_full;
+    // Whether its handler ran nobody knows any more.
+    account.begun = true;
     account.lost = row.lost;
     account.drain = Drain::of(&row.draining);
     Ok(account)

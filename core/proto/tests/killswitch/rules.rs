@@ -192,6 +192,29 @@ fn a_handler_that_reports_nothing_is_charged_its_whole_grant() {
 }
 
 #[test]
+fn a_stop_charges_the_grant_of_a_call_in_full_once_its_handler_has_begun() {
+    // Whether it had begun by the stop, and whether its node died before that.
+    for (begins, dies, wanted) in [(false, false, 0), (true, false, 20), (false, true, 20)] {
+        let (mut world, root) = two(ceiling(100, 100, 20));
+        let grant = granted(&mut world, root, 20);
+        if begins {
+            world.input(1, Input::Begin { grant });
+        }
+        if dies {
+            world.crash(1, 9);
+            world.work();
+        }
+        world.input(0, Input::Recall { grant });
+        world.work();
+        // Too late, and nothing to its account.
+        world.input(1, Input::Begin { grant });
+        finish(&mut world, 1, grant, Ending::Free);
+        let charged = used(&world, 0, root).of(Component::OutputTokens);
+        assert_eq!(charged, wanted, "begun {begins}, died {dies}");
+    }
+}
+
+#[test]
 fn a_handler_that_asks_for_more_than_there_is_is_charged_nothing() {
     let (mut world, root) = two(ceiling(100, 100, 20));
     let grant = granted(&mut world, root, 20);

@@ -43,6 +43,7 @@ pub(crate) fn ring() -> Result<Outcome> {
                 outcome += call(&RING, (caller, next), file, home, |_, _| {})?;
             }
             outcome += from_outside(next, home)?;
+            outcome += by_operator((caller, next), home)?;
             outcome += serving(&RING, third, home, |_| {
                 call(&RING, (caller, next), &of_third(third)?, home, |_, _| {})
             })?;
@@ -58,6 +59,16 @@ fn from_outside(callee: Language, home: &Path) -> Result<Outcome> {
     let stranger = Caller { name: "stranger", command: Command::new(house::built("stranger")) };
     let cases = controlled("external.json")?;
     called(&RING, (stranger, callee), &cases, home, |_, _| {})
+}
+
+/// The cases in which the operator of the mesh, which no language can be, stops a budget.
+fn by_operator((caller, callee): (Language, Language), home: &Path) -> Result<Outcome> {
+    let mut command = Command::new(house::built("operator"));
+    command.args(["--to", callee.name()]);
+    let cases = house::root().join("tests/conformance/operator.json");
+    beside(&RING, ("operator", command), home, |_| {
+        call(&RING, (caller, callee), &cases, home, |_, _| {})
+    })
 }
 
 /// From each language through agents of all four.
@@ -200,11 +211,22 @@ fn serving(
     home: &Path,
     calls: impl FnOnce(u32) -> Result<Outcome>,
 ) -> Result<Outcome> {
-    let Run { part, origin } = *run;
-    let mut command = language.command(origin, Program::Conformance)?;
-    command.args(["serve", "--name", language.name()]).env("HUBLESS_HOME", home);
-    let log = house::logs().join(format!("{part}-subject-{}.log", language.name()));
-    let subject = match Process::start(language.name(), &mut command, &log) {
+    let mut command = language.command(run.origin, Program::Conformance)?;
+    command.args(["serve", "--name", language.name()]);
+    beside(run, (language.name(), command), home, calls)
+}
+
+/// Starts a program in a home, runs `calls` with the id of its process once it says that it is
+/// ready, and ends it.
+fn beside(
+    run: &Run,
+    (name, mut command): (&str, Command),
+    home: &Path,
+    calls: impl FnOnce(u32) -> Result<Outcome>,
+) -> Result<Outcome> {
+    command.env("HUBLESS_HOME", home);
+    let log = house::logs().join(format!("{}-subject-{name}.log", run.part));
+    let subject = match Process::start(name, &mut command, &log) {
         Ok(subject) => subject,
         Err(message) => return Ok(Outcome::failure(message)),
     };

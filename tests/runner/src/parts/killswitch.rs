@@ -8,7 +8,7 @@ use crate::prepare::TESTING;
 use crate::step::{Done, Step};
 use std::sync::{Mutex, PoisonError};
 
-const FAULTS: [&str; 10] = [
+const FAULTS: [&str; 12] = [
     "check-then-act",
     "post-paid",
     "reclaim-on-timeout",
@@ -19,6 +19,8 @@ const FAULTS: [&str; 10] = [
     "holder-forgets",
     "fail-over-same-grant",
     "lease-from-receipt",
+    "issuer-for-root",
+    "beacon-unchecked",
 ];
 
 /// Faults that are looked for at once: while one is searched for, the next is compiled.

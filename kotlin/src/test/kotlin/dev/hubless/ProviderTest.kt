@@ -62,6 +62,10 @@ class ProviderTest {
     fun `a refund that cannot be kept is refused`() = withNode {
         val unknown = failure(ErrorKind.INVALID_ARGUMENT) { Node.start { refund = "always" } }
         assertEquals("refund", unknown.field)
+        val twice = failure(ErrorKind.INVALID_ARGUMENT) {
+            Node.start { refund = "member=never,member=signed" }
+        }
+        assertEquals("refund", twice.field)
         val unsigned = failure(ErrorKind.CONFIGURATION) {
             Node.start {
                 gateway = URL
