@@ -197,6 +197,7 @@ impl Local {
                 Output::SignBeacon(_)
                 | Output::Opened { .. }
                 | Output::Held(_)
+                | Output::Offered(_)
                 | Output::Cancel { .. }
                 | Output::Audit { .. } => {}
             }

@@ -367,8 +367,8 @@ impl Inner {
                 self.takes_returns(&asked).map(v1::answer::Answer::Returns)
             }
             Some(v1::ask::Question::Trace(id)) => self.told(&id),
-            // It comes by a way of its own, which says who asks.
-            Some(v1::ask::Question::OperatorStop(_)) => Err(none()),
+            // They come by ways of their own, which say who asks.
+            Some(v1::ask::Question::OperatorStop(_) | v1::ask::Question::Redeem(_)) => Err(none()),
             None => Err(Error::refusal(Kind::Unsupported, "question", "an unknown question")),
         }
     }

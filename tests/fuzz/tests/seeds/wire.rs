@@ -280,6 +280,7 @@ fn messages() -> Vec<Seed> {
     let input = v1::Input { id: 1, content: Some(content()), error: None };
     let room = v1::Room { part: 1, room: Some(v1::room::Room::Bytes(1_250_000)) };
     let ask = v1::Ask { question: Some(Question::SkillDocument(vec![5; 32].into())) };
+    let redeem = v1::Ask { question: Some(Question::Redeem(super::ledger::code().to_wire())) };
     vec![
         ("request", "request", request().encode_to_vec()),
         ("request", "refused", {
@@ -292,6 +293,8 @@ fn messages() -> Vec<Seed> {
         ("tool_result", "input", input.encode_to_vec()),
         ("tool_result", "room", room.encode_to_vec()),
         ("answer", "ask", ask.encode_to_vec()),
+        ("answer", "redeem", redeem.encode_to_vec()),
+        ("answer", "granted", answer(v1::answer::Answer::Granted(vec![1; 40].into()))),
         ("answer", "agent", answer(v1::answer::Answer::Agent(agent))),
         ("answer", "trace", answer(v1::answer::Answer::Trace(traced()))),
         ("answer", "rejection", answer(v1::answer::Answer::Rejection(rejection()))),

@@ -105,6 +105,7 @@ impl Checked for v1::Ask {
             }
             Question::Trace(id) => exactly("trace", id, 16),
             Question::OperatorStop(stop) => stop.check(),
+            Question::Redeem(code) => code.check(),
         }
     }
 }
@@ -123,6 +124,9 @@ impl Checked for v1::Answer {
             Answer::Trace(trace) => trace.check(),
             Answer::Stopped(stopped) => {
                 super::killswitch::budgets("stopped.budgets", &stopped.budgets)
+            }
+            Answer::Granted(grant) => {
+                at_most("granted", grant.len(), "TOKEN_BYTES", l::TOKEN_BYTES)
             }
         }
     }
