@@ -21,7 +21,7 @@ const FILES: [&str; 4] = [
 const REQUIRED_JSON: [&str; 1] = ["arguments_json"];
 
 /// Messages that hold prompts, results or credentials: `wire/debug.rs` prints them.
-const PRIVATE: [&str; 9] = [
+const PRIVATE: [&str; 10] = [
     "Auth",
     "Blob",
     "ContextEntry",
@@ -29,6 +29,7 @@ const PRIVATE: [&str; 9] = [
     "Part",
     "ProviderKey",
     "Redeem",
+    "RedeemCode",
     "Request",
     "ToolCall",
 ];

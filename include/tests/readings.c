@@ -141,16 +141,25 @@ static void check_budget(const json *row) {
     json_free(said);
 }
 
-static void check_terms(const json *row) {
+/* A row whose bytes are its text; `count`: members of the row that are said of it. */
+static void check_text(const char *body, const json *row, size_t count) {
     pieces all = {.count = 0};
     hubless_error err = HUBLESS_ERROR_INIT;
     const char *text = json_get_text(row, "text");
     pieces_add(&all, text, strlen(text));
-    json *said = bridge_read("{\"what\": \"terms\"}", &all, &err);
-    check_read(said, &err, row, 0);
+    json *said = bridge_read(body, &all, &err);
+    check_read(said, &err, row, count);
     pieces_free(&all);
     json_free(said);
     hubless_error_clear(&err);
+}
+
+static void check_terms(const json *row) {
+    check_text("{\"what\": \"terms\"}", row, 0);
+}
+
+static void check_code(const json *row) {
+    check_text("{\"what\": \"redeem_code\"}", row, 5);
 }
 
 static void check_message(const json *row) {
@@ -186,6 +195,7 @@ static const struct {
     {"killswitch", "terms", NULL, check_terms},
     {"killswitch", "messages", NULL, check_message},
     {"killswitch", "trips", NULL, check_trip},
+    {"killswitch", "codes", NULL, check_code},
     {"errors", "kinds", "kinds", NULL},
     {"codes", "codes", "codes", NULL},
 };

@@ -84,6 +84,11 @@ const checks = {
       const outcome = { said: only(row, 'budget'), refused: row.refused };
       return check(bridge, { what: 'trip' }, bytesOf(row, 'signed', 'signature'), outcome);
     },
+    codes: (bridge, row) => {
+      const said = only(row, 'issuer', 'grant', 'digest', 'amount', 'untilMs');
+      const outcome = { said, refused: row.refused };
+      return check(bridge, { what: 'redeem_code' }, [Buffer.from(row.text)], outcome);
+    },
   },
 };
 

@@ -111,6 +111,14 @@ async def trip(bridge: Session, row: Row) -> None:
         await refused(reading, row["refused"])
 
 
+async def code(bridge: Session, row: Row) -> None:
+    reading = read(bridge, "redeem_code", row["text"].encode())
+    if row["refused"] is None:
+        assert await reading == {name: row[name] for name in row.keys() - {"text", "refused"}}
+    else:
+        await refused(reading, row["refused"])
+
+
 # By file and list.
 CHECKS: dict[tuple[str, str], Check] = {
     ("records", "taken"): record,
@@ -125,6 +133,7 @@ CHECKS: dict[tuple[str, str], Check] = {
     ("killswitch", "terms"): terms,
     ("killswitch", "messages"): message,
     ("killswitch", "trips"): trip,
+    ("killswitch", "codes"): code,
 }
 # Whole tables, by file and list: what they are read as.
 TABLES = {

@@ -17,6 +17,8 @@ mod inside;
 mod operator;
 #[path = "budgets/processes.rs"]
 mod processes;
+#[path = "budgets/redeem.rs"]
+mod redeem;
 #[path = "budgets/returned.rs"]
 mod returned;
 #[path = "budgets/stops.rs"]

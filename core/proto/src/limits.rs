@@ -483,6 +483,19 @@ limits! {
     GRANT_SETTLED: usize = 1_024;
     /// What waits for the first lease of one grant.
     GRANT_WAITING: usize = 256;
+    /// Redeem codes of one grant that are open at once.
+    GRANT_CODES: usize = 16;
+    /// The text of a redeem code, in bytes.
+    REDEEM_TEXT_BYTES: usize = 512;
+    /// A redeem code ends at the latest after this time; before that with the call it was made in.
+    REDEEM_LIFE: Duration = Duration::from_secs(600);
+    /// Codes that are none from one node within `REDEEM_WRONG_SPAN`; until that is over it is
+    /// refused unseen.
+    REDEEM_WRONG: u32 = 256;
+    /// Time in which codes that are none are counted.
+    REDEEM_WRONG_SPAN: Duration = Duration::from_secs(10);
+    /// Nodes whose codes that are none are counted; beyond, the one that began first is forgotten.
+    REDEEM_NODES: usize = 1_024;
     /// A grant that ended is remembered after its issuer knows; above every lease.
     GRANT_MEMORY: Duration = Duration::from_secs(600);
     /// A grant that ends waits so long for what was cut from it, then charges it in full.

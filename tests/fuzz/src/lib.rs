@@ -51,6 +51,7 @@ targets! {
     targets::schema,
     targets::ledger_message,
     targets::ledger_row,
+    targets::redeem_code,
     targets::terms,
     targets::template,
     targets::audit_row,

@@ -5,7 +5,9 @@ use bytes::Bytes;
 use hubless_proto::audit::{Check, Head, Row as AuditRow};
 use hubless_proto::error::Kind;
 use hubless_proto::identity::{Address, AgentId, Domain, MeshId, Name, NodeKey, SecretKey, Target};
-use hubless_proto::killswitch::{Ledger, Message as LedgerMessage, Now, Owner, Row, Terms};
+use hubless_proto::killswitch::{
+    Ledger, Message as LedgerMessage, Now, Owner, RedeemCode, Row, Terms,
+};
 use hubless_proto::policy::{AuthRule, Requirements};
 use hubless_proto::query::Query;
 use hubless_proto::schema::Schema;
@@ -305,6 +307,15 @@ pub fn schema(data: &[u8]) -> bool {
 pub fn ledger_message(data: &[u8]) -> bool {
     let Ok(read) = LedgerMessage::decode(Bytes::copy_from_slice(data)) else { return false };
     assert_eq!(LedgerMessage::decode(read.encode()).as_ref(), Ok(&read));
+    true
+}
+
+/// The text of a redeem code: of one code there is one, and its message is the same code.
+pub fn redeem_code(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else { return false };
+    let Ok(code) = RedeemCode::read(text) else { return false };
+    assert_eq!(*code.text(), text, "one code has one text");
+    assert_eq!(RedeemCode::of_wire(&code.to_wire()).as_ref(), Ok(&code));
     true
 }
 

@@ -205,6 +205,7 @@ impl Local {
                 }
                 Output::Opened { .. }
                 | Output::Held(_)
+                | Output::Offered(_)
                 | Output::Cancel { .. }
                 | Output::Audit { .. } => {}
             }

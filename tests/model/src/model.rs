@@ -2,7 +2,7 @@
 
 use crate::killswitch::{
     Allowance, Asked, Beacon, Budget, CallId, Component, Ending, Grant, GrantId, Input, Message,
-    Now, Order, Reading, ReservationId, Terms,
+    Now, Order, Reading, ReservationId, Share, Terms,
 };
 use crate::liar::is_of_use;
 use crate::local::{Effect, Local, Step, count, print_of, secret, tokens};
@@ -123,6 +123,7 @@ impl Model {
             max: Allowance::UNLIMITED,
             hint: Allowance::UNLIMITED,
             spends: Spends::Tokens,
+            share: Share::Quarter,
             refund: RefundPolicy::Signed,
             detached_until_ms: None,
         }
@@ -355,7 +356,7 @@ impl Model {
                 // It may be ordered again, unless it was cut and taken back.
                 world.cut[cut] = world.granted[cut] > 0 || world.nodes[node].cuts.contains_key(id);
             }
-            Effect::Refused(Asked::Budget(_) | Asked::Trip(_)) => {}
+            Effect::Refused(Asked::Budget(_) | Asked::Trip(_) | Asked::Code(..)) => {}
             Effect::Settled(grant, charged) => {
                 let Some(index) = self.index(grant) else { return };
                 let first = *world.settled[index - 1].get_or_insert(*charged);

@@ -169,7 +169,9 @@ most 1 MiB, in UTF-8. To it: {\"request\": {\"id\", \"skill\", \"content\": {\"p
 \"fraction\"}} | {\"chunk\": {\"part\", \"append\"}} | {\"toolCall\": {\"id\", \"name\", \
 \"arguments\"}} | {\"inputRequired\": {\"id\", \"prompt\", \"schema\"}} | {\"final\": \
 {\"content\"}} | {\"rejection\": {\"kind\", \"code\", \"reason\"}}}. A call ends with one final \
-or rejection.
+or rejection. Of a call with a budget the request's metadata has hubless.redeem, a code: what the \
+program asks of an agent by HTTP with it, in the header Hubless-Redeem, once, is paid from that \
+budget.
 
 Without --name its first line, within 2 s, is {\"descriptor\": {\"name\", \"description\", \
 \"skills\", ...}}. Its stderr is logged (HUBLESS_LOG; here by default warn and the program's own \
@@ -332,8 +334,9 @@ curl http://127.0.0.1:8420/v1/agents/weather/requests -H 'content-type: applicat
 --listen is the address and port of this listener [default: 127.0.0.1:8420]; HUBLESS_LISTEN is \
 that of the mesh. Off loopback it takes --tls-cert, --tls-key and --token-file, or --insecure. The \
 token file, mode 0600, has a line for each client: its name, a blank, a token of at least 22 \
-letters, sent as Authorization: Bearer. SIGTERM or Ctrl-C lets running calls end within 10 s; a \
-second one does not wait.";
+letters, sent as Authorization: Bearer. A program behind `hubless serve` that asks on behalf of a \
+call sends hubless.redeem of its metadata as Hubless-Redeem. SIGTERM or Ctrl-C lets running calls \
+end within 10 s; a second one does not wait.";
 
 const EXPOSE_GATEWAY: &str = "Hold a model provider's key, and pay each caller what its key allows.
 
@@ -517,6 +520,10 @@ pub(crate) struct Http {
     /// Off loopback without TLS or without tokens all the same
     #[arg(long)]
     pub(crate) insecure: bool,
+    /// What each request may spend, with all calls below it, as JSON: inputTokens, outputTokens,
+    /// costMicros, calls, wallTimeMs; a request that shows a redeem code has that of the code
+    #[arg(long, value_name = "JSON")]
+    pub(crate) budget: Option<String>,
     /// Name of the node: it keeps its key, the budgets it holds and its audit log on disk
     #[arg(long, value_name = "NAME")]
     pub(crate) node: Option<String>,

@@ -3,6 +3,7 @@
 use super::run::Context;
 use crate::args::Http;
 use crate::output;
+use hubless::budget::Terms;
 use hubless::node::EndSignals;
 use hubless::{Error, Result};
 use hubless_edge::http::{HttpEdge, HttpOptions, Tokens};
@@ -62,6 +63,11 @@ fn options(given: Http, listen: Option<String>) -> Result<HttpOptions> {
     if let Some(listen) = listen {
         let wrong = |_| Error::invalid("listen", "expected an IP address and a port, IP:PORT");
         options.listen = listen.parse::<SocketAddr>().map_err(wrong)?;
+    }
+    if let Some(budget) = &given.budget {
+        let wrong = |_| Error::invalid("budget", "expected limits as a JSON object");
+        let limits = serde_json::from_str(budget).map_err(wrong)?;
+        options.budget = Some(Terms::read("budget", &limits)?);
     }
     if let Some(file) = &given.token_file {
         options.tokens = Tokens::open(file)?;

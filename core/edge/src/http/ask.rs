@@ -13,11 +13,14 @@ use axum::http::header::ACCEPT;
 use axum::http::request::Parts;
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
+use hubless::budget::{KillSwitch, RedeemCode};
 use hubless::{Error, Kind, RequestOptions};
 use std::sync::Arc;
 
 /// Name of the header that bounds the whole call, in milliseconds.
 const TIMEOUT: HeaderName = HeaderName::from_static("x-timeout-ms");
+/// Name of the header with the code of the call that a program asks on behalf of.
+const REDEEM: HeaderName = HeaderName::from_static("hubless-redeem");
 
 /// Ask an agent: by name, address or id.
 ///
@@ -32,6 +35,8 @@ const TIMEOUT: HeaderName = HeaderName::from_static("x-timeout-ms");
         ("name" = String, Path, description = "name, address or id of the agent"),
         ("x-request-id" = Option<String>, Header, description = "echoed, or made when missing"),
         ("x-timeout-ms" = Option<u64>, Header, description = "milliseconds for the whole call"),
+        ("hubless-redeem" = Option<String>, Header, description = "code that came with a call, in \
+            its metadata, for what is asked on its behalf; redeemed once"),
     ),
     request_body(content = RequestForm, content_type = "application/json"),
     responses(
@@ -55,6 +60,10 @@ pub(super) async fn ask(
     let timeout = timeout(&head)?;
     let body = read(body, &client, desk.body_time).await?;
     let mut options = form::request(&name, &client.principal, &body)?;
+    options.redeem = redeem(&head)?;
+    // What comes back with a code is paid by that alone, and never by a budget that begins here.
+    let own = desk.budget.as_ref().filter(|_| options.redeem.is_none());
+    options.kill_switch = own.map(|terms| KillSwitch::new(terms.clone()));
     options.total_ms = options.total_ms.into_iter().chain(timeout).min();
     trace::carry(&head, desk.trust_traces, &mut options)?;
     let note = |error: &Error| note(&desk, &client, &name, error);
@@ -121,6 +130,17 @@ fn accepted(entry: &str) -> (&str, bool) {
     let kind = parts.next().unwrap_or_default();
     let weight = parts.filter_map(|part| part.strip_prefix("q=")).next();
     (kind, weight.is_none_or(|weight| weight.parse::<f32>().is_ok_and(|weight| weight > 0.0)))
+}
+
+/// The code that pays; none: the request has no budget of the mesh.
+fn redeem(head: &Parts) -> Result<Option<RedeemCode>, Fault> {
+    let wrong = || {
+        let error = Error::invalid("hubless-redeem", "expected one redeem code");
+        Fault::from(error.with_code("bad_redeem_code"))
+    };
+    let given = single(head, &REDEEM, wrong)?;
+    let code = given.map(|text| text.to_str().ok().and_then(|text| RedeemCode::read(text).ok()));
+    code.map(|code| code.ok_or_else(wrong)).transpose()
 }
 
 fn timeout(head: &Parts) -> Result<Option<u64>, Fault> {

@@ -13,6 +13,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use hubless::Node;
+use hubless::budget::Terms;
 use std::future::{Ready, ready};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -24,6 +25,8 @@ pub(super) struct Desk {
     pub(super) node: Node,
     pub(super) body_time: Duration,
     pub(super) trust_traces: bool,
+    /// Of each request without a code.
+    pub(super) budget: Option<Terms>,
 }
 
 /// Who asks, over which connection.

@@ -66,6 +66,7 @@ impl HttpEdge {
             node: node.clone(),
             body_time: options.body_time,
             trust_traces: options.trust_traces,
+            budget: options.budget.clone(),
         };
         let router = desk::router(desk);
         #[cfg(feature = "metrics")]

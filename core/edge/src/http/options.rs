@@ -2,6 +2,7 @@
 
 use super::gate::Times;
 use super::tokens::Tokens;
+use hubless::budget::Terms;
 use hubless::{Error, Kind, Result};
 use hubless_proto::limits;
 use hubless_proto::policy::Rate;
@@ -37,6 +38,9 @@ pub struct HttpOptions {
     pub tokens: Tokens,
     /// True: off loopback without TLS or without tokens all the same.
     pub insecure: bool,
+    /// What one request of a client may spend, with all calls below it; none: it has no budget. A
+    /// request with a redeem code has that of the code.
+    pub budget: Option<Terms>,
     /// True: a `traceparent` of a client is continued; else it is noted beside a new one.
     pub trust_traces: bool,
     /// True: what the node counts is at `/metrics`, the names of all of its agents among it, for
@@ -71,6 +75,7 @@ impl Default for HttpOptions {
             certificate: None,
             tokens: Tokens::default(),
             insecure: false,
+            budget: None,
             trust_traces: false,
             #[cfg(feature = "metrics")]
             metrics: false,

@@ -75,6 +75,7 @@ impl Bridge {
     /// line; why the call is to be stopped.
     pub(super) async fn carry(&self, call: &Call, content: Content) -> Result<Content> {
         let mut request = call.request().clone();
+        line::set_redeem(&mut request, call.redeem_code().await.as_ref());
         request.content = Some(content.inline(limits::STDIO_LINE_BYTES as u64).await?);
         let id = BASE64.encode(&request.id);
         let line = line::request(&request)?;

@@ -1,5 +1,6 @@
 //! Single lines to and from the child.
 
+use hubless::budget::RedeemCode;
 use hubless::{Error, Kind, Result};
 use hubless_proto::limits;
 use hubless_proto::wire::decode::Checked;
@@ -7,6 +8,10 @@ use hubless_proto::wire::json_text::check_json_depth;
 use hubless_proto::wire::v1::{self, event};
 use serde::Deserialize;
 use serde_json::{Value, json};
+
+/// Entry of the metadata: what the program shows, in the header `Hubless-Redeem`, when it asks an
+/// agent for this call.
+const REDEEM: &str = "hubless.redeem";
 
 /// A line from the child.
 #[derive(Debug)]
@@ -76,6 +81,17 @@ pub(super) fn request(request: &v1::Request) -> Result<String> {
     shown.auth = None;
     shown.transport_auth = None;
     fit(&json!({ "request": shown }))
+}
+
+/// Puts the code of a call with a budget into its metadata; without one, nobody's is there.
+pub(super) fn set_redeem(request: &mut v1::Request, code: Option<&RedeemCode>) {
+    match code {
+        Some(code) => {
+            let text = Value::from(code.text().as_str()).to_string();
+            request.metadata_json.insert(REDEEM.to_owned(), text);
+        }
+        None => drop(request.metadata_json.remove(REDEEM)),
+    }
 }
 
 /// The line that answers a tool call, or why there is no answer.

@@ -12,7 +12,9 @@ use crate::mesh::tests::hosts::Told;
 use crate::mesh::{Mesh, MeshOptions};
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{AgentId, NodeKey};
-use hubless_proto::killswitch::{CallId, GrantId, Keeping, Key, Ledger, Order, Owner, Row, Write};
+use hubless_proto::killswitch::{
+    CallId, GrantId, Keeping, Key, Ledger, Order, Owner, Row, Share, Write,
+};
 use hubless_proto::wire::words::{RefundPolicy, Spends};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -70,6 +72,7 @@ fn order(audience: NodeKey) -> Order {
         max: Allowance::exactly(&tokens(50)).with(Component::Calls, None),
         hint: Allowance::UNLIMITED,
         spends: Spends::Tokens,
+        share: Share::Quarter,
         refund: RefundPolicy::Signed,
         detached_until_ms: None,
     }

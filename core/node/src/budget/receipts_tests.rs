@@ -17,7 +17,7 @@ use hubless_proto::audit::{Entry, Event};
 use hubless_proto::error::Kind;
 use hubless_proto::identity::{AgentId, NodeKey, SecretKey};
 use hubless_proto::killswitch::{
-    CallId, Grant, GrantId, Message, Order, Receipt, ReservationId, Settlement,
+    CallId, Grant, GrantId, Message, Order, Receipt, ReservationId, Settlement, Share,
 };
 use hubless_proto::metering::Micros;
 use hubless_proto::metering::chain::SpendKey;
@@ -146,6 +146,7 @@ impl Issuer {
             max: Allowance::UNLIMITED,
             hint: Allowance::UNLIMITED,
             spends: Spends::Tokens,
+            share: Share::Quarter,
             refund: self.treasury.refund(FAR, None),
             detached_until_ms: None,
         };

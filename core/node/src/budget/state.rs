@@ -11,10 +11,11 @@ use hubless_proto::audit::{Entry, Event};
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{NodeKey, SecretKey};
 use hubless_proto::killswitch::{
-    Amount, Asked, Beacon, Breach, BudgetId, Component, Grant, GrantId, Input, Ledger, Message,
-    Now, OperatorStop, Output, ReservationId, Statement, Trip,
+    Amount, Asked, Beacon, Breach, BudgetId, Claim, Component, Grant, GrantId, Input, Ledger,
+    Message, Now, OperatorStop, Output, ReservationId, Statement, Trip,
 };
 use hubless_proto::limits;
+use hubless_proto::wire::record::Digest;
 use hubless_proto::wire::words::TripReason;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
@@ -28,6 +29,7 @@ pub(super) struct State {
     pub(super) budgets: BTreeMap<GrantId, Answer<()>>,
     pub(super) grants: BTreeMap<GrantId, Answer<Funded>>,
     pub(super) holds: BTreeMap<GrantId, Answer<()>>,
+    pub(super) codes: BTreeMap<(GrantId, Digest), Answer<Claim>>,
     pub(super) reservations: BTreeMap<(GrantId, ReservationId), Answer<Reservation>>,
     /// Calls that are handled here under a grant.
     pub(super) calls: BTreeMap<GrantId, Weak<CallCore>>,
@@ -57,6 +59,7 @@ pub(super) enum Effect {
     /// Without an answer, nobody waits for it any more.
     Granted(Option<Answer<Funded>>, Box<Grant>),
     NotGranted(Answer<Funded>, Box<Error>),
+    Offered(Answer<Claim>, Result<Box<Claim>>),
     Reserved(Option<Answer<Reservation>>, GrantId, ReservationId),
     NotReserved(Answer<Reservation>, Box<Error>),
     Cancel(Arc<CallCore>, TripReason),
@@ -73,6 +76,7 @@ impl State {
             budgets: BTreeMap::new(),
             grants: BTreeMap::new(),
             holds: BTreeMap::new(),
+            codes: BTreeMap::new(),
             reservations: BTreeMap::new(),
             calls: BTreeMap::new(),
             switches: BTreeMap::new(),
@@ -116,6 +120,13 @@ impl State {
     pub(super) fn refuse_stop(&self, from: NodeKey, why: &Error) {
         tracing::warn!(%from, error = %why, "a stop of budgets is not taken");
         let entry = Entry::of(Event::OperatorStop).by(&format!("mesh:{from}"));
+        self.audit.fold(entry.refused(why));
+    }
+
+    /// Somebody shows a redeem code that is none.
+    pub(super) fn refuse_code(&self, by: NodeKey, why: &Error) {
+        tracing::warn!(%by, error = %why, "a redeem code is not taken");
+        let entry = Entry::of(Event::BudgetBreach).by(&format!("mesh:{by}"));
         self.audit.fold(entry.refused(why));
     }
 
@@ -172,6 +183,8 @@ impl State {
         effects.extend(opened.map(|answer| Effect::Opened(answer, Err(error.clone()))));
         let held = std::mem::take(&mut self.holds).into_values();
         effects.extend(held.map(|answer| Effect::Held(answer, Err(refusal.clone()))));
+        let codes = std::mem::take(&mut self.codes).into_values();
+        effects.extend(codes.map(|answer| Effect::Offered(answer, Err(error.clone()))));
         let boxed = || Box::new(error.clone());
         let granted = std::mem::take(&mut self.grants).into_values();
         effects.extend(granted.map(|answer| Effect::NotGranted(answer, boxed())));
@@ -196,6 +209,10 @@ impl State {
             }
             Output::Held(grant) => {
                 return self.holds.remove(&grant.id).map(|answer| Effect::Held(answer, Ok(())));
+            }
+            Output::Offered(claim) => {
+                let answer = self.codes.remove(&(claim.grant, claim.digest));
+                return answer.map(|answer| Effect::Offered(answer, Ok(claim)));
             }
             Output::Reserved { grant, id } => {
                 let answer = self.reservations.remove(&(grant, id));
@@ -295,6 +312,10 @@ impl State {
             Asked::Reservation(grant, id) => {
                 let answer = self.reservations.remove(&(grant, id));
                 answer.map(|answer| Effect::NotReserved(answer, Box::new(error)))
+            }
+            Asked::Code(grant, digest) => {
+                let answer = self.codes.remove(&(grant, digest));
+                answer.map(|answer| Effect::Offered(answer, Err(error)))
             }
             // The switch is done with: there is nothing to stop.
             Asked::Trip(_) => None,

@@ -20,7 +20,7 @@ use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{MeshId, NodeKey};
 use hubless_proto::killswitch::{
     Budget, Ending, Grant, GrantId, Input, Ledger, Message, Now, Origin, Owner, Reading,
-    ReservationId, View,
+    ReservationId, View, WrongCodes,
 };
 use hubless_proto::wire::v1;
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,6 +52,8 @@ pub(crate) struct Treasury {
     pub(super) refund: OnceLock<Refunds>,
     /// Keys that went with grants, and whether their end is being asked for.
     pub(super) framed: Mutex<BTreeMap<GrantId, Framed>>,
+    /// Codes that are none, by who showed them.
+    pub(super) wrong_codes: Mutex<WrongCodes>,
     /// What is being told there.
     pub(super) telling: TaskTracker,
     /// Hears what peers say before the ledger does, which gets what it gives back.
@@ -93,6 +95,7 @@ impl Treasury {
             gateway: OnceLock::new(),
             refund: OnceLock::new(),
             framed: Mutex::default(),
+            wrong_codes: Mutex::default(),
             telling: TaskTracker::new(),
             #[cfg(test)]
             ear: OnceLock::new(),
@@ -217,6 +220,10 @@ impl Treasury {
         self.mesh.node_key()
     }
 
+    pub(super) const fn mesh(&self) -> &Mesh {
+        &self.mesh
+    }
+
     pub(super) fn mesh_id(&self) -> MeshId {
         self.mesh.mesh_id()
     }
@@ -297,7 +304,7 @@ impl Treasury {
 
     /// Nothing more comes about a grant that the ledger neither holds nor remembers: it found no
     /// room, or the store was too far behind to take it.
-    fn answer_silence(&self, id: &GrantId) {
+    pub(super) fn answer_silence(&self, id: &GrantId) {
         let silent = {
             let mut state = lock(&self.state);
             if state.ledger.knows(*id) { None } else { state.holds.remove(id) }
@@ -415,6 +422,9 @@ impl Treasury {
             Effect::NotGranted(answer, error) => {
                 let _ = answer.send(Err(*error));
             }
+            Effect::Offered(answer, claim) => {
+                let _ = answer.send(claim.map(|claim| *claim));
+            }
             Effect::Reserved(answer, grant, id) => {
                 let reservation = Reservation::new(Arc::clone(self), grant, id);
                 if let Some(answer) = answer {
@@ -447,7 +457,7 @@ pub(super) fn over() -> Error {
     Error::refusal(Kind::Killed, "finished", "the grant of this call has ended")
 }
 
-fn used_before() -> Error {
+pub(super) fn used_before() -> Error {
     Error::refusal(Kind::Conflict, "grant", "expected a grant that no other call has")
         .with_field("grant")
 }

@@ -3,7 +3,9 @@
 use crate::call::body::Bodies;
 use crate::call::pipe::CalleeEnd;
 use crate::foreign::Answer;
+use bytes::Bytes;
 use hubless_proto::audit::Entry;
+use hubless_proto::error::{Error, Kind};
 use hubless_proto::identity::{AgentId, NodeKey};
 use hubless_proto::killswitch::{BudgetId, Message, Reading};
 use hubless_proto::policy::Caller;
@@ -54,6 +56,16 @@ pub trait MeshHost: Send + Sync + 'static {
     /// `denied` when it is not one of the operator of the mesh.
     fn operator_stop(&self, _node: NodeKey, _signed: &v1::SignedRecord) -> Answer<Vec<BudgetId>> {
         Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    /// A node of the mesh shows a redeem code of this one; answers the grant that it became,
+    /// encoded.
+    ///
+    /// # Errors
+    /// `denied` for one that is none.
+    fn redeem(&self, _node: NodeKey, _code: &v1::RedeemCode) -> Answer<Bytes> {
+        let none = Error::refusal(Kind::Denied, "redeem", "no codes are made here");
+        Box::pin(std::future::ready(Err(none)))
     }
 
     /// Others did, or were refused, what the audit log is to know.

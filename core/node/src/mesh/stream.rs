@@ -184,6 +184,8 @@ async fn answer(
         return revoked::answer(shared, connection.peer(), theirs).await;
     } else if let Some(v1::ask::Question::OperatorStop(signed)) = &ask.question {
         return stopped(shared.host.operator_stop(connection.peer(), signed).await);
+    } else if let Some(v1::ask::Question::Redeem(code)) = &ask.question {
+        return granted(shared.host.redeem(connection.peer(), code).await);
     } else {
         return shared.host.answer(ask);
     };
@@ -197,6 +199,14 @@ fn stopped(known: Result<Vec<BudgetId>>) -> v1::Answer {
             let budgets = known.iter().map(BudgetId::to_wire).collect();
             v1::answer::Answer::Stopped(v1::StoppedBudgets { budgets })
         }
+        Err(error) => v1::answer::Answer::Rejection((&error).into()),
+    };
+    v1::Answer { answer: Some(answer) }
+}
+
+fn granted(grant: Result<bytes::Bytes>) -> v1::Answer {
+    let answer = match grant {
+        Ok(grant) => v1::answer::Answer::Granted(grant),
         Err(error) => v1::answer::Answer::Rejection((&error).into()),
     };
     v1::Answer { answer: Some(answer) }

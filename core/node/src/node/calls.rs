@@ -97,10 +97,20 @@ impl Node {
     }
 }
 
-async fn call(inner: &Arc<Inner>, options: RequestOptions, sink: &Sink) -> Result<Reply> {
+async fn call(inner: &Arc<Inner>, mut options: RequestOptions, sink: &Sink) -> Result<Reply> {
     let started = Instant::now();
-    let funds = inner.funds(&options).await?.map(Arc::new);
+    let code = options.redeem.take();
+    let given = match &code {
+        Some(_) => funds::alone(&options).map(|()| None)?,
+        None => inner.funds(&options).await?,
+    };
     let mut prepared = prepare::prepare(inner, options)?;
+    let funds = match &code {
+        // Last: a request that is not sent at all leaves it to be redeemed.
+        Some(code) => Some(inner.redeem(code).await?),
+        None => given,
+    };
+    let funds = funds.map(Arc::new);
     prepared.funds.clone_from(&funds);
     let parent = prepared.parent.clone();
     let mut run = std::pin::pin!(run(inner, prepared, started, sink));

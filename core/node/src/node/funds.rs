@@ -3,12 +3,12 @@
 use super::lifecycle::Inner;
 use super::request::RequestOptions;
 use super::resolve::Route;
-use crate::budget::{Allowance, Funded, KillSwitch, Orphans, Treasury};
+use crate::budget::{Allowance, Funded, KillSwitch, Orphans, Redeemed, Treasury};
 use crate::call::handle::Parent;
 use crate::chance;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::NodeKey;
-use hubless_proto::killswitch::{CallId, GrantId, Order};
+use hubless_proto::killswitch::{CallId, GrantId, Order, RedeemCode, Share};
 use hubless_proto::wire::v1;
 use hubless_proto::wire::words::RefundPolicy;
 use serde_json::Value;
@@ -23,12 +23,30 @@ pub(super) struct Funds {
     above: Option<Parent>,
     /// Keeps the budget open.
     switch: Option<KillSwitch>,
+    /// The grant that a code became.
+    redeemed: Option<Redeemed>,
 }
 
 /// True when a request would carry a grant.
 pub(super) fn is_funded(options: &RequestOptions) -> bool {
     let parent = options.parent.as_ref().map(Parent::core);
-    options.kill_switch.is_some() || parent.is_some_and(|core| core.held().is_some())
+    let given = options.kill_switch.is_some() || options.redeem.is_some();
+    given || parent.is_some_and(|core| core.held().is_some())
+}
+
+/// Sees that nothing else would pay beside a redeem code.
+///
+/// # Errors
+/// `configuration`, code `second_budget`; `invalid_argument`, field `max`.
+pub(super) fn alone(options: &RequestOptions) -> Result<()> {
+    if options.kill_switch.is_some() || options.parent.is_some() {
+        let message = "expected no switch and no parent beside a redeem code, which pays alone";
+        return Err(configuration("second_budget", message));
+    }
+    match options.max {
+        Some(_) => Err(Error::invalid("max", "expected none beside a redeem code")),
+        None => Ok(()),
+    }
 }
 
 /// Waits for the stop of the switch that pays; where a budget begins elsewhere, the parent hears of
@@ -69,13 +87,26 @@ impl Inner {
             }
         };
         let max = options.max.unwrap_or(Allowance::UNLIMITED);
-        let above = options.parent.clone();
-        Ok(Some(Funds { treasury: Arc::clone(treasury), from, max, above, switch }))
+        let (above, redeemed) = (options.parent.clone(), None);
+        Ok(Some(Funds { treasury: Arc::clone(treasury), from, max, above, switch, redeemed }))
+    }
+
+    /// What pays for a request with a redeem code: the grant that the code becomes, all of it.
+    ///
+    /// # Errors
+    /// As [`Treasury::redeem`].
+    pub(super) async fn redeem(&self, code: &RedeemCode) -> Result<Funds> {
+        let treasury = self.engine.treasury();
+        let redeemed = treasury.redeem(code).await?;
+        let funds = Funds::of_grant(treasury, redeemed.id());
+        Ok(Funds { redeemed: Some(redeemed), ..funds })
     }
 
     /// The switch of an orphan that runs under a budget of its own.
     fn orphaned(&self, options: &RequestOptions) -> Result<Option<KillSwitch>> {
-        if options.parent.is_some() || !self.engine.treasury().is_busy() {
+        // Who asks from outside has no context here that could have been lost.
+        let has_place = options.parent.is_some() || options.edge.is_some();
+        if has_place || !self.engine.treasury().is_busy() {
             return Ok(None);
         }
         match &self.orphans {
@@ -105,8 +136,8 @@ fn without(options: &RequestOptions) -> Result<Option<Funds>> {
 impl Funds {
     /// A grant that is held here, for what its call leaves to be done.
     pub(super) fn of_grant(treasury: &Arc<Treasury>, from: GrantId) -> Self {
-        let (max, above, switch) = (Allowance::UNLIMITED, None, None);
-        Self { treasury: Arc::clone(treasury), from, max, above, switch }
+        let (max, above, switch, redeemed) = (Allowance::UNLIMITED, None, None, None);
+        Self { treasury: Arc::clone(treasury), from, max, above, switch, redeemed }
     }
 
     /// Cuts the grant of one attempt.
@@ -134,6 +165,7 @@ impl Funds {
             max: self.max,
             hint: hint(&route.descriptor.cost_hint_json),
             spends: route.spends(&request.skill),
+            share: if self.redeemed.is_some() { Share::Whole } else { Share::Quarter },
             refund,
             detached_until_ms: None,
         };

@@ -6,8 +6,9 @@ use crate::call::body::Bodies;
 use crate::call::pipe::CalleeEnd;
 use crate::foreign::Answer;
 use crate::mesh::{MeshHost, Source};
+use bytes::Bytes;
 use hubless_proto::audit::Entry;
-use hubless_proto::error::{Error, Kind};
+use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{AgentId, NodeKey};
 use hubless_proto::killswitch::{BudgetId, Message, Reading};
 use hubless_proto::policy::Caller;
@@ -72,6 +73,14 @@ impl Host {
 /// The host that is handed to a mesh.
 pub(super) struct Face(pub(super) Arc<Host>);
 
+impl Face {
+    /// The node, as long as it is open.
+    fn here(&self) -> Result<Arc<Inner>> {
+        let closing = || Error::refusal(Kind::NotFound, "closing", "the node is closing");
+        self.0.node.get().and_then(Weak::upgrade).ok_or_else(closing)
+    }
+}
+
 impl MeshHost for Face {
     fn inbound(&self, caller: Caller, request: v1::Request, bodies: Bodies, end: CalleeEnd) {
         let host = Arc::clone(&self.0);
@@ -121,17 +130,21 @@ impl MeshHost for Face {
     }
 
     fn operator_stop(&self, node: NodeKey, signed: &v1::SignedRecord) -> Answer<Vec<BudgetId>> {
-        let Some(here) = self.0.node.get().and_then(Weak::upgrade) else {
-            let closing = Error::refusal(Kind::NotFound, "closing", "the node is closing");
-            return Box::pin(std::future::ready(Err(closing)));
-        };
-        Box::pin(here.engine.treasury().show_stop(node, signed))
+        match self.here() {
+            Ok(here) => Box::pin(here.engine.treasury().show_stop(node, signed)),
+            Err(closing) => Box::pin(std::future::ready(Err(closing))),
+        }
+    }
+
+    fn redeem(&self, node: NodeKey, code: &v1::RedeemCode) -> Answer<Bytes> {
+        match self.here() {
+            Ok(here) => Box::pin(here.engine.treasury().show_code(node, code)),
+            Err(closing) => Box::pin(std::future::ready(Err(closing))),
+        }
     }
 
     fn answer(&self, ask: v1::Ask) -> v1::Answer {
-        let closed = || Error::refusal(Kind::NotFound, "closing", "the node is closing");
-        let node = self.0.node.get().and_then(Weak::upgrade).ok_or_else(closed);
-        let answer = node.and_then(|node| node.answer(ask));
+        let answer = self.here().and_then(|node| node.answer(ask));
         let answer = answer
             .unwrap_or_else(|error| v1::answer::Answer::Rejection(v1::Rejection::from(&error)));
         v1::Answer { answer: Some(answer) }

@@ -1,6 +1,6 @@
 //! What a caller says, and what it gets.
 
-use crate::budget::{Allowance, KillSwitch};
+use crate::budget::{Allowance, KillSwitch, RedeemCode};
 use crate::call::content::Content;
 use crate::call::handle::Parent;
 use crate::foreign::{InputHost, ToolHost};
@@ -90,6 +90,9 @@ pub struct RequestOptions {
     /// Budget that pays for it and stops it; none: that of the parent, if it has one.
     #[serde(skip)]
     pub kill_switch: Option<KillSwitch>,
+    /// Code that pays for it: of a call by way of a foreign program, which comes back with it.
+    #[serde(skip)]
+    pub redeem: Option<RedeemCode>,
     /// Most of the budget that the call may be given; none: a quarter of what is free.
     #[serde(skip)]
     pub max: Option<Allowance>,

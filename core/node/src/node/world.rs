@@ -367,9 +367,10 @@ impl Inner {
                 self.takes_returns(&asked).map(v1::answer::Answer::Returns)
             }
             Some(v1::ask::Question::Trace(id)) => self.told(&id),
-            // It comes by a way of its own, which says who asks.
+            // They come by ways of their own, which say who asks.
             Some(
                 v1::ask::Question::OperatorStop(_)
+                | v1::ask::Question::Redeem(_)
                 | v1::ask::Question::RenewToken(_)
                 | v1::ask::Question::Revoked(_),
             ) => Err(none()),

@@ -7,7 +7,7 @@ use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{AgentId, NodeKey};
 use hubless_proto::killswitch::{
     Allowance, Amount, Budget, CallId, Component, Ending, GrantId, Input, Keeping, Ledger, Now,
-    Order, Output, Owner, ReservationId, Row, Terms, Write,
+    Order, Output, Owner, ReservationId, Row, Share, Terms, Write,
 };
 use hubless_proto::limits::{AUDIT_FORGOTTEN, AUDIT_ROWS, STORE_GROUP};
 use hubless_proto::wire::words::{RefundPolicy, Spends};
@@ -264,6 +264,7 @@ impl Spender {
             max: Allowance::exactly(&tokens(50)).with(Component::Calls, None),
             hint: Allowance::UNLIMITED,
             spends: Spends::Tokens,
+            share: Share::Quarter,
             refund: RefundPolicy::Signed,
             detached_until_ms: None,
         };
@@ -293,6 +294,7 @@ impl Spender {
                 | Output::Send { .. }
                 | Output::Opened { .. }
                 | Output::Held(_)
+                | Output::Offered(_)
                 | Output::Refused { .. }
                 | Output::Cancel { .. }
                 | Output::Sign(_)

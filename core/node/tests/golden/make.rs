@@ -18,7 +18,7 @@ use hubless_proto::audit::Event;
 use hubless_proto::identity::{Name, NodeKey};
 use hubless_proto::killswitch::{
     Allowance, Budget, CallId, GrantId, Input, Keeping, Ledger, Now, Order, Output, Owner,
-    ReservationId, Terms,
+    ReservationId, Share, Terms,
 };
 use hubless_proto::metering::{Micros, chain::SpendKey, till::Root};
 use hubless_proto::policy::StatedFact;
@@ -168,6 +168,7 @@ fn leave_open(path: &Path, node: NodeKey) {
         max: Allowance::UNLIMITED.with(Component::OutputTokens, Some(40)),
         hint: Allowance::UNLIMITED,
         spends: Spends::Tokens,
+        share: Share::Quarter,
         refund: RefundPolicy::Signed,
         detached_until_ms: None,
     };

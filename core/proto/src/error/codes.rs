@@ -68,6 +68,7 @@ pub const CODES: &[Code] = &[
         &[InvalidArgument],
         "a name is too long, or holds more than letters, digits, `-`, `_` and `.`",
     ),
+    code("bad_redeem_code", &[InvalidArgument], "the text is no redeem code, or not all of it"),
     code(
         "bad_request",
         &[InvalidArgument],
@@ -110,6 +111,7 @@ pub const CODES: &[Code] = &[
     code("calls_exceeded", &[BudgetExhausted, Killed], "the limit of calls does not allow it"),
     code("check_failed", &[Auth], "the agent's own check of the credential failed"),
     code("closing", &[Closed, NotFound], "the node is closing: ask another"),
+    code("code_exists", &[Conflict], "a redeem code of this secret is open: draw another"),
     code("connections", &[Busy], "the listener has no place for another connection"),
     code("content_type", &[Content], "the agent or listener does not take this content type"),
     code("context_reference", &[Unsupported], "a context by reference: send it by value"),
@@ -282,6 +284,11 @@ pub const CODES: &[Code] = &[
     code("reader_gone", &[Internal], "who reads the command's output went away"),
     code("record", &[TooLarge], "a record is over its bound"),
     code("record_version", &[Unsupported], "a record of a version that is not known here"),
+    code(
+        "redeem",
+        &[Busy, Denied],
+        "the redeem code is unknown, spent or over; or too many such came from this node",
+    ),
     code("reentrant", &[Cycle], "the call came back to an agent that is running it"),
     code("replica", &[Conflict], "another host of this identity publishes another descriptor"),
     code("reservation_exists", &[Conflict], "a reservation of this id is open: make another"),

@@ -4,7 +4,7 @@ use super::folding::Folding;
 use super::receipt::{Receipt, chained};
 use super::row::{Key, Row};
 use super::{
-    Allowance, Amount, Budget, Frame, Grant, GrantId, Life, Origin, Reading, ReservationId,
+    Allowance, Amount, Budget, Claim, Frame, Grant, GrantId, Life, Origin, Reading, ReservationId,
 };
 use crate::identity::NodeKey;
 use crate::limits::{CALL_DEPTH, GRANT_FAN_OUT, LEASE, RECEIPT_BYTES, RECEIPTS, ms};
@@ -129,11 +129,13 @@ pub(super) struct Account {
     pub(super) subs: BTreeMap<GrantId, Sub>,
     /// Settled ones among `subs`, oldest first.
     pub(super) settled: VecDeque<GrantId>,
-    /// Sum of `reserved` and of the open ones among `subs`.
+    /// Sum of `reserved`, of `codes`, and of the open ones among `subs`.
     pub(super) holds: Amount,
     /// Number of the open ones among `subs`.
     pub(super) open: usize,
     pub(super) lease: Lease,
+    /// Codes that nobody has redeemed yet.
+    pub(super) codes: Vec<Claim>,
     /// Questions of holders below that wait for an own lease.
     pub(super) asks: BTreeMap<GrantId, Reading>,
     /// The same under a strict budget.
@@ -161,6 +163,7 @@ impl Account {
             holds: Amount::ZERO,
             open: 0,
             lease: Lease::default(),
+            codes: Vec::new(),
             asks: BTreeMap::new(),
             folding: Folding::default(),
         }

@@ -231,7 +231,8 @@ impl Ledger {
         let open = account.subs.values().filter(|sub| sub.state == SubState::Open);
         let subs: Vec<GrantId> = open.map(|sub| sub.grant.id).collect();
         self.write_account(grant);
-        for timer in [Timer::Renew, Timer::Fold, Timer::Lease, Timer::End] {
+        self.end_codes(grant, |_| true);
+        for timer in [Timer::Renew, Timer::Fold, Timer::Lease, Timer::End, Timer::Codes] {
             self.timers.clear(grant, timer);
         }
         self.timers.set(grant, Timer::Drain, now.after(limits::GRANT_DRAIN));

@@ -2,11 +2,12 @@
 
 use super::row::Write;
 use super::{
-    Allowance, Amount, Beacon, Budget, CallId, Frame, Grant, GrantId, Message, Reading,
+    Allowance, Amount, Beacon, Budget, CallId, Claim, Frame, Grant, GrantId, Message, Reading,
     ReservationId, Round, Statement, Trip,
 };
 use crate::error::Error;
 use crate::identity::{AgentId, NodeKey};
+use crate::wire::record::Digest;
 use crate::wire::words::{RefundPolicy, Spends, TripReason};
 use bytes::Bytes;
 
@@ -29,10 +30,21 @@ pub struct Order {
     pub hint: Allowance,
     /// What the skill says of itself.
     pub spends: Spends,
+    /// How much of what is free it may be.
+    pub share: Share,
     /// What comes back of it.
     pub refund: RefundPolicy,
     /// End in Unix milliseconds of a grant that lives without its issuer.
     pub detached_until_ms: Option<u64>,
+}
+
+/// How much of what is free a grant may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Share {
+    /// A quarter, so that other calls find something.
+    Quarter,
+    /// All of it: what pays is there for this call alone.
+    Whole,
 }
 
 /// How a call ended, for the grant that it was made with.
@@ -95,6 +107,27 @@ pub enum Input {
     Begin {
         /// The grant of its call, which is held here.
         grant: GrantId,
+    },
+    /// The call of a grant that is held here is made by way of a foreign program, which may come
+    /// back with a code.
+    Offer {
+        /// The grant.
+        grant: GrantId,
+        /// SHA-256 of the secret of the code, which was never used before.
+        digest: Digest,
+        /// Its end, in Unix milliseconds; `REDEEM_LIFE` at most.
+        until_ms: u64,
+    },
+    /// Somebody shows a code of a grant that is held here.
+    Redeem {
+        /// Random, never used before: the grant that the code becomes.
+        id: GrantId,
+        /// What was shown.
+        claim: Claim,
+        /// Node that shows it, and is the audience of the grant.
+        by: NodeKey,
+        /// What comes back of it.
+        refund: RefundPolicy,
     },
     /// The call of a grant that is held here ended, or the switch of a budget is done with.
     Finish {
@@ -181,6 +214,8 @@ pub enum Asked {
     Reservation(GrantId, ReservationId),
     /// A trip.
     Trip(GrantId),
+    /// A redeem code, by the digest of its secret.
+    Code(GrantId, Digest),
 }
 
 /// What somebody did who may not, or what does not add up; for the audit log.
@@ -258,6 +293,8 @@ pub enum Output {
     Granted(Box<Grant>),
     /// A grant is held here: its call may run.
     Held(Box<Grant>),
+    /// A code was made: it may leave.
+    Offered(Box<Claim>),
     /// It may be spent.
     Reserved {
         /// The grant.

@@ -1,7 +1,7 @@
 //! Grants that are cut here: how large, how they are charged, how they are settled.
 
 use super::account::{Account, Sub, SubState, Title};
-use super::io::{Asked, Breach, Input, Order, Output};
+use super::io::{Asked, Breach, Input, Order, Output, Share};
 use super::lease::{Standing, next_repeat};
 use super::ledger::{Ledger, full};
 use super::receipt::evidence;
@@ -49,7 +49,7 @@ impl Ledger {
     }
 
     /// Looks at everything but the amount.
-    fn admit(&mut self, from: GrantId, order: &Order, now: Now) -> Result<()> {
+    pub(super) fn admit(&mut self, from: GrantId, order: &Order, now: Now) -> Result<()> {
         if self.cut_from.contains_key(&order.id) || self.accounts.contains_key(&order.id) {
             let message = "expected a grant of another id";
             return Err(Error::new(Kind::Conflict, message).with_code("grant_exists"));
@@ -89,7 +89,7 @@ impl Ledger {
         Err(Error::refusal(Kind::BudgetExhausted, "fan_out", message))
     }
 
-    /// A quarter of what is free, and no more than the call and the skill say.
+    /// The share of what is free, and no more than the call and the skill say.
     fn size(&mut self, from: GrantId, order: &Order, now: Now) -> Result<Allowance> {
         let Some(account) = self.accounts.get(&from) else { return Ok(Allowance::NOTHING) };
         let free = account.free();
@@ -97,7 +97,12 @@ impl Ledger {
             return Err(self.does_not_fit(from, &ONE_CALL, now));
         }
         let wanted = order.max.min(&order.hint);
-        let amount = free.without(&ONE_CALL).quarter().min(&wanted);
+        let rest = free.without(&ONE_CALL);
+        let part = match order.share {
+            Share::Quarter => rest.quarter(),
+            Share::Whole => rest,
+        };
+        let amount = part.min(&wanted);
         if order.spends == Spends::None {
             return Ok(amount.spending_nothing());
         }
@@ -108,7 +113,7 @@ impl Ledger {
         if missing == ONE_CALL { Ok(amount) } else { Err(self.does_not_fit(from, &missing, now)) }
     }
 
-    fn grant(&mut self, from: GrantId, order: &Order, amount: Allowance, now: Now) {
+    pub(super) fn grant(&mut self, from: GrantId, order: &Order, amount: Allowance, now: Now) {
         let (_, standing) = self.standing(from, now);
         let left_ms = match standing {
             Standing::Active { left_ms } => left_ms,

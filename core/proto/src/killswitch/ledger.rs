@@ -2,6 +2,7 @@
 
 use super::account::{Account, Drain, Sub};
 use super::closed::Closed;
+use super::codes::Redeemer;
 use super::io::{Asked, Breach, Input, Output};
 use super::outbox::{Keeping, Outbox};
 use super::spend::Outcome;
@@ -105,6 +106,8 @@ pub struct View {
     pub reservations: usize,
     /// Open grants that were cut from it.
     pub open: usize,
+    /// Part of `held`: for redeem codes that nobody has redeemed yet.
+    pub offered: Amount,
     /// Why nothing more may be begun; none: it may.
     pub stopped: Option<&'static str>,
 }
@@ -169,6 +172,7 @@ impl Ledger {
                 Timer::Fold => self.fold(grant, now),
                 Timer::Lease => self.end_lease(grant, now),
                 Timer::End => self.end_time(grant, now),
+                Timer::Codes => self.look_at_codes(grant, now),
                 Timer::Drain => self.end_drain(grant, now),
                 Timer::Recall => self.repeat_recall(grant, now),
                 Timer::Settle => self.repeat_settle(grant, now),
@@ -198,6 +202,7 @@ impl Ledger {
             overrun: account.overrun,
             reservations: account.reserved.len(),
             open: account.open,
+            offered: account.offered(),
             stopped: account.drain.map(Drain::name),
         })
     }
@@ -292,6 +297,10 @@ impl Ledger {
             Input::Unsent { grant } => self.unsent(grant, now),
             Input::Receipt { grant, receipt } => self.receipt(grant, receipt),
             Input::Keyed { grant, frame } => self.keyed(grant, frame),
+            Input::Offer { grant, digest, until_ms } => self.offer(grant, (digest, until_ms), now),
+            Input::Redeem { id, claim, by, refund } => {
+                self.redeem(id, claim, Redeemer { node: by, refund }, now);
+            }
             Input::Trip { grant, reason, by } => self.trip(grant, reason, by, now),
             Input::Signed(trip) => self.signed(trip, now),
             Input::Beacon(beacon) => self.beacon_signed(&beacon),
@@ -344,6 +353,8 @@ impl Ledger {
             Input::Open(budget) => Asked::Budget(budget.origin.account()),
             Input::Cut { order, .. } => Asked::Grant(order.id),
             Input::Reserve { grant, id, .. } => Asked::Reservation(*grant, *id),
+            Input::Offer { grant, digest, .. } => Asked::Code(*grant, *digest),
+            Input::Redeem { id, .. } => Asked::Grant(*id),
             // A message that is not heard is said again.
             Input::Receive { .. } => return true,
             Input::Commit { .. }

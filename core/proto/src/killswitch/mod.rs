@@ -1,17 +1,17 @@
 //! A budget that is never exceeded, and a stop that reaches everything below it.
 //!
 //! Owns: amounts, grants, the ledger of one node as an escrow tree (set aside before it is spent;
-//! charged in full until the holder's last word), leases, trips, and the rows that outlive a
-//! crash. A pure machine: calls, messages, answers of the store and time go in; writes, messages
-//! and verdicts come out. Must not know: connections, files, clocks, keys, prices, who runs the
-//! handlers. Tested by properties over simulated networks of ledgers whose spending is counted
-//! outside (`core/proto/tests/killswitch`), and by exhausting small configurations, with planted
-//! faults that must be caught (`tests/model`).
+//! charged in full until the holder's last word), leases, trips, redeem codes, and the rows that
+//! outlive a crash. A pure machine: calls, messages, what the store says and time go in; writes,
+//! messages and verdicts come out. Must not know: connections, files, clocks, keys, prices. Tested
+//! by properties over simulated networks whose spending is counted outside, in
+//! `core/proto/tests/killswitch`, and by exhausting small ones with planted faults (`tests/model`).
 
 mod account;
 mod amount;
 mod beacon;
 mod closed;
+mod codes;
 mod fault;
 mod fingerprint;
 mod fold;
@@ -29,6 +29,7 @@ mod operator;
 mod outbox;
 mod receipt;
 mod recover;
+mod redeem;
 mod release;
 mod row;
 mod spend;
@@ -38,19 +39,22 @@ mod terms;
 mod time;
 mod timers;
 mod trip;
+mod wrong_codes;
 
 pub use amount::{Allowance, Amount, Component};
 pub use beacon::{Beacon, Proof, Round};
 pub use fold::Fold;
 pub use grant::{Grant, Life};
 pub use ids::{BudgetId, CallId, GrantId, Origin, ReservationId};
-pub use io::{Asked, Breach, Ending, Input, Order, Output};
+pub use io::{Asked, Breach, Ending, Input, Order, Output, Share};
 pub use ledger::{CutView, Ledger, Owner, View};
 pub use message::{Message, Settlement};
 pub use operator::OperatorStop;
 pub use outbox::Keeping;
 pub use receipt::{Frame, Receipt};
+pub use redeem::{Claim, RedeemCode};
 pub use row::{Key, Row, Write};
 pub use terms::{Budget, Terms};
 pub use time::{Now, Reading};
 pub use trip::{Statement, Trip};
+pub use wrong_codes::WrongCodes;

@@ -119,6 +119,7 @@ impl Ledger {
 
     /// Whoever could spend from a grant said nothing: what is free of it may have been spent.
     pub(super) fn spend_rest(&mut self, grant: GrantId) {
+        self.end_codes(grant, |_| true);
         let Some(account) = self.accounts.get_mut(&grant) else { return };
         account.spent = account.spent.plus_at_most(&account.rest());
         self.write_account(grant);

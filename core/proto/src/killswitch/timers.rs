@@ -14,6 +14,8 @@ pub(super) enum Timer {
     Lease,
     /// Wall time, or the end of a detached grant.
     End,
+    /// The first redeem code ends.
+    Codes,
     /// What drains has had its time.
     Drain,
     /// Say a recall once more.

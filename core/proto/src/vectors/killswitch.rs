@@ -2,8 +2,8 @@
 
 use super::read::{exactly, pieces};
 use crate::error::{Error, Result};
-use crate::identity::NodeKey;
-use crate::killswitch::{Message, Origin, Terms, Trip};
+use crate::identity::{NodeKey, hex};
+use crate::killswitch::{Message, Origin, RedeemCode, Terms, Trip};
 use crate::wire::v1;
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -46,4 +46,23 @@ pub(super) fn trip(bytes: &[Bytes]) -> Result<Value> {
     let [signed, signature] = pieces(bytes)?;
     let signed = v1::SignedRecord { signed: signed.clone(), signature: signature.clone() };
     Ok(json!({ "budget": Trip::open(&signed)?.budget_id().to_string() }))
+}
+
+/// What a redeem code says; of its secret the digest alone.
+///
+/// # Errors
+/// As [`RedeemCode::read`].
+pub(super) fn redeem_code(bytes: &[Bytes]) -> Result<Value> {
+    let [text] = pieces(bytes)?;
+    let text = std::str::from_utf8(text);
+    let text = text.map_err(|_| Error::invalid("bytes", "expected a text in UTF-8"))?;
+    let code = RedeemCode::read(text)?;
+    let claim = code.claim();
+    Ok(json!({
+        "issuer": code.issuer(),
+        "grant": claim.grant.to_string(),
+        "digest": hex::encode(&claim.digest),
+        "amount": claim.amount.to_json(),
+        "untilMs": claim.until_ms,
+    }))
 }

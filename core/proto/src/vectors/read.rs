@@ -18,6 +18,7 @@ use serde_json::Value;
 /// | `terms` | JSON text | nothing: they are taken |
 /// | `ledger` | message | the message |
 /// | `trip` | signed, signature | the budget that it stops |
+/// | `redeem_code` | text | what the code says, without its secret |
 /// | `kinds`, `codes`, `frame_types` | none | the table |
 ///
 /// `now_ms` (Unix time in milliseconds) counts for records alone.
@@ -47,6 +48,7 @@ pub fn read(what: &str, now_ms: u64, bytes: &[Bytes]) -> Result<Value> {
         "terms" => killswitch::terms(bytes),
         "ledger" => killswitch::message(bytes),
         "trip" => killswitch::trip(bytes),
+        "redeem_code" => killswitch::redeem_code(bytes),
         "kinds" => pieces(bytes).map(|[]| tables::kinds()),
         "codes" => pieces(bytes).map(|[]| tables::codes()),
         _ => Err(Error::invalid("what", "expected what the bytes are read as")),

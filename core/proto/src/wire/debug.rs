@@ -23,6 +23,12 @@ impl Debug for v1::Redeem {
     }
 }
 
+impl Debug for v1::RedeemCode {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("RedeemCode").finish_non_exhaustive()
+    }
+}
+
 impl Debug for v1::Part {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         match &self.kind {

@@ -17,6 +17,8 @@ enum Act {
     Recall { of: u8 },
     WriteOff { of: u8 },
     Trip { of: u8 },
+    Offer { of: u8, life_ms: u16 },
+    Redeem { of: u8, by: u8, changed: u8 },
 }
 
 /// What happens to nodes and messages by themselves.
@@ -46,6 +48,8 @@ fn act() -> impl Strategy<Value = Act> {
         1 => any::<u8>().prop_map(|of| Act::Recall { of }),
         1 => any::<u8>().prop_map(|of| Act::WriteOff { of }),
         1 => any::<u8>().prop_map(|of| Act::Trip { of }),
+        3 => any::<(u8, u16)>().prop_map(|(of, life_ms)| Act::Offer { of, life_ms }),
+        4 => any::<(u8, u8, u8)>().prop_map(|(of, by, changed)| Act::Redeem { of, by, changed }),
     ]
 }
 
@@ -117,6 +121,11 @@ impl World {
                     self.input(node, Input::Trip { grant, reason: TripReason::Operator, by });
                 }
             }
+            Act::Offer { of, life_ms } => {
+                let Some((node, grant)) = pick(&self.held, of) else { return };
+                self.offer(node, grant, life_ms.into());
+            }
+            Act::Redeem { of, by, changed } => self.show_code(of, by, changed),
         }
     }
 
@@ -143,6 +152,22 @@ impl World {
             Event::Clock { from, to } => self.say_clock(usize::from(from), usize::from(to)),
             Event::Deliver { .. } | Event::Repeat { .. } | Event::Lose { .. } => {}
         }
+    }
+
+    /// Shows a code, mostly as it is: whoever has it may show it again, or at any time.
+    fn show_code(&mut self, of: u8, by: u8, changed: u8) {
+        let Some((node, mut claim)) = pick(&self.codes, of) else { return };
+        let as_it_is = claim.clone();
+        match changed {
+            0..16 => claim.amount = Allowance::UNLIMITED,
+            16..32 => claim.until_ms += 1,
+            32..48 => claim.digest[31] ^= 1,
+            48.. => {}
+        }
+        let wrong = claim != as_it_is;
+        let id = self.redeem(node, claim, usize::from(by) % self.nodes.len());
+        self.persist(node, usize::from(wrong) * 9);
+        assert!(!wrong || !self.grants.contains_key(&id), "a code that is none was redeemed");
     }
 
     /// True when nothing is open below the account that a step would choose.
@@ -185,7 +210,9 @@ impl World {
         let charge = |id: GrantId| {
             let view = ledger.view(&id).unwrap();
             let cuts = ledger.cuts(&id).into_iter().map(|cut| (cut.grant, cut.charged));
-            (id, (view.used.plus(&view.held).unwrap(), cuts.collect()))
+            // Nobody can redeem a code of a process that is gone.
+            let held = view.held.without(&view.offered);
+            (id, (view.used.plus(&held).unwrap(), cuts.collect()))
         };
         accounts.map(charge).collect()
     }
@@ -251,7 +278,9 @@ proptest! {
         let root = world.open(0, terms);
         for step in steps {
             match step {
-                Step::Act(Act::Cut { .. } | Act::Reserve { .. }) => world.step(step),
+                Step::Act(
+                    Act::Cut { .. } | Act::Reserve { .. } | Act::Offer { .. } | Act::Redeem { .. },
+                ) => world.step(step),
                 Step::Act(Act::Commit { of, .. }) => world.act(Act::Commit { of, said: true }),
                 Step::Act(Act::Finish { of, .. }) if world.is_leaf(of) => {
                     world.act(Act::Finish { of, free: true });

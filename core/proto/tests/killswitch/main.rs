@@ -4,6 +4,7 @@
 
 mod beacons;
 mod bounds;
+mod codes;
 mod history;
 mod holders;
 mod invariants;

@@ -3,10 +3,11 @@
 use crate::provider::{Provider, Running};
 use hubless_proto::identity::{AgentId, NodeKey, SecretKey};
 use hubless_proto::killswitch::{
-    Allowance, Amount, Beacon, Breach, Budget, BudgetId, CallId, Component, Grant, GrantId, Input,
-    Keeping, Key, Ledger, Message, Now, Order, Output, Owner, Reading, ReservationId, Row, Terms,
-    Trip, Write,
+    Allowance, Amount, Beacon, Breach, Budget, BudgetId, CallId, Claim, Component, Grant, GrantId,
+    Input, Keeping, Key, Ledger, Message, Now, Order, Output, Owner, Reading, ReservationId, Row,
+    Share, Terms, Trip, Write,
 };
+use hubless_proto::wire::record::Digest;
 use hubless_proto::wire::words::{RefundPolicy, Spends};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -74,6 +75,12 @@ pub(crate) struct World {
     pub(crate) is_partial: bool,
     /// Beacons that were signed.
     pub(crate) beacons: usize,
+    /// Codes that were made, each with the node that made it.
+    pub(crate) codes: Vec<(usize, Claim)>,
+    /// Which code each grant is asked for with.
+    pub(crate) redeeming: BTreeMap<GrantId, Digest>,
+    /// Which code became which grant.
+    pub(crate) redeemed: BTreeMap<Digest, GrantId>,
     next: u64,
 }
 
@@ -112,6 +119,9 @@ impl World {
             settled: BTreeMap::new(),
             is_partial: false,
             beacons: 0,
+            codes: Vec::new(),
+            redeeming: BTreeMap::new(),
+            redeemed: BTreeMap::new(),
             next: 0,
         }
     }
@@ -156,6 +166,7 @@ impl World {
             max,
             hint: Allowance::UNLIMITED,
             spends: Spends::Tokens,
+            share: Share::Quarter,
             refund: RefundPolicy::Signed,
             detached_until_ms: None,
         }
@@ -216,6 +227,7 @@ impl World {
             Output::Opened { grant } => self.held.push((node, grant)),
             Output::Granted(grant) => self.granted(node, *grant),
             Output::Held(grant) => self.held.push((node, grant.id)),
+            Output::Offered(claim) => self.codes.push((node, *claim)),
             Output::Reserved { grant, id } => self.begin(node, grant, id),
             Output::Refused { error, .. } => self.refusals.push(error),
             Output::Sign(statement) => {
@@ -249,6 +261,10 @@ impl World {
     /// The call itself is counted here, whatever comes of it.
     fn granted(&mut self, node: usize, grant: Grant) {
         self.provider.bill(grant.parent, &calls(1));
+        if let Some(code) = self.redeeming.remove(&grant.id) {
+            let before = self.redeemed.insert(code, grant.id);
+            assert_eq!(before, None, "I5: one code became two grants");
+        }
         self.parents.insert(grant.id, grant.parent);
         self.grants.insert(grant.id, grant.clone());
         if grant.audience == grant.issuer {

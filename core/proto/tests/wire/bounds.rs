@@ -352,9 +352,21 @@ fn control_messages_are_checked() {
         ask
     };
     assert_eq!(renew(l::TOKEN_BYTES), Ok(()));
-    let bad: [(&str, Result<(), Error>); 18] = [
+    let amount = Some(v1::Allowance::default());
+    let (key, id) = (|| Bytes::from_static(&[1; 32]), Bytes::from_static(&[1; 16]));
+    let code = v1::RedeemCode { issuer: key(), grant: id, secret: key(), amount, until_ms: 1 };
+    let redeem = |code| v1::Ask { question: Some(Question::Redeem(code)) }.check();
+    assert_eq!(redeem(code.clone()), Ok(()));
+    let too_much = v1::Allowance { calls: u64::MAX, ..v1::Allowance::default() };
+    let short = || Bytes::from_static(&[1; 31]);
+    let bad: [(&str, Result<(), Error>); 23] = [
         ("renew_token", renew(0)),
         ("renew_token", renew(l::TOKEN_BYTES + 1)),
+        ("issuer", redeem(v1::RedeemCode { issuer: short(), ..code.clone() })),
+        ("grant", redeem(v1::RedeemCode { grant: key(), ..code.clone() })),
+        ("secret", redeem(v1::RedeemCode { secret: short(), ..code.clone() })),
+        ("amount", redeem(v1::RedeemCode { amount: None, ..code.clone() })),
+        ("calls", redeem(v1::RedeemCode { amount: Some(too_much), ..code })),
         ("version_low", v1::Hello { version_low: 2, ..hello.clone() }.check()),
         ("version_low", v1::Hello { version_low: 0, ..hello.clone() }.check()),
         ("node", v1::Hello { node: None, ..hello.clone() }.check()),

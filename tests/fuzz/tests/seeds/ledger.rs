@@ -24,6 +24,7 @@ pub(super) fn all() -> Vec<Seed> {
         max: hubless_proto::killswitch::Allowance::UNLIMITED,
         hint: hubless_proto::killswitch::Allowance::UNLIMITED,
         spends: hubless_proto::wire::words::Spends::Tokens,
+        share: hubless_proto::killswitch::Share::Quarter,
         refund: hubless_proto::wire::words::RefundPolicy::Signed,
         detached_until_ms: None,
     };
@@ -49,6 +50,7 @@ pub(super) fn all() -> Vec<Seed> {
         }
     }
     seeds.extend(ledger_messages(from));
+    seeds.push(("redeem_code", "code", code().text().as_bytes().to_vec()));
     // Stops and what is over are rows of a single message of the wire.
     let (_, stopped) = trip();
     let closed =
@@ -70,6 +72,14 @@ pub(super) fn all() -> Vec<Seed> {
 }
 
 /// A stop, and what its root signed.
+pub(super) fn code() -> hubless_proto::killswitch::RedeemCode {
+    use hubless_proto::killswitch::{Allowance, Claim, GrantId, RedeemCode};
+    let secret = [7; 32];
+    let (grant, digest) = (GrantId::from_bytes([2; 16]), RedeemCode::digest(&secret));
+    let claim = Claim { grant, digest, amount: Allowance::UNLIMITED, until_ms: NOW };
+    RedeemCode::new(node().node_key(), secret, &claim)
+}
+
 fn trip() -> (hubless_proto::killswitch::Trip, v1::SignedRecord) {
     use hubless_proto::killswitch::{Origin, Statement, Trip};
     let by = node().node_key();

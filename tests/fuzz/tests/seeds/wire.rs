@@ -284,6 +284,7 @@ fn messages() -> Vec<Seed> {
     let ask = v1::Ask { question: Some(Question::SkillDocument(vec![5; 32].into())) };
     let renew = v1::Ask { question: Some(Question::RenewToken(vec![1; 307].into())) };
     let list = RevokedKeys::after(None, &agent(), [[5; 32], [6; 32]], NOW).unwrap();
+    let redeem = v1::Ask { question: Some(Question::Redeem(super::ledger::code().to_wire())) };
     vec![
         ("request", "request", request().encode_to_vec()),
         ("request", "refused", {
@@ -300,6 +301,8 @@ fn messages() -> Vec<Seed> {
         ("answer", "token", answer(v1::answer::Answer::Token(vec![1; 307].into()))),
         ("answer", "revoked", answer(v1::answer::Answer::Revoked(list.signed().clone()))),
         ("revoked", "list", list.signed().signed.to_vec()),
+        ("answer", "redeem", redeem.encode_to_vec()),
+        ("answer", "granted", answer(v1::answer::Answer::Granted(vec![1; 40].into()))),
         ("answer", "agent", answer(v1::answer::Answer::Agent(shown))),
         ("answer", "trace", answer(v1::answer::Answer::Trace(traced()))),
         ("answer", "rejection", answer(v1::answer::Answer::Rejection(rejection()))),

@@ -22,7 +22,7 @@ use hubless_mesh_tests::spending::{ABROAD, NODE, budget, tokens};
 use hubless_proto::identity::AgentId;
 use hubless_proto::killswitch::{
     Allowance, CallId, Component, Ending, GrantId, Input, Keeping, Ledger, Now, Order, Output,
-    Owner, ReservationId,
+    Owner, ReservationId, Share,
 };
 use hubless_proto::wire::words::{RefundPolicy, Spends};
 use serde_json::json;
@@ -195,6 +195,7 @@ impl Spender {
             max: Allowance::exactly(&tokens(200)).with(Component::Calls, None),
             hint: Allowance::UNLIMITED,
             spends: Spends::Tokens,
+            share: Share::Quarter,
             refund: RefundPolicy::Signed,
             detached_until_ms: None,
         };
@@ -229,6 +230,7 @@ impl Spender {
                 | Output::Send { .. }
                 | Output::Opened { .. }
                 | Output::Held(_)
+                | Output::Offered(_)
                 | Output::Refused { .. }
                 | Output::Cancel { .. }
                 | Output::Sign(_)

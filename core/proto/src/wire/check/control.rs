@@ -115,6 +115,7 @@ impl Checked for v1::Ask {
             Question::OperatorStop(stop) => stop.check(),
             Question::RenewToken(token) => held_token("renew_token", token),
             Question::Revoked(list) => list.check(),
+            Question::Redeem(code) => code.check(),
         }
     }
 }
@@ -136,6 +137,9 @@ impl Checked for v1::Answer {
             }
             Answer::Token(token) => held_token("token", token),
             Answer::Revoked(list) => list.check(),
+            Answer::Granted(grant) => {
+                at_most("granted", grant.len(), "TOKEN_BYTES", l::TOKEN_BYTES)
+            }
         }
     }
 }

@@ -86,6 +86,15 @@ impl Checked for v1::Grant {
     }
 }
 
+impl Checked for v1::RedeemCode {
+    fn check(&self) -> Result<()> {
+        bytes32("issuer", &self.issuer)?;
+        id("grant", &self.grant)?;
+        bytes32("secret", &self.secret)?;
+        required("amount", self.amount.as_ref())?.check()
+    }
+}
+
 impl Checked for v1::GrantRefused {
     fn check(&self) -> Result<()> {
         id("grant", &self.grant)?;

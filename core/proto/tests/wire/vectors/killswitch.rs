@@ -5,8 +5,8 @@ use bytes::Bytes;
 use hubless_proto::error::Error;
 use hubless_proto::identity::{AgentId, Domain, SecretKey};
 use hubless_proto::killswitch::{
-    Allowance, Amount, Beacon, CallId, Component, Grant, GrantId, Life, Message, Origin, Proof,
-    Reading, Round, Settlement, Statement, Trip,
+    Allowance, Amount, Beacon, CallId, Claim, Component, Grant, GrantId, Life, Message, Origin,
+    Proof, Reading, RedeemCode, Round, Settlement, Statement, Trip,
 };
 use hubless_proto::vectors::read;
 use hubless_proto::wire::v1;
@@ -159,6 +159,35 @@ fn trips() -> Vec<Value> {
     rows.iter().map(row).collect()
 }
 
+/// Texts of redeem codes: of one code there is one.
+fn codes() -> Vec<Value> {
+    let secret = [7; 32];
+    let claim = Claim {
+        grant: grant().id,
+        digest: RedeemCode::digest(&secret),
+        amount: grant().amount,
+        until_ms: 1_700_000_000_000,
+    };
+    let text = RedeemCode::new(root().node_key(), secret, &claim).text().to_string();
+    let shorter = text[..text.len() - 4].to_owned();
+    let padded = format!("{text}=");
+    let other = text.replacen("hbr_", "hbl_", 1);
+    let row = |text: &String| {
+        let code = RedeemCode::read(text);
+        let claim = code.as_ref().ok().map(RedeemCode::claim);
+        json!({
+            "text": text,
+            "issuer": code.as_ref().ok().map(RedeemCode::issuer),
+            "grant": claim.as_ref().map(|claim| claim.grant.to_string()),
+            "digest": claim.as_ref().map(|claim| hex(&claim.digest)),
+            "amount": claim.as_ref().map(|claim| claim.amount.to_json()),
+            "untilMs": claim.as_ref().map(|claim| claim.until_ms),
+            "refused": code.as_ref().err().map(refused),
+        })
+    };
+    [text, shorter, padded, other, "hbr_".to_owned(), String::new()].iter().map(row).collect()
+}
+
 #[test]
 fn killswitch() {
     let made = json!({
@@ -166,11 +195,12 @@ fn killswitch() {
         "terms": terms(),
         "messages": messages(),
         "trips": trips(),
+        "codes": codes(),
     });
     let taken = |key: &str| {
         let rows = made[key].as_array().unwrap();
         rows.iter().filter(|row| row["refused"].is_null()).count()
     };
-    assert_eq!((taken("terms"), taken("trips")), (6, 1));
+    assert_eq!((taken("terms"), taken("trips"), taken("codes")), (6, 1, 1));
     compare("killswitch.json", &made);
 }

@@ -118,6 +118,12 @@ class ReadingsTest {
         list("killswitch", "trips") {
             decides(refusal, "budget") { read("trip", "signed", "signature") }
         },
+        list("killswitch", "codes") {
+            val text = row.text("text").orEmpty().encodeToByteArray()
+            decides(refusal, "issuer", "grant", "digest", "amount", "untilMs") {
+                readBytes("redeem_code", listOf(text), 0)
+            }
+        },
     )
 
     /** Whole tables: what they are read as. */
