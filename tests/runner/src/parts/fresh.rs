@@ -5,6 +5,7 @@ use crate::count::{self, Outcome};
 use crate::house::{Result, root, target, text};
 use crate::step::Step;
 use std::ffi::OsStr;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// What cargo keeps of a compiled crate, below the folder of the profile.
@@ -60,27 +61,40 @@ pub(crate) fn run() -> Result<Outcome> {
 
 /// Copies what is new in a folder, with the times of its files, but for what was compiled of our
 /// own crates: their libraries, and the tests, each as large as everything that it is linked with.
+///
+/// A part beside this one may be compiling: what it has open for a moment is left out, and what is
+/// gone when its turn comes is no fault.
 fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(to)?;
     for entry in std::fs::read_dir(from)? {
         let entry = entry?;
         let (path, copied) = (entry.path(), to.join(entry.file_name()));
-        if is_ours(&entry.file_name()) || is_test(&path) {
+        if is_ours(&entry.file_name()) || is_test(&path) || is_passing(&entry.file_name()) {
             continue;
         }
-        if entry.file_type()?.is_dir() {
-            copy(&path, &copied)?;
-        } else {
-            let modified = entry.metadata()?.modified()?;
-            if std::fs::metadata(&copied).is_ok_and(|there| there.modified().ok() == Some(modified))
-            {
-                continue;
-            }
-            std::fs::copy(&path, &copied)?;
-            std::fs::File::options().append(true).open(&copied)?.set_modified(modified)?;
+        let done = if path.is_dir() { copy(&path, &copied) } else { copy_file(&path, &copied) };
+        match done {
+            Err(error) if error.kind() == ErrorKind::NotFound && !path.exists() => {}
+            other => other?,
         }
     }
     Ok(())
+}
+
+/// Copies a file that is new, with its time.
+fn copy_file(from: &Path, to: &Path) -> std::io::Result<()> {
+    let modified = std::fs::metadata(from)?.modified()?;
+    if std::fs::metadata(to).is_ok_and(|there| there.modified().ok() == Some(modified)) {
+        return Ok(());
+    }
+    std::fs::copy(from, to)?;
+    std::fs::File::options().append(true).open(to)?.set_modified(modified)
+}
+
+/// What the compiler has only while it runs.
+fn is_passing(file: &OsStr) -> bool {
+    let name = file.to_string_lossy();
+    Path::new(file).extension() == Some(OsStr::new("o")) || name.starts_with("rmeta")
 }
 
 fn is_ours(file: &OsStr) -> bool {
@@ -106,6 +120,16 @@ mod tests {
             ["deps/libserde-1a.rlib", "deps/serde-1a.d", "build/ring-1a/build-script-build"]
         {
             assert!(!is_test(Path::new(other)), "{other}");
+        }
+    }
+
+    #[test]
+    fn leaves_out_what_the_compiler_has_only_while_it_runs() {
+        for passing in ["budgets-1a.0x2b-cgu.3.rcgu.o", "rmetaXb12"] {
+            assert!(is_passing(OsStr::new(passing)), "{passing}");
+        }
+        for kept in ["libserde-1a.rlib", "libserde-1a.rmeta", "serde-1a.d", "output"] {
+            assert!(!is_passing(OsStr::new(kept)), "{kept}");
         }
     }
 

@@ -13,11 +13,14 @@ use std::path::{Path, PathBuf};
 /// their own.
 const CRATES: [&str; 2] = ["core", "bindings"];
 
+/// Suites whose promise is a time; the part `mesh` runs them, beside nothing.
+const TIMED: [&str; 2] = ["load", "other_process"];
+
 /// Unit and property tests of every crate.
 pub(crate) fn unit() -> Result<Outcome> {
     let suites = suites(&root())?;
     let mut arguments = vec!["--lib", "--bins"];
-    for suite in &suites {
+    for suite in suites.iter().filter(|suite| !TIMED.contains(&suite.as_str())) {
         arguments.extend(["--test", suite]);
     }
     test("unit: cargo test", &arguments)
@@ -58,7 +61,9 @@ pub(crate) fn tidy() -> Result<Outcome> {
 /// Many processes on one machine. One test after the other: what is measured beside a crowd of a
 /// hundred processes says nothing.
 pub(crate) fn mesh() -> Result<Outcome> {
-    test("mesh: cargo test", &["--test", "machine", "--", "--test-threads=1", "--nocapture"])
+    let suites = ["machine"].into_iter().chain(TIMED).flat_map(|suite| ["--test", suite]);
+    let arguments: Vec<_> = suites.chain(["--", "--test-threads=1", "--nocapture"]).collect();
+    test("mesh: cargo test", &arguments)
 }
 
 /// The HTTP listener and the metering gateway over real sockets, and the commands that open them.
@@ -140,8 +145,8 @@ mod tests {
     #[test]
     fn every_suite_is_found_and_nothing_that_suites_share() {
         let found = suites(&root()).unwrap();
-        for suite in ["two_nodes", "contract", "gateway", "killswitch"] {
-            assert!(found.contains(suite), "{suite} is not in {found:?}");
+        for suite in ["two_nodes", "contract", "gateway", "killswitch"].iter().chain(&TIMED) {
+            assert!(found.contains(*suite), "{suite} is not in {found:?}");
         }
         for other in ["support", "budgets_tests", "machine", "house"] {
             assert!(!found.contains(other), "{other} is in {found:?}");
