@@ -39,7 +39,8 @@ const STATIC: &str = "libhubless_c.a";
 /// Builds them, unless that is done, and leaves them without what only a debugger reads.
 pub(super) fn prepare(dist: Dist) -> Result<()> {
     match dist.profile {
-        Profile::Dev => crate::prepare::rust()?,
+        // Built before any part runs; asked again, cargo would wait for what compiles beside it.
+        Profile::Dev => {}
         Profile::Release => libraries()?,
     }
     let names = SHARED.iter().map(|(name, ..)| *name).chain([STATIC]);
