@@ -16,7 +16,7 @@ import hubless
 from hubless import where
 
 NAME = "bench"
-WAIT_SECONDS = 30
+WAIT_SECONDS = 120
 # Skills that the agents of a crowd share.
 SKILLS = 100
 

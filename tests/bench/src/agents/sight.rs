@@ -6,8 +6,8 @@ use hubless_proto::query::Query;
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// How long an agent is waited for.
-const WAIT: Duration = Duration::from_secs(30);
+/// How long an agent is waited for, thousands of others before it.
+const WAIT: Duration = Duration::from_secs(120);
 
 /// Registers an agent with its name as a tag; says when that began, and when it returned.
 pub(super) async fn register(node: &Node, name: &str) -> Value {

@@ -6,11 +6,13 @@ use crate::language::Language;
 use crate::package::VERSION;
 use std::path::Path;
 use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Lines for the head of a report.
 pub(super) fn lines(programs: Option<&Programs>) -> Vec<String> {
+    let found = programs.copied().and_then(Programs::found).map(shown);
     let mut lines = vec![
-        format!("hubless {VERSION}, commit {}", commit()),
+        head(&commit(), found.as_deref()),
         format!("{} x {}, {}, {}", cores(), processor(), memory(), kernel()),
         format!("load of the machine when it began: {}", load()),
         "Client, server and broker share the cores of this one machine; all traffic is on \
@@ -33,6 +35,23 @@ pub(super) fn lines(programs: Option<&Programs>) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// What was measured. `found`: of when the packages are, where they were not built for this run.
+fn head(commit: &str, found: Option<&str>) -> String {
+    match found {
+        None => format!("hubless {VERSION}, commit {commit}"),
+        Some(time) => format!(
+            "hubless {VERSION}, packages as found, of {time}, not of this commit; Rust and raw \
+             streams: commit {commit}"
+        ),
+    }
+}
+
+/// A time in UTC, to the minute.
+fn shown(time: SystemTime) -> String {
+    let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    said("date", &["--utc", &format!("--date=@{seconds}"), "+%F %R UTC"])
 }
 
 /// The commit that is checked out, and whether there is more than that.
@@ -80,4 +99,20 @@ fn said(program: &str, arguments: &[&str]) -> String {
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
     let first = text.unwrap_or_default().lines().next().unwrap_or_default().trim().to_owned();
     if first.is_empty() { format!("{program}: unknown") } else { first }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn packages_that_were_found_are_not_said_to_be_of_the_commit() {
+        assert_eq!(head("abc", None), format!("hubless {VERSION}, commit abc"));
+        let time = shown(UNIX_EPOCH + Duration::from_secs(86_460));
+        assert_eq!(time, "1970-01-02 00:01 UTC");
+        let found = head("abc", Some(&time));
+        let said = format!("hubless {VERSION}, packages as found, of {time}, not of this commit");
+        assert!(found.starts_with(&said), "{found}");
+    }
 }

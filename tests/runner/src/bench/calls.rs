@@ -90,16 +90,16 @@ pub(super) fn run(options: &Options, programs: &Programs) -> Result<()> {
             match runner {
                 Runner::Ours(contestant) => {
                     let measured = measure(programs, *contestant, options.scale());
-                    table.add(contestant.row(), measured);
+                    table.add(round, contestant.row(), measured);
                 }
                 Runner::ByPeers(contestant) => {
                     let (one, scale) = (*contestant, options.scale());
                     let measured = peers.iter().map(|peers| peers.measure(programs, one, scale));
-                    measured.for_each(|measured| table.add(&one.row_by_peers(), measured));
+                    measured.for_each(|measured| table.add(round, &one.row_by_peers(), measured));
                 }
                 Runner::Peer(name) => {
                     let measured = peers.iter().map(|peers| peers.run(name, options.scale()));
-                    measured.for_each(|measured| table.add(name, measured));
+                    measured.for_each(|measured| table.add(round, name, measured));
                 }
             }
         }
@@ -110,7 +110,8 @@ pub(super) fn run(options: &Options, programs: &Programs) -> Result<()> {
         table.notes.push(format!("Fewer than {FEWEST} runs: no row counts as met."));
     }
     let verdicts = options.judged(|| targets::calls(&table, &names));
-    let report = Report { name: "calls", about, tables: vec![table], verdicts };
+    let (tables, folder) = (vec![table], options.folder());
+    let report = Report { name: "calls", folder, about, tables, verdicts };
     plot::points(&report.tables, &report.file("svg"))?;
     report.write()
 }

@@ -12,7 +12,7 @@ use super::report::Report;
 use super::{about, plot, targets};
 use crate::house::Result;
 use serde_json::Value;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 const METRICS: [Metric; 4] = [
     Metric { key: "visible_median_ms", title: "visible elsewhere, median ms" },
@@ -20,9 +20,6 @@ const METRICS: [Metric; 4] = [
     Metric { key: "find_ms", title: "query by skill, tag and filter among all, median ms" },
     Metric { key: "registered_s", title: "registering all, s" },
 ];
-
-/// How long another process may take to see all of them.
-const ALL_SEEN: Duration = Duration::from_secs(120);
 
 /// How much of each.
 struct Plan {
@@ -40,6 +37,13 @@ impl Plan {
     }
 }
 
+/// One that is run.
+enum Runner {
+    Ours(Contestant),
+    /// The peers of this kind, with so many agents.
+    Peer(&'static str, usize),
+}
+
 /// Measures, and writes the report.
 pub(super) fn run(options: &Options, programs: &Programs) -> Result<()> {
     let about = about::lines(Some(programs));
@@ -50,23 +54,33 @@ pub(super) fn run(options: &Options, programs: &Programs) -> Result<()> {
     if peers.is_none() {
         table.notes.push("The peers' rows are left out: no folder was given (--peers).".to_owned());
     }
+    let mut order: Vec<_> = CROWDED.into_iter().map(Runner::Ours).collect();
+    if peers.is_some() {
+        // A tenth for cards that have to be fetched one by one.
+        let kinds = [("nats", plan.agents), ("zenoh", plan.agents), ("a2a", plan.agents / 10)];
+        order.extend(kinds.map(|(kind, agents)| Runner::Peer(kind, agents)));
+    }
     for round in 0..options.rounds() {
         eprintln!("round {} of {}", round + 1, options.rounds());
-        for contestant in CROWDED {
-            table.add(contestant.row(), measure(programs, contestant, &plan));
-        }
-        if let Some(peers) = &peers {
-            // A tenth for cards that have to be fetched one by one.
-            for (kind, agents) in
-                [("nats", plan.agents), ("zenoh", plan.agents), ("a2a", plan.agents / 10)]
-            {
-                let row = format!("{kind}, {agents} agents, plain");
-                table.add(&row, peers.discovery(kind, agents));
+        for runner in &order {
+            match runner {
+                Runner::Ours(contestant) => {
+                    let measured = measure(programs, *contestant, &plan);
+                    table.add(round, contestant.row(), measured);
+                }
+                Runner::Peer(kind, agents) => {
+                    let row = format!("{kind}, {agents} agents, plain");
+                    let measured = peers.iter().map(|peers| peers.discovery(kind, *agents));
+                    measured.for_each(|measured| table.add(round, &row, measured));
+                }
             }
         }
+        // Nobody is always the one after somebody else.
+        order.reverse();
     }
     let verdicts = options.judged(|| targets::discovery(&table));
-    let report = Report { name: "discovery", about, tables: vec![table], verdicts };
+    let (tables, folder) = (vec![table], options.folder());
+    let report = Report { name: "discovery", folder, about, tables, verdicts };
     plot::points(&report.tables, &report.file("svg"))?;
     report.write()
 }
@@ -88,15 +102,14 @@ fn measure(programs: &Programs, contestant: Contestant, plan: &Plan) -> Result<S
     let began = Instant::now();
     pair.agent.ask(&format!("agents {}", plan.agents))?;
     samples.add("registered_s", began.elapsed().as_secs_f64());
+    // What is registered after all of them is announced no earlier than any.
+    sight(&mut pair, "late.last")?;
+    let said = pair.caller.ask(&format!("find filter {}", plan.finds))?;
     // A hundredth of them has each skill; no answer has more than 20.
     let wanted = (plan.agents / 100).min(20) as u64;
-    let until = Instant::now() + ALL_SEEN;
-    while pair.caller.ask("find filter 1")?.get("hits").and_then(Value::as_u64) < Some(wanted) {
-        if Instant::now() > until {
-            return Err("the agents were not seen by the other process".to_owned());
-        }
+    if said.get("hits").and_then(Value::as_u64) != Some(wanted) {
+        return Err(format!("expected {wanted} agents of one skill, got {said}"));
     }
-    let said = pair.caller.ask(&format!("find filter {}", plan.finds))?;
     let mut found = Samples::default();
     take(&mut found, "find_us", &said, "median_us");
     found.of("find_us").iter().for_each(|time| samples.add("find_ms", time / 1e3));

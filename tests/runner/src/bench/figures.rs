@@ -61,25 +61,38 @@ pub(super) fn number(value: f64) -> String {
 
 /// The samples of one row, by metric.
 #[derive(Debug, Default)]
-pub(super) struct Samples(BTreeMap<String, Vec<f64>>);
+pub(super) struct Samples(BTreeMap<String, Vec<Sample>>);
+
+/// One figure, and in which round it was measured.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Sample {
+    pub(super) round: usize,
+    pub(super) value: f64,
+}
 
 impl Samples {
-    pub(super) fn add(&mut self, key: &str, sample: f64) {
-        self.0.entry(key.to_owned()).or_default().push(sample);
+    /// Adds a figure of a run; a table knows in which round that was.
+    pub(super) fn add(&mut self, key: &str, value: f64) {
+        self.0.entry(key.to_owned()).or_default().push(Sample { round: 0, value });
     }
 
-    pub(super) fn merge(&mut self, others: Self) {
+    fn merge(&mut self, others: Self, round: usize) {
         for (key, samples) in others.0 {
+            let samples = samples.into_iter().map(|sample| Sample { round, ..sample });
             self.0.entry(key).or_default().extend(samples);
         }
     }
 
-    pub(super) fn of(&self, key: &str) -> &[f64] {
+    pub(super) fn all(&self, key: &str) -> &[Sample] {
         self.0.get(key).map(Vec::as_slice).unwrap_or_default()
     }
 
+    pub(super) fn of(&self, key: &str) -> Vec<f64> {
+        self.all(key).iter().map(|sample| sample.value).collect()
+    }
+
     pub(super) fn spread(&self, key: &str) -> Option<Spread> {
-        Spread::of(self.of(key))
+        Spread::of(&self.of(key))
     }
 }
 
@@ -98,8 +111,8 @@ impl Table {
         Self { title, metrics: metrics.to_vec(), rows: Vec::new(), notes: Vec::new() }
     }
 
-    /// Adds one run of a row, or notes why there is none.
-    pub(super) fn add(&mut self, row: &str, measured: Result<Samples, String>) {
+    /// Adds the run of a row in this round, or notes why there is none.
+    pub(super) fn add(&mut self, round: usize, row: &str, measured: Result<Samples, String>) {
         let samples = match measured {
             Ok(samples) => samples,
             Err(fault) => {
@@ -108,10 +121,13 @@ impl Table {
                 return;
             }
         };
-        match self.rows.iter_mut().find(|(name, _)| name == row) {
-            Some((_, all)) => all.merge(samples),
-            None => self.rows.push((row.to_owned(), samples)),
+        if let Some((_, all)) = self.rows.iter_mut().find(|(name, _)| name == row) {
+            all.merge(samples, round);
+            return;
         }
+        let mut all = Samples::default();
+        all.merge(samples, round);
+        self.rows.push((row.to_owned(), all));
     }
 
     pub(super) fn rows(&self) -> impl Iterator<Item = (&str, &Samples)> {
@@ -148,13 +164,16 @@ mod tests {
     fn runs_of_one_row_are_gathered_and_failures_noted() {
         let metric = Metric { key: "cold_ms", title: "cold ms" };
         let mut table = Table::new("calls", &[metric]);
-        for sample in [1.0, 3.0] {
+        for (round, value) in [(0, 1.0), (2, 3.0)] {
             let mut samples = Samples::default();
-            samples.add("cold_ms", sample);
-            table.add("c", Ok(samples));
+            samples.add("cold_ms", value);
+            table.add(round, "c", Ok(samples));
         }
-        table.add("c", Err("it ended\nwith a trace".to_owned()));
+        table.add(1, "c", Err("it ended\nwith a trace".to_owned()));
         assert_eq!(table.spread("c", "cold_ms").unwrap().count, 2);
+        // A run that failed moves no later one into its round.
+        let samples = table.rows().flat_map(|(_, samples)| samples.all("cold_ms"));
+        assert_eq!(samples.map(|sample| sample.round).collect::<Vec<_>>(), [0, 2]);
         assert_eq!(table.spread("d", "cold_ms"), None);
         assert_eq!(table.notes, ["c: it ended"]);
     }

@@ -11,6 +11,7 @@ use crate::step::Step;
 use crate::toolchain;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::SystemTime;
 
 /// The event loop that peers in Python run on; pinned as they pin it.
 const UVLOOP: &str = "uvloop==0.23.0";
@@ -47,6 +48,7 @@ impl Role {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Programs {
     dist: Dist,
+    packages: Packages,
 }
 
 impl Programs {
@@ -59,7 +61,8 @@ impl Programs {
         if let Some(fault) = toolchain::make_fault() {
             return Err(fault);
         }
-        let programs = Self { dist: Dist { profile: options.profile() } };
+        let dist = Dist { profile: options.profile() };
+        let programs = Self { dist, packages: options.packages() };
         match programs.dist.profile {
             Profile::Dev => prepare::rust()?,
             Profile::Release => {
@@ -68,7 +71,7 @@ impl Programs {
                     .must()?;
             }
         }
-        if options.packages() == Packages::Built {
+        if programs.packages == Packages::Built {
             package::build(programs.dist)?;
         }
         programs.install_python()?;
@@ -83,6 +86,16 @@ impl Programs {
         match self.dist.profile {
             Profile::Dev => "those of the tests: NO FIGURES",
             Profile::Release => "release, installed into empty environments",
+        }
+    }
+
+    /// Of when the oldest package is; none: they were built for this run.
+    pub(super) fn found(self) -> Option<SystemTime> {
+        let places =
+            [self.dist.python(), self.dist.node(), self.dist.maven(), self.dist.c_archive()];
+        match self.packages {
+            Packages::Built => None,
+            Packages::Found => oldest(&places),
         }
     }
 
@@ -211,6 +224,12 @@ impl Programs {
     }
 }
 
+/// When the first of these was last changed.
+fn oldest(places: &[PathBuf]) -> Option<SystemTime> {
+    let times = places.iter().filter_map(|place| place.metadata().ok()?.modified().ok());
+    times.min()
+}
+
 /// The project of one language.
 fn place(language: Language) -> PathBuf {
     house::target().join("bench/install").join(language.name())
@@ -218,4 +237,24 @@ fn place(language: Language) -> PathBuf {
 
 fn copy(from: &str, to: &Path) -> Result<()> {
     Step::new(&format!("bench: copy {from}"), "cp").args(["-r", from, &text(to)]).must().map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    #[test]
+    fn packages_are_as_old_as_the_oldest_of_them() {
+        let work = house::target().join(format!("bench-oldest-{}", std::process::id()));
+        std::fs::create_dir_all(&work).unwrap();
+        let places = ["one", "two"].map(|name| work.join(name));
+        for (place, seconds) in places.iter().zip([9, 7]) {
+            let file = std::fs::File::create(place).unwrap();
+            file.set_modified(UNIX_EPOCH + Duration::from_secs(seconds)).unwrap();
+        }
+        assert_eq!(oldest(&places), Some(UNIX_EPOCH + Duration::from_secs(7)));
+        assert_eq!(oldest(&[work.join("none")]), None);
+        std::fs::remove_dir_all(&work).unwrap();
+    }
 }

@@ -48,8 +48,8 @@ pub(super) fn run(options: &Options) -> Result<()> {
         Scale::Quick => "- of a build for tests: NO FIGURES\n",
     };
     let text = format!("# instructions\n\n{about}{scale}\n{table}");
-    write(&house::target().join("bench/instructions.md"), &text)?;
-    write(&house::target().join("bench/instructions.csv"), report::counts(&now))?;
+    write(&options.folder().join("instructions.md"), &text)?;
+    write(&options.folder().join("instructions.csv"), report::counts(&now))?;
     println!("{text}");
     if options.counts() == Counts::Kept {
         if options.scale() == Scale::Quick {

@@ -116,10 +116,10 @@ mod tests {
     fn table(ours: &[f64], theirs: &[f64]) -> Table {
         let mut table = Table::new("calls", &[Metric { key: "rtt", title: "RTT µs" }]);
         for (row, all) in [("ours", ours), ("theirs", theirs)] {
-            for sample in all {
+            for (round, sample) in all.iter().enumerate() {
                 let mut samples = Samples::default();
                 samples.add("rtt", *sample);
-                table.add(row, Ok(samples));
+                table.add(round, row, Ok(samples));
             }
         }
         table

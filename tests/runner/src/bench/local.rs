@@ -69,19 +69,22 @@ pub(super) fn run(options: &Options, programs: &Programs) -> Result<()> {
     calls.notes.push(LARGE_NOTE.to_owned());
     crowd.notes.push(format!("{} agents.", plan.agents));
     let mut order: Vec<_> = Contestant::with_agents().collect();
+    let mut crowds = CROWDED;
     for round in 0..options.rounds() {
         eprintln!("round {} of {}", round + 1, options.rounds());
         for contestant in &order {
-            calls.add(contestant.row(), called(programs, *contestant, options.scale()));
+            calls.add(round, contestant.row(), called(programs, *contestant, options.scale()));
         }
-        for contestant in CROWDED {
-            crowd.add(contestant.row(), crowded(programs, contestant, &plan));
+        for contestant in crowds {
+            crowd.add(round, contestant.row(), crowded(programs, contestant, &plan));
         }
         order.reverse();
+        crowds.reverse();
     }
     let judge = || [targets::local(&calls), targets::crowd(&crowd)].concat();
     let verdicts = options.judged(judge);
-    let report = Report { name: "local", about, tables: vec![calls, crowd], verdicts };
+    let (tables, folder) = (vec![calls, crowd], options.folder());
+    let report = Report { name: "local", folder, about, tables, verdicts };
     plot::points(&report.tables, &report.file("svg"))?;
     report.write()
 }

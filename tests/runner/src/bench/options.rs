@@ -3,7 +3,7 @@
 use super::install::Programs;
 use super::judged::Verdict;
 use super::{budgets, calls, discovery, instructions, local, stages, start};
-use crate::house::Result;
+use crate::house::{self, Result};
 use crate::package::Profile;
 use clap::ValueEnum;
 use std::path::PathBuf;
@@ -17,6 +17,7 @@ pub(crate) struct Options {
     /// Which; none: all.
     which: Vec<Which>,
     /// Tiny counts, and the libraries that the tests use: shows that all of it runs, no figures.
+    /// `budgets` is run as a whole.
     #[arg(long)]
     quick: bool,
     /// The packages that are in `target/dist` already, instead of packages that are built now.
@@ -25,7 +26,8 @@ pub(crate) struct Options {
     /// Folder of the peers, as their `setup.sh` made it; none: their rows are left out.
     #[arg(long, env = "HUBLESS_BENCH_PEERS")]
     pub(super) peers: Option<PathBuf>,
-    /// How often each row is measured, all of them in turn; below 5 no row counts as met.
+    /// How often each row is measured, all of them in turn; below 5 no row counts as met. Not for
+    /// `start` and `budgets`, which have counts of their own, nor for `instructions`.
     #[arg(long, default_value_t = FEWEST)]
     rounds: usize,
     /// Writes the counts of instructions into `tests/bench/callgrind.json`, under this version.
@@ -107,6 +109,15 @@ impl Options {
         }
     }
 
+    /// Where reports go: what a quick run writes is not to replace figures.
+    pub(super) fn folder(&self) -> PathBuf {
+        let folder = house::target().join("bench");
+        match self.scale() {
+            Scale::Whole => folder,
+            Scale::Quick => folder.join("quick"),
+        }
+    }
+
     /// How often each row is measured.
     pub(super) fn rounds(&self) -> usize {
         match self.scale() {
@@ -132,7 +143,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     let mut kept = true;
     for which in wanted {
         match which {
-            Which::Start => start::run()?,
+            Which::Start => start::run(options.scale())?,
             Which::Budgets => kept &= budgets::run()?,
             Which::Calls => calls::run(options, &programs()?)?,
             Which::Local => local::run(options, &programs()?)?,
@@ -142,4 +153,23 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         }
     }
     Ok(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quick_run_leaves_the_reports_of_a_whole_one() {
+        let options = |quick| Options {
+            which: Vec::new(),
+            quick,
+            built: false,
+            peers: None,
+            rounds: FEWEST,
+            keep: false,
+        };
+        assert_eq!(options(false).folder(), house::target().join("bench"));
+        assert_eq!(options(true).folder(), house::target().join("bench/quick"));
+    }
 }

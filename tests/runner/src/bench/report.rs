@@ -1,8 +1,8 @@
 //! A table as Markdown and as CSV, and the files that a reader gets.
 
-use super::figures::Table;
+use super::figures::{Sample, Table};
 use super::judged::Verdict;
-use crate::house::{self, Result};
+use crate::house::Result;
 use crate::package::write;
 use serde_json::{Map, Value};
 use std::fmt::Write;
@@ -12,6 +12,8 @@ use std::path::PathBuf;
 pub(super) struct Report {
     /// Its name in files.
     pub(super) name: &'static str,
+    /// Where its files go.
+    pub(super) folder: PathBuf,
     /// On what it was measured.
     pub(super) about: Vec<String>,
     pub(super) tables: Vec<Table>,
@@ -22,7 +24,7 @@ pub(super) struct Report {
 impl Report {
     /// Where a file of it is.
     pub(super) fn file(&self, ending: &str) -> PathBuf {
-        house::target().join("bench").join(format!("{}.{ending}", self.name))
+        self.folder.join(format!("{}.{ending}", self.name))
     }
 
     /// Writes both forms and prints the first.
@@ -64,14 +66,14 @@ impl Report {
 
     /// One line for each sample.
     fn csv(&self) -> String {
-        let mut text = "benchmark,table,row,metric,run,value\n".to_owned();
+        let mut text = "benchmark,table,row,metric,round,value\n".to_owned();
         for table in &self.tables {
             for (row, samples) in table.rows() {
                 for metric in &table.metrics {
-                    for (run, value) in samples.of(metric.key).iter().enumerate() {
+                    for Sample { round, value } in samples.all(metric.key) {
                         let key = metric.key;
                         let names = format!("{},\"{}\",\"{row}\"", self.name, table.title);
-                        push(&mut text, &format!("{names},{key},{run},{value}"));
+                        push(&mut text, &format!("{names},{key},{round},{value}"));
                     }
                 }
             }
@@ -121,19 +123,21 @@ mod tests {
             Metric { key: "big_ms", title: "8 MiB ms" },
         ];
         let mut table = Table::new("calls", &metrics);
-        for sample in [100.0, 300.0, 200.0] {
+        // The second round failed.
+        for (round, sample) in [(0, 100.0), (2, 300.0), (3, 200.0)] {
             let mut samples = Samples::default();
             samples.add("rtt_64_us", sample);
-            table.add("hubless C", Ok(samples));
+            table.add(round, "hubless C", Ok(samples));
         }
         table.notes.push("no peers".to_owned());
-        let report = Report { name: "calls", about: vec![], tables: vec![table], verdicts: vec![] };
+        let (tables, folder) = (vec![table], PathBuf::new());
+        let report = Report { name: "calls", folder, about: vec![], tables, verdicts: vec![] };
         let text = report.markdown();
         assert!(text.contains("| | runs | RTT 64 B µs | 8 MiB ms |"), "{text}");
         assert!(text.contains("| hubless C | 3 | 200 [100–300] | – |"), "{text}");
         assert!(text.contains("Note: no peers"), "{text}");
         let csv = report.csv();
-        assert!(csv.contains("calls,\"calls\",\"hubless C\",rtt_64_us,1,300\n"), "{csv}");
+        assert!(csv.contains("calls,\"calls\",\"hubless C\",rtt_64_us,2,300\n"), "{csv}");
         assert_eq!(csv.lines().count(), 4, "{csv}");
     }
 }

@@ -51,13 +51,14 @@ pub(super) fn run(options: &Options, programs: &Programs) -> Result<()> {
         for contestant in &order {
             for ((table, size), streams_us) in tables.iter_mut().zip(streams) {
                 let of = (*size, options.scale(), streams_us);
-                table.add(contestant.row(), measure(programs, *contestant, of));
+                table.add(round, contestant.row(), measure(programs, *contestant, of));
             }
         }
         order.reverse();
     }
     let tables = tables.map(|(table, _)| table).into();
-    let report = Report { name: "stages", about, tables, verdicts: Vec::new() };
+    let folder = options.folder();
+    let report = Report { name: "stages", folder, about, tables, verdicts: Vec::new() };
     plot::bars(&report.tables, &PARTS, &report.file("svg"))?;
     report.write()
 }

@@ -1,6 +1,7 @@
 //! From the start of a process to its first answer from another process: measured from outside,
 //! interleaved, beside the bare start of the same language's runtime.
 
+use super::options::Scale;
 use crate::house::{self, Result};
 use crate::language::{Language, Origin, Program};
 use crate::prepare;
@@ -9,7 +10,12 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Rounds of each row.
-const ROUNDS: usize = 15;
+const fn rounds(scale: Scale) -> usize {
+    match scale {
+        Scale::Whole => 15,
+        Scale::Quick => 1,
+    }
+}
 
 struct Row {
     language: Language,
@@ -19,7 +25,8 @@ struct Row {
 }
 
 /// Prints the table.
-pub(super) fn run() -> Result<()> {
+pub(super) fn run(scale: Scale) -> Result<()> {
+    let rounds = rounds(scale);
     prepare::everything()?;
     let home = house::target().join("bench-home");
     // Left over from a run that was interrupted.
@@ -35,7 +42,7 @@ pub(super) fn run() -> Result<()> {
         row(Language::Node, 300),
         row(Language::Kotlin, 1_000),
     ];
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         for row in &mut rows {
             let mut caller = row.language.command(Origin::Checkout, Program::HelloCaller)?;
             caller.env("HUBLESS_HOME", &home);
@@ -45,7 +52,7 @@ pub(super) fn run() -> Result<()> {
     }
     agent.finish(Duration::from_secs(15))?;
     let _ = std::fs::remove_dir_all(&home);
-    println!("process start to first answer of another process, dev profile, {ROUNDS} rounds");
+    println!("process start to first answer of another process, dev profile, rounds: {rounds}");
     println!("| language | answer ms: min, median, max | bare start ms: median | target ms |");
     println!("|---|---|---|---|");
     for row in &mut rows {

@@ -30,10 +30,10 @@ pub(super) fn calls(table: &Table, peers: &[String]) -> Vec<Verdict> {
         let contestant = Contestant::Package(language);
         let prefix = contestant.peers().unwrap_or_default();
         let own: Vec<_> = peers.iter().filter(|peer| peer.starts_with(prefix)).collect();
-        // Both sides by the same code, where the peers have it.
+        // Both sides by the same code: where that gave no row of ours, nothing is claimed beside
+        // theirs.
         let by_peers = contestant.row_by_peers();
-        let same = table.rows().any(|(row, _)| row == by_peers);
-        let row = if same { by_peers.as_str() } else { contestant.row() };
+        let row = if own.is_empty() { contestant.row() } else { by_peers.as_str() };
         let mut judge = |key, bound| verdicts.push(Verdict::of(table, row, key, bound));
         for key in ["rtt_64_us", "rtt_1k_us", "rtt_64k_us", "memory_mb"] {
             let spared = |peer: &str| key == "memory_mb" && peer.starts_with(SOCKETS);
@@ -110,11 +110,18 @@ mod tests {
     fn a_language_is_judged_beside_each_of_its_own_peers_and_no_others() {
         let metric = |key| Metric { key, title: key };
         let mut table = Table::new("calls", &["rtt_64_us", "memory_mb"].map(metric));
-        for (row, time) in [("hubless Python", 1.0), ("py-zmq+curve", 2.0), ("node-x", 0.5)] {
-            for _ in 0..5 {
+        let by_peers = "hubless Python, by the peers' code";
+        for (row, time) in [
+            ("hubless Python", 9.0),
+            (by_peers, 1.0),
+            ("py-zmq+curve", 2.0),
+            ("hubless Node.js", 0.1),
+            ("node-x", 0.5),
+        ] {
+            for round in 0..5 {
                 let mut samples = Samples::default();
                 samples.add("rtt_64_us", time);
-                table.add(row, Ok(samples));
+                table.add(round, row, Ok(samples));
             }
         }
         let peers = ["py-zmq+curve".to_owned(), "node-x".to_owned()];
@@ -124,9 +131,26 @@ mod tests {
             let mut found = found.filter(|(row, _)| words.iter().all(|word| row.contains(word)));
             found.next().map(|(_, state)| state)
         };
-        assert_eq!(of(["hubless Python | rtt_64_us", "py-zmq"]), Some(State::Met));
-        assert_eq!(of(["hubless Python | rtt_64_us", "node-x"]), None);
-        assert_eq!(of(["hubless Python | memory_mb", "py-zmq"]), None);
-        assert_eq!(of(["hubless Node.js | memory_mb", "node-x"]), Some(State::NotMeasured));
+        assert_eq!(of(["the peers' code | rtt_64_us", "py-zmq"]), Some(State::Met));
+        assert_eq!(of(["hubless Python, ", "node-x"]), None);
+        assert_eq!(of(["hubless Python | ", "py-zmq"]), None);
+        assert_eq!(of(["hubless Python, by the peers' code | memory_mb", "py-zmq"]), None);
+        // Their code gave no row of it: what ours measured is not set beside theirs.
+        assert_eq!(of(["hubless Node.js, ", "node-x"]), Some(State::NotMeasured));
+        assert_eq!(of(["hubless Node.js | ", "node-x"]), None);
+    }
+
+    #[test]
+    fn a_language_without_peers_is_judged_by_what_our_own_code_measured() {
+        let metrics = [Metric { key: "cold_ms", title: "cold ms" }];
+        let mut table = Table::new("calls", &metrics);
+        for round in 0..5 {
+            let mut samples = Samples::default();
+            samples.add("cold_ms", 9.0);
+            table.add(round, "hubless Python", Ok(samples));
+        }
+        let verdicts = calls(&table, &["node-x".to_owned()]);
+        let found = verdicts.iter().find(|one| one.row().contains("hubless Python | cold ms"));
+        assert_eq!(found.map(|one| one.state), Some(State::Met));
     }
 }

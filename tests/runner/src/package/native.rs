@@ -21,17 +21,25 @@ const SYSTEM: [&str; 7] = [
     "ld-linux-x86-64.so.2",
 ];
 
-/// The shared libraries, each with a name that it exports and one that only tests may see.
-const SHARED: [(&str, &str, Option<&str>); 4] = [
-    ("lib_core.so", "PyInit__core", None),
-    ("libhubless_node.so", "napi_register_module_v1", None),
+/// The shared libraries, each with a name that it exports and those that only tests may see. Those
+/// of Python and Node.js are no symbols: they are searched where the packages are installed.
+const SHARED: [(&str, &str, &[&str]); 4] = [
+    ("lib_core.so", "PyInit__core", &[]),
+    ("libhubless_node.so", "napi_register_module_v1", &[]),
     (
         "libhubless_jvm.so",
         "Java_dev_hubless_internal_Native_version",
-        Some("Java_dev_hubless_internal_Native_panicNow"),
+        &[
+            "Java_dev_hubless_internal_Native_panicNow",
+            "Java_dev_hubless_internal_Native_leakReferences",
+        ],
     ),
-    ("libhubless_c.so", "hubless_node_start", Some("hubless_panic_now")),
+    ("libhubless_c.so", "hubless_node_start", &C_TESTS),
 ];
+
+/// What the C library exports for tests.
+const C_TESTS: [&str; 4] =
+    ["hubless_panic_now", "hubless_bridge_ask", "hubless_bridge_run", "hubless_bridge_run_async"];
 
 /// The static library.
 const STATIC: &str = "libhubless_c.a";
@@ -101,12 +109,17 @@ pub(crate) fn check(dist: Dist) -> Result<Outcome> {
             needed(&dynamic).into_iter().filter(|name| !SYSTEM.contains(name)).collect();
         let known = needed(&dynamic).contains(&"libc.so.6");
         outcome += Outcome::one(known && foreign.is_empty(), || format!("{name}: {foreign:?}"));
-        let test_only = forbidden.is_some_and(|symbol| symbols.contains(symbol));
-        outcome += Outcome::one(symbols.contains(exported) && !test_only, || {
-            format!("{name} exports {forbidden:?}, or does not export {exported}")
+        let test_only = present(&symbols, forbidden);
+        outcome += Outcome::one(symbols.contains(exported) && test_only.is_empty(), || {
+            format!("{name} exports {test_only:?}, or does not export {exported}")
         });
     }
     Ok(outcome)
+}
+
+/// Those of the names that are in `readelf --dyn-syms`.
+fn present<'a>(symbols: &str, names: &[&'a str]) -> Vec<&'a str> {
+    names.iter().copied().filter(|name| symbols.contains(name)).collect()
 }
 
 /// The glibc versions in `readelf --version-info` that are newer than `floor`.
@@ -144,6 +157,31 @@ mod tests {
         assert_eq!(newer(text, (2, 17)), ["GLIBC_2.34"]);
         assert_eq!(newer(text, (2, 2)), ["GLIBC_2.17", "GLIBC_2.34"]);
         assert_eq!(newer("Name: GLIBC_PRIVATE", (2, 17)), ["GLIBC_PRIVATE"]);
+    }
+
+    #[test]
+    fn finds_each_symbol_that_only_tests_may_see() {
+        let row = |name: &str| format!("  7: 0 64 FUNC GLOBAL DEFAULT 12 {name}\n");
+        for name in C_TESTS {
+            let symbols = row("hubless_node_start") + &row(name);
+            assert!(present(&symbols, &C_TESTS).contains(&name), "{name}");
+        }
+        assert!(present(&row("hubless_node_start"), &C_TESTS).is_empty());
+    }
+
+    #[test]
+    fn knows_all_that_the_c_library_exports_for_tests() {
+        let source = crate::house::root().join("bindings/c/src/testing.rs");
+        let source = std::fs::read_to_string(source).unwrap();
+        let after = source.split("extern \"C\" fn hubless_").skip(1);
+        let mut exported: Vec<_> = after
+            .filter_map(|rest| rest.split_once('('))
+            .map(|(name, _)| format!("hubless_{name}"))
+            .collect();
+        let mut known = C_TESTS;
+        exported.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(exported, known);
     }
 
     #[test]
