@@ -94,7 +94,8 @@ impl Keys {
 
 impl Open {
     /// Without a word of the gateway all of it counts as spent for the call, and the gateway is
-    /// asked on beside that: what it says by then is charged, else all, and the key has its end.
+    /// asked on beside that, so that the key has its end; where receipts are wanted, what it says
+    /// by then is charged, else all.
     /// Where receipts are wanted, that of the key of the grant comes first: without it none counts.
     async fn end(
         self,
@@ -109,8 +110,12 @@ impl Open {
         let purpose = wanted.then(|| Purpose { grant, reservation: reservation.id() });
         let Some((paid, receipt)) = gateway.end(&key, purpose).await else {
             tracing::warn!(%most, "a gateway did not say in time what a key cost");
+            // Without receipts the rest of the grant is free at once; with them nothing is before the
+            // word of the gateway, which is worth waiting for.
+            let reservation = wanted.then_some(reservation);
             let told = async move {
-                if let Some(said) = gateway.end_at_last(&key, purpose).await {
+                let said = gateway.end_at_last(&key, purpose).await;
+                if let Some((reservation, said)) = reservation.zip(said) {
                     charge(reservation, said);
                 }
             };
@@ -168,10 +173,10 @@ impl Call {
     /// millionths of the currency, or a quarter of what is free. Each time it is
     /// another key, below the one that came with the grant where its issuer frees by receipts
     /// alone. All of them end with the call, and then what the gateway says they cost is
-    /// charged, and all that was set aside where it says nothing for `PROVIDER_TOLD`; an answer
-    /// waits for its word for `PROVIDER_WORD` only. A key ends also with the stop of
-    /// the budget, with the total deadline of the call, and after `PROVIDER_KEY_LIFE`: so long may
-    /// one pay of whose stop the gateway heard nothing.
+    /// charged. An answer waits for its word for `PROVIDER_WORD`; without it all that was set aside
+    /// is charged: at once, or under `provider` when nothing is said for `PROVIDER_TOLD`. A key
+    /// ends also with the stop of the budget, with the total deadline of the call, and after
+    /// `PROVIDER_KEY_LIFE`: so long may one pay of whose stop the gateway heard nothing.
     ///
     /// # Errors
     /// `configuration`: code `no_budget` without a budget, `no_gateway` where the node has none,
