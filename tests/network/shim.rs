@@ -6,7 +6,7 @@
 //! were a wire.
 
 use super::spaces::Namespaces;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 
 const LEFT: Ipv4Addr = Ipv4Addr::new(10, 197, 0, 1);
 const RIGHT: Ipv4Addr = Ipv4Addr::new(10, 197, 0, 2);
+/// The gate before the left host.
+const LEFT_GATE: usize = 0;
 /// Datagrams of one way that wait; more are lost.
 const WAITING: usize = 4_096;
 /// Ports of one gate; what needs more is lost.
@@ -50,6 +52,9 @@ struct Shim {
     gates: [Gate; 2],
     carried: AtomicU64,
     lost: AtomicU64,
+    /// Of connections that were silenced.
+    silenced: AtomicU64,
+    silence: Mutex<Option<Silence>>,
     is_over: AtomicBool,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -64,6 +69,21 @@ struct Gate {
     /// What leaves to the host.
     way: SyncSender<Datagram>,
     dice: Mutex<Dice>,
+}
+
+/// Which way the connections that were there are silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Directions {
+    Both,
+    /// What comes to the left one.
+    ToLeft,
+}
+
+/// What tells connections apart that were made before and after: the ids that their two ends chose
+/// for themselves in the first packets (RFC 9000 section 17.2), to which all others are sent.
+struct Silence {
+    directions: Directions,
+    fresh: BTreeSet<Vec<u8>>,
 }
 
 struct Datagram {
@@ -97,6 +117,8 @@ impl Lossy {
             gates: [near, far],
             carried: AtomicU64::new(0),
             lost: AtomicU64::new(0),
+            silenced: AtomicU64::new(0),
+            silence: Mutex::default(),
             is_over: AtomicBool::new(false),
             threads: Mutex::default(),
         });
@@ -122,6 +144,18 @@ impl Lossy {
             u16::from_str_radix(port, 16).ok()
         });
         assert!(ports.all(|port| self.shim.socket(0, port).is_some()), "{table}");
+    }
+
+    /// Carries nothing more of the connections that there are, in these directions; those that are
+    /// made from now on get through.
+    pub(crate) fn silence(&self, directions: Directions) {
+        let silence = Silence { directions, fresh: BTreeSet::new() };
+        *self.shim.silence.lock().unwrap() = Some(silence);
+    }
+
+    /// Datagrams of silenced connections.
+    pub(crate) fn silenced(&self) -> u64 {
+        self.shim.silenced.load(Ordering::Relaxed)
     }
 
     /// Datagrams that were carried, and that were lost.
@@ -197,6 +231,12 @@ impl Shim {
 
     /// Decides what becomes of a datagram that is to leave by a gate.
     fn take(&self, gate: usize, (from, to): (u16, u16), bytes: &[u8]) {
+        if let Some(silence) = self.silence.lock().unwrap().as_mut()
+            && silence.takes(gate, bytes)
+        {
+            self.silenced.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
         let (gate, weather) = (&self.gates[gate], &self.weather);
         let due = gate.dice.lock().unwrap().due(weather, bytes.len());
         let taken = due.is_some_and(|due| {
@@ -238,6 +278,26 @@ impl Shim {
             let _ = socket.send_to(&datagram.bytes, to);
         }
     }
+}
+
+impl Silence {
+    /// True for a datagram of a connection that was there before.
+    fn takes(&mut self, gate: usize, bytes: &[u8]) -> bool {
+        if bytes.first().is_some_and(|first| first & 0x80 != 0) {
+            self.fresh.extend(source_id(bytes).map(<[u8]>::to_vec));
+            return false;
+        }
+        let to = bytes.get(1..).unwrap_or_default();
+        let is_fresh = self.fresh.iter().any(|id| to.starts_with(id));
+        !is_fresh && (self.directions == Directions::Both || gate == LEFT_GATE)
+    }
+}
+
+/// The id that the sender of a packet with a long header has chosen for itself.
+fn source_id(bytes: &[u8]) -> Option<&[u8]> {
+    let (length, rest) = bytes.get(5..)?.split_first()?;
+    let (length, rest) = rest.get(usize::from(*length)..)?.split_first()?;
+    rest.get(..usize::from(*length)).filter(|id| !id.is_empty())
 }
 
 impl Dice {

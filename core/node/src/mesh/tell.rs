@@ -4,6 +4,7 @@
 
 use super::Mesh;
 use super::connection::Say;
+use super::dials::{self, Wait};
 use hubless_proto::error::Result;
 use hubless_proto::identity::{NodeKey, SecretKey};
 use hubless_proto::killswitch::Message;
@@ -20,15 +21,20 @@ impl Mesh {
         self.shared.local.instance()
     }
 
-    /// Waits until `node` has introduced itself, so that its clock is known.
+    /// Waits so long until `node` has introduced itself, so that its clock is known.
     ///
     /// # Errors
-    /// `transport` when it cannot be reached.
+    /// `transport` when it cannot be reached, `deadline` when that took too long.
     ///
     /// # Cancellation
     /// Safe.
-    pub(crate) async fn meet(&self, node: NodeKey) -> Result<()> {
-        self.shared.connection(node).await?.introduced().await
+    pub(crate) async fn meet(&self, node: NodeKey, wait: Wait) -> Result<()> {
+        let connection = self.shared.reached(node, wait).await?;
+        tokio::select! {
+            biased;
+            introduced = connection.introduced() => introduced,
+            () = dials::until(wait) => Err(dials::late(None)),
+        }
     }
 
     /// Says something about a grant, on the connection that is there, else on one that is made

@@ -6,3 +6,4 @@ pub(crate) mod hosts;
 mod meeting;
 mod streams;
 pub(super) mod support;
+mod waiting;
