@@ -24,6 +24,8 @@ const WAITING: usize = 4_096;
 const PORTS: usize = 64;
 /// Longest wait of a thread before it looks whether it is over.
 const TICK: Duration = Duration::from_millis(50);
+/// Length of the ids that nodes choose for themselves.
+const ID: usize = 8;
 /// Later than the others by this: the ones behind overtake it.
 const BEHIND: Duration = Duration::from_millis(4);
 
@@ -54,7 +56,7 @@ struct Shim {
     lost: AtomicU64,
     /// Of connections that were silenced.
     silenced: AtomicU64,
-    silence: Mutex<Option<Silence>>,
+    silence: Mutex<Silence>,
     is_over: AtomicBool,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -80,10 +82,18 @@ pub(crate) enum Directions {
 }
 
 /// What tells connections apart that were made before and after: the ids that their two ends chose
-/// for themselves in the first packets (RFC 9000 section 17.2), to which all others are sent.
+/// for themselves in the first packets (RFC 9000 section 17.2), to which all others are sent. The
+/// left one dials; to it, the other end sends to a second of its ids once it has its address.
+#[derive(Default)]
 struct Silence {
-    directions: Directions,
+    /// None: nothing is silent yet.
+    directions: Option<Directions>,
+    /// Ids of the left end in connections that were there before.
+    old: BTreeSet<Vec<u8>>,
+    /// Ids in connections that were made since.
     fresh: BTreeSet<Vec<u8>>,
+    /// Connections made since, of which no second id of the left end is known.
+    moving: usize,
 }
 
 struct Datagram {
@@ -149,8 +159,7 @@ impl Lossy {
     /// Carries nothing more of the connections that there are, in these directions; those that are
     /// made from now on get through.
     pub(crate) fn silence(&self, directions: Directions) {
-        let silence = Silence { directions, fresh: BTreeSet::new() };
-        *self.shim.silence.lock().unwrap() = Some(silence);
+        self.shim.silence.lock().unwrap().directions = Some(directions);
     }
 
     /// Datagrams of silenced connections.
@@ -231,9 +240,7 @@ impl Shim {
 
     /// Decides what becomes of a datagram that is to leave by a gate.
     fn take(&self, gate: usize, (from, to): (u16, u16), bytes: &[u8]) {
-        if let Some(silence) = self.silence.lock().unwrap().as_mut()
-            && silence.takes(gate, bytes)
-        {
+        if self.silence.lock().unwrap().takes(gate, bytes) {
             self.silenced.fetch_add(1, Ordering::Relaxed);
             return;
         }
@@ -283,13 +290,26 @@ impl Shim {
 impl Silence {
     /// True for a datagram of a connection that was there before.
     fn takes(&mut self, gate: usize, bytes: &[u8]) -> bool {
+        let to_left = gate == LEFT_GATE;
         if bytes.first().is_some_and(|first| first & 0x80 != 0) {
-            self.fresh.extend(source_id(bytes).map(<[u8]>::to_vec));
+            let id = source_id(bytes).filter(|_| self.directions.is_some());
+            let is_new = id.is_some_and(|id| self.fresh.insert(id.to_vec()));
+            self.moving += usize::from(is_new && to_left);
             return false;
         }
-        let to = bytes.get(1..).unwrap_or_default();
-        let is_fresh = self.fresh.iter().any(|id| to.starts_with(id));
-        !is_fresh && (self.directions == Directions::Both || gate == LEFT_GATE)
+        let id = bytes.get(1..=ID).unwrap_or_default();
+        if self.fresh.contains(id) {
+            return false;
+        }
+        if to_left && self.moving > 0 && !self.old.contains(id) {
+            self.moving -= 1;
+            self.fresh.insert(id.to_vec());
+            return false;
+        }
+        if to_left {
+            self.old.insert(id.to_vec());
+        }
+        self.directions.is_some_and(|silent| silent == Directions::Both || to_left)
     }
 }
 
