@@ -15,6 +15,15 @@ use hubless_proto::memo::{Begin, CallKey, ConversationKey, IdempotencyKey, reque
 use hubless_proto::policy::CallerKind;
 use hubless_proto::wire::v1::{self, event, part};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// How long a call may take from where it is remembered as running to where it can be joined, and
+/// from its end there to where that is remembered: nothing is waited for between them, but another
+/// thread may see it on its way.
+const BETWEEN: Duration = Duration::from_secs(1);
+/// Pause between two looks at such a call.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// Keys under which a call is remembered.
 #[derive(Default)]
@@ -37,7 +46,7 @@ pub(crate) async fn first(
     arrival: Arrival,
     end: CalleeEnd,
 ) -> Option<(Arrival, CalleeEnd, Memo)> {
-    let (memo, met) = match meet(engine, hosted, &arrival) {
+    let (memo, met) = match met(engine, hosted, &arrival).await {
         Ok(met) => met,
         Err(error) => {
             note_refused(engine, &arrival.caller, Some(hosted), &error);
@@ -80,6 +89,19 @@ enum Met {
 fn give_back(engine: &Engine, whose: Whose, arrival: &Arrival) {
     if whose == Whose::Another {
         engine.treasury().decline(arrival.caller.node, &arrival.request);
+    }
+}
+
+/// Meets what is remembered of a request. Two streams of one request often arrive in one packet.
+async fn met(engine: &Engine, hosted: &Hosted, arrival: &Arrival) -> Result<(Memo, Met)> {
+    let mut until = None;
+    loop {
+        let met = meet(engine, hosted, arrival)?;
+        let between = matches!(met.1, Met::Running(_, None));
+        if !between || Instant::now() >= *until.get_or_insert_with(|| Instant::now() + BETWEEN) {
+            return Ok(met);
+        }
+        sleep(LOOK).await;
     }
 }
 

@@ -105,8 +105,10 @@ impl Repeat {
             return None;
         }
         let sent = Instant::now();
-        // A relay is reached over TCP, which does not lose it either.
-        let small = !way.relayed && frame.len() <= limits::REPEAT_BYTES;
+        // A relay is reached over TCP, which does not lose it either. A round trip that is not
+        // known yet is no reason to hurry.
+        let fits = frame.len() <= limits::REPEAT_BYTES;
+        let small = fits && !way.relayed && !way.rtt.is_zero();
         let stream_at = small.then(|| sent + way.rtt + limits::REPEAT_AFTER);
         let silent_at = (again == Again::OverConnection).then(|| sent + limits::SILENT_PATH);
         let (shared, origin) = (Arc::clone(shared), Arc::clone(&lane.connection));
@@ -139,8 +141,15 @@ impl Repeat {
             let heard = streams.get_mut(place);
             let heard = heard.map(|stream| std::mem::replace(stream, Stream::None));
             let (heard, is_first) = (heard.unwrap_or(Stream::None), place == 0);
+            let is_only = is_first && streams.iter().all(|stream| matches!(stream, Stream::None));
+            let counts = |frame: &Frame| match said(frame) {
+                Said::OfCall => true,
+                Said::OfStream => is_first,
+                Said::RunsElsewhere => is_only,
+            };
+            let broke = is_first && frame.is_err();
             match (heard, frame) {
-                (Stream::Open(mut lane), Ok(frame)) if is_first || is_of_call(&frame) => {
+                (Stream::Open(mut lane), Ok(frame)) if counts(&frame) => {
                     lane.was_heard();
                     give_up(streams, CancelCode::Cancelled);
                     return Raced::Heard(lane, frame);
@@ -152,7 +161,7 @@ impl Repeat {
                 }
                 (lost, _) => lost.give_up(),
             }
-            if is_first && self.silent_at.take().is_some() {
+            if broke && self.silent_at.take().is_some() {
                 // Its connection broke: what was lost with it may be told over another one.
                 self.over_connection(&mut streams);
             }
@@ -170,6 +179,7 @@ impl Repeat {
     fn act(&mut self, streams: &mut [Stream; 3], now: Instant) {
         if self.stream_at.is_some_and(|at| at <= now) {
             self.stream_at = None;
+            tracing::debug!(after = ?self.sent.elapsed(), "nothing is heard: another stream");
             // Before it is introduced, a peer holds few streams.
             if self.origin.greeting().is_some() {
                 let (again, origin) = (self.again(), Arc::clone(&self.origin));
@@ -238,17 +248,36 @@ fn give_up(streams: [Stream; 3], code: CancelCode) {
     }
 }
 
-/// False for a refusal of the stream, which says nothing of the call: only the first stream tells
-/// one of both. That its handler failed is told by a call alone.
-fn is_of_call(frame: &Frame) -> bool {
+/// What a first frame tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said {
+    /// Something of the call.
+    OfCall,
+    /// A refusal, which may be of the stream: only the first stream tells one of both. That its
+    /// handler failed is told by a call alone.
+    OfStream,
+    /// The call goes on, on another of its streams.
+    RunsElsewhere,
+}
+
+fn said(frame: &Frame) -> Said {
     if frame.kind != FrameType::Event {
-        return true;
+        return Said::OfCall;
     }
     let event = decode::<v1::Event>(frame.kind, frame.body.clone());
     match event.map(|event| event.kind) {
-        Ok(Some(event::Kind::Rejection(refused))) => refused.kind == Kind::HandlerFailed.name(),
-        Ok(_) => true,
-        Err(_) => false,
+        Ok(Some(event::Kind::Rejection(refused))) => {
+            let running = refused.kind == Kind::Conflict.name() && refused.code == "running";
+            if refused.kind == Kind::HandlerFailed.name() {
+                Said::OfCall
+            } else if running {
+                Said::RunsElsewhere
+            } else {
+                Said::OfStream
+            }
+        }
+        Ok(_) => Said::OfCall,
+        Err(_) => Said::OfStream,
     }
 }
 
@@ -321,16 +350,17 @@ mod tests {
             frame(event::Kind::Rejection((&error).into()))
         };
         for (kind, code) in [
-            (Kind::Conflict, "running"),
             (Kind::Conflict, "answered"),
             (Kind::NotFound, "closing"),
             (Kind::Expired, "token"),
             (Kind::Busy, "memory"),
         ] {
-            assert!(!is_of_call(&refused(kind, code)), "{code}");
+            assert_eq!(said(&refused(kind, code)), Said::OfStream, "{code}");
         }
-        assert!(is_of_call(&refused(Kind::HandlerFailed, "panic")));
-        assert!(is_of_call(&frame(event::Kind::Accepted(v1::Accepted {}))));
-        assert!(is_of_call(&frame(event::Kind::Final(v1::Final::default()))));
+        // Else the stream that came second at the callee would end the call.
+        assert_eq!(said(&refused(Kind::Conflict, "running")), Said::RunsElsewhere);
+        assert_eq!(said(&refused(Kind::HandlerFailed, "panic")), Said::OfCall);
+        assert_eq!(said(&frame(event::Kind::Accepted(v1::Accepted {}))), Said::OfCall);
+        assert_eq!(said(&frame(event::Kind::Final(v1::Final::default()))), Said::OfCall);
     }
 }
