@@ -158,8 +158,8 @@ fn forget_call(engine: &Engine, memo: &Memo) {
     }
 }
 
-/// Joins a running call, and takes what is answered on the stream that joined; gives the stream back
-/// where that cannot be done.
+/// Joins a running call, and takes what is answered on the stream that joined; gives the stream
+/// back where that cannot be done.
 async fn join(
     core: Option<Arc<CallCore>>,
     whose: Whose,

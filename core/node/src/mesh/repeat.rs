@@ -122,6 +122,7 @@ impl Repeat {
     /// Dropping the future leaves the call to its end.
     pub(super) async fn race(mut self, first: Lane, cancel: &CancelSignal) -> Raced {
         let mut streams = [Stream::Open(first), Stream::None, Stream::None];
+        let mut refused = None;
         loop {
             let [first, second, third] = &mut streams;
             let (place, frame) = tokio::select! {
@@ -142,10 +143,14 @@ impl Repeat {
             let heard = heard.map(|stream| std::mem::replace(stream, Stream::None));
             let (heard, is_first) = (heard.unwrap_or(Stream::None), place == 0);
             let is_only = is_first && streams.iter().all(|stream| matches!(stream, Stream::None));
-            let counts = |frame: &Frame| match said(frame) {
-                Said::OfCall => true,
-                Said::OfStream => is_first,
-                Said::RunsElsewhere => is_only,
+            // Nothing is looked into where there is no other.
+            let counts = |frame: &Frame| {
+                is_only
+                    || match said(frame) {
+                        Said::OfCall => true,
+                        Said::OfStream => is_first,
+                        Said::RunsElsewhere => false,
+                    }
             };
             let broke = is_first && frame.is_err();
             match (heard, frame) {
@@ -159,6 +164,8 @@ impl Repeat {
                     give_up(streams, CancelCode::Cancelled);
                     return Raced::Ended(end);
                 }
+                // It stands if no other stream says more.
+                (Stream::Open(lane), Ok(frame)) if is_first => refused = Some((lane, frame)),
                 (lost, _) => lost.give_up(),
             }
             if broke && self.silent_at.take().is_some() {
@@ -166,7 +173,8 @@ impl Repeat {
                 self.over_connection(&mut streams);
             }
             if streams.iter().all(|stream| matches!(stream, Stream::None)) {
-                return Raced::Ended(End::Lost);
+                let heard = refused.map(|(lane, frame)| Raced::Heard(lane, frame));
+                return heard.unwrap_or(Raced::Ended(End::Lost));
             }
         }
     }
