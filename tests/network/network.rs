@@ -12,6 +12,7 @@ mod link;
 mod loss;
 mod nat;
 mod shim;
+mod silent;
 mod spaces;
 
 use hubless_mesh_tests::{Spawn, Subject};

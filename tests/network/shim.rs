@@ -6,7 +6,7 @@
 //! were a wire.
 
 use super::spaces::Namespaces;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -16,12 +16,16 @@ use std::time::{Duration, Instant};
 
 const LEFT: Ipv4Addr = Ipv4Addr::new(10, 197, 0, 1);
 const RIGHT: Ipv4Addr = Ipv4Addr::new(10, 197, 0, 2);
+/// The gate before the left host.
+const LEFT_GATE: usize = 0;
 /// Datagrams of one way that wait; more are lost.
 const WAITING: usize = 4_096;
 /// Ports of one gate; what needs more is lost.
 const PORTS: usize = 64;
 /// Longest wait of a thread before it looks whether it is over.
 const TICK: Duration = Duration::from_millis(50);
+/// Length of the ids that nodes choose for themselves.
+const ID: usize = 8;
 /// Later than the others by this: the ones behind overtake it.
 const BEHIND: Duration = Duration::from_millis(4);
 
@@ -50,6 +54,9 @@ struct Shim {
     gates: [Gate; 2],
     carried: AtomicU64,
     lost: AtomicU64,
+    /// Of connections that were silenced.
+    silenced: AtomicU64,
+    silence: Mutex<Silence>,
     is_over: AtomicBool,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -64,6 +71,29 @@ struct Gate {
     /// What leaves to the host.
     way: SyncSender<Datagram>,
     dice: Mutex<Dice>,
+}
+
+/// Which way the connections that were there are silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Directions {
+    Both,
+    /// What comes to the left one.
+    ToLeft,
+}
+
+/// What tells connections apart that were made before and after: the ids that their two ends chose
+/// for themselves in the first packets (RFC 9000 section 17.2), to which all others are sent. The
+/// left one dials; to it, the other end sends to a second of its ids once it has its address.
+#[derive(Default)]
+struct Silence {
+    /// None: nothing is silent yet.
+    directions: Option<Directions>,
+    /// Ids of the left end in connections that were there before.
+    old: BTreeSet<Vec<u8>>,
+    /// Ids in connections that were made since.
+    fresh: BTreeSet<Vec<u8>>,
+    /// Connections made since, of which no second id of the left end is known.
+    moving: usize,
 }
 
 struct Datagram {
@@ -97,6 +127,8 @@ impl Lossy {
             gates: [near, far],
             carried: AtomicU64::new(0),
             lost: AtomicU64::new(0),
+            silenced: AtomicU64::new(0),
+            silence: Mutex::default(),
             is_over: AtomicBool::new(false),
             threads: Mutex::default(),
         });
@@ -122,6 +154,17 @@ impl Lossy {
             u16::from_str_radix(port, 16).ok()
         });
         assert!(ports.all(|port| self.shim.socket(0, port).is_some()), "{table}");
+    }
+
+    /// Carries nothing more of the connections that there are, in these directions; those that are
+    /// made from now on get through.
+    pub(crate) fn silence(&self, directions: Directions) {
+        self.shim.silence.lock().unwrap().directions = Some(directions);
+    }
+
+    /// Datagrams of silenced connections.
+    pub(crate) fn silenced(&self) -> u64 {
+        self.shim.silenced.load(Ordering::Relaxed)
     }
 
     /// Datagrams that were carried, and that were lost.
@@ -197,6 +240,10 @@ impl Shim {
 
     /// Decides what becomes of a datagram that is to leave by a gate.
     fn take(&self, gate: usize, (from, to): (u16, u16), bytes: &[u8]) {
+        if self.silence.lock().unwrap().takes(gate, bytes) {
+            self.silenced.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
         let (gate, weather) = (&self.gates[gate], &self.weather);
         let due = gate.dice.lock().unwrap().due(weather, bytes.len());
         let taken = due.is_some_and(|due| {
@@ -238,6 +285,39 @@ impl Shim {
             let _ = socket.send_to(&datagram.bytes, to);
         }
     }
+}
+
+impl Silence {
+    /// True for a datagram of a connection that was there before.
+    fn takes(&mut self, gate: usize, bytes: &[u8]) -> bool {
+        let to_left = gate == LEFT_GATE;
+        if bytes.first().is_some_and(|first| first & 0x80 != 0) {
+            let id = source_id(bytes).filter(|_| self.directions.is_some());
+            let is_new = id.is_some_and(|id| self.fresh.insert(id.to_vec()));
+            self.moving += usize::from(is_new && to_left);
+            return false;
+        }
+        let id = bytes.get(1..=ID).unwrap_or_default();
+        if self.fresh.contains(id) {
+            return false;
+        }
+        if to_left && self.moving > 0 && !self.old.contains(id) {
+            self.moving -= 1;
+            self.fresh.insert(id.to_vec());
+            return false;
+        }
+        if to_left {
+            self.old.insert(id.to_vec());
+        }
+        self.directions.is_some_and(|silent| silent == Directions::Both || to_left)
+    }
+}
+
+/// The id that the sender of a packet with a long header has chosen for itself.
+fn source_id(bytes: &[u8]) -> Option<&[u8]> {
+    let (length, rest) = bytes.get(5..)?.split_first()?;
+    let (length, rest) = rest.get(usize::from(*length)..)?.split_first()?;
+    rest.get(..usize::from(*length)).filter(|id| !id.is_empty())
 }
 
 impl Dice {

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail their test")]
 
+#[path = "budgets/again.rs"]
+mod again;
 #[path = "budgets/badly.rs"]
 mod badly;
 #[path = "budgets/durable.rs"]

@@ -153,6 +153,8 @@ limits! {
     DIAL: Duration = Duration::from_secs(3);
     /// One try to dial a peer on this machine.
     DIAL_LOOPBACK: Duration = Duration::from_millis(500);
+    /// Longest pause between two tries to dial a peer that a call waits for.
+    DIAL_PAUSE: Duration = Duration::from_secs(2);
     /// From the start of a connection to its HELLO.
     HELLO: Duration = Duration::from_secs(5);
     /// Silence after which `Accepted` is sent for a running handler.
@@ -333,8 +335,16 @@ limits! {
     FIRST_LOOK: Duration = Duration::from_secs(5);
     /// Time that a graceful close waits for running calls.
     CLOSE_GRACE: Duration = Duration::from_secs(10);
-    /// Silence of a callee, not even `Accepted`, after which another node that hosts it is asked.
+    /// Silence of a callee, not even `Accepted`, after which another node that hosts it is asked, or
+    /// the same one over another connection.
     SILENT_PATH: Duration = Duration::from_secs(2);
+    /// Silence beyond a round trip after which a small request is sent again on another stream.
+    REPEAT_AFTER: Duration = Duration::from_millis(20);
+    /// Largest request that is sent again on another stream, in bytes.
+    REPEAT_BYTES: usize = 16 * KIB;
+    /// A request is sent again over another connection so long after it was sent first: far less
+    /// than its callee remembers it.
+    REPEAT_LIFE: Duration = Duration::from_secs(10);
     /// A connection that lost a simultaneous dial is drained within this time.
     DRAIN: Duration = Duration::from_secs(30);
     /// Entries of one list of a rule or a query.

@@ -270,6 +270,7 @@ async fn budgets_rows_and_the_process_are_in_it() {
     assert_eq!(read.one("hubless_budget_trips_total", &[("reason", "operator")]), 1.0);
     drop(switch);
     until(&house, "the end of the budget", |read| state(read) == [0.0, 0.0]).await;
+    assert_eq!(read.one("hubless_repeats_total", &[]), house.node.counts().repeats as f64);
     let rows = scrape(&house).await.one("hubless_audit_rows_total", &[]);
     assert_eq!(rows, house.node.audit().head.seq as f64);
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();

@@ -5,7 +5,7 @@ use super::content::Content;
 use super::info::CallInfo;
 use super::kept::Kept;
 use super::pipe::{CancelCode, CancelSignal, Down};
-use super::sinks::Sinks;
+use super::sinks::{Sinks, Whose};
 use super::state::State;
 use crate::budget::Held;
 use crate::spans::Span;
@@ -59,7 +59,7 @@ impl CallCore {
         Arc::new(Self {
             info,
             output_check,
-            sinks: Queue::new(Sinks { open: vec![events] }),
+            sinks: Queue::new(Sinks::new(events)),
             signals: Mutex::new(vec![signal]),
             at_end: Mutex::default(),
             state: Mutex::new(state),
@@ -366,23 +366,23 @@ impl CallCore {
     /// Adds a second stream of the same call; it gets what has left so far.
     pub(crate) async fn join(
         &self,
-        events: mpsc::Sender<Down>,
-        cancel: CancelSignal,
+        whose: Whose,
+        (events, cancel): (mpsc::Sender<Down>, CancelSignal),
     ) -> Result<()> {
         let mut sinks = self.sinks.lock().await;
-        let so_far = self.state().kept.as_ref().and_then(Kept::again);
-        let room = sinks.open.len() < limits::JOINED_STREAMS;
-        let Some(so_far) = so_far.filter(|_| room) else {
+        let (so_far, asked) = {
+            let state = self.state();
+            (state.kept.as_ref().and_then(Kept::again), !state.waiting.is_empty())
+        };
+        // What was asked on one stream is not asked again on another.
+        let room = sinks.count() < limits::JOINED_STREAMS && !(asked && whose == Whose::Same);
+        let Some(mut so_far) = so_far.filter(|_| room) else {
             return Err(Error::refusal(Kind::Conflict, "running", "the call cannot be joined"));
         };
         if self.state().accepted {
-            let _ = events.send(Down { event: accepted(), bodies: Bodies::none() }).await;
+            so_far.insert(0, Down { event: accepted(), bodies: Bodies::none() });
         }
-        for down in so_far {
-            // A stream that went away is removed at the next event.
-            let _ = events.send(down).await;
-        }
-        sinks.open.push(events);
+        sinks.join((whose, events), so_far).await;
         self.signals.lock().unwrap_or_else(PoisonError::into_inner).push(cancel);
         Ok(())
     }
@@ -392,7 +392,7 @@ impl CallCore {
     }
 }
 
-fn accepted() -> v1::Event {
+pub(super) fn accepted() -> v1::Event {
     v1::Event { kind: Some(event::Kind::Accepted(v1::Accepted {})) }
 }
 

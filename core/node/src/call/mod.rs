@@ -16,7 +16,7 @@ pub(crate) mod kept;
 pub(crate) mod pieces;
 pub mod pipe;
 pub(crate) mod question;
-mod sinks;
+pub(crate) mod sinks;
 pub(crate) mod split;
 mod state;
 pub(crate) mod trace;

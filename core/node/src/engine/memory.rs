@@ -4,16 +4,26 @@
 use super::Engine;
 use super::hosted::Hosted;
 use super::lock;
-use super::run::{Arrival, note_refused, refuse};
+use super::run::{Arrival, note_refused, refuse, take_answer};
 use crate::call::core::CallCore;
 use crate::call::kept::{self, Kept};
 use crate::call::pipe::CalleeEnd;
+use crate::call::sinks::Whose;
 use crate::chance::now_ms;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::memo::{Begin, CallKey, ConversationKey, IdempotencyKey, request_digest};
 use hubless_proto::policy::CallerKind;
 use hubless_proto::wire::v1::{self, event, part};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// How long a call may take from where it is remembered as running to where it can be joined, and
+/// from its end there to where that is remembered: nothing is waited for between them, but another
+/// thread may see it on its way.
+const BETWEEN: Duration = Duration::from_secs(1);
+/// Pause between two looks at such a call.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// Keys under which a call is remembered.
 #[derive(Default)]
@@ -36,7 +46,7 @@ pub(crate) async fn first(
     arrival: Arrival,
     end: CalleeEnd,
 ) -> Option<(Arrival, CalleeEnd, Memo)> {
-    let (memo, met) = match meet(engine, hosted, &arrival) {
+    let (memo, met) = match met(engine, hosted, &arrival).await {
         Ok(met) => met,
         Err(error) => {
             note_refused(engine, &arrival.caller, Some(hosted), &error);
@@ -44,21 +54,23 @@ pub(crate) async fn first(
             return None;
         }
     };
-    if !matches!(met, Met::New) {
-        engine.treasury().decline(arrival.caller.node, &arrival.request);
-    }
     match met {
         Met::New => return Some((arrival, end, memo)),
-        Met::Ended(kept) => {
-            for down in kept.again().unwrap_or_else(|| vec![kept::untold()]) {
+        Met::Ended(whose, kept) => {
+            give_back(engine, whose, &arrival);
+            let again = kept.and_then(|kept| kept.again());
+            for down in again.unwrap_or_else(|| vec![kept::untold()]) {
                 // A caller that went away needs no answer.
                 let _ = end.events.send(down).await;
             }
         }
-        Met::Running(core) => {
-            let joined = join(core, &end).await;
-            if let Err(error) = joined {
-                note_refused(engine, &arrival.caller, Some(hosted), &error);
+        Met::Running(whose, core) => {
+            give_back(engine, whose, &arrival);
+            if let Err(error) = join(core, whose, end).await {
+                let (error, end) = *error;
+                if whose == Whose::Another {
+                    note_refused(engine, &arrival.caller, Some(hosted), &error);
+                }
                 refuse(engine, &end, arrival.request.trace.as_ref(), &error).await;
             }
         }
@@ -68,8 +80,29 @@ pub(crate) async fn first(
 
 enum Met {
     New,
-    Running(Option<Arc<CallCore>>),
-    Ended(Arc<Kept>),
+    Running(Whose, Option<Arc<CallCore>>),
+    Ended(Whose, Option<Arc<Kept>>),
+}
+
+/// Gives back the grant of a request that another one answers. What is sent again on another stream
+/// has the grant of the one sending that it belongs to: that is the call's, taken or not yet.
+fn give_back(engine: &Engine, whose: Whose, arrival: &Arrival) {
+    if whose == Whose::Another {
+        engine.treasury().decline(arrival.caller.node, &arrival.request);
+    }
+}
+
+/// Meets what is remembered of a request. Two streams of one request often arrive in one packet.
+async fn met(engine: &Engine, hosted: &Hosted, arrival: &Arrival) -> Result<(Memo, Met)> {
+    let mut until = None;
+    loop {
+        let met = meet(engine, hosted, arrival)?;
+        let between = matches!(met.1, Met::Running(_, None));
+        if !between || Instant::now() >= *until.get_or_insert_with(|| Instant::now() + BETWEEN) {
+            return Ok(met);
+        }
+        sleep(LOOK).await;
+    }
 }
 
 fn meet(engine: &Engine, hosted: &Hosted, arrival: &Arrival) -> Result<(Memo, Met)> {
@@ -88,10 +121,11 @@ fn meet(engine: &Engine, hosted: &Hosted, arrival: &Arrival) -> Result<(Memo, Me
         let key = CallKey { node: arrival.caller.node, id, attempt: request.attempt };
         match lock(&engine.duplicates).begin(key, digest, now)? {
             Begin::New => memo.call = Some(key),
-            Begin::Ended(event) => return Ok((memo, Met::Ended(event))),
+            Begin::Ended(kept) => return Ok((memo, Met::Ended(Whose::Same, Some(kept)))),
+            Begin::Untold => return Ok((memo, Met::Ended(Whose::Same, None))),
             Begin::Running => {
                 let core = lock(&engine.running).calls.get(&key).and_then(Weak::upgrade);
-                return Ok((memo, Met::Running(core)));
+                return Ok((memo, Met::Running(Whose::Same, core)));
             }
         }
     }
@@ -104,11 +138,12 @@ fn meet(engine: &Engine, hosted: &Hosted, arrival: &Arrival) -> Result<(Memo, Me
             other => {
                 forget_call(engine, &memo);
                 return match other? {
-                    Begin::Ended(event) => Ok((memo, Met::Ended(event))),
+                    Begin::Ended(kept) => Ok((memo, Met::Ended(Whose::Another, Some(kept)))),
+                    Begin::Untold => Ok((memo, Met::Ended(Whose::Another, None))),
                     Begin::New | Begin::Running => {
                         let running = lock(&engine.running);
                         let core = running.keys.get(&(hosted.serial, key)).and_then(Weak::upgrade);
-                        Ok((memo, Met::Running(core)))
+                        Ok((memo, Met::Running(Whose::Another, core)))
                     }
                 };
             }
@@ -123,9 +158,36 @@ fn forget_call(engine: &Engine, memo: &Memo) {
     }
 }
 
-async fn join(core: Option<Arc<CallCore>>, end: &CalleeEnd) -> Result<()> {
-    let running = || Error::refusal(Kind::Conflict, "running", "the same request is running");
-    core.ok_or_else(running)?.join(end.events.clone(), end.cancel.clone()).await
+/// Joins a running call, and takes what is answered on the stream that joined; gives the stream
+/// back where that cannot be done.
+async fn join(
+    core: Option<Arc<CallCore>>,
+    whose: Whose,
+    end: CalleeEnd,
+) -> std::result::Result<(), Box<(Error, CalleeEnd)>> {
+    let Some(core) = core else {
+        let running = Error::refusal(Kind::Conflict, "running", "the same request is running");
+        return Err(Box::new((running, end)));
+    };
+    let stream = (end.events.clone(), end.cancel.clone());
+    if let Err(error) = core.join(whose, stream).await {
+        return Err(Box::new((error, end)));
+    }
+    let CalleeEnd { events, mut control, .. } = end;
+    // What is handed over alone tells whether the stream is over.
+    drop(events);
+    if whose == Whose::Same {
+        let answers = async {
+            while let Some(up) = control.recv().await {
+                take_answer(&core, up);
+            }
+        };
+        tokio::select! {
+            () = answers => {}
+            () = core.done.cancelled() => {}
+        }
+    }
+    Ok(())
 }
 
 impl Memo {

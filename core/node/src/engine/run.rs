@@ -222,7 +222,8 @@ async fn stop(core: &CallCore, error: &Error) {
     let _ = core.reject(error).await;
 }
 
-fn take_answer(core: &Arc<CallCore>, up: Up) {
+/// Takes what the caller answered to a question of the handler.
+pub(super) fn take_answer(core: &Arc<CallCore>, up: Up) {
     let (id, content, error, bodies) = match up {
         Up::ToolResult(result, bodies) => (result.id, result.content, result.error, bodies),
         Up::Input(input, bodies) => (input.id, input.content, input.error, bodies),

@@ -12,7 +12,7 @@ mod tunnel;
 mod tests;
 
 pub(crate) use endpoint::{Bind, Link};
-pub(crate) use tunnel::{CloseReason, Tunnel, close_reason};
+pub(crate) use tunnel::{CloseReason, Tunnel, Way, close_reason};
 
 /// Reading half of a stream.
 pub(crate) use iroh::endpoint::RecvStream;

@@ -30,6 +30,16 @@ pub(crate) enum CloseReason {
     Gone = 9,
 }
 
+/// The path in use.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Way {
+    /// Round trip.
+    pub(crate) rtt: Duration,
+    pub(crate) relayed: bool,
+    /// Where the peer is; none: behind a relay.
+    pub(crate) ip: Option<IpAddr>,
+}
+
 /// An open connection; cheap to clone. The peer's key is proven by the handshake.
 #[derive(Debug, Clone)]
 pub(crate) struct Tunnel {
@@ -82,6 +92,13 @@ impl Tunnel {
         (stats.udp_tx.bytes, stats.udp_rx.bytes)
     }
 
+    /// Times that the peer said what has arrived of this end's packets. Each packet of a call is
+    /// answered so by the machinery below, however busy the program there is.
+    pub(crate) fn acknowledgements(&self) -> u64 {
+        let frames = self.connection.stats().frame_rx;
+        frames.acks.saturating_add(frames.path_acks)
+    }
+
     /// Opens a stream; waits while the peer allows no more of them.
     pub(crate) async fn open(&self) -> Result<(SendStream, RecvStream)> {
         self.connection.open_bi().await.map_err(|error| lost(&error))
@@ -114,17 +131,27 @@ impl Tunnel {
 
     /// Where the peer is, on the path in use; none: behind a relay.
     pub(crate) fn remote_ip(&self) -> Option<IpAddr> {
-        let paths = self.connection.paths();
-        let chosen = paths.iter().find(|path| path.is_selected())?;
-        let TransportAddr::Ip(address) = chosen.remote_addr() else { return None };
-        Some(address.ip())
+        self.way().ip
     }
 
     /// Round trip of the path in use, and whether it is relayed.
     pub(crate) fn path(&self) -> (Duration, bool) {
+        let Way { rtt, relayed, .. } = self.way();
+        (rtt, relayed)
+    }
+
+    /// The path in use.
+    pub(crate) fn way(&self) -> Way {
         let paths = self.connection.paths();
-        let chosen = paths.iter().find(|path| path.is_selected());
-        chosen.map_or((Duration::ZERO, false), |path| (path.rtt(), path.is_relay()))
+        let Some(chosen) = paths.iter().find(|path| path.is_selected()) else {
+            return Way { rtt: Duration::ZERO, relayed: false, ip: None };
+        };
+        let ip = if let TransportAddr::Ip(address) = chosen.remote_addr() {
+            Some(address.ip())
+        } else {
+            None
+        };
+        Way { rtt: chosen.rtt(), relayed: chosen.is_relay(), ip }
     }
 }
 

@@ -28,6 +28,8 @@ struct Entry {
     near: Option<v1::SignedRecord>,
     /// What it said of itself on a connection.
     said: Option<Said>,
+    /// The same, since that connection broke: a call that knows the node dials it there.
+    lost: Option<Said>,
     /// From a ticket.
     contact: Vec<SocketAddr>,
 }
@@ -47,6 +49,13 @@ pub(super) struct Reach {
     pub(super) trusted: bool,
 }
 
+impl Entry {
+    /// True for one that is kept for those who dial it alone.
+    const fn is_lost(&self) -> bool {
+        self.near.is_none() && self.said.is_none() && self.contact.is_empty()
+    }
+}
+
 impl Book {
     pub(super) fn near(&self, node: NodeKey, record: v1::SignedRecord) {
         self.change(|entries| entries.entry(node).or_default().near = Some(record));
@@ -54,8 +63,23 @@ impl Book {
 
     pub(super) fn said(&self, node: NodeKey, record: v1::SignedRecord, from: Option<IpAddr>) {
         self.change(|entries| {
+            if entries.len() >= DISTANT {
+                // Those that broke off make room.
+                entries.retain(|other, entry| *other == node || !entry.is_lost());
+            }
             if entries.len() < DISTANT || entries.contains_key(&node) {
-                entries.entry(node).or_default().said = Some(Said { record, from });
+                let entry = entries.entry(node).or_default();
+                (entry.said, entry.lost) = (Some(Said { record, from }), None);
+            }
+        });
+    }
+
+    /// The last connection to a node broke. It is known no more, except to who dials it.
+    pub(super) fn lost(&self, node: NodeKey) {
+        self.change(|entries| {
+            if let Some(entry) = entries.get_mut(&node) {
+                let said = entry.said.take();
+                entry.lost = said.or_else(|| entry.lost.take());
             }
         });
     }
@@ -97,7 +121,7 @@ impl Book {
         self.change(|entries| {
             let Some(entry) = entries.get_mut(&node) else { return false };
             let near = entry.near.take().is_some();
-            entry.said = None;
+            (entry.said, entry.lost) = (None, None);
             if entry.contact.is_empty() {
                 entries.remove(&node);
             }
@@ -109,7 +133,8 @@ impl Book {
     pub(super) fn reach(&self, node: NodeKey, local: &Local, now: u64) -> Result<Reach> {
         let entry = self.change(|entries| {
             let entry = entries.get(&node)?;
-            Some((entry.near.clone(), entry.said.clone(), entry.contact.clone()))
+            let said = entry.said.clone().or_else(|| entry.lost.clone());
+            Some((entry.near.clone(), said, entry.contact.clone()))
         });
         let (near, said, contact) = entry.unwrap_or_default();
         let of_folder = near.map(|record| (record, None));
@@ -227,4 +252,46 @@ fn outside(reach: Reach, from: Option<IpAddr>, node: NodeKey) -> Result<Reach> {
         return Err(Error::new(Kind::Transport, message).with_code("no_address"));
     }
     Ok(Reach { addresses, ..reach })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(number: usize) -> NodeKey {
+        let mut key = [1; 32];
+        key[..8].copy_from_slice(&number.to_le_bytes());
+        NodeKey::from_bytes(key)
+    }
+
+    fn dials(book: &Book, node: NodeKey) -> bool {
+        book.change(|all| all.get(&node).is_some_and(|entry| entry.lost.is_some()))
+    }
+
+    #[test]
+    fn a_node_whose_connection_broke_is_known_to_who_dials_it_alone() {
+        let book = Book::default();
+        for round in 0..2 {
+            book.said(node(0), v1::SignedRecord::default(), None);
+            assert_eq!((book.known(), dials(&book, node(0))), (vec![node(0)], false), "{round}");
+            book.lost(node(0));
+            book.lost(node(0));
+            assert!(book.known().is_empty() && book.distant().is_empty());
+            assert!(dials(&book, node(0)));
+        }
+        book.gone(node(0));
+        assert!(!dials(&book, node(0)), "one that is known to be no more");
+    }
+
+    #[test]
+    fn those_that_broke_off_make_room() {
+        let book = Book::default();
+        (0..DISTANT).for_each(|one| book.said(node(one), v1::SignedRecord::default(), None));
+        book.said(node(DISTANT), v1::SignedRecord::default(), None);
+        assert_eq!(book.known().len(), DISTANT, "there is no room");
+        book.lost(node(0));
+        book.said(node(DISTANT), v1::SignedRecord::default(), None);
+        assert!(!dials(&book, node(0)));
+        assert!(book.known().contains(&node(DISTANT)));
+    }
 }

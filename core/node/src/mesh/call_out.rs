@@ -1,7 +1,9 @@
 //! The caller's side of a call over a stream.
 
 use super::frames::{End, FrameReader, FrameWriter, unexpected};
+use super::lane::{self, Lane};
 use super::parts::{Incoming, Outgoing};
+use super::repeat::{Raced, Repeat};
 use crate::call::body::Bodies;
 use crate::call::flow::{Ledger, Rooms};
 use crate::call::pipe::{CalleeEnd, CancelCode, Down, Up, is_last};
@@ -18,34 +20,39 @@ const NO_ERROR: u32 = 0;
 
 /// A call whose request is written.
 pub(super) struct OutCall {
-    pub(super) writer: FrameWriter,
-    pub(super) reader: FrameReader,
+    pub(super) lane: Lane,
     pub(super) outgoing: Outgoing,
     pub(super) end: CalleeEnd,
+    /// None: it is sent once.
+    pub(super) repeat: Option<Repeat>,
 }
 
-/// Writes the request; its streamed parts follow in [`run`].
-pub(super) async fn begin(
-    writer: &mut FrameWriter,
-    mut request: v1::Request,
-    bodies: Bodies,
-) -> Result<Outgoing, End> {
-    let mut outgoing = Outgoing::new();
-    outgoing.add(&mut request, bodies);
-    writer.message(FrameType::Request, &request).await?;
-    Ok(outgoing)
+/// Moves frames until the call is over.
+pub(super) async fn run(call: OutCall) {
+    let OutCall { lane, outgoing, end, repeat } = call;
+    let raced = match repeat {
+        // Nothing is looked at before it is needed.
+        None => return pump(lane, None, (outgoing, end)).await,
+        Some(repeat) => repeat.race(lane, &end.cancel).await,
+    };
+    match raced {
+        Raced::Heard(lane, first) => pump(lane, Some(first), (outgoing, end)).await,
+        Raced::Given => {}
+        Raced::Ended(why) => tell(&end.events, why).await,
+    }
 }
 
-/// Moves frames until the call is over. `answered` is called at the first frame of the peer.
-pub(super) async fn run(call: OutCall, answered: impl FnOnce()) {
-    let OutCall { mut writer, mut reader, outgoing, end } = call;
+/// The same on one stream, the `first` frame of which may be there already.
+async fn pump(lane: Lane, first: Option<Frame>, (outgoing, end): (Outgoing, CalleeEnd)) {
     let CalleeEnd { events, control, cancel } = end;
+    let Lane { connection, calling, mut writer, mut reader, shown } = lane;
+    let answered = || lane::was_heard(&connection, shown);
     let last = AtomicBool::new(false);
     let outcome = {
         let parts = Incoming::default();
         let ledger = parts.ledger();
         let from = Receiving { events: &events, last: &last, rooms: outgoing.rooms() };
-        let down = from.run(&mut reader, parts, answered);
+        let down = from.run((first, &mut reader), parts, answered);
         let up = send(&mut writer, (&ledger, outgoing), control);
         tokio::pin!(down, up);
         let mut sent = false;
@@ -85,6 +92,7 @@ pub(super) async fn run(call: OutCall, answered: impl FnOnce()) {
             }
         }
     }
+    drop(calling);
 }
 
 /// Why a call ended before everything of its answer was there.
@@ -107,11 +115,14 @@ impl Receiving<'_> {
     /// Reads until the last event and, as long as somebody reads them, the bytes of its parts.
     async fn run(
         &self,
-        reader: &mut FrameReader,
+        (first, reader): (Option<Frame>, &mut FrameReader),
         mut parts: Incoming,
         answered: impl FnOnce(),
     ) -> Result<(), End> {
         let mut answered = Some(answered);
+        if let Some(first) = first {
+            self.take(first, &mut parts).await?;
+        }
         loop {
             let over = self.last.load(Ordering::Relaxed);
             let frame = tokio::select! {

@@ -51,6 +51,8 @@ pub(super) struct Connection {
     trusted: bool,
     phase: watch::Sender<Phase>,
     draining: AtomicBool,
+    /// A call here found that nothing arrives: another connection is better, once there is one.
+    silent: AtomicBool,
     /// The peer opens no more streams here.
     peer_drained: AtomicBool,
     changed: Notify,
@@ -86,6 +88,7 @@ impl Connection {
             trusted,
             phase: watch::Sender::new(Phase::Waiting),
             draining: AtomicBool::new(false),
+            silent: AtomicBool::new(false),
             peer_drained: AtomicBool::new(false),
             changed: Notify::new(),
             calling: AtomicUsize::new(0),
@@ -133,6 +136,24 @@ impl Connection {
             Phase::Failed(_) => false,
         };
         known && !self.draining.load(Ordering::SeqCst) && !self.tunnel.is_closed()
+    }
+
+    /// Notes that nothing arrives on its path.
+    pub(super) fn fell_silent(&self) {
+        self.silent.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that the peer was heard here.
+    pub(super) fn was_heard(&self) {
+        // Rarely true: the line of memory is not written for each call.
+        if self.is_silent() {
+            self.silent.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// True while nothing arrives on its path, as far as is known.
+    pub(super) fn is_silent(&self) -> bool {
+        self.silent.load(Ordering::Relaxed)
     }
 
     /// Waits until the peer's introduction holds.

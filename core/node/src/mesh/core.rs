@@ -1,11 +1,10 @@
 //! A node's part in its mesh.
 
-use super::call_out::{self, OutCall};
-use super::connection::{Calling, Connection};
-use super::frames::{End, FrameReader, FrameWriter};
-use super::hostings::Hosting;
+use super::dials::Wait;
+use super::lane::Lane;
+use super::sending::{Again, Sending};
 use super::shared::{Patience, Shared};
-use super::{CallPath, MeshHost, MeshOptions, PeerStatus, Traffic, hello, local, start};
+use super::{CallPath, MeshHost, MeshOptions, PeerStatus, Traffic, hello, start};
 use crate::call::body::Bodies;
 use crate::call::pipe::CalleeEnd;
 use crate::home::Home;
@@ -78,14 +77,6 @@ pub struct Mesh {
     pub(super) shared: Arc<Shared>,
 }
 
-/// A stream of ours to a peer.
-struct Stream {
-    connection: Arc<Connection>,
-    calling: Calling,
-    writer: FrameWriter,
-    reader: FrameReader,
-}
-
 impl Mesh {
     /// Opens the keys, binds the endpoint and begins to look for other nodes.
     ///
@@ -141,6 +132,7 @@ impl Mesh {
     /// Says where a node can be dialled, for one that nothing else tells of.
     pub fn contact(&self, node: NodeKey, addresses: &[SocketAddr]) {
         self.shared.book.contact(node, addresses);
+        self.shared.peers.touch(node);
     }
 
     /// Announces `agents`, all that this node hosts. Returns at once; many calls in a short time
@@ -185,50 +177,9 @@ impl Mesh {
         bodies: Bodies,
         end: CalleeEnd,
     ) -> Result<CallPath> {
-        self.call_timed(node, (request, |_: &mut v1::Request| {}), bodies, end).await
-    }
-
-    /// As [`Mesh::call`], of a request whose times are only known once there is a stream for it.
-    pub(crate) async fn call_timed(
-        &self,
-        node: NodeKey,
-        (mut request, time): (v1::Request, impl FnOnce(&mut v1::Request)),
-        bodies: Bodies,
-        end: CalleeEnd,
-    ) -> Result<CallPath> {
-        let stream = self.open(node).await?;
-        let Stream { connection, calling, mut writer, reader } = stream;
-        let shown = show_own(&self.shared, &connection, &request.from, &mut writer).await?;
-        if let Some(own) = own_return(&self.shared, &request) {
-            show_own(&self.shared, &connection, own.as_bytes(), &mut writer).await?;
-        }
-        let (relayed, rtt) = {
-            let (rtt, relayed) = connection.tunnel.path();
-            (relayed, rtt)
-        };
-        time(&mut request);
-        let outgoing = match call_out::begin(&mut writer, request, bodies).await {
-            Ok(outgoing) => outgoing,
-            Err(End::Broken(error)) => {
-                writer.reset(0);
-                return Err(error);
-            }
-            // The connection broke under it: nobody can say what arrived, and dropping `end` says
-            // just that.
-            Err(End::Finished | End::Lost) => return Ok(CallPath { relayed, rtt }),
-            // The callee answered before it had read everything: the pump reads its answer.
-            Err(End::Reset(_)) => super::parts::Outgoing::new(),
-        };
-        self.shared.tasks.spawn(async move {
-            let answered = || {
-                if let Some((agent, hosting)) = shown {
-                    connection.acknowledge(agent, hosting);
-                }
-            };
-            call_out::run(OutCall { writer, reader, outgoing, end }, answered).await;
-            drop(calling);
-        });
-        Ok(CallPath { relayed, rtt })
+        let stream = self.ready(node, Wait::Tries).await?;
+        let sending = Sending { request, bodies, again: Again::Never };
+        self.send_on(stream, sending, |_| {}, end).await
     }
 
     /// Asks `node` a question about its agents.
@@ -237,10 +188,21 @@ impl Mesh {
     /// `transport` when the node cannot be reached, does not answer within 5 s or answers what it
     /// was not asked; what the node refuses it with.
     pub async fn ask(&self, node: NodeKey, question: ask::Question) -> Result<answer::Answer> {
-        let Stream { connection, mut writer, mut reader, calling } = self.open(node).await?;
+        self.ask_in(node, question, Wait::Tries).await
+    }
+
+    /// As [`Mesh::ask`], of a node that is waited for so long.
+    pub(crate) async fn ask_in(
+        &self,
+        node: NodeKey,
+        question: ask::Question,
+        wait: Wait,
+    ) -> Result<answer::Answer> {
+        let mut lane = self.ready(node, wait).await?;
         if let ask::Question::Returns(asked) = &question {
-            show_own(&self.shared, &connection, &asked.callee, &mut writer).await?;
+            lane.show(&self.shared, &asked.callee).await?;
         }
+        let Lane { mut writer, mut reader, calling, .. } = lane;
         let ask = v1::Ask { question: Some(question) };
         let answer = async {
             writer.message(FrameType::Ask, &ask).await?;
@@ -283,6 +245,11 @@ impl Mesh {
     /// What the connections carried since the start, those that are closed included.
     pub fn traffic(&self) -> Traffic {
         self.shared.peers.traffic()
+    }
+
+    /// Requests that were sent again since nothing was heard of them.
+    pub(crate) fn repeats(&self) -> u64 {
+        self.shared.repeats.load(Ordering::Relaxed)
     }
 
     /// The path to `node`, while a connection to it is open.
@@ -344,80 +311,19 @@ impl Mesh {
         }
         self.shared.use_lock.lock().unwrap().take();
     }
-
-    async fn open(&self, node: NodeKey) -> Result<Stream> {
-        if self.shared.is_closing() {
-            return Err(Error::new(Kind::Closed, "the node is closed"));
-        }
-        let waiting = self.shared.place()?;
-        loop {
-            let connection = self.shared.connection(node).await?;
-            if let Some((calling, writer, reader)) = connection.open().await {
-                drop(waiting);
-                return Ok(Stream { connection, calling, writer, reader });
-            }
-        }
-    }
 }
 
 fn is_member(greeting: &hello::Greeting) -> bool {
     greeting.is_member()
 }
 
-/// The agent of this node that the answer is to go to.
-fn own_return(shared: &Shared, request: &v1::Request) -> Option<AgentId> {
-    let to = request.return_to.parse::<AgentId>().ok()?;
-    shared.own(to).map(|_| to)
-}
-
-/// Shows an agent of this node on the stream of what is asked for it, until it is certain that the
-/// peer has seen it: streams overtake each other. Gives what the peer may remember of whom.
-async fn show_own(
-    shared: &Shared,
-    connection: &Connection,
-    agent: &[u8],
-    writer: &mut FrameWriter,
-) -> Result<Option<(AgentId, Hosting)>> {
-    if agent.is_empty() {
-        return Ok(None);
-    }
-    let agent = AgentId::from_slice(agent)?;
-    let Some(announcement) = shared.own(agent) else {
-        // One that was taken out while it runs counts until the peer hears of it.
-        return if connection.knows(agent) {
-            Ok(None)
-        } else {
-            Err(Error::invalid("from", "the calling agent is not registered with this node"))
-        };
-    };
-    let seq = local::hosting_seq(&announcement);
-    // Of a transient agent, 0, nothing is remembered.
-    if seq > 0 && connection.has_seen(agent, seq) {
-        return Ok(None);
-    }
-    let hosting = local::remembered(&announcement);
-    let show = v1::Show { agents: vec![announcement] };
-    writer.message(FrameType::Show, &show).await.map_err(hello::ended)?;
-    Ok(hosting.map(|hosting| (agent, hosting)))
-}
-
 impl Shared {
     /// A place among the calls that wait for a connection or a stream.
-    fn place(&self) -> Result<SemaphorePermit<'_>> {
+    pub(super) fn place(&self) -> Result<SemaphorePermit<'_>> {
         self.waiting.try_acquire().map_err(|_| {
             Error::new(Kind::Busy, "too many calls of this node wait for a stream")
                 .with_code("outbound_queue")
                 .with_limit("OUTBOUND_QUEUE", limits::OUTBOUND_QUEUE as u64)
-        })
-    }
-
-    /// The announcement of an agent of ours; the engine knows those that are not announced.
-    fn own(&self, agent: AgentId) -> Option<v1::AgentAnnouncement> {
-        self.local.agent(agent).or_else(|| {
-            let question = ask::Question::Descriptor(agent.to_wire());
-            let answer = self.host.answer(v1::Ask { question: Some(question) });
-            let Some(answer::Answer::Agent(shown)) = answer.answer else { return None };
-            Some(shown)
         })
     }
 

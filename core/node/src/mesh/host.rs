@@ -75,6 +75,9 @@ pub trait MeshHost: Send + Sync + 'static {
     /// vouches for it.
     fn gone(&self, node: NodeKey);
 
+    /// A node was dialled in vain; it is dialled again while somebody waits for it.
+    fn unreached(&self, _node: NodeKey) {}
+
     /// Answers a question of a peer about the agents of this node. A callee that it names is proven
     /// to be one of the peer's own.
     fn answer(&self, ask: v1::Ask) -> v1::Answer;

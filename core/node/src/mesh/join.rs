@@ -1,8 +1,8 @@
 //! Joining a mesh by ticket, and writing tickets for others.
 
+use super::dials::tries;
 use super::frames::{FrameReader, FrameWriter};
 use super::local::Local;
-use super::peers::tries;
 use super::{Listen, hello};
 use crate::audit;
 use crate::chance::now_ms;

@@ -12,19 +12,23 @@ mod connection;
 mod core;
 mod dead;
 mod dialling;
+mod dials;
 mod frames;
 mod hello;
 mod host;
 mod hostings;
 mod join;
 mod keep;
+mod lane;
 mod local;
 mod options;
 mod parted;
 mod parts;
 mod peers;
 mod renew;
+mod repeat;
 mod revoked;
+mod sending;
 mod serve;
 mod shared;
 mod show;
@@ -35,9 +39,11 @@ mod tell;
 
 pub use self::core::Mesh;
 pub(crate) use self::core::another_answer;
+pub(crate) use dials::Wait;
 pub use host::{MeshHost, Source};
 pub use join::{invite, invite_beside, join};
 pub use options::{Listen, MeshChoice, MeshOptions};
+pub(crate) use sending::{Again, Sending};
 pub use status::{CallPath, PeerStatus, Traffic};
 
 #[cfg(test)]

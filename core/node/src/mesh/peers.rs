@@ -6,23 +6,18 @@
 //! request is lost.
 
 use super::connection::Connection;
+use super::dials::{self, Dial, Wait, Waiting};
+use super::keep;
 use super::shared::Shared;
 use super::status::Traffic;
-use super::{keep, serve};
-use crate::back_off::{BackOff, Tries};
 use crate::chance::now_ms;
 use crate::link::CloseReason;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::NodeKey;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
 use tokio::sync::watch;
-
-/// Tries to dial before a call, or who joins, is told.
-const TRIES: u32 = 4;
-/// Pause after the first failed try; it doubles.
-const PAUSE: Duration = Duration::from_millis(75);
 
 /// Connections by peer.
 #[derive(Debug, Default)]
@@ -36,22 +31,45 @@ pub(super) struct Peers {
 #[derive(Debug, Default)]
 struct Peer {
     connections: Vec<Arc<Connection>>,
-    /// Outcome of the dial under way.
-    dial: Option<watch::Receiver<Option<Result<()>>>>,
-    /// Rises with every change of the connections.
+    /// The dial under way, which its task holds.
+    dial: Weak<Dial>,
+    /// Rises with every change of the connections, and of what is known of the node.
     changed: watch::Sender<()>,
 }
 
 impl Peer {
-    /// The connection that new streams are opened on.
+    /// The connection that new streams are opened on: one on which nothing arrives only as long as
+    /// there is no other.
     fn best(&self) -> Option<&Arc<Connection>> {
-        self.connections.iter().rev().find(|connection| connection.is_usable())
+        self.heard().or_else(|| self.usable().next())
+    }
+
+    /// The same, of those that are not silent.
+    fn heard(&self) -> Option<&Arc<Connection>> {
+        self.usable().find(|connection| !connection.is_silent())
+    }
+
+    fn usable(&self) -> impl Iterator<Item = &Arc<Connection>> {
+        self.connections.iter().rev().filter(|connection| connection.is_usable())
+    }
+
+    fn is_idle(&self) -> bool {
+        self.connections.is_empty() && self.dial.strong_count() == 0
     }
 }
 
 enum Step {
     Use(Arc<Connection>),
-    Wait(watch::Receiver<Option<Result<()>>>, watch::Receiver<()>),
+    Wait(Waiting),
+}
+
+/// Which connections will do.
+#[derive(Debug, Clone, Copy)]
+enum Which {
+    /// Any on which streams may be opened.
+    Usable,
+    /// None on which nothing arrives.
+    Heard,
 }
 
 impl Peers {
@@ -91,8 +109,19 @@ impl Peers {
         })
     }
 
-    fn usable(&self, node: NodeKey) -> bool {
-        self.change(|table| table.get(&node).is_some_and(|peer| peer.best().is_some()))
+    /// True while a node is dialled.
+    #[cfg(test)]
+    pub(super) fn is_dialled_for_tests(&self, node: NodeKey) -> bool {
+        self.change(|table| table.get(&node).is_some_and(|peer| peer.dial.strong_count() > 0))
+    }
+
+    /// Something else is known of a node: who waits looks again, and dials.
+    pub(super) fn touch(&self, node: NodeKey) {
+        self.change(|table| {
+            if let Some(peer) = table.get(&node) {
+                peer.changed.send_replace(());
+            }
+        });
     }
 }
 
@@ -102,84 +131,93 @@ impl Shared {
     /// # Errors
     /// `transport` after several tries, or at once for a node that is gone.
     pub(super) async fn connection(self: &Arc<Self>, node: NodeKey) -> Result<Arc<Connection>> {
+        self.reached(node, Wait::Tries).await
+    }
+
+    /// The same, for who waits as long as this.
+    ///
+    /// # Errors
+    /// `transport` when waiting is of no use, `deadline` when it took too long, `closed`.
+    ///
+    /// # Cancellation
+    /// Safe: a node that nobody waits for any more is dialled no more.
+    pub(super) async fn reached(
+        self: &Arc<Self>,
+        node: NodeKey,
+        wait: Wait,
+    ) -> Result<Arc<Connection>> {
+        self.found(node, Which::Usable, wait).await
+    }
+
+    /// A connection to `node` on which something arrives, beside those that fell silent.
+    ///
+    /// # Errors
+    /// As [`Self::reached`].
+    pub(super) async fn beside(
+        self: &Arc<Self>,
+        node: NodeKey,
+        wait: Wait,
+    ) -> Result<Arc<Connection>> {
+        self.found(node, Which::Heard, wait).await
+    }
+
+    async fn found(
+        self: &Arc<Self>,
+        node: NodeKey,
+        which: Which,
+        wait: Wait,
+    ) -> Result<Arc<Connection>> {
+        let mut last = None;
         loop {
-            match self.step(node) {
+            match self.step(node, which) {
                 Step::Use(connection) => return Ok(connection),
-                Step::Wait(mut dial, mut changed) => {
-                    tokio::select! {
-                        outcome = dial.wait_for(Option::is_some) => match outcome.as_deref() {
-                            Ok(Some(Err(error))) => return Err(error.clone()),
-                            Ok(_) => {}
-                            Err(_) => return Err(closed()),
-                        },
-                        _ = changed.changed() => {}
-                    }
-                }
+                Step::Wait(waiting) => waiting.turn(wait, &mut last).await?,
             }
         }
     }
 
-    fn step(self: &Arc<Self>, node: NodeKey) -> Step {
+    fn step(self: &Arc<Self>, node: NodeKey, which: Which) -> Step {
         self.peers.change(|table| {
             let peer = table.entry(node).or_default();
-            if let Some(connection) = peer.best() {
+            let found = match which {
+                Which::Usable => peer.best(),
+                Which::Heard => peer.heard(),
+            };
+            if let Some(connection) = found {
                 return Step::Use(Arc::clone(connection));
             }
             let changed = peer.changed.subscribe();
-            let dial = peer.dial.get_or_insert_with(|| {
-                let (sender, receiver) = watch::channel(None);
-                let shared = Arc::clone(self);
-                self.spawn(async move {
-                    let outcome = shared.dial(node).await;
-                    shared.dialled(node);
-                    sender.send_replace(Some(outcome));
-                });
-                receiver
-            });
-            Step::Wait(dial.clone(), changed)
+            if let Some(dial) = peer.dial.upgrade() {
+                return Step::Wait(Waiting { stage: dial.subscribe(), changed });
+            }
+            let dial = dials::begin();
+            peer.dial = Arc::downgrade(&dial);
+            let waiting = Waiting { stage: dial.subscribe(), changed: changed.clone() };
+            let shared = Arc::clone(self);
+            self.spawn(async move { shared.dial(node, &dial, changed).await });
+            Step::Wait(waiting)
         })
     }
 
-    fn dialled(&self, node: NodeKey) {
+    /// True while there is a connection to `node` on which something arrives.
+    pub(super) fn talks_with(&self, node: NodeKey) -> bool {
+        self.peers.change(|table| table.get(&node).is_some_and(|peer| peer.heard().is_some()))
+    }
+
+    /// A dial is over: the next who wants a connection begins another.
+    pub(super) fn dialled(&self, node: NodeKey, dial: &Arc<Dial>) {
+        self.peers.change(|table| forget(table, node, dial));
+    }
+
+    /// Ends a dial that nobody waits for; false: somebody does. Who comes now begins another.
+    pub(super) fn gave_up(&self, node: NodeKey, dial: &Arc<Dial>) -> bool {
         self.peers.change(|table| {
-            if let Some(peer) = table.get_mut(&node) {
-                peer.dial = None;
-                if peer.connections.is_empty() {
-                    table.remove(&node);
-                }
+            let over = dial.receiver_count() == 0;
+            if over {
+                forget(table, node, dial);
             }
-        });
-    }
-
-    async fn dial(self: &Arc<Self>, node: NodeKey) -> Result<()> {
-        let mut tries = tries();
-        loop {
-            let error = match self.dial_once(node).await {
-                Ok(()) => return Ok(()),
-                Err(error) => error,
-            };
-            if self.peers.usable(node) {
-                return Ok(());
-            }
-            let hopeless = error.code != "dial" && error.code != "lost";
-            if hopeless || !tries.again().await {
-                tracing::debug!(%node, %error, "cannot reach a node");
-                return Err(error);
-            }
-        }
-    }
-
-    async fn dial_once(self: &Arc<Self>, node: NodeKey) -> Result<()> {
-        if self.presence.as_ref().is_some_and(|presence| presence.is_dead(node)) {
-            self.node_died(node, Instant::now());
-        }
-        let reach = self.book.reach(node, &self.local, now_ms())?;
-        let tunnel = self.link.dial(node, &reach.addresses).await?;
-        let connection = serve::dialled(self, tunnel, reach.trusted).await?;
-        if !reach.trusted {
-            connection.introduced().await?;
-        }
-        Ok(())
+            over
+        })
     }
 
     /// Takes a connection in use and decides which one of several is kept.
@@ -226,7 +264,7 @@ impl Shared {
             self.peers.took_out(&taken);
             peer.changed.send_replace(());
             let last = peer.connections.is_empty();
-            if last && peer.dial.is_none() {
+            if peer.is_idle() {
                 table.remove(&node);
             }
             last
@@ -240,6 +278,7 @@ impl Shared {
             self.parted.add(node, instance);
         }
         let known = self.book.gone(node);
+        self.peers.touch(node);
         let mut open = false;
         let connections = self.peers.of(node).into_iter();
         for connection in connections.filter(|one| !is_of_next(one, seen, process)) {
@@ -268,6 +307,7 @@ impl Shared {
         self.dead.add(node);
         let process = self.book.near_instance(node);
         let known = self.book.gone(node);
+        self.peers.touch(node);
         let connections = self.peers.of(node);
         let open = !connections.is_empty();
         // Words of the dead may come late as well: there is a next process only if it runs.
@@ -310,6 +350,17 @@ fn resolve(
     (drain, close)
 }
 
+/// Takes a dial that is over out of the table.
+fn forget(table: &mut BTreeMap<NodeKey, Peer>, node: NodeKey, dial: &Arc<Dial>) {
+    let Some(peer) = table.get_mut(&node) else { return };
+    if std::ptr::eq(peer.dial.as_ptr(), Arc::as_ptr(dial)) {
+        peer.dial = Weak::new();
+    }
+    if peer.is_idle() {
+        table.remove(&node);
+    }
+}
+
 fn carried(connection: &Arc<Connection>) -> Traffic {
     let (sent_bytes, received_bytes) = connection.tunnel.traffic();
     Traffic { sent_bytes, received_bytes }
@@ -319,11 +370,6 @@ fn gone() -> Error {
     Error::new(Kind::Transport, "the node is gone").with_code("gone")
 }
 
-/// How often a node is dialled, and with which pauses.
-pub(super) fn tries() -> Tries {
-    Tries::of(TRIES, BackOff::within(PAUSE, PAUSE * (1 << TRIES)))
-}
-
-fn closed() -> Error {
+pub(super) fn closed() -> Error {
     Error::new(Kind::Closed, "the node is closed")
 }

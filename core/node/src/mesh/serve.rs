@@ -358,9 +358,13 @@ fn end(shared: &Arc<Shared>, connection: &Arc<Connection>, reason: Option<CloseR
             | CloseReason::Refused
             | CloseReason::Replaced
             | CloseReason::Gone,
-        )
-        | None => {
+        ) => {
             shared.book.gone(node);
+            shared.host.gone(node);
+        }
+        // It broke: whoever knows the node may still find it where it was.
+        None => {
+            shared.book.lost(node);
             shared.host.gone(node);
         }
     }

@@ -10,7 +10,7 @@ use crate::home::{Home, Lock};
 use crate::link::Link;
 use crate::runtime::Presence;
 use hubless_proto::limits;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{Semaphore, SetOnce, watch};
@@ -24,11 +24,23 @@ pub(super) struct Patience {
     pub(super) request: Duration,
     /// For a peer that has nothing open on a drained connection, until it is closed.
     pub(super) drain: Duration,
+    /// For requests on a path within this machine of which nothing is heard.
+    pub(super) here: Here,
+}
+
+/// How often a request goes over a path within this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Here {
+    /// Once: nothing is lost there.
+    Once,
+    /// As on any other.
+    #[cfg(test)]
+    Again,
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { request: limits::DEADLINE, drain: limits::DRAIN }
+        Self { request: limits::DEADLINE, drain: limits::DRAIN, here: Here::Once }
     }
 }
 
@@ -55,6 +67,8 @@ pub(super) struct Shared {
     pub(super) telling: Arc<Semaphore>,
     /// New calls are refused.
     pub(super) closing: AtomicBool,
+    /// Requests that were sent again.
+    pub(super) repeats: AtomicU64,
     /// Every task ends.
     pub(super) stop: CancellationToken,
     pub(super) tasks: TaskTracker,

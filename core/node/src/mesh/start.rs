@@ -16,7 +16,7 @@ use hubless_proto::identity::{NodeKey, SecretKey};
 use hubless_proto::limits;
 use hubless_proto::wire::{record, v1};
 use prost::Message;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, SetOnce, mpsc, watch as signal};
@@ -87,6 +87,7 @@ pub(super) async fn start(
         waiting: Semaphore::new(limits::OUTBOUND_QUEUE),
         telling: Arc::new(Semaphore::new(limits::OUTBOUND_QUEUE)),
         closing: AtomicBool::new(false),
+        repeats: AtomicU64::new(0),
         stop: CancellationToken::new(),
         tasks: TaskTracker::new(),
         use_lock: Mutex::new(use_lock),
@@ -233,6 +234,7 @@ fn near(shared: &Shared, node: NodeKey, announcement: v1::NodeAnnouncement) -> b
     shared.node_restarted(node, instance);
     shared.book.near(node, record);
     shared.dead.remove(node);
+    shared.peers.touch(node);
     shared.host.announced(Source::RuntimeFolder, announcement);
     true
 }

@@ -4,6 +4,7 @@
 
 use super::Mesh;
 use super::connection::{Connection, Say};
+use super::dials::{self, Wait};
 use super::hello::Greeting;
 use crate::chance::now_ms;
 use hubless_proto::error::Result;
@@ -22,15 +23,20 @@ impl Mesh {
         self.shared.local.instance()
     }
 
-    /// Waits until `node` has introduced itself, so that its clock is known.
+    /// Waits so long until `node` has introduced itself, so that its clock is known.
     ///
     /// # Errors
-    /// `transport` when it cannot be reached.
+    /// `transport` when it cannot be reached, `deadline` when that took too long.
     ///
     /// # Cancellation
     /// Safe.
-    pub(crate) async fn meet(&self, node: NodeKey) -> Result<()> {
-        self.shared.connection(node).await?.introduced().await
+    pub(crate) async fn meet(&self, node: NodeKey, wait: Wait) -> Result<()> {
+        let connection = self.shared.reached(node, wait).await?;
+        tokio::select! {
+            biased;
+            introduced = connection.introduced() => introduced,
+            () = dials::until(wait) => Err(dials::late(None)),
+        }
     }
 
     /// True for a node that showed a token of the mesh that this node is a member of, on a

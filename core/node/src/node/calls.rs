@@ -4,8 +4,8 @@ use super::funds;
 use super::lifecycle::{Inner, Node, closed};
 use super::prepare::{self, Prepared};
 use super::request::{AgentRequest, Answerer, Path, Reply, RequestOptions, Response, StreamItem};
-use super::resolve::Route;
-use super::silent::Silent;
+use super::resolve::{Route, Times};
+use super::silent::{Silent, Spare};
 use super::stream::CallStream;
 use super::world::{Lesson, Lived};
 use crate::back_off::BackOff;
@@ -13,14 +13,16 @@ use crate::budget::Funded;
 use crate::call::body::Bodies;
 use crate::call::content::Content;
 use crate::call::handle::Parent;
-use crate::call::pipe::pipe;
+use crate::call::pipe::{CalleeEnd, pipe};
 use crate::call::split;
 use crate::call::trace::{self, Place};
-use crate::caller::drive::{Attempt, SILENT_PATH, Sink};
+use crate::caller::drive::{Attempt, Sink};
 use crate::caller::questions::Questions;
 use crate::executor;
+use crate::mesh::{Again, CallPath, Sending, Wait};
 use crate::spans::{Heading, Made, RequestId, content_bytes};
 use hubless_proto::error::{Error, Kind, Result};
+use hubless_proto::identity::NodeKey;
 use hubless_proto::limits;
 use hubless_proto::policy::{Caller, Effect};
 use hubless_proto::wire::v1;
@@ -156,7 +158,8 @@ async fn run(
     let known_by = Instant::now() + prepared.wait;
     let late = known_by.max(prepared.deadline());
     let sight = prepared.sight();
-    let looked = inner.route((&prepared.to, sight), known_by, None);
+    let times = Times { known_by, reached: Wait::Until(prepared.deadline()) };
+    let looked = inner.route((&prepared.to, sight), times, None);
     let looked = tokio::time::timeout_at(late, looked).await;
     let mut route = looked.unwrap_or_else(|_| Err(unreached()))?;
     let mut asked = inner.complete(&prepared, &route).await?;
@@ -167,7 +170,7 @@ async fn run(
     let mut pauses = BackOff::new();
     let mut number = 0;
     let mut cuts = 0;
-    let mut silent = Silent::new(inner, &prepared, repeatable && effect.repeatable());
+    let mut silent = Silent::new(inner, &prepared, Spare::of(repeatable.then_some(effect)));
     let mut before = None;
     loop {
         number += 1;
@@ -178,7 +181,7 @@ async fn run(
             // Another node may host it by now.
             route = silent.known(&route).map_or(route, Route::from);
         }
-        let spare = route.remote(inner) && silent.spare(&route);
+        let spare = silent.spare(&route);
         let tried =
             Try { inner, prepared: &prepared, route: &route, effect, number, started, spare };
         let funded = match (tried.fund(&request, cuts).await, before.take()) {
@@ -195,7 +198,7 @@ async fn run(
         };
         if repeatable && is_gone(&error) {
             // Nothing ran: what is known was late. Whoever is meant may be known by now.
-            let Ok(next) = inner.route((&prepared.to, sight), known_by, Some(&route)).await else {
+            let Ok(next) = inner.route((&prepared.to, sight), times, Some(&route)).await else {
                 return Err(error);
             };
             asked = inner.complete(&prepared, &next).await?;
@@ -203,8 +206,7 @@ async fn run(
             number -= 1;
             continue;
         }
-        // A refusal may have any code: a callee's word for it turns nothing.
-        if error.code == SILENT_PATH && !error.rejection && silent.turns_from(&route) {
+        if silent.turns_from(&route, &error) {
             tracing::debug!(attempt = number, "nothing is heard; another node is asked");
             before = Some(error);
             continue;
@@ -232,6 +234,12 @@ fn is_gone(error: &Error) -> bool {
     refused && matches!((error.code.as_str(), field), ("agent", Some("to")) | ("closing", None))
 }
 
+/// What a peer may have of a request that was not sent as a whole.
+enum Sent {
+    Nothing(Error),
+    Something(Error),
+}
+
 struct Try<'a> {
     inner: &'a Arc<Inner>,
     prepared: &'a Prepared,
@@ -239,9 +247,8 @@ struct Try<'a> {
     effect: Effect,
     number: u32,
     started: Instant,
-    /// True where another node may be asked if nothing is heard of this one; never of a call in
-    /// this process.
-    spare: bool,
+    /// What another node may do if nothing is heard of this one.
+    spare: Spare,
 }
 
 impl Try<'_> {
@@ -251,7 +258,7 @@ impl Try<'_> {
         let node = self.route.node.ok_or_else(|| no_host(self.route))?;
         if self.route.remote(self.inner) {
             // The first lease runs from what the callee's clock last read.
-            self.within(self.inner.mesh.meet(node)).await?;
+            self.inner.mesh.meet(node, self.patience()).await?;
         }
         self.within(funds.cut(request, self.route, node, cuts)).await.map(Some)
     }
@@ -313,17 +320,16 @@ impl Try<'_> {
                 // Its agents are shown no more: what still runs asks as the node.
                 request.from = bytes::Bytes::new();
             }
-            // Told once there is a stream: to dial may take seconds.
-            let timed = (request, |request: &mut v1::Request| self.prepared.time(request));
-            let called = self.inner.mesh.call_timed(node, timed, bodies, callee);
-            let path = match self.within(called).await {
+            let sending = Sending { request, bodies, again: self.again() };
+            let path = match self.send(node, sending, callee).await {
                 Ok(path) => path,
-                Err(error) => {
-                    if let Some(funded) = funded.filter(|_| error.kind != Kind::Deadline) {
+                Err(Sent::Nothing(error)) => {
+                    if let Some(funded) = funded {
                         funded.unsent();
                     }
                     return Err(error);
                 }
+                Err(Sent::Something(error)) => return Err(error),
             };
             (if path.relayed { Path::Relay } else { Path::Direct }, node)
         } else {
@@ -350,7 +356,7 @@ impl Try<'_> {
             timeout: self.prepared.timeout,
             total_deadline: self.prepared.total_deadline,
             started: if self.number == 1 { self.started } else { began },
-            heard_by: self.spare.then(|| Instant::now() + limits::SILENT_PATH),
+            heard_by: (self.spare == Spare::Sent).then(|| Instant::now() + limits::SILENT_PATH),
         };
         let tool_host = self.prepared.tool_host.clone();
         let input_host = self.prepared.input_host.clone();
@@ -367,7 +373,45 @@ impl Try<'_> {
         reply
     }
 
-    /// Waits for the connection, at most for the time that the call has.
+    /// Sends the request, once there is a stream for it: to dial may take as long as the call has.
+    async fn send(
+        &self,
+        node: NodeKey,
+        sending: Sending,
+        callee: CalleeEnd,
+    ) -> std::result::Result<CallPath, Sent> {
+        let mesh = &self.inner.mesh;
+        let lane = mesh.ready(node, self.patience()).await.map_err(Sent::Nothing)?;
+        let time = |request: &mut v1::Request| self.prepared.time(request);
+        let sent = mesh.send_on(lane, sending, time, callee);
+        match tokio::time::timeout_at(self.prepared.deadline(), sent).await {
+            Ok(sent) => sent.map_err(Sent::Nothing),
+            Err(_) => Err(Sent::Something(unreached())),
+        }
+    }
+
+    /// How long its node is waited for: where another one may be asked, not for long.
+    fn patience(&self) -> Wait {
+        match self.spare {
+            Spare::Nobody => Wait::Until(self.prepared.deadline()),
+            Spare::Unsent | Spare::Sent => Wait::Tries,
+        }
+    }
+
+    /// Where the request may be sent again while nothing is heard of it.
+    fn again(&self) -> Again {
+        if !self.prepared.request.return_to.is_empty() {
+            // Each stream would have the answer delivered.
+            return Again::Never;
+        }
+        match self.spare {
+            // The other node is asked instead.
+            Spare::Sent => Again::OnStream,
+            Spare::Nobody | Spare::Unsent => Again::OverConnection,
+        }
+    }
+
+    /// Waits at most for the time that the call has.
     async fn within<T>(&self, opening: impl Future<Output = Result<T>>) -> Result<T> {
         let deadline = self.prepared.deadline();
         tokio::time::timeout_at(deadline, opening).await.unwrap_or_else(|_| Err(unreached()))

@@ -32,6 +32,7 @@ pub(super) enum News {
     Clock(NodeKey, Reading),
     Ledger(NodeKey, Box<Message>),
     Gone(NodeKey),
+    Unreached(NodeKey),
 }
 
 impl Host {
@@ -123,6 +124,10 @@ impl MeshHost for Face {
 
     fn gone(&self, node: NodeKey) {
         self.0.tell(News::Gone(node));
+    }
+
+    fn unreached(&self, node: NodeKey) {
+        self.0.tell(News::Unreached(node));
     }
 
     fn noted(&self, entry: Entry) {

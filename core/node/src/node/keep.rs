@@ -58,6 +58,7 @@ impl Node {
             budgets: inner.engine.treasury().counts(),
             traffic: inner.mesh.traffic(),
             audit_rows: inner.engine.audit().rows(),
+            repeats: inner.mesh.repeats(),
         }
     }
 

@@ -2,17 +2,16 @@
 
 use super::lifecycle::Inner;
 use super::request::Target;
-use super::resolve::Route;
+use super::resolve::{Route, Times};
 use super::world::Known;
 use crate::chance::now_ms;
 use crate::engine::lock;
-use crate::mesh::another_answer;
+use crate::mesh::{Wait, another_answer};
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{self, AgentId, NodeKey};
 use hubless_proto::wire::announcement::open_agent;
 use hubless_proto::wire::v1::{answer, ask};
 use std::sync::Arc;
-use tokio::time::Instant;
 
 /// An agent at a node.
 #[derive(Clone, Copy)]
@@ -39,11 +38,11 @@ impl Place {
 
 impl Inner {
     /// The agent at its node, which is asked for it if nothing is known of it here; the node itself
-    /// may take until `deadline` to appear.
+    /// may take a while to appear.
     pub(super) async fn route_at(
         &self,
         place: Place,
-        deadline: Instant,
+        times: Times,
         gone: Option<&Route>,
     ) -> Result<Route> {
         let mut changed = self.world.changed();
@@ -51,7 +50,7 @@ impl Inner {
             changed.borrow_and_update();
             let found = match self.known_at(place.agent, place.node) {
                 Some(known) => Ok(known),
-                None => self.asked_for(place).await,
+                None => self.asked_for(place, times.reached).await,
             };
             let waits = |error: &Error| error.code == "unknown_node";
             match found.map(Route::from).map_err(|error| error.with_field("to")) {
@@ -59,7 +58,7 @@ impl Inner {
                     return Err(not_there());
                 }
                 Err(error) if waits(&error) => {
-                    if !self.changes_by(&mut changed, deadline).await? {
+                    if !self.changes_by(&mut changed, times.known_by).await? {
                         return Err(error);
                     }
                 }
@@ -79,12 +78,12 @@ impl Inner {
 
     /// Asks the node for the agent. What it answers is used for the call and not kept: it may live
     /// for moments only.
-    async fn asked_for(&self, Place { agent, node }: Place) -> Result<Known> {
+    async fn asked_for(&self, Place { agent, node }: Place, wait: Wait) -> Result<Known> {
         if node == self.mesh.node_key() {
             return Err(not_there());
         }
         let question = ask::Question::Descriptor(agent.to_wire());
-        let answer = self.mesh.ask(node, question).await.map_err(|error| {
+        let answer = self.mesh.ask_in(node, question, wait).await.map_err(|error| {
             let refused = error.rejection && error.kind == Kind::NotFound;
             if refused && error.code != "closing" { not_there() } else { error }
         })?;

@@ -7,6 +7,7 @@ use super::reach::Place;
 use super::request::Target;
 use super::world::Known;
 use crate::engine::lock;
+use crate::mesh::Wait;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{self, AgentId, Name, NodeKey};
 use hubless_proto::policy::Effect;
@@ -29,6 +30,22 @@ impl Sight {
     /// True for an agent that is seen.
     pub(super) fn takes(self, descriptor: &v1::Descriptor) -> bool {
         self == Self::All || descriptor.allows_external_connections
+    }
+}
+
+/// How long an agent is looked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Times {
+    /// Until then it may become known.
+    pub(super) known_by: Instant,
+    /// So long the node is waited for that is named with it.
+    pub(super) reached: Wait,
+}
+
+impl Times {
+    /// For who is told soon that a node cannot be reached.
+    pub(super) const fn brief(known_by: Instant) -> Self {
+        Self { known_by, reached: Wait::Tries }
     }
 }
 
@@ -81,19 +98,19 @@ impl Route {
 }
 
 impl Inner {
-    /// Finds the agent that is meant, which may take until `deadline` to appear; `gone` is one that
-    /// was asked and is not there any more.
+    /// Finds the agent that is meant, which may take a while to appear; `gone` is one that was asked
+    /// and is not there any more.
     pub(super) async fn route(
         self: &Arc<Self>,
         (to, sight): (&Target, Sight),
-        deadline: Instant,
+        times: Times,
         gone: Option<&Route>,
     ) -> Result<Route> {
         // No node is asked for what a stranger names.
         if sight == Sight::All
             && let Some(place) = Place::of(to)
         {
-            return self.route_at(place, deadline, gone).await;
+            return self.route_at(place, times, gone).await;
         }
         let (mut changed, mut wants) = (self.world.changed(), Wants::default());
         loop {
@@ -108,7 +125,7 @@ impl Inner {
             let found = found.filter(|found| !gone.is_some_and(|gone| found.is_same(gone)));
             let hosted = found.as_ref().is_some_and(|route| route.node.is_some());
             // One that only a catalogue knows may still be announced.
-            if self.looks_again(&mut changed, &mut wants, hosted, deadline).await? {
+            if self.looks_again(&mut changed, &mut wants, hosted, times.known_by).await? {
                 continue;
             }
             return found.ok_or_else(|| {

@@ -5,7 +5,7 @@ use super::funds::Funds;
 use super::lifecycle::Inner;
 use super::prepare;
 use super::request::{RequestOptions, Target};
-use super::resolve::Sight;
+use super::resolve::{Sight, Times};
 use crate::call::content::Content;
 use crate::engine::{Return, Returns, lock};
 use crate::foreign::Answer;
@@ -72,9 +72,8 @@ impl Inner {
             return caller.kind == CallerKind::Local || rules.accept_returns_from.contains(&callee);
         }
         // The caller may have heard of it before this node did.
-        let known = self
-            .route((&Target::from(to), Sight::All), Instant::now() + limits::FIND_WAIT, None)
-            .await;
+        let times = Times::brief(Instant::now() + limits::FIND_WAIT);
+        let known = self.route((&Target::from(to), Sight::All), times, None).await;
         let Some(node) = known.ok().and_then(|route| route.node) else { return false };
         let asked = v1::ReturnQuestion { agent: to.to_wire(), callee: callee.to_wire() };
         // The callee is known there by what this node shows.

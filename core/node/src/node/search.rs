@@ -3,7 +3,7 @@
 use super::documents::Wants;
 use super::found::{Change, Description, FindOptions, Found, Loaded, Scope};
 use super::lifecycle::{Inner, Node};
-use super::resolve::Sight;
+use super::resolve::{Sight, Times};
 use super::stream::{Discovery, Watch};
 use super::watching::Watching;
 use super::world::Known;
@@ -118,8 +118,8 @@ impl Node {
     pub async fn describe(&self, agent: &str) -> Result<Description> {
         let inner = self.open()?;
         let to = agent.into();
-        let deadline = Instant::now() + limits::FIND_WAIT;
-        let route = inner.route((&to, Sight::All), deadline, None).await;
+        let times = Times::brief(Instant::now() + limits::FIND_WAIT);
+        let route = inner.route((&to, Sight::All), times, None).await;
         let route = route.map_err(|error| error.with_operation("describe"))?;
         let mut skills = Vec::new();
         for skill in &route.descriptor.skills {

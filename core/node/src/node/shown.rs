@@ -77,6 +77,8 @@ pub struct NodeCounts {
     pub traffic: Traffic,
     /// Rows of its audit log; of a node with a name since its store was made.
     pub audit_rows: u64,
+    /// Requests that were sent again since nothing was heard of them.
+    pub repeats: u64,
 }
 
 impl From<v1::Usage> for UsageForm {

@@ -269,6 +269,7 @@ impl Inner {
                 tracing::debug!(%node, "node is gone");
                 self.world.with(|directory, now| directory.gone(&node, now));
             }
+            News::Unreached(node) => self.world.with(|directory, now| directory.doubt(&node, now)),
         }
     }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use hubless::audit::LogFile;
 use hubless::budget::{self, BudgetReport};
 use hubless::call::body::Bodies;
-use hubless::call::pipe::{CalleeEnd, pipe};
+use hubless::call::pipe::{CalleeEnd, CallerEnd, pipe};
 use hubless::home::Home;
 use hubless::mesh::{Mesh, MeshHost, MeshOptions, Source};
 use hubless::{NodeOptions, handler};
@@ -21,7 +21,7 @@ use std::time::SystemTime;
 use tokio::sync::Notify;
 
 /// A peer without an engine, which says when it has heard of a node: what it sends is made by hand.
-struct Quiet(Arc<Notify>);
+pub(super) struct Quiet(pub(super) Arc<Notify>);
 
 impl MeshHost for Quiet {
     fn inbound(&self, _: Caller, _: v1::Request, _: Bodies, _: CalleeEnd) {}
@@ -37,10 +37,10 @@ impl MeshHost for Quiet {
 }
 
 #[derive(Clone)]
-struct Peer {
-    mesh: Mesh,
-    node: NodeKey,
-    agent: AgentId,
+pub(super) struct Peer {
+    pub(super) mesh: Mesh,
+    pub(super) node: NodeKey,
+    pub(super) agent: AgentId,
 }
 
 fn now_ms() -> u64 {
@@ -50,7 +50,7 @@ fn now_ms() -> u64 {
 
 impl Peer {
     /// A grant for the call of this number, as an issuer of good faith cuts it.
-    fn grant(&self, call: u8) -> Grant {
+    pub(super) fn grant(&self, call: u8) -> Grant {
         let origin = Origin { root: self.mesh.node_key(), nonce: [7; 16] };
         Grant {
             id: GrantId::from_bytes([call; 16]),
@@ -76,6 +76,11 @@ impl Peer {
 
     /// Makes the call of this number with the bytes of a grant; kind and code of its refusal.
     async fn ask(&self, call: u8, text: &str, grant: Bytes) -> Result<(), (String, String)> {
+        end_of(&mut self.send(call, text, grant).await).await
+    }
+
+    /// Sends it.
+    pub(super) async fn send(&self, call: u8, text: &str, grant: Bytes) -> CallerEnd {
         let text = part::Kind::Text(text.to_owned());
         let parts = vec![v1::Part { kind: Some(text), ..v1::Part::default() }];
         let request = v1::Request {
@@ -87,24 +92,29 @@ impl Peer {
             grant,
             ..v1::Request::default()
         };
-        let (mut end, callee) = pipe();
+        let (end, callee) = pipe();
         self.mesh.call(self.node, request, Bodies::none(), callee).await.unwrap();
-        loop {
-            let down = soon("an event", end.events.recv()).await.expect("a last event");
-            if let Some(event::Kind::Rejection(refused)) = down.event.kind {
-                return Err((refused.kind, refused.code));
-            } else if let Some(event::Kind::Final(_)) = down.event.kind {
-                return Ok(());
-            }
+        end
+    }
+}
+
+/// Kind and code of the refusal that ends a call.
+pub(super) async fn end_of(end: &mut CallerEnd) -> Result<(), (String, String)> {
+    loop {
+        let down = soon("an event", end.events.recv()).await.expect("a last event");
+        if let Some(event::Kind::Rejection(refused)) = down.event.kind {
+            return Err((refused.kind, refused.code));
+        } else if let Some(event::Kind::Final(_)) = down.event.kind {
+            return Ok(());
         }
     }
 }
 
 /// What the ledger and the log of the node have on disk.
-struct Disk(Home);
+pub(super) struct Disk(pub(super) Home);
 
 impl Disk {
-    fn ledger(&self) -> Vec<BudgetReport> {
+    pub(super) fn ledger(&self) -> Vec<BudgetReport> {
         budget::of_home(&self.0, None).unwrap()
     }
 

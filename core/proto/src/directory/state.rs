@@ -102,6 +102,13 @@ impl Directory {
         self.zones.remove(node);
     }
 
+    /// A node was dialled in vain: its agents are suspect until one of them answers.
+    pub fn doubt(&mut self, node: &NodeKey, now_ms: u64) {
+        for id in self.nodes.get(node).into_iter().flat_map(|row| &row.agents) {
+            self.signals.failure(*id, now_ms);
+        }
+    }
+
     /// What was seen of others, for ranking.
     pub const fn signals(&self) -> &Signals {
         &self.signals

@@ -36,6 +36,8 @@ pub enum Begin<E> {
     Running,
     /// The same has ended so.
     Ended(E),
+    /// The same has ended; how is kept no more.
+    Untold,
 }
 
 /// A memory of keys; `E` is how one ended.
@@ -45,6 +47,8 @@ struct Memory<K, E> {
     entries: BTreeMap<K, Entry<E>>,
     // The ended entries of `entries`, by the time they are forgotten.
     ends: BTreeSet<(u64, K)>,
+    // Those of `ends` whose outcome is kept.
+    told: BTreeSet<(u64, K)>,
     bytes: usize,
 }
 
@@ -65,13 +69,16 @@ struct Entry<E> {
 
 #[derive(Debug)]
 struct End<E> {
-    outcome: E,
+    // None: there was no room for it.
+    outcome: Option<E>,
     bytes: usize,
 }
 
 impl<K: Ord + Clone, E: Clone> Memory<K, E> {
     const fn new(bounds: Bounds) -> Self {
-        Self { bounds, entries: BTreeMap::new(), ends: BTreeSet::new(), bytes: 0 }
+        let ends = BTreeSet::new();
+        let told = BTreeSet::new();
+        Self { bounds, entries: BTreeMap::new(), ends, told, bytes: 0 }
     }
 
     fn begin(&mut self, key: &K, digest: [u8; 32], now_ms: u64) -> Result<Begin<E>> {
@@ -81,10 +88,8 @@ impl<K: Ord + Clone, E: Clone> Memory<K, E> {
                 let message = "the same key was used for another request";
                 return Err(Error::refusal(Kind::Conflict, "other_body", message));
             }
-            return Ok(entry
-                .end
-                .as_ref()
-                .map_or(Begin::Running, |end| Begin::Ended(end.outcome.clone())));
+            let Some(end) = &entry.end else { return Ok(Begin::Running) };
+            return Ok(end.outcome.clone().map_or(Begin::Untold, Begin::Ended));
         }
         while self.entries.len() >= self.bounds.entries {
             if !self.drop_first() {
@@ -106,10 +111,22 @@ impl<K: Ord + Clone, E: Clone> Memory<K, E> {
         }
         let life = u64::try_from(self.bounds.life.as_millis()).unwrap_or(u64::MAX);
         let until_ms = now_ms.saturating_add(life);
-        entry.end = Some(End { outcome, bytes });
+        entry.end = Some(End { outcome: Some(outcome), bytes });
         self.ends.insert((until_ms, key.clone()));
+        self.told.insert((until_ms, key.clone()));
         self.bytes = self.bytes.saturating_add(bytes);
-        while self.bytes > self.bounds.bytes && self.drop_first() {}
+        while self.bytes > self.bounds.bytes && self.untell_first() {}
+    }
+
+    /// Drops the outcome that would be forgotten first. That it ended stays known: what cannot be
+    /// told again is not made again either.
+    fn untell_first(&mut self) -> bool {
+        let Some((_, key)) = self.told.pop_first() else { return false };
+        if let Some(end) = self.entries.get_mut(&key).and_then(|entry| entry.end.as_mut()) {
+            end.outcome = None;
+            self.bytes -= std::mem::take(&mut end.bytes);
+        }
+        true
     }
 
     /// Forgets a key without an outcome, so that it can be used again.
@@ -126,8 +143,9 @@ impl<K: Ord + Clone, E: Clone> Memory<K, E> {
     }
 
     fn drop_first(&mut self) -> bool {
-        let Some((_, key)) = self.ends.pop_first() else { return false };
-        let end = self.entries.remove(&key).and_then(|entry| entry.end);
+        let Some(first) = self.ends.pop_first() else { return false };
+        self.told.remove(&first);
+        let end = self.entries.remove(&first.1).and_then(|entry| entry.end);
         self.bytes -= end.map_or(0, |end| end.bytes);
         true
     }
@@ -330,7 +348,8 @@ mod tests {
             assert!(all.memory.bytes <= 100);
         }
         assert_eq!(all.begin(key(3, 1), BODY, 4), Ok(Begin::Ended("x")));
-        assert_eq!(all.begin(key(1, 1), BODY, 4), Ok(Begin::New));
+        assert_eq!(all.begin(key(1, 1), BODY, 4), Ok(Begin::Untold), "it does not run again");
+        assert_eq!(all.begin(key(1, 1), BODY, 60_001), Ok(Begin::New));
     }
 
     #[test]
@@ -373,7 +392,7 @@ mod tests {
         all.end(&key(1), "second", 1, 1);
         assert_eq!(all.begin(key(0), BODY, 1), Ok(Begin::Ended("first")));
         all.end(&key(2), "third", 1, 2);
-        assert_eq!(all.memory.entries.len(), limits::DUPLICATE_ENTRIES - 1);
+        assert_eq!(all.begin(key(0), BODY, 2), Ok(Begin::Untold));
         let life = ms(limits::DUPLICATE_LIFE);
         assert_eq!(all.begin(key(1), BODY, life), Ok(Begin::Ended("second")));
         assert_eq!(all.begin(key(1), BODY, life + 1), Ok(Begin::New));
@@ -393,7 +412,7 @@ mod tests {
         assert_eq!(all.begin(&key(0), BODY, 0), Ok(Begin::Ended(0)));
         all.end(&key(1), 1, 1, 1);
         let life = ms(limits::IDEMPOTENCY_LIFE);
-        assert_eq!(all.memory.entries.len(), limits::IDEMPOTENCY_ENTRIES - 1, "the first is gone");
+        assert_eq!(all.begin(&key(0), BODY, 1), Ok(Begin::Untold), "the first is told no more");
         assert_eq!(all.begin(&key(1), BODY, life), Ok(Begin::Ended(1)));
         assert_eq!(all.begin(&key(1), BODY, life + 1), Ok(Begin::New));
     }

@@ -17,6 +17,8 @@ use hubless_proto::query::Query;
 use hubless_proto::wire::v1::{self, part};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -121,6 +123,13 @@ async fn start(subject: &Subject, command: &Value) -> Result<Running, Error> {
     Ok(Running { node, agents, switch: None, watching })
 }
 
+/// Adds a line to a file: what tells of a run does not depend on what is tested.
+fn mark(path: &str) -> Result<(), Error> {
+    let file = OpenOptions::new().create(true).append(true).open(path);
+    let written = file.and_then(|mut file| file.write_all(b"ran\n"));
+    written.map_err(|error| Error::new(Kind::Internal, format!("cannot write: {error}")))
+}
+
 /// Says that a hanging call was given up.
 struct Told;
 
@@ -154,6 +163,9 @@ async fn register(
                 say("hanging", &json!({}));
                 return std::future::pending().await;
             }
+            if call.request().skill == "mark" {
+                mark(&content.joined_text())?;
+            }
             if call.request().skill == "slow" {
                 say("working", &json!({}));
                 tokio::time::sleep(Duration::from_millis(500)).await;
@@ -173,6 +185,7 @@ async fn register(
             skill("slow", "PURE"),
             skill("hang", "AT_MOST_ONCE"),
             skill("wait", "AT_MOST_ONCE"),
+            skill("mark", "AT_MOST_ONCE"),
         ],
         replica: matches!(identity, Identity::Stored(_)),
         identity,
@@ -223,6 +236,11 @@ async fn drive(
             let (to, count) = (text("to"), command["count"].as_u64().unwrap_or_default());
             tokio::spawn(async move { burst(node, to, count).await });
         }
+        "describe" => {
+            let to = text("to");
+            node.describe(&to).await?;
+            say("described", &json!({"to": to}));
+        }
         "find" => {
             let found = node.find(Query::default(), FindOptions::default()).await?;
             let names: Vec<_> = found.iter().map(|found| found.name.clone()).collect();
@@ -231,7 +249,8 @@ async fn drive(
         "status" => {
             let status = serde_json::to_value(node.status()).unwrap_or_default();
             let handled = subject.handled.load(Ordering::SeqCst);
-            say("status", &json!({"status": status, "handled": handled}));
+            let repeats = node.counts().repeats;
+            say("status", &json!({"status": status, "handled": handled, "repeats": repeats}));
         }
         "close" => {
             node.close(GRACE).await;

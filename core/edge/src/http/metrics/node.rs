@@ -90,6 +90,8 @@ impl Numbers {
         let received = ([("direction", "received")], counts.traffic.received_bytes);
         let named = ("connection_bytes", "Bytes that connections carried, packets included.");
         counters(to, named, [sent, received])?;
+        let named = ("repeats", "Requests that were sent again since nothing was heard of them.");
+        counters(to, named, [([], counts.repeats)])?;
         counters(to, ("audit_rows", "Rows of the audit log."), [([], counts.audit_rows)])
     }
 }

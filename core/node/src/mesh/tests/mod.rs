@@ -8,3 +8,4 @@ mod renewal;
 mod revocation;
 mod streams;
 pub(super) mod support;
+mod waiting;

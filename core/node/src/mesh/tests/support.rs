@@ -30,6 +30,7 @@ pub(in crate::mesh) enum Seen {
     Told,
     Hidden(Vec<(AgentId, u64)>),
     Gone(NodeKey),
+    Unreached(NodeKey),
     Cancelled(CancelCode),
 }
 
@@ -119,6 +120,10 @@ impl MeshHost for Echo {
 
     fn gone(&self, node: NodeKey) {
         let _ = self.seen.send(Seen::Gone(node));
+    }
+
+    fn unreached(&self, node: NodeKey) {
+        let _ = self.seen.send(Seen::Unreached(node));
     }
 
     fn answer(&self, ask: v1::Ask) -> v1::Answer {

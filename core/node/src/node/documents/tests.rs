@@ -8,7 +8,7 @@ use crate::engine::lock;
 use crate::home::Home;
 use crate::mesh::tests::hosts::{Told, shown};
 use crate::mesh::{Mesh, MeshOptions};
-use crate::node::resolve::Sight;
+use crate::node::resolve::{Sight, Times};
 use crate::node::{Change, FindOptions, Found, Node, NodeOptions, Target};
 use hubless_proto::identity::{AgentId, NodeKey, SecretKey};
 use hubless_proto::limits;
@@ -247,8 +247,8 @@ async fn a_node_that_hangs_delays_only_what_depends_on_it() {
         assert_eq!(ids(&find(&node, accepting()).await), [of_well]);
     }
     let to = Target::Query { query: Box::new(accepting()) };
-    let deadline = Instant::now() + limits::DEADLINE_MAX;
-    let route = timeout(LONG, inner.route((&to, Sight::All), deadline, None)).await;
+    let times = Times::brief(Instant::now() + limits::DEADLINE_MAX);
+    let route = timeout(LONG, inner.route((&to, Sight::All), times, None)).await;
     let route = route.expect("in time").unwrap();
     assert_eq!((route.agent, route.node), (of_well, Some(well)));
     let mut finds = node.discover(accepting(), FindOptions::default()).unwrap();
@@ -306,7 +306,7 @@ async fn documents_that_come_in_the_wrong_order_are_answered_in_the_right_one() 
     let ranked: Vec<AgentId> = flying.iter().map(|(id, _)| *id).collect();
     let one = Query { limit: 1, ..accepting() };
     let to = Target::Query { query: Box::new(accepting()) };
-    let route = node.inner().route((&to, Sight::All), Instant::now() + LONG, None);
+    let route = node.inner().route((&to, Sight::All), Times::brief(Instant::now() + LONG), None);
     // In turns: each waits before the first comes, and all have come long before they settle.
     let (all, best, route, ()) =
         tokio::join!(find(&node, accepting()), find(&node, one), route, async {

@@ -38,6 +38,22 @@ fn answers_are_ranked_and_explained() {
 }
 
 #[test]
+fn the_agents_of_a_node_that_was_dialled_in_vain_come_after_others() {
+    let mut all = directory();
+    for (seed, at) in [(1, 1), (2, 2)] {
+        show(seed, at).to(&mut all, Source::Member, NOW);
+        all.signals_mut().round_trip(node(at), 100);
+    }
+    for (at, order) in [(1, [id(2), id(1)]), (2, [id(1), id(2)])] {
+        all.doubt(&node(at), NOW);
+        assert_eq!(find(&mut all, json!({})), order);
+        let first = all.signals().health(&order[1], NOW);
+        assert_eq!(first, crate::query::Health::Suspect);
+        all.signals_mut().outcome(order[1], "", true, NOW);
+    }
+}
+
+#[test]
 fn an_own_agent_is_the_nearest_and_a_pinned_one_the_most_trusted() {
     let mut all = directory();
     for (seed, at) in [(1, 1), (2, 0), (3, 3)] {
