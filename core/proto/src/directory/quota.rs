@@ -10,7 +10,13 @@ use std::collections::BTreeSet;
 #[derive(Debug, Default)]
 pub(super) struct NodeRow {
     pub(super) agents: BTreeSet<AgentId>,
-    // New ones in the second that began then.
+    rate: Rate,
+}
+
+/// New records of one node by the second.
+#[derive(Debug, Default)]
+pub(super) struct Rate {
+    // In the second that began then.
     new: u32,
     second_ms: u64,
 }
@@ -20,7 +26,9 @@ impl NodeRow {
     pub(super) fn admit(&mut self, source: Source, now_ms: u64) -> Result<()> {
         let (name, most) = match source {
             Source::Own => ("HOSTED_AGENTS", limits::HOSTED_AGENTS),
-            Source::Folder | Source::Member => ("MEMBER_RECORDS", limits::MEMBER_RECORDS),
+            Source::Folder | Source::Member | Source::Mesh => {
+                ("MEMBER_RECORDS", limits::MEMBER_RECORDS)
+            }
             Source::External => ("EXTERNAL_RECORDS", limits::EXTERNAL_RECORDS),
         };
         if self.agents.len() >= most {
@@ -28,13 +36,17 @@ impl NodeRow {
             return Err(Error::new(Kind::TooLarge, message).with_limit(name, most as u64));
         }
         match source {
-            // What lies in the own user's folder was written by the own user.
-            Source::Own | Source::Folder => Ok(()),
-            Source::Member | Source::External => self.count(now_ms),
+            // What lies in the own user's folder was written by the own user; what members pass
+            // on was counted as it came.
+            Source::Own | Source::Folder | Source::Mesh => Ok(()),
+            Source::Member | Source::External => self.rate.count(now_ms),
         }
     }
+}
 
-    fn count(&mut self, now_ms: u64) -> Result<()> {
+impl Rate {
+    /// Counts one more, or refuses it.
+    pub(super) fn count(&mut self, now_ms: u64) -> Result<()> {
         if now_ms.saturating_sub(self.second_ms) >= 1_000 {
             self.second_ms = now_ms;
             self.new = 0;

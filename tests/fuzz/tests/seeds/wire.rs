@@ -192,7 +192,7 @@ fn announcement() -> v1::NodeAnnouncement {
 fn records() -> Vec<Seed> {
     let all = announcement();
     let agent_records = all.agents.first().unwrap().clone();
-    let tombstone = v1::Tombstone { reason: "closed".into() };
+    let tombstone = v1::Tombstone { reason: "closed".into(), ..Default::default() };
     let hello = v1::Hello {
         version_low: 1,
         version_high: 1,
