@@ -15,6 +15,7 @@ mod memory;
 mod network;
 mod nightly;
 mod rust;
+mod simulation;
 mod sources;
 mod table;
 mod trace;

@@ -2,7 +2,7 @@
 
 use super::{
     boundary, conformance, docs, fresh, install, killswitch, languages, large, lint, long, memory,
-    network, rust, trace,
+    network, rust, simulation, trace,
 };
 use crate::count::Outcome;
 use crate::house::Result;
@@ -15,11 +15,12 @@ struct Part {
     run: fn() -> Result<Outcome>,
 }
 
-const PARTS: [Part; 25] = [
+const PARTS: [Part; 26] = [
     Part { name: "lint", what: "fmt, clippy, mypy, tsc, ktlint", run: lint::run },
     Part { name: "tidy", what: "rules of style and architecture", run: rust::tidy },
     Part { name: "unit", what: "Rust unit and property tests", run: rust::unit },
     Part { name: "killswitch", what: "models of budgets, faults found", run: killswitch::run },
+    Part { name: "simulation", what: "the directory in virtual time", run: simulation::run },
     Part { name: "generated", what: "generated files are current", run: rust::generated },
     Part { name: "conformance", what: "cases from each language", run: conformance::ring },
     Part { name: "matrix", what: "16 pairs over QUIC", run: conformance::matrix },
