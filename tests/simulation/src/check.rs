@@ -93,39 +93,3 @@ pub fn agreed(world: &mut World) {
         world.violated(invariant, || what);
     }
 }
-
-/// True once every live node holds the same as every other, and knows every agent.
-#[must_use]
-pub fn same(world: &World, rows: usize) -> bool {
-    let mut live = world.nodes.iter().filter(|node| node.live);
-    let Some(first) = live.next() else { return true };
-    let (sum, len) = (first.replica.sum(), first.replica.len());
-    len >= rows && live.all(|node| node.replica.sum() == sum && node.replica.len() == len)
-}
-
-/// Runs until something holds; gives the milliseconds that it took.
-///
-/// # Panics
-/// When it does not hold within `most_ms`.
-pub fn until(world: &mut World, most_ms: u64, holds: impl Fn(&World) -> bool) -> u64 {
-    let began = world.now_ms;
-    while !holds(world) {
-        assert!(world.now_ms < began + most_ms, "not within {most_ms} ms of virtual time");
-        let next = world.now_ms + 250;
-        world.run_until(next);
-        assert_eq!(world.broken, None);
-    }
-    world.now_ms - began
-}
-
-/// True when every live node holds a record of this key.
-#[must_use]
-pub fn everywhere(world: &World, key: &RowKey) -> bool {
-    world.nodes.iter().filter(|node| node.live).all(|node| node.replica.row(key).is_some())
-}
-
-/// True when no live node holds one.
-#[must_use]
-pub fn nowhere(world: &World, key: &RowKey) -> bool {
-    world.nodes.iter().filter(|node| node.live).all(|node| node.replica.row(key).is_none())
-}

@@ -15,6 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A node that lost all links looks for another so often.
 const CONTACT_MS: u64 = 5_000;
+/// Of so many looks, one makes a contact in any case: once a minute.
+const CONTACT_TURNS: u64 = 12;
 /// Longest time until the other end of a link that broke notices.
 const NOTICE_MS: u64 = 10_000;
 /// Links that are not used are looked for so often.
@@ -244,7 +246,10 @@ impl World {
             Event::Dialled { from, to, message } => self.dialled(from, to, message),
             Event::Contact { node } => {
                 if self.is_live(node) {
-                    if self.links.of(node).is_empty() {
+                    // A node of the ticket is dialled again and again, whatever else is known.
+                    let turn =
+                        self.now_ms / CONTACT_MS % CONTACT_TURNS == node as u64 % CONTACT_TURNS;
+                    if turn || self.links.of(node).is_empty() {
                         self.contact(node);
                     }
                     self.schedule(self.now_ms + CONTACT_MS, Event::Contact { node });

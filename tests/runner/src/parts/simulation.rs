@@ -9,11 +9,9 @@ use crate::step::Step;
 /// Histories of the long form.
 const MANY: &str = "100000";
 
-/// 1,000 histories of 8 to 32 nodes, the planted faults, and three meshes of 1,000 nodes.
+/// 1,000 histories of 8 to 32 nodes, and the planted faults.
 pub(crate) fn run() -> Result<Outcome> {
-    let mut outcome = histories(None)?;
-    outcome += with("thousand", None)?;
-    Ok(outcome)
+    histories(None)
 }
 
 /// As many histories as `HUBLESS_TEST_SEEDS` says, or 100,000.
@@ -22,16 +20,11 @@ pub(crate) fn long() -> Result<Outcome> {
     histories(Some(&many))
 }
 
+/// A `cargo test` of the histories, with what it says of its figures.
 fn histories(seeds: Option<&str>) -> Result<Outcome> {
-    with("histories", seeds)
-}
-
-/// A `cargo test` of one file, with what it says of its figures.
-fn with(file: &str, seeds: Option<&str>) -> Result<Outcome> {
-    let step = Step::new(&format!("simulation: {file}"), "cargo");
+    let step = Step::new("simulation: histories", "cargo");
     let step = step.args(["test", "--locked", "--no-fail-fast", "--workspace"]);
-    // A mesh of 1,000 nodes takes half a GiB: one after the other.
-    let step = step.args(["--features", TESTING, "--test", file]);
+    let step = step.args(["--features", TESTING, "--test", "histories"]);
     let step = step.args(["--", "--test-threads=1", "--nocapture"]);
     let step = match seeds {
         Some(seeds) => step.env("HUBLESS_TEST_SEEDS", seeds),
