@@ -181,12 +181,12 @@ impl<S: Statement> Replica<S> {
         if self.forged.contains(&print) {
             let message = "expected a record that holds, got one that did not before";
             let error = Error::new(Kind::Auth, message).with_code("bad_signature");
-            return Err(Refusal::Unproven(error));
+            return Err(Refusal::Unproven(Box::new(error)));
         }
         prove(statement).map_err(|error| {
             self.forged.truncate(limits::REPLICA_FORGED - 1);
             self.forged.push_front(print);
-            Refusal::Unproven(error)
+            Refusal::Unproven(Box::new(error))
         })
     }
 

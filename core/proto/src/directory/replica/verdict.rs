@@ -37,7 +37,7 @@ pub enum Refusal {
     /// The replica is full.
     Full,
     /// It does not hold: a signature, a token, a body.
-    Unproven(Error),
+    Unproven(Box<Error>),
 }
 
 impl Refusal {
