@@ -21,8 +21,6 @@ pub enum Source {
     Folder,
     /// The connection to a member of the mesh.
     Member,
-    /// Members passed it on; its signatures were checked as it came.
-    Mesh,
     /// The connection to a node without a token.
     External,
 }
@@ -132,7 +130,7 @@ impl Directory {
         now_ms: u64,
     ) -> Result<()> {
         let lazy = match source {
-            Source::Own | Source::Folder | Source::Mesh => true,
+            Source::Own | Source::Folder => true,
             Source::Member | Source::External => false,
         };
         let opened = if lazy {

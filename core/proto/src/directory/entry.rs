@@ -42,7 +42,6 @@ pub(super) struct Sources {
     own: bool,
     folder: bool,
     member: bool,
-    mesh: bool,
     external: bool,
 }
 
@@ -52,7 +51,6 @@ impl Sources {
             Source::Own => self.own = true,
             Source::Folder => self.folder = true,
             Source::Member => self.member = true,
-            Source::Mesh => self.mesh = true,
             Source::External => self.external = true,
         }
     }
@@ -62,14 +60,13 @@ impl Sources {
             Source::Own => self.own = false,
             Source::Folder => self.folder = false,
             Source::Member => self.member = false,
-            Source::Mesh => self.mesh = false,
             Source::External => self.external = false,
         }
     }
 
     /// True when the node is of the own mesh.
     pub(super) const fn is_member(self) -> bool {
-        self.own || self.folder || self.member || self.mesh
+        self.own || self.folder || self.member
     }
 
     pub(super) const fn is_none(self) -> bool {

@@ -26,9 +26,7 @@ impl NodeRow {
     pub(super) fn admit(&mut self, source: Source, now_ms: u64) -> Result<()> {
         let (name, most) = match source {
             Source::Own => ("HOSTED_AGENTS", limits::HOSTED_AGENTS),
-            Source::Folder | Source::Member | Source::Mesh => {
-                ("MEMBER_RECORDS", limits::MEMBER_RECORDS)
-            }
+            Source::Folder | Source::Member => ("MEMBER_RECORDS", limits::MEMBER_RECORDS),
             Source::External => ("EXTERNAL_RECORDS", limits::EXTERNAL_RECORDS),
         };
         if self.agents.len() >= most {
@@ -36,9 +34,8 @@ impl NodeRow {
             return Err(Error::new(Kind::TooLarge, message).with_limit(name, most as u64));
         }
         match source {
-            // What lies in the own user's folder was written by the own user; what members pass
-            // on was counted as it came.
-            Source::Own | Source::Folder | Source::Mesh => Ok(()),
+            // What lies in the own user's folder was written by the own user.
+            Source::Own | Source::Folder => Ok(()),
             Source::Member | Source::External => self.rate.count(now_ms),
         }
     }

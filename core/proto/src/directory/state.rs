@@ -102,13 +102,6 @@ impl Directory {
         self.zones.remove(node);
     }
 
-    /// A hint that a node may be no more: its agents are ranked lower for a while.
-    pub fn suspect(&mut self, node: &NodeKey, now_ms: u64) {
-        for agent in self.nodes.get(node).into_iter().flat_map(|row| &row.agents) {
-            self.signals.failure(*agent, now_ms);
-        }
-    }
-
     /// What was seen of others, for ranking.
     pub const fn signals(&self) -> &Signals {
         &self.signals
