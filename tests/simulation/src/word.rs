@@ -31,11 +31,12 @@ impl Word {
     #[must_use]
     pub fn new(key: RowKey, term: Term, version: u64) -> Self {
         let id = key.id();
+        // Of id and number at once: changes of two rows to one number would cancel in a sum.
+        let said = mixed(term.seq ^ version.rotate_left(32));
         let mut digest = id;
-        let parts = [mixed(term.seq ^ version.rotate_left(32)), mixed(version ^ 7)];
-        for (byte, salt) in digest.iter_mut().zip(parts.iter().flat_map(|part| part.to_be_bytes()))
-        {
-            *byte ^= salt;
+        for half in digest.chunks_exact_mut(8) {
+            let part = half.first_chunk().map_or(0, |half| u64::from_be_bytes(*half));
+            half.copy_from_slice(&mixed(part ^ said).to_be_bytes());
         }
         let bytes = match key {
             RowKey::Node(_) => 700,
