@@ -155,6 +155,8 @@ impl<S: Statement> Replica<S> {
     /// Takes an input; `prove` is asked at most once for each record that would be taken.
     pub fn handle(&mut self, input: Input<S>, now: Now, prove: Prove<'_, S>) {
         self.expire(now);
+        // Before the input: what comes now is not what ended.
+        self.end();
         match input {
             Input::Publish(records) => self.publish(&records, Origin::Own, now, prove),
             Input::Folder(records) => self.publish(&records, Origin::Folder, now, prove),

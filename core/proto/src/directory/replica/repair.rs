@@ -244,10 +244,13 @@ impl<S: Statement> Replica<S> {
         }
         let unsent = self.answer(from, names);
         let Some(session) = self.repair.with(from) else { return };
-        if let (Some(first), Some(last)) = (unsent, names.iter().max()) {
-            session.todo.push_front(Span { from: first, to: *last });
+        // What did not fit either way often overlaps: it is listed once.
+        let mut parts: Vec<Span> = rest.into_iter().take(super::store::BUCKETS).collect();
+        if let (Some(from), Some(to)) = (unsent, names.iter().max()) {
+            parts.push(Span { from, to: *to });
         }
-        for span in rest.into_iter().take(super::store::BUCKETS).rev() {
+        parts.sort_by_key(|span| span.from);
+        for span in joined(parts.into_iter()).into_iter().rev() {
             session.todo.push_front(span);
         }
         session.todo.truncate(super::store::BUCKETS * 2);
@@ -315,12 +318,12 @@ fn precedes(first: &Brief, second: &Brief) -> bool {
     first.seq < second.seq || (first.seq == second.seq && second.mark < first.mark)
 }
 
-/// Parts in order, those that touch each other as one.
+/// Parts in order of their first names, those that overlap or touch each other as one.
 fn joined(spans: impl Iterator<Item = Span>) -> VecDeque<Span> {
     let mut all: VecDeque<Span> = VecDeque::new();
     for span in spans {
         match all.back_mut() {
-            Some(last) if last.to.checked_add(1) == Some(span.from) => last.to = span.to,
+            Some(last) if span.from <= last.to.saturating_add(1) => last.to = last.to.max(span.to),
             Some(_) | None => all.push_back(span),
         }
     }

@@ -32,12 +32,14 @@ pub(super) struct Store<S> {
     buckets: Vec<Bucket<S>>,
     sum: Sum,
     rows: usize,
+    /// Nothing at all is over before.
+    next_end_ms: u64,
 }
 
 impl<S: Statement> Store<S> {
     pub(super) fn new() -> Self {
         let empty = Bucket { rows: Vec::new(), sum: 0, next_end_ms: u64::MAX };
-        Self { buckets: vec![empty; BUCKETS], sum: 0, rows: 0 }
+        Self { buckets: vec![empty; BUCKETS], sum: 0, rows: 0, next_end_ms: u64::MAX }
     }
 
     pub(super) const fn len(&self) -> usize {
@@ -73,6 +75,7 @@ impl<S: Statement> Store<S> {
         let Some(bucket) = self.buckets.get_mut(bucket_of(&id)) else { return };
         let row = Row { name, until_ms, statement };
         bucket.next_end_ms = bucket.next_end_ms.min(until_ms);
+        self.next_end_ms = self.next_end_ms.min(until_ms);
         let mut change = mark;
         match bucket.search(&id) {
             Ok(at) => {
@@ -103,13 +106,15 @@ impl<S: Statement> Store<S> {
 
     /// When something may be over next.
     pub(super) fn next_end(&self) -> Option<u64> {
-        let ends = self.buckets.iter().map(|bucket| bucket.next_end_ms);
-        ends.min().filter(|end| *end < u64::MAX)
+        Some(self.next_end_ms).filter(|end| *end < u64::MAX)
     }
 
     /// Takes out what is over.
     pub(super) fn expire(&mut self, steady_ms: u64) -> Vec<Row<S>> {
         let mut over = Vec::new();
+        if steady_ms < self.next_end_ms {
+            return over;
+        }
         for bucket in self.buckets.iter_mut().filter(|one| one.next_end_ms <= steady_ms) {
             let is_over = |row: &mut Row<S>| row.until_ms <= steady_ms;
             let first = over.len();
@@ -123,6 +128,8 @@ impl<S: Statement> Store<S> {
             bucket.next_end_ms = ends.min().unwrap_or(u64::MAX);
         }
         self.rows -= over.len();
+        let ends = self.buckets.iter().map(|bucket| bucket.next_end_ms);
+        self.next_end_ms = ends.min().unwrap_or(u64::MAX);
         over
     }
 

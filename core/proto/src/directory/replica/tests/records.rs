@@ -49,9 +49,7 @@ fn times_are_checked_on_both_sides() {
         |ahead_ms: u64| changed(&word(AGENT(), UNIX), |claim| claim.issued_at_ms = UNIX + ahead_ms);
     assert_eq!(one.verdict(&ahead(ms(limits::CLOCK_SKEW) + 1), 0), "not_yet_valid");
     assert_eq!(one.verdict(&word(AGENT(), UNIX + ms(limits::CLOCK_SKEW) + 1), 0), "not_yet_valid");
-    let numbered = changed(&word(AGENT(), u64::MAX), |claim| {
-        (claim.issued_at_ms, claim.expires_at_ms) = (UNIX, UNIX + HOUR);
-    });
+    let numbered = changed(&word(AGENT(), UNIX), |claim| claim.seq = u64::MAX);
     assert_eq!(one.verdict(&numbered, 0), "seq_ahead", "nobody is locked out by it");
     assert_eq!(one.verdict(&word(AGENT(), UNIX), HOUR), "expired");
     let mut one = known();
@@ -81,6 +79,15 @@ fn a_record_ends_by_the_own_clock_and_after_a_day_at_most() {
     assert!(one.seq(AGENT()).is_some());
     one.input(Input::Tick, HOUR);
     assert!(one.seq(AGENT()).is_none() && one.all.is_empty());
+}
+
+#[test]
+fn a_node_that_is_renewed_in_the_moment_in_which_it_ends_stays() {
+    let mut one = known();
+    one.verdict(&word(AGENT(), UNIX), 0);
+    assert_eq!(one.verdict(&word(NODE(), UNIX + HOUR), HOUR), "new");
+    assert_eq!((one.seq(NODE()), one.seq(AGENT())), (Some(UNIX + HOUR), None));
+    assert_eq!(one.verdict(&word(AGENT(), UNIX + HOUR), HOUR), "new");
 }
 
 #[test]
