@@ -4,6 +4,7 @@
 //! Everything follows from one seed: the same seed gives the same history. Records are claims
 //! without signatures; all rules of records are those of `hubless-proto`.
 
+mod acts;
 pub mod chance;
 pub mod check;
 pub mod fault;

@@ -57,12 +57,8 @@ pub struct Node {
     pub dead: BTreeMap<RowKey, u64>,
     /// The time for which it is to be woken.
     pub woken_ms: Option<u64>,
-    /// Bytes that it sent.
-    pub sent_bytes: u64,
-    /// Of these, those of a minute, and which.
+    /// A minute, and the bytes that it sent within it.
     pub minute: (u64, u64),
-    /// Nodes that it suspects.
-    pub suspects: usize,
     fault: Fault,
     kept: Vec<Message<Word>>,
     inputs: u64,
@@ -82,9 +78,7 @@ impl Node {
             agents: BTreeMap::new(),
             dead: BTreeMap::new(),
             woken_ms: None,
-            sent_bytes: 0,
             minute: (0, 0),
-            suspects: 0,
             fault,
             kept: Vec::new(),
             inputs: 0,

@@ -96,21 +96,6 @@ impl Plan {
         Self { nodes, agents, weather, clocks, steps, quiet_ms, end_ms, minute_bytes }
     }
 
-    /// A mesh of many nodes in which nothing happens but what a test does.
-    #[must_use]
-    pub const fn large(nodes: usize, agents: u64) -> Self {
-        Self {
-            nodes,
-            agents,
-            weather: Weather::FAIR,
-            clocks: (20_000, 100),
-            steps: Vec::new(),
-            quiet_ms: 0,
-            end_ms: u64::MAX,
-            minute_bytes: u64::MAX,
-        }
-    }
-
     /// When the node of this place starts.
     #[must_use]
     pub const fn start_ms(&self, place: usize) -> u64 {

@@ -3,7 +3,7 @@
 use crate::chance::{Chance, mixed};
 use crate::fault::Fault;
 use crate::network::{Links, Weather};
-use crate::node::{Clock, Node};
+use crate::node::Node;
 use crate::plan::{Plan, Step};
 use crate::word::{Word, agent_id, node_key, place, size};
 use hubless_proto::directory::replica::{
@@ -11,22 +11,18 @@ use hubless_proto::directory::replica::{
 };
 use hubless_proto::identity::AgentId;
 use hubless_proto::limits::{self, ms};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// A node that lost all links looks for another so often.
-const CONTACT_MS: u64 = 5_000;
+pub(crate) const CONTACT_MS: u64 = 5_000;
 /// Of so many looks, one makes a contact in any case: once a minute.
 const CONTACT_TURNS: u64 = 12;
-/// Longest time until the other end of a link that broke notices.
-const NOTICE_MS: u64 = 10_000;
 /// Links that are not used are looked for so often.
 const SWEEP_MS: u64 = 60_000;
-/// A node that closes is there so long to say so.
-const CLOSING_MS: u64 = 200;
 
 /// Something that is due.
 #[derive(Debug)]
-enum Event {
+pub(crate) enum Event {
     /// A message comes.
     Arrive { from: usize, to: usize, message: Message<Word> },
     /// A connection is made for a message, or is not.
@@ -61,13 +57,13 @@ pub struct World {
     /// What was seen to be wrong first.
     pub broken: Option<(&'static str, String)>,
     weather: Weather,
-    links: Links,
-    chance: Chance,
+    pub(crate) links: Links,
+    pub(crate) chance: Chance,
     due: BTreeMap<(u64, u64), Event>,
     serial: u64,
     history: u64,
     agents: u64,
-    fault: Fault,
+    pub(crate) fault: Fault,
 }
 
 impl World {
@@ -127,91 +123,6 @@ impl World {
         live.map(|(place, _)| place).collect()
     }
 
-    /// A node starts; gives its place.
-    pub fn start(&mut self) -> usize {
-        let (ahead, fast) = self.plan.clocks;
-        let mut within = |most: u64| {
-            let wrong = self.chance.below(2 * most + 1);
-            i64::try_from(wrong).unwrap_or_default() - i64::try_from(most).unwrap_or_default()
-        };
-        let clock = Clock { ahead_ms: within(ahead), fast_ppm: within(fast) };
-        let node = self.nodes.len();
-        let seed = self.chance.number();
-        self.nodes.push(Node::new(node_key(node), clock, seed, self.now_ms, self.fault));
-        let mut said: Vec<Word> =
-            self.nodes.get_mut(node).map(|one| one.renewed(self.now_ms)).into_iter().collect();
-        for _ in 0..self.plan.agents {
-            let agent = self.next_agent();
-            let life_ms = ms(limits::RECORD_LIFE);
-            let new = self.nodes.get_mut(node).map(|one| one.shown(agent, life_ms, self.now_ms));
-            said.extend(new);
-        }
-        self.input(node, Input::Publish(said));
-        self.contact(node);
-        self.contact(node);
-        self.schedule(self.now_ms + CONTACT_MS, Event::Contact { node });
-        node
-    }
-
-    /// An agent is registered at a node; gives its key.
-    pub fn register(&mut self, node: usize, life_ms: u64) -> Option<RowKey> {
-        let agent = self.next_agent();
-        let word = self.nodes.get_mut(node)?.shown(agent, life_ms, self.now_ms);
-        let key = word.claim().key;
-        self.input(node, Input::Publish(vec![word]));
-        Some(key)
-    }
-
-    /// An agent of a node publishes something else, or is renewed.
-    pub fn change(&mut self, node: usize, agent: AgentId) {
-        let life_ms = ms(limits::RECORD_LIFE);
-        let Some(one) = self.nodes.get_mut(node) else { return };
-        let word = one.shown(agent, life_ms, self.now_ms);
-        self.input(node, Input::Publish(vec![word]));
-    }
-
-    /// The record of a node is renewed.
-    pub fn renew(&mut self, node: usize) {
-        let Some(one) = self.nodes.get_mut(node) else { return };
-        let word = one.renewed(self.now_ms);
-        self.input(node, Input::Publish(vec![word]));
-    }
-
-    /// A node closes: it says so, and is gone.
-    pub fn leave(&mut self, node: usize) {
-        let Some(one) = self.nodes.get_mut(node) else { return };
-        let word = one.ended(self.now_ms);
-        self.input(node, Input::Publish(vec![word]));
-        self.schedule(self.now_ms + CLOSING_MS, Event::Closed { node });
-    }
-
-    /// A node is killed.
-    pub fn crash(&mut self, node: usize) {
-        let Some(one) = self.nodes.get_mut(node).filter(|one| one.live) else { return };
-        one.live = false;
-        for other in self.links.of(node) {
-            let notice = self.now_ms + 1 + self.chance.below(NOTICE_MS);
-            self.schedule(notice, Event::Broken { one: node, other });
-        }
-    }
-
-    /// Half of the nodes are cut off from the others.
-    pub fn cut(&mut self) {
-        let side = (0..self.nodes.len()).filter(|_| self.chance.permille(500)).collect();
-        self.links.cut(side);
-        for (one, other) in self.links.all() {
-            if self.links.is_cut(one, other) {
-                let notice = self.now_ms + 1 + self.chance.below(NOTICE_MS);
-                self.schedule(notice, Event::Broken { one, other });
-            }
-        }
-    }
-
-    /// All can reach each other again.
-    pub fn heal(&mut self) {
-        self.links.cut(BTreeSet::new());
-    }
-
     /// Notes that something is wrong; what was first stands.
     pub fn violated(&mut self, invariant: &'static str, what: impl FnOnce() -> String) {
         if self.broken.is_none() {
@@ -219,7 +130,7 @@ impl World {
         }
     }
 
-    fn next_agent(&mut self) -> AgentId {
+    pub(crate) fn next_agent(&mut self) -> AgentId {
         self.agents += 1;
         agent_id(self.agents)
     }
@@ -229,7 +140,7 @@ impl World {
         self.heal();
     }
 
-    fn schedule(&mut self, at_ms: u64, event: Event) {
+    pub(crate) fn schedule(&mut self, at_ms: u64, event: Event) {
         self.serial += 1;
         self.due.insert((at_ms.max(self.now_ms), self.serial), event);
     }
@@ -343,7 +254,7 @@ impl World {
     }
 
     /// Connects a node to another by chance, as a ticket would.
-    fn contact(&mut self, node: usize) {
+    pub(crate) fn contact(&mut self, node: usize) {
         let reached = |other: &usize| *other != node && !self.links.is_cut(node, *other);
         let others: Vec<usize> = self.live().into_iter().filter(reached).collect();
         if let Some(other) = self.chance.one(&others) {
@@ -351,52 +262,13 @@ impl World {
         }
     }
 
-    fn step(&mut self, step: Step) {
-        let live = self.live();
-        let Some(node) = self.chance.one(&live) else { return };
-        let agents: Vec<AgentId> = self
-            .nodes
-            .get(node)
-            .map(|one| one.agents.keys().copied().collect())
-            .unwrap_or_default();
-        let agent = self.chance.one(&agents);
-        match step {
-            Step::Start => {
-                self.start();
-            }
-            Step::Register => {
-                self.register(node, ms(limits::RECORD_LIFE));
-            }
-            Step::Brief => {
-                self.register(node, ms(limits::TRANSIENT_LIFE));
-            }
-            Step::Change => {
-                if let Some(agent) = agent {
-                    self.change(node, agent);
-                }
-            }
-            Step::Withdraw => {
-                let now_ms = self.now_ms;
-                let one = self.nodes.get_mut(node);
-                let word = one.zip(agent).and_then(|(one, agent)| one.withdrawn(agent, now_ms));
-                self.input(node, Input::Publish(word.into_iter().collect()));
-            }
-            Step::Leave if live.len() > 4 => self.leave(node),
-            Step::Crash if live.len() > 4 => self.crash(node),
-            Step::Leave | Step::Crash => {}
-            Step::Cut => self.cut(),
-            Step::Heal => self.heal(),
-        }
-    }
-
-    fn is_live(&self, node: usize) -> bool {
+    pub(crate) fn is_live(&self, node: usize) -> bool {
         self.nodes.get(node).is_some_and(|one| one.live)
     }
 
     fn send(&mut self, from: usize, to: usize, message: Message<Word>) {
         let bytes = size(&message);
         if let Some(node) = self.nodes.get_mut(from) {
-            node.sent_bytes += bytes;
             let minute = self.now_ms / 60_000;
             if node.minute.0 != minute {
                 node.minute = (minute, 0);
@@ -428,7 +300,7 @@ impl World {
         }
     }
 
-    fn input(&mut self, node: usize, input: Input<Word>) {
+    pub(crate) fn input(&mut self, node: usize, input: Input<Word>) {
         let now_ms = self.now_ms;
         let Some(one) = self.nodes.get_mut(node).filter(|one| one.live) else { return };
         let outputs = one.handle(input, now_ms);
@@ -460,16 +332,7 @@ impl World {
             Output::Removed { statement, .. } => {
                 self.note([node as u64, statement.claim().seq, 3]);
             }
-            Output::Suspected(_) => {
-                if let Some(one) = self.nodes.get_mut(node) {
-                    one.suspects += 1;
-                }
-            }
-            Output::Returned(_) => {
-                if let Some(one) = self.nodes.get_mut(node) {
-                    one.suspects = one.suspects.saturating_sub(1);
-                }
-            }
+            Output::Suspected(_) | Output::Returned(_) => {}
             Output::Refute => self.renew(node),
         }
     }
