@@ -441,6 +441,40 @@ limits! {
     LAST_NUMBERS: usize = 262_144;
     /// The last number of an agent is kept for so long after its records ended.
     LAST_NUMBER_LIFE: Duration = Duration::from_secs(24 * 3_600);
+    /// Members that are told at once of what is new in the directory of the mesh.
+    GOSSIP_FAN_OUT: usize = 3;
+    /// Members that pass one new record on, one after the other.
+    GOSSIP_HOPS: u32 = 16;
+    /// New records of the directory wait so long for others.
+    GOSSIP_BATCH: Duration = Duration::from_millis(50);
+    /// New records of the directory that wait to be passed on.
+    GOSSIP_QUEUE: usize = 16_384;
+    /// Records of one message between members, in bytes.
+    GOSSIP_FRAME_BYTES: usize = 60 * KIB;
+    /// Nodes that one message says to be lost.
+    GOSSIP_SUSPECTS: usize = 1_024;
+    /// Mean time between two comparisons with members by chance: three a minute.
+    REPAIR_ROUND: Duration = Duration::from_secs(20);
+    /// A member that is compared with says its next word within this time.
+    REPAIR_PATIENCE: Duration = Duration::from_secs(10);
+    /// One comparison with a member, with all that it brings.
+    REPAIR_LIFE: Duration = Duration::from_secs(60);
+    /// Rows of the directory that one message lists.
+    REPAIR_ROWS: usize = 1_024;
+    /// Messages with records that answer one message.
+    REPAIR_FRAMES: usize = 8;
+    /// Members that wait to be compared with.
+    REPAIR_WAITING: usize = 64;
+    /// Records of one directory by which agents or nodes say that they are no more.
+    REPLICA_ENDED: usize = 65_536;
+    /// Keys of which two records of one number are remembered.
+    REPLICA_EVIDENCE: usize = 1_024;
+    /// Records that did not hold and are not looked at again.
+    REPLICA_FORGED: usize = 1_024;
+    /// Offered records that were asked for and did not come yet.
+    REPLICA_ASKED: usize = 4_096;
+    /// A node that others take for lost says so often at most that it lives.
+    REFUTE: Duration = Duration::from_secs(10);
     /// Watchers of a directory.
     WATCHERS: usize = 1_024;
     /// Input schemas that a directory keeps for queries, and their bytes.

@@ -100,6 +100,8 @@ pub fn control(data: &[u8]) -> bool {
         | message::<v1::Redeemed>(FrameType::Redeemed, data)
         | message::<v1::Drained>(FrameType::Drained, data)
         | message::<v1::Goodbye>(FrameType::Goodbye, data)
+        | message::<v1::RecordDigests>(FrameType::RecordDigests, data)
+        | message::<v1::RecordDelta>(FrameType::RecordDelta, data)
 }
 
 /// A request.

@@ -87,7 +87,8 @@ impl Directory {
         self.announce(source, node, agents, now_ms)
     }
 
-    /// An agent says that it is no more: gone at once, and no earlier record brings it back.
+    /// An agent says that it is no more: gone at once, and no earlier record brings it back. A node
+    /// says of an agent that it hosts it no more: gone there.
     ///
     /// # Errors
     /// What the record is refused for; `conflict`, code `superseded`, for one below the number
@@ -95,6 +96,11 @@ impl Directory {
     pub fn bury(&mut self, tombstone: &v1::SignedRecord, now_ms: u64) -> Result<AgentId> {
         let opened = record::open::<v1::Tombstone>(tombstone, None, now_ms)?;
         let (id, seq) = (opened.author, opened.term.seq);
+        if !opened.body.agent.is_empty() {
+            let agent = AgentId::from_slice(&opened.body.agent)?;
+            self.hide(&NodeKey::from_bytes(*id.as_bytes()), &[(agent, seq)], now_ms);
+            return Ok(agent);
+        }
         if self.entries.get(&id).is_some_and(|entry| seq < entry.stamp.seq) {
             return Err(superseded(&id));
         }

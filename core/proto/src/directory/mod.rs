@@ -12,6 +12,7 @@ mod find;
 mod index;
 mod past;
 mod quota;
+pub mod replica;
 mod resolve;
 mod state;
 mod watch;

@@ -5,11 +5,17 @@ use crate::limits;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Last numbers, each kept until a day after the agent's records had ended.
-#[derive(Debug, Default)]
-pub(super) struct Past {
-    rows: BTreeMap<AgentId, Row>,
+#[derive(Debug)]
+pub(super) struct Past<K = AgentId> {
+    rows: BTreeMap<K, Row>,
     // Same entries as `rows`, by their end.
-    ends: BTreeSet<(u64, AgentId)>,
+    ends: BTreeSet<(u64, K)>,
+}
+
+impl<K> Default for Past<K> {
+    fn default() -> Self {
+        Self { rows: BTreeMap::new(), ends: BTreeSet::new() }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -19,10 +25,14 @@ struct Row {
     until_ms: u64,
 }
 
-impl Past {
+impl<K: Ord + Copy> Past<K> {
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
     /// Remembers the number under which an agent left; `is_dead`: by its own tombstone. The
     /// highest number stands, and of two equal ones the tombstone.
-    pub(super) fn remember(&mut self, id: AgentId, seq: u64, is_dead: bool, records_end_ms: u64) {
+    pub(super) fn remember(&mut self, id: K, seq: u64, is_dead: bool, records_end_ms: u64) {
         let life = u64::try_from(limits::LAST_NUMBER_LIFE.as_millis()).unwrap_or(u64::MAX);
         let mut row = Row { seq, is_dead, until_ms: records_end_ms.saturating_add(life) };
         if let Some(old) = self.rows.remove(&id) {
@@ -42,7 +52,7 @@ impl Past {
     }
 
     /// True when a record of this number is of the past: below the last, or not above a tombstone.
-    pub(super) fn holds(&self, id: &AgentId, seq: u64) -> bool {
+    pub(super) fn holds(&self, id: &K, seq: u64) -> bool {
         self.rows.get(id).is_some_and(|row| seq < row.seq || (row.is_dead && seq == row.seq))
     }
 
@@ -66,7 +76,7 @@ mod tests {
     #[test]
     fn the_highest_number_stands_and_a_tombstone_beats_its_equal() {
         let id = AgentId::from_bytes([1; 32]);
-        let mut past = Past::default();
+        let mut past = Past::<AgentId>::default();
         past.remember(id, 5, false, 0);
         assert!(past.holds(&id, 4) && !past.holds(&id, 5));
         past.remember(id, 5, true, 0);
@@ -79,7 +89,7 @@ mod tests {
 
     #[test]
     fn keeps_a_bounded_number() {
-        let mut past = Past::default();
+        let mut past = Past::<AgentId>::default();
         for n in 0..limits::LAST_NUMBERS as u64 + 3 {
             let mut key = [0; 32];
             key[..8].copy_from_slice(&n.to_be_bytes());

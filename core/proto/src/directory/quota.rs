@@ -10,7 +10,13 @@ use std::collections::BTreeSet;
 #[derive(Debug, Default)]
 pub(super) struct NodeRow {
     pub(super) agents: BTreeSet<AgentId>,
-    // New ones in the second that began then.
+    rate: Rate,
+}
+
+/// New records of one node by the second.
+#[derive(Debug, Default)]
+pub(super) struct Rate {
+    // In the second that began then.
     new: u32,
     second_ms: u64,
 }
@@ -30,11 +36,14 @@ impl NodeRow {
         match source {
             // What lies in the own user's folder was written by the own user.
             Source::Own | Source::Folder => Ok(()),
-            Source::Member | Source::External => self.count(now_ms),
+            Source::Member | Source::External => self.rate.count(now_ms),
         }
     }
+}
 
-    fn count(&mut self, now_ms: u64) -> Result<()> {
+impl Rate {
+    /// Counts one more, or refuses it.
+    pub(super) fn count(&mut self, now_ms: u64) -> Result<()> {
         if now_ms.saturating_sub(self.second_ms) >= 1_000 {
             self.second_ms = now_ms;
             self.new = 0;

@@ -65,6 +65,8 @@ fn message(kind: FrameType, body: Bytes) -> Result<Value> {
         FrameType::Drained => of::<v1::Drained>(kind, body),
         FrameType::Goodbye => of::<v1::Goodbye>(kind, body),
         FrameType::Ledger => Ok(json!(Message::decode(body)?.to_wire())),
+        FrameType::RecordDigests => of::<v1::RecordDigests>(kind, body),
+        FrameType::RecordDelta => of::<v1::RecordDelta>(kind, body),
         FrameType::Ask => of::<v1::Ask>(kind, body),
         FrameType::Answer => of::<v1::Answer>(kind, body),
         FrameType::Request => of::<v1::Request>(kind, body),

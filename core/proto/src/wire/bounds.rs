@@ -25,7 +25,9 @@ pub(super) fn list(message: &str, field: &str) -> (&'static str, usize) {
         ("BeaconProof", "path") => ("BEACON_PATH", l::BEACON_PATH),
         ("RevokedKeys", "keys") => ("REVOKED_KEYS", l::REVOKED_KEYS),
         ("TraceCalls", "calls") => ("TRACE_CALLS", l::TRACE_CALLS),
-        ("Show" | "Hide", "agents") | ("Hide", "seqs") => ("MESSAGE_ITEMS", l::MESSAGE_ITEMS),
+        ("Show" | "Hide", "agents") | ("Hide", "seqs") | ("RecordDelta", "records") => {
+            ("MESSAGE_ITEMS", l::MESSAGE_ITEMS)
+        }
         _ => ("LIST_ITEMS", l::LIST_ITEMS),
     }
 }

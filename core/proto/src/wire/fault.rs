@@ -2,6 +2,6 @@
 
 use crate::error::{Error, Kind, Retry};
 
-pub(super) fn bad_frame(message: impl Into<String>) -> Error {
+pub(crate) fn bad_frame(message: impl Into<String>) -> Error {
     Error::new(Kind::Transport, message).with_code("bad_frame").with_retry(Retry::Never)
 }

@@ -75,6 +75,10 @@ frame_types! {
     Goodbye = 11, "goodbye", CONTROL_FRAME_BYTES;
     /// What issuer and holder of a grant say to each other.
     Ledger = 12, "ledger", CONTROL_FRAME_BYTES;
+    /// What the sender holds of the directory of the mesh, by numbers.
+    RecordDigests = 13, "record_digests", CONTROL_FRAME_BYTES;
+    /// Records of the directory of the mesh.
+    RecordDelta = 14, "record_delta", CONTROL_FRAME_BYTES;
     /// A question to the node itself, on a stream of its own.
     Ask = 16, "ask", CONTROL_FRAME_BYTES;
     /// Its answer.

@@ -24,7 +24,7 @@ mod rejection;
 mod scan;
 mod varint;
 
-use fault::bad_frame;
+pub(crate) use fault::bad_frame;
 
 /// The messages, as compiled from `proto/hubless/v1/*.proto`.
 #[allow(missing_docs, clippy::all, unreachable_pub)]

@@ -32,7 +32,7 @@ fn term() -> Term {
 }
 
 fn tombstone() -> v1::Tombstone {
-    v1::Tombstone { reason: "closed".into() }
+    v1::Tombstone { reason: "closed".into(), ..Default::default() }
 }
 
 fn open(signed: &v1::SignedRecord) -> Result<record::Opened<v1::Tombstone>, Error> {

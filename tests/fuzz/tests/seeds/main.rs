@@ -67,6 +67,8 @@ fn every_type_of_frame_has_a_target_and_a_seed() {
         (FrameType::Drained, "control/drained"),
         (FrameType::Goodbye, "control/goodbye"),
         (FrameType::Ledger, "ledger_message/grant"),
+        (FrameType::RecordDigests, "control/record_digests"),
+        (FrameType::RecordDelta, "control/record_delta"),
         (FrameType::Ask, "answer/ask"),
         (FrameType::Answer, "answer/agent"),
         (FrameType::Request, "request/request"),

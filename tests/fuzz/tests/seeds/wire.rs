@@ -193,7 +193,7 @@ fn announcement() -> v1::NodeAnnouncement {
 fn records() -> Vec<Seed> {
     let all = announcement();
     let agent_records = all.agents.first().unwrap().clone();
-    let tombstone = v1::Tombstone { reason: "closed".into() };
+    let tombstone = v1::Tombstone { reason: "closed".into(), ..Default::default() };
     let hello = v1::Hello {
         version_low: 1,
         version_high: 1,
@@ -236,6 +236,11 @@ fn control() -> Vec<Seed> {
     let refused = v1::Refused { rejection: Some(rejection()) };
     let redeem = v1::Redeem { invite: vec![1; 32].into(), member_key: vec![2; 32].into() };
     let redeemed = v1::Redeemed { token: vec![1; 307].into(), rejection: None };
+    let rows = v1::RecordRows { spans: vec![1; 32].into(), rows: vec![2; 64].into() };
+    let digests = v1::RecordDigests { says: Some(v1::record_digests::Says::Rows(rows)) };
+    let node = announcement().node.map(v1::spread_record::Record::Node);
+    let spread = v1::SpreadRecord { record: node, hops: 1, here: true };
+    let delta = v1::RecordDelta { records: vec![spread], pushed: true };
     vec![
         seed("hello_ack", ack.encode_to_vec()),
         seed("drained", v1::Drained::default().encode_to_vec()),
@@ -249,6 +254,8 @@ fn control() -> Vec<Seed> {
         seed("redeem", redeem.encode_to_vec()),
         seed("redeemed", redeemed.encode_to_vec()),
         seed("goodbye", v1::Goodbye { deadline_ms: 10_000 }.encode_to_vec()),
+        seed("record_digests", digests.encode_to_vec()),
+        seed("record_delta", delta.encode_to_vec()),
     ]
 }
 

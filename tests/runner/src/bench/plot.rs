@@ -200,11 +200,11 @@ mod tests {
         let metric = |key| Metric { key, title: key };
         let mut table = Table::new("calls", &["one", "two"].map(metric));
         for (row, value) in [("hubless C", 70.0), ("others", 3_000.0)] {
-            for key in ["one", "two"] {
+            for (round, key) in ["one", "two"].into_iter().enumerate() {
                 let mut samples = Samples::default();
                 samples.add(key, value);
                 samples.add(key, value * 1.5);
-                table.add(row, Ok(samples));
+                table.add(round, row, Ok(samples));
             }
         }
         table

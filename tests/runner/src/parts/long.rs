@@ -1,6 +1,6 @@
 //! The long forms, which are not part of every run.
 
-use super::{boundary, endurance, install, killswitch, memory, nightly, rust};
+use super::{boundary, endurance, install, killswitch, memory, nightly, rust, simulation};
 use crate::count::Outcome;
 use crate::house::Result;
 
@@ -12,13 +12,15 @@ const FORMS: [(&str, &[&str]); 3] = [
 
 /// Looks at the fuzzer with coverage as well, which no part builds.
 const FUZZ: &str = "fuzz";
-/// Forms of their own: the packages of a release instead of quick ones, the larger models,
-/// processes that are stopped for a minute, C's suite under valgrind, and what takes hours.
+/// Forms of their own: the packages of a release instead of quick ones, the larger models, more
+/// histories, processes that are stopped for a minute, C's suite under valgrind, and what takes
+/// hours.
 const INSTALL: &str = "install";
 const KILLSWITCH: &str = "killswitch";
 const BOUNDARY: &str = "boundary";
 const LARGE: &str = "large";
 const MEMORY: &str = "memory";
+const SIMULATION: &str = "simulation";
 
 /// Runs the long forms of the named parts, or of all; one that cannot be built or started counts as
 /// a failure, and the others run.
@@ -26,7 +28,7 @@ const MEMORY: &str = "memory";
 /// # Errors
 /// A part has no long form.
 pub(crate) fn run(names: &[String]) -> Result<Outcome> {
-    let own = [INSTALL, KILLSWITCH, BOUNDARY, LARGE, MEMORY];
+    let own = [INSTALL, KILLSWITCH, BOUNDARY, LARGE, MEMORY, SIMULATION];
     let known: Vec<_> = FORMS.iter().map(|(form, _)| *form).chain(own).collect();
     if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
         return Err(format!("{unknown:?} has no long form; these have: {}", known.join(", ")));
@@ -52,6 +54,9 @@ pub(crate) fn run(names: &[String]) -> Result<Outcome> {
     }
     if wanted(KILLSWITCH) {
         outcome += Outcome::of(killswitch::long());
+    }
+    if wanted(SIMULATION) {
+        outcome += Outcome::of(simulation::long());
     }
     if wanted(BOUNDARY) {
         outcome += Outcome::of(boundary::long());

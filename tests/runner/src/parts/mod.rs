@@ -16,6 +16,7 @@ mod memory;
 mod network;
 mod nightly;
 mod rust;
+mod simulation;
 mod sources;
 mod table;
 mod trace;

@@ -3,7 +3,7 @@
 use super::lanes::{self, Beside, Shared};
 use super::{
     boundary, conformance, docs, fresh, install, killswitch, languages, large, lint, long, memory,
-    network, rust, trace,
+    network, rust, simulation, trace,
 };
 use crate::count::Outcome;
 use crate::house::Result;
@@ -24,7 +24,7 @@ const MAKE: Beside = Beside::AllBut(Shared::Make);
 const MAVEN: Beside = Beside::AllBut(Shared::Maven);
 
 /// In the order in which they begin: long ones first, so that the last two end together.
-const PARTS: [Part; 25] = [
+const PARTS: [Part; 26] = [
     Part {
         name: "install",
         what: "packages, installed and used",
@@ -45,6 +45,12 @@ const PARTS: [Part; 25] = [
         what: "models of budgets, faults found",
         beside: ANY,
         run: killswitch::run,
+    },
+    Part {
+        name: "simulation",
+        what: "the directory in virtual time",
+        beside: ANY,
+        run: simulation::run,
     },
     Part {
         name: "conformance",

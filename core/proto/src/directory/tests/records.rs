@@ -194,6 +194,25 @@ fn what_takes_an_earlier_hosting_back_leaves_the_later_one() {
 }
 
 #[test]
+fn a_node_takes_its_own_hosting_back_and_nobody_elses() {
+    let mut all = directory();
+    show(1, 1).to(&mut all, Source::Member, NOW);
+    Show { node: key(2).node_key(), ..show(1, 1) }.to(&mut all, Source::Member, NOW);
+    let left = |seed: u64, seq: u64| {
+        let term = Term { seq, issued_at_ms: NOW, expires_at_ms: NOW + HOUR };
+        let body = v1::Tombstone { agent: id(1).to_wire(), ..Default::default() };
+        record::sign(&key(seed), term, &body).unwrap()
+    };
+    let hosts = |all: &Directory| all.entries.get(&id(1)).map_or(0, |entry| entry.hosts.len());
+    all.bury(&left(9, NOW), NOW).unwrap();
+    assert_eq!(hosts(&all), 2, "it hosts no such agent");
+    all.bury(&left(2, NOW - 1), NOW).unwrap();
+    assert_eq!(hosts(&all), 2, "a later hosting stands");
+    assert_eq!(all.bury(&left(2, NOW), NOW), Ok(id(1)));
+    assert_eq!(hosts(&all), 1);
+}
+
+#[test]
 fn a_transient_agent_leaves_no_row() {
     let mut all = directory();
     let brief = brief(1);

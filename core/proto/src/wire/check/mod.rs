@@ -7,6 +7,7 @@
 mod call;
 mod context;
 mod control;
+mod directory;
 mod form;
 mod killswitch;
 mod record;

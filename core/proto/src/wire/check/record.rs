@@ -173,7 +173,8 @@ impl Checked for v1::NodeRecord {
 
 impl Checked for v1::Tombstone {
     fn check(&self) -> Result<()> {
-        check_text("reason", &self.reason)
+        check_text("reason", &self.reason)?;
+        optional_bytes32("agent", &self.agent)
     }
 }
 

@@ -81,7 +81,9 @@ fn changed(change: impl FnOnce(&mut v1::Record)) -> v1::SignedRecord {
         seq: 1,
         issued_at_ms: NOW,
         expires_at_ms: NOW + 1_000,
-        body: v1::Tombstone { reason: "closed".into() }.encode_to_vec().into(),
+        body: v1::Tombstone { reason: "closed".into(), ..Default::default() }
+            .encode_to_vec()
+            .into(),
     };
     change(&mut record);
     let signed = record.encode_to_vec();

@@ -1,0 +1,138 @@
+//! What is passed on, to whom, and what is suspected.
+#![allow(clippy::wildcard_enum_match_arm, reason = "tests look for one of many messages")]
+
+use super::support::{One, UNIX, Word, agent, brief, node, push, sent, word};
+use crate::directory::replica::{Brief, Input, Loss, Message, Nearness, Output, RowKey, Suspect};
+use crate::limits::{self, ms};
+
+const NOW: u64 = 200_000;
+
+fn flushed(one: &mut One) -> Vec<(crate::identity::NodeKey, Message<Word>)> {
+    sent(one.input(Input::Tick, NOW + ms(limits::GOSSIP_BATCH)))
+}
+
+#[test]
+fn what_is_new_goes_to_a_few_and_not_back_to_who_brought_it() {
+    let mut one = One::linked();
+    one.input(Input::Tick, NOW);
+    let new = word(RowKey::Agent(agent(1), node(2)), UNIX);
+    let first = one.heard(3, push(std::slice::from_ref(&new), 4), NOW);
+    assert!(sent(first).is_empty(), "it waits for others");
+    let told = flushed(&mut one);
+    let pushed: Vec<_> = told.iter().filter(|(_, m)| matches!(m, Message::Push(_))).collect();
+    assert!((limits::GOSSIP_FAN_OUT - 1..=limits::GOSSIP_FAN_OUT).contains(&pushed.len()));
+    assert!(pushed.iter().all(|(to, _)| *to != node(3)));
+    assert!(matches!(&pushed[0].1, Message::Push(carried) if carried[0].hops == 5));
+    one.heard(4, push(&[new], 0), NOW + 1_000);
+    assert!(one.all.waiting()[0] == 0, "known: it is passed on once");
+}
+
+#[test]
+fn what_came_a_long_way_goes_no_further() {
+    let mut one = One::linked();
+    one.input(Input::Tick, NOW);
+    let new = |n| word(RowKey::Agent(agent(n), node(2)), UNIX);
+    one.heard(3, push(&[new(1)], limits::GOSSIP_HOPS - 1), NOW);
+    assert_eq!(one.all.waiting()[0], 0);
+    one.heard(3, push(&[new(2)], limits::GOSSIP_HOPS - 2), NOW);
+    assert_eq!(one.all.waiting()[0], 1);
+}
+
+#[test]
+fn what_is_renewed_is_offered_and_given_to_who_asks() {
+    let mut one = One::linked();
+    one.input(Input::Tick, NOW);
+    let key = RowKey::Agent(agent(1), node(2));
+    one.heard(3, push(&[word(key, UNIX)], 0), NOW - 1_000);
+    one.input(Input::Tick, NOW - 500);
+    one.heard(3, push(&[word(key, UNIX + 9)], 0), NOW);
+    let told = flushed(&mut one);
+    let mut offers = told.iter().filter_map(|(to, message)| match message {
+        Message::Offer(rows) => Some((*to, rows[0])),
+        _ => None,
+    });
+    let (to, offered) = offers.next().expect("it is offered");
+    assert_eq!(offered, brief(&word(key, UNIX + 9)));
+    let answer = sent(one.input(Input::Heard(to, Message::Ask(vec![offered.name])), NOW + 60));
+    let given = |m: &Message<Word>| matches!(m, Message::Answer(records) if records.len() == 1);
+    assert!(answer.iter().any(|(_, message)| given(message)));
+    // What is offered here is asked for once, if it is newer.
+    let newest = brief(&word(key, UNIX + 10));
+    let mut asks = |from, row: Brief, now| {
+        let said = sent(one.heard(from, Message::Offer(vec![row]), now));
+        said.iter().any(|(_, m)| matches!(m, Message::Ask(names) if *names == [row.name]))
+    };
+    assert!(asks(4, newest, NOW + 70) && !asks(5, newest, NOW + 71));
+    assert!(asks(5, newest, NOW + 3_000), "it did not come");
+    assert!(!asks(4, brief(&word(key, UNIX + 9)), NOW + 5_000), "it is known");
+}
+
+#[test]
+fn who_reads_the_folder_of_this_machine_is_not_told_of_what_lies_there() {
+    for (nearness, told) in [(Nearness::Near, false), (Nearness::Far, true)] {
+        let mut one = One::new();
+        one.input(Input::Linked(node(2), nearness), 0);
+        one.until_quiet(0);
+        one.input(Input::Tick, NOW);
+        one.input(Input::Publish(vec![word(RowKey::Node(node(1)), UNIX)]), NOW);
+        let pushed = flushed(&mut one).iter().any(|(_, m)| matches!(m, Message::Push(_)));
+        assert_eq!(pushed, told, "{nearness:?}");
+    }
+}
+
+#[test]
+fn an_agent_that_comes_before_its_node_is_asked_for_with_its_node() {
+    let mut one = One::linked();
+    let stranger = word(RowKey::Agent(agent(1), node(77)), UNIX);
+    let asked = sent(one.heard(3, push(&[stranger], 0), NOW));
+    let asked = asked.into_iter().find_map(|(to, message)| match message {
+        Message::Ask(names) => Some((to, names.len())),
+        _ => None,
+    });
+    assert_eq!(asked, Some((node(3), 2)));
+}
+
+#[test]
+fn a_link_that_breaks_is_a_hint_which_a_later_record_clears() {
+    let mut one = One::linked();
+    one.input(Input::Tick, NOW);
+    assert!(!one.all.is_suspected(&node(2)));
+    one.input(Input::Unlinked(node(2), Loss::Broken), NOW);
+    assert!(one.all.is_suspected(&node(2)) && one.seq(RowKey::Node(node(2))).is_some());
+    let told = flushed(&mut one);
+    let suspects = [Suspect { node: node(2), seq: UNIX }];
+    let hints = told.iter().filter(|(_, m)| matches!(m, Message::Suspects(s) if *s == suspects));
+    assert_eq!(hints.count(), limits::GOSSIP_FAN_OUT);
+    let cleared = one.heard(3, push(&[word(RowKey::Node(node(2)), UNIX + 1)], 0), NOW + 100);
+    assert!(cleared.iter().any(|output| matches!(output, Output::Returned(of) if *of == node(2))));
+    // A hint about an earlier record says nothing any more.
+    one.heard(3, Message::Suspects(suspects.to_vec()), NOW + 100);
+    assert!(!one.all.is_suspected(&node(2)));
+}
+
+#[test]
+fn a_node_that_never_was_reached_is_suspected_here_alone_and_a_closed_link_is_no_hint() {
+    let mut one = One::linked();
+    one.input(Input::Tick, NOW);
+    one.input(Input::Unlinked(node(2), Loss::Closed), NOW);
+    assert!(!one.all.is_suspected(&node(2)));
+    one.input(Input::Unlinked(node(2), Loss::Unreached), NOW);
+    assert!(one.all.is_suspected(&node(2)) && one.all.waiting()[4] == 0);
+    one.input(Input::Linked(node(2), Nearness::Far), NOW);
+    assert!(!one.all.is_suspected(&node(2)));
+    // Who is connected knows better.
+    one.heard(3, Message::Suspects(vec![Suspect { node: node(2), seq: UNIX }]), NOW);
+    assert!(!one.all.is_suspected(&node(2)));
+}
+
+#[test]
+fn a_node_that_others_suspect_says_that_it_lives_but_not_all_the_time() {
+    let mut one = One::linked();
+    let hint = || Message::Suspects(vec![Suspect { node: node(1), seq: UNIX }]);
+    let refutes = |outputs: Vec<Output<_>>| {
+        outputs.iter().filter(|output| matches!(output, Output::Refute)).count()
+    };
+    assert_eq!(refutes(one.heard(3, hint(), NOW)), 1);
+    assert_eq!(refutes(one.heard(4, hint(), NOW + ms(limits::REFUTE) - 1)), 0);
+    assert_eq!(refutes(one.heard(4, hint(), NOW + ms(limits::REFUTE))), 1);
+}
