@@ -63,7 +63,7 @@ pub(super) async fn ask(
     options.redeem = redeem(&head)?;
     // What comes back with a code is paid by that alone, and never by a budget that begins here.
     let own = desk.budget.as_ref().filter(|_| options.redeem.is_none());
-    options.kill_switch = own.map(|terms| KillSwitch::new(terms.clone()));
+    options.kill_switch = own.map(|terms| KillSwitch::for_one(terms.clone()));
     options.total_ms = options.total_ms.into_iter().chain(timeout).min();
     trace::carry(&head, desk.trust_traces, &mut options)?;
     let note = |error: &Error| note(&desk, &client, &name, error);
