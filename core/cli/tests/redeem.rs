@@ -206,13 +206,13 @@ async fn codes_that_are_over_or_made_up_run_nothing_and_without_one_the_listener
     let before = settled(&paid, 700);
     assert_eq!(before.of(Component::Calls), 2);
 
-    // A quarter of the listener's own 80 for each request, and nothing of the call's budget.
-    let own = scene.relayed(&switch(1_600, 1_000), "without 20").await.unwrap();
+    // All of the listener's own 80 for each request, and nothing of the call's budget.
+    let own = scene.relayed(&switch(1_600, 1_000), "without 80").await.unwrap();
     assert_eq!(outcomes(&own), [SPENT]);
-    let too_much = scene.relayed(&switch(1_600, 1_000), "without 21").await.unwrap();
+    let too_much = scene.relayed(&switch(1_600, 1_000), "without 81").await.unwrap();
     assert_eq!(outcomes(&too_much)[0][..2], ["402", "budget_exhausted"]);
     let (status, _) = exchange(address, path, "", body);
-    assert_eq!((status, scene.provider.total()), (200, 30));
+    assert_eq!((status, scene.provider.total()), (200, 90));
     assert_eq!(paid.spent(), before);
 }
 

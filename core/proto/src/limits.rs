@@ -397,6 +397,9 @@ limits! {
     HTTP_RATE_PER_S: u32 = 1_000;
     /// HTTP requests at once of one rested principal.
     HTTP_RATE_BURST: u32 = 2_000;
+    /// Redeem codes that are none from one client of a listener within `REDEEM_WRONG_SPAN`; until
+    /// that is over none of its codes is looked at.
+    HTTP_WRONG_CODES: u32 = 32;
     /// Tokens, host names or origins of one HTTP listener, each.
     HTTP_ENTRIES: usize = 1_024;
     /// Compiled schemas kept.
@@ -533,12 +536,13 @@ limits! {
     REDEEM_TEXT_BYTES: usize = 512;
     /// A redeem code ends at the latest after this time; before that with the call it was made in.
     REDEEM_LIFE: Duration = Duration::from_secs(600);
-    /// Codes that are none from one node within `REDEEM_WRONG_SPAN`; until that is over it is
-    /// refused unseen.
+    /// Codes that are none from one node within `REDEEM_WRONG_SPAN`; until that is over, more of
+    /// them are `busy`, and codes that are good are taken all the same.
     REDEEM_WRONG: u32 = 256;
     /// Time in which codes that are none are counted.
     REDEEM_WRONG_SPAN: Duration = Duration::from_secs(10);
-    /// Nodes whose codes that are none are counted; beyond, the one that began first is forgotten.
+    /// Nodes, or clients of a listener, whose codes that are none are counted; beyond, the one that
+    /// began first is forgotten.
     REDEEM_NODES: usize = 1_024;
     /// A grant that ended is remembered after its issuer knows; above every lease.
     GRANT_MEMORY: Duration = Duration::from_secs(600);

@@ -521,7 +521,7 @@ pub(crate) struct Http {
     #[arg(long)]
     pub(crate) insecure: bool,
     /// What each request may spend, with all calls below it, as JSON: inputTokens, outputTokens,
-    /// costMicros, calls, wallTimeMs; a request that shows a redeem code has that of the code
+    /// costMicros, calls, wallTimeMs; one that shows a redeem code has what the code holds instead
     #[arg(long, value_name = "JSON")]
     pub(crate) budget: Option<String>,
     /// Name of the node: it keeps its key, the budgets it holds and its audit log on disk

@@ -61,12 +61,21 @@ pub(super) async fn ask(
     let body = read(body, &client, desk.body_time).await?;
     let mut options = form::request(&name, &client.principal, &body)?;
     options.redeem = redeem(&head)?;
+    let shows_code = options.redeem.is_some();
+    if shows_code {
+        desk.codes.admit(&client)?;
+    }
     // What comes back with a code is paid by that alone, and never by a budget that begins here.
     let own = desk.budget.as_ref().filter(|_| options.redeem.is_none());
-    options.kill_switch = own.map(|terms| KillSwitch::new(terms.clone()));
+    options.kill_switch = own.map(|terms| KillSwitch::for_one(terms.clone()));
     options.total_ms = options.total_ms.into_iter().chain(timeout).min();
     trace::carry(&head, desk.trust_traces, &mut options)?;
-    let note = |error: &Error| note(&desk, &client, &name, error);
+    let note = |error: &Error| {
+        if shows_code {
+            desk.codes.note(&client, error);
+        }
+        note(&desk, &client, &name, error);
+    };
     if streams { stream(&desk, options, note).await } else { whole(&desk, options, note).await }
 }
 

@@ -2,6 +2,7 @@
 
 use super::activity::Activity;
 use super::ask;
+use super::codes::Codes;
 use super::fault::Fault;
 use super::form::{ErrorForm, ListForm};
 use super::openapi;
@@ -27,6 +28,7 @@ pub(super) struct Desk {
     pub(super) trust_traces: bool,
     /// Of each request without a code.
     pub(super) budget: Option<Terms>,
+    pub(super) codes: Arc<Codes>,
 }
 
 /// Who asks, over which connection.

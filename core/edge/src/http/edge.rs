@@ -12,6 +12,7 @@ use axum::response::IntoResponse as _;
 use hubless::{Error, Node, Result};
 use hubless_proto::limits;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Agents of the mesh over plain HTTP, for those outside it. Dropping it closes it at once,
@@ -67,6 +68,7 @@ impl HttpEdge {
             body_time: options.body_time,
             trust_traces: options.trust_traces,
             budget: options.budget.clone(),
+            codes: Arc::default(),
         };
         let router = desk::router(desk);
         #[cfg(feature = "metrics")]

@@ -9,6 +9,7 @@
 mod activity;
 mod ask;
 mod body;
+mod codes;
 mod connection;
 mod desk;
 mod edge;

@@ -98,8 +98,7 @@ impl Rules {
 
     /// Counts the request: those without a token by their address.
     fn rate(&self, principal: &str, address: IpAddr) -> Result<(), Fault> {
-        let counted = if self.tokens.is_empty() { stranger(address) } else { principal.to_owned() };
-        let caller = Caller::edge(self.node, &counted)?;
+        let caller = Caller::edge(self.node, &counted(principal, address))?;
         let now_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(rates.take(caller.key(), now_ms)?)
@@ -116,6 +115,11 @@ pub(crate) fn bearer(head: &Parts) -> Result<Option<&str>, Fault> {
         let (scheme, token) = given.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
     }))
+}
+
+/// Whom a request counts for: those without a token go by their address.
+pub(super) fn counted(principal: &str, address: IpAddr) -> String {
+    if principal == ANONYMOUS { stranger(address) } else { principal.to_owned() }
 }
 
 /// Who asks without a name, by the address.

@@ -4,11 +4,12 @@ use super::support::{GUARD, House, PATIENCE, options, soon};
 use hubless::node::Secret;
 use hubless::{Content, Node, NodeOptions, RequestOptions, handler};
 use hubless_edge::http::{HttpEdge, HttpOptions};
+use hubless_proto::killswitch::{Allowance, Claim, GrantId, RedeemCode};
 use hubless_proto::limits;
 use hubless_proto::wire::v1::Auth;
 use serde_json::{Value, json};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[tokio::test]
 async fn an_agent_that_allows_it_is_asked() {
@@ -285,4 +286,33 @@ async fn closing_lets_a_running_call_end() {
     let refused =
         tokio::time::timeout(Duration::from_secs(5), tokio::net::TcpStream::connect(address));
     assert!(refused.await.unwrap().is_err(), "nobody listens");
+}
+
+#[tokio::test]
+async fn a_client_that_shows_too_many_codes_that_are_none_is_refused_for_a_while() {
+    let house = House::new().await;
+    let claim = Claim {
+        grant: GrantId::from_bytes([1; 16]),
+        digest: [1; 32],
+        amount: Allowance::UNLIMITED,
+        until_ms: u64::MAX,
+    };
+    let made_up = RedeemCode::new(house.node.key(), [1; 32], &claim);
+    let header = format!("Hubless-Redeem: {}\r\n", made_up.text().as_str());
+    let began = Instant::now();
+    let mut refused = 0;
+    loop {
+        let (status, why) = house.send(&house.post("echo", "{}", &header)).await.error();
+        if status == 429 {
+            assert_eq!(why, "busy/redeem");
+            break;
+        }
+        assert_eq!((status, why.as_str()), (403, "denied/redeem"));
+        refused += 1;
+        // On a slow machine the counting begins anew once in a while.
+        assert!(began.elapsed() < PATIENCE * 10, "never refused");
+    }
+    assert!(refused >= limits::HTTP_WRONG_CODES, "only {refused}");
+    // The same client, without a code.
+    assert_eq!(house.ask("echo", &json!({})).await.status, 200);
 }

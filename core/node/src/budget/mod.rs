@@ -22,6 +22,8 @@ mod receipts;
 #[cfg(test)]
 mod receipts_tests;
 mod redeem;
+#[cfg(test)]
+mod redeem_tests;
 mod refunds;
 mod report;
 mod rows;

@@ -3,7 +3,7 @@
 
 use super::durable::{failed, refused};
 use super::guards::Funded;
-use super::treasury::{lost, used_before};
+use super::treasury::{lost, now, used_before};
 use super::{Allowance, Treasury};
 use crate::call::handle::Call;
 use crate::chance;
@@ -115,7 +115,7 @@ impl Treasury {
     /// # Errors
     /// `denied`, code `redeem`, for one that is unknown, was redeemed before or is over; `killed`;
     /// `transport` when its node cannot be reached, does not answer in time or answers something
-    /// else; `busy`.
+    /// else; `busy`, code `redeem`, for one that is none after too many such.
     ///
     /// # Cancellation
     /// The code may be redeemed all the same; what it held comes back with the call it was made in.
@@ -134,7 +134,7 @@ impl Treasury {
     /// A node shows a code of this one; answers the grant that it became.
     ///
     /// # Errors
-    /// As [`Treasury::redeem`]; `busy`, code `redeem`, after too many that are none.
+    /// As [`Treasury::redeem`].
     pub(crate) fn show_code(
         self: &Arc<Self>,
         from: NodeKey,
@@ -145,9 +145,12 @@ impl Treasury {
     }
 
     async fn redeem_for(self: &Arc<Self>, by: NodeKey, code: &RedeemCode) -> Result<Funded> {
-        lock(&self.wrong_codes).admit(&by, chance::clock_ms())?;
-        let id = GrantId::from_bytes(chance::bytes());
-        let (claim, refund) = (code.claim(), self.refund(by, None));
+        let claim = code.claim();
+        // Looked at first: those who show none keep nobody from redeeming a good one.
+        if !lock(&self.state).ledger.has_code(&claim, now()) {
+            lock(&self.wrong_codes).admit(&by, chance::clock_ms())?;
+        }
+        let (id, refund) = (GrantId::from_bytes(chance::bytes()), self.refund(by, None));
         let (answer, granted) = oneshot::channel();
         self.work(|state, now| {
             if let Some(why) = &state.failed {
@@ -161,16 +164,13 @@ impl Treasury {
         granted.inspect_err(|error| self.note_refused(by, error))
     }
 
-    /// Who shows codes that are none is written down, and not for ever looked at.
+    /// Who shows codes that are none is written down, and not for ever.
     fn note_refused(&self, by: NodeKey, why: &Error) {
         if why.kind != Kind::Denied {
             return;
         }
         lock(&self.state).refuse_code(by, why);
-        // What its own clients show it is bounded by its listeners.
-        if by != self.node() {
-            lock(&self.wrong_codes).count(by, chance::clock_ms());
-        }
+        lock(&self.wrong_codes).count(by, chance::clock_ms());
     }
 
     /// Takes a grant that another node's code became.

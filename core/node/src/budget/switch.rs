@@ -7,7 +7,7 @@ use crate::engine::lock;
 use crate::executor;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::NodeKey;
-use hubless_proto::killswitch::{Budget, Input, Origin, Statement};
+use hubless_proto::killswitch::{Budget, Input, Origin, Share, Statement};
 use serde_json::Value;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -102,6 +102,8 @@ pub struct KillSwitch(pub(super) Arc<Switch>);
 
 pub(super) struct Switch {
     terms: Terms,
+    /// What a request that it pays for is given.
+    share: Share,
     nonce: [u8; 16],
     made_ms: u64,
     home: OnceCell<Home>,
@@ -123,8 +125,27 @@ impl KillSwitch {
     /// A switch with these limits; what has none is not limited, and zero refuses everything. Its
     /// wall time begins here.
     pub fn new(terms: Terms) -> Self {
+        Self::sharing(terms, Share::Quarter)
+    }
+
+    /// A switch for one request alone, which is given all of it and not a quarter; what it is
+    /// tried again with is what is left.
+    ///
+    /// ```
+    /// use hubless::budget::{Allowance, Component, KillSwitch, Terms};
+    ///
+    /// let limits = Allowance::UNLIMITED.with(Component::OutputTokens, Some(1_000));
+    /// let switch = KillSwitch::for_one(Terms::of(limits));
+    /// assert_eq!(switch.remaining(), limits);
+    /// ```
+    pub fn for_one(terms: Terms) -> Self {
+        Self::sharing(terms, Share::Whole)
+    }
+
+    fn sharing(terms: Terms, share: Share) -> Self {
         Self(Arc::new(Switch {
             terms,
+            share,
             nonce: chance::bytes(),
             made_ms: chance::now_ms(),
             home: OnceCell::new(),
@@ -241,6 +262,11 @@ impl KillSwitch {
             Ok::<_, Error>(Home { treasury: Arc::clone(treasury), origin })
         };
         self.0.home.get_or_try_init(opening).await.map(drop)
+    }
+
+    /// How much of what is free a request is given.
+    pub(crate) fn share(&self) -> Share {
+        self.0.share
     }
 
     /// True when the grant of a call is a part of this budget.

@@ -22,6 +22,7 @@ use hubless_proto::killswitch::{
     Budget, Ending, Grant, GrantId, Input, Ledger, Message, Now, Origin, Owner, Reading,
     ReservationId, View, WrongCodes,
 };
+use hubless_proto::limits;
 use hubless_proto::wire::v1;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -52,8 +53,8 @@ pub(crate) struct Treasury {
     pub(super) refund: OnceLock<Refunds>,
     /// Keys that went with grants, and whether their end is being asked for.
     pub(super) framed: Mutex<BTreeMap<GrantId, Framed>>,
-    /// Codes that are none, by who showed them.
-    pub(super) wrong_codes: Mutex<WrongCodes>,
+    /// Codes that are none, by the node that showed them.
+    pub(super) wrong_codes: Mutex<WrongCodes<NodeKey>>,
     /// What is being told there.
     pub(super) telling: TaskTracker,
     /// Hears what peers say before the ledger does, which gets what it gives back.
@@ -95,7 +96,7 @@ impl Treasury {
             gateway: OnceLock::new(),
             refund: OnceLock::new(),
             framed: Mutex::default(),
-            wrong_codes: Mutex::default(),
+            wrong_codes: Mutex::new(WrongCodes::new("REDEEM_WRONG", limits::REDEEM_WRONG)),
             telling: TaskTracker::new(),
             #[cfg(test)]
             ear: OnceLock::new(),

@@ -99,19 +99,13 @@ impl Node {
     }
 }
 
-async fn call(inner: &Arc<Inner>, mut options: RequestOptions, sink: &Sink) -> Result<Reply> {
+async fn call(inner: &Arc<Inner>, options: RequestOptions, sink: &Sink) -> Result<Reply> {
     let started = Instant::now();
-    let code = options.redeem.take();
-    let given = match &code {
+    let funds = match &options.redeem {
         Some(_) => funds::alone(&options).map(|()| None)?,
         None => inner.funds(&options).await?,
     };
     let mut prepared = prepare::prepare(inner, options)?;
-    let funds = match &code {
-        // Last: a request that is not sent at all leaves it to be redeemed.
-        Some(code) => Some(inner.redeem(code).await?),
-        None => given,
-    };
     let funds = funds.map(Arc::new);
     prepared.funds.clone_from(&funds);
     let parent = prepared.parent.clone();
@@ -163,6 +157,7 @@ async fn run(
     let looked = tokio::time::timeout_at(late, looked).await;
     let mut route = looked.unwrap_or_else(|_| Err(unreached()))?;
     let mut asked = inner.complete(&prepared, &route).await?;
+    redeem(inner, &mut prepared, &route).await?;
     let effect = prepared.effect.unwrap_or_else(|| route.effect(&asked.skill));
     let attempts = prepared.retry.attempts.max(1);
     let mut bodies = Some(std::mem::take(&mut prepared.bodies));
@@ -225,6 +220,24 @@ async fn run(
         tokio::time::sleep(wait).await;
         before = Some(error);
     }
+}
+
+/// Turns the code of a request, if it has one, into what pays for it. Last of all, with the callee
+/// found and reached: a request that cannot be sent leaves it to be redeemed.
+async fn redeem(inner: &Inner, prepared: &mut Prepared, route: &Route) -> Result<()> {
+    let Some(code) = prepared.redeem.take() else { return Ok(()) };
+    let node = route.node.ok_or_else(|| no_host(route))?;
+    let redeeming = async {
+        if route.remote(inner) {
+            inner.mesh.meet(node).await?;
+        }
+        // What comes of a code is said by its own node, and never by a callee.
+        inner.redeem(&code).await.map_err(|error| Error { origin: None, ..error })
+    };
+    let late = || Err(Error::new(Kind::Deadline, "the redeem code was not redeemed in time"));
+    let funds = tokio::time::timeout_at(prepared.deadline(), redeeming).await;
+    prepared.funds = Some(Arc::new(funds.unwrap_or_else(|_| late())?));
+    Ok(())
 }
 
 /// True when the node that was asked no longer has the agent.

@@ -19,12 +19,14 @@ pub(super) struct Funds {
     treasury: Arc<Treasury>,
     from: GrantId,
     max: Allowance,
+    /// How much of what is free it gets.
+    share: Share,
     /// The call whose grant pays.
     above: Option<Parent>,
     /// Keeps the budget open.
     switch: Option<KillSwitch>,
-    /// The grant that a code became.
-    redeemed: Option<Redeemed>,
+    /// Keeps the grant that a code became.
+    _redeemed: Option<Redeemed>,
 }
 
 /// True when a request would carry a grant.
@@ -69,7 +71,7 @@ impl Inner {
         let treasury = self.engine.treasury();
         let held = options.parent.as_ref().and_then(|parent| parent.core().held());
         let given = options.kill_switch.clone();
-        let (from, switch) = match (held, given) {
+        let (from, switch, share) = match (held, given) {
             (Some(held), _) if !Arc::ptr_eq(held.treasury(), treasury) => {
                 let message = "expected a request of the node that handles the call";
                 return Err(configuration("other_node", message));
@@ -79,16 +81,17 @@ impl Inner {
                                belongs to pays for it";
                 return Err(configuration("second_budget", message));
             }
-            (Some(held), switch) => (held.id(), switch),
+            (Some(held), switch) => (held.id(), switch, Share::Quarter),
             (None, given) => {
                 let own = if given.is_some() { given } else { self.orphaned(options)? };
                 let Some(switch) = own else { return without(options) };
-                (switch.open(treasury).await?, Some(switch))
+                let share = switch.share();
+                (switch.open(treasury).await?, Some(switch), share)
             }
         };
         let max = options.max.unwrap_or(Allowance::UNLIMITED);
-        let (above, redeemed) = (options.parent.clone(), None);
-        Ok(Some(Funds { treasury: Arc::clone(treasury), from, max, above, switch, redeemed }))
+        let (treasury, above) = (Arc::clone(treasury), options.parent.clone());
+        Ok(Some(Funds { treasury, from, max, share, above, switch, _redeemed: None }))
     }
 
     /// What pays for a request with a redeem code: the grant that the code becomes, all of it.
@@ -99,7 +102,7 @@ impl Inner {
         let treasury = self.engine.treasury();
         let redeemed = treasury.redeem(code).await?;
         let funds = Funds::of_grant(treasury, redeemed.id());
-        Ok(Funds { redeemed: Some(redeemed), ..funds })
+        Ok(Funds { _redeemed: Some(redeemed), share: Share::Whole, ..funds })
     }
 
     /// The switch of an orphan that runs under a budget of its own.
@@ -136,8 +139,9 @@ fn without(options: &RequestOptions) -> Result<Option<Funds>> {
 impl Funds {
     /// A grant that is held here, for what its call leaves to be done.
     pub(super) fn of_grant(treasury: &Arc<Treasury>, from: GrantId) -> Self {
-        let (max, above, switch, redeemed) = (Allowance::UNLIMITED, None, None, None);
-        Self { treasury: Arc::clone(treasury), from, max, above, switch, redeemed }
+        let (max, share) = (Allowance::UNLIMITED, Share::Quarter);
+        let (treasury, above, switch) = (Arc::clone(treasury), None, None);
+        Self { treasury, from, max, share, above, switch, _redeemed: None }
     }
 
     /// Cuts the grant of one attempt.
@@ -165,7 +169,7 @@ impl Funds {
             max: self.max,
             hint: hint(&route.descriptor.cost_hint_json),
             spends: route.spends(&request.skill),
-            share: if self.redeemed.is_some() { Share::Whole } else { Share::Quarter },
+            share: self.share,
             refund,
             detached_until_ms: None,
         };

@@ -14,6 +14,7 @@ use crate::schemas;
 use crate::spans::SpanId;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::AgentId;
+use hubless_proto::killswitch::RedeemCode;
 use hubless_proto::limits;
 use hubless_proto::policy::{Caller, Effect};
 use hubless_proto::template::Template;
@@ -43,6 +44,8 @@ pub(super) struct Prepared {
     pub(super) above: Option<SpanId>,
     /// What pays for it; none: it has no budget.
     pub(super) funds: Option<Arc<Funds>>,
+    /// What pays for it once it is redeemed.
+    pub(super) redeem: Option<RedeemCode>,
     pub(super) tool_host: Option<Arc<dyn ToolHost>>,
     pub(super) input_host: Option<Arc<dyn InputHost>>,
     /// Named by the caller, not yet filled in: the callee's own comes before it.
@@ -124,6 +127,7 @@ pub(super) fn prepare(inner: &Inner, mut options: RequestOptions) -> Result<Prep
         parent: options.parent.take(),
         above: None,
         funds: None,
+        redeem: options.redeem.take(),
         tool_host: options.tool_host.take(),
         input_host: options.input_host.take(),
         template: options.template.take().map(|name| inner.templates.named(&name)).transpose()?,

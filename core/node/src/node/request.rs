@@ -91,6 +91,7 @@ pub struct RequestOptions {
     #[serde(skip)]
     pub kill_switch: Option<KillSwitch>,
     /// Code that pays for it: of a call by way of a foreign program, which comes back with it.
+    /// Redeemed once the callee is found and reached, and used up even if the call then fails.
     #[serde(skip)]
     pub redeem: Option<RedeemCode>,
     /// Most of the budget that the call may be given; none: a quarter of what is free.

@@ -287,7 +287,7 @@ pub const CODES: &[Code] = &[
     code(
         "redeem",
         &[Busy, Denied],
-        "the redeem code is unknown, spent or over; or too many such came from this node",
+        "the redeem code is unknown, spent or over; or too many such were shown",
     ),
     code("reentrant", &[Cycle], "the call came back to an agent that is running it"),
     code("replica", &[Conflict], "another host of this identity publishes another descriptor"),

@@ -51,7 +51,7 @@ impl Ledger {
     /// Turns a code into a grant of whoever shows it: all of it, once.
     pub(super) fn redeem(&mut self, id: GrantId, claim: Claim, by: Redeemer, now: Now) {
         let asked = Asked::Grant(id);
-        let (from, open) = (claim.grant, self.open_code(&claim, now));
+        let (from, open) = (claim.grant, self.has_code(&claim, now));
         let Some(order) = self.accounts.get(&from).filter(|_| open).and_then(|account| {
             let agent = account.grant()?.agent;
             Some(order(id, agent, &by))
@@ -77,7 +77,7 @@ impl Ledger {
 
     /// True for a code that is open here as it is shown. Every code of the grant is compared to
     /// its end, so that the time taken tells nothing of any.
-    fn open_code(&self, shown: &Claim, now: Now) -> bool {
+    pub fn has_code(&self, shown: &Claim, now: Now) -> bool {
         let codes = self.accounts.get(&shown.grant).into_iter().flat_map(|one| &one.codes);
         codes.fold(false, |found, code| {
             let differs =
