@@ -160,7 +160,7 @@ mod tests {
             let token = ticket.admit(&member).unwrap().unwrap_or_else(|| {
                 redeem(&self.ours, ticket.invite().unwrap(), &member, NOW).unwrap()
             });
-            save(&self.theirs, &ticket, &token).unwrap();
+            save(&self.theirs, &ticket, &token, NOW).unwrap();
         }
 
         fn owner(&self) -> Membership {
