@@ -170,8 +170,8 @@ impl Book {
         keys.unwrap_or_else(|| vec![*key.as_bytes()])
     }
 
-    /// Nodes that were met on a connection and whose token states this role, at most so many.
-    pub(super) fn of_role(&self, role: &str, local: &Local, most: usize) -> Vec<NodeKey> {
+    /// Nodes that were met on a connection and whose token states this role.
+    pub(super) fn of_role(&self, role: &str, local: &Local) -> Vec<NodeKey> {
         let now = now_ms();
         let said: Vec<_> = self.change(|entries| {
             let said = |(node, entry): (&NodeKey, &Entry)| {
@@ -183,7 +183,7 @@ impl Book {
             let (_, standing) = proven(&record, node, local, now).ok()?;
             (standing.role == role).then_some(node)
         };
-        said.into_iter().filter_map(has_role).take(most).collect()
+        said.into_iter().filter_map(has_role).collect()
     }
 
     fn change<T>(&self, act: impl FnOnce(&mut BTreeMap<NodeKey, Entry>) -> T) -> T {
