@@ -300,6 +300,7 @@ fn a_bearer_ticket_admits_while_no_node_runs_and_says_that_nobody_counts() {
     let host = Home::new();
     let made = host.run(&["invite", "--bearer"]).ok();
     assert!(made.err.contains("nobody counts"), "{}", made.err);
+    assert!(made.err.contains("names no node"), "{}", made.err);
     let plain = host.run(&["invite", "--local", "--json"]);
     assert_eq!(plain.error()["code"], "no_minter", "a ticket of the other kind needs a node");
     let mesh = host.run(&["status", "--json"]).ok().json()["meshId"].clone();
@@ -342,6 +343,9 @@ fn a_revoked_member_is_put_out_of_the_mesh_and_named_by_the_list() {
     assert_ne!(after.code, Some(0), "{}", after.out);
     assert_eq!(host.run(&["call", "child", "echo after"]).ok().out, "echo after\n");
     assert_eq!(host.run(&["trust", "revoke", "nobody"]).code, Some(2));
+    // Of a node that nobody knows the member is not revoked, which is said.
+    let lost = host.run(&["trust", "revoke", &"07".repeat(32)]).ok();
+    assert!(lost.err.contains("no node 0707"), "{}", lost.err);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -226,9 +226,11 @@ runs. Most expensive first.";
 const TRUST: &str = "Keys that this mesh lets in no more.
 
 `trust revoke KEY` takes keys of nodes (`status` prints them) or of members (the audit log names \
-them where a ticket was used). Of a node that is known the key of its member is revoked as well: \
-a node key alone lives as long as its process. Nodes that hear of it close the connections of \
-whoever has such a key, and refuse new ones (`auth`, code `revoked`); those that are down hear of \
+them: `audit show --kind invite_redeemed`, and `token_renewed` for who came by a bearer ticket). \
+Of a node that is connected to one of yours the key of its member is revoked as well. Of another \
+one it is not, which is said: revoke its member by its own key, since a node key alone lives as \
+long as its process. Nodes that hear of it close the connections of whoever has such a key, and \
+refuse new ones (`auth`, code `revoked`); those that are down hear of \
 it from the others. It cannot be taken back: to let somebody in again, remove member.key of the \
 mesh in the data folder there, and join by a new ticket. Only the data folder that has the root \
 key of the mesh revokes.";

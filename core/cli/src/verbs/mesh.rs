@@ -5,6 +5,7 @@ use crate::args::Invite;
 use crate::{input, output};
 use hubless::Result;
 use hubless::home::Home;
+use hubless::membership::Ticket;
 use hubless::node::InviteOptions;
 use serde_json::json;
 
@@ -37,6 +38,12 @@ pub(super) async fn invite(context: &Context, options: Invite) -> Result<()> {
                 "a bearer ticket: nobody counts how often it is used until it ends, and who joined \
                  stays a member if a node of this mesh renews its token before that",
             );
+            if ticket.parse::<Ticket>()?.minters.is_empty() {
+                output::say(
+                    "it names no node, since none of yours can be reached: unless who joins finds \
+                     one otherwise, nobody renews its token and it is out when the ticket ends",
+                );
+            }
         }
         Ok(())
     }

@@ -24,7 +24,7 @@ pub(super) async fn run(context: &Context, action: Trust) -> Result<()> {
             let report = done.map_err(|error| error.with_operation("trust"))?;
             if context.json {
                 let shown = json!({ "revoked": report.revoked, "told": report.told,
-                    "silent": report.silent });
+                    "silent": report.silent, "strange": report.strange });
                 return output::object("revoked", &shown);
             }
             report.revoked.iter().try_for_each(|key| output::line(&format!("revoked {key}")))?;
@@ -32,6 +32,12 @@ pub(super) async fn run(context: &Context, action: Trust) -> Result<()> {
                 "{} nodes know of it; {} gave no answer and hear of it from others",
                 report.told, report.silent
             ));
+            report.strange.iter().for_each(|key| {
+                output::say(&format!(
+                    "no node {key} is known: if it is not the key of a member, revoke that too \
+                     (see hubless trust --help), or it comes back as another node"
+                ));
+            });
             Ok(())
         }
         Trust::List => {

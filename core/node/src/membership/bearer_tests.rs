@@ -122,10 +122,35 @@ fn a_data_folder_that_joined_by_one_is_a_member_for_its_owner() {
     let ticket = invite(&ours, &[], &options(Duration::from_secs(60)), NOW).unwrap();
     let member = member_key(&theirs, ticket.mesh).unwrap();
     let token = ticket.admit(&member.public()).unwrap().unwrap();
-    save(&theirs, &ticket, &token).unwrap();
+    save(&theirs, &ticket, &token, NOW).unwrap();
     let guest = Membership::open(&theirs, MeshChoice::Default).unwrap();
     assert_eq!(guest.mesh(), keys::root(&ours).unwrap().mesh_id());
     let owner = Membership::open(&ours, MeshChoice::Own).unwrap();
     let shown = guest.token_for(NODE, NOW).unwrap();
     assert_eq!(owner.verify(&shown, NODE, NOW).unwrap().role, "member");
+}
+
+#[test]
+fn a_join_by_one_takes_away_nothing_that_is_better() {
+    let ((_ours, ours), (_theirs, theirs)) = (home(), home());
+    let minter = Minter { node: NODE, addresses: vec!["10.0.0.1:1".parse().unwrap()] };
+    let counted = invite(&ours, &[minter], &InviteOptions::default(), NOW).unwrap();
+    let member = member_key(&theirs, counted.mesh).unwrap().public();
+    let long = redeem(&ours, counted.invite().unwrap(), &member, NOW).unwrap();
+    save(&theirs, &counted, &long, NOW).unwrap();
+    let join = |role: &str, now_ms: u64| {
+        let options = InviteOptions { role: role.to_owned(), ..options(limits::BEARER_LIFE) };
+        let ticket = invite(&ours, &[], &options, now_ms).unwrap();
+        let token = ticket.admit(&member).unwrap().unwrap();
+        save(&theirs, &ticket, &token, now_ms).unwrap();
+        let kept = joined::load(&theirs, ticket.mesh).unwrap().unwrap();
+        assert_eq!(kept.contacts, counted.contacts(), "it names no node");
+        (kept.token == long, kept.token == token)
+    };
+    assert_eq!(join("member", NOW), (true, false), "the one of 30 days stays");
+    // Other terms are what the ticket is for, and what is over is replaced.
+    assert_eq!(join("helper", NOW), (false, true));
+    save(&theirs, &counted, &long, NOW).unwrap();
+    let over = NOW + ms(limits::MEMBER_TOKEN_LIFE) + 2_000;
+    assert_eq!(join("member", over), (false, true));
 }

@@ -7,7 +7,7 @@ use crate::home::{self, Folders, Home, Lock};
 use crate::keys;
 use hubless_proto::audit::{Entry, Event};
 use hubless_proto::error::{Error, Kind, Result};
-use hubless_proto::identity::SecretKey;
+use hubless_proto::identity::{SecretKey, hex};
 use hubless_proto::limits::{self, ms};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -123,7 +123,9 @@ fn bearer(
     let key = SecretKey::from_seed(*seed).public();
     let token = mint_bearer(&root, &key, terms, now_ms)?;
     let minted = Entry::of(Event::InviteMinted).invite(&audit::digest(seed.as_slice()));
-    audit::record_in(home, minted.mesh(root.mesh_id()).because(role).named("bearer"));
+    // By this key all who joined by it are revoked, until their tokens are renewed.
+    let name = format!("bearer {}", hex::encode(&key));
+    audit::record_in(home, minted.mesh(root.mesh_id()).because(role).named(&name));
     Ok(Ticket { mesh: root.mesh_id(), minters, secret: Secret::Bearer { token, seed } })
 }
 

@@ -1,6 +1,7 @@
 //! Meshes that this data folder joined: `meshes/<mesh id>/{member.key, token, trust.json}`.
 
 use super::ticket::Ticket;
+use super::token;
 use crate::home::{self, Folders, Home, Lock};
 use crate::keys;
 use hubless_proto::error::{Error, Kind, Result};
@@ -41,18 +42,40 @@ pub(crate) fn member_key(home: &Home, mesh: MeshId) -> Result<SecretKey> {
 }
 
 /// Keeps what a join brought, and makes the mesh the default of this data folder.
-pub(crate) fn save(home: &Home, ticket: &Ticket, token: &[u8]) -> Result<()> {
+///
+/// A ticket takes nothing away: one that names no node leaves those that are known, and one that
+/// admits without a minter, for minutes, leaves a token on the same terms that lasts longer.
+pub(crate) fn save(home: &Home, ticket: &Ticket, token: &[u8], now_ms: u64) -> Result<()> {
     let mesh = ticket.mesh;
     let folders = need(home)?;
     let folder = folder(folders, mesh)?;
-    save_contacts(&folder, &ticket.contacts())?;
+    let contacts = ticket.contacts();
+    if !contacts.is_empty() {
+        save_contacts(&folder, &contacts)?;
+    }
     {
         let _held = Lock::wait(&folder.join("token.lock"))?;
-        write_token(&folder, token)?;
+        let kept = home::read_private(&folder.join("token"))?;
+        if !kept.is_some_and(|kept| outlasts(&kept, token, mesh, now_ms)) {
+            write_token(&folder, token)?;
+        }
     }
     let default = folders.data().join("meshes").join("default");
     let temporary = folders.data().join("meshes").join("default.new");
     home::replace(&default, &temporary, mesh.to_string().as_bytes())
+}
+
+/// True for a kept token that lasts longer than that of a bearer ticket, and says all that it says
+/// of the same member key.
+fn outlasts(kept: &[u8], new: &[u8], mesh: MeshId, now_ms: u64) -> bool {
+    let stated = |token| token::stated_of(token, mesh, now_ms);
+    let (Ok(kept), Ok(new)) = (stated(kept), stated(new)) else { return false };
+    let says = |zone| kept.zones.contains(zone);
+    new.named.bearer.is_some()
+        && kept.named.member == new.named.member
+        && kept.until_ms > new.until_ms
+        && (kept.role, kept.groups) == (new.role, new.groups)
+        && new.zones.iter().all(says)
 }
 
 /// The token of a joined mesh, as it is kept; none: it was not joined.

@@ -24,13 +24,18 @@ impl Membership {
         matches!(self.proof, Proof::Member { .. })
     }
 
-    /// Renews the token of a member key, which `node` shows bound to itself.
+    /// Renews the token of a member key, which `node` shows bound to itself; gives that key too.
     ///
     /// # Errors
     /// `denied`, code `no_minter`, where the root key is not; as [`Membership::verify`] for a token
     /// that does not hold; `auth`, code `bad_token`, for one that somebody narrowed, since its
     /// narrowing would be lost, and for one without a member key.
-    pub(crate) fn renew(&self, token: &[u8], node: NodeKey, now_ms: u64) -> Result<Vec<u8>> {
+    pub(crate) fn renew(
+        &self,
+        token: &[u8],
+        node: NodeKey,
+        now_ms: u64,
+    ) -> Result<(Vec<u8>, [u8; 32])> {
         let Some(root) = self.root() else {
             let message = "this node cannot renew tokens of its mesh";
             return Err(Error::refusal(Kind::Denied, "no_minter", message));
@@ -46,7 +51,8 @@ impl Membership {
         })?;
         let until_ms = now_ms.saturating_add(ms(limits::MEMBER_TOKEN_LIFE));
         let (role, groups, zones) = (&found.role, &found.groups, &found.zones);
-        token::mint_member(root, &member, Terms { role, groups, zones, until_ms })
+        let new = token::mint_member(root, &member, Terms { role, groups, zones, until_ms })?;
+        Ok((new, member))
     }
 
     /// The token of the member key, when it is to be renewed: a third of its life is over. None for
@@ -98,6 +104,15 @@ impl Membership {
         }
         *held(token) = kept;
         Ok(true)
+    }
+
+    /// True when the data folder holds this token: another one, which this process cannot take up,
+    /// is not to be replaced by a renewal of it. Blocks for milliseconds.
+    ///
+    /// # Errors
+    /// `configuration` when the file cannot be read.
+    pub(crate) fn is_kept(&self, home: &Home, token: &[u8]) -> Result<bool> {
+        Ok(joined::token(home, self.mesh)?.is_some_and(|kept| kept == token))
     }
 
     /// True when these are, among others, the zones of this node.
@@ -160,7 +175,7 @@ mod tests {
             let token = ticket.admit(&member).unwrap().unwrap_or_else(|| {
                 redeem(&self.ours, ticket.invite().unwrap(), &member, NOW).unwrap()
             });
-            save(&self.theirs, &ticket, &token).unwrap();
+            save(&self.theirs, &ticket, &token, NOW).unwrap();
         }
 
         fn owner(&self) -> Membership {
@@ -192,7 +207,7 @@ mod tests {
         let old = guest.due(now).expect("a third of its life is over");
         let bound = guest.token_for(NODE, now).unwrap();
         let before = owner.verify(&bound, NODE, now).unwrap();
-        let new = owner.renew(&bound, NODE, now).unwrap();
+        let new = owner.renew(&bound, NODE, now).unwrap().0;
         guest.check_renewed(&old, &new, NODE, now).unwrap();
         assert!(super::super::replace_token(&house.theirs, house.mesh, &old, &new).unwrap());
         assert!(guest.take_up(&house.theirs, NODE, now).unwrap());
@@ -246,7 +261,8 @@ mod tests {
         let (owner, guest, now) = (house.owner(), house.guest(), NOW + 1_000);
         let old = guest.due(now).expect("it has little time");
         let bound = guest.token_for(NODE, now).unwrap();
-        let new = owner.renew(&bound, NODE, now).unwrap();
+        let (new, member) = owner.renew(&bound, NODE, now).unwrap();
+        assert_eq!(member, member_key(&house.theirs, house.mesh).unwrap().public());
         guest.check_renewed(&old, &new, NODE, now).unwrap();
         let stated = token::stated_of(&new, house.mesh, now + ms(limits::BEARER_LIFE)).unwrap();
         assert_eq!(stated.named.bearer, None);

@@ -41,8 +41,8 @@ pub struct Membership {
     /// What agents of this node may say of where they are.
     zones: Vec<String>,
     verdicts: Mutex<BTreeMap<[u8; 32], Standing>>,
-    /// The latest list of keys that the mesh lets in no more.
-    pub(super) revoked: Mutex<Option<RevokedKeys>>,
+    /// Lists of keys that the mesh lets in no more, the latest first.
+    pub(super) revoked: Mutex<Vec<RevokedKeys>>,
 }
 
 /// What was proven about a node.
@@ -127,7 +127,7 @@ impl Membership {
             contacts,
             zones: Vec::new(),
             verdicts: Mutex::new(BTreeMap::new()),
-            revoked: Mutex::new(None),
+            revoked: Mutex::new(Vec::new()),
         }
     }
 
@@ -214,7 +214,8 @@ impl Membership {
         Ok(standing)
     }
 
-    fn judge(&self, token: &[u8], node: NodeKey, now_ms: u64) -> Result<Standing> {
+    /// As [`Membership::verify`], of revoked keys as well.
+    pub(crate) fn judge(&self, token: &[u8], node: NodeKey, now_ms: u64) -> Result<Standing> {
         let id = Self::verdict_id(token, node);
         let known = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
         if let Some(standing) = known.filter(|standing| now_ms < standing.until_ms) {

@@ -181,22 +181,28 @@ impl Book {
         records.find_map(|record| proven(&record, node, local, now).ok()).map(|(_, one)| one)
     }
 
-    /// A key and, of a node of which a record is here, the key of its member.
-    pub(super) fn member_keys(&self, key: NodeKey, local: &Local, now: u64) -> Vec<[u8; 32]> {
+    /// The key of a node of which a record is here, and that of its member where it has one; none:
+    /// it is no node that is known.
+    pub(super) fn member_keys(
+        &self,
+        key: NodeKey,
+        local: &Local,
+        now: u64,
+    ) -> Option<Vec<[u8; 32]>> {
         let records = self.change(|entries| {
             let entry = entries.get(&key)?;
             let said = entry.said.as_ref().map(|said| said.record.clone());
             Some([entry.near.clone(), said])
         });
         let mut records = records.into_iter().flatten().flatten();
-        let proven = records.find_map(|record| proven(&record, key, local, now).ok());
+        // Those that are revoked as well: what goes with them may not be yet.
+        let stated = records.find_map(|record| stated(&record, key, local, now).ok());
         // Not that of a bearer ticket: others may have joined by it.
-        let keys = proven.map(|(_, standing)| standing.keys.into_iter().take(2).collect());
-        keys.unwrap_or_else(|| vec![*key.as_bytes()])
+        stated.map(|(_, standing)| standing.keys.into_iter().take(2).collect())
     }
 
-    /// Nodes that were met on a connection and whose token states this role, at most so many.
-    pub(super) fn of_role(&self, role: &str, local: &Local, most: usize) -> Vec<NodeKey> {
+    /// Nodes that were met on a connection and whose token states this role.
+    pub(super) fn of_role(&self, role: &str, local: &Local) -> Vec<NodeKey> {
         let now = now_ms();
         let said: Vec<_> = self.change(|entries| {
             let said = |(node, entry): (&NodeKey, &Entry)| {
@@ -208,7 +214,7 @@ impl Book {
             let (_, standing) = proven(&record, node, local, now).ok()?;
             (standing.role == role).then_some(node)
         };
-        said.into_iter().filter_map(has_role).take(most).collect()
+        said.into_iter().filter_map(has_role).collect()
     }
 
     fn change<T>(&self, act: impl FnOnce(&mut BTreeMap<NodeKey, Entry>) -> T) -> T {
@@ -216,8 +222,19 @@ impl Book {
     }
 }
 
-/// What a node says of itself, and what its token states.
+/// What a node says of itself, and what its token states, unless it rests on a revoked key.
 fn proven(
+    signed: &v1::SignedRecord,
+    node: NodeKey,
+    local: &Local,
+    now: u64,
+) -> Result<(v1::NodeRecord, Standing)> {
+    let (record, standing) = stated(signed, node, local, now)?;
+    local.membership().check_keys(&standing.keys)?;
+    Ok((record, standing))
+}
+
+fn stated(
     signed: &v1::SignedRecord,
     node: NodeKey,
     local: &Local,
@@ -228,7 +245,7 @@ fn proven(
         let message = format!("node {node} is in another mesh");
         return Err(Error::new(Kind::Denied, message).with_code("other_mesh"));
     }
-    let standing = local.membership().verify(&opened.body.token, node, now)?;
+    let standing = local.membership().judge(&opened.body.token, node, now)?;
     Ok((opened.body, standing))
 }
 

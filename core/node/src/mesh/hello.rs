@@ -31,7 +31,7 @@ pub(super) struct Greeting {
     pub(super) version: u32,
     /// When its token ends, Unix time in milliseconds; never for an external node.
     pub(super) until_ms: u64,
-    /// Keys that its token rests on.
+    /// Keys that it rests on: its own, and those of its token.
     pub(super) keys: Vec<[u8; 32]>,
     /// The number of its list of revoked keys; 0: none.
     pub(super) revoked_seq: u64,
@@ -100,7 +100,8 @@ pub(super) async fn read(
     })?;
     record::open::<v1::NodeRecord>(&node, Some(&peer), now_ms())?;
     let (caller, until_ms, keys) = if hello.token.is_empty() {
-        (Caller::of_node(CallerKind::External, peer, None), u64::MAX, Vec::new())
+        let keys = vec![*peer.as_bytes()];
+        (Caller::of_node(CallerKind::External, peer, None), u64::MAX, keys)
     } else {
         let Standing { role, groups, until_ms, keys, .. } = check(&hello.token, peer)?;
         let member = Caller::of_node(CallerKind::Member, peer, None);

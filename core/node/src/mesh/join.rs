@@ -71,7 +71,7 @@ pub async fn join(home: &Home, ticket: &Ticket) -> Result<MeshId> {
     membership::check_member(&token, mesh, &member, key.node_key(), now_ms())?;
     let (home, ticket) = (home.clone(), ticket.clone());
     let saved = tokio::task::spawn_blocking(move || {
-        membership::save(&home, &ticket, &token)?;
+        membership::save(&home, &ticket, &token, now_ms())?;
         audit::record_in(&home, Entry::of(Event::MeshJoined).mesh(mesh));
         Ok(())
     });

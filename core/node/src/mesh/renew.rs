@@ -13,7 +13,7 @@ use crate::executor::blocking;
 use crate::membership::{self, OWN_ROLE};
 use hubless_proto::audit::{Entry, Event};
 use hubless_proto::error::{Error, Kind, Result};
-use hubless_proto::identity::NodeKey;
+use hubless_proto::identity::{NodeKey, hex};
 use hubless_proto::limits;
 use hubless_proto::wire::v1::{self, answer, ask};
 use std::sync::Arc;
@@ -31,6 +31,8 @@ pub(super) enum Round {
     Rests,
     /// Another process of this user is renewing it.
     Elsewhere,
+    /// The data folder holds another one, which this process cannot take up.
+    Behind,
     /// A minter renewed it.
     Renewed,
 }
@@ -38,11 +40,17 @@ pub(super) enum Round {
 /// Looks at the token for as long as the mesh lives; the user's own mesh has none to renew.
 pub(super) async fn keep(shared: &Arc<Shared>) {
     let pauses = || BackOff::within(PAUSE.0, PAUSE.1);
-    let mut pause = pauses();
+    let (mut pause, mut last) = (pauses(), Round::Rests);
     while shared.local.membership().is_renewed() {
         match round(shared, now_ms()).await {
-            Ok(_) => {
-                pause = pauses();
+            Ok(round) => {
+                if round == Round::Behind && last != round {
+                    tracing::warn!(
+                        "the data folder joined the mesh again on other terms: this process keeps \
+                         its membership until that ends; start it again to go by the new one"
+                    );
+                }
+                (pause, last) = (pauses(), round);
                 tokio::time::sleep(ROUND).await;
             }
             Err(error) => {
@@ -69,6 +77,10 @@ pub(super) async fn round(shared: &Arc<Shared>, now_ms: u64) -> Result<Round> {
     // Who had the turn before may have renewed it.
     take_up(shared, now_ms).await?;
     let Some(old) = shared.local.membership().due(now_ms) else { return Ok(Round::Rests) };
+    let (task, token) = (Arc::clone(shared), old.clone());
+    if !blocking(move || task.local.membership().is_kept(&task.home, &token)).await? {
+        return Ok(Round::Behind);
+    }
     let new = ask_minters(shared, &old, now_ms).await?;
     let task = Arc::clone(shared);
     blocking(move || {
@@ -113,9 +125,15 @@ async fn ask_minters(shared: &Arc<Shared>, old: &[u8], now_ms: u64) -> Result<Ve
     Err(why)
 }
 
-/// Who may have the root key: those that say so by their token, then those of the ticket.
-fn minters(shared: &Shared) -> Vec<NodeKey> {
-    let mut minters = shared.book.of_role(OWN_ROLE, &shared.local, limits::TICKET_MINTERS);
+/// Who may have the root key: those that say so by their token, of these first the ones that a
+/// connection is open to, then those of the ticket.
+pub(super) fn minters(shared: &Shared) -> Vec<NodeKey> {
+    let mut minters = shared.book.of_role(OWN_ROLE, &shared.local);
+    let is_open = |node: &NodeKey| {
+        shared.peers.of(*node).iter().any(|connection| !connection.tunnel.is_closed())
+    };
+    minters.sort_by_cached_key(|node| !is_open(node));
+    minters.truncate(limits::TICKET_MINTERS);
     for contact in shared.local.membership().contacts() {
         if !minters.contains(&contact.node) {
             minters.push(contact.node);
@@ -143,8 +161,9 @@ async fn take_up(shared: &Arc<Shared>, now_ms: u64) -> Result<()> {
 pub(super) fn answer(shared: &Shared, peer: NodeKey, token: &[u8]) -> v1::Answer {
     let entry = Entry::of(Event::TokenRenewed).by(&principal(peer));
     let answer = match shared.local.membership().renew(token, peer, now_ms()) {
-        Ok(token) => {
-            shared.host.noted(entry);
+        Ok((token, member)) => {
+            // By its key a member is revoked, and by this row alone known if no minter let it in.
+            shared.host.noted(entry.named(&hex::encode(&member)));
             answer::Answer::Token(token.into())
         }
         Err(error) => {

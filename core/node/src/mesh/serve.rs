@@ -136,14 +136,17 @@ async fn introduce(
     control: &mut Control,
 ) -> Result<()> {
     let tunnel = &connection.tunnel;
-    let own_end_ms = hello::greet(&mut control.writer, tunnel, &shared.local).await?;
     let membership = shared.local.membership();
+    let told_seq = membership.revoked_seq();
+    let own_end_ms = hello::greet(&mut control.writer, tunnel, &shared.local).await?;
     let check = |token: &[u8], node| membership.verify(token, node, now_ms());
     let greeting = hello::read(&mut control.reader, tunnel, membership.mesh(), check).await?;
     if tunnel.dialled() && !greeting.is_member() {
         return Err(Error::refusal(Kind::Auth, "no_token", "the peer shows no token of this mesh"));
     }
-    hello::acknowledge(&mut control.writer, &greeting).await?;
+    membership.check_keys(&greeting.keys)?;
+    let said = timeout(limits::HELLO, hello::acknowledge(&mut control.writer, &greeting)).await;
+    said.map_err(|_| Error::new(Kind::Transport, "the peer takes no answer to its HELLO"))??;
     shared.host.noted(audit::peer_accepted(&greeting.caller));
     let member = greeting.is_member();
     let node = connection.peer();
@@ -158,9 +161,10 @@ async fn introduce(
     }
     connection.ready(greeting, own_end_ms);
     shared.joined(connection);
-    let greeting = connection.greeting().filter(|greeting| greeting.is_member());
-    if let Some(greeting) = greeting {
-        revoked::met(shared, node, greeting);
+    if let Some(greeting) = connection.greeting() {
+        // A list that came meanwhile put out those that had introduced themselves, not this one.
+        membership.check_keys(&greeting.keys)?;
+        revoked::met(shared, node, greeting, told_seq);
     }
     if member && !shared.book.is_near(node) {
         show::all(shared, connection);

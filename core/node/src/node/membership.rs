@@ -147,9 +147,12 @@ fn broken() -> Error {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RevokeReport {
-    /// Keys that were not revoked before: those that were given, and of nodes that are known the
-    /// keys of their members.
+    /// Keys that were not revoked before: those that were given, and of nodes that are known here
+    /// or to a node that was told the keys of their members.
     pub revoked: Vec<NodeKey>,
+    /// Keys that were given and are of no node that is known: where one is a node's, its member is
+    /// not revoked, and comes back as another node until its own key is.
+    pub strange: Vec<NodeKey>,
     /// Nodes that know of it.
     pub told: usize,
     /// Nodes that gave no answer or refused; they hear of it from the others.
@@ -158,7 +161,7 @@ pub struct RevokeReport {
 
 impl Node {
     /// Revokes keys of this mesh for good: of nodes, of which the keys of their members go with
-    /// them, or of members. Whoever rests on one is put out by every node that hears of it, which
+    /// them where they are known, or of members. Whoever rests on one is put out by every node that hears of it, which
     /// those that are known do within `STOP_WAIT` and others when they meet one that knows.
     ///
     /// ```
@@ -184,7 +187,9 @@ impl Node {
     /// The keys may be revoked; nodes that were asked know of it.
     pub async fn revoke(&self, keys: &[NodeKey]) -> Result<RevokeReport> {
         let inner = self.open()?;
+        let strange = inner.mesh.strange(keys);
         let revoked = inner.mesh.revoke(keys).await?;
+        let before = inner.mesh.revoked();
         let until = Instant::now() + limits::STOP_WAIT;
         let places = Arc::new(Semaphore::new(limits::STOP_NODES_AT_ONCE));
         let mut shown = JoinSet::new();
@@ -195,13 +200,20 @@ impl Node {
                 in_turn(place, limits::STOP_TURN, mesh.show_revoked(node)).await.is_ok()
             });
         }
-        let mut report = RevokeReport { revoked, told: 0, silent: shown.len() };
+        let mut report = RevokeReport { revoked, strange, told: 0, silent: shown.len() };
         while let Ok(Some(told)) = timeout_at(until, shown.join_next()).await {
             if matches!(told, Ok(true)) {
                 report.told += 1;
                 report.silent -= 1;
             }
         }
+        // The members of nodes that others know.
+        let mut added = inner.mesh.revoked();
+        added.retain(|key| !before.contains(key));
+        if added.len() >= report.strange.len() {
+            report.strange.clear();
+        }
+        report.revoked.extend(added);
         Ok(report)
     }
 

@@ -7,7 +7,8 @@ use crate::call::pipe::CalleeEnd;
 use crate::chance::now_ms;
 use crate::home::Home;
 use crate::keys;
-use crate::membership::{InviteOptions, Membership, Ticket};
+use crate::link::CloseReason;
+use crate::membership::{InviteOptions, Membership, Ticket, member_key};
 use crate::mesh::local::Local;
 use crate::mesh::renew::{self, Round};
 use crate::mesh::{Mesh, MeshChoice, MeshHost, MeshOptions, Source, invite, join};
@@ -31,6 +32,12 @@ fn later() -> u64 {
 pub(super) struct Noting(Mutex<Vec<Entry>>);
 
 impl Noting {
+    /// What each row of a kind is about.
+    pub(super) fn names(&self, kind: Event) -> Vec<String> {
+        let noted = self.0.lock().unwrap();
+        noted.iter().filter(|entry| entry.kind == kind).map(|one| one.name.clone()).collect()
+    }
+
     /// How it ended, who asked for it, and why, of each row of a kind.
     pub(super) fn rows(&self, kind: Event) -> Vec<(Outcome, String, String)> {
         let noted = self.0.lock().unwrap();
@@ -117,11 +124,20 @@ async fn a_token_is_renewed_in_its_time_and_other_processes_of_the_user_take_it_
 
     let by = format!("mesh:{}", one.node_key());
     assert_eq!(host.rows(Event::TokenRenewed), [(Outcome::Ok, by, String::new())]);
+    // The owner learns by which key it revokes whoever that is.
+    let member = member_key(&users.theirs, one.mesh_id()).unwrap().node_key();
+    assert_eq!(host.names(Event::TokenRenewed), [member.to_string()]);
     let mut rows = Vec::new();
     LogFile::named(&users.theirs, "folder").unwrap().read(|row| rows.push(row.entry)).unwrap();
     let renewed = rows.iter().filter(|entry| entry.kind == Event::TokenRenewed);
     let meshes: Vec<_> = renewed.map(|entry| entry.mesh.clone()).collect();
     assert_eq!(meshes, [one.mesh_id().to_string()]);
+    // What another process put there, and this one cannot take up, is not replaced, nor asked for.
+    let folder = users.theirs.folders().unwrap().data().join("meshes");
+    let path = folder.join(one.mesh_id().to_string()).join("token");
+    crate::home::replace(&path, &path.with_extension("new"), &first[1..]).unwrap();
+    assert_eq!(round(&one, later()).await.unwrap(), Round::Behind);
+    assert_eq!(host.rows(Event::TokenRenewed).len(), 1);
     // Of the own mesh nothing is renewed.
     assert_eq!(round(&minter, later()).await.unwrap(), Round::Rests);
 }
@@ -186,6 +202,8 @@ async fn a_minter_that_is_down_is_passed_over_and_without_any_it_is_tried_later(
     let shared = guest.shared_for_tests();
     guest.contact(next.node_key(), &next.addresses());
     shared.connection(next.node_key()).await.unwrap().introduced().await.unwrap();
+    // While a connection is open it would be asked before others.
+    shared.peers.of(next.node_key()).iter().for_each(|one| one.close(CloseReason::Idle));
     let silent = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let dead = dead(&users.ours, next.node_key(), silent.local_addr().unwrap());
     let record = dead.record(now_ms()).unwrap();
@@ -194,6 +212,8 @@ async fn a_minter_that_is_down_is_passed_over_and_without_any_it_is_tried_later(
     assert_ne!(users.token(&guest), first);
     // It was dialled, and kept nobody from the next.
     silent.recv_from(&mut [0; 2_048]).await.unwrap();
+    // By now one is connected.
+    assert_eq!(renew::minters(shared)[..2], [next.node_key(), dead.node()]);
 }
 
 /// A node of the owner that is not there, with a lower key than `above`: it is asked first.

@@ -8,7 +8,7 @@ use crate::chance::now_ms;
 use crate::home::Home;
 use crate::keys;
 use crate::membership::member_key;
-use crate::mesh::{Mesh, MeshOptions, join};
+use crate::mesh::{Mesh, MeshChoice, MeshOptions, join};
 use hubless_proto::Kind;
 use hubless_proto::audit::{Event, Outcome};
 use hubless_proto::identity::{NodeKey, SecretKey};
@@ -143,7 +143,58 @@ async fn a_list_that_its_root_did_not_sign_is_refused_and_noted() {
     let told = show(&root, lost).await;
     assert!(matches!(told, Ok(answer::Answer::Revoked(_))), "{told:?}");
     assert_eq!(owner.revoked(), [lost]);
+    // And one of another folder that does not have that key takes it back from nobody.
+    let other = NodeKey::from_bytes([8; 32]);
+    let told = show(&root, other).await;
+    let Ok(answer::Answer::Revoked(both)) = told else { panic!("{told:?}") };
+    assert_eq!(owner.revoked(), [lost, other]);
+    let both = RevokedKeys::open(&both, owner.mesh_id()).unwrap();
+    assert_eq!(both.keys().count(), 2, "the answer is one list of both");
     let by = format!("mesh:{}", guest.node_key());
     let refused = (Outcome::Refused, by.clone(), "denied/not_operator".to_owned());
-    assert_eq!(rows.rows(Event::KeyRevoked), [refused, (Outcome::Ok, by, String::new())]);
+    let taken = (Outcome::Ok, by, String::new());
+    assert_eq!(rows.rows(Event::KeyRevoked), [refused, taken.clone(), taken]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_member_of_a_revoked_node_is_revoked_by_whoever_of_its_owner_knows_it() {
+    let users = Users::new();
+    let (owner, _rows) = owner(&users).await;
+    users.join().await;
+    let (guest, _sees) = node(&users.theirs).await;
+    until("they met", || connected(&owner, &guest)).await;
+    let member = member_key(&users.theirs, owner.mesh_id()).unwrap().node_key();
+    // Another process of the owner has not met the guest, and names its node.
+    let (beside, mut sees_beside) = node(&users.ours).await;
+    meet(&mut sees_beside, &owner).await;
+    let unknown = NodeKey::from_bytes([7; 32]);
+    let strange = beside.strange(&[guest.node_key(), unknown]);
+    assert_eq!(strange, [guest.node_key(), unknown]);
+    assert_eq!(owner.strange(&[guest.node_key(), unknown]), [unknown], "the control");
+    assert_eq!(beside.revoke(&[guest.node_key()]).await.unwrap(), [guest.node_key()]);
+    beside.show_revoked(owner.node_key()).await.unwrap();
+    until("the one that knows it says so", || is_revoked(&owner, member)).await;
+    until("the other hears of it", || is_revoked(&beside, member)).await;
+    until("it is put out", || !connected(&owner, &guest)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revoked_node_is_not_let_in_without_a_token_either() {
+    let users = Users::new();
+    let (owner, _rows) = owner(&users).await;
+    let outside = async || {
+        let mut options = MeshOptions::new(Home::memory());
+        options.mesh = MeshChoice::Outside(owner.mesh_id());
+        let mesh = Mesh::start(options, Arc::new(Noting::default())).await.unwrap();
+        mesh.contact(owner.node_key(), &owner.addresses());
+        mesh
+    };
+    let asks = async |from: &Mesh| {
+        let question = ask::Question::Trace(vec![1; 16].into());
+        from.ask(owner.node_key(), question).await.err().map(|error| error.code)
+    };
+    let (good, bad) = (outside().await, outside().await);
+    owner.revoke(&[bad.node_key()]).await.unwrap();
+    assert_eq!(asks(&bad).await.as_deref(), Some("revoked"));
+    assert_ne!(asks(&good).await.as_deref(), Some("revoked"), "the control");
 }
