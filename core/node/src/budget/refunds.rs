@@ -188,14 +188,14 @@ mod tests {
         let one = mesh(&home, MeshChoice::Default).await;
         let two = mesh(&home, MeshChoice::Default).await;
         one.contact(two.node_key(), &two.addresses());
-        one.meet(two.node_key()).await.unwrap();
+        one.meet(two.node_key(), Wait::Tries).await.unwrap();
         assert_eq!(refunds(&one, two.node_key()), [Signed, Provider]);
         // Whoever was never met, and whoever has shown no token to the other.
         let stranger = NodeKey::from_bytes([2; 32]);
         assert_eq!(refunds(&one, stranger), [Never, Signed]);
         let outside = mesh(&Home::memory(), MeshChoice::Outside(one.mesh_id())).await;
         outside.contact(two.node_key(), &two.addresses());
-        outside.meet(two.node_key()).await.unwrap();
+        outside.meet(two.node_key(), Wait::Tries).await.unwrap();
         assert_eq!(refunds(&outside, two.node_key()), [Never, Signed]);
         assert_eq!(refunds(&two, outside.node_key()), [Never, Signed]);
         // In the own node all is known.

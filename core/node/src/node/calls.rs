@@ -229,7 +229,7 @@ async fn redeem(inner: &Inner, prepared: &mut Prepared, route: &Route) -> Result
     let node = route.node.ok_or_else(|| no_host(route))?;
     let redeeming = async {
         if route.remote(inner) {
-            inner.mesh.meet(node).await?;
+            inner.mesh.meet(node, Wait::Until(prepared.deadline())).await?;
         }
         // What comes of a code is said by its own node, and never by a callee.
         inner.redeem(&code).await.map_err(|error| Error { origin: None, ..error })
