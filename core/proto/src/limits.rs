@@ -335,8 +335,8 @@ limits! {
     FIRST_LOOK: Duration = Duration::from_secs(5);
     /// Time that a graceful close waits for running calls.
     CLOSE_GRACE: Duration = Duration::from_secs(10);
-    /// Silence of a callee, not even `Accepted`, after which another node that hosts it is asked, or
-    /// the same one over another connection.
+    /// Silence of a callee, not even `Accepted`, after which another node that hosts it is asked,
+    /// or the same one over another connection.
     SILENT_PATH: Duration = Duration::from_secs(2);
     /// Silence beyond a round trip after which a small request is sent again on another stream.
     REPEAT_AFTER: Duration = Duration::from_millis(20);

@@ -110,8 +110,8 @@ impl Open {
         let purpose = wanted.then(|| Purpose { grant, reservation: reservation.id() });
         let Some((paid, receipt)) = gateway.end(&key, purpose).await else {
             tracing::warn!(%most, "a gateway did not say in time what a key cost");
-            // Without receipts the rest of the grant is free at once; with them nothing is before the
-            // word of the gateway, which is worth waiting for.
+            // Without receipts the rest of the grant is free at once; with them nothing is before
+            // the word of the gateway, which is worth waiting for.
             let reservation = wanted.then_some(reservation);
             let told = async move {
                 let said = gateway.end_at_last(&key, purpose).await;

@@ -116,7 +116,7 @@ mod tests {
     use crate::audit::Audit;
     use crate::home::Home;
     use crate::mesh::tests::hosts::Told;
-    use crate::mesh::{Mesh, MeshChoice, MeshOptions};
+    use crate::mesh::{Mesh, MeshChoice, MeshOptions, Wait};
 
     use RefundPolicy::{Never, Provider, Signed};
 

@@ -79,9 +79,9 @@ impl Sinks {
         }
     }
 
-    /// Waits until the caller follows one of the streams of its call, and puts that one first. Where
-    /// it says nothing of the others, they are of a path on which nothing arrives: the last one is
-    /// taken.
+    /// Waits until the caller follows one of the streams of its call, and puts that one first.
+    /// Where it says nothing of the others, they are of a path on which nothing arrives: the last
+    /// one is taken.
     async fn keep_one(&mut self) {
         let (mut own, others): (Vec<_>, Vec<_>) =
             self.open.drain(..).partition(|sink| sink.whose == Whose::Same);

@@ -161,8 +161,9 @@ pub struct RevokeReport {
 
 impl Node {
     /// Revokes keys of this mesh for good: of nodes, of which the keys of their members go with
-    /// them where they are known, or of members. Whoever rests on one is put out by every node that hears of it, which
-    /// those that are known do within `STOP_WAIT` and others when they meet one that knows.
+    /// them where they are known, or of members. Whoever rests on one is put out by every node that
+    /// hears of it, which those that are known do within `STOP_WAIT` and others when they meet one
+    /// that knows.
     ///
     /// ```
     /// use hubless::node::RevokeReport;

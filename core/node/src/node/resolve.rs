@@ -98,8 +98,8 @@ impl Route {
 }
 
 impl Inner {
-    /// Finds the agent that is meant, which may take a while to appear; `gone` is one that was asked
-    /// and is not there any more.
+    /// Finds the agent that is meant, which may take a while to appear; `gone` is one that was
+    /// asked and is not there any more.
     pub(super) async fn route(
         self: &Arc<Self>,
         (to, sight): (&Target, Sight),

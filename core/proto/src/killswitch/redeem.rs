@@ -1,7 +1,8 @@
 //! A redeem code: what goes through foreign hands and becomes a grant of whoever redeems it first.
 //!
 //! A grant cannot go there: it names its audience, and nobody knows whom a foreign program will
-//! ask. A code names nobody. Whoever has its text may redeem it, once, at its issuer, until its end.
+//! ask. A code names nobody: whoever has its text may redeem it, once, at its issuer, until its
+//! end.
 
 use super::grant::digest_of_wire;
 use super::{Allowance, GrantId};
