@@ -6,7 +6,8 @@ use crate::policy::{Caller, CallerKind, Policy};
 use crate::wire::v1;
 use crate::wire::words::GrantNeed;
 
-/// The grant that came with a request; none: the call has no budget.
+/// The grant that came with a request; none: the call has no budget. What a client of a gateway is
+/// paid with is a grant of the gateway's node, which only a member can be.
 ///
 /// # Errors
 /// `denied`, code `grant`: it is no grant, one for another call or agent, or of a caller outside
@@ -16,8 +17,8 @@ pub fn grant(caller: &Caller, request: &v1::Request) -> Result<Option<Grant>> {
         return Ok(None);
     }
     match caller.kind {
-        CallerKind::Local | CallerKind::Member => {}
-        CallerKind::Bridged | CallerKind::External | CallerKind::Edge => {
+        CallerKind::Local | CallerKind::Member | CallerKind::Edge => {}
+        CallerKind::Bridged | CallerKind::External => {
             return Err(denied("expected a grant from members of the mesh only"));
         }
     }
@@ -99,17 +100,21 @@ mod tests {
         let member = Caller::of_node(CallerKind::Member, node(1), None);
         let good = request(cut().encode());
         assert_eq!(grant(&member, &good), Ok(Some(cut())));
+        let client = Caller::edge(node(1), "edge:http:anonymous").unwrap();
+        assert_eq!(grant(&client, &good), Ok(Some(cut())));
         assert_eq!(grant(&member, &request(bytes::Bytes::new())), Ok(None));
         let call = v1::Request { id: vec![9; 16].into(), ..good.clone() };
         let other = v1::Request { to: agent(9).to_wire(), ..good.clone() };
         let altered = request(cut().encode().slice(1..));
         let thief = Caller::of_node(CallerKind::Member, node(9), None);
+        let other_gateway = Caller::edge(node(9), "edge:http:anonymous").unwrap();
         let stranger = Caller::of_node(CallerKind::External, node(1), None);
         let rows = [
             (&member, &call),
             (&member, &other),
             (&member, &altered),
             (&thief, &good),
+            (&other_gateway, &good),
             (&stranger, &good),
         ];
         for (caller, request) in rows {
