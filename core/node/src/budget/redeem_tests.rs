@@ -109,6 +109,14 @@ async fn scene(home: &TempDir) -> (Node, (Arc<Mute>, Mesh), RequestOptions) {
     let options = MeshOptions::new(Home::open(Some(home.path())).unwrap());
     let mesh = Mesh::start(options, Arc::<Mute>::clone(&mute)).await.unwrap();
     let node = node_in(home).await;
+    // Before it was seen, nobody would know where to ask it.
+    let (_, treasury, _call) = code(&node).await;
+    let seen = async {
+        while !treasury.mesh.known().contains(&mesh.node_key()) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(LONG, seen).await.expect("it is seen");
     let echo = handler(|_: Call, content: Content| async move { Ok(content) });
     node.register(named("echo"), echo).await.unwrap();
     let (grant, until_ms) = (GrantId::from_bytes([1; 16]), u64::MAX);

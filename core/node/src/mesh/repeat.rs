@@ -327,6 +327,7 @@ mod tests {
     fn what_is_sent_again_says_how_much_time_is_left() {
         let sent = v1::Request {
             id: Bytes::from_static(&[1; 16]),
+            to: Bytes::from_static(&[2; 32]),
             attempt: 2,
             deadline_ms: 5_000,
             total_ms: Some(900),

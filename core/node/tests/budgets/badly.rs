@@ -89,6 +89,8 @@ impl Peer {
             content: Some(v1::Content { parts, ..v1::Content::default() }),
             deadline_ms: 60_000,
             attempt: 1,
+            // For those that ask for one.
+            auth: Some(v1::Auth { scheme: "shared_secret".to_owned(), secret: "s".to_owned() }),
             grant,
             ..v1::Request::default()
         };

@@ -6,13 +6,14 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it reports on standard output")]
 
-use hubless::budget::{self, Amount, BudgetId, Orphans};
+use hubless::budget::{self, Amount, BudgetId, OperatorStop, Orphans};
 use hubless::home::Home;
 use hubless::{
     AgentOptions, Call, Content, Error, Kind, Node, NodeOptions, Parent, RequestOptions, Result,
     handler,
 };
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -23,6 +24,8 @@ use tokio::time::{sleep, timeout};
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The same, as a request says it.
 const PATIENCE_MS: u64 = 20_000;
+/// Nodes of the call tree: where it begins, the callee's, and this one.
+const CONCERNED: usize = 3;
 /// Between two looks at what may have changed.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -126,7 +129,7 @@ impl Operator {
         let asking = self.node.clone();
         let below = tokio::spawn(async move { asking.request(asked).await });
         self.until(|counts| counts.runs > before.runs).await?;
-        self.node.stop_budgets(&self.node.state_stop(&held()?)?).await?;
+        self.show(&self.node.state_stop(&held()?)?).await?;
         let below = timeout(PATIENCE, below).await.map_err(|_| never("the call below ended"))?;
         let kind = match below {
             Ok(Err(error)) => error.kind.name(),
@@ -136,6 +139,21 @@ impl Operator {
         let kind = kind.to_owned();
         *self.ended() = Some(Ended { cancelled: before.cancelled, kind });
         Ok(())
+    }
+
+    /// Shows a statement until all have heard it who are concerned: one that was just started may be
+    /// known here a moment later.
+    async fn show(&self, stop: &OperatorStop) -> Result<()> {
+        let mut told = BTreeSet::new();
+        let all = async {
+            while told.len() < CONCERNED {
+                let report = self.node.stop_budgets(stop).await?;
+                told.extend(report.stopped.into_iter().map(|(node, _)| node));
+                sleep(PAUSE).await;
+            }
+            Ok(())
+        };
+        timeout(PATIENCE, all).await.unwrap_or_else(|_| Err(never("all heard of the stop")))
     }
 
     /// What became of the call of `slow`: the kind of its error, and how many of its handlers were

@@ -16,6 +16,8 @@ use tempfile::TempDir;
 
 /// Longest wait for a line.
 const LONG: Duration = Duration::from_secs(60);
+/// How long kills are tried until one shows a planted fault.
+const SHOWN: Duration = Duration::from_secs(120);
 /// Who can be killed.
 const ROLES: [&str; 3] = ["leaf", "middle", "root"];
 
@@ -243,7 +245,12 @@ fn forgets_what_it_set_aside(world: &mut World, after: u32) -> bool {
 #[test]
 fn the_same_kills_show_a_leaf_that_spends_before_its_store_has_written() {
     let mut world = World::new();
-    let shown =
-        (0..3 * ROUNDS).any(|round| forgets_what_it_set_aside(&mut world, lines(round) % 40 + 1));
-    assert!(shown, "no kill of {} showed it", 3 * ROUNDS);
+    // A kill shows it only where it falls between a spending and its word: on a machine that is
+    // busy with other things few do.
+    let until = Instant::now() + SHOWN;
+    let mut kills = 0;
+    while !forgets_what_it_set_aside(&mut world, lines(kills) % 40 + 1) {
+        kills += 1;
+        assert!(Instant::now() < until, "no kill of {kills} showed it");
+    }
 }
