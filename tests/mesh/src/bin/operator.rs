@@ -141,8 +141,8 @@ impl Operator {
         Ok(())
     }
 
-    /// Shows a statement until all have heard it who are concerned: one that was just started may be
-    /// known here a moment later.
+    /// Shows a statement until all have heard it who are concerned: one that was just started may
+    /// be known here a moment later.
     async fn show(&self, stop: &OperatorStop) -> Result<()> {
         let mut told = BTreeSet::new();
         let all = async {
