@@ -189,6 +189,13 @@ async fn begin(treasury: &Arc<Treasury>, own: Grant, node: NodeKey, agent: &Agen
     let lies = treasury.ear.set(Box::new(move |from, message| liar.hear(from, message)));
     assert!(lies.is_ok(), "it lies once");
     let (end, callee) = pipe();
+    // Before it was seen, nobody would know where it is.
+    let seen = async {
+        while !treasury.mesh.known().contains(&node) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    timeout(LONG, seen).await.expect("the node is seen");
     treasury.mesh.call(node, request, Bodies::none(), callee).await.unwrap();
     end
 }
