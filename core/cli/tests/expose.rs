@@ -6,9 +6,7 @@ mod support;
 use hubless::{AgentOptions, Content, handler};
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
-use support::{Home, Serve, eventually};
+use support::{Home, Serve, eventually, exchange};
 
 /// The command, at any port.
 fn expose(home: &Home, flags: &[&str]) -> Serve {
@@ -18,25 +16,8 @@ fn expose(home: &Home, flags: &[&str]) -> Serve {
 
 /// Status and body of one request.
 fn ask(exposed: &Value, request: &str, body: &str, headers: &str) -> (u16, Value) {
-    let (status, body) = said(exposed["address"].as_str().unwrap(), request, body, headers);
+    let (status, body) = exchange(exposed["address"].as_str().unwrap(), request, body, headers);
     (status, serde_json::from_str(&body).unwrap())
-}
-
-/// The same, where the answer is a text.
-fn said(address: &str, request: &str, body: &str, headers: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(address).unwrap();
-    let length = body.len();
-    write!(
-        stream,
-        "{request} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}\
-         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-    )
-    .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, body.to_owned())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -113,19 +94,19 @@ async fn what_is_counted_is_said_where_it_was_asked_for() {
     let address = url.strip_prefix("http://").unwrap().strip_suffix("/metrics").unwrap();
     let handled = "hubless_calls_total{side=\"handled\",agent=\"child\",skill=\"\",outcome=\"ok\"}";
     let node = home.node().await;
-    let (_, before) = said(address, "GET /metrics", "", "");
+    let (_, before) = exchange(address, "GET /metrics", "", "");
     assert!(before.contains("# TYPE hubless_calls_running gauge") && !before.contains(handled));
     for _ in 0..2 {
         assert_eq!(support::value(&node, "child", "echo hello").await, "echo hello");
     }
-    let (status, after) = said(address, "GET /metrics", "", "");
+    let (status, after) = exchange(address, "GET /metrics", "", "");
     assert!(status == 200 && after.contains(&format!("{handled} 2\n")), "{after}");
     assert!(!after.contains("hello"));
-    assert_eq!(said(address, "GET /v1/agents", "", "").0, 404, "nothing else is there");
+    assert_eq!(exchange(address, "GET /v1/agents", "", "").0, 404, "nothing else is there");
     for (flags, status) in [(&["--metrics"][..], 200), (&[], 404)] {
         let exposed = expose(&home, flags);
         let address = exposed.serving["address"].as_str().unwrap();
-        assert_eq!(said(address, "GET /metrics", "", "").0, status, "{flags:?}");
+        assert_eq!(exchange(address, "GET /metrics", "", "").0, status, "{flags:?}");
     }
 }
 

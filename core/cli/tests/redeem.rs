@@ -8,12 +8,12 @@ mod support;
 use hubless::budget::{Allowance, Amount, Component, KillSwitch, Terms, TripReason};
 use hubless::{AgentOptions, Call, Content, Kind, Node, RequestOptions, handler};
 use serde_json::{Value, json};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use support::{Home, Serve, ask, decoded, eventually, python};
+use support::{Home, Serve, ask, decoded, eventually, exchange, python};
 use tokio::sync::Notify;
 
 const TOKENS: Component = Component::OutputTokens;
@@ -123,23 +123,13 @@ async fn spend(
 }
 
 fn get(address: &str, path: &str) -> (u16, Value) {
-    exchange(address, &format!("GET {path}"), "", "")
+    asked(address, &format!("GET {path}"), "", "")
 }
 
-fn exchange(address: &str, request: &str, headers: &str, body: &str) -> (u16, Value) {
-    let mut stream = TcpStream::connect(address).unwrap();
-    let length = body.len();
-    write!(
-        stream,
-        "{request} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}\
-         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-    )
-    .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, serde_json::from_str(body).unwrap())
+/// Status and body, which is JSON.
+fn asked(address: &str, request: &str, body: &str, headers: &str) -> (u16, Value) {
+    let (status, body) = exchange(address, request, body, headers);
+    (status, serde_json::from_str(&body).unwrap())
 }
 
 fn switch(tokens: u64, calls: u64) -> KillSwitch {
@@ -199,7 +189,7 @@ async fn codes_that_are_over_or_made_up_run_nothing_and_without_one_the_listener
     let address = scene.exposed.serving["address"].as_str().unwrap();
     let path = "POST /v1/agents/spender/requests";
     let body = r#"{"content": {"value": 10}}"#;
-    let (status, error) = exchange(address, path, &header, body);
+    let (status, error) = asked(address, path, body, &header);
     assert_eq!((status, &error["kind"], &error["code"]), (403, &json!("denied"), &json!("redeem")));
     assert_eq!(scene.provider.total(), 0);
     // A quarter of 1,600, and of the 1,200 that are left.
@@ -211,7 +201,7 @@ async fn codes_that_are_over_or_made_up_run_nothing_and_without_one_the_listener
     assert_eq!(outcomes(&own), [SPENT]);
     let too_much = scene.relayed(&switch(1_600, 1_000), "without 81").await.unwrap();
     assert_eq!(outcomes(&too_much)[0][..2], ["402", "budget_exhausted"]);
-    let (status, _) = exchange(address, path, "", body);
+    let (status, _) = asked(address, path, body, "");
     assert_eq!((status, scene.provider.total()), (200, 90));
     assert_eq!(paid.spent(), before);
 }

@@ -172,13 +172,18 @@ impl Book {
     }
 
     fn standing(&self, node: NodeKey, local: &Local, now: u64) -> Option<Standing> {
+        let proven = |record| proven(&record, node, local, now).ok();
+        self.records(node).find_map(proven).map(|(_, standing)| standing)
+    }
+
+    /// What a node says of itself: in its file, and on a connection.
+    fn records(&self, node: NodeKey) -> impl Iterator<Item = v1::SignedRecord> + use<> {
         let records = self.change(|entries| {
             let entry = entries.get(&node)?;
             let said = entry.said.as_ref().map(|said| said.record.clone());
             Some([entry.near.clone(), said])
         });
-        let mut records = records.into_iter().flatten().flatten();
-        records.find_map(|record| proven(&record, node, local, now).ok()).map(|(_, one)| one)
+        records.into_iter().flatten().flatten()
     }
 
     /// The key of a node of which a record is here, and that of its member where it has one; none:
@@ -189,14 +194,8 @@ impl Book {
         local: &Local,
         now: u64,
     ) -> Option<Vec<[u8; 32]>> {
-        let records = self.change(|entries| {
-            let entry = entries.get(&key)?;
-            let said = entry.said.as_ref().map(|said| said.record.clone());
-            Some([entry.near.clone(), said])
-        });
-        let mut records = records.into_iter().flatten().flatten();
         // Those that are revoked as well: what goes with them may not be yet.
-        let stated = records.find_map(|record| stated(&record, key, local, now).ok());
+        let stated = self.records(key).find_map(|record| stated(&record, key, local, now).ok());
         // Not that of a bearer ticket: others may have joined by it.
         stated.map(|(_, standing)| standing.keys.into_iter().take(2).collect())
     }

@@ -1,5 +1,6 @@
 //! The caller's side of a call over a stream.
 
+use super::connection::Connection;
 use super::frames::{End, FrameReader, FrameWriter, unexpected};
 use super::lane::{self, Lane};
 use super::parts::{Incoming, Outgoing};
@@ -12,6 +13,7 @@ use hubless_proto::wire::decode::decode;
 use hubless_proto::wire::frame::{Frame, FrameType, decode_data};
 use hubless_proto::wire::v1::{self, event};
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
 
@@ -33,12 +35,15 @@ pub(super) async fn run(call: OutCall) {
     let raced = match repeat {
         // Nothing is looked at before it is needed.
         None => return pump(lane, None, (outgoing, end)).await,
-        Some(repeat) => repeat.race(lane, &end.cancel).await,
+        Some(repeat) => {
+            let connection = Arc::clone(&lane.connection);
+            (repeat.race(lane, &end.cancel).await, connection)
+        }
     };
     match raced {
-        Raced::Heard(lane, first) => pump(lane, Some(first), (outgoing, end)).await,
-        Raced::Given => {}
-        Raced::Ended(why) => tell(&end.events, why).await,
+        (Raced::Heard(lane, first), _) => pump(lane, Some(first), (outgoing, end)).await,
+        (Raced::Given, _) => {}
+        (Raced::Ended(why), connection) => tell(&end.events, why, &connection).await,
     }
 }
 
@@ -88,7 +93,7 @@ async fn pump(lane: Lane, first: Option<Frame>, (outgoing, end): (Outgoing, Call
             writer.reset(CancelCode::Cancelled as u32);
             reader.stop(CancelCode::Cancelled as u32);
             if !last.load(Ordering::Relaxed) {
-                tell(&events, why).await;
+                tell(&events, why, &connection).await;
             }
         }
     }
@@ -195,10 +200,13 @@ async fn send(
 }
 
 /// Tells the caller why its call ended early. A lost connection is told by silence: only the
-/// engine knows what that means for the call.
-async fn tell(events: &mpsc::Sender<Down>, why: End) {
+/// engine knows what that means for the call; one on which it was refused, by the refusal.
+async fn tell(events: &mpsc::Sender<Down>, why: End, connection: &Connection) {
     let error = match why {
-        End::Finished | End::Lost => return,
+        End::Finished | End::Lost => match connection.refusal() {
+            Some(refused) => refused,
+            None => return,
+        },
         End::Broken(error) => error,
         End::Reset(code) => match CancelCode::from_code(code) {
             CancelCode::Cancelled => Error::refusal(Kind::Cancelled, "", "the callee gave it up"),

@@ -1,6 +1,6 @@
 //! One open connection to a peer, as the rest of the mesh uses it.
 
-use super::frames::{FrameReader, FrameWriter};
+use super::frames::{End, FrameReader, FrameWriter};
 use super::hello::Greeting;
 use super::hostings::{Hosting, Hostings};
 use crate::chance::now_ms;
@@ -126,6 +126,36 @@ impl Connection {
     pub(super) fn fail(&self, error: Error) {
         self.phase.send_replace(Phase::Failed(error));
         self.changed.notify_waiters();
+    }
+
+    /// Notes that it is over, unless it is known already why.
+    pub(super) fn lost(&self) {
+        self.phase.send_if_modified(|phase| {
+            let open = !matches!(phase, Phase::Failed(_));
+            if open {
+                *phase = Phase::Failed(super::hello::ended(End::Lost));
+            }
+            open
+        });
+        self.changed.notify_waiters();
+    }
+
+    /// Why what was under way here ended: what one side refused the other with, if it did.
+    pub(super) fn refusal(&self) -> Option<Error> {
+        match &*self.phase.borrow() {
+            Phase::Failed(error) if error.rejection => Some(error.clone()),
+            Phase::Failed(_) | Phase::Waiting | Phase::Ready => None,
+        }
+    }
+
+    /// Why a stream of it ended so.
+    pub(super) fn why(&self, end: End) -> Error {
+        match end {
+            End::Broken(error) => error,
+            End::Finished | End::Reset(_) | End::Lost => {
+                self.refusal().unwrap_or_else(|| super::hello::ended(end))
+            }
+        }
     }
 
     /// True while new streams of ours may be opened.

@@ -202,7 +202,7 @@ impl Mesh {
         if let ask::Question::Returns(asked) = &question {
             lane.show(&self.shared, &asked.callee).await?;
         }
-        let Lane { mut writer, mut reader, calling, .. } = lane;
+        let Lane { connection, mut writer, mut reader, calling, .. } = lane;
         let ask = v1::Ask { question: Some(question) };
         let answer = async {
             writer.message(FrameType::Ask, &ask).await?;
@@ -212,7 +212,7 @@ impl Mesh {
         let frame = timeout(limits::HELLO, answer).await.map_err(|_| {
             Error::new(Kind::Transport, "the node gave no answer").with_code("no_answer")
         })?;
-        let frame = frame.map_err(hello::ended)?;
+        let frame = frame.map_err(|end| connection.why(end))?;
         drop(calling);
         if frame.kind != FrameType::Answer {
             return Err(super::frames::unexpected(frame.kind));
@@ -245,6 +245,11 @@ impl Mesh {
     /// What the connections carried since the start, those that are closed included.
     pub fn traffic(&self) -> Traffic {
         self.shared.peers.traffic()
+    }
+
+    /// True once its connections are being closed.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.shared.is_closing()
     }
 
     /// Requests that were sent again since nothing was heard of them.

@@ -105,7 +105,7 @@ async fn live(
         }
         () = &mut spoken => connection.ended().await,
     };
-    connection.fail(Error::new(Kind::Transport, "the connection ended").with_code("lost"));
+    connection.lost();
     end(shared, connection, reason);
 }
 

@@ -236,7 +236,12 @@ async fn redeem(inner: &Inner, prepared: &mut Prepared, route: &Route) -> Result
     };
     let late = || Err(Error::new(Kind::Deadline, "the redeem code was not redeemed in time"));
     let funds = tokio::time::timeout_at(prepared.deadline(), redeeming).await;
-    prepared.funds = Some(Arc::new(funds.unwrap_or_else(|_| late())?));
+    let funds = funds.unwrap_or_else(|_| late()).map_err(|error| {
+        // Connections end a moment before the node that closes them.
+        let own = inner.mesh.is_closed() && error.kind == Kind::Transport && !error.rejection;
+        if own { closed() } else { error }
+    });
+    prepared.funds = Some(Arc::new(funds?));
     Ok(())
 }
 
