@@ -12,8 +12,8 @@ use hubless::{
     AgentOptions, Call, Content, Error, Kind, Node, NodeOptions, Parent, RequestOptions, Result,
     handler,
 };
+use hubless_proto::identity::NodeKey;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -24,8 +24,6 @@ use tokio::time::{sleep, timeout};
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The same, as a request says it.
 const PATIENCE_MS: u64 = 20_000;
-/// Nodes of the call tree: where it begins, the callee's, and this one.
-const CONCERNED: usize = 3;
 /// Between two looks at what may have changed.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -108,10 +106,10 @@ impl Operator {
         *self.ended() = None;
         let slow = content.decoded().unwrap_or_default()["slow"].as_str().map(str::to_owned);
         let slow = slow.ok_or_else(|| Error::invalid("slow", "expected the name of an agent"))?;
-        let parent = call.parent();
+        let (parent, above) = (call.parent(), call.caller().node);
         // Beside this handler, which the stop ends.
         tokio::spawn(async move {
-            if let Err(error) = self.stop_below(parent, &slow).await {
+            if let Err(error) = self.stop_below((parent, above), &slow).await {
                 eprintln!("operator: {error}");
             }
         });
@@ -119,7 +117,7 @@ impl Operator {
     }
 
     /// Asks `slow` under the budget of a call, and stops that budget once its handler runs.
-    async fn stop_below(&self, parent: Parent, slow: &str) -> Result<()> {
+    async fn stop_below(&self, (parent, above): (Parent, NodeKey), slow: &str) -> Result<()> {
         let before = self.counts().await?;
         let asked = RequestOptions {
             parent: Some(parent),
@@ -129,7 +127,7 @@ impl Operator {
         let asking = self.node.clone();
         let below = tokio::spawn(async move { asking.request(asked).await });
         self.until(|counts| counts.runs > before.runs).await?;
-        self.show(&self.node.state_stop(&held()?)?).await?;
+        self.show(&self.node.state_stop(&held()?)?, above).await?;
         let below = timeout(PATIENCE, below).await.map_err(|_| never("the call below ended"))?;
         let kind = match below {
             Ok(Err(error)) => error.kind.name(),
@@ -141,19 +139,21 @@ impl Operator {
         Ok(())
     }
 
-    /// Shows a statement until all have heard it who are concerned: one that was just started may
-    /// be known here a moment later.
-    async fn show(&self, stop: &OperatorStop) -> Result<()> {
-        let mut told = BTreeSet::new();
-        let all = async {
-            while told.len() < CONCERNED {
+    /// Shows a statement until the node has heard it where the budget begins: one that was just
+    /// started may be known here a moment later. The node `above` this one may have heard of the
+    /// stop from there before it is asked, and have nothing left of the budget.
+    async fn show(&self, stop: &OperatorStop, above: NodeKey) -> Result<()> {
+        let between = [self.node.key(), above];
+        let heard = async {
+            loop {
                 let report = self.node.stop_budgets(stop).await?;
-                told.extend(report.stopped.into_iter().map(|(node, _)| node));
+                if report.stopped.iter().any(|(node, _)| !between.contains(node)) {
+                    return Ok(());
+                }
                 sleep(PAUSE).await;
             }
-            Ok(())
         };
-        timeout(PATIENCE, all).await.unwrap_or_else(|_| Err(never("all heard of the stop")))
+        timeout(PATIENCE, heard).await.unwrap_or_else(|_| Err(never("the root heard of the stop")))
     }
 
     /// What became of the call of `slow`: the kind of its error, and how many of its handlers were
