@@ -3,6 +3,7 @@
 //! Owns: the C types, checked handles, callbacks and their one thread. Must not know: any decision
 //! about agents or calls. Every function returns a status and fills an error; a panic becomes
 //! `HUBLESS_INTERNAL`. Tested by the C suite in `include/tests`.
+#![allow(unsafe_code, reason = "its functions are called from C, with pointers of its callers")]
 #![deny(unsafe_op_in_unsafe_fn)]
 // Names are those of the header.
 #![allow(non_camel_case_types)]

@@ -1,6 +1,7 @@
 //! Runs every target over its corpus and over seeded mutations of it, each run within a bound of
 //! memory that depends on the length of its input alone.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(unsafe_code, reason = "an allocator cannot be counted in any safe way")]
 
 use hubless_fuzz::mutate::{Numbers, dictionary, mutate};
 use hubless_fuzz::{TARGETS, Target};

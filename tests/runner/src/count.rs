@@ -3,6 +3,7 @@
 use crate::house::Result;
 use std::fmt;
 use std::ops::AddAssign;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// How many tests passed, failed and were skipped, with the reasons.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -37,6 +38,16 @@ impl Outcome {
     pub(crate) fn skip(note: &str) -> Self {
         Self { skipped: 1, notes: vec![format!("skipped: {note}")], ..Self::default() }
     }
+}
+
+/// Runs something; a panic is an error, so that what else runs is counted as well.
+pub(crate) fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    // What was broken off is not looked at again.
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        Err(format!("panicked: {}", text.as_deref().unwrap_or("without a message")))
+    })
 }
 
 impl AddAssign for Outcome {

@@ -1,11 +1,21 @@
-//! The ten-line programs of the README: each language's agent, called from each language.
+//! The ten-line programs of the README: each language's agent, called from each language, as a new
+//! user starts them: nothing configured, in an empty home.
 
+use crate::bounded;
 use crate::count::Outcome;
 use crate::house::{self, Result};
 use crate::language::{Language, Origin, Program};
 use crate::process::Process;
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
+
+/// How long an agent may take until it is found: a JVM starts on a busy machine.
+const STARTED_MS: &str = "30000";
+/// The bound of a program, which starts, asks once and ends.
+const BOUND: Duration = Duration::from_secs(60);
+/// What every setting of ours begins with.
+const SETTING: &str = "HUBLESS_";
 
 /// Each language's agent called from itself and from every other.
 ///
@@ -26,60 +36,107 @@ pub(crate) fn all(origin: Origin) -> Result<Outcome> {
 pub(crate) fn from(origin: Origin, callee: Language, callers: &[Language]) -> Result<Outcome> {
     // Of its own: the installed packages may be tried beside those of the checkout.
     let name = format!("{}-{}", origin.name(), callee.name());
-    let home = house::target().join(format!("hello-{name}"));
-    // Left over from a run that was interrupted; a new one begins with an empty home.
-    let _ = std::fs::remove_dir_all(&home);
-    let log = house::logs().join(format!("hello-agent-{name}.log"));
-    let mut command = callee.command(origin, Program::HelloAgent)?;
-    command.env("HUBLESS_HOME", &home);
-    let agent = Process::start(callee.name(), &mut command, &log)?;
-    let mut outcome = Outcome::default();
-    for caller in callers {
+    let callers = callers.iter().map(|caller| {
         let name = format!("{}-to-{}", caller.name(), callee.name());
-        outcome += call(caller.command(origin, Program::HelloCaller)?, &name, &home)?;
-    }
-    outcome += ended(agent);
-    let _ = std::fs::remove_dir_all(&home);
-    Ok(outcome)
+        Ok((name, caller.command(origin, Program::HelloCaller)?))
+    });
+    let callers = callers.collect::<Result<Vec<_>>>()?;
+    let look = Command::new(house::built("hubless"));
+    converse(&name, callee.command(origin, Program::HelloAgent)?, callers, look)
 }
 
-/// One agent and one caller, whatever started them.
+/// One agent and one caller, whatever started them; `look` is the command `hubless`, where they
+/// are.
 ///
 /// # Errors
 /// A program could not be started.
-pub(crate) fn pair(name: &str, mut agent: Command, caller: Command) -> Result<Outcome> {
-    let home = house::target().join(format!("hello-{name}"));
-    // Left over from a run that was interrupted; a new one begins with an empty home.
-    let _ = std::fs::remove_dir_all(&home);
+pub(crate) fn pair(name: &str, agent: Command, caller: Command, look: Command) -> Result<Outcome> {
+    converse(name, agent, vec![(name.to_owned(), caller)], look)
+}
+
+/// Starts the agent, and once it is found each caller, which is asked to greet its name: once, so
+/// that one that works only now and then fails.
+fn converse(
+    name: &str,
+    mut agent: Command,
+    callers: Vec<(String, Command)>,
+    mut look: Command,
+) -> Result<Outcome> {
+    let home = Home::empty(name)?;
     let log = house::logs().join(format!("hello-agent-{name}.log"));
-    let agent = Process::start(name, agent.env("HUBLESS_HOME", &home), &log)?;
-    let mut outcome = call(caller, name, &home)?;
-    outcome += ended(agent);
-    let _ = std::fs::remove_dir_all(&home);
+    let agent = Process::start(name, home.of(&mut agent), &log)?;
+    let found = found(home.of(&mut look))?;
+    let mut outcome = Outcome::one(found.is_none(), || {
+        format!("hello {name}: {} ({})", found.unwrap_or_default(), log.display())
+    });
+    for (name, mut caller) in callers {
+        outcome += call(home.of(&mut caller), &name)?;
+    }
+    outcome += match agent.finish(Duration::from_secs(15)) {
+        Ok(()) => Outcome { passed: 1, ..Outcome::default() },
+        Err(message) => Outcome::failure(message),
+    };
+    // Otherwise they met by what somebody had configured.
+    outcome += Outcome::one(home.is_used(), || format!("hello {name}: not in its default folders"));
     Ok(outcome)
 }
 
-fn ended(agent: Process) -> Outcome {
-    match agent.finish(Duration::from_secs(15)) {
-        Ok(()) => Outcome { passed: 1, ..Outcome::default() },
-        Err(message) => Outcome::failure(message),
+/// Waits until the agent is there; else what the command said.
+fn found(look: &mut Command) -> Result<Option<String>> {
+    look.args(["find", "greet", "--wait", STARTED_MS]);
+    let (output, _) =
+        bounded::output(look, BOUND).map_err(|error| format!("hubless find: {error}"))?;
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    Ok((!output.status.success()).then(|| format!("hubless find: {said}")))
+}
+
+fn call(caller: &mut Command, name: &str) -> Result<Outcome> {
+    let (output, late) =
+        bounded::output(caller.arg(name), BOUND).map_err(|error| format!("{name}: {error}"))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let ok = output.status.success() && text.contains(&format!("hello {name}"));
+    Ok(Outcome::one(ok && !late, || {
+        let fault = String::from_utf8_lossy(&output.stderr).into_owned();
+        let end = if late { format!("killed after {BOUND:?}") } else { output.status.to_string() };
+        format!("hello {name}: {end}, printed {text:?} {fault}")
+    }))
+}
+
+/// The home of a user who has nothing; removed when dropped.
+struct Home(PathBuf);
+
+impl Home {
+    fn empty(name: &str) -> Result<Self> {
+        let home = house::target().join(format!("hello-{name}"));
+        // Left over from a run that was interrupted; a new one begins with an empty home.
+        let _ = std::fs::remove_dir_all(&home);
+        let made = std::fs::create_dir_all(home.join("run"));
+        made.map_err(|error| format!("{}: {error}", home.display()))?;
+        Ok(Self(home))
+    }
+
+    /// Lets a program start there, with the settings of nobody. The folder of the runtime is that
+    /// of the session, which the system makes; everything else is where it is by default.
+    fn of<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        for name in names.filter(|name| name.starts_with(SETTING)) {
+            command.env_remove(name);
+        }
+        for folder in ["XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"] {
+            command.env_remove(folder);
+        }
+        command.env("HOME", &self.0).env("XDG_RUNTIME_DIR", self.0.join("run"))
+    }
+
+    /// Whether keys and records were kept where they are by default.
+    fn is_used(&self) -> bool {
+        [".local/share/hubless", "run/hubless"].iter().all(|folder| self.0.join(folder).is_dir())
     }
 }
 
-fn call(mut command: Command, name: &str, home: &std::path::Path) -> Result<Outcome> {
-    // The agent may take seconds to start (a JVM on a busy machine), and the program only waits
-    // as long as `find` does: it is started again until the agent is there.
-    command.arg(name).env("HUBLESS_HOME", home).stdin(Stdio::null());
-    let end = std::time::Instant::now() + Duration::from_secs(30);
-    loop {
-        let output = command.output().map_err(|error| format!("{name}: {error}"))?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let ok = output.status.success() && text.contains(&format!("hello {name}"));
-        if ok || std::time::Instant::now() > end {
-            return Ok(Outcome::one(ok, || {
-                let fault = String::from_utf8_lossy(&output.stderr).into_owned();
-                format!("hello {name}: printed {text:?} {fault}")
-            }));
-        }
+impl Drop for Home {
+    fn drop(&mut self) {
+        // Nothing that is left does harm: the next run removes it.
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }

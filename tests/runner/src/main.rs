@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line program")]
 
 mod bench;
+mod bounded;
 mod count;
 mod demo;
 mod generate;
@@ -52,7 +53,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Demo(options) => demo::run(&options),
-        Command::Verify { parts } => parts::verify(&parts),
+        Command::Verify { parts } => Ok(parts::verify(&parts)),
         Command::Hello => prepare::everything()
             .and_then(|()| hello::all(language::Origin::Checkout))
             .map(|outcome| {
@@ -60,8 +61,14 @@ fn main() -> ExitCode {
                 println!("{outcome}");
                 outcome.failed == 0
             }),
-        Command::Bench(options) => bench::run(&options),
-        Command::Package(options) => package::run(&options),
+        Command::Bench(options) => {
+            step::take_long();
+            bench::run(&options)
+        }
+        Command::Package(options) => {
+            step::take_long();
+            package::run(&options)
+        }
         Command::Generate => generate::write().map(|()| true),
     };
     match done {

@@ -101,13 +101,23 @@ impl Process {
     ///
     /// # Errors
     /// It did not end with status 0 in time; it is killed then.
-    pub(crate) fn finish(mut self, wait: Duration) -> Result<()> {
+    pub(crate) fn finish(self, wait: Duration) -> Result<()> {
+        self.finish_with(0, wait)
+    }
+
+    /// As [`Self::finish`], with another status.
+    ///
+    /// # Errors
+    /// It did not end with that status in time; it is killed then.
+    pub(crate) fn finish_with(mut self, wanted: i32, wait: Duration) -> Result<()> {
         self.stdin = None;
         let end = Instant::now() + wait;
         while Instant::now() < end {
             match self.child.try_wait() {
-                Ok(Some(status)) if status.success() => return Ok(()),
-                Ok(Some(status)) => return Err(format!("{} ended with {status}", self.name)),
+                Ok(Some(status)) if status.code() == Some(wanted) => return Ok(()),
+                Ok(Some(status)) => {
+                    return Err(format!("{} ended with {status}, expected {wanted}", self.name));
+                }
                 Ok(None) => std::thread::sleep(Duration::from_millis(10)),
                 Err(error) => return Err(format!("{}: {error}", self.name)),
             }

@@ -1,7 +1,12 @@
 //! The toolchains that must be there, and what to do when one is not.
 
+use crate::bounded;
 use crate::house::Result;
 use std::process::{Command, Output};
+use std::time::Duration;
+
+/// How long a tool may take to say its version.
+const BOUND: Duration = Duration::from_secs(60);
 
 struct Tool {
     name: &'static str,
@@ -11,7 +16,7 @@ struct Tool {
     advice: &'static str,
 }
 
-const TOOLS: [Tool; 6] = [
+const TOOLS: [Tool; 7] = [
     Tool {
         name: "Python",
         program: "python3",
@@ -46,6 +51,13 @@ const TOOLS: [Tool; 6] = [
         version_flag: "-version",
         lowest: (3, 6),
         advice: "install Maven 3.6 or newer",
+    },
+    Tool {
+        name: "git",
+        program: "git",
+        version_flag: "--version",
+        lowest: (2, 0),
+        advice: "install git 2 or newer",
     },
     Tool {
         name: "C compiler",
@@ -86,7 +98,8 @@ pub(crate) fn answers(program: &str, arguments: &[&str]) -> bool {
 
 /// What a program says to these arguments; none: it cannot be started.
 fn ask(program: &str, arguments: &[&str]) -> Option<Output> {
-    Command::new(program).args(arguments).output().ok()
+    let (output, _) = bounded::output(Command::new(program).args(arguments), BOUND).ok()?;
+    Some(output)
 }
 
 fn fault(tool: &Tool) -> Option<String> {

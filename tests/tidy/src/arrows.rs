@@ -85,6 +85,79 @@ pub fn untabled(manifests: &[Source]) -> Vec<String> {
     stray.chain(gone.map(|(name, _)| format!("{name}: no such crate"))).collect()
 }
 
+/// Heading of the dependencies of all members, in the manifest of the workspace.
+pub const SHARED: &str = "[workspace.dependencies]";
+
+/// Shared dependencies that stand there without a reason, which is a comment at the end of their
+/// line, or that no member names; those that are a path are ours.
+#[must_use]
+pub fn unreasoned(workspace: &Source, manifests: &[Source]) -> Vec<String> {
+    let tables: Vec<toml::Table> = members(manifests).map(|(_, table)| table).collect();
+    let is_named = |name: &str| tables.iter().flat_map(named).any(|(own, _)| own == name);
+    let mut places = Vec::new();
+    for (name, how) in shared(&workspace.text) {
+        let (how, reason) = commented(how).unwrap_or((how, ""));
+        if !how.contains("path = ") && reason.trim().is_empty() {
+            places.push(format!("{}: {name} stands without a reason", workspace.path));
+        }
+        if !is_named(name) {
+            places.push(format!("{}: no member names {name}", workspace.path));
+        }
+    }
+    places
+}
+
+/// Dependencies of members with a version of their own: what two members name has one version.
+#[must_use]
+pub fn unshared(manifests: &[Source]) -> Vec<String> {
+    let mut places = Vec::new();
+    for (path, table) in members(manifests) {
+        for (name, how) in named(&table) {
+            let has = |key: &str| how.get(key).is_some();
+            let is_shared = how.get("workspace").and_then(toml::Value::as_bool) == Some(true);
+            if !is_shared && !has("path") {
+                places.push(format!("{path}: {name} has a version of its own, see {SHARED}"));
+            }
+        }
+    }
+    places
+}
+
+/// Names and values of the shared dependencies, as they are written.
+fn shared(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let (_, behind) = text.split_once(SHARED).unwrap_or_default();
+    let table = behind.split("\n[").next().unwrap_or_default();
+    let rows = table.lines().filter(|line| !line.trim_start().starts_with('#'));
+    rows.filter_map(|line| line.split_once(" = "))
+}
+
+/// A value and the comment behind it: none of one that has none. A mark inside quotes is text.
+fn commented(value: &str) -> Option<(&str, &str)> {
+    let is_outside = |at: usize| value.get(..at).is_some_and(|v| v.matches('"').count() % 2 == 0);
+    let (at, _) = value.match_indices('#').find(|(at, _)| is_outside(*at))?;
+    Some((value.get(..at)?, value.get(at + 1..)?))
+}
+
+/// The manifests of the workspace's packages; what is a workspace of its own is none of them.
+fn members(manifests: &[Source]) -> impl Iterator<Item = (&str, toml::Table)> {
+    let packages = manifests.iter().filter(|manifest| manifest.path.ends_with("/Cargo.toml"));
+    packages.filter_map(|manifest| {
+        let table: toml::Table = manifest.text.parse().ok()?;
+        (!table.contains_key("workspace")).then_some((manifest.path.as_str(), table))
+    })
+}
+
+/// What a manifest depends on, for whatever purpose and platform, by the names that it uses.
+fn named(manifest: &toml::Table) -> impl Iterator<Item = (&str, &toml::Value)> {
+    let targets = manifest.get("target").and_then(toml::Value::as_table).into_iter().flatten();
+    let targets = targets.filter_map(|(_, target)| target.as_table());
+    std::iter::once(manifest).chain(targets).flat_map(move |place| {
+        let kinds = ["dependencies", "dev-dependencies", "build-dependencies"];
+        let tables = kinds.into_iter().filter_map(move |kind| place.get(kind)?.as_table());
+        tables.flatten().map(|(name, how)| (name.as_str(), how))
+    })
+}
+
 /// Uses of a higher or equal step among the modules of the protocol crate.
 #[must_use]
 pub fn modules(sources: &[Source]) -> Vec<String> {
@@ -265,6 +338,43 @@ mod tests {
         all.push(manifest("hubless-new"));
         all.retain(|one| !one.path.contains("hubless-edge"));
         assert_eq!(untabled(&all), ["hubless-new: no row", "hubless-edge: no such crate"]);
+    }
+
+    #[test]
+    fn catches_a_dependency_without_a_reason_and_one_that_nobody_names() {
+        let member = "[package]\nname = \"x\"\n[dev-dependencies]\na.workspace = true\n\
+                      [target.'cfg(unix)'.dependencies]\nb = { workspace = true }\n";
+        let members = [Source::new("core/x/Cargo.toml", member)];
+        let judged = |rows: &str| {
+            let text = format!("[a]\nx = 1\n\n{SHARED}\n# heading\n{rows}\n[b]\ny = 1\n");
+            unreasoned(&Source::new("Cargo.toml", &text), &members)
+        };
+        assert!(judged("a = \"1\"  # why\nb = { x = [\"#\"] }  # why").is_empty());
+        assert!(judged("a = { path = \"a\" }").is_empty());
+        let bare = ["a = \"1\"", "# why\na = \"1\"", "a = \"1\"  #", "a = { x = \"# why\" }"];
+        for bare in bare {
+            assert_eq!(judged(bare), ["Cargo.toml: a stands without a reason"], "{bare}");
+        }
+        assert_eq!(judged("c = \"1\"  # why"), ["Cargo.toml: no member names c"]);
+    }
+
+    #[test]
+    fn catches_a_version_that_a_member_has_alone() {
+        let of = |path: &str, rows: &str| {
+            let text = format!("[package]\nname = \"x\"\n{rows}");
+            unshared(&[Source::new(path, &text)]).len()
+        };
+        for own in [
+            "[dependencies]\na = \"1\"\n",
+            "[dev-dependencies]\na = { version = \"1\" }\n",
+            "[build-dependencies]\na = { workspace = false, version = \"1\" }\n",
+            "[target.'cfg(unix)'.dependencies]\na = \"1\"\n",
+        ] {
+            assert_eq!(of("core/x/Cargo.toml", own), 1, "{own}");
+            assert_eq!(of("core/x/Cargo.toml", &format!("{own}[workspace]\n")), 0, "{own}");
+        }
+        let shared = "[dependencies]\na.workspace = true\nb = { path = \"../b\" }\n";
+        assert_eq!(of("core/x/Cargo.toml", shared), 0);
     }
 
     #[test]

@@ -1,10 +1,10 @@
-//! Every bound is used, and reached by a test.
+//! Every bound is used, and reached by a test; no queue is without one.
 //!
 //! A test counts when it names the bound; where one reaches it without its name, `limits.json`
 //! says which. What no test reaches yet stands there as well, until one does.
 
 use crate::faults::shown;
-use crate::tree::Source;
+use crate::tree::{Source, code};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -55,10 +55,36 @@ pub fn unreached(names: &[String], sources: &[Source], list: &Value) -> Vec<Stri
     places
 }
 
+/// Makers of queues without a bound, and of numbers that no test can choose.
+pub const UNBOUNDED: [&str; 4] =
+    ["unbounded_channel", "mpsc::channel()", "rand::rng", "thread_rng"];
+
+/// Lines that make a queue which can grow for ever, or draw what must be given; tests may.
+#[must_use]
+pub fn unbounded(sources: &[Source]) -> Vec<String> {
+    let mut places = Vec::new();
+    for source in sources.iter().filter(|source| !is_test(source)) {
+        for (number, line) in code(&source.text).filter(|(_, line)| !is_comment(line)) {
+            let found = UNBOUNDED.iter().filter(|name| line.contains(**name));
+            places.extend(found.map(|name| {
+                format!("{}:{number}: {name}: bound the queue, or take the number", source.path)
+            }));
+        }
+    }
+    places
+}
+
+fn is_test(source: &Source) -> bool {
+    ["tests/", "/test/", "tests.rs"].iter().any(|part| source.path.contains(part))
+}
+
+fn is_comment(line: &str) -> bool {
+    line.trim_start().starts_with("//")
+}
+
 /// A file's code, and its tests.
 fn halves(source: &Source) -> (&str, &str) {
-    let file = ["tests/", "/test/", "tests.rs"].iter().any(|part| source.path.contains(part));
-    if file {
+    if is_test(source) {
         return ("", &source.text);
     }
     match source.text.find("#[cfg(test)]\nmod tests {") {
@@ -69,7 +95,7 @@ fn halves(source: &Source) -> (&str, &str) {
 
 /// Words in capitals, without those of comments.
 fn words(text: &str) -> impl Iterator<Item = &str> {
-    let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let code = text.lines().filter(|line| !is_comment(line));
     let split = |c: char| !c.is_ascii_alphanumeric() && c != '_';
     code.flat_map(move |line| line.split(split))
         .filter(|word| word.starts_with(|c: char| c.is_ascii_uppercase()))
@@ -96,6 +122,28 @@ mod tests {
         assert_eq!(judged("limits::PART", "limits::PARTS", &none).len(), 1);
         let inside = "limits::PARTS\n#[cfg(test)]\nmod tests { limits::PARTS }";
         assert!(judged(inside, "", &none).is_empty());
+    }
+
+    #[test]
+    fn catches_a_queue_without_a_bound() {
+        let of = |path: &str, text: &str| unbounded(&[Source::new(path, text)]).len();
+        for text in [
+            "let (a, b) = tokio::sync::mpsc::unbounded_channel();",
+            "let (a, b) = mpsc::channel();",
+            "#[cfg(test)]\nuse a::b;\nlet number: u8 = rand::rng().random();",
+        ] {
+            assert_eq!(of("core/node/src/a.rs", text), 1, "{text}");
+            assert_eq!(of("core/node/tests/a.rs", text), 0, "{text}");
+            assert_eq!(of("core/node/src/a_tests.rs", text), 0, "{text}");
+        }
+        for text in [
+            "let (a, b) = mpsc::channel(limits::QUEUE);",
+            "let (a, b) = oneshot::channel();",
+            "// never unbounded_channel",
+            "#[cfg(test)]\nmod tests {\n    use mpsc::unbounded_channel;\n}",
+        ] {
+            assert_eq!(of("core/node/src/a.rs", text), 0, "{text}");
+        }
     }
 
     #[test]

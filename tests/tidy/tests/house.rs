@@ -88,6 +88,26 @@ fn every_limit_is_used_and_reached() {
 }
 
 #[test]
+fn no_queue_is_without_a_bound() {
+    let mut sources = tree::sources(&["rs"]);
+    sources.retain(|source| ["core/", "bindings/"].iter().any(|at| source.path.starts_with(at)));
+    assert!(sources.len() >= 300, "read only {} files", sources.len());
+    none(limits::unbounded(&sources));
+}
+
+#[test]
+fn every_limit_is_told_in_every_language() {
+    let sources = tree::sources(&["py", "mjs", "kt", "c"]);
+    let tests = [
+        "python/tests/test_vectors.py::test_every_bound_is_told",
+        "node/test/vectors.test.mjs::every bound is told",
+        "kotlin/src/test/kotlin/dev/hubless/VectorsTest.kt::every bound is told",
+        "include/tests/vectors.c::every_bound_is_told",
+    ];
+    none(tests.iter().filter_map(|test| faults::shown(test, &sources)).collect());
+}
+
+#[test]
 fn every_fault_of_the_table_is_shown_by_tests_that_exist() {
     let sources = tree::sources(&["rs", "py", "mjs", "kt", "java", "c", "json"]);
     none(faults::missing(&table("tests/tidy/faults.json"), &sources));
@@ -118,6 +138,14 @@ fn crates_depend_downwards() {
     let manifests = tree::sources(&["toml"]);
     none(arrows::crates(&manifests));
     none(arrows::untabled(&manifests));
+}
+
+#[test]
+fn dependencies_have_one_version_and_a_reason() {
+    let workspace = tree::named("Cargo.toml").expect("the workspace's manifest");
+    let manifests = tree::sources(&["toml"]);
+    none(arrows::unreasoned(&workspace, &manifests));
+    none(arrows::unshared(&manifests));
 }
 
 #[test]

@@ -3,6 +3,8 @@
 //! Owns: the protobuf types, their JSON form, frames, signed records, and the bounds of each
 //! message. Must not know: what a message means, who may send it. Tested by vectors
 //! (`tests/conformance/vectors`), properties, and a fuzz target for each decoder.
+// What comes from outside has no place that is known to be there.
+#![deny(clippy::indexing_slicing)]
 
 pub mod announcement;
 pub mod decode;

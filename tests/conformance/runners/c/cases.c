@@ -24,6 +24,7 @@ typedef struct {
     placeholders names;
     char own_key[80];
     char path[16], peer[80]; /* of the last answer of the running case */
+    const char *way_of;      /* "answer", or "stats": that of the call beside it */
     budget *budget;          /* of the running case, or NULL */
     long patience_ms;
     int passed, failed, number;
@@ -71,7 +72,11 @@ static int came_away(const runner *of) {
 /* Notes how an answer came; one that came from this process stays. A refusal does not say it. */
 static void note_way(runner *of, const json *outcome) {
     const char *path = json_get_text(outcome, "path"), *peer = json_get_text(outcome, "peer");
-    if (path != NULL && peer != NULL && (of->path[0] == '\0' || came_away(of))) {
+    if (path == NULL || peer == NULL) {
+        return;
+    }
+    of->way_of = "answer";
+    if (of->path[0] == '\0' || came_away(of)) {
         snprintf(of->path, sizeof of->path, "%s", path);
         snprintf(of->peer, sizeof of->peer, "%s", peer);
     }
@@ -331,6 +336,7 @@ static void run_case(runner *of, const json *item) {
     snprintf(of->names.peer_key, sizeof of->names.peer_key, "%s", key == NULL ? "" : key);
     of->path[0] = of->peer[0] = '\0';
     note_way(of, before);
+    of->way_of = "stats";
     long began = now_ms();
     learn_id(of, item);
     int ok = has_budget(of, item, &got) && holds(of, item, &got);
@@ -348,6 +354,7 @@ static void run_case(runner *of, const json *item) {
     json_set(line, "got", got == NULL ? json_new(JSON_NULL) : got);
     json_set(line, "path", json_string(of->path));
     json_set(line, "peer", json_string(of->peer));
+    json_set(line, "wayOf", json_string(of->way_of));
     json_set(line, "runs", json_number(runs));
     json_set(line, "ms", json_number((double)ms));
     shorten(line);

@@ -66,7 +66,7 @@ internal class Caller(private val node: Node, private val to: String) {
         if ("\$ID" in case.toString()) learnId(agent)
         val outcome = Outcome(id, filled(expectationOf(case)), to, node.nodeKey)
         // A refusal does not say how it came: as the answer before it.
-        outcome.came(told)
+        outcome.came(told, "stats")
         val ambient = case["ambient"]?.jsonPrimitive?.boolean == true
         patience = case["patienceMs"]?.jsonPrimitive?.int?.milliseconds ?: PATIENCE
         val switch = case["switch"]?.let { CaseSwitch(it.jsonObject, ambient, patience) }

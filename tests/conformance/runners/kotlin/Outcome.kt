@@ -22,6 +22,7 @@ internal class Outcome(
     private val seen = ArrayList<JsonObject>()
     private var path: NetworkPath? = null
     private var peer: String? = null
+    private var wayOf: String? = null
     private var runs: Int? = null
     var ms: Long = 0
 
@@ -54,11 +55,12 @@ internal class Outcome(
 
     private fun note(attempt: Attempt) {
         seen.add(attempt.seen)
-        attempt.reply?.let(::came)
+        attempt.reply?.let { came(it, "answer") }
     }
 
-    /** Notes the way that an answer came. */
-    fun came(reply: Reply) {
+    /** Notes the way that an answer came, and [of] which call it was. */
+    fun came(reply: Reply, of: String) {
+        wayOf = of
         path = reply.path
         peer = reply.agent.nodeKey
         if (reply.path == NetworkPath.IN_PROCESS) fault("the call did not leave the process")
@@ -82,6 +84,7 @@ internal class Outcome(
         put("got", got.singleOrNull() ?: JsonArray(got))
         put("path", path?.name?.lowercase())
         put("peer", peer)
+        put("wayOf", wayOf)
         put("to", to)
         put("runs", runs)
         put("ms", ms)

@@ -62,9 +62,9 @@ export class CaseRunner {
     const ranAsOften = one.runs === undefined || runs === one.runs;
     const ok = this.#ranRemotely(got) && ranAsOften && holds;
     const ms = Math.round(performance.now() - began);
-    const { list, path, peer } = got;
+    const { list, path, peer, wayOf } = got;
     const shown = { case: one.id, ok, expected, got: shortened(list) };
-    return { ...shown, path, peer, runs, ms };
+    return { ...shown, path, peer, wayOf, runs, ms };
   }
 
   /** The way of the answer; of the calls to `stats` where there was no answer. */
@@ -84,7 +84,7 @@ export class CaseRunner {
 
   async #outcome(one, before, { path, peer }) {
     const action = one.action ?? {};
-    const got = { list: [], path, peer };
+    const got = { list: [], path, peer, wayOf: 'stats' };
     const operation = this.#operation(one, action);
     if (one.steps) {
       for (const step of one.steps) {
@@ -167,6 +167,7 @@ export class CaseRunner {
   async #decode(reply, got) {
     got.path = reply.path;
     got.peer = reply.agent.nodeKey;
+    got.wayOf = 'answer';
     const [part] = reply.content.blobs;
     const { value, text, usage, traceId: tracedAs } = reply;
     const outcome = { value, text, usage, tracedAs };

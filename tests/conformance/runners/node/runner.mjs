@@ -20,6 +20,9 @@ const { values, positionals } = parseArgs({
   },
 });
 
+/** What is called where the subjects are in the node of the caller itself. */
+const OWN = 'own';
+
 const print = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 
 if (positionals[0] === 'serve') await serve();
@@ -40,6 +43,7 @@ async function call() {
   const node = await Node.start();
   const tally = { passed: 0, failed: 0 };
   try {
+    if (values.to === OWN) await registerSubjects(node, values.to);
     const runner = new CaseRunner(node, values.to);
     await runner.waitForSubject();
     const only = values.only?.split(',');

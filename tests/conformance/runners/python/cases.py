@@ -45,7 +45,7 @@ class Runner:
     async def run(self, case: dict[str, Any]) -> dict[str, Any]:
         began = time.monotonic()
         before = await self.stats()
-        way = {"path": before.path, "peer": before.agent.node_key}
+        way = {"path": before.path, "peer": before.agent.node_key, "wayOf": "stats"}
         self.key = before.agent.node_key
         if "$ID" in json.dumps(case):
             named = where("name").equals(f"{self.to}.{case['agent']}")
@@ -283,7 +283,7 @@ def deep() -> Any:
 
 
 async def decoded(reply: hubless.Reply, way: dict[str, str]) -> dict[str, Any]:
-    way.update(path=reply.path, peer=reply.agent.node_key)
+    way.update(path=reply.path, peer=reply.agent.node_key, wayOf="answer")
     outcome = {"value": reply.value, "text": reply.text, "usage": usage_of(reply.usage)}
     outcome["tracedAs"] = reply.trace_id
     blobs = [part for part in reply.content.parts if isinstance(part, Blob)]

@@ -17,6 +17,10 @@ from subjects import register
 import hubless
 
 
+OWN = "own"
+"""What is called where the subjects are in the node of the caller itself."""
+
+
 def show(line: dict[str, Any]) -> None:
     print(json.dumps(line, ensure_ascii=False, default=str), flush=True)
 
@@ -32,6 +36,8 @@ async def serve(name: str) -> int:
 async def call(to: str, cases: Path, only: list[str]) -> int:
     passed = failed = 0
     async with hubless.Node.start() as node:
+        if to == OWN:
+            await register(node, to)
         runner = Runner(node, to)
         await runner.wait_for_subject()
         for case in read(cases):

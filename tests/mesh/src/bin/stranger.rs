@@ -110,7 +110,8 @@ impl Stranger {
         let expected = json!({"expect": case["expect"], "runs": case["runs"]});
         Ok(json!({
             "case": case["id"], "ok": ok, "expected": expected, "got": got["outcome"],
-            "path": got["path"], "peer": self.subject.to_string(), "runs": runs, "ms": ms,
+            "path": got["path"], "peer": self.subject.to_string(), "wayOf": "answer",
+            "runs": runs, "ms": ms,
         }))
     }
 

@@ -32,7 +32,7 @@ pub(super) enum State {
 }
 
 impl State {
-    const fn shown(self) -> &'static str {
+    pub(super) const fn shown(self) -> &'static str {
         match self {
             Self::Met => "met",
             Self::Overlaps => "not met: ranges overlap",

@@ -1,7 +1,8 @@
 //! From the start of a process to its first answer from another process: measured from outside,
 //! interleaved, beside the bare start of the same language's runtime.
 
-use super::options::Scale;
+use super::judged::State;
+use super::options::{FEWEST, Scale};
 use crate::house::{self, Result};
 use crate::language::{Language, Origin, Program};
 use crate::prepare;
@@ -53,15 +54,31 @@ pub(super) fn run(scale: Scale) -> Result<()> {
     agent.finish(Duration::from_secs(15))?;
     let _ = std::fs::remove_dir_all(&home);
     println!("process start to first answer of another process, dev profile, rounds: {rounds}");
-    println!("| language | answer ms: min, median, max | bare start ms: median | target ms |");
-    println!("|---|---|---|---|");
+    println!("| language | answer ms: min, median, max | bare start ms: median | target ms | |");
+    println!("|---|---|---|---|---|");
     for row in &mut rows {
-        let [low, middle, high] = spread(&mut row.answer);
+        let answer = spread(&mut row.answer);
         let [_, bare, _] = spread(&mut row.bare);
-        let name = row.language.name();
-        println!("| {name} | {low:.0}, {middle:.0}, {high:.0} | {bare:.0} | {} |", row.target_ms);
+        let (name, target) = (row.language.name(), row.target_ms);
+        let state = judged(answer, rounds, target).shown();
+        let [low, middle, high] = answer;
+        println!("| {name} | {low:.0}, {middle:.0}, {high:.0} | {bare:.0} | {target} | {state} |");
     }
     Ok(())
+}
+
+/// What becomes of a target: as of those of the other benchmarks, each run counts.
+fn judged([_, middle, high]: [f64; 3], rounds: usize, target_ms: u32) -> State {
+    let most = f64::from(target_ms);
+    if middle > most {
+        State::NotMet
+    } else if rounds < FEWEST {
+        State::TooFewRuns
+    } else if high > most {
+        State::Overlaps
+    } else {
+        State::Met
+    }
 }
 
 fn time(command: &mut Command) -> Result<Duration> {
@@ -90,4 +107,17 @@ fn spread(times: &mut [Duration]) -> [f64; 3] {
     times.sort();
     let at = |index: usize| times.get(index).map_or(0.0, |t| t.as_secs_f64() * 1_000.0);
     [at(0), at(times.len() / 2), at(times.len().saturating_sub(1))]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_met_only_by_all_of_enough_runs() {
+        assert_eq!(judged([80.0, 90.0, 100.0], FEWEST, 100), State::Met);
+        assert_eq!(judged([80.0, 90.0, 100.5], FEWEST, 100), State::Overlaps);
+        assert_eq!(judged([80.0, 100.5, 110.0], FEWEST, 100), State::NotMet);
+        assert_eq!(judged([80.0, 90.0, 100.0], FEWEST - 1, 100), State::TooFewRuns);
+    }
 }

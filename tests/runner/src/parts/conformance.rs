@@ -12,9 +12,15 @@ use std::time::Duration;
 
 const READY: Duration = Duration::from_secs(30);
 const CASE: Duration = Duration::from_secs(60);
+/// How long a runner may take to close its node and end, once it has said what came of its cases.
+const END: Duration = Duration::from_secs(30);
 /// Begins the id of a case whose expectation is wrong on purpose.
 const WRONG: &str = "wrong-";
-/// How long such a case waits for what its switch shows.
+/// What a runner calls that has the agents of a subject in its own node.
+const OWN: &str = "own";
+/// The case that goes right but for its way: the agent that it calls is in the runner's own node.
+const IN_PROCESS: &str = "wrong-in-process";
+/// How long a wrong case waits for what its switch shows.
 const WRONG_PATIENCE_MS: u64 = 200;
 
 /// A run of cases: its name in logs, and where the programs are.
@@ -58,7 +64,7 @@ pub(crate) fn ring() -> Result<Outcome> {
 fn from_outside(callee: Language, home: &Path) -> Result<Outcome> {
     let stranger = Caller { name: "stranger", command: Command::new(house::built("stranger")) };
     let cases = controlled("external.json")?;
-    called(&RING, (stranger, callee), &cases, home, |_, _| {})
+    called(&RING, (stranger, callee.name()), &cases, home, |_, _| {})
 }
 
 /// The cases in which the operator of the mesh, which no language can be, stops a budget.
@@ -125,7 +131,18 @@ pub(crate) fn matrix_from(run: &Run, languages: &[Language]) -> Result<Outcome> 
             Ok(outcome)
         })?;
     }
+    for caller in languages {
+        outcome += with_home(&format!("{}-own", run.part), |home| own(run, *caller, home))?;
+    }
     Ok(outcome)
+}
+
+/// What shows that a call within one process would be seen: a runner whose own node has the agents
+/// of a subject, and calls one of them.
+fn own(run: &Run, caller: Language, home: &Path) -> Result<Outcome> {
+    let command = caller.command(run.origin, Program::Conformance)?;
+    let cases = house::root().join("tests/conformance/own.json");
+    called(run, (Caller { name: caller.name(), command }, OWN), &cases, home, |_, _| {})
 }
 
 fn files(wanted: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>> {
@@ -250,7 +267,7 @@ pub(super) fn call(
     after: impl FnMut(&Value, u32),
 ) -> Result<Outcome> {
     let command = caller.command(run.origin, Program::Conformance)?;
-    called(run, (Caller { name: caller.name(), command }, callee), file, home, after)
+    called(run, (Caller { name: caller.name(), command }, callee.name()), file, home, after)
 }
 
 /// A runner, and how it is started.
@@ -264,7 +281,7 @@ pub(super) struct Caller {
 /// Runs one file of cases by any runner.
 pub(super) fn called(
     run: &Run,
-    (caller, callee): (Caller, Language),
+    (caller, callee): (Caller, &str),
     file: &Path,
     home: &Path,
     mut after: impl FnMut(&Value, u32),
@@ -273,13 +290,13 @@ pub(super) fn called(
     let Caller { name: caller, mut command } = caller;
     let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
     let cases: Vec<Value> = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-    let pair = format!("{caller} to {}", callee.name());
+    let pair = format!("{caller} to {callee}");
     eprintln!("  {part}: {pair}");
-    command.args(["call", "--to", callee.name(), "--cases"]).arg(file).env("HUBLESS_HOME", home);
-    let log = house::logs().join(format!("{part}-{caller}-{}.log", callee.name()));
+    command.args(["call", "--to", callee, "--cases"]).arg(file).env("HUBLESS_HOME", home);
+    let log = house::logs().join(format!("{part}-{caller}-{callee}.log"));
     let runner = Process::start(&pair, &mut command, &log)?;
     let mut outcome = Outcome::default();
-    let mut seen = BTreeSet::new();
+    let (mut seen, mut all_held) = (BTreeSet::new(), true);
     let patience = CASE + longest(&cases);
     while let Some(line) = runner.event(patience) {
         let Some(case) = line.get("case").and_then(Value::as_str) else {
@@ -289,6 +306,7 @@ pub(super) fn called(
             continue;
         };
         seen.insert(case.to_owned());
+        all_held &= line.get("ok").and_then(Value::as_bool) == Some(true);
         after(&line, runner.id());
         let wrong = fault(&line);
         outcome += Outcome::one(wrong.is_none(), || {
@@ -297,6 +315,10 @@ pub(super) fn called(
     }
     for case in not_run(&cases, &seen) {
         outcome += Outcome::failure(format!("{pair}: {case} did not run ({})", log.display()));
+    }
+    // Its node is closed after the last case: one that hangs or crashes there has failed.
+    if let Err(message) = runner.finish_with(i32::from(!all_held), END) {
+        outcome += Outcome::failure(format!("{message} ({})", log.display()));
     }
     Ok(outcome)
 }
@@ -317,15 +339,32 @@ fn not_run<'a>(cases: &'a [Value], seen: &BTreeSet<String>) -> Vec<&'a str> {
 fn fault(line: &Value) -> Option<&'static str> {
     let id = line.get("case").and_then(Value::as_str).unwrap_or_default();
     if id.starts_with(WRONG) {
-        let failed = line.get("ok").and_then(Value::as_bool) == Some(false);
-        return (!failed).then_some("took a wrong expectation for met");
+        if line.get("ok").and_then(Value::as_bool) != Some(false) {
+            return Some("took a wrong expectation for met");
+        }
+        return if id == IN_PROCESS { fault_of_own(line) } else { None };
     }
     if line.get("ok").and_then(Value::as_bool) != Some(true) {
         return Some("wrong answer");
     }
     let said = |what: &str| line.get(what).and_then(Value::as_str).unwrap_or_default();
     let away = said("path") == "direct" && !said("peer").is_empty();
-    (!away).then_some("did not say that it ran in another process, and in which")
+    if !away {
+        return Some("did not say that it ran in another process, and in which");
+    }
+    let known = ["answer", "stats"].contains(&said("wayOf"));
+    (!known).then_some("did not say of which call its way is")
+}
+
+/// What is wrong with the report of the call within one process: that it was failed must come from
+/// its way alone.
+fn fault_of_own(line: &Value) -> Option<&'static str> {
+    let got = line["got"].get(0).unwrap_or_else(|| &line["got"]);
+    if (&got["value"], &line["runs"]) != (&Value::from("here"), &Value::from(1)) {
+        return Some("was answered otherwise than expected");
+    }
+    let own = (line["path"].as_str(), line["wayOf"].as_str());
+    (own != (Some("in_process"), Some("answer"))).then_some("did not say that it ran in process")
 }
 
 #[cfg(test)]
@@ -363,13 +402,19 @@ mod tests {
 
     #[test]
     fn a_wrong_expectation_must_fail_and_a_right_one_must_hold() {
-        let line = |case: &str, ok| json!({"case": case, "ok": ok, "path": "direct", "peer": "b"});
+        let way = json!({"path": "direct", "peer": "b", "wayOf": "answer"});
+        let line = |case: &str, ok: bool| {
+            let mut line = way.clone();
+            (line["case"], line["ok"]) = (case.into(), ok.into());
+            line
+        };
         assert_eq!(fault(&line("a", true)), None);
         for (member, wrong) in [
             ("path", json!("in_process")),
             ("path", Value::Null),
             ("peer", json!("")),
             ("peer", Value::Null),
+            ("wayOf", Value::Null),
         ] {
             let mut near = line("a", true);
             near[member] = wrong;
@@ -378,5 +423,29 @@ mod tests {
         assert_eq!(fault(&line("a", false)), Some("wrong answer"));
         assert_eq!(fault(&line("wrong-a-0", false)), None);
         assert_eq!(fault(&line("wrong-a-0", true)), Some("took a wrong expectation for met"));
+    }
+
+    #[test]
+    fn a_call_within_one_process_must_fail_for_its_way_alone() {
+        let own = json!({
+            "case": IN_PROCESS, "ok": false, "path": "in_process", "wayOf": "answer", "runs": 1,
+            "got": [{"value": "here"}],
+        });
+        let with = |member: &str, value: Value| {
+            let mut line = own.clone();
+            line[member] = value;
+            fault(&line)
+        };
+        assert_eq!(fault(&own), None);
+        assert_eq!(with("got", json!({"value": "here"})), None);
+        for (member, wrong) in [
+            ("ok", json!(true)),
+            ("path", json!("direct")),
+            ("wayOf", json!("stats")),
+            ("runs", json!(0)),
+            ("got", json!([{"error": {"kind": "not_found"}}])),
+        ] {
+            assert!(with(member, wrong.clone()).is_some(), "{member} {wrong}");
+        }
     }
 }

@@ -46,7 +46,7 @@ pub(crate) fn run() -> Result<Outcome> {
         .env("PIP_CACHE_DIR", at("PIP_CACHE_DIR", ".cache/pip"))
         .env("npm_config_cache", at("npm_config_cache", ".npm"))
         .env("npm_config_userconfig", user.join(".npmrc"))
-        .env("MAVEN_OPTS", format!("-Dmaven.repo.local={}", text(&user.join(".m2/repository"))))
+        .env("MAVEN_OPTS", maven(std::env::var("MAVEN_OPTS").ok(), &user))
         .run()?;
     let mut outcome = count::plain(&done.output);
     if !done.ok || outcome.passed == 0 {
@@ -57,6 +57,13 @@ pub(crate) fn run() -> Result<Outcome> {
         let _ = std::fs::remove_dir_all(done);
     }
     Ok(outcome)
+}
+
+/// What Maven is told: what this user tells it, such as a proxy, and where its repository is.
+fn maven(own: Option<String>, user: &Path) -> String {
+    let repository = format!("-Dmaven.repo.local={}", text(&user.join(".m2/repository")));
+    // Of two repositories the last one counts: one that the user named stays.
+    own.map_or_else(|| repository.clone(), |own| format!("{repository} {own}"))
 }
 
 /// Copies what is new in a folder, with the times of its files, but for what was compiled of our
@@ -112,6 +119,15 @@ fn is_test(file: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keeps_what_the_user_tells_maven() {
+        let user = Path::new("/home/u");
+        let repository = "-Dmaven.repo.local=/home/u/.m2/repository";
+        assert_eq!(maven(None, user), repository);
+        let own = "-Xmx1g -Dhttps.proxyHost=proxy";
+        assert_eq!(maven(Some(own.to_owned()), user), format!("{repository} {own}"));
+    }
 
     #[test]
     fn tells_tests_from_libraries_and_build_scripts() {

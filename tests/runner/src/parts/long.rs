@@ -1,8 +1,9 @@
 //! The long forms, which are not part of every run.
 
 use super::{boundary, endurance, install, killswitch, memory, nightly, rust, simulation};
-use crate::count::Outcome;
+use crate::count::{Outcome, caught};
 use crate::house::Result;
+use crate::step;
 
 const FORMS: [(&str, &[&str]); 3] = [
     ("unit", &["--lib", "--test", "checks", "--test", "readers", "--test", "wire"]),
@@ -33,6 +34,7 @@ pub(crate) fn run(names: &[String]) -> Result<Outcome> {
     if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
         return Err(format!("{unknown:?} has no long form; these have: {}", known.join(", ")));
     }
+    step::take_long();
     if let Err(message) = crate::prepare::everything() {
         return Ok(Outcome::failure(message));
     }
@@ -47,28 +49,34 @@ pub(crate) fn run(names: &[String]) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     let wanted = |form: &str| names.is_empty() || names.iter().any(|name| name == form);
     for (form, arguments) in FORMS.iter().filter(|(form, _)| wanted(form)) {
-        outcome += Outcome::of(rust::test_with(&format!("long: {form}"), arguments, &settings));
+        let name = format!("long: {form}");
+        outcome += of(|| rust::test_with(&name, arguments, &settings));
     }
     if wanted(FUZZ) {
-        outcome += Outcome::of(nightly::fuzzer());
+        outcome += of(nightly::fuzzer);
     }
     if wanted(KILLSWITCH) {
-        outcome += Outcome::of(killswitch::long());
+        outcome += of(killswitch::long);
     }
     if wanted(SIMULATION) {
-        outcome += Outcome::of(simulation::long());
+        outcome += of(simulation::long);
     }
     if wanted(BOUNDARY) {
-        outcome += Outcome::of(boundary::long());
+        outcome += of(boundary::long);
     }
     if wanted(MEMORY) {
-        outcome += Outcome::of(memory::long());
+        outcome += of(memory::long);
     }
     if wanted(LARGE) {
-        outcome += Outcome::of(endurance::run());
+        outcome += of(endurance::run);
     }
     if wanted(INSTALL) {
-        outcome += Outcome::of(install::release());
+        outcome += of(install::release);
     }
     Ok(outcome)
+}
+
+/// What a form came to; one that cannot go on, or panics, is a failure.
+fn of(form: impl FnOnce() -> Result<Outcome>) -> Outcome {
+    Outcome::of(caught(form))
 }

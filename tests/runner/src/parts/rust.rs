@@ -133,7 +133,10 @@ pub(crate) fn read(done: &Done) -> Outcome {
         outcome.failed = outcome.failed.max(1);
         // A failure of an early binary stands far above the end of the log.
         let failures = count::cargo_failures(&done.output);
+        let hung = done.late && !failures.is_empty();
         outcome.notes.push(if failures.is_empty() { done.tail(60) } else { failures });
+        // What failed before says nothing of what hung in the end.
+        outcome.notes.extend(hung.then(|| done.tail(60)));
     }
     outcome
 }

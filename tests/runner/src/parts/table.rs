@@ -5,7 +5,7 @@ use super::{
     boundary, conformance, docs, fresh, install, killswitch, languages, large, lint, long, memory,
     network, rust, simulation, trace,
 };
-use crate::count::Outcome;
+use crate::count::{Outcome, caught};
 use crate::house::Result;
 use crate::{demo, prepare, step};
 use std::sync::{Mutex, PoisonError};
@@ -105,33 +105,35 @@ const PARTS: [Part; 26] = [
 
 /// Runs the named parts, or all; prints the seconds of each, and the sum.
 ///
-/// What could not be built counts as a failure: the last line of a run is always the counts.
-///
-/// # Errors
-/// A part has no such name, or no long form.
-pub(crate) fn verify(names: &[String]) -> Result<bool> {
+/// What could not be built counts as a failure, and so does a part that panicked, that has no such
+/// name or no long form: the last line of a run is always the counts.
+pub(crate) fn verify(names: &[String]) -> bool {
     match names.first().map(String::as_str) {
         Some("list") => {
             for part in &PARTS {
                 println!("{:<12} {}", part.name, part.what);
             }
-            return Ok(true);
+            return true;
         }
         Some("long") => {
-            let outcome = long::run(names.get(1..).unwrap_or_default())?;
-            show(&outcome.notes);
-            println!("{outcome}");
-            return Ok(holds(&outcome));
+            return closed(&told(caught(|| long::run(names.get(1..).unwrap_or_default()))));
         }
         _ => {}
     }
     if let Some(unknown) = names.iter().find(|name| !PARTS.iter().any(|p| p.name == **name)) {
-        return Err(format!("no part {unknown:?}: `cargo verify list` prints them"));
+        let message = format!("no part {unknown:?}: `cargo verify list` prints them");
+        return closed(&Outcome::failure(message));
     }
     let wanted = |part: &&Part| names.is_empty() || names.iter().any(|name| name == part.name);
     let parts: Vec<_> = PARTS.iter().filter(wanted).collect();
-    let all = run(&parts, prepare::everything);
-    Ok(holds(&all))
+    holds(&run(&parts, prepare::everything))
+}
+
+/// Prints what was not run as parts, the counts last; whether it is good.
+fn closed(all: &Outcome) -> bool {
+    show(&all.notes);
+    println!("{all}");
+    holds(all)
 }
 
 /// Runs parts once everything is built, and prints what they came to.
@@ -140,7 +142,7 @@ fn run(parts: &[&Part], prepared: impl FnOnce() -> Result<()>) -> Outcome {
     let note =
         |name, outcome| ran.lock().unwrap_or_else(PoisonError::into_inner).add(name, outcome);
     let begun = Instant::now();
-    let prepared = prepared();
+    let prepared = caught(prepared);
     let started = Instant::now();
     if let Err(message) = prepared {
         note("the preparation", Outcome::failure(message));
@@ -191,7 +193,7 @@ struct Took {
 fn timed(part: &Part) -> Outcome {
     step::line(&format!("{}: {}", part.name, part.what));
     let started = Instant::now();
-    let outcome = told((part.run)());
+    let outcome = told(caught(part.run));
     let took = started.elapsed().as_secs_f64();
     let mut said = format!("{:<12} {took:>6.1} s  {outcome}", part.name);
     for note in &outcome.notes {
@@ -235,9 +237,10 @@ fn grouped(number: u64) -> String {
     if thousands == 0 { rest.to_string() } else { format!("{},{rest:03}", grouped(thousands)) }
 }
 
-/// Whether a run is good; one that executed nothing has failed.
+/// Whether a run is good; one that counted nothing has failed. What cannot run here says why it
+/// was skipped, and is no failure, also where it was all that was asked for.
 const fn holds(all: &Outcome) -> bool {
-    all.failed == 0 && all.passed > 0
+    all.failed == 0 && all.passed + all.skipped > 0
 }
 
 #[cfg(test)]
@@ -249,9 +252,11 @@ mod tests {
     }
 
     #[test]
-    fn holds_only_where_something_passed_and_nothing_failed() {
-        assert!(holds(&counted(1, 0, 0)) && holds(&counted(1, 0, 5)));
-        for bad in [counted(0, 0, 0), counted(0, 0, 3), counted(9, 1, 0)] {
+    fn holds_only_where_something_was_counted_and_nothing_failed() {
+        for good in [counted(1, 0, 0), counted(1, 0, 5), counted(0, 0, 1)] {
+            assert!(holds(&good), "{good}");
+        }
+        for bad in [counted(0, 0, 0), counted(9, 1, 0), counted(0, 1, 3)] {
             assert!(!holds(&bad), "{bad}");
         }
     }
@@ -289,6 +294,25 @@ mod tests {
         };
         let all = run(&[&bad, &good], || Ok(()));
         assert_eq!((all.passed, all.failed), (1, 1));
+    }
+
+    #[test]
+    fn a_part_that_panics_is_a_failure_and_the_others_are_counted() {
+        let good = Part { name: "good", what: "passes", beside: ANY, run: || Ok(counted(1, 0, 0)) };
+        let bad = Part { name: "bad", what: "panics", beside: ALONE, run: || panic!("of {}", 1) };
+        let all = run(&[&bad, &good], || Ok(()));
+        assert_eq!((all.passed, all.failed), (1, 1));
+        assert_eq!(all.notes, ["panicked: of 1"]);
+        let all = run(&[&good], || panic!("before"));
+        assert_eq!((all.passed, all.failed, all.notes), (0, 1, vec!["panicked: before".into()]));
+    }
+
+    #[test]
+    fn what_has_no_such_name_is_a_failure_that_is_counted() {
+        for names in [&["nonsense"][..], &["tidy", "nonsense"], &["long", "nonsense"]] {
+            let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+            assert!(!verify(&names), "{names:?}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! One call through all four languages is one trace: in the files that the processes write, and as
 //! the command gathers it once the caller has ended.
 
+use crate::bounded;
 use crate::count::Outcome;
 use crate::house::{self, Result};
 use crate::language::{Language, Origin, Program};
@@ -13,6 +14,8 @@ use std::time::Duration;
 
 const READY: Duration = Duration::from_secs(30);
 const END: Duration = Duration::from_secs(15);
+/// The bound of one command.
+const BOUND: Duration = Duration::from_secs(60);
 /// The agents that the call passes, outermost first, and the languages that they speak.
 const WAY: [(&str, &str); 5] = [
     ("python.nested", "python"),
@@ -99,7 +102,8 @@ fn asked(home: &Path, arguments: &[&str]) -> Result<Value> {
     let mut command = Command::new(house::built("hubless"));
     command.args(arguments).arg("--json");
     command.env("HUBLESS_HOME", home).env("HUBLESS_TRACE", file(home, "command"));
-    let output = command.output().map_err(|error| format!("hubless: {error}"))?;
+    let output = bounded::output(&mut command, BOUND);
+    let (output, _) = output.map_err(|error| format!("hubless: {error}"))?;
     let said = String::from_utf8_lossy(&output.stdout);
     serde_json::from_str(said.trim()).map_err(|_| {
         format!("hubless {arguments:?}: {said}{}", String::from_utf8_lossy(&output.stderr))

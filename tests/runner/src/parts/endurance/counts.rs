@@ -93,7 +93,7 @@ fn each(name: &str, cases: &Value, judge: impl Fn(Language, &Said) -> Outcome) -
                 let case = report["case"].as_str().unwrap_or_default();
                 said.insert(case.to_owned(), report.clone());
             };
-            let pair = (cast::caller(caller)?, callee);
+            let pair = (cast::caller(caller)?, callee.name());
             let mut outcome = called(&RUN, pair, &file, home, after)?;
             outcome += judge(caller, &said);
             cast::finish(subjects)?;

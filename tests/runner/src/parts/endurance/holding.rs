@@ -45,7 +45,7 @@ fn held_in(held: Language, home: &Path) -> Result<Outcome> {
                     over.store(true, Ordering::SeqCst);
                 }
             };
-            called(&RUN, (caller, held), held_file, home, after)
+            called(&RUN, (caller, held.name()), held_file, home, after)
         });
         // Its own process says when it begins: it answers nobody from then on.
         let held_subject = subjects.iter().find(|subject| subject.language == held);
@@ -75,7 +75,7 @@ fn beside(other: Language, file: &Path, home: &Path, over: &AtomicBool) -> Resul
             rounds.fetch_add(1, Ordering::SeqCst);
         }
     };
-    let mut outcome = called(&RUN, (cast::caller(other)?, other), file, home, after)?;
+    let mut outcome = called(&RUN, (cast::caller(other)?, other.name()), file, home, after)?;
     let rounds = rounds.into_inner();
     let name = other.name();
     eprintln!("  large: {rounds} rounds of {name} beside a handler that holds");

@@ -87,7 +87,7 @@ impl Pair<'_> {
             }
             _ => {}
         };
-        let mut outcome = called(&RUN, (cast::caller(caller)?, callee), file, home, after)?;
+        let mut outcome = called(&RUN, (cast::caller(caller)?, callee.name()), file, home, after)?;
         let fits = grown.is_some_and(|grown| grown <= constant(caller));
         outcome += Outcome::one(fits, || format!("{pair}: the reader grew by {grown:?} MiB"));
         Ok(outcome)

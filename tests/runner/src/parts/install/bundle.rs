@@ -5,7 +5,7 @@ use super::alone::Alone;
 use super::c;
 use crate::count::Outcome;
 use crate::hello;
-use crate::house::{Result, target, text};
+use crate::house::{self, Result, target, text};
 use crate::package::bundle::{CHECKSUMS, Contents, build, name, packed};
 use crate::package::{Dist, empty, notices};
 use crate::step::Step;
@@ -98,7 +98,8 @@ impl Place {
             command.args(words).current_dir(&self.work);
             command
         });
-        hello::pair(&format!("bundle-{language}"), agent, caller)
+        let look = self.alone.command(&text(&house::built("hubless")));
+        hello::pair(&format!("bundle-{language}"), agent, caller, look)
     }
 
     fn python(&self) -> Result<Outcome> {

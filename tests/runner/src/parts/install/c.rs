@@ -2,7 +2,7 @@
 
 use super::all::{refuses, works};
 use crate::count::Outcome;
-use crate::house::{Result, root, text};
+use crate::house::{self, Result, root, text};
 use crate::language::{Language, installed};
 use crate::package::{Dist, empty, notices};
 use crate::step::Step;
@@ -149,5 +149,6 @@ fn converse(build: &Path) -> Result<Outcome> {
         "cmake",
         Command::new(build.join("hello_agent")),
         Command::new(build.join("hello_caller")),
+        Command::new(house::built("hubless")),
     )
 }
