@@ -4,7 +4,7 @@ use super::all::{refuses, works};
 use crate::count::Outcome;
 use crate::house::{Result, root, text};
 use crate::language::{Language, installed};
-use crate::package::{Dist, empty, notices};
+use crate::package::{Dist, Profile, check_c, empty, notices};
 use crate::step::Step;
 use crate::toolchain::{answers, make_fault};
 use std::path::{Path, PathBuf};
@@ -51,6 +51,9 @@ pub(super) fn install(dist: Dist) -> Result<Outcome> {
     for file in notices::names().into_iter().chain(["guide.md"]) {
         let file = prefix.join("share/doc/hubless").join(file);
         outcome += Outcome::one(file.is_file(), || format!("missing: {}", file.display()));
+    }
+    if dist.profile == Profile::Release {
+        outcome += check_c(&prefix)?;
     }
     outcome += compile(&prefix, &programs)?;
     outcome += bound(&programs.join("hello_agent"), &prefix)?;
