@@ -71,10 +71,12 @@ fn compile(prefix: &Path, programs: &Path) -> Result<Outcome> {
     sources.extend(self::sources(&runner.join("support"))?);
     let example = |name: &str| vec![root().join("include/examples").join(name)];
     let plus = vec![root().join("include/tests/header/header.cc")];
+    let fake = vec![root().join("tests/runner/projects/fake.c")];
     for (name, sources, compiler) in [
         ("hello_agent", example("hello_agent.c"), ["cc", "-std=c11"]),
         ("hello_caller", example("hello_caller.c"), ["cc", "-std=c11"]),
         ("conformance", sources, ["cc", "-std=c11"]),
+        ("fake", fake, ["cc", "-std=c11"]),
         ("plus", plus, ["c++", "-std=c++17"]),
     ] {
         let [compiler, standard] = compiler;
@@ -87,6 +89,11 @@ fn compile(prefix: &Path, programs: &Path) -> Result<Outcome> {
         outcome += works(step)?;
     }
     outcome += works(Step::new("install: c, run the C++ program", programs.join("plus")))?;
+    let done = Step::new("install: c, run a test mesh", programs.join("fake"))
+        .env("HUBLESS_HOME", programs.join("home"))
+        .run()?;
+    let said = done.ok && done.output.contains("the fake said 7");
+    outcome += Outcome::one(said, || done.tail(20));
     Ok(outcome)
 }
 
