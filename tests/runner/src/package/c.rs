@@ -1,7 +1,7 @@
 //! The C library: header, shared and static library, pkg-config and CMake files in one archive.
 
 use super::dist::{Dist, Profile, c_name, empty};
-use super::{native, notices};
+use super::{native, notices, reference};
 use crate::house::{Result, text};
 use crate::step::Step;
 use std::path::PathBuf;
@@ -26,7 +26,12 @@ pub(super) fn build(dist: Dist) -> Result<()> {
         Profile::Release => install.env("CC", native::compiler()?),
     }
     .must()?;
-    notices::copy_into(dist, "hubless-c", &prefix.join("share/doc/hubless"))?;
+    let about = prefix.join("share/doc/hubless");
+    notices::copy_into(dist, "hubless-c", &about)?;
+    match reference::c(&about.join(reference::FOLDER))? {
+        Some(done) => reference::made(&done)?,
+        None => eprintln!("  the C package has no reference: doxygen is not installed"),
+    }
     let gzip = match dist.profile {
         Profile::Dev => "gzip -1",
         Profile::Release => "gzip -9",

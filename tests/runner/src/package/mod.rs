@@ -14,6 +14,7 @@ mod native;
 mod node;
 pub(crate) mod notices;
 mod python;
+pub(crate) mod reference;
 mod tools;
 
 pub(crate) use all::{Options, build, run, sizes};

@@ -26,8 +26,8 @@ const SYSTEM: [&str; 7] = [
 /// What a shared library shows: a name that it exports, and those that only tests may see.
 type Shown = (&'static str, &'static [&'static str]);
 
-/// The shared libraries that are shipped as cargo leaves them. What Python and Node.js show to tests
-/// are no symbols: they are searched where the packages are installed.
+/// The shared libraries that are shipped as cargo leaves them. What Python and Node.js show to
+/// tests are no symbols: they are searched where the packages are installed.
 const SHARED: [(&str, Shown); 3] = [
     ("lib_core.so", ("PyInit__core", &[])),
     ("libhubless_node.so", ("napi_register_module_v1", &[])),

@@ -4,7 +4,7 @@ use super::all::{refuses, works};
 use crate::count::Outcome;
 use crate::house::{Result, root, text};
 use crate::language::{Language, installed};
-use crate::package::{Dist, Profile, check_c, empty, notices};
+use crate::package::{Dist, Profile, check_c, empty, notices, reference};
 use crate::step::Step;
 use crate::toolchain::{answers, make_fault};
 use std::path::{Path, PathBuf};
@@ -48,7 +48,11 @@ pub(super) fn install(dist: Dist) -> Result<Outcome> {
         .args(["--directory", &text(&prefix)])
         .must()?;
     let mut outcome = Outcome::default();
-    for file in notices::names().into_iter().chain(["guide.md"]) {
+    let reference = reference::has_doxygen().then_some("reference/html/index.html");
+    if reference.is_none() {
+        outcome += Outcome::skip("the reference in the C package: doxygen is not installed");
+    }
+    for file in notices::names().into_iter().chain(["guide.md"]).chain(reference) {
         let file = prefix.join("share/doc/hubless").join(file);
         outcome += Outcome::one(file.is_file(), || format!("missing: {}", file.display()));
     }

@@ -135,8 +135,11 @@ fn bridge_tests(dist: Dist, folder: &Path) -> Result<Outcome> {
 
 /// Both packages carry their notices, and nothing runs when they are installed.
 fn contents(folder: &Path) -> Outcome {
-    let guide = folder.join("node_modules/hubless/docs/guide.md");
-    let mut outcome = Outcome::one(guide.is_file(), || format!("missing: {}", guide.display()));
+    let mut outcome = Outcome::default();
+    for file in ["guide.md", "reference/index.html"] {
+        let file = folder.join("node_modules/hubless/docs").join(file);
+        outcome += Outcome::one(file.is_file(), || format!("missing: {}", file.display()));
+    }
     for package in ["hubless", crate::package::NODE_PLATFORM] {
         let package = folder.join("node_modules").join(package);
         for name in notices::names() {

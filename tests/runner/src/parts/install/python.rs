@@ -92,7 +92,7 @@ fn contents(python: &Path) -> Result<Outcome> {
     let done = Step::new("install: python, list the files", python).args(["-c", code]).must()?;
     let mut outcome = Outcome::default();
     for name in
-        crate::package::notices::names().into_iter().chain(["py.typed", "_core.pyi", "guide.md"])
+        crate::package::notices::names().into_iter().chain(["py.typed", "_core.pyi", "guide.md", "hubless.html"])
     {
         let there = done.output.lines().any(|line| line == name);
         outcome += Outcome::one(there, || format!("{name} is not installed:\n{}", done.tail(40)));
