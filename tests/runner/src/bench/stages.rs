@@ -60,7 +60,7 @@ pub(super) fn run(options: &Options, programs: &Programs) -> Result<()> {
     let folder = options.folder();
     let report = Report { name: "stages", folder, about, tables, verdicts: Vec::new() };
     plot::bars(&report.tables, &PARTS, &report.file("svg"))?;
-    report.write()
+    report.write(options.scale())
 }
 
 /// How many round trips make one run.
