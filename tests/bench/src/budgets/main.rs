@@ -2,9 +2,9 @@
 //! used, and how fast, beside the two ways in which others keep a limit.
 //!
 //! Each row is a line of JSON, `{"table", "row", "metrics"}`, which the runner makes tables of;
-//! `quick` makes a few of each. Owns: the workloads. Must not know: how a ledger works. A benchmark,
-//! not a test: nothing fails on a time, but more spent than allowed, or something left behind, ends
-//! it with status 1. Told `spender`, it is the process that is killed by itself.
+//! `quick` makes a few of each. Owns: the workloads. Must not know: how a ledger works. A
+//! benchmark, not a test: nothing fails on a time, but more spent than allowed, or something left
+//! behind, ends it with status 1. Told `spender`, it is the process that is killed by itself.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a program that prints figures")]
 
@@ -83,7 +83,11 @@ impl Figures {
         if let Some(at) = first_refusal {
             metrics["used_per_cent"] = json!(100.0 * at as f64 / load.ceiling as f64);
         }
-        tell("limits", &format!("{way}, depth {}, {} at once", load.depth, load.concurrency), metrics);
+        tell(
+            "limits",
+            &format!("{way}, depth {}, {} at once", load.depth, load.concurrency),
+            metrics,
+        );
     }
 }
 

@@ -106,7 +106,8 @@ fn told(line: &str) -> Result<(String, String, Samples)> {
 
 /// The table of the chains that were stopped.
 fn stopped(stops: &Trips) -> Table {
-    let mut table = Table::new("From the trip of a switch to the last call of the provider", &TRIPS);
+    let mut table =
+        Table::new("From the trip of a switch to the last call of the provider", &TRIPS);
     table.notes.push("each chain was four calls deep, through all four languages".to_owned());
     let mut samples = Samples::default();
     let ms = |us: u64| us as f64 / 1_000.0;

@@ -76,6 +76,12 @@ impl Samples {
         self.0.entry(key.to_owned()).or_default().push(Sample { round: 0, value });
     }
 
+    /// Those of another look at the same run as well.
+    pub(super) fn and(mut self, others: Self) -> Self {
+        self.merge(others, 0);
+        self
+    }
+
     fn merge(&mut self, others: Self, round: usize) {
         for (key, samples) in others.0 {
             let samples = samples.into_iter().map(|sample| Sample { round, ..sample });
@@ -110,7 +116,13 @@ pub(super) struct Table {
 
 impl Table {
     pub(super) fn new(title: &'static str, metrics: &[Metric]) -> Self {
-        Self { title, metrics: metrics.to_vec(), rows: Vec::new(), notes: Vec::new(), faults: Vec::new() }
+        Self {
+            title,
+            metrics: metrics.to_vec(),
+            rows: Vec::new(),
+            notes: Vec::new(),
+            faults: Vec::new(),
+        }
     }
 
     /// Adds the run of a row in this round, or notes why there is none.

@@ -2,9 +2,9 @@
 //! the runaway, through all four languages, stopped again and again while it goes on
 //! (`tests/demo/RUNAWAY.md`).
 
+use super::place;
 use super::provider::{Bill, Provider, now_us};
 use super::runaway::{self, Starts};
-use super::place;
 use crate::house::Result;
 use crate::process::Process;
 use serde_json::{Value, json};

@@ -77,11 +77,7 @@ const _: () = assert!(constant(Language::Node) < HELD_MIN && constant(Language::
 /// What each process grew by in each case, in MiB: the caller's and the callee's.
 type Growth = BTreeMap<String, (u64, u64)>;
 
-fn blobs(
-    (caller, callee): (Language, Language),
-    home: &Path,
-    subject: u32,
-) -> Result<Outcome> {
+fn blobs((caller, callee): (Language, Language), home: &Path, subject: u32) -> Result<Outcome> {
     let mut growth = Growth::new();
     let mut before = (0, 0);
     let after = |case: &Value, runner: u32| {

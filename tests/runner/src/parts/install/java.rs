@@ -120,12 +120,7 @@ enum End {
 }
 
 /// Runs a program of a project; it must end so, and print the line.
-fn run(
-    (folder, class): (&Path, &str),
-    options: &[&str],
-    end: End,
-    line: &str,
-) -> Result<Outcome> {
+fn run((folder, class): (&Path, &str), options: &[&str], end: End, line: &str) -> Result<Outcome> {
     let home = folder.join("home");
     empty(&home)?;
     let output = Command::new("timeout")

@@ -91,9 +91,12 @@ fn contents(python: &Path) -> Result<Outcome> {
         for file in m.files('hubless'): print(file.name)\nprint(m.requires('hubless'))";
     let done = Step::new("install: python, list the files", python).args(["-c", code]).must()?;
     let mut outcome = Outcome::default();
-    for name in
-        crate::package::notices::names().into_iter().chain(["py.typed", "_core.pyi", "guide.md", "hubless.html"])
-    {
+    for name in crate::package::notices::names().into_iter().chain([
+        "py.typed",
+        "_core.pyi",
+        "guide.md",
+        "hubless.html",
+    ]) {
         let there = done.output.lines().any(|line| line == name);
         outcome += Outcome::one(there, || format!("{name} is not installed:\n{}", done.tail(40)));
     }
@@ -171,8 +174,8 @@ fn elsewhere(project: &Path, package: &Path) -> Result<Outcome> {
     Ok(Outcome::one(!done.ok && one, || format!("expected {wanted:?}, got {said:?}")))
 }
 
-/// The sdist holds a whole workspace: cargo resolves it, with nothing downloaded; in a release it is
-/// built from as well.
+/// The sdist holds a whole workspace: cargo resolves it, with nothing downloaded; of a release it
+/// is built as well.
 fn sources(dist: Dist, project: &Path) -> Result<Outcome> {
     let folder = project.join("sdist");
     empty(&folder)?;

@@ -46,10 +46,13 @@ pub(super) fn install() -> Result<Outcome> {
         let said = done.ok && done.output.contains(line);
         outcome += Outcome::one(said, || format!("expected {line:?}\n{}", done.tail(40)));
     }
-    outcome += works(
-        cargo("the command by itself", &root())
-            .args(["check", "--quiet", "--locked", "-p", "hubless-cli"]),
-    )?;
+    outcome += works(cargo("the command by itself", &root()).args([
+        "check",
+        "--quiet",
+        "--locked",
+        "-p",
+        "hubless-cli",
+    ]))?;
     Ok(outcome)
 }
 
