@@ -102,7 +102,7 @@ impl Counter {
         for file in entries.flatten() {
             let bytes = std::fs::read(file.path()).unwrap_or_default();
             let one = Counts::read(&bytes).unwrap_or_default();
-            let mut sum = all.unwrap_or(Counts::default());
+            let mut sum = all.unwrap_or_else(Counts::default);
             sum.0.iter_mut().zip(one.0).for_each(|(sum, one)| *sum += one);
             all = Some(sum);
         }
@@ -122,10 +122,11 @@ mod tests {
         static void *(*volatile move)(void *, const void *, size_t) = memmove;\n\
         static void *(*volatile make)(size_t) = malloc;\n\
         static char to[70000], from[70000];\n\
-        int main(int count, char **words) {\n  (void)words;\n  from[1] = 7;\n  \
-        for (int i = 1; i < count; i++) {\n    copy(to, from, 70000);\n    move(to + 1, to, 2000);\n    \
-        copy(to, from, 63);\n    free(make(10));\n    free(make(10));\n  }\n  \
-        return count == 1 || to[1] == 7 ? 0 : 1;\n}\n";
+        int main(int count, char **words) {\n  (void)words;\n  from[1] = 7;\n  from[100] = 9;\n  \
+        for (int i = 1; i < count; i++) {\n    copy(to, from, 70000);\n    \
+        move(to + 1, to, 2000);\n    copy(to, from, 63);\n    free(make(10));\n    \
+        free(make(10));\n  }\n  \
+        return count == 1 || (to[1] == 7 && to[101] == 9) ? 0 : 1;\n}\n";
 
     #[test]
     fn copies_by_size_and_allocations_are_counted_and_what_is_copied_is_right() {

@@ -12,5 +12,4 @@ mod told;
 mod trips;
 
 pub(crate) use run::{Options, run, test};
-pub(crate) use runaway::Starts;
 pub(crate) use trips::{Trips, measure as trips};
