@@ -44,8 +44,8 @@ fn node() -> Result<Outcome> {
     let mut outcome = Outcome::one(made.ok, || made.tail(20));
     let guide = ["`find` returns nothing", "<code>find</code> returns nothing"];
     outcome += shown_as(&out("node").join("documents/docs_guide.html"), &guide);
-    // Public, and asked for by a name of its own.
-    let testing = out("node").join("functions/testing.startMesh.html");
+    // What is imported by a name of its own.
+    let testing = out("node").join("functions/hubless_testing.startMesh.html");
     outcome += shown(&testing, &["startMesh".to_owned()]);
     Ok(outcome)
 }
