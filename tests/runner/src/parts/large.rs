@@ -63,8 +63,9 @@ fn measured(language: Language) -> Result<Command> {
     Ok(command)
 }
 
-/// What a process may grow by while 256 MiB pass through it, in MiB: less than one that holds a
-/// quarter of them. A collector lets some garbage lie before it looks.
+/// What a process may grow by while 256 MiB pass through it, in MiB, after it has had a quarter of
+/// that: less than what a quarter takes. A collector lets some garbage lie before it looks, and
+/// the first time is the warm-up.
 pub(super) const fn constant(language: Language) -> u64 {
     match language {
         Language::Python | Language::C => 24,
