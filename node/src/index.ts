@@ -1,7 +1,7 @@
 /**
  * Hubless for Node.js: agents find each other and talk directly, with no hub.
  *
- * @packageDocumentation
+ * @module hubless
  */
 
 export type { Health } from './agent.js';

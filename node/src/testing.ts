@@ -4,7 +4,7 @@
  * Owns the form of it in Node.js; scripts, matching and redaction are the core's (the contract,
  * section 8). Tested by `test/testing.test.mjs`.
  *
- * @packageDocumentation
+ * @module hubless/testing
  */
 
 import { readFile } from 'node:fs/promises';

@@ -57,12 +57,17 @@ def main() -> None:
     parser.add_argument("--sdist", type=Path, required=True)
     parser.add_argument("--library", type=Path, required=True)
     parser.add_argument("--notices", type=Path, required=True)
+    parser.add_argument("--reference", type=Path, required=True)
     parser.add_argument("--platform", action="append", required=True)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
 
     root, metadata, files = read_sdist(options.sdist)
     files["hubless/_core.abi3.so"] = options.library.read_bytes()
+    pages = sorted(path for path in options.reference.rglob("*") if path.is_file())
+    for path in pages:
+        below = path.relative_to(options.reference).as_posix()
+        files[f"{root}.data/data/share/doc/hubless/reference/{below}"] = path.read_bytes()
     info = f"{root}.dist-info"
     notices = sorted(path for path in options.notices.iterdir())
     licences = [path for path in notices if path.suffix != ".json"]

@@ -22,14 +22,27 @@ fun main() {
     client.invoke(null, "hubless", Callable(::connect))
 }
 
-/** Gives what the peers give: a function of a body, on a node of its own. */
+/**
+ * Gives what the peers give: a function of a body, on a node of its own. Their throughput counts
+ * calls that failed as well, so the first of those ends the process, and there is no result.
+ */
 private fun connect(): Function<String, CompletableFuture<String>> {
     val node = runBlocking { Node.start() }
     val scope = CoroutineScope(Dispatchers.Default)
     return Function { body ->
-        scope.future {
-            val reply = node.ask("bench", buildJsonObject { put("body", body) })
-            reply.value?.jsonObject?.get("body")?.jsonPrimitive?.content.orEmpty()
+        scope.future { node.echoed(body) }.whenComplete { _, fault ->
+            if (fault != null) {
+                fault.printStackTrace()
+                Runtime.getRuntime().halt(1)
+            }
         }
     }
+}
+
+/** What comes back for a body: one that is as long. */
+private suspend fun Node.echoed(body: String): String {
+    val reply = ask("bench", buildJsonObject { put("body", body) })
+    val echoed = reply.value?.jsonObject?.get("body")?.jsonPrimitive?.content.orEmpty()
+    check(echoed.length == body.length) { "the answer is not what was asked" }
+    return echoed
 }

@@ -5,11 +5,12 @@
 //! outside the process that is killed and outside every ledger.
 
 use super::escrow::is_refusal;
-use super::{MOST, Provider};
+use super::{MOST, Provider, Scale};
 use hubless::budget::{Allowance, Amount, Component, KillSwitch, Terms};
 use hubless::{
     AgentOptions, Call, Content, Error, Kind, Node, NodeOptions, RequestOptions, Result, handler,
 };
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Stdio;
@@ -27,8 +28,6 @@ pub(crate) const ROLE: &str = "spender";
 const AT_ONCE: u64 = 64;
 /// How long the spender lives each time, from the moment when it can be called.
 const LIFE: Duration = Duration::from_millis(100);
-/// How often it is killed.
-const KILLS: u32 = 100;
 /// Limit of each budget; when it is used up the next one begins.
 const CEILING: u64 = 20_000;
 const LEASE: Duration = Duration::from_secs(1);
@@ -39,9 +38,18 @@ const AGAIN: Duration = Duration::from_millis(5);
 /// For the last words beyond the lease, once nobody is killed any more.
 const LAST_WORDS: Duration = Duration::from_secs(20);
 
+/// How often it is killed.
+const fn kills(scale: Scale) -> u32 {
+    match scale {
+        Scale::Whole => 100,
+        Scale::Quick => 10,
+    }
+}
+
 /// What came of it; amounts in tokens.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Figures {
+    kills: u32,
     budgets: u64,
     answered: u64,
     failed: u64,
@@ -74,21 +82,23 @@ impl Figures {
         none && self.answered > 0 && self.failed > 0
     }
 
-    pub(crate) fn print(&self) {
-        let Self { budgets, answered, failed, written, .. } = *self;
+    pub(crate) fn tell(&self) {
+        let Self { kills, budgets, answered, failed, written, .. } = *self;
         let Self { overspent, forgotten, lost, stranded, .. } = *self;
-        println!(
-            "\n| kills of the spender | at once | budgets | limit of each | answered | failed | \
-             written | overspent | written, not charged | charged, not written | stranded |\n\
-             |---|---|---|---|---|---|---|---|---|---|---|\n\
-             | {KILLS} | {AT_ONCE} | {budgets} | {CEILING} | {answered} | {failed} | {written} | \
-             {overspent} | {forgotten} | {lost} | {stranded} |"
+        super::tell(
+            "kills",
+            &format!("a spender killed {kills} times, {AT_ONCE} at once"),
+            json!({
+                "budgets": budgets, "limit": CEILING, "answered": answered, "failed": failed,
+                "written": written, "overspent": overspent, "forgotten": forgotten, "lost": lost,
+                "stranded": stranded,
+            }),
         );
     }
 }
 
 /// Runs it.
-pub(crate) async fn run() -> Figures {
+pub(crate) async fn run(scale: Scale) -> Figures {
     let folder = tempfile::tempdir().unwrap();
     let (home, socket) = (folder.path().join("home"), folder.path().join("provider"));
     let bill = Bill::default();
@@ -100,7 +110,8 @@ pub(crate) async fn run() -> Figures {
     let load = Arc::new(Load { node: node.await.unwrap(), switches: first, is_over });
     let mut spender = begin(&home, &socket).await;
     let askers: JoinSet<_> = (0..AT_ONCE).map(|_| Arc::clone(&load).ask()).collect();
-    for _ in 0..KILLS {
+    let kills = kills(scale);
+    for _ in 0..kills {
         tokio::time::sleep(LIFE).await;
         spender.kill().await.unwrap();
         spender = begin(&home, &socket).await;
@@ -108,7 +119,7 @@ pub(crate) async fn run() -> Figures {
     load.is_over.store(true, Ordering::Relaxed);
     let counts = askers.join_all().await;
     load.settle().await;
-    let figures = load.figures(&counts, &bill);
+    let figures = Figures { kills, ..load.figures(&counts, &bill) };
     load.node.close(Duration::ZERO).await;
     spender.kill().await.unwrap();
     serving.abort();
@@ -141,7 +152,7 @@ pub(crate) async fn spend(home: &Path, socket: &Path) -> Result<()> {
             Ok(Content::default())
         }
     });
-    let wide = serde_json::json!({"name": ROLE, "requirements": {"maxConcurrency": 1024}});
+    let wide = json!({"name": ROLE, "requirements": {"maxConcurrency": 1024}});
     node.register(AgentOptions::read(wide)?, spending).await?;
     println!("ready");
     std::future::pending().await

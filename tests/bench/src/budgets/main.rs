@@ -1,9 +1,10 @@
 //! Figures of budgets: what is spent above a limit, what is left behind, how much of a limit can be
 //! used, and how fast, beside the two ways in which others keep a limit.
 //!
-//! Owns: the workloads and the tables. Must not know: how a ledger works. A benchmark, not a test:
-//! nothing fails on a time, but more spent than allowed, or something left behind, ends it with
-//! status 1. Told `spender`, it is the process that is killed by itself.
+//! Each row is a line of JSON, `{"table", "row", "metrics"}`, which the runner makes tables of;
+//! `quick` makes a few of each. Owns: the workloads. Must not know: how a ledger works. A
+//! benchmark, not a test: nothing fails on a time, but more spent than allowed, or something left
+//! behind, ends it with status 1. Told `spender`, it is the process that is killed by itself.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a program that prints figures")]
 
@@ -13,9 +14,20 @@ mod others;
 mod provider;
 mod speed;
 
+use hubless_bench::speak::say;
 use provider::Provider;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+/// How much of each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scale {
+    /// What the figures are made of.
+    Whole,
+    /// A few, which show that all of it runs.
+    Quick,
+}
 
 /// One workload: so many tasks, so many of them at once, each through so many calls.
 #[derive(Debug, Clone, Copy)]
@@ -45,34 +57,50 @@ const MOST: u64 = 20;
 impl Load {
     /// A limit that is reached after about two thirds of the tasks; with `depth` above 4 the
     /// smallest that gives a task anything at all.
-    fn new(concurrency: u64, depth: u32) -> Self {
-        let tasks = if depth > 4 { 300 } else { 3_000 };
+    fn new(concurrency: u64, depth: u32, scale: Scale) -> Self {
+        let tasks = match (scale, depth > 4) {
+            (Scale::Whole, true) => 300,
+            (Scale::Whole, false) => 3_000,
+            (Scale::Quick, _) => 60,
+        };
         let least = MOST * 4_u64.pow(depth) * 2;
         Self { concurrency, depth, tasks, ceiling: least.max(tasks * MOST / 3) }
     }
 }
 
 impl Figures {
-    fn row(&self, way: &str, load: &Load) {
+    fn tell(&self, way: &str, load: &Load) {
         let Self { written, first_refusal, refused, stranded, seconds } = *self;
-        let over = written.saturating_sub(load.ceiling);
-        let used = first_refusal.map_or_else(
-            || "none refused".to_owned(),
-            |at| format!("{:.1} %", 100.0 * at as f64 / load.ceiling as f64),
-        );
-        let rate = load.tasks as f64 * f64::from(load.depth) / seconds;
-        println!(
-            "| {way} | {} | {} | {} | {written} | {over} | {stranded} | {used} | {refused} | \
-             {rate:.0} |",
-            load.concurrency, load.depth, load.ceiling
+        let mut metrics = json!({
+            "limit": load.ceiling,
+            "written": written,
+            "overspent": written.saturating_sub(load.ceiling),
+            "stranded": stranded,
+            "refused": refused,
+            "per_second": load.tasks as f64 * f64::from(load.depth) / seconds,
+        });
+        // Where none was refused, nobody knows how much could have been used.
+        if let Some(at) = first_refusal {
+            metrics["used_per_cent"] = json!(100.0 * at as f64 / load.ceiling as f64);
+        }
+        tell(
+            "limits",
+            &format!("{way}, depth {}, {} at once", load.depth, load.concurrency),
+            metrics,
         );
     }
+}
+
+/// Says a row of a table.
+fn tell(table: &str, row: &str, metrics: Value) {
+    say(&json!({ "table": table, "row": row, "metrics": metrics }));
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
-    if arguments.next().is_some_and(|role| role == crash::ROLE) {
+    let role = arguments.next();
+    if role.as_ref().is_some_and(|role| role == crash::ROLE) {
         let places: Vec<PathBuf> = arguments.map(PathBuf::from).collect();
         let [home, socket] = places.as_slice() else { return ExitCode::FAILURE };
         // Whoever started it reads what went wrong in place of `ready`.
@@ -80,38 +108,40 @@ async fn main() -> ExitCode {
         println!("{error}");
         return ExitCode::FAILURE;
     }
-    if measured().await { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let scale = match role {
+        None => Scale::Whole,
+        Some(word) if word == "quick" => Scale::Quick,
+        Some(_) => return ExitCode::FAILURE,
+    };
+    if measured(scale).await { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Prints all figures; true when no limit was broken.
-async fn measured() -> bool {
-    println!(
-        "| way | at once | depth | limit | written | overspent | stranded | used at the first \
-         refusal | refused | calls/s |\n|---|---|---|---|---|---|---|---|---|---|"
-    );
+/// Says all figures; true when no limit was broken.
+async fn measured(scale: Scale) -> bool {
     let mut kept = true;
     for depth in [1, 4, 15] {
         for concurrency in [1, 8, 64, 512] {
-            let load = Load::new(concurrency, depth);
+            let load = Load::new(concurrency, depth, scale);
             for (way, said) in [("escrow, nothing said", false), ("escrow, most said", true)] {
                 let figures = escrow::run(load, said).await;
-                figures.row(way, &load);
+                figures.tell(way, &load);
                 kept &= figures.written <= load.ceiling && figures.stranded == 0;
             }
             if depth == 1 {
-                others::run(load, others::Way::AfterSpending).await.row("check after", &load);
-                others::run(load, others::Way::BeforeActing).await.row("check, then act", &load);
+                others::run(load, others::Way::AfterSpending).await.tell("check after", &load);
+                others::run(load, others::Way::BeforeActing).await.tell("check, then act", &load);
             }
         }
     }
-    println!("\n| ledger | at once | reserve + commit a second |\n|---|---|---|");
     for (name, home) in [("in memory", None), ("on a disk", Some(tempfile::tempdir().unwrap()))] {
         for concurrency in [1, 64] {
-            let rate = speed::run(home.as_ref().map(tempfile::TempDir::path), concurrency).await;
-            println!("| {name} | {concurrency} | {rate:.0} |");
+            let home = home.as_ref().map(tempfile::TempDir::path);
+            let rate = speed::run(home, concurrency, scale).await;
+            let row = format!("{name}, {concurrency} at once");
+            tell("ledger", &row, json!({ "per_second": rate }));
         }
     }
-    let crashed = crash::run().await;
-    crashed.print();
+    let crashed = crash::run(scale).await;
+    crashed.tell();
     kept && crashed.hold()
 }

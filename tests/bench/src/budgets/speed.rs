@@ -1,5 +1,6 @@
 //! How many spendings a second one ledger takes.
 
+use super::Scale;
 use hubless::budget::{Allowance, Amount, Component, KillSwitch, Terms};
 use hubless::{AgentOptions, Call, Content, Node, NodeOptions, RequestOptions, handler};
 use serde_json::{Value, json};
@@ -7,10 +8,16 @@ use std::path::Path;
 use std::time::Instant;
 
 /// Spendings of one run.
-const SPENDINGS: u64 = 4_000;
+const fn spendings(scale: Scale) -> u64 {
+    match scale {
+        Scale::Whole => 4_000,
+        Scale::Quick => 128,
+    }
+}
 
 /// Runs so many at once in one handler; with a home, the ledger is kept on its disk.
-pub(crate) async fn run(home: Option<&Path>, concurrency: u64) -> f64 {
+pub(crate) async fn run(home: Option<&Path>, concurrency: u64, scale: Scale) -> f64 {
+    let spendings = spendings(scale);
     let options = NodeOptions {
         memory_only: home.is_none(),
         home: home.map(Path::to_owned),
@@ -24,19 +31,19 @@ pub(crate) async fn run(home: Option<&Path>, concurrency: u64) -> f64 {
         for _ in 0..concurrency {
             let call = call.clone();
             tasks.spawn(async move {
-                for _ in 0..SPENDINGS / concurrency {
+                for _ in 0..spendings / concurrency {
                     call.spend(one).await.unwrap().used(one);
                 }
             });
         }
         let started = Instant::now();
         tasks.join_all().await;
-        let done = SPENDINGS / concurrency * concurrency;
+        let done = spendings / concurrency * concurrency;
         Ok(Content::value(json!(done as f64 / started.elapsed().as_secs_f64())))
     });
     let spender = AgentOptions { name: "spender".to_owned(), ..AgentOptions::default() };
     node.register(spender, spending).await.unwrap();
-    let enough = Allowance::UNLIMITED.with(Component::OutputTokens, Some(SPENDINGS * 8));
+    let enough = Allowance::UNLIMITED.with(Component::OutputTokens, Some(spendings * 8));
     let options = RequestOptions {
         kill_switch: Some(KillSwitch::new(Terms::of(enough))),
         ..RequestOptions::new("spender", Content::default())

@@ -51,6 +51,15 @@ static int outcomes_in(const json *wanted, const json *counts) {
     return counts != NULL;
 }
 
+/* So many outcomes were counted in all. */
+static int counted_holds(const json *wanted, const json *counts) {
+    double all = 0;
+    for (size_t i = 0; counts != NULL && i < counts->count; i++) {
+        all += counts->items[i]->number;
+    }
+    return counts != NULL && wanted->type == JSON_NUMBER && all == wanted->number;
+}
+
 static int trace_holds(const json *wanted, const json *value) {
     const char *parent = json_get_text(value, "traceparent");
     return parent != NULL && strstr(parent, wanted->text) != NULL;
@@ -212,6 +221,9 @@ static int one_holds(const char *key, const json *wanted, const json *outcome) {
     }
     if (strcmp(key, "outcomesIn") == 0) {
         return outcomes_in(wanted, json_get(outcome, "kinds"));
+    }
+    if (strcmp(key, "counted") == 0) {
+        return counted_holds(wanted, json_get(outcome, "kinds"));
     }
     if (strcmp(key, "range") == 0) {
         return range_holds(wanted, value);

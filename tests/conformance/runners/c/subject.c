@@ -105,7 +105,8 @@ static subject subjects[] = {
      .skill = "{\"id\": \"rates\", \"attributes\": {\"pair\": [\"EUR/USD\"], \"period\": "
               "{\"interval\": {\"from\": \"2021-01-01\", \"to\": \"2024-12-31\"}}, "
               "\"resolution_s\": 60}}"},
-    {.name = "digest", .run = run_digest},
+    {.name = "digest", .run = run_digest,
+     .requirements = "{\"maxRequestBytes\": 536870912, \"maxBinaryBytes\": 536870912}"},
     {.name = "make", .run = run_make},
     {.name = "count", .run = run_count, .options = "{\"streaming\": true}"},
     {.name = "slow", .run = run_slow},

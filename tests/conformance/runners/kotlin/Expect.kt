@@ -34,6 +34,8 @@ private fun holds(word: String, wanted: JsonElement, seen: JsonObject): Boolean 
         same(wanted, seen[word] ?: JsonNull)
     "ends" -> text(seen["text"])?.endsWith(text(wanted).orEmpty()) == true
     "outcomesIn" -> outcomesIn(wanted.jsonObject, seen["kinds"] as? JsonObject)
+    "counted" -> (seen["kinds"] as? JsonObject)?.values?.sumOf { it.jsonPrimitive.int } ==
+        wanted.jsonPrimitive.int
     "valueHas" -> has(wanted.jsonObject, seen["value"])
     "blob" -> has(wanted.jsonObject, seen["blob"])
     "usage" -> has(wanted.jsonObject, seen["usage"])

@@ -166,7 +166,13 @@ internal class Subject(private val node: Node, private val prefix: String) {
             seenOf(request.context)
         }
         add<Content, String>("rates", { skill { facts() } }) { "ok" }
-        add<Content, BlobDigest>("digest") { content -> digest(content.binaries.single()) }
+        val vast: Requirements.() -> Unit = {
+            maxRequestBytes = 536_870_912
+            maxBinaryBytes = 536_870_912
+        }
+        add<Content, BlobDigest>("digest", { requirements(vast) }) { content ->
+            digest(content.binaries.single())
+        }
     }
 
     private fun SkillOptions.facts() {

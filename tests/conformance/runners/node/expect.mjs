@@ -23,6 +23,7 @@ const checks = {
   blob: (wanted, got) => has(got.blob, wanted),
   outcomesIn: (wanted, got) => outcomesIn(got.kinds, wanted),
   outcomes: (wanted, got) => isDeepStrictEqual(got.outcomes, wanted),
+  counted: (wanted, got) => wanted === sum(got.kinds),
   switch: (wanted, got) => switchShows(wanted, got.switch),
   tracedAs: (wanted, got) => got.tracedAs === wanted,
   usage: (wanted, got) => has(got.usage, wanted),
@@ -64,6 +65,10 @@ function outcomesIn(counts = {}, wanted) {
   const within = ([kind, [low, high]]) => low <= (counts[kind] ?? 0) && (counts[kind] ?? 0) <= high;
   const known = Object.keys(counts).every((kind) => kind in wanted);
   return known && Object.entries(wanted).every(within);
+}
+
+function sum(counts) {
+  return counts && Object.values(counts).reduce((all, count) => all + count, 0);
 }
 
 /** Each JSON pointer leads to what is wanted. */

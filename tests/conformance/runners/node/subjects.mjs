@@ -149,8 +149,12 @@ function again(part) {
 }
 
 function streaming() {
+  const vast = { maxRequestBytes: 536_870_912, maxBinaryBytes: 536_870_912 };
   return {
-    digest: { handler: (_input, ctx) => digestOf(ctx.content.blobs[0]) },
+    digest: {
+      requirements: vast,
+      handler: (_input, ctx) => digestOf(ctx.content.blobs[0]),
+    },
     make: { handler: ({ size }) => blob(pattern(size), { size }) },
     count: {
       streaming: true,

@@ -135,6 +135,7 @@ CHECKS: dict[str, Callable[[Any, dict[str, Any]], bool]] = {
     "blob": lambda wanted, got: has(wanted, got.get("blob")),
     "outcomesIn": outcomes_in,
     "outcomes": lambda wanted, got: same(wanted, got.get("outcomes")),
+    "counted": lambda wanted, got: "kinds" in got and sum(got["kinds"].values()) == wanted,
     "tracedAs": lambda wanted, got: bool(got.get("tracedAs") == wanted),
     "usage": lambda wanted, got: has(wanted, got.get("usage")),
     "switch": switch_has,

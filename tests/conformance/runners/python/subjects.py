@@ -286,12 +286,13 @@ RATES = Skill(
     },
 )
 WIDE = Requirements(max_concurrency=1024)
+VAST = Requirements(max_request_bytes=536_870_912, max_binary_bytes=536_870_912)
 SUBJECTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "echo": (echo, {"skill": Skill(id="echo", effect="PURE")}),
     "sum": (add, {"skill": Skill(id="sum", effect="PURE")}),
     "context": (context, {}),
     "templated": (context, {"descriptor": Descriptor(request_template=OWN_TEMPLATE)}),
-    "digest": (digest, {}),
+    "digest": (digest, {"requirements": VAST}),
     "make": (make, {}),
     "count": (count, {"descriptor": Descriptor(streaming=True)}),
     "slow": (slow, {}),

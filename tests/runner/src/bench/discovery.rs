@@ -82,7 +82,7 @@ pub(super) fn run(options: &Options, programs: &Programs) -> Result<()> {
     let (tables, folder) = (vec![table], options.folder());
     let report = Report { name: "discovery", folder, about, tables, verdicts };
     plot::points(&report.tables, &report.file("svg"))?;
-    report.write()
+    report.write(options.scale())
 }
 
 /// One run: single agents first, then all of them.

@@ -76,6 +76,12 @@ impl Samples {
         self.0.entry(key.to_owned()).or_default().push(Sample { round: 0, value });
     }
 
+    /// Those of another look at the same run as well.
+    pub(super) fn and(mut self, others: Self) -> Self {
+        self.merge(others, 0);
+        self
+    }
+
     fn merge(&mut self, others: Self, round: usize) {
         for (key, samples) in others.0 {
             let samples = samples.into_iter().map(|sample| Sample { round, ..sample });
@@ -104,11 +110,19 @@ pub(super) struct Table {
     rows: Vec<(String, Samples)>,
     /// What a reader has to know besides: what was left out, and what failed.
     pub(super) notes: Vec<String>,
+    /// Runs that failed.
+    pub(super) faults: Vec<String>,
 }
 
 impl Table {
     pub(super) fn new(title: &'static str, metrics: &[Metric]) -> Self {
-        Self { title, metrics: metrics.to_vec(), rows: Vec::new(), notes: Vec::new() }
+        Self {
+            title,
+            metrics: metrics.to_vec(),
+            rows: Vec::new(),
+            notes: Vec::new(),
+            faults: Vec::new(),
+        }
     }
 
     /// Adds the run of a row in this round, or notes why there is none.
@@ -117,7 +131,9 @@ impl Table {
             Ok(samples) => samples,
             Err(fault) => {
                 let fault = fault.lines().next().unwrap_or_default();
-                self.notes.push(format!("{row}: {fault}"));
+                let fault = format!("{row}: {fault}");
+                self.notes.push(fault.clone());
+                self.faults.push(fault);
                 return;
             }
         };
@@ -175,6 +191,6 @@ mod tests {
         let samples = table.rows().flat_map(|(_, samples)| samples.all("cold_ms"));
         assert_eq!(samples.map(|sample| sample.round).collect::<Vec<_>>(), [0, 2]);
         assert_eq!(table.spread("d", "cold_ms"), None);
-        assert_eq!(table.notes, ["c: it ended"]);
+        assert_eq!((&table.notes, &table.faults), (&vec!["c: it ended".to_owned()], &table.notes));
     }
 }

@@ -120,11 +120,8 @@ impl Programs {
                 command
             }
             Contestant::Package(Language::Kotlin) => {
-                let file = place(Language::Kotlin).join("classpath.txt");
-                let class_path = std::fs::read_to_string(&file);
-                let class_path = class_path.map_err(|error| package::say(&file, &error))?;
                 let mut command = Command::new("java");
-                command.args([HEAP, "-cp", class_path.trim(), "dev.hubless.bench.ProgramKt"]);
+                command.args([HEAP, "-cp", &class_path()?, "dev.hubless.bench.ProgramKt"]);
                 command
             }
             Contestant::Package(Language::C) => Command::new(place(Language::C).join("program")),
@@ -153,15 +150,39 @@ impl Programs {
                 Some(command)
             }
             Language::Kotlin => {
-                let own = std::fs::read_to_string(place(language).join("classpath.txt")).ok()?;
+                let own = class_path().ok()?;
                 let built = text(&peers.join("jvm/target"));
-                let class_path = format!("{}:{built}/peers-jvm.jar:{built}/lib/*", own.trim());
+                let class_path = format!("{own}:{built}/peers-jvm.jar:{built}/lib/*");
                 let mut command = Command::new("java");
                 command.args([HEAP, "-cp", &class_path, "dev.hubless.bench.PeerKt"]);
                 Some(command)
             }
             Language::C => None,
         }
+    }
+
+    /// What starts the runaway of a language.
+    pub(super) fn runaway(self, language: Language) -> Result<Command> {
+        let mut command = match language {
+            Language::Python => {
+                let mut command = Command::new(self.python());
+                command.arg(root().join("tests/demo/python/runaway.py"));
+                command
+            }
+            Language::Node => {
+                let mut command = Command::new("node");
+                command.arg(place(language).join("runaway.mjs"));
+                command
+            }
+            Language::Kotlin => {
+                let mut command = Command::new("java");
+                command.args([HEAP, "-cp", &class_path()?, "dev.hubless.demo.RunawayKt"]);
+                command
+            }
+            Language::C => Command::new(place(language).join("runaway")),
+        };
+        command.current_dir(place(language));
+        Ok(command)
     }
 
     /// A program of `tests/bench`.
@@ -191,7 +212,8 @@ impl Programs {
         empty(&project)?;
         user::npm(self.dist, &project, "module", &[])?;
         // Copied to where the package is found.
-        copy("tests/bench/node/.", &project)
+        copy("tests/bench/node/.", &project)?;
+        copy("tests/demo/node/runaway.mjs", &project)
     }
 
     fn install_c(self) -> Result<()> {
@@ -203,14 +225,18 @@ impl Programs {
             .args(["--directory", &text(&prefix)])
             .must()?;
         let sources = ["program.c", "measure.c", "load.c"];
-        Step::new("bench: c, compile", "cc")
-            .args(["-std=c11", "-D_GNU_SOURCE", "-O2"])
-            .args(sources.map(|file| root().join("tests/bench/c").join(file)))
-            .args(user::pkg_config(&prefix)?)
-            .args([format!("-Wl,-rpath,{}", text(&prefix.join("lib")))])
-            .args(["-lpthread", "-lm", "-o", &text(&project.join("program"))])
-            .must()
-            .map(drop)
+        let sources = sources.map(|file| root().join("tests/bench/c").join(file));
+        let runaway = [root().join("tests/demo/c/runaway/runaway.c")];
+        for (name, sources) in [("program", &sources[..]), ("runaway", &runaway)] {
+            Step::new(&format!("bench: c, compile {name}"), "cc")
+                .args(["-std=c11", "-D_GNU_SOURCE", "-O2"])
+                .args(sources)
+                .args(user::pkg_config(&prefix)?)
+                .args([format!("-Wl,-rpath,{}", text(&prefix.join("lib")))])
+                .args(["-lpthread", "-lm", "-o", &text(&project.join(name))])
+                .must()?;
+        }
+        Ok(())
     }
 
     fn install_kotlin(self) -> Result<()> {
@@ -220,8 +246,16 @@ impl Programs {
         let sources = project.join("src");
         empty(&sources)?;
         copy("tests/bench/kotlin/.", &sources)?;
+        copy("tests/demo/kotlin/Runaway.kt", &sources)?;
         user::compile_java(self.dist, &project, "kotlin", &repository)
     }
+}
+
+/// The class path of the programs in Kotlin.
+fn class_path() -> Result<String> {
+    let file = place(Language::Kotlin).join("classpath.txt");
+    let read = std::fs::read_to_string(&file).map_err(|error| package::say(&file, &error))?;
+    Ok(read.trim().to_owned())
 }
 
 /// When the first of these was last changed.

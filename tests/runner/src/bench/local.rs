@@ -86,7 +86,7 @@ pub(super) fn run(options: &Options, programs: &Programs) -> Result<()> {
     let (tables, folder) = (vec![calls, crowd], options.folder());
     let report = Report { name: "local", folder, about, tables, verdicts };
     plot::points(&report.tables, &report.file("svg"))?;
-    report.write()
+    report.write(options.scale())
 }
 
 /// One run of calls.

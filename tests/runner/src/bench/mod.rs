@@ -9,6 +9,7 @@ mod about;
 mod budgets;
 mod calls;
 mod contestant;
+mod counted;
 mod discovery;
 mod figures;
 mod install;

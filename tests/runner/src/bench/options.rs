@@ -17,7 +17,6 @@ pub(crate) struct Options {
     /// Which; none: all.
     which: Vec<Which>,
     /// Tiny counts, and the libraries that the tests use: shows that all of it runs, no figures.
-    /// `budgets` is run as a whole.
     #[arg(long)]
     quick: bool,
     /// The packages that are in `target/dist` already, instead of packages that are built now.
@@ -82,6 +81,18 @@ pub(super) enum Counts {
 }
 
 impl Options {
+    /// All of them, to see that they run.
+    pub(crate) const fn quick() -> Self {
+        Self {
+            which: Vec::new(),
+            quick: true,
+            built: false,
+            peers: None,
+            rounds: FEWEST,
+            keep: false,
+        }
+    }
+
     pub(super) const fn scale(&self) -> Scale {
         if self.quick { Scale::Quick } else { Scale::Whole }
     }
@@ -144,7 +155,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     for which in wanted {
         match which {
             Which::Start => start::run(options.scale())?,
-            Which::Budgets => kept &= budgets::run()?,
+            Which::Budgets => kept &= budgets::run(options, &programs()?)?,
             Which::Calls => calls::run(options, &programs()?)?,
             Which::Local => local::run(options, &programs()?)?,
             Which::Discovery => discovery::run(options, &programs()?)?,
@@ -161,15 +172,8 @@ mod tests {
 
     #[test]
     fn a_quick_run_leaves_the_reports_of_a_whole_one() {
-        let options = |quick| Options {
-            which: Vec::new(),
-            quick,
-            built: false,
-            peers: None,
-            rounds: FEWEST,
-            keep: false,
-        };
-        assert_eq!(options(false).folder(), house::target().join("bench"));
-        assert_eq!(options(true).folder(), house::target().join("bench/quick"));
+        let whole = Options { quick: false, ..Options::quick() };
+        assert_eq!(whole.folder(), house::target().join("bench"));
+        assert_eq!(Options::quick().folder(), house::target().join("bench/quick"));
     }
 }

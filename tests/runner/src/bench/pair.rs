@@ -1,6 +1,7 @@
 //! Programs that are measured: one, or an agent and a caller, talked to by lines.
 
 use super::contestant::Contestant;
+use super::counted::Counter;
 use super::install::{Programs, Role};
 use crate::house::{self, Result};
 use crate::package::empty;
@@ -29,8 +30,18 @@ impl Side {
         contestant: Contestant,
         role: &Role,
     ) -> Result<(Self, Value)> {
+        Self::started(programs, (contestant, role), None)
+    }
+
+    /// The same, with its copies and allocations counted.
+    fn started(
+        programs: &Programs,
+        (contestant, role): (Contestant, &Role),
+        counter: Option<&Counter>,
+    ) -> Result<(Self, Value)> {
         let mut command = programs.command(contestant, role)?;
         command.env("HUBLESS_HOME", home()).env("HUBLESS_LOG", "off");
+        command.envs(counter.into_iter().flat_map(Counter::environment));
         let name = format!("bench-{}-{}", contestant.name(), role.name());
         let log = house::logs().join(format!("{name}.log"));
         let process = Process::start(&name, &mut command, &log)?;
@@ -101,13 +112,30 @@ pub(super) struct Pair {
 impl Pair {
     /// Starts both, in a home of their own.
     pub(super) fn start(programs: &Programs, contestant: Contestant) -> Result<Self> {
+        Self::started(programs, contestant, None)
+    }
+
+    /// The same, with the copies and allocations of both counted.
+    pub(super) fn counted(
+        programs: &Programs,
+        contestant: Contestant,
+        counter: &Counter,
+    ) -> Result<Self> {
+        Self::started(programs, contestant, Some(counter))
+    }
+
+    fn started(
+        programs: &Programs,
+        contestant: Contestant,
+        counter: Option<&Counter>,
+    ) -> Result<Self> {
         empty(&home())?;
-        let (agent, ready) = Side::start(programs, contestant, &Role::Agent)?;
+        let (agent, ready) = Side::started(programs, (contestant, &Role::Agent), counter)?;
         std::thread::sleep(SETTLE);
         let at =
             |name: &str| ready.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let role = Role::Caller { key: at("key"), address: at("address") };
-        let (caller, ready) = Side::start(programs, contestant, &role)?;
+        let (caller, ready) = Side::started(programs, (contestant, &role), counter)?;
         let cold_ms = ready.get("cold_ms").and_then(Value::as_f64);
         Ok(Self { agent, caller, cold_ms })
     }

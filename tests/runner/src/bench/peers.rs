@@ -135,10 +135,22 @@ fn samples(text: &str) -> Result<Samples> {
             samples.add(key, value);
         }
     }
-    let parts = ["rss_client_mb", "rss_server_mb", "rss_broker_mb"];
-    let memory = parts.iter().filter_map(|part| result.get(part)?.as_f64());
-    samples.add("memory_mb", memory.sum());
+    if let Some(memory) = memory(&result) {
+        samples.add("memory_mb", memory);
+    }
     Ok(samples)
+}
+
+/// Memory of all processes; none: one is not told, and without it the sum would be too small. A
+/// broker is told of where there is one, with null where it cannot be looked at.
+fn memory(result: &Value) -> Option<f64> {
+    let [client, server] =
+        ["rss_client_mb", "rss_server_mb"].map(|part| result.get(part).and_then(Value::as_f64));
+    let broker = match result.get("rss_broker_mb") {
+        None => 0.0,
+        Some(told) => told.as_f64()?,
+    };
+    Some(client? + server? + broker)
 }
 
 /// The figures in what the script for discovery printed.
@@ -184,6 +196,20 @@ mod tests {
         assert!(found.of("big_ms").is_empty());
         assert!(samples(r#"{"peer": "p", "err": "timeout"}"#).unwrap_err().contains("timeout"));
         assert!(samples("nothing").is_err());
+    }
+
+    #[test]
+    fn memory_is_that_of_all_processes_or_not_measured() {
+        let all = r#"{"rss_client_mb": 20, "rss_server_mb": 22, "rss_broker_mb": 5}"#;
+        assert_eq!(samples(all).unwrap().of("memory_mb"), [47.0]);
+        for absent in ["rss_client_mb", "rss_server_mb"] {
+            let others = samples(&all.replace(absent, "other")).unwrap();
+            assert!(others.of("memory_mb").is_empty(), "{absent}");
+        }
+        for unknown in ["20", "22", "5"] {
+            let others = samples(&all.replace(unknown, "null")).unwrap();
+            assert!(others.of("memory_mb").is_empty(), "{unknown}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::figures::{Sample, Table};
 use super::judged::Verdict;
+use super::options::Scale;
 use crate::house::Result;
 use crate::package::write;
 use serde_json::{Map, Value};
@@ -27,8 +28,9 @@ impl Report {
         self.folder.join(format!("{}.{ending}", self.name))
     }
 
-    /// Writes both forms and prints the first.
-    pub(super) fn write(&self) -> Result<()> {
+    /// Writes both forms and prints the first. A quick run shows that all of it runs: what did not
+    /// is its fault.
+    pub(super) fn write(&self, scale: Scale) -> Result<()> {
         let text = self.markdown();
         write(&self.file("md"), &text)?;
         write(&self.file("csv"), self.csv())?;
@@ -39,7 +41,11 @@ impl Report {
                 println!("{}", file.display());
             }
         }
-        Ok(())
+        let faults: Vec<_> = self.tables.iter().flat_map(|table| &table.faults).collect();
+        match scale {
+            Scale::Quick if !faults.is_empty() => Err(format!("{}: {faults:?}", self.name)),
+            Scale::Quick | Scale::Whole => Ok(()),
+        }
     }
 
     fn markdown(&self) -> String {
@@ -139,5 +145,22 @@ mod tests {
         let csv = report.csv();
         assert!(csv.contains("calls,\"calls\",\"hubless C\",rtt_64_us,2,300\n"), "{csv}");
         assert_eq!(csv.lines().count(), 4, "{csv}");
+    }
+
+    #[test]
+    fn a_run_that_failed_is_a_fault_of_a_quick_run_only() {
+        let folder = crate::house::target().join(format!("bench-report-{}", std::process::id()));
+        let written = |measured, scale| {
+            let mut table = Table::new("calls", &[Metric { key: "big_ms", title: "8 MiB ms" }]);
+            table.notes.push("no peers".to_owned());
+            table.add(0, "hubless C", measured);
+            let (tables, folder) = (vec![table], folder.clone());
+            Report { name: "calls", folder, about: vec![], tables, verdicts: vec![] }.write(scale)
+        };
+        let failed = || Err("it ended".to_owned());
+        assert!(written(failed(), Scale::Whole).is_ok());
+        assert!(written(failed(), Scale::Quick).unwrap_err().contains("hubless C: it ended"));
+        assert!(written(Ok(Samples::default()), Scale::Quick).is_ok());
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

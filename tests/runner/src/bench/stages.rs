@@ -5,10 +5,12 @@
 //! how long the rest of the core and the way took. Raw streams of the same size take a part of that
 //! by themselves; they are measured in the same round. What the caller waited beyond what the core
 //! says is its own language: facade, bridge and event loop. Nothing is switched on for it. The
-//! kernel counts wake-ups; copies and allocations are not counted.
+//! kernel counts wake-ups. Copies and allocations are counted in a second pair of processes, of
+//! which nothing is timed.
 
 use super::calls::warm;
 use super::contestant::Contestant;
+use super::counted::Counter;
 use super::figures::{Metric, Samples, Table};
 use super::install::Programs;
 use super::options::{Options, Scale};
@@ -26,15 +28,20 @@ const PARTS: [Metric; 5] = [
     Metric { key: "queue_us", title: "agent's queue µs" },
     Metric { key: "handler_us", title: "handler and its language µs" },
 ];
-const OTHERS: [Metric; 3] = [
+const OTHERS: [Metric; 7] = [
     Metric { key: "total_us", title: "all µs" },
     Metric { key: "agent_wake_ups", title: "wake-ups of the agent's process per call" },
     Metric { key: "caller_wake_ups", title: "of the caller's" },
+    Metric { key: "agent_copies", title: "copies as long as the body in the agent's, per call" },
+    Metric { key: "caller_copies", title: "in the caller's" },
+    Metric { key: "agent_allocations", title: "allocations in the agent's, per call" },
+    Metric { key: "caller_allocations", title: "in the caller's" },
 ];
 
 /// Measures, and writes the report.
 pub(super) fn run(options: &Options, programs: &Programs) -> Result<()> {
     let about = about::lines(Some(programs));
+    let counter = Counter::prepare("stages")?;
     let metrics = [&PARTS[..], &OTHERS[..]].concat();
     let mut tables = [
         (Table::new("Where the time of a call of 64 B goes", &metrics), 64),
@@ -50,8 +57,12 @@ pub(super) fn run(options: &Options, programs: &Programs) -> Result<()> {
         }
         for contestant in &order {
             for ((table, size), streams_us) in tables.iter_mut().zip(streams) {
-                let of = (*size, options.scale(), streams_us);
-                table.add(round, contestant.row(), measure(programs, *contestant, of));
+                let of = (*size, options.scale());
+                let measured = measure(programs, *contestant, of, streams_us);
+                let whole = measured.and_then(|samples| {
+                    counts(programs, *contestant, of, &counter).map(|counts| samples.and(counts))
+                });
+                table.add(round, contestant.row(), whole);
             }
         }
         order.reverse();
@@ -60,7 +71,7 @@ pub(super) fn run(options: &Options, programs: &Programs) -> Result<()> {
     let folder = options.folder();
     let report = Report { name: "stages", folder, about, tables, verdicts: Vec::new() };
     plot::bars(&report.tables, &PARTS, &report.file("svg"))?;
-    report.write()
+    report.write(options.scale())
 }
 
 /// How many round trips make one run.
@@ -85,7 +96,8 @@ fn floor(programs: &Programs, (size, scale): (usize, Scale)) -> Result<f64> {
 fn measure(
     programs: &Programs,
     contestant: Contestant,
-    (size, scale, streams_us): (usize, Scale, f64),
+    (size, scale): (usize, Scale),
+    streams_us: f64,
 ) -> Result<Samples> {
     let count = trips(scale);
     let mut pair = Pair::start(programs, contestant)?;
@@ -101,6 +113,34 @@ fn measure(
         ["agent_wake_ups", "caller_wake_ups"].into_iter().zip(before.into_iter().zip(after))
     {
         samples.add(key, after.saturating_sub(before) as f64 / count as f64);
+    }
+    Ok(samples)
+}
+
+/// Copies and allocations of one call, in processes that are not timed.
+fn counts(
+    programs: &Programs,
+    contestant: Contestant,
+    (size, scale): (usize, Scale),
+    counter: &Counter,
+) -> Result<Samples> {
+    let count = trips(scale);
+    let mut pair = Pair::counted(programs, contestant, counter)?;
+    let ids = [pair.agent.id(), pair.caller.id()];
+    pair.caller.ask(&format!("rtt {size} {} 1", warm(contestant, scale, count)))?;
+    let before = ids.map(|id| counter.of(id));
+    pair.caller.ask(&format!("rtt {size} {count} 0"))?;
+    let after = ids.map(|id| counter.of(id));
+    pair.end();
+    let mut samples = Samples::default();
+    for (side, (before, after)) in
+        ["agent", "caller"].into_iter().zip(before.into_iter().zip(after))
+    {
+        let done = after? - before?;
+        let each = |number: u64| number as f64 / count as f64;
+        let copies = done.copies(size).ok_or("copies of no such size are counted")?;
+        samples.add(&format!("{side}_copies"), each(copies));
+        samples.add(&format!("{side}_allocations"), each(done.allocations()));
     }
     Ok(samples)
 }

@@ -12,4 +12,4 @@ mod told;
 mod trips;
 
 pub(crate) use run::{Options, run, test};
-pub(crate) use trips::measure as trips;
+pub(crate) use trips::{Trips, measure as trips};

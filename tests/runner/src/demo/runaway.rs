@@ -10,6 +10,7 @@ use crate::process::Process;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Budget of the run, in tokens.
@@ -94,7 +95,7 @@ impl Gave {
 fn play(show: bool) -> Result<Gave> {
     let provider = Provider::start()?;
     let home = place::home("runaway")?;
-    let mut members = start(&provider, &home)?;
+    let mut members = start(&provider, &home, &checkout)?;
     for (language, _) in members.iter().filter(|_| show) {
         println!("[{}] ready", language.name());
     }
@@ -109,14 +110,26 @@ fn play(show: bool) -> Result<Gave> {
     Ok(gave)
 }
 
+/// What starts the part of a language.
+pub(crate) type Starts<'a> = &'a dyn Fn(Language) -> Result<Command>;
+
+/// The programs of the checkout, in the profile of the tests.
+fn checkout(language: Language) -> Result<Command> {
+    language.command(Origin::Checkout, Program::Runaway)
+}
+
 /// Starts the four processes, the asker first, and waits until each has its agents.
 ///
 /// # Errors
 /// One could not be started or was not ready in time.
-pub(super) fn start(provider: &Provider, home: &Path) -> Result<Vec<(Language, Process)>> {
+pub(super) fn start(
+    provider: &Provider,
+    home: &Path,
+    starts: Starts<'_>,
+) -> Result<Vec<(Language, Process)>> {
     let mut members = Vec::new();
     for language in Language::ALL {
-        let mut command = language.command(Origin::Checkout, Program::Runaway)?;
+        let mut command = starts(language)?;
         command.args(["--provider", &provider.port().to_string()]).env("HUBLESS_HOME", home);
         let log = house::logs().join(format!("runaway-{}.log", language.name()));
         members.push((language, Process::start(language.name(), &mut command, &log)?));

@@ -2,15 +2,14 @@
 //! the runaway, through all four languages, stopped again and again while it goes on
 //! (`tests/demo/RUNAWAY.md`).
 
+use super::place;
 use super::provider::{Bill, Provider, now_us};
-use super::{place, runaway};
+use super::runaway::{self, Starts};
 use crate::house::Result;
 use crate::process::Process;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-/// Trips that are measured.
-const TRIPS: usize = 1_000;
 /// Tokens of each budget: the chain that nobody stops goes on for hundreds of calls.
 const TOKENS: u64 = 1 << 24;
 /// Who is asked fourth in a chain that begins with Python.
@@ -22,19 +21,37 @@ const QUIET: Duration = Duration::from_millis(50);
 const LONG: Duration = Duration::from_secs(30);
 const END: Duration = Duration::from_secs(15);
 
-/// Measures and prints; true when every chain was stopped before its end.
+/// What came of all chains.
+pub(crate) struct Trips {
+    /// Of each, how long after the word the provider was asked last, in microseconds; 0: not after
+    /// it.
+    pub(crate) later_us: Vec<u64>,
+    /// Most calls of the provider by a chain that was stopped.
+    pub(crate) most: u64,
+    /// Calls of one that nobody stops.
+    pub(crate) whole: u64,
+}
+
+impl Trips {
+    /// Whether every chain was stopped before its end.
+    pub(crate) const fn hold(&self) -> bool {
+        self.most < self.whole
+    }
+}
+
+/// Stops so many chains, of programs that are started so.
 ///
 /// # Errors
 /// A process could not be started, or did not do what it was told.
-pub(crate) fn measure() -> Result<bool> {
+pub(crate) fn measure(trips: usize, starts: Starts<'_>) -> Result<Trips> {
     let provider = Provider::start()?;
     let home = place::home("trips")?;
-    let mut members = runaway::start(&provider, &home)?;
+    let mut members = runaway::start(&provider, &home, starts)?;
     let asker = members.first_mut().map(|(_, process)| process).ok_or("no process")?;
     // The control: what the provider is asked by a chain that goes on to its end.
     let whole = chain(asker, &provider, "finish")?.calls;
     let mut stops = Vec::new();
-    for _ in 0..TRIPS {
+    for _ in 0..trips {
         stops.push(chain(asker, &provider, "trip")?);
     }
     for (_, process) in members {
@@ -42,8 +59,8 @@ pub(crate) fn measure() -> Result<bool> {
     }
     let _ = std::fs::remove_dir_all(&home);
     let most = stops.iter().map(|stop| stop.calls).max().unwrap_or_default();
-    print(whole, most, &mut stops.iter().map(|stop| stop.later_us).collect::<Vec<_>>());
-    Ok(most < whole)
+    let later_us = stops.iter().map(|stop| stop.later_us).collect();
+    Ok(Trips { later_us, most, whole })
 }
 
 /// What came of one chain.
@@ -82,23 +99,4 @@ fn wait(provider: &Provider, what: &str, holds: impl Fn(&Bill) -> bool) -> Resul
         std::thread::sleep(LOOK);
     }
     Ok(())
-}
-
-fn print(whole: u64, most: u64, later_us: &mut [u64]) {
-    later_us.sort_unstable();
-    let ms = |per_cent: usize| {
-        let at = (later_us.len() * per_cent / 100).min(later_us.len().saturating_sub(1));
-        later_us.get(at).map_or(0.0, |us| *us as f64 / 1_000.0)
-    };
-    let none = later_us.iter().filter(|us| **us == 0).count();
-    println!(
-        "\ntrip to the last call of the provider that began, {TRIPS} chains through four \
-         languages, dev profile\n\
-         | depth at the trip | none after it | ms p50 | p99 | most | calls of a chain at most | \
-         of one that nobody stops |\n|---|---|---|---|---|---|---|\n\
-         | 4 | {none} | {:.2} | {:.2} | {:.2} | {most} | {whole} |",
-        ms(50),
-        ms(99),
-        ms(100)
-    );
 }

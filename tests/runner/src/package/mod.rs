@@ -14,11 +14,12 @@ mod native;
 mod node;
 pub(crate) mod notices;
 mod python;
+pub(crate) mod reference;
 mod tools;
 
 pub(crate) use all::{Options, build, run, sizes};
 pub(crate) use dist::{Dist, Profile, VERSION, empty, say, write};
-pub(crate) use native::check as check_libraries;
+pub(crate) use native::{check as check_libraries, check_c};
 pub(crate) use node::{PLATFORM as NODE_PLATFORM, ZOD};
 pub(crate) use python::only as only_python;
-pub(crate) use tools::program as tool;
+pub(crate) use tools::{path as tool_path, program as tool};

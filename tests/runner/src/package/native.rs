@@ -5,6 +5,8 @@ use super::tools;
 use crate::count::Outcome;
 use crate::house::{Result, text};
 use crate::step::Step;
+use crate::toolchain::make_fault;
+use std::path::Path;
 use std::process::Command;
 
 /// The oldest glibc that shipped libraries run with; manylinux2014 has it.
@@ -21,21 +23,28 @@ const SYSTEM: [&str; 7] = [
     "ld-linux-x86-64.so.2",
 ];
 
-/// The shared libraries, each with a name that it exports and those that only tests may see. Those
-/// of Python and Node.js are no symbols: they are searched where the packages are installed.
-const SHARED: [(&str, &str, &[&str]); 4] = [
-    ("lib_core.so", "PyInit__core", &[]),
-    ("libhubless_node.so", "napi_register_module_v1", &[]),
+/// What a shared library shows: a name that it exports, and those that only tests may see.
+type Shown = (&'static str, &'static [&'static str]);
+
+/// The shared libraries that are shipped as cargo leaves them. What Python and Node.js show to
+/// tests are no symbols: they are searched where the packages are installed.
+const SHARED: [(&str, Shown); 3] = [
+    ("lib_core.so", ("PyInit__core", &[])),
+    ("libhubless_node.so", ("napi_register_module_v1", &[])),
     (
         "libhubless_jvm.so",
-        "Java_dev_hubless_internal_Native_version",
-        &[
-            "Java_dev_hubless_internal_Native_panicNow",
-            "Java_dev_hubless_internal_Native_leakReferences",
-        ],
+        (
+            "Java_dev_hubless_internal_Native_version",
+            &[
+                "Java_dev_hubless_internal_Native_panicNow",
+                "Java_dev_hubless_internal_Native_leakReferences",
+            ],
+        ),
     ),
-    ("libhubless_c.so", "hubless_node_start", &C_TESTS),
 ];
+
+/// That of C, which is linked from the archive under a name of its own.
+const OF_C: Shown = ("hubless_node_start", &C_TESTS);
 
 /// What the C library exports for tests.
 const C_TESTS: [&str; 4] =
@@ -51,7 +60,7 @@ pub(super) fn prepare(dist: Dist) -> Result<()> {
         Profile::Dev => {}
         Profile::Release => libraries()?,
     }
-    let names = SHARED.iter().map(|(name, ..)| *name).chain([STATIC]);
+    let names = SHARED.iter().map(|(name, _)| *name).chain([STATIC]);
     empty(&dist.work("native"))?;
     for name in names {
         copy(&dist.built(name), &dist.library(name))?;
@@ -83,37 +92,67 @@ pub(super) fn release(name: &str) -> Result<Step> {
         .env("PATH", tools::path()))
 }
 
-/// What must hold of each shared library of a release: nothing newer than the floor, nothing but
-/// the system's libraries, nothing that only tests may call. Each absence is searched where a
-/// presence is found first.
+/// The compiler that links a release's C library against the oldest glibc: by the host's own it
+/// would need what this machine has.
+///
+/// # Errors
+/// A tool is missing.
+pub(super) fn compiler() -> Result<String> {
+    tools::release()?;
+    let (major, minor) = FLOOR;
+    let target = format!("x86_64-linux-gnu.{major}.{minor}");
+    Ok(format!("{} -m ziglang cc -target {target}", text(&tools::program("python"))))
+}
+
+/// What must hold of each shared library of a release, as it goes into a package.
 ///
 /// # Errors
 /// `readelf` is missing.
 pub(crate) fn check(dist: Dist) -> Result<Outcome> {
     let mut outcome = Outcome::default();
-    for (name, exported, forbidden) in SHARED {
-        let read = |flag: &str| -> Result<String> {
-            let library = dist.library(name);
-            let output = Command::new("readelf").args(["--wide", flag]).arg(&library).output();
-            let output = output.map_err(|error| format!("readelf: {error}"))?;
-            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-        };
-        let (versions, dynamic, symbols) =
-            (read("--version-info")?, read("--dynamic")?, read("--dyn-syms")?);
-        let newer = newer(&versions, FLOOR);
-        outcome += Outcome::one(newer.is_empty(), || format!("{name} needs {newer:?}"));
-        // The same search finds the floor's own names: Rust's clock is one of them.
-        let control = !self::newer(&versions, (2, 2)).is_empty();
-        outcome += Outcome::one(control, || format!("{name}: readelf shows no glibc version"));
-        let foreign: Vec<_> =
-            needed(&dynamic).into_iter().filter(|name| !SYSTEM.contains(name)).collect();
-        let known = needed(&dynamic).contains(&"libc.so.6");
-        outcome += Outcome::one(known && foreign.is_empty(), || format!("{name}: {foreign:?}"));
-        let test_only = present(&symbols, forbidden);
-        outcome += Outcome::one(symbols.contains(exported) && test_only.is_empty(), || {
-            format!("{name} exports {test_only:?}, or does not export {exported}")
-        });
+    // Without it there is no package of C.
+    if make_fault().is_none() {
+        outcome += check_c(&super::c::prefix(dist))?;
     }
+    for (name, shown) in SHARED {
+        outcome += checked(&dist.library(name), shown)?;
+    }
+    Ok(outcome)
+}
+
+/// The same of the C library in a prefix.
+///
+/// # Errors
+/// `readelf` is missing.
+pub(crate) fn check_c(prefix: &Path) -> Result<Outcome> {
+    let name = format!("lib/libhubless.so.{}", env!("CARGO_PKG_VERSION_MAJOR"));
+    checked(&prefix.join(name), OF_C)
+}
+
+/// Nothing newer than the floor, nothing but the system's libraries, nothing that only tests may
+/// call. Each absence is searched where a presence is found first.
+fn checked(library: &Path, (exported, forbidden): Shown) -> Result<Outcome> {
+    let name = text(library);
+    let read = |flag: &str| -> Result<String> {
+        let output = Command::new("readelf").args(["--wide", flag]).arg(library).output();
+        let output = output.map_err(|error| format!("readelf: {error}"))?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (versions, dynamic, symbols) =
+        (read("--version-info")?, read("--dynamic")?, read("--dyn-syms")?);
+    let newer = newer(&versions, FLOOR);
+    let mut outcome = Outcome::one(newer.is_empty(), || format!("{name} needs {newer:?}"));
+    // The same search finds the floor's own names: Rust's clock is one of them.
+    let control = !self::newer(&versions, (2, 2)).is_empty();
+    outcome += Outcome::one(control, || format!("{name}: readelf shows no glibc version"));
+    let foreign: Vec<_> =
+        needed(&dynamic).into_iter().filter(|name| !SYSTEM.contains(name)).collect();
+    let known = needed(&dynamic).contains(&"libc.so.6");
+    outcome += Outcome::one(known && foreign.is_empty(), || format!("{name}: {foreign:?}"));
+    let test_only = present(&symbols, forbidden);
+    outcome += Outcome::one(symbols.contains(exported) && test_only.is_empty(), || {
+        format!("{name} exports {test_only:?}, or does not export {exported}")
+    });
     Ok(outcome)
 }
 
@@ -157,6 +196,17 @@ mod tests {
         assert_eq!(newer(text, (2, 17)), ["GLIBC_2.34"]);
         assert_eq!(newer(text, (2, 2)), ["GLIBC_2.17", "GLIBC_2.34"]);
         assert_eq!(newer("Name: GLIBC_PRIVATE", (2, 17)), ["GLIBC_PRIVATE"]);
+    }
+
+    #[test]
+    fn a_library_that_is_bound_to_this_machine_is_caught() {
+        // This program is: it is linked by the compiler that is here.
+        let here = std::env::current_exe().unwrap();
+        let found = checked(&here, ("malloc", &["free"])).unwrap();
+        let notes = found.notes.join("\n");
+        assert_eq!(found.failed, 2, "{notes}");
+        assert!(notes.contains("needs [\"GLIBC_2."), "{notes}");
+        assert!(notes.contains("exports [\"free\"]"), "{notes}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The Node.js packages: the facade, and the addon of each platform as an optional dependency.
 
 use super::dist::{Dist, VERSION, copy, empty, write};
-use super::notices;
+use super::{notices, reference};
 use crate::house::{Result, root, text};
 use crate::step::Step;
 use serde_json::{Value, json};
@@ -41,6 +41,7 @@ fn facade(dist: Dist, folder: &Path) -> Result<()> {
     Step::new("package: node, copy the facade", "cp")
         .args(["-r", "node/dist", "node/docs", "node/native.d.ts", &text(folder)])
         .must()?;
+    reference::made(&reference::node(&folder.join("docs").join(reference::FOLDER))?)?;
     let manifest = std::fs::read_to_string(root().join("node/package.json"));
     let manifest = manifest.map_err(|error| format!("node/package.json: {error}"))?;
     let mut manifest: Value = serde_json::from_str(&manifest).map_err(|error| error.to_string())?;

@@ -1,10 +1,10 @@
 //! The Python package: an sdist by maturin, and one wheel for every Python from 3.10 on.
 
-use super::dist::{Dist, Profile, empty, say};
-use super::{notices, tools};
+use super::dist::{Dist, Profile, copy, empty, say};
+use super::{notices, reference, tools};
 use crate::house::{Result, root, text};
 use crate::step::Step;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub(super) fn build(dist: Dist) -> Result<()> {
     let out = dist.python();
@@ -14,6 +14,7 @@ pub(super) fn build(dist: Dist) -> Result<()> {
         .folder(root().join("python"))
         .must()?;
     let sdist = only(dist, ".tar.gz")?;
+    let reference = reference(dist, &sdist)?;
     let platforms: &[&str] = match dist.profile {
         Profile::Dev => &["linux_x86_64"],
         // Two names of one thing: old versions of pip know only the second.
@@ -22,10 +23,24 @@ pub(super) fn build(dist: Dist) -> Result<()> {
     Step::new("package: python, wheel", "python3")
         .args(["tests/runner/wheel.py", "--sdist", &text(&sdist), "--out", &text(&out)])
         .args(["--library", &text(&dist.library("lib_core.so"))])
+        .args(["--reference", &text(&reference)])
         .args(["--notices", &text(&notices::folder(dist, "hubless-python"))])
         .args(platforms.iter().flat_map(|platform| ["--platform", platform]))
         .must()
         .map(drop)
+}
+
+/// The reference of what is packed: the checkout need not have been built.
+fn reference(dist: Dist, sdist: &Path) -> Result<PathBuf> {
+    let (work, out) = (dist.work("python"), dist.work("python-reference"));
+    empty(&work)?;
+    Step::new("package: python, unpack the sdist", "tar")
+        .args(["--extract", "--strip-components=1", "--file", &text(sdist)])
+        .args(["--directory", &text(&work)])
+        .must()?;
+    copy(&dist.library("lib_core.so"), &work.join("hubless/_core.abi3.so"))?;
+    reference::made(&reference::python(&work, &out)?)?;
+    Ok(out)
 }
 
 /// The one file of the Python package with this ending.

@@ -16,7 +16,7 @@ pub(crate) fn program(name: &str) -> PathBuf {
 }
 
 /// `PATH` with those programs before all others.
-pub(super) fn path() -> String {
+pub(crate) fn path() -> String {
     let others = std::env::var("PATH").unwrap_or_default();
     format!("{}:{others}", text(&bin()))
 }

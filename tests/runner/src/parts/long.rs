@@ -1,6 +1,7 @@
 //! The long forms, which are not part of every run.
 
 use super::{boundary, endurance, install, killswitch, memory, nightly, rust, simulation};
+use crate::bench;
 use crate::count::{Outcome, caught};
 use crate::house::Result;
 use crate::step;
@@ -22,6 +23,8 @@ const BOUNDARY: &str = "boundary";
 const LARGE: &str = "large";
 const MEMORY: &str = "memory";
 const SIMULATION: &str = "simulation";
+/// All benchmarks, with a few calls each: figures of nothing, but nothing of them is broken.
+const BENCH: &str = "bench";
 
 /// Runs the long forms of the named parts, or of all; one that cannot be built or started counts as
 /// a failure, and the others run.
@@ -29,7 +32,7 @@ const SIMULATION: &str = "simulation";
 /// # Errors
 /// A part has no long form.
 pub(crate) fn run(names: &[String]) -> Result<Outcome> {
-    let own = [INSTALL, KILLSWITCH, BOUNDARY, LARGE, MEMORY, SIMULATION];
+    let own = [INSTALL, KILLSWITCH, BOUNDARY, LARGE, MEMORY, SIMULATION, BENCH];
     let known: Vec<_> = FORMS.iter().map(|(form, _)| *form).chain(own).collect();
     if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
         return Err(format!("{unknown:?} has no long form; these have: {}", known.join(", ")));
@@ -73,10 +76,19 @@ pub(crate) fn run(names: &[String]) -> Result<Outcome> {
     if wanted(INSTALL) {
         outcome += of(install::release);
     }
+    if wanted(BENCH) {
+        outcome += of(benchmarks);
+    }
     Ok(outcome)
 }
 
 /// What a form came to; one that cannot go on, or panics, is a failure.
 fn of(form: impl FnOnce() -> Result<Outcome>) -> Outcome {
     Outcome::of(caught(form))
+}
+
+/// A quick run of all benchmarks, from packages that are built and installed for it.
+fn benchmarks() -> Result<Outcome> {
+    let kept = bench::run(&bench::Options::quick())?;
+    Ok(Outcome::one(kept, || "long bench: a limit of a budget was broken".to_owned()))
 }

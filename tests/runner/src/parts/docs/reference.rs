@@ -1,17 +1,10 @@
-//! The reference of each language, made of its doc comments into `target/docs`; a warning fails.
+//! The reference of each language, made into `target/docs`; a warning fails.
 
-use super::all::place;
 use crate::count::Outcome;
 use crate::house::{Result, root, text};
-use crate::prepare::{install, stamp};
+use crate::package::reference;
 use crate::step::Step;
-use crate::toolchain::answers;
 use std::path::{Path, PathBuf};
-
-/// What makes the references of Python and Node.js, pinned.
-const TOOLS: &str = "tests/runner/reference";
-/// Of the type stubs alone: at run time the class has no type arguments.
-const STUBS: &str = "ignore:Error parsing type annotation weakref.finalize";
 
 /// Prints the public names of the package; those of modules have pages of their own.
 const NAMES: &str = "import hubless, inspect\n\
@@ -31,61 +24,29 @@ fn out(language: &str) -> PathBuf {
     root().join("target/docs").join(language)
 }
 
-/// Pdoc, in a virtual environment of its own; every public name has its place.
+/// Every public name has its place.
 fn python() -> Result<Outcome> {
-    let venv = root().join("target/docs-venv");
-    let (program, requirements) = (venv.join("bin/python"), format!("{TOOLS}/requirements.txt"));
-    stamp::unless_done("docs-venv", &[&requirements], &venv.join("bin/pdoc"), || {
-        Step::new("docs: virtual environment", "python3")
-            .args(["-m", "venv"])
-            .args([&venv])
-            .must()?;
-        let step = Step::new("docs: install pdoc", &program).args(["-m", "pip", "install"]);
-        step.args(["--quiet", "--disable-pip-version-check", "-r", &requirements]).must().map(drop)
-    })?;
-    let package = |name: &str| {
-        Step::new(name, &program).env("PYTHONPATH", root().join("python")).folder(root())
-    };
-    let made = package("docs: pdoc")
-        .args(["-W", "error::UserWarning", "-W", STUBS, "-m", "pdoc"])
-        .args(["hubless", "hubless.sync", "hubless.langchain"])
-        .args(pages()?)
-        .args([Path::new("--output-directory"), &out("python")])
-        .run()?;
-    let names = package("docs: public names of Python").args(["-c", NAMES]).must()?;
+    let package = root().join("python");
+    let made = reference::python(&package, &out("python"))?;
+    let names = reference::pdoc("docs: public names of Python", &package)?;
+    let names = names.args(["-c", NAMES]).must()?;
     let names: Vec<_> = names.output.lines().map(|name| format!("id=\"{name}\"")).collect();
     let mut outcome = Outcome::one(made.ok, || made.tail(20));
     outcome += shown(&out("python").join("hubless.html"), &names);
+    let testing = ["id=\"mesh\"", "id=\"FakePeer\"", "id=\"Recorder\""].map(str::to_owned);
+    outcome += shown(&out("python").join("hubless/testing.html"), &testing);
     outcome += shown(&out("python").join("guide.html"), &["sendP2pRequest".to_owned()]);
     Ok(outcome)
 }
 
-/// The guide as modules that say nothing else: pdoc makes pages of modules alone.
-fn pages() -> Result<Vec<PathBuf>> {
-    let place = place("pages")?;
-    let page = |name: &str| {
-        let file = root().join(format!("python/docs/{name}.md"));
-        let text_of = std::fs::read_to_string(&file);
-        let text_of = text_of.map_err(|error| format!("{}: {error}", text(&file)))?;
-        let page = place.join(format!("{name}.py"));
-        let module = format!("__doc__ = {}\n", serde_json::Value::from(text_of));
-        std::fs::write(&page, module).map_err(|error| format!("{}: {error}", text(&page)))?;
-        Ok(page)
-    };
-    ["guide", "errors"].into_iter().map(page).collect()
-}
-
-/// `TypeDoc`, with the guide; its settings say what has to be documented.
 fn node() -> Result<Outcome> {
-    install(TOOLS)?;
-    let folder = root().join(TOOLS);
-    let made = Step::new("docs: typedoc", "node")
-        .args(["node_modules/typedoc/bin/typedoc", "--options", "typedoc.json"])
-        .folder(folder)
-        .run()?;
+    let made = reference::node(&out("node"))?;
     let mut outcome = Outcome::one(made.ok, || made.tail(20));
     let guide = ["`find` returns nothing", "<code>find</code> returns nothing"];
     outcome += shown_as(&out("node").join("documents/docs_guide.html"), &guide);
+    // What is imported by a name of its own.
+    let testing = out("node").join("functions/hubless_testing.startMesh.html");
+    outcome += shown(&testing, &["startMesh".to_owned()]);
     Ok(outcome)
 }
 
@@ -101,15 +62,11 @@ fn kotlin() -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// Doxygen, of the header, where it is installed.
+/// Of the header, where Doxygen is installed.
 fn c() -> Result<Outcome> {
-    if !answers("doxygen", &["--version"]) {
+    let Some(made) = reference::c(&out("c"))? else {
         return Ok(Outcome::skip("the reference of C: doxygen is not installed"));
-    }
-    let made = Step::new("docs: doxygen", "doxygen")
-        .args(["include/docs/Doxyfile"])
-        .env("HUBLESS_DOCS", out("c"))
-        .run()?;
+    };
     let mut outcome = Outcome::one(made.ok, || made.tail(20));
     outcome += shown(&out("c").join("html/hubless_8h.html"), &["hubless_request".to_owned()]);
     Ok(outcome)

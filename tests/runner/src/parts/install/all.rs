@@ -1,6 +1,6 @@
 //! The order of things, and what the packages do together.
 
-use super::{bundle, c, java, node, python};
+use super::{bundle, c, java, node, python, rust};
 use crate::count::Outcome;
 use crate::hello;
 use crate::house::Result;
@@ -36,6 +36,9 @@ fn run(dist: Dist) -> Result<Outcome> {
     outcome += python::install(dist)?;
     outcome += node::install(dist)?;
     outcome += java::install(dist)?;
+    if dist.profile == Profile::Release {
+        outcome += rust::install()?;
+    }
     for callee in &usable {
         outcome += hello::from(Origin::Installed, *callee, &usable)?;
     }

@@ -4,7 +4,7 @@ use super::all::{refuses, works};
 use crate::count::Outcome;
 use crate::house::{self, Result, root, text};
 use crate::language::{Language, installed};
-use crate::package::{Dist, empty, notices};
+use crate::package::{Dist, Profile, check_c, empty, notices, reference};
 use crate::step::Step;
 use crate::toolchain::{answers, make_fault};
 use std::path::{Path, PathBuf};
@@ -48,9 +48,16 @@ pub(super) fn install(dist: Dist) -> Result<Outcome> {
         .args(["--directory", &text(&prefix)])
         .must()?;
     let mut outcome = Outcome::default();
-    for file in notices::names().into_iter().chain(["guide.md"]) {
+    let reference = reference::has_doxygen().then_some("reference/html/index.html");
+    if reference.is_none() {
+        outcome += Outcome::skip("the reference in the C package: doxygen is not installed");
+    }
+    for file in notices::names().into_iter().chain(["guide.md"]).chain(reference) {
         let file = prefix.join("share/doc/hubless").join(file);
         outcome += Outcome::one(file.is_file(), || format!("missing: {}", file.display()));
+    }
+    if dist.profile == Profile::Release {
+        outcome += check_c(&prefix)?;
     }
     outcome += compile(&prefix, &programs)?;
     outcome += bound(&programs.join("hello_agent"), &prefix)?;
@@ -68,10 +75,12 @@ fn compile(prefix: &Path, programs: &Path) -> Result<Outcome> {
     sources.extend(self::sources(&runner.join("support"))?);
     let example = |name: &str| vec![root().join("include/examples").join(name)];
     let plus = vec![root().join("include/tests/header/header.cc")];
+    let fake = vec![root().join("tests/runner/projects/fake.c")];
     for (name, sources, compiler) in [
         ("hello_agent", example("hello_agent.c"), ["cc", "-std=c11"]),
         ("hello_caller", example("hello_caller.c"), ["cc", "-std=c11"]),
         ("conformance", sources, ["cc", "-std=c11"]),
+        ("fake", fake, ["cc", "-std=c11"]),
         ("plus", plus, ["c++", "-std=c++17"]),
     ] {
         let [compiler, standard] = compiler;
@@ -84,6 +93,11 @@ fn compile(prefix: &Path, programs: &Path) -> Result<Outcome> {
         outcome += works(step)?;
     }
     outcome += works(Step::new("install: c, run the C++ program", programs.join("plus")))?;
+    let done = Step::new("install: c, run a test mesh", programs.join("fake"))
+        .env("HUBLESS_HOME", programs.join("home"))
+        .run()?;
+    let said = done.ok && done.output.contains("the fake said 7");
+    outcome += Outcome::one(said, || done.tail(20));
     Ok(outcome)
 }
 

@@ -23,6 +23,8 @@ pub(super) fn install(dist: Dist) -> Result<Outcome> {
             .args(["-r", folder, &text(&kotlin.join("src"))])
             .must()?;
     }
+    let fake = read(&root().join("tests/runner/projects/Fake.kt"))?;
+    write(&kotlin.join("src/Fake.kt"), fake)?;
     compile(dist, &kotlin, "kotlin", &repository)?;
     let class_path = read(&kotlin.join("classpath.txt"))?;
     // The programs of all languages are started by this file.
@@ -35,9 +37,11 @@ pub(super) fn install(dist: Dist) -> Result<Outcome> {
     let java = project.join("java");
     write(&java.join("src/Use.java"), read(&root().join("tests/runner/projects/Use.java"))?)?;
     compile(dist, &java, "java", &repository)?;
-    outcome += run(&java, &[], End::Well, "hello project")?;
+    outcome += run((&kotlin, "FakeKt"), &[], End::Well, "the fake said 7")?;
+    let java = (java.as_path(), "Use");
+    outcome += run(java, &[], End::Well, "hello project")?;
     let elsewhere = "UnsatisfiedLinkError: hubless has no native library for linux-riscv64: ";
-    outcome += run(&java, &["-Dos.arch=riscv64"], End::Badly, elsewhere)?;
+    outcome += run(java, &["-Dos.arch=riscv64"], End::Badly, elsewhere)?;
     Ok(outcome)
 }
 
@@ -115,14 +119,14 @@ enum End {
     Badly,
 }
 
-/// Runs the Java program; it must end so, and print the line.
-fn run(folder: &Path, options: &[&str], end: End, line: &str) -> Result<Outcome> {
+/// Runs a program of a project; it must end so, and print the line.
+fn run((folder, class): (&Path, &str), options: &[&str], end: End, line: &str) -> Result<Outcome> {
     let home = folder.join("home");
     empty(&home)?;
     let output = Command::new("timeout")
         .args(["60", "java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"])
         .args(options)
-        .args(["-cp", &read(&folder.join("classpath.txt"))?, "Use"])
+        .args(["-cp", &read(&folder.join("classpath.txt"))?, class])
         .env("HUBLESS_HOME", home)
         .output()
         .map_err(|error| format!("java: {error}"))?;

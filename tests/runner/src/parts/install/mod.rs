@@ -10,6 +10,7 @@ mod c;
 mod java;
 mod node;
 mod python;
+mod rust;
 
 pub(crate) use all::{quick, release};
 pub(crate) use c::pkg_config;

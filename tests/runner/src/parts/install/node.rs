@@ -29,6 +29,12 @@ const WORKER: &str = "import { Worker } from 'node:worker_threads';\n\
     const worker = new Worker(new URL('./esm.mjs', import.meta.url));\n\
     worker.on('exit', (code) => console.log(`worker ended with ${code}`));\n";
 
+/// A mesh for one test, and a fake peer that is asked in it.
+const FAKE: &str = "const run = async () => {\n  const mesh = await startMesh();\n  \
+    await mesh.fake('weather', { otherwise: { answer: { value: 7 } } });\n  \
+    const { value } = await mesh.node.request('weather', 'Oslo');\n  await mesh.close();\n  \
+    console.log(`the fake said ${value}`);\n};\nrun();\n";
+
 /// Installs the packed files into an empty project for each way to use them.
 pub(super) fn install(dist: Dist) -> Result<Outcome> {
     let project = installed(Language::Node);
@@ -97,6 +103,11 @@ fn modules(dist: Dist, folder: &Path) -> Result<Outcome> {
     }
     let mut outcome = contents(folder);
     outcome += prints(node("a program", folder, &["esm.mjs"])?, "hello project")?;
+    write(
+        &folder.join("fake.mjs"),
+        format!("import {{ startMesh }} from 'hubless/testing';\n{FAKE}"),
+    )?;
+    outcome += prints(node("a test mesh", folder, &["fake.mjs"])?, "the fake said 7")?;
     outcome += prints(node("a worker", folder, &["worker.mjs"])?, "worker ended with 0")?;
     Ok(outcome)
 }
@@ -124,8 +135,11 @@ fn bridge_tests(dist: Dist, folder: &Path) -> Result<Outcome> {
 
 /// Both packages carry their notices, and nothing runs when they are installed.
 fn contents(folder: &Path) -> Outcome {
-    let guide = folder.join("node_modules/hubless/docs/guide.md");
-    let mut outcome = Outcome::one(guide.is_file(), || format!("missing: {}", guide.display()));
+    let mut outcome = Outcome::default();
+    for file in ["guide.md", "reference/index.html"] {
+        let file = folder.join("node_modules/hubless/docs").join(file);
+        outcome += Outcome::one(file.is_file(), || format!("missing: {}", file.display()));
+    }
     for package in ["hubless", crate::package::NODE_PLATFORM] {
         let package = folder.join("node_modules").join(package);
         for name in notices::names() {
@@ -144,6 +158,10 @@ fn common(dist: Dist, folder: &Path) -> Result<Outcome> {
     npm(dist, folder, "commonjs", &[])?;
     write(&folder.join("index.js"), format!("const {{ Node }} = require('hubless');\n{USE}"))?;
     let mut outcome = prints(node("CommonJS", folder, &["index.js"])?, "hello project")?;
+    let fake = format!("const {{ startMesh }} = require('hubless/testing');\n{FAKE}");
+    write(&folder.join("fake.js"), fake)?;
+    let step = node("a test mesh of CommonJS", folder, &["fake.js"])?;
+    outcome += prints(step, "the fake said 7")?;
     outcome += bridge_tests(dist, folder)?;
     let pretend = "Object.defineProperty(process, 'arch', { value: 'riscv64' });\n\
         try { require('hubless').version(); }\n\

@@ -4,7 +4,7 @@ use super::all::{refuses, works};
 use crate::count::Outcome;
 use crate::house::{self, Result, text, venv_program};
 use crate::language::{Language, installed};
-use crate::package::{Dist, Profile, VERSION, empty, only_python, tool, write};
+use crate::package::{Dist, Profile, VERSION, empty, only_python, tool, tool_path, write};
 use crate::step::Step;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +14,21 @@ const TYPED: &str = "import asyncio\n\nimport hubless\n\n\n\
     found: list[hubless.Peer] = list(await node.find(\"nobody\"))\n        print(len(found))\n\n\n\
     asyncio.run(main())\n";
 const MISTAKE: (&str, &str) = ("hubless.Node.start()", "hubless.Node.start(port=\"x\", nobody=1)");
+
+/// A mesh for one test, and a fake peer that is asked in it.
+const FAKE: &str = "import asyncio\n\nimport hubless.testing\n\n\n\
+    async def main() -> None:\n    async with hubless.testing.mesh() as mesh:\n        \
+    await mesh.fake(\"weather\", answer=7)\n        \
+    reply = await mesh.node.request(\"weather\", \"Oslo\")\n        \
+    print(\"the fake said\", reply.value)\n\n\nasyncio.run(main())\n";
+/// The same peer as a tool of LangChain, or what is missing for that.
+const TOOL: &str = "import asyncio\n\nimport hubless.langchain\nimport hubless.testing\n\n\n\
+    async def main() -> None:\n    async with hubless.testing.mesh() as mesh:\n        \
+    await mesh.fake(\"weather\", answer=7, skills=[\"look\"], tags=[\"w\"])\n        \
+    try:\n            tools = await hubless.langchain.as_tools(mesh.node, tags=[\"w\"])\n        \
+    except ImportError as error:\n            print(error)\n            return\n        \
+    print(\"the tool said\", [await tool.ainvoke({\"input\": \"Oslo\"}) for tool in tools])\n\n\n\
+    asyncio.run(main())\n";
 
 /// Installs the wheel without any index.
 pub(super) fn install(dist: Dist) -> Result<Outcome> {
@@ -36,6 +51,8 @@ pub(super) fn install(dist: Dist) -> Result<Outcome> {
     outcome += contents(&python)?;
     outcome += bridge_tests(dist, &python)?;
     outcome += typed(&project, &python)?;
+    outcome += prints(&project, &python, ("fake.py", FAKE), "the fake said 7")?;
+    outcome += extra(&project, &python, &wheel)?;
     outcome += elsewhere(&project, &package)?;
     outcome += sources(dist, &project)?;
     if dist.profile == Profile::Release {
@@ -74,9 +91,12 @@ fn contents(python: &Path) -> Result<Outcome> {
         for file in m.files('hubless'): print(file.name)\nprint(m.requires('hubless'))";
     let done = Step::new("install: python, list the files", python).args(["-c", code]).must()?;
     let mut outcome = Outcome::default();
-    for name in
-        crate::package::notices::names().into_iter().chain(["py.typed", "_core.pyi", "guide.md"])
-    {
+    for name in crate::package::notices::names().into_iter().chain([
+        "py.typed",
+        "_core.pyi",
+        "guide.md",
+        "hubless.html",
+    ]) {
         let there = done.output.lines().any(|line| line == name);
         outcome += Outcome::one(there, || format!("{name} is not installed:\n{}", done.tail(40)));
     }
@@ -97,6 +117,36 @@ fn typed(project: &Path, python: &Path) -> Result<Outcome> {
     let (right, wrong) = MISTAKE;
     let mistaken = check("mistaken.py", &TYPED.replace(right, wrong))?;
     outcome += refuses(mistaken, &["nobody", "error:"])?;
+    Ok(outcome)
+}
+
+/// One test: a program of the user's prints this line.
+fn prints(
+    project: &Path,
+    python: &Path,
+    (name, program): (&str, &str),
+    line: &str,
+) -> Result<Outcome> {
+    write(&project.join(name), program)?;
+    let done = Step::new(&format!("install: python, run {name}"), "timeout")
+        .args(["60", &text(python), name])
+        .env("HUBLESS_HOME", project.join("home"))
+        .folder(project)
+        .run()?;
+    let said = done.ok && done.output.lines().any(|said| said == line);
+    Ok(Outcome::one(said, || format!("expected {line:?}\n{}", done.tail(20))))
+}
+
+/// The extra `langchain`: without it the function says what is missing, with it there are tools.
+fn extra(project: &Path, python: &Path, wheel: &Path) -> Result<Outcome> {
+    let missing = "as_tools needs langchain-core: pip install 'hubless[langchain]'";
+    let mut outcome = prints(project, python, ("tool.py", TOOL), missing)?;
+    outcome += works(
+        Step::new("install: python, pip install the extra", python)
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+            .args([format!("{}[langchain]", text(wheel))]),
+    )?;
+    outcome += prints(project, python, ("tool.py", TOOL), "the tool said [7]")?;
     Ok(outcome)
 }
 
@@ -124,19 +174,54 @@ fn elsewhere(project: &Path, package: &Path) -> Result<Outcome> {
     Ok(Outcome::one(!done.ok && one, || format!("expected {wanted:?}, got {said:?}")))
 }
 
-/// The sdist holds a whole workspace: cargo resolves it, with nothing downloaded.
+/// The sdist holds a whole workspace: cargo resolves it, with nothing downloaded; of a release it
+/// is built as well.
 fn sources(dist: Dist, project: &Path) -> Result<Outcome> {
     let folder = project.join("sdist");
     empty(&folder)?;
+    let sdist = only_python(dist, ".tar.gz")?;
     Step::new("install: python, unpack the sdist", "tar")
         .args(["--extract", "--strip-components=1", "--file"])
-        .args([text(&only_python(dist, ".tar.gz")?), "--directory".to_owned(), text(&folder)])
+        .args([text(&sdist), "--directory".to_owned(), text(&folder)])
         .must()?;
-    works(
+    let mut outcome = works(
         Step::new("install: python, cargo reads the sdist", "cargo")
             .args(["metadata", "--format-version", "1", "--offline"])
             .folder(&folder),
-    )
+    )?;
+    // Compiling the core once more takes longer than the rest of this part: a long form.
+    if dist.profile == Profile::Release {
+        outcome += compiled(project, &sdist)?;
+    }
+    Ok(outcome)
+}
+
+/// The sdist compiled by its own build backend, and what came of it used.
+fn compiled(project: &Path, sdist: &Path) -> Result<Outcome> {
+    let out = project.join("compiled");
+    empty(&out)?;
+    let mut outcome = works(
+        // The environment with the backend, by which nothing is downloaded.
+        Step::new("install: python, pip wheel of the sdist", tool("python"))
+            .args(["-m", "pip", "wheel", "--quiet", "--disable-pip-version-check"])
+            .args(["--no-build-isolation", "--no-deps", "--no-index"])
+            .args(["--wheel-dir", &text(&out), &text(sdist)])
+            .env("PATH", tool_path())
+            .env("CARGO_NET_OFFLINE", "true")
+            .env("CARGO_TARGET_DIR", house::target().join("install-sdist")),
+    )?;
+    let venv = out.join("venv");
+    Step::new("install: python, empty environment for the sdist", "python3")
+        .args(["-m", "venv", &text(&venv)])
+        .must()?;
+    let python = venv.join("bin/python");
+    outcome += works(
+        Step::new("install: python, pip install what was compiled", &python)
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+            .args(["--no-index", "--find-links", &text(&out), "hubless"]),
+    )?;
+    outcome += prints(&out, &python, ("fake.py", FAKE), "the fake said 7")?;
+    Ok(outcome)
 }
 
 /// Auditwheel finds nothing that manylinux2014 lacks.
