@@ -86,6 +86,7 @@ pub(super) async fn start(
         announced: signal::Sender::new(0),
         waiting: Semaphore::new(limits::OUTBOUND_QUEUE),
         telling: Arc::new(Semaphore::new(limits::OUTBOUND_QUEUE)),
+        redeeming: Arc::new(Semaphore::new(1)),
         closing: AtomicBool::new(false),
         repeats: AtomicU64::new(0),
         stop: CancellationToken::new(),
