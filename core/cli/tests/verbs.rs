@@ -5,8 +5,9 @@ mod support;
 
 use serde_json::{Value, json};
 use std::io::{Read, Write};
+use std::path::PathBuf;
 use std::process::Stdio;
-use support::{Home, Ran, bare, eventually, run};
+use support::{Home, Ran, Serve, bare, eventually, run};
 
 /// Milliseconds that `find` waits for an agent that is there.
 const WAIT: &str = "20000";
@@ -270,6 +271,103 @@ fn secrets_come_from_stdin_and_are_never_shown() {
     }
     assert_eq!(home.run(&["secret", "remove", target, "--json"]).ok().json()["target"], target);
     assert_eq!(home.run(&["secret", "list", "--json"]).ok().out, "");
+}
+
+/// How bytes may look in a log.
+fn forms(bytes: &[u8]) -> Vec<String> {
+    use data_encoding::{BASE64, BASE64URL, HEXLOWER, HEXUPPER};
+    let list = format!("{bytes:?}");
+    let mut forms = vec![HEXLOWER.encode(bytes), HEXUPPER.encode(bytes)];
+    forms.push(list.trim_matches(['[', ']']).to_owned());
+    forms.push(bytes.escape_ascii().to_string());
+    // Behind other bytes it may begin at any place of a group of three.
+    for groups in (0..3).map(|skipped| bytes[skipped..].as_chunks::<3>().0.as_flattened()) {
+        forms.extend([BASE64.encode(groups), BASE64URL.encode(groups)]);
+    }
+    forms
+}
+
+/// The keys and tokens in the data folder of a home, by their files.
+fn kept_secrets(home: &Home) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    let mut folders = vec![home.path().join("data")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let is_secret = path.extension().is_some_and(|end| end == "key")
+                || path.file_name().is_some_and(|name| name == "token");
+            if path.is_dir() {
+                folders.push(path);
+            } else if is_secret {
+                let bytes = std::fs::read(&path).unwrap();
+                // Of a key its seed, of a token what no other has: its beginning is public.
+                found.push((path, bytes[bytes.len() - 32..].to_vec()));
+            }
+        }
+    }
+    found
+}
+
+/// The invite in a ticket, or the token and the seed of one that admits without a minter.
+fn secrets_in(ticket: &str) -> Vec<Vec<u8>> {
+    use data_encoding::BASE64URL_NOPAD as BASE64;
+    let body = ticket.trim().strip_prefix("hubless-ticket-1:").unwrap();
+    let form: Value = serde_json::from_slice(&BASE64.decode(body.as_bytes()).unwrap()).unwrap();
+    let texts = [&form["invite"], &form["bearer"]["token"], &form["bearer"]["key"]];
+    let texts = texts.into_iter().filter_map(Value::as_str);
+    texts.map(|text| BASE64.decode(text.as_bytes()).unwrap()).collect()
+}
+
+#[test]
+fn nothing_that_is_said_in_confidence_is_logged_at_the_loudest() {
+    const PROMPT: &str = "canary-prompt-4712";
+    let (host, guest, later) = (Home::new(), Home::new(), Home::new());
+    let mut log = String::new();
+    let mut loud = |home: &Home, arguments: &[&str], input: &str| {
+        let mut command = home.command(arguments);
+        let ran = run(command.env("HUBLESS_LOG", "trace"), input.as_bytes());
+        log.push_str(&ran.err);
+        ran
+    };
+    let mut command = host.serve_command(&["--name", "child", "--identity", "worker"], &[]);
+    command.env("HUBLESS_LOG", "trace");
+    let served = Serve::start(command, &host);
+    let ticket = eventually("a minter", || {
+        let made = loud(&host, &["invite", "--local", "--json"], "");
+        (made.code == Some(0)).then(|| made.json()["ticket"].as_str().unwrap().to_owned())
+    });
+    loud(&guest, &["join", "-", "--json"], &ticket).ok();
+    let bearer = loud(&host, &["invite", "--bearer"], "").ok().out;
+    loud(&later, &["join", "-", "--json"], &bearer).ok();
+    for home in [&host, &guest] {
+        let words = format!("echo {PROMPT}");
+        let said = eventually("the agent", || {
+            let ran = loud(home, &["call", "child", &words], "");
+            (ran.code != Some(3)).then_some(ran)
+        });
+        assert_eq!(said.ok().out.trim_end(), words);
+    }
+    log.push_str(&served.log());
+    // The control: all of them talk, down to packets.
+    for crate_name in ["hubless::mesh", "iroh::", "noq_proto::"] {
+        assert!(log.lines().any(|line| line.contains(crate_name)), "{crate_name} says nothing");
+    }
+    assert!(log.lines().any(|line| line.contains(" TRACE ")));
+    let kept: Vec<_> = [&host, &guest, &later].into_iter().flat_map(kept_secrets).collect();
+    for name in ["root.key", "worker.key", "member.key", "token"] {
+        let found = kept.iter().any(|(path, _)| path.ends_with(name));
+        assert!(found, "{name} is among {kept:?}");
+    }
+    let carried = [&ticket, &bearer].into_iter().flat_map(|text| secrets_in(text));
+    let carried = carried.map(|bytes| (PathBuf::from("a ticket"), bytes));
+    for (place, bytes) in kept.into_iter().chain(carried) {
+        for form in forms(&bytes) {
+            assert!(!log.contains(&form), "{} was logged: {form}", place.display());
+        }
+    }
+    for text in [PROMPT, ticket.trim(), bearer.trim()] {
+        assert!(!log.contains(text), "{text} was logged");
+    }
 }
 
 #[test]

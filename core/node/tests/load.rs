@@ -4,7 +4,9 @@
 
 mod support;
 
-use hubless::{Agent, AgentOptions, Content, Node, handler};
+use hubless::{Agent, AgentOptions, Content, FindOptions, Node, handler};
+use hubless_proto::limits;
+use hubless_proto::query::Query;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -71,6 +73,10 @@ async fn agents_come_and_go_while_isolated_calls_run_and_none_is_lost() {
     let left = node.list_agents(hubless::node::Scope::Local).unwrap();
     assert_eq!(left.len(), 65);
     assert!(left.iter().all(|found| !found.name.starts_with("child-")));
+    let all = Query { limit: limits::FIND_LIMIT, ..Query::default() };
+    let found = node.find(all, FindOptions::default()).await.unwrap();
+    assert_eq!(found.len(), 65, "what is found is what is registered");
+    assert!(found.iter().all(|found| !found.name.starts_with("child-")));
 }
 
 /// How often a time is taken: a busy machine slows some of them down, and the best one counts.

@@ -499,6 +499,61 @@ async fn a_duplicate_stands_only_where_both_allow_it() {
 }
 
 #[tokio::test]
+async fn of_duplicates_others_know_the_first_by_name_and_then_the_next() {
+    let Pair { one, two, _home } = pair().await;
+    let named = |name: &str| AgentOptions {
+        identity: hubless::node::Identity::Stored("twin".into()),
+        ..agent(json!({"name": name, "requirements": {"allowAgentDuplication": true}}))
+    };
+    let says =
+        |text: &'static str| hubless::handler(move |_, _| async move { Ok(Content::text(text)) });
+    // What both nodes find, once it is this one agent.
+    let known = async |name: &str| {
+        for node in [&one, &two] {
+            let only = async {
+                loop {
+                    let found = node.find(Query::default(), patient()).await.unwrap();
+                    let names: Vec<_> = found.iter().map(|found| found.name.as_str()).collect();
+                    if names == [name] {
+                        return;
+                    }
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+            };
+            soon(name, only).await;
+        }
+    };
+    let asked =
+        async |to: &str| two.request(ask(to, json!(1))).await.unwrap().content.joined_text();
+    let middle = one.register(named("middle"), says("middle")).await.unwrap();
+    known("middle").await;
+    let last = one.register(named("zulu"), says("zulu")).await.unwrap();
+    let id = last.id().to_string();
+    assert_eq!(middle.id(), last.id());
+    known("middle").await;
+    assert_eq!((asked("middle").await, asked(&id).await), ("middle".into(), "middle".into()));
+    let first = one.register(named("alpha"), says("alpha")).await.unwrap();
+    known("alpha").await;
+    assert_eq!((asked("alpha").await, asked(&id).await), ("alpha".into(), "alpha".into()));
+    // One that others do not know goes without a word.
+    middle.unregister(Duration::ZERO).await.unwrap();
+    known("alpha").await;
+    first.unregister(Duration::ZERO).await.unwrap();
+    known("zulu").await;
+    assert_eq!((asked("zulu").await, asked(&id).await), ("zulu".into(), "zulu".into()));
+    last.unregister(Duration::ZERO).await.unwrap();
+    let none = async {
+        for node in [&one, &two] {
+            let quick = || FindOptions { wait: Duration::ZERO, explain: false };
+            while !node.find(Query::default(), quick()).await.unwrap().is_empty() {
+                tokio::task::yield_now().await;
+            }
+        }
+    };
+    soon("none is left", none).await;
+}
+
+#[tokio::test]
 async fn an_invite_names_the_node_that_made_it_at_once() {
     let home = tempfile::tempdir().unwrap();
     let node = node_in(&home).await;

@@ -163,6 +163,9 @@ limits! {
     CONNECTION_IDLE: Duration = Duration::from_secs(300);
     /// Open connections a node keeps, unless calls need more.
     CONNECTIONS: usize = 64;
+    /// Open connections of one peer, those included that are being left; beyond it the oldest of
+    /// those is closed with what runs on it.
+    PEER_CONNECTIONS: usize = 16;
     /// Streams of one connection of a member.
     MEMBER_STREAMS: u32 = 4_096;
     /// Streams of one connection of an external node.

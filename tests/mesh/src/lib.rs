@@ -178,6 +178,11 @@ impl Subject {
         before
     }
 
+    /// Waits until it has ended, and all that it held is let go.
+    pub fn gone(&mut self) {
+        self.child.wait().expect("it is a child of ours");
+    }
+
     /// Process id.
     pub fn id(&self) -> u32 {
         self.child.id()

@@ -4,7 +4,7 @@ use crate::house::Result;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 /// A running process with its lines of JSON.
@@ -13,6 +13,15 @@ pub(crate) struct Process {
     child: Child,
     stdin: Option<ChildStdin>,
     lines: Receiver<String>,
+}
+
+/// Why no event came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Silence {
+    /// The time is over.
+    Late,
+    /// The process ended, or closed its output: none will come.
+    Ended,
 }
 
 impl Process {
@@ -58,11 +67,20 @@ impl Process {
 
     /// The next line that is a JSON object.
     pub(crate) fn event(&self, wait: Duration) -> Option<Value> {
+        self.next(wait).ok()
+    }
+
+    /// The next line that is a JSON object, or why there is none.
+    pub(crate) fn next(&self, wait: Duration) -> std::result::Result<Value, Silence> {
         let end = Instant::now() + wait;
         loop {
-            let line = self.line(end.saturating_duration_since(Instant::now()))?;
+            let line = self.lines.recv_timeout(end.saturating_duration_since(Instant::now()));
+            let line = line.map_err(|error| match error {
+                RecvTimeoutError::Timeout => Silence::Late,
+                RecvTimeoutError::Disconnected => Silence::Ended,
+            })?;
             if let Ok(value @ Value::Object(_)) = serde_json::from_str(&line) {
-                return Some(value);
+                return Ok(value);
             }
         }
     }

@@ -52,7 +52,8 @@ impl Home {
     /// Opens the folders below `root`, or those that the environment and the platform name:
     /// `HUBLESS_HOME`, else the XDG folders.
     ///
-    /// Missing folders are made with mode 0700.
+    /// Missing folders are made with mode 0700. A data folder that is open to others is closed to
+    /// them; a runtime folder that is, is refused.
     ///
     /// # Errors
     /// `configuration` with the path and what is wrong with it; the message names `HUBLESS_HOME`.
@@ -117,12 +118,13 @@ impl Folders {
     fn open(data: PathBuf, run: PathBuf) -> Result<Self> {
         let below_data = ["own", "meshes", "agents", "nodes", "invites"];
         let below_run = ["records", "locks", "tmp"];
-        for folder in std::iter::once(data.clone())
-            .chain(below_data.iter().map(|name| data.join(name)))
-            .chain(std::iter::once(run.clone()))
-            .chain(below_run.iter().map(|name| run.join(name)))
-        {
-            make_private(&folder)?;
+        make_private(&data, Open::Narrowed)?;
+        for name in below_data {
+            make_private(&data.join(name), Open::Narrowed)?;
+        }
+        make_private(&run, Open::Refused)?;
+        for name in below_run {
+            make_private(&run.join(name), Open::Refused)?;
         }
         check_format(&data)?;
         Ok(Self { data, run })
@@ -159,7 +161,7 @@ impl Folders {
     /// `configuration` when it cannot be made or is not ours alone.
     pub fn make_below_data(&self, path: &Path) -> Result<PathBuf> {
         let folder = self.data.join(path);
-        make_private(&folder)?;
+        make_private(&folder, Open::Narrowed)?;
         Ok(folder)
     }
 }
@@ -187,20 +189,31 @@ fn default_run(named: Option<PathBuf>, temporary: &Path, uid: u32) -> PathBuf {
     base.map_or_else(|| temporary.join(format!("hubless-{uid}")), |base| base.join("hubless"))
 }
 
+/// What becomes of a folder of ours that is open to others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Open {
+    /// It is closed: made by hand or restored from a backup, its owner wants that. Keys are read
+    /// only from files that are 0600 themselves.
+    Narrowed,
+    /// It is not used: nobody but this library makes it, with mode 0700, so somebody opened it,
+    /// and others may have put in it what would be taken for the record of a process of this user.
+    Refused,
+}
+
 /// Makes `folder` with mode 0700 if it is missing, then checks that it is ours alone.
-fn make_private(folder: &Path) -> Result<()> {
+fn make_private(folder: &Path, open: Open) -> Result<()> {
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
     if let Err(error) = made
         && error.kind() != std::io::ErrorKind::AlreadyExists
     {
         return Err(io_error("make", folder, &error));
     }
-    check_private(folder)
+    check_private(folder, open)
 }
 
 /// The check goes through one descriptor that does not follow symlinks, so that what is checked
 /// is what is there.
-fn check_private(folder: &Path) -> Result<()> {
+fn check_private(folder: &Path, open: Open) -> Result<()> {
     use rustix::fs::{Mode, OFlags};
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
     let opened = rustix::fs::open(folder, flags, Mode::empty())
@@ -213,8 +226,9 @@ fn check_private(folder: &Path) -> Result<()> {
     }
     let mode = meta.mode() & 0o777;
     if mode & 0o077 != 0 {
-        // Ours, but open to others, as a folder made by hand is: narrowing it is what its owner
-        // wants, since nothing of ours is in it yet or everything in it is 0600.
+        if open == Open::Refused {
+            return Err(unsafe_folder(folder, format!("is open to others (mode {mode:04o})")));
+        }
         file.set_permissions(fs::Permissions::from_mode(0o700))
             .map_err(|error| io_error("narrow", folder, &error))?;
         tracing::warn!(path = %folder.display(), "folder was open to others; mode set to 0700");
@@ -293,16 +307,36 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_open_to_others_is_narrowed() {
+    fn a_data_folder_that_is_open_to_others_is_closed() {
         let root = tempfile::tempdir().unwrap();
-        for name in ["data", "run", "run/records"] {
+        for name in ["", "data", "data/agents"] {
             let folder = root.path().join(name);
             fs::create_dir_all(&folder).unwrap();
             fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
         }
         Home::open(Some(root.path())).unwrap();
-        for name in ["data", "run", "run/records"] {
+        for name in ["data", "data/agents"] {
             assert_eq!(mode(&root.path().join(name)), 0o700, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_runtime_folder_that_is_open_to_others_is_refused_and_the_error_names_the_way_out() {
+        for name in ["run", "run/records", "run/locks", "run/tmp"] {
+            for open in [0o777, 0o750, 0o701] {
+                let root = tempfile::tempdir().unwrap();
+                Home::open(Some(root.path())).unwrap();
+                let folder = root.path().join(name);
+                fs::set_permissions(&folder, fs::Permissions::from_mode(open)).unwrap();
+                let error = Home::open(Some(root.path())).unwrap_err();
+                let told = (error.kind, error.code.as_str());
+                assert_eq!(told, (Kind::Configuration, "unsafe_folder"), "{name} {open:o}");
+                assert!(error.message.contains(folder.to_str().unwrap()), "{}", error.message);
+                assert!(error.message.contains("HUBLESS_HOME"), "{}", error.message);
+                assert_eq!(mode(&folder), open, "left as it is");
+                fs::remove_dir_all(&folder).unwrap();
+                Home::open(Some(root.path())).unwrap();
+            }
         }
     }
 

@@ -40,3 +40,12 @@ pub(super) fn transport(loopback: bool) -> QuicTransportConfig {
     }
     builder.build()
 }
+
+/// Settings of a peer that takes in so many bytes of each stream until it has read them.
+#[cfg(test)]
+pub(super) fn narrow_for_tests(window: u32) -> QuicTransportConfig {
+    QuicTransportConfig::builder()
+        .stream_receive_window(VarInt::from_u32(window))
+        .keep_alive_interval(KEEP_ALIVE)
+        .build()
+}

@@ -6,7 +6,7 @@ use crate::mesh::Listen;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{NodeKey, SecretKey};
 use hubless_proto::limits;
-use iroh::endpoint::{BindOpts, Builder, presets};
+use iroh::endpoint::{BindOpts, Builder, QuicTransportConfig, presets};
 use iroh::{Endpoint, EndpointAddr, PublicKey, TransportAddr};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -31,11 +31,21 @@ impl Link {
     /// Binds the sockets. Nothing is contacted: no relay, no look-up, no port mapping.
     pub(crate) async fn bind(bind: Bind<'_>) -> Result<Self> {
         let loopback = matches!(bind.listen, Listen::Loopback);
+        Self::bound(bind, config::transport(loopback)).await
+    }
+
+    /// Binds one that lets its peers send so many bytes of each stream until it has read them.
+    #[cfg(test)]
+    pub(crate) async fn bind_narrow_for_tests(bind: Bind<'_>, window: u32) -> Result<Self> {
+        Self::bound(bind, config::narrow_for_tests(window)).await
+    }
+
+    async fn bound(bind: Bind<'_>, transport: QuicTransportConfig) -> Result<Self> {
         let builder = Endpoint::builder(presets::Minimal)
             .secret_key(iroh::SecretKey::from_bytes(&bind.key.seed()))
             .alpns(vec![ALPN.to_vec()])
             .crypto_provider(crypto::provider())
-            .transport_config(config::transport(loopback))
+            .transport_config(transport)
             .clear_ip_transports();
         let builder = sockets(builder, &bind)?;
         let endpoint = builder.bind().await.map_err(|error| {

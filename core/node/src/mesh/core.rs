@@ -257,6 +257,11 @@ impl Mesh {
         self.shared.repeats.load(Ordering::Relaxed)
     }
 
+    /// Connections that were given up for another one to the same process.
+    pub(crate) fn merged(&self) -> u64 {
+        self.shared.peers.merged()
+    }
+
     /// The path to `node`, while a connection to it is open.
     pub fn path(&self, node: NodeKey) -> Option<CallPath> {
         let connections = self.shared.peers.of(node);

@@ -14,7 +14,6 @@ use hubless_proto::wire::frame::{Frame, FrameType};
 use hubless_proto::wire::record;
 use hubless_proto::wire::v1;
 use sha2::{Digest, Sha256};
-use tokio::time::timeout;
 
 /// The lowest and the highest version that this node speaks.
 const VERSIONS: (u32, u32) = (1, 1);
@@ -74,10 +73,7 @@ pub(super) async fn read(
     mesh: MeshId,
     check: impl Fn(&[u8], NodeKey) -> Result<Standing>,
 ) -> Result<Greeting> {
-    let frame = timeout(limits::HELLO, reader.next()).await.map_err(|_| {
-        Error::new(Kind::Transport, "the peer said no HELLO in time").with_code("no_hello")
-    })?;
-    let Frame { kind, body } = frame.map_err(ended)?;
+    let Frame { kind, body } = reader.next().await.map_err(ended)?;
     if kind == FrameType::Refused {
         let refused: v1::Refused = decode(kind, body)?;
         let refused = refused.rejection.map(Error::from);
@@ -130,13 +126,21 @@ pub(super) async fn acknowledge(writer: &mut FrameWriter, greeting: &Greeting) -
     writer.message(FrameType::HelloAck, &ack).await.map_err(ended)
 }
 
-/// Tells the peer why its HELLO was not.
+/// Tells the peer why its HELLO was not, and waits until it has read that.
 pub(super) async fn refuse(writer: &mut FrameWriter, why: &Error) {
     let refused = v1::Refused { rejection: Some(why.into()) };
     // The connection is closed next, whether this arrives or not.
     if writer.message(FrameType::Refused, &refused).await.is_ok() {
         writer.finish();
+        writer.stopped().await;
     }
+}
+
+/// Why a peer is left that did not say who it is, or did not let this node say it.
+pub(super) fn late() -> Error {
+    Error::new(Kind::Transport, "the peer did not introduce itself in time")
+        .with_code("no_hello")
+        .with_limit("HELLO", limits::ms(limits::HELLO))
 }
 
 /// An end of the control stream, as an error.

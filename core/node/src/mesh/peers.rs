@@ -14,7 +14,9 @@ use crate::chance::now_ms;
 use crate::link::CloseReason;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::NodeKey;
+use hubless_proto::limits;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 use tokio::sync::watch;
@@ -26,6 +28,8 @@ pub(super) struct Peers {
     /// What those carried that are in the table no more; changed with the table locked, so that
     /// the sum of both never falls.
     ended: Mutex<Traffic>,
+    /// Connections that were given up for another one to the same process.
+    merged: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -100,6 +104,11 @@ impl Peers {
     fn took_out(&self, gone: &[Arc<Connection>]) {
         let mut ended = self.ended();
         *ended = gone.iter().map(carried).fold(*ended, Traffic::plus);
+    }
+
+    /// Connections that were given up for another one to the same process.
+    pub(super) fn merged(&self) -> u64 {
+        self.merged.load(Ordering::Relaxed)
     }
 
     /// Open connections to one node.
@@ -223,22 +232,28 @@ impl Shared {
     /// Takes a connection in use and decides which one of several is kept.
     pub(super) fn joined(self: &Arc<Self>, connection: &Arc<Connection>) {
         let node = connection.peer();
-        let (drain, close) = self.peers.change(|table| {
+        let Losers { drain, older, surplus } = self.peers.change(|table| {
             let peer = table.entry(node).or_default();
             if !peer.connections.iter().any(|known| Arc::ptr_eq(known, connection)) {
                 peer.connections.push(Arc::clone(connection));
             }
             let losers = resolve(self.local.node(), node, &mut peer.connections);
             peer.changed.send_replace(());
-            self.peers.took_out(&losers.1);
+            self.peers.took_out(&losers.older);
+            self.peers.took_out(&losers.surplus);
             losers
         });
-        for old in close {
+        for old in older {
             tracing::debug!(%node, "an older instance of this node is replaced");
+            old.close(CloseReason::Replaced);
+        }
+        for old in surplus {
+            tracing::debug!(%node, limit = limits::PEER_CONNECTIONS, "too many connections");
             old.close(CloseReason::Replaced);
         }
         let soon = now_ms().saturating_add(keep::ENDING_MS);
         for loser in drain.into_iter().filter(|loser| loser.start_drain()) {
+            self.peers.merged.fetch_add(1, Ordering::Relaxed);
             // What runs where a token ends may run on: it was admitted while the token held.
             if !loser.ends_by(soon) {
                 self.spawn(loser.drain(self.patience.drain));
@@ -330,24 +345,31 @@ fn is_of_next(connection: &Connection, seen: Instant, process: Option<u64>) -> b
     connection.born() >= seen || numbers.is_some_and(|(said, process)| said > process)
 }
 
-/// Sorts the connections so that the one to keep is last; gives those to drain and, of an older
-/// instance of the peer, those to close.
-fn resolve(
-    own: NodeKey,
-    node: NodeKey,
-    connections: &mut Vec<Arc<Connection>>,
-) -> (Vec<Arc<Connection>>, Vec<Arc<Connection>>) {
+/// Connections to one node that are not kept.
+struct Losers {
+    /// What runs there may end there.
+    drain: Vec<Arc<Connection>>,
+    /// To an older process of the node.
+    older: Vec<Arc<Connection>>,
+    /// More than one peer may have, oldest first: what runs there ends.
+    surplus: Vec<Arc<Connection>>,
+}
+
+/// Sorts the connections so that the one to keep is last, and takes out those to close.
+fn resolve(own: NodeKey, node: NodeKey, connections: &mut Vec<Arc<Connection>>) -> Losers {
     let instance = |c: &Arc<Connection>| c.greeting().map(|greeting| greeting.instance);
     let newest = connections.iter().filter_map(instance).max();
     let is_old = |c: &Arc<Connection>| instance(c).is_some_and(|found| Some(found) < newest);
-    let close = connections.iter().filter(|c| is_old(c)).cloned().collect();
-    connections.retain(|c| !is_old(c));
+    let older = connections.extract_if(.., |c| is_old(c)).collect();
     // Stable: of two dialled by the same side the newer stays last.
     connections.sort_by_key(|c| c.is_usable() && c.tunnel.dialled() == (own < node));
+    // A drained one stays while its peer holds a stream there: only this ends all of them.
+    let many = connections.len().saturating_sub(limits::PEER_CONNECTIONS);
+    let surplus = connections.drain(..many).collect();
     let usable = connections.iter().filter(|c| c.is_usable());
     let mut drain: Vec<_> = usable.cloned().collect();
     drain.pop();
-    (drain, close)
+    Losers { drain, older, surplus }
 }
 
 /// Takes a dial that is over out of the table.

@@ -78,14 +78,15 @@ async fn live(
     place: Option<OwnedSemaphorePermit>,
 ) {
     let node = connection.peer();
-    if let Err(error) = introduce(shared, connection, &mut control).await {
+    // A peer that takes nothing in holds up whoever writes to it.
+    let introduced = timeout(limits::HELLO, introduce(shared, connection, &mut control)).await;
+    if let Err(error) = introduced.unwrap_or_else(|_| Err(hello::late())) {
         tracing::debug!(%node, %error, "no introduction");
         if error.kind != Kind::Transport || error.code == "no_hello" {
             shared.host.noted(audit::peer_refused(node, &error));
         }
         if error.kind != Kind::Transport {
-            hello::refuse(&mut control.writer, &error).await;
-            let _ = timeout(LAST_WORD, control.writer.stopped()).await;
+            let _ = timeout(LAST_WORD, hello::refuse(&mut control.writer, &error)).await;
         }
         connection.fail(error);
         connection.close(CloseReason::Refused);
@@ -145,8 +146,7 @@ async fn introduce(
         return Err(Error::refusal(Kind::Auth, "no_token", "the peer shows no token of this mesh"));
     }
     membership.check_keys(&greeting.keys)?;
-    let said = timeout(limits::HELLO, hello::acknowledge(&mut control.writer, &greeting)).await;
-    said.map_err(|_| Error::new(Kind::Transport, "the peer takes no answer to its HELLO"))??;
+    hello::acknowledge(&mut control.writer, &greeting).await?;
     shared.host.noted(audit::peer_accepted(&greeting.caller));
     let member = greeting.is_member();
     let node = connection.peer();
@@ -213,8 +213,13 @@ async fn hear(
     mut reader: FrameReader,
 ) -> Result<()> {
     loop {
-        let frame = reader.next().await.map_err(hello::ended)?;
-        heard(shared, connection, frame)?;
+        let Frame { kind, body } = reader.next().await.map_err(hello::ended)?;
+        if kind == FrameType::Redeem {
+            // What else the peer says waits meanwhile: one that reads no answers is heard no more.
+            redeem(shared, connection, decode(kind, body)?).await;
+            continue;
+        }
+        heard(shared, connection, Frame { kind, body })?;
     }
 }
 
@@ -251,7 +256,6 @@ fn heard(shared: &Arc<Shared>, connection: &Arc<Connection>, frame: Frame) -> Re
             let loads = loads.filter_map(|(id, calls)| Some((id.parse().ok()?, *calls)));
             shared.host.loaded(node, loads.collect());
         }
-        FrameType::Redeem => redeem(shared, connection, decode(kind, body)?),
         FrameType::Drained => connection.peer_drained(),
         FrameType::Goodbye => {
             let goodbye: v1::Goodbye = decode(kind, body)?;
@@ -302,42 +306,52 @@ fn hidden(connection: &Connection, hide: &v1::Hide) -> Vec<(AgentId, u64)> {
 }
 
 /// Turns an invite into a token, for whoever brings it.
-fn redeem(shared: &Arc<Shared>, connection: &Arc<Connection>, wanted: v1::Redeem) {
-    let (home, connection) = (shared.home.clone(), Arc::clone(connection));
-    let entry = Entry::of(Event::InviteRedeemed).by(&principal(connection.peer()));
-    // By its key a member is revoked.
-    let entry =
-        entry.invite(&audit::digest(&wanted.invite)).named(&hex::encode(&wanted.member_key));
-    let (asked, host) = (entry.clone(), Arc::clone(&shared.host));
-    let (may, task) = (shared.local.membership().root().is_some(), Arc::clone(shared));
-    shared.spawn(async move {
-        let outcome = tokio::task::spawn_blocking(move || {
-            if !may {
-                let message = "this node cannot admit others to its mesh";
-                return Err(Error::refusal(Kind::Denied, "no_minter", message));
-            }
-            let key: [u8; 32] = (*wanted.member_key).try_into().map_err(|_| {
-                Error::refusal(Kind::Transport, "bad_frame", "expected a member key of 32 bytes")
-            })?;
-            task.local.membership().check_keys(&[key])?;
-            let token = membership::redeem(&home, &wanted.invite, &key, now_ms())?;
-            audit::record_in(&home, entry);
-            Ok(token)
-        });
-        let outcome = outcome
-            .await
-            .unwrap_or_else(|_| Err(Error::new(Kind::Internal, "the invite could not be read")));
-        let redeemed = match outcome {
-            Ok(token) => v1::Redeemed { token: token.into(), rejection: None },
+///
+/// # Cancellation
+/// Whether it is admitted or not is written down all the same.
+async fn redeem(shared: &Arc<Shared>, connection: &Connection, wanted: v1::Redeem) {
+    // Invites are one file, which has one lock: more at once would only hold threads.
+    let Ok(turn) = Arc::clone(&shared.redeeming).acquire_owned().await else { return };
+    let (task, node) = (Arc::clone(shared), connection.peer());
+    let outcome = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        let entry = Entry::of(Event::InviteRedeemed).by(&principal(node));
+        // By its key a member is revoked.
+        let entry =
+            entry.invite(&audit::digest(&wanted.invite)).named(&hex::encode(&wanted.member_key));
+        let token = admit(&task, &wanted);
+        match &token {
+            Ok(_) => audit::record_in(&task.home, entry),
             Err(error) => {
-                tracing::info!(node = %connection.peer(), %error, "an invite was refused");
-                host.noted(asked.refused(&error));
-                v1::Redeemed { rejection: Some((&error).into()), ..Default::default() }
+                tracing::info!(%node, %error, "an invite was refused");
+                task.host.noted(entry.refused(error));
             }
-        };
-        // The joiner may be gone.
-        let _ = connection.control.send(Say::Redeemed(redeemed)).await;
+        }
+        token
     });
+    let outcome = outcome
+        .await
+        .unwrap_or_else(|_| Err(Error::new(Kind::Internal, "the invite could not be read")));
+    let redeemed = match outcome {
+        Ok(token) => v1::Redeemed { token: token.into(), rejection: None },
+        Err(error) => v1::Redeemed { rejection: Some((&error).into()), ..Default::default() },
+    };
+    // The joiner may be gone.
+    let _ = connection.control.send(Say::Redeemed(redeemed)).await;
+}
+
+/// The token for the member key of whoever brings an invite.
+fn admit(shared: &Shared, wanted: &v1::Redeem) -> Result<Vec<u8>> {
+    let membership = shared.local.membership();
+    if membership.root().is_none() {
+        let message = "this node cannot admit others to its mesh";
+        return Err(Error::refusal(Kind::Denied, "no_minter", message));
+    }
+    let key: [u8; 32] = (*wanted.member_key).try_into().map_err(|_| {
+        Error::refusal(Kind::Transport, "bad_frame", "expected a member key of 32 bytes")
+    })?;
+    membership.check_keys(&[key])?;
+    membership::redeem(&shared.home, &wanted.invite, &key, now_ms())
 }
 
 /// What a node is called as one that asks.

@@ -65,6 +65,8 @@ pub(super) struct Shared {
     pub(super) waiting: Semaphore,
     /// Places of messages about grants that wait for a connection.
     pub(super) telling: Arc<Semaphore>,
+    /// Turns of those that bring invites.
+    pub(super) redeeming: Arc<Semaphore>,
     /// New calls are refused.
     pub(super) closing: AtomicBool,
     /// Requests that were sent again.

@@ -4,6 +4,7 @@ use super::local::Local;
 use super::peers::Peers;
 use super::shared::{Patience, Shared};
 use super::{Listen, Mesh, MeshHost, MeshOptions, Source, keep, renew, serve};
+use crate::back_off::BackOff;
 use crate::chance::now_ms;
 use crate::executor::blocking;
 use crate::home::Home;
@@ -11,7 +12,7 @@ use crate::keys;
 use crate::link::{Bind, Link};
 use crate::membership::Membership;
 use crate::runtime::{Presence, Sighting, watch};
-use hubless_proto::error::Result;
+use hubless_proto::error::{Kind, Result};
 use hubless_proto::identity::{NodeKey, SecretKey};
 use hubless_proto::limits;
 use hubless_proto::wire::{record, v1};
@@ -28,6 +29,10 @@ use tokio_util::task::TaskTracker;
 const SIGHTINGS: usize = 4;
 /// Connections that may introduce themselves at once.
 const INTRODUCTIONS: usize = 256;
+/// Time for others to remove what a dead process of this node left.
+const SWEPT: Duration = Duration::from_secs(1);
+/// First and longest pause between two looks whether they did.
+const SWEEP_PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
 /// A node without agents is seen after this time.
 const FIRST_RECORD: Duration = Duration::from_millis(50);
 
@@ -57,11 +62,11 @@ pub(super) async fn start(
             let key = node_key(&home, name.as_deref())?;
             let membership = Membership::open(&home, mesh)?;
             let membership = membership.zoned(zones, key.0.node_key(), now_ms())?;
-            let presence = Presence::begin(&home, key.0.node_key())?;
-            Ok((key, membership, presence))
+            Ok((key, membership))
         })
     };
-    let ((key, use_lock), membership, presence) = opened.await?;
+    let ((key, use_lock), membership) = opened.await?;
+    let presence = present(&home, key.node_key()).await?;
     // A mesh that was joined by a ticket of another machine is contact that the user asked for.
     let mut distant = membership.contacts().iter().flat_map(|contact| &contact.addresses);
     let distant = distant.any(|address| !address.ip().is_loopback());
@@ -86,6 +91,7 @@ pub(super) async fn start(
         announced: signal::Sender::new(0),
         waiting: Semaphore::new(limits::OUTBOUND_QUEUE),
         telling: Arc::new(Semaphore::new(limits::OUTBOUND_QUEUE)),
+        redeeming: Arc::new(Semaphore::new(1)),
         closing: AtomicBool::new(false),
         repeats: AtomicU64::new(0),
         stop: CancellationToken::new(),
@@ -132,6 +138,24 @@ fn tasks(shared: &Arc<Shared>) {
         shared.book.contact(contact.node, &contact.addresses);
         let (task, node) = (Arc::clone(shared), contact.node);
         shared.spawn(async move { keep::contact(&task, node).await });
+    }
+}
+
+/// Takes the lock of this node in the runtime folder.
+///
+/// Whoever finds what an earlier process of a stored key left behind holds it for a moment. That
+/// none of them runs is known by the key, which is ours.
+async fn present(home: &Home, node: NodeKey) -> Result<Option<Presence>> {
+    let until = Instant::now() + SWEPT;
+    let mut pause = BackOff::within(SWEEP_PAUSE.0, SWEEP_PAUSE.1);
+    loop {
+        let home = home.clone();
+        match blocking(move || Presence::begin(&home, node)).await {
+            Err(error) if error.kind == Kind::Conflict && Instant::now() < until => {
+                pause.wait().await;
+            }
+            begun => return begun,
+        }
     }
 }
 

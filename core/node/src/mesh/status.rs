@@ -45,6 +45,7 @@ pub struct PeerStatus {
     pub node: NodeKey,
     /// The path in use.
     pub path: CallPath,
-    /// Open connections: one, and a second while two that were made at once become one.
+    /// Open connections: one, and others that are being left, such as one of two that were made at
+    /// once; at most `PEER_CONNECTIONS`.
     pub connections: usize,
 }

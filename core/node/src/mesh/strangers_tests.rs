@@ -68,10 +68,17 @@ async fn house() -> House {
     House { node, open, shut, starts, gate }
 }
 
+impl House {
+    fn addresses(&self) -> Vec<SocketAddr> {
+        let addresses = self.node.status().addresses;
+        addresses.iter().map(|text| text.parse().unwrap()).collect()
+    }
+}
+
 /// A peer without a token.
 pub(super) struct Stranger {
-    _link: Link,
-    local: Local,
+    link: Link,
+    local: Arc<Local>,
     pub(super) tunnel: Tunnel,
     writer: FrameWriter,
     reader: FrameReader,
@@ -80,9 +87,22 @@ pub(super) struct Stranger {
 impl Stranger {
     /// Dials, and opens the control stream without a word.
     async fn dial(house: &House) -> Self {
-        let addresses = house.node.status().addresses;
-        let addresses: Vec<_> = addresses.iter().map(|text| text.parse().unwrap()).collect();
-        Self::reach(house.node.key(), house.node.mesh_id(), &addresses).await
+        Self::reach(house.node.key(), house.node.mesh_id(), &house.addresses()).await
+    }
+
+    /// The same, as one that lets itself be sent so many bytes until it has read them.
+    async fn narrow(window: u32, (node, mesh): (NodeKey, MeshId), at: &[SocketAddr]) -> Self {
+        let key = keys::fresh().unwrap();
+        let bind = Bind { key: &key, listen: &Listen::Loopback, port: 0 };
+        let link = Link::bind_narrow_for_tests(bind, window).await.unwrap();
+        let local = Local::new(key, Membership::outsider(mesh)).unwrap();
+        Self::over(link, Arc::new(local), node, at).await
+    }
+
+    /// Another connection of this peer, which is taken as what it is.
+    async fn again(&self, house: &House) -> Self {
+        let (link, local) = (self.link.clone(), Arc::clone(&self.local));
+        Self::over(link, local, house.node.key(), &house.addresses()).await.taken().await
     }
 
     pub(super) async fn reach(node: NodeKey, mesh: MeshId, addresses: &[SocketAddr]) -> Self {
@@ -90,6 +110,10 @@ impl Stranger {
         let link = Link::bind(Bind { key: &key, listen: &Listen::Loopback, port: 0 }).await;
         let link = link.unwrap();
         let local = Local::new(key, Membership::outsider(mesh)).unwrap();
+        Self::over(link, Arc::new(local), node, addresses).await
+    }
+
+    async fn over(link: Link, local: Arc<Local>, node: NodeKey, addresses: &[SocketAddr]) -> Self {
         // On a busy machine a handshake may take longer than a dial waits.
         let dialled = async {
             loop {
@@ -101,7 +125,7 @@ impl Stranger {
         let tunnel = timeout(LONG, dialled).await.unwrap();
         let (send, recv) = tunnel.open().await.unwrap();
         let (writer, reader) = (FrameWriter::new(send), FrameReader::new(recv));
-        Self { _link: link, local, tunnel, writer, reader }
+        Self { link, local, tunnel, writer, reader }
     }
 
     /// Dials and is taken as what it is.
@@ -227,14 +251,26 @@ async fn end_of(mut call: CallerEnd) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_peer_that_says_no_hello_is_left() {
+async fn a_peer_that_says_no_hello_or_takes_none_is_left() {
     let house = house().await;
     let mut half = Stranger::dial(&house).await;
     let hello = encode_frame(FrameType::Hello, &half.hello()).unwrap();
     half.writer.raw(hello.slice(..hello.len() - 1)).await.unwrap();
     let silent = Stranger::dial(&house).await;
+    let first = half.said().await.unwrap();
+    let hello: v1::Hello = decode(first.kind, first.body).unwrap();
+    let size = encode_frame(FrameType::Hello, &hello).unwrap().len();
+    let node = (house.node.key(), house.node.mesh_id());
+    let narrow = async |window| Stranger::narrow(window, node, &house.addresses()).await;
+    let mut deaf = narrow(0).await;
+    let hello = deaf.hello();
+    deaf.writer.message(FrameType::Hello, &hello).await.unwrap();
+    // The HELLO of the node goes to it, and nothing of its refusal.
+    let mut full = narrow(u32::try_from(size).unwrap() + 4).await;
+    let wrong = v1::Hello { clock_ms: 0, ..full.hello() };
+    full.writer.message(FrameType::Hello, &wrong).await.unwrap();
     let began = Instant::now();
-    for stranger in [&half, &silent] {
+    for stranger in [&half, &silent, &deaf, &full] {
         let closed = timeout(LONG, stranger.tunnel.closed()).await.expect("in time");
         let reason = closed.and_then(close_reason);
         assert!(matches!(reason, Some(CloseReason::Refused | CloseReason::Protocol)), "{reason:?}");
@@ -334,9 +370,7 @@ async fn a_node_of_ours_outside_the_mesh_reaches_no_more() {
     };
     // Nothing tells it where the node is.
     assert_eq!(asked(house.open.id(), 1).await.unwrap_err().code, "unknown_node");
-    let addresses = house.node.status().addresses;
-    let addresses: Vec<_> = addresses.iter().map(|text| text.parse().unwrap()).collect();
-    outside.contact(house.node.key(), &addresses);
+    outside.contact(house.node.key(), &house.addresses());
     let shut = asked(house.shut.id(), 2).await.unwrap();
     assert_eq!(end_of(shut).await, "denied/external");
     assert_eq!(house.starts.load(Ordering::Acquire), 0, "the handler did not run");
@@ -443,6 +477,66 @@ async fn a_node_without_a_token_has_few_streams() {
         let _ = (send.reset(1_u32.into()), recv.stop(1_u32.into()));
     }
     timeout(LONG, open(&mut idle)).await.expect("room again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_has_so_many_connections_and_loses_the_oldest_beyond_them() {
+    let house = house().await;
+    let served = async |stranger: &Stranger, id: usize| {
+        let id = u8::try_from(id).unwrap();
+        let call = stranger.call(&request(house.open.id(), id, "wait")).await;
+        while house.starts.load(Ordering::Acquire) <= usize::from(id) {
+            tokio::task::yield_now().await;
+        }
+        call
+    };
+    let connections = || house.node.status().peers.iter().map(|peer| peer.connections).sum();
+    let mut strangers = vec![Stranger::introduced(&house).await];
+    let mut calls = vec![served(&strangers[0], 0).await];
+    for id in 1..limits::PEER_CONNECTIONS {
+        strangers.push(strangers[0].again(&house).await);
+        calls.push(served(&strangers[id], id).await);
+    }
+    // Each is left for the next one, and stays for what runs there.
+    assert!(strangers.iter().all(|stranger| !stranger.tunnel.is_closed()));
+    let open: usize = connections();
+    assert_eq!(open, limits::PEER_CONNECTIONS);
+    let more = strangers[0].again(&house).await;
+    let closed = timeout(LONG, strangers[0].tunnel.closed()).await.expect("in time");
+    assert_eq!(closed.and_then(close_reason), Some(CloseReason::Replaced));
+    calls.push(served(&more, limits::PEER_CONNECTIONS).await);
+    assert_eq!(connections(), limits::PEER_CONNECTIONS);
+    house.gate.add_permits(calls.len());
+    for call in calls.into_iter().skip(1) {
+        assert_eq!(events(call).await.last().map(String::as_str), Some("wait"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn invites_of_one_peer_are_taken_up_one_after_the_other() {
+    const FLOOD: usize = 1_000;
+    let mesh = Mesh::start(MeshOptions::new(Home::memory()), Echo::new().0).await.unwrap();
+    let tasks = || mesh.shared_for_tests().tasks.len();
+    let node = (mesh.node_key(), mesh.mesh_id());
+    // Answers that it does not read fill a few hundred bytes of its window, and the queue.
+    let mut stranger = Stranger::narrow(512, node, &mesh.addresses()).await.taken().await;
+    let before = tasks();
+    let redeem = v1::Redeem { invite: vec![1; 32].into(), member_key: vec![2; 32].into() };
+    for _ in 0..FLOOD {
+        stranger.writer.message(FrameType::Redeem, &redeem).await.unwrap();
+    }
+    let (mut most, mut answers) = (0, 0);
+    while answers < FLOOD {
+        let Frame { kind, body } = stranger.said().await.unwrap();
+        if kind == FrameType::Redeemed {
+            let redeemed: v1::Redeemed = decode(kind, body).unwrap();
+            assert!(redeemed.rejection.is_some(), "a node in memory has made no invites");
+            answers += 1;
+        }
+        most = most.max(tasks());
+    }
+    assert_eq!(most, before, "tasks of the node while {FLOOD} invites wait");
+    mesh.close(Duration::ZERO).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

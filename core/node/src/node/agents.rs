@@ -45,7 +45,7 @@ impl Node {
     /// `conflict` (`name_taken`) for a name in use, or (`key_in_use`) a stored identity in use
     /// elsewhere; `configuration` when it needs what this version or its set-up lacks;
     /// `too_large` when its descriptor cannot fit, or at `HOSTED_AGENTS`; `invalid_argument`
-    /// naming the field.
+    /// naming the field; `cancelled` when the call that it belongs to is over.
     ///
     /// # Cancellation
     /// Dropped before it is ready, nothing is registered.
@@ -64,6 +64,7 @@ impl Node {
         handler: Arc<dyn Handler>,
     ) -> Result<Agent> {
         let inner = self.open()?;
+        still_runs(options.parent.as_ref())?;
         check_functions(&options)?;
         let name: Name = options.name.parse()?;
         // A taken name is refused before a key is made for it.
@@ -95,6 +96,7 @@ impl Node {
             authenticator: options.authenticator.clone(),
             counter: options.counter.clone(),
         }));
+        inner.own.follow(&hosted);
         announce::sign(&hosted, inner.engine.node(), now_ms())?;
         let rules = hosted.policy.requirements();
         let entry = registry::Hosted {
@@ -110,20 +112,9 @@ impl Node {
             inner.announcer.forget(&hosted);
             return Err(error);
         }
-        if let Some(parent) = &options.parent {
-            goes_with(parent, inner, &hosted);
-        }
-        if inner.is_closing() {
-            // It closed meanwhile, and may have told all of its agents to stop before this one.
-            inner.take_out(&hosted);
-            return Err(closed());
-        }
-        inner.world.show(&hosted);
-        if inner.announcer.tells_of(&hosted) {
-            inner.announcer.changed();
-        }
         tracing::info!(agent = %name, %id, "agent registered");
         inner.note(Event::AgentRegistered, &hosted);
+        inner.begins(&hosted, options.parent.as_ref())?;
         Ok(Agent {
             node: Arc::downgrade(inner),
             hosted: Arc::downgrade(&hosted),
@@ -168,6 +159,27 @@ impl Node {
 }
 
 impl Inner {
+    /// Shows an agent that has just come into the registry, unless what it belongs to is over.
+    fn begins(self: &Arc<Self>, hosted: &Arc<Hosted>, parent: Option<&Parent>) -> Result<()> {
+        if let Some(parent) = parent {
+            goes_with(parent, self, hosted);
+        }
+        if let Err(over) = still_runs(parent) {
+            self.take_out(hosted);
+            return Err(over);
+        }
+        if self.is_closing() {
+            // It closed meanwhile, and may have told all of its agents to stop before this one.
+            self.take_out(hosted);
+            return Err(closed());
+        }
+        self.show(hosted.id());
+        if self.announcer.tells_of(hosted) {
+            self.announcer.changed();
+        }
+        Ok(())
+    }
+
     /// What the node says for an agent.
     fn of_node(&self) -> OfNode<'_> {
         OfNode { auth: self.engine.auth().0, zones: self.mesh.zones() }
@@ -187,7 +199,7 @@ impl Inner {
         } else {
             self.world.hide(hosted.id());
         }
-        self.world.show(hosted);
+        self.show(hosted.id());
         Ok(())
     }
 
@@ -199,9 +211,7 @@ impl Inner {
         };
         if taken {
             hosted.room.close();
-            if lock(&self.engine.registry).by_id(&hosted.id()).is_none() {
-                self.world.hide(hosted.id());
-            }
+            self.show(hosted.id());
             if self.announcer.forget(hosted) {
                 self.announcer.changed();
             }
@@ -216,6 +226,15 @@ impl Inner {
         let entry = Entry::of(what).agent(hosted.id()).named(hosted.name.as_str());
         self.engine.audit().record(entry);
     }
+}
+
+/// A child of a call that is over would stay for ever.
+fn still_runs(parent: Option<&Parent>) -> Result<()> {
+    if parent.is_some_and(Parent::is_over) {
+        let message = "the call that this agent belongs to is over";
+        return Err(Error::new(Kind::Cancelled, message));
+    }
+    Ok(())
 }
 
 /// Takes a child out with the call that it was registered in.

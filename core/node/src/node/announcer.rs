@@ -90,7 +90,7 @@ impl Inner {
         if self.is_closing() || !announcer.changed.swap(false, Ordering::AcqRel) {
             return;
         }
-        let agents = self.hosted();
+        let agents = self.announceable();
         let told = agents.iter().filter(|hosted| announcer.tells_of(hosted));
         let records = told.map(|hosted| lock(&hosted.announced).records.clone());
         self.mesh.announce(records.collect());

@@ -59,6 +59,7 @@ impl Node {
             traffic: inner.mesh.traffic(),
             audit_rows: inner.engine.audit().rows(),
             repeats: inner.mesh.repeats(),
+            merged: inner.mesh.merged(),
         }
     }
 

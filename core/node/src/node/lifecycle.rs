@@ -1,6 +1,7 @@
 //! A node from its start to its end.
 
 use super::agents::body_digest;
+use super::announce::Own;
 use super::announcer::{Announcer, announcing};
 use super::documents::Documents;
 use super::found::{NodeStatus, PeerView};
@@ -92,6 +93,8 @@ pub(crate) struct Inner {
     pub(super) mesh: Mesh,
     pub(super) engine: Arc<Engine>,
     pub(super) world: World,
+    /// What `world` is told of the agents here.
+    pub(super) own: Own,
     pub(super) documents: Documents,
     pub(super) templates: Templates,
     pub(super) credentials: Credentials,
@@ -416,6 +419,7 @@ async fn start(options: NodeOptions) -> Result<Node> {
         Engine::new(treasury, (spans, audit, tally), mesh.mesh_id(), options.max_concurrency);
     let inner = Arc::new(Inner {
         world: World::new(mesh.node_key(), mesh.mesh_id()),
+        own: Own::default(),
         documents: Documents::new(mesh.node_key()),
         credentials: Credentials::open(home.clone()),
         pins: Pins::of(home.clone()),
@@ -461,7 +465,7 @@ async fn renewing(inner: Arc<Inner>) {
             _ = round.tick() => {
                 let renewed = announce::renew(&inner.hosted(), inner.mesh.node_key(), now_ms());
                 for hosted in &renewed {
-                    inner.world.show(hosted);
+                    inner.show(hosted.id());
                 }
                 if !renewed.is_empty() {
                     inner.announcer.changed();

@@ -79,6 +79,9 @@ pub struct NodeCounts {
     pub audit_rows: u64,
     /// Requests that were sent again since nothing was heard of them.
     pub repeats: u64,
+    /// Connections that were left for another one to the same process, such as one of two that
+    /// were made at once.
+    pub merged: u64,
 }
 
 impl From<v1::Usage> for UsageForm {

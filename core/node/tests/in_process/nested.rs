@@ -1,7 +1,8 @@
 //! Calls inside calls: their depth, trace and callers, and agents that live for one call.
 
 use super::support::{agent, ask, memory_node, register, soon};
-use hubless::{AgentOptions, Content, Error, Handler, Inbound, Kind, Node, handler};
+use hubless::{AgentOptions, Content, Error, FindOptions, Handler, Inbound, Kind, Node, handler};
+use hubless_proto::query::Query;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -89,6 +90,7 @@ async fn child_agents_are_gone_when_the_caller_has_its_answer() {
                 AgentOptions { parent: Some(call.parent()), ..agent(json!({"name": "child"})) };
             inner.register(child, handler(|_, c| async move { Ok(c) })).await?;
             assert_eq!(inner.status().agents, 2);
+            assert!(finds(&inner, "child").await);
             Ok(inner.request(ask("child", json!("from the child"))).await?.content)
         }
     })
@@ -96,6 +98,34 @@ async fn child_agents_are_gone_when_the_caller_has_its_answer() {
     let reply = node.request(ask("mother", Value::Null)).await.unwrap();
     assert_eq!(reply.content.decoded(), Some(json!("from the child")));
     assert_eq!(node.status().agents, 1);
+    assert!(finds(&node, "mother").await && !finds(&node, "child").await);
+}
+
+#[tokio::test]
+async fn no_child_is_registered_under_a_call_that_is_over() {
+    let node = memory_node().await;
+    let (gives, mut given) = mpsc::unbounded_channel();
+    register(&node, json!({"name": "mother", "concurrency": "isolated"}), move |call, content| {
+        gives.send(call.parent()).unwrap();
+        async move { Ok(content) }
+    })
+    .await;
+    node.request(ask("mother", json!("x"))).await.unwrap();
+    let parent = given.recv().await.unwrap();
+    soon("the call ends", async {
+        while !parent.is_over() {
+            tokio::task::yield_now().await
+        }
+    })
+    .await;
+    let child = |parent| AgentOptions { parent, ..agent(json!({"name": "child"})) };
+    let echo = handler(|_, c| async move { Ok(c) });
+    let error = node.register(child(Some(parent)), Arc::clone(&echo)).await.unwrap_err();
+    assert_eq!((error.kind, error.operation.as_str()), (Kind::Cancelled, "register"));
+    assert_eq!(node.status().agents, 1);
+    assert!(!finds(&node, "child").await);
+    node.register(child(None), echo).await.unwrap();
+    assert!(finds(&node, "child").await, "the name is free");
 }
 
 /// Registers a child of its call, tells what it was asked and how many agents there are, and ends
@@ -134,11 +164,22 @@ impl Handler for Mother {
 /// Waits until the child is gone, and its call.
 async fn alone(node: &Node, how: &str) {
     let two = async {
-        while node.status().agents > 2 || node.status().calls > 0 {
+        while node.status().agents > 2
+            || node.status().calls > 0
+            || finds(node, "child").await
+            || !finds(node, "bystander").await
+        {
             tokio::task::yield_now().await;
         }
     };
     soon(how, two).await;
+}
+
+/// True when the node finds an agent of this name.
+async fn finds(node: &Node, name: &str) -> bool {
+    let query = json!({"filter": {"field": "name", "op": "=", "value": name}});
+    let at_once = FindOptions { wait: Duration::ZERO, explain: false };
+    !node.find(Query::read(query).unwrap(), at_once).await.unwrap().is_empty()
 }
 
 #[tokio::test]

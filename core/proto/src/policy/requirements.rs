@@ -27,7 +27,7 @@ pub struct Requirements {
     pub require_converse: bool,
     /// Whether the agent may stand twice in a registry and be reshaped for one call (custom
     /// schemas, context explanation). Unset: no duplicates, reshaping is decided by
-    /// `allow_custom_json` alone.
+    /// `allow_custom_json` alone. Other nodes know one agent of a key: the first by name.
     pub allow_agent_duplication: Option<bool>,
     /// Context of the caller's own is taken. Default true.
     pub allow_custom_context: bool,

@@ -135,11 +135,16 @@ static json *register_own(hubless_node *node, const json *value) {
     json *rest = json_copy(value);
     json_remove(rest, "name");
     json_remove(rest, "requirements");
+    json_remove(rest, "identity");
+    json_remove(rest, "replica");
     char *options_text = json_print(rest);
     snprintf(made->name, sizeof made->name, "%s", json_get_text(value, "name"));
     hubless_agent_options options = hubless_agent_named(made->name, on_own, made);
     options.options_json = hubless_cstr(options_text);
     options.requirements_json = hubless_cstr(requirements);
+    const json *replica = json_get(value, "replica");
+    options.identity = hubless_cstr(json_get_text(value, "identity"));
+    options.replica = replica != NULL && replica->flag;
     hubless_status status = hubless_register(node, &options, &made->agent, &err);
     own_count += status == HUBLESS_OK;
     json_free(rest);

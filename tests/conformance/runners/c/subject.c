@@ -20,6 +20,7 @@ typedef struct {
     const char *skill;   /* a skill, or NULL */
     const char *requirements;
     int isolated;
+    int stored; /* its key is kept, under its name */
     int at_once; /* runs on the thread that it is called on, which others wait for */
     hubless_on_auth on_auth;
     hubless_on_count on_count;
@@ -119,6 +120,8 @@ static subject subjects[] = {
      .requirements = "{\"auth\": {\"host\": true}}"},
     {.name = "modelled", .run = run_ok,
      .options = "{\"contextProtocol\": \"pcp\", \"allowedModels\": {\"chat\": [\"small-1\"]}}"},
+    {.name = "equipped", .run = run_ok, .options = "{\"needs\": {\"tools\": [\"add\"]}}"},
+    {.name = "kept", .run = run_ok, .stored = 1},
     {.name = "textonly", .run = run_ok, .requirements = "{\"acceptedContent\": [\"text\"]}"},
     {.name = "frugal", .run = run_ok, .requirements = "{\"maxTokens\": 16}"},
     {.name = "counted", .run = run_ok, .on_count = on_count,
@@ -256,6 +259,7 @@ int subject_register(hubless_node *node, const char *name) {
             .size = sizeof options, .name = hubless_cstr(full),
             .options_json = hubless_cstr(of->options), .skill_json = hubless_cstr(of->skill),
             .requirements_json = hubless_cstr(of->requirements), .isolated = of->isolated,
+            .identity = hubless_cstr(of->stored ? full : NULL),
             .on_call = on_call, .on_cancel = on_cancel, .on_auth = of->on_auth,
             .on_count = of->on_count, .on_create = of->isolated ? on_create : NULL,
             .on_destroy = of->isolated ? on_destroy : NULL, .user = of};

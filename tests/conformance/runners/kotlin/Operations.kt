@@ -89,6 +89,8 @@ internal class Operations(private val node: Node) {
             name,
             configure = {
                 needs = json["needs"]?.jsonObject
+                identity = json["identity"]?.text()
+                replica = json["replica"]?.jsonPrimitive?.boolean ?: false
                 requirements {
                     maxRequestBytes = rules["maxRequestBytes"]?.jsonPrimitive?.long
                     allowExternalConnections =

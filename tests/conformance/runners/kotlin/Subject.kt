@@ -214,6 +214,9 @@ internal class Subject(private val node: Node, private val prefix: String) {
             }
         }
         add<Content, String>("modelled", { models() }) { "ok" }
+        val adds = Json.parseToJsonElement("""{"tools":["add"]}""") as JsonObject
+        add<Content, String>("equipped", { needs = adds }) { "ok" }
+        add<Content, String>("kept", { identity = "$prefix.kept" }) { "ok" }
         guarded("textonly", "ok") { acceptedContent = setOf(ContentType.TEXT) }
         guarded("frugal", "ok") { maxTokens = 16 }
         guarded("counted", "ok") {

@@ -56,12 +56,13 @@ export class Operations extends Endurance {
   }
 
   /** An agent in the runner's own node, which answers `own`. */
-  async register({ name, ...options }) {
+  async register({ name, identity: stored, ...options }) {
     const handler = () => {
       this.#runs[name] = (this.#runs[name] ?? 0) + 1;
       return 'own';
     };
-    this.#own.set(name, await this.#node.agent({ name, ...options }, handler));
+    const identity = stored && { stored };
+    this.#own.set(name, await this.#node.agent({ name, identity, ...options }, handler));
     return DONE;
   }
 

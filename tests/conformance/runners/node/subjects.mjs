@@ -80,7 +80,7 @@ function subjects(node, prefix) {
   return {
     ...plain(),
     ...streaming(),
-    ...guarded(),
+    ...guarded(prefix),
     ...checked(),
     ...failing(),
     ...nesting(),
@@ -172,7 +172,7 @@ function streaming() {
   };
 }
 
-function guarded() {
+function guarded(prefix) {
   const known = ['letmein', 'slowly'];
   const letIn = ({ scheme, credential }) => scheme === 'custom' && known.includes(credential);
   const words = (texts) => texts.join(' ').split(' ').filter(Boolean).length;
@@ -196,6 +196,8 @@ function guarded() {
       allowedModels: { chat: ['small-1'] },
       handler: () => 'ok',
     },
+    equipped: { needs: { tools: ['add'] }, handler: () => 'ok' },
+    kept: { identity: { stored: `${prefix}.kept` }, handler: () => 'ok' },
     textonly: { requirements: { acceptedContent: ['text'] }, handler: () => 'ok' },
     frugal: { requirements: { maxTokens: 16 }, handler: () => 'ok' },
     counted: { requirements: { maxTokens: 5, tokenCounter: words }, handler: () => 'ok' },

@@ -85,8 +85,14 @@ class Operations:
             allow_external_connections=rules.get("allowExternalConnections"),
         )
         described = hubless.Descriptor(needs=given.get("needs"))
-        agent = self.node.register(own, name=name, descriptor=described, requirements=requirements)
-        self.own[name] = await agent
+        self.own[name] = await self.node.register(
+            own,
+            name=name,
+            descriptor=described,
+            requirements=requirements,
+            identity=given.get("identity"),
+            replica=given.get("replica", False),
+        )
         return DONE
 
     async def unregister(self, name: Any) -> Outcome:

@@ -329,6 +329,7 @@ SUBJECTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "spender": (spender, {"skill": SPEND}),
     "thrifty": (spender, {"skill": Skill(id="spend", spends="none")}),
     "silent": (always_ok, {"skill": Skill(id="silent", spends="tokens")}),
+    "equipped": (always_ok, {"descriptor": Descriptor(needs={"tools": ["add"]})}),
     "needy": (needy, {"descriptor": Descriptor(needs={"grant": "required"})}),
     "pass": (hand_on, {}),
     "pour": (pour, {"descriptor": Descriptor(streaming=True)}),
@@ -345,6 +346,8 @@ async def register(node: hubless.Node, prefix: str) -> None:
     for name, rules in CHECKED.items():
         handler = counted(name, always_ok)
         await node.register(handler, name=f"{prefix}.{name}", requirements=rules)
+    kept = f"{prefix}.kept"
+    await node.register(counted("kept", always_ok), name=kept, identity=kept)
     strays = Strays(node)
 
     async def stray(to: str, *, ctx: Call) -> dict[str, list[str]]:

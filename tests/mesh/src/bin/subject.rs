@@ -249,8 +249,12 @@ async fn drive(
         "status" => {
             let status = serde_json::to_value(node.status()).unwrap_or_default();
             let handled = subject.handled.load(Ordering::SeqCst);
-            let repeats = node.counts().repeats;
-            say("status", &json!({"status": status, "handled": handled, "repeats": repeats}));
+            let counts = node.counts();
+            let (repeats, merged) = (counts.repeats, counts.merged);
+            let told = json!({
+                "status": status, "handled": handled, "repeats": repeats, "merged": merged,
+            });
+            say("status", &told);
         }
         "close" => {
             node.close(GRACE).await;

@@ -3,6 +3,7 @@
 use super::place::table;
 use crate::house::Result;
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
 #[derive(Default)]
@@ -34,8 +35,33 @@ pub(super) fn highs() -> Result<Vec<(String, i64)>> {
     Ok(rows()?.into_iter().map(|row| (row.date, row.high)).collect())
 }
 
-fn rows() -> Result<Vec<Row>> {
+/// What the digester says of the table.
+///
+/// # Errors
+/// As [`compute`].
+pub(super) fn digest() -> Result<Value> {
     let text = table()?;
+    let sha256: String = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
+    let rows = rows_of(&text)?;
+    let column = |of: fn(&Row) -> i64| {
+        let tenths = || rows.iter().map(of);
+        json!({
+            "sumTenths": tenths().sum::<i64>(), "minTenths": tenths().min(),
+            "maxTenths": tenths().max(),
+        })
+    };
+    let columns = json!({
+        "precipitation": column(|row| row.rain), "temp_max": column(|row| row.high),
+        "temp_min": column(|row| row.low), "wind": column(|row| row.wind),
+    });
+    Ok(json!({ "bytes": text.len(), "sha256": sha256, "rows": rows.len(), "columns": columns }))
+}
+
+fn rows() -> Result<Vec<Row>> {
+    rows_of(&table()?)
+}
+
+fn rows_of(text: &str) -> Result<Vec<Row>> {
     let lines = text.lines().skip(1).filter(|line| !line.trim().is_empty());
     lines.map(row).collect()
 }

@@ -6,6 +6,8 @@ use std::path::Path;
 
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+/// Rows of the table: each day of four years.
+const DAYS: u64 = 1_461;
 /// Figures of a year that the table shows.
 const CELLS: [&str; 7] = [
     "days",
@@ -23,11 +25,13 @@ pub(super) struct Expected {
     pub(super) figures: Value,
     /// The highest temperature of each day, in tenths.
     pub(super) highs: Vec<(String, i64)>,
+    /// What the digester says of the table.
+    pub(super) digest: Value,
 }
 
 /// Checks one report and the answer that came with it.
 pub(super) fn check(file: &Path, answer: &Value, expected: &Expected) -> Outcome {
-    let Expected { figures: expected, highs } = expected;
+    let Expected { figures: expected, highs, digest } = expected;
     let Ok(html) = std::fs::read_to_string(file) else {
         return Outcome::failure(format!("{} was not written", file.display()));
     };
@@ -36,8 +40,12 @@ pub(super) fn check(file: &Path, answer: &Value, expected: &Expected) -> Outcome
     });
     let ok = answer.pointer("/check/ok") == Some(&Value::Bool(true));
     outcome += Outcome::one(ok, || format!("the check is not ok: {:?}", answer.get("check")));
-    outcome += Outcome::one(answer.pointer("/digest/rows") == expected.get("days"), || {
-        format!("the digest counted other rows: {:?}", answer.get("digest"))
+    outcome += Outcome::one(answer.get("digest") == Some(digest), || {
+        format!("the digest differs: {:?} is not {digest}", answer.get("digest"))
+    });
+    let days = [answer.pointer("/digest/rows"), answer.pointer("/figures/days")];
+    outcome += Outcome::one(days.iter().all(|days| *days == Some(&Value::from(DAYS))), || {
+        format!("{days:?} are not the {DAYS} days of the table")
     });
     outcome += cells(&html, expected);
     outcome += charts(&html, expected, highs);

@@ -8,7 +8,7 @@ use crate::house::{self, Result};
 use crate::prepare;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// What `cargo demo` takes.
@@ -19,7 +19,7 @@ pub(crate) struct Options {
     ask: Asker,
     /// Folder of the report; default: `target/demo`.
     #[arg(long)]
-    out: Option<std::path::PathBuf>,
+    out: Option<PathBuf>,
     /// Instead: a call chain that multiplies itself, stopped at its budget.
     #[arg(long)]
     runaway: bool,
@@ -52,7 +52,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     if options.runaway {
         return runaway::run();
     }
-    let out = options.out.clone().unwrap_or_else(|| house::target().join("demo"));
+    let out = folder(options.out.as_deref())?;
     println!("── four agents, four languages, four processes, no hub ──");
     let Plain { answer: made, .. } = plain(options.ask, &out, true)?;
     println!("── once more: a second renderer joins, and the one in use is killed ──");
@@ -67,13 +67,23 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     Ok(in_time)
 }
 
+/// The folder of the report, from where the user is: the processes run somewhere else.
+fn folder(named: Option<&Path>) -> Result<PathBuf> {
+    let named = named.map_or_else(|| house::target().join("demo"), Path::to_owned);
+    std::path::absolute(&named).map_err(|error| format!("{}: {error}", named.display()))
+}
+
 /// The part `demo` of `cargo verify`: both askers, the figures, the charts, the timeline, the
 /// fail-over.
 pub(crate) fn test() -> Result<Outcome> {
     let out = house::target().join("demo-test");
     // An old report would hide one that was not written.
     let _ = std::fs::remove_dir_all(&out);
-    let expected = Expected { figures: figures::compute()?, highs: figures::highs()? };
+    let expected = Expected {
+        figures: figures::compute()?,
+        highs: figures::highs()?,
+        digest: figures::digest()?,
+    };
     let mut outcome = Outcome::default();
     let mut answers = Vec::new();
     for asker in [Asker::Python, Asker::C] {
@@ -170,6 +180,14 @@ fn fail_over(asker: Asker, out: &Path, show: bool) -> Result<FailOver> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_that_is_named_is_one_of_the_user() {
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(folder(Some(Path::new("some/where"))).unwrap(), here.join("some/where"));
+        assert_eq!(folder(Some(Path::new("/some/where"))).unwrap(), Path::new("/some/where"));
+        assert!(folder(None).unwrap().is_absolute());
+    }
 
     #[test]
     fn a_renderer_is_pure_only_where_it_says_so_of_drawing() {

@@ -5,7 +5,7 @@ use super::told::{self, Told};
 use super::{place, timeline};
 use crate::house::{self, Result};
 use crate::language::{Language, Origin, Program};
-use crate::process::Process;
+use crate::process::{Process, Silence};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -73,9 +73,12 @@ impl Session {
         let end = Instant::now() + READY;
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            let event = member.process.event(left).ok_or_else(|| {
-                let name = member.process.name();
-                format!("{name} was not ready within {} s", READY.as_secs())
+            let event = member.process.next(left).map_err(|silence| match silence {
+                Silence::Late => {
+                    let name = member.process.name();
+                    format!("{name} was not ready within {} s", READY.as_secs())
+                }
+                Silence::Ended => format!("{} before it was ready", ended(&member.process)),
             })?;
             if self.show {
                 timeline::print(member.language, &event);
@@ -112,10 +115,14 @@ impl Session {
     /// Waits until the second chart is being drawn, and says by which node.
     pub(super) fn second_chart(&mut self, end: Instant) -> Result<String> {
         let mut charts = 0;
+        let is = |event: &Value, name: &str| event.get("event") == Some(&json!(name));
         let event = self.wait(end, |_, event| {
-            charts += u32::from(event.get("event") == Some(&json!("drawing")));
-            charts == 2
+            charts += u32::from(is(event, "drawing"));
+            charts == 2 || is(event, "failed")
         })?;
+        if is(&event, "failed") {
+            return Err(format!("the report failed before its second chart: {event}"));
+        }
         let key = event.get("nodeKey").and_then(Value::as_str);
         key.map(str::to_owned).ok_or_else(|| format!("no nodeKey in {event}"))
     }
@@ -179,9 +186,16 @@ impl Session {
         mut fits: impl FnMut(Language, &Value) -> bool,
     ) -> Result<Value> {
         while Instant::now() < end {
+            let mut over = None;
             for member in &self.members {
-                while let Some(event) = member.process.event(POLL) {
-                    self.heard.push((member.language, event));
+                let silence = loop {
+                    match member.process.next(POLL) {
+                        Ok(event) => self.heard.push((member.language, event)),
+                        Err(silence) => break silence,
+                    }
+                };
+                if silence == Silence::Ended {
+                    over = Some(ended(&member.process));
                 }
             }
             let mut heard = std::mem::take(&mut self.heard).into_iter();
@@ -195,6 +209,9 @@ impl Session {
                     return Ok(event);
                 }
             }
+            if let Some(over) = over {
+                return Err(format!("{over} in the middle of a run"));
+            }
         }
         Err(format!("nothing came in time (logs: {})", house::logs().display()))
     }
@@ -204,5 +221,69 @@ const fn language(asker: Asker) -> Language {
     match asker {
         Asker::Python => Language::Python,
         Asker::C => Language::C,
+    }
+}
+
+/// That a process ended which was not to.
+fn ended(process: &Process) -> String {
+    format!("{} ended (logs: {})", process.name(), house::logs().display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A session of one process, a shell that says these events and then does something else.
+    fn session(folder: &Path, events: &[Value], then: &str) -> Session {
+        let lines: Vec<_> = events.iter().map(|event| format!("echo '{event}'")).collect();
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{}\n{then}", lines.join("\n"))]);
+        let process = Process::start("shell", &mut command, &folder.join("log")).unwrap();
+        let member = Member { language: Language::Python, node_key: String::new(), process };
+        let (heard, told) = (Vec::new(), Vec::new());
+        let home = folder.join("home");
+        Session { name: "test", home, members: vec![member], heard, told, show: false }
+    }
+
+    const WAITS: &str = "cat >/dev/null";
+
+    #[test]
+    fn a_process_that_ends_is_told_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let began = Instant::now();
+        let said = [json!({"event": "debug"})];
+        let error = session(folder.path(), &said, "exit 3").ready(0).unwrap_err();
+        assert!(error.contains("shell ended") && error.contains("before it was ready"), "{error}");
+        let mut session = session(folder.path(), &said, "exit 3");
+        let error = session.finished(Asker::Python, Instant::now() + READY).unwrap_err();
+        assert!(error.contains("shell ended"), "{error}");
+        assert!(began.elapsed() < READY, "{:?}", began.elapsed());
+    }
+
+    #[test]
+    fn what_a_process_said_before_its_end_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let ready = json!({"event": "ready", "nodeKey": "k"});
+        let done = json!({"event": "done", "result": {"charts": 4}});
+        let mut session = session(folder.path(), &[ready, done], "exit 0");
+        session.ready(0).unwrap();
+        assert_eq!(session.members[0].node_key, "k");
+        let end = Instant::now() + READY;
+        assert_eq!(session.finished(Asker::Python, end).unwrap(), json!({"charts": 4}));
+    }
+
+    #[test]
+    fn a_report_that_fails_before_its_second_chart_is_told_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let drawing = json!({"event": "drawing", "nodeKey": "k"});
+        let failed = json!({"event": "failed", "error": {"kind": "not_found"}});
+        let began = Instant::now();
+        let second = |events: &[Value]| {
+            session(folder.path(), events, WAITS).second_chart(Instant::now() + READY)
+        };
+        let error = second(&[drawing.clone(), failed]).unwrap_err();
+        assert!(error.contains("failed") && error.contains("not_found"), "{error}");
+        assert!(began.elapsed() < READY, "{:?}", began.elapsed());
+        assert_eq!(second(&[drawing.clone(), drawing]), Ok("k".to_owned()));
     }
 }

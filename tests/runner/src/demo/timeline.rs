@@ -5,12 +5,17 @@ use serde_json::Value;
 
 /// Prints one event.
 pub(super) fn print(language: Language, event: &Value) {
-    if let Some(line) = line(event) {
-        println!("[{}] {line}", language.name());
+    if let Some(line) = shown(language, event) {
+        println!("{line}");
     }
 }
 
-/// One event as a line; none for what a person need not see.
+/// One event as it is printed; none for what a person need not see.
+fn shown(language: Language, event: &Value) -> Option<String> {
+    line(event).map(|line| format!("[{}] {line}", language.name()))
+}
+
+/// What an event says.
 fn line(event: &Value) -> Option<String> {
     let text = |key: &str| match event.get(key) {
         Some(Value::String(text)) => text.clone(),
@@ -69,13 +74,34 @@ mod tests {
     fn says_who_found_whom_how_and_how_fast() {
         let event = json!({"event": "found", "agent": "chart-renderer", "skill": "render_chart",
             "address": "1:A.B.C", "ms": 1.25, "score": 2, "path": "direct"});
-        let line = line(&event).unwrap();
-        let whole = "found chart-renderer for render_chart at 1:A.B.C in 1.25 ms (score 2, direct)";
+        let line = shown(Language::Python, &event).unwrap();
+        let whole = "[python] found chart-renderer for render_chart at 1:A.B.C in 1.25 ms \
+                     (score 2, direct)";
         assert_eq!(line, whole);
     }
 
     #[test]
+    fn says_who_answered_how_fast_and_how_many_bytes_went_each_way() {
+        let event = json!({"event": "answered", "agent": "table-digester",
+            "skill": "digest_table", "ms": 3.5, "path": "direct", "bytesOut": 48219,
+            "bytesIn": 512});
+        let line = shown(Language::C, &event).unwrap();
+        let whole = "[c] table-digester answered digest_table in 3.5 ms \
+                     (direct, 48219 bytes out, 512 in)";
+        assert_eq!(line, whole);
+    }
+
+    #[test]
+    fn begins_each_line_with_its_language_in_brackets() {
+        let event = json!({"event": "done", "ms": 12});
+        let lines = Language::ALL.map(|language| shown(language, &event).unwrap());
+        let whole = ["python", "node", "kotlin", "c"];
+        let whole = whole.map(|name| format!("[{name}] has the report after 12 ms"));
+        assert!(whole.iter().all(|line| lines.contains(line)), "{lines:?}");
+    }
+
+    #[test]
     fn keeps_quiet_about_what_nobody_needs() {
-        assert_eq!(line(&json!({"event": "debug"})), None);
+        assert_eq!(shown(Language::Node, &json!({"event": "debug"})), None);
     }
 }

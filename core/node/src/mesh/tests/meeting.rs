@@ -4,12 +4,13 @@
 use super::support::*;
 use crate::call::body::Bodies;
 use crate::call::pipe::pipe;
-use crate::home::Home;
+use crate::home::{Home, Lock};
 use crate::membership::{InviteOptions, Ticket};
-use crate::mesh::{Source, invite, join};
+use crate::mesh::{Mesh, MeshOptions, Source, invite, join};
 use hubless_proto::Kind;
 use hubless_proto::wire::record;
 use std::time::Duration;
+use tokio::time::timeout;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn announcements_and_the_end_of_a_node_are_seen() {
@@ -33,6 +34,32 @@ async fn announcements_and_the_end_of_a_node_are_seen() {
     let (_caller, end) = pipe();
     let error = two.b.call(node, text_request("", ""), Bodies::none(), end).await.unwrap_err();
     assert_eq!(error.code, "unknown_node");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_named_node_starts_while_others_remove_what_its_last_process_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = Home::open(Some(folder.path())).unwrap();
+    let start = || {
+        let name = Some("worker".to_owned());
+        Mesh::start(MeshOptions { name, ..MeshOptions::new(home.clone()) }, Echo::new().0)
+    };
+    let first = start().await.unwrap();
+    let key = first.node_key();
+    first.close(Duration::ZERO).await;
+    // As who found it holds it, for longer than usual.
+    let lock = home.folders().unwrap().locks().join(format!("{key}.lock"));
+    let held = Lock::take(&lock).unwrap();
+    let mut second = std::pin::pin!(start());
+    let early = timeout(Duration::from_millis(20), &mut second).await;
+    assert!(early.is_err(), "it waits: {:?}", early.map(|started| started.err()));
+    drop(held);
+    let second = second.await.unwrap();
+    assert_eq!(second.node_key(), key);
+    // One that goes on holding it is a process that runs under the same key.
+    second.close(Duration::ZERO).await;
+    let _held = Lock::take(&lock).unwrap();
+    assert_eq!(start().await.err().map(|error| error.kind), Some(Kind::Conflict));
 }
 
 /// Two users: a mesh with a minter, and a data folder that joins it.
