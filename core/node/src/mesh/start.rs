@@ -88,6 +88,7 @@ pub(super) async fn start(
         telling: Arc::new(Semaphore::new(limits::OUTBOUND_QUEUE)),
         closing: AtomicBool::new(false),
         repeats: AtomicU64::new(0),
+        cut: CancellationToken::new(),
         stop: CancellationToken::new(),
         tasks: TaskTracker::new(),
         use_lock: Mutex::new(use_lock),
