@@ -380,13 +380,16 @@ export interface RequestOptions<Out extends Schema = Schema> {
   tools?: readonly Tool<any, any>[];
   /** Schema that the callee's node checks the content against, for this call. */
   inputSchema?: Schema;
-  /** Schema that the callee's node checks its answer against, for this call. */
+  /** Schema that the answer is checked against, by the callee's node and here, for this call. */
   outputSchema?: Schema;
   /** Schema that gives the reply's value its type here; it is validated on arrival. */
   output?: Out;
   /** What may be repeated; default as the skill says. */
   effect?: Effect;
-  /** The callee answers the same key with the same outcome for 10 minutes. */
+  /**
+   * The callee answers the same key with the same outcome for 10 minutes. Streamed parts are
+   * compared by their `sha256`: a repeat with one that names none is refused with `conflict`.
+   */
   idempotencyKey?: string;
   /**
    * Agent that gets the answer instead of the caller, by id, address or name: one of this node, or

@@ -379,7 +379,9 @@ class Options:
     ``total_timeout`` bounds the whole call (unset: no bound besides the time to the first event
     and between events). ``wait`` is how long a name may take to appear (1 s). ``on_input``
     answers a question of the callee; without it the callee cannot ask. ``sender`` is one of
-    this node's agents, in whose name the call is made. ``return_to`` (id, address or name) is the
+    this node's agents, in whose name the call is made. ``idempotency_key`` gets repeats of the
+    same request the first outcome for 10 minutes; streamed parts are compared by their
+    ``sha256``, and a repeat with one that names none is refused with ``conflict``. ``return_to`` (id, address or name) is the
     agent that gets the answer instead of the caller: one of this node, or one whose
     ``accept_returns_from`` holds the callee's id; the reply is then empty and says in its
     ``metadata["hubless.returnedTo"]`` where the answer went. ``kill_switch`` pays for the call

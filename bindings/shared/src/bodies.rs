@@ -104,6 +104,7 @@ impl OpenBodies {
             let size = all.len().saturating_add(piece.len());
             if size as u64 > limits::REQUEST_BYTES {
                 return Err(Error::new(Kind::TooLarge, "expected a part of at most 64 MiB")
+                    .with_field("content.parts")
                     .with_limit("REQUEST_BYTES", limits::REQUEST_BYTES));
             }
             all.extend_from_slice(&piece);
@@ -240,7 +241,14 @@ mod tests {
             });
             match open.gather(handle).await {
                 Ok(all) => assert_eq!((all.len() as u64, fits), (limits::REQUEST_BYTES, true)),
-                Err(error) => assert_eq!((error.kind, fits), (Kind::TooLarge, false)),
+                Err(error) => {
+                    assert_eq!((error.kind, fits), (Kind::TooLarge, false));
+                    assert_eq!(error.field.as_deref(), Some("content.parts"));
+                    assert_eq!(
+                        error.limit.map(|limit| limit.name).as_deref(),
+                        Some("REQUEST_BYTES")
+                    );
+                }
             }
             assert!(!open.has(handle), "it is read once");
             writing.await.unwrap();

@@ -4,6 +4,10 @@
 
 #[path = "two_nodes/accepting.rs"]
 mod accepting;
+#[path = "two_nodes/behind.rs"]
+mod behind;
+#[path = "two_nodes/dishonest.rs"]
+mod dishonest;
 #[path = "two_nodes/health.rs"]
 mod health;
 #[path = "two_nodes/loads.rs"]
@@ -27,6 +31,8 @@ mod support;
 mod traces;
 #[path = "two_nodes/transients.rs"]
 mod transients;
+#[path = "two_nodes/unsendable.rs"]
+mod unsendable;
 #[path = "two_nodes/withheld.rs"]
 mod withheld;
 #[path = "two_nodes/zones.rs"]

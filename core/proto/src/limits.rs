@@ -81,6 +81,8 @@ limits! {
     CONTENT_PARTS: usize = 1_024;
     /// Streamed parts of one message.
     STREAMED_PARTS: usize = 64;
+    /// Streamed parts of one direction of a call that are not complete.
+    OPEN_PARTS: usize = 256;
     /// Bytes of a streamed part that may come before its receiver said that there is room.
     PART_FIRST_BYTES: usize = 512 * KIB;
     /// Bytes of a streamed part on their way to a reader that has begun to read.
@@ -188,6 +190,8 @@ limits! {
     REQUEST_TOOLS: usize = 64;
     /// Tool calls of one request.
     TOOL_CALLS: usize = 64;
+    /// Tool calls and questions of one call together that a caller answers.
+    CALL_QUESTIONS: usize = 2 * TOOL_CALLS;
     /// Tool calls of one request at once.
     TOOL_CALLS_AT_ONCE: usize = 8;
     /// Checks by a user's auth function at once, an agent.
@@ -241,6 +245,11 @@ limits! {
     JOINED_STREAMS: usize = 4;
     /// Events of one call between core and handler or caller.
     CALL_EVENTS: usize = 16;
+    /// Events that a caller takes of a call while a reader of its answer reads streamed parts and
+    /// takes no event; what is said of progress counts once.
+    WAITING_EVENTS: usize = 1_024;
+    /// The same, in bytes.
+    WAITING_EVENT_BYTES: usize = MIB;
     /// Events in a session's completion queue.
     SESSION_EVENTS: usize = 16_384;
     /// Bytes in a session's completion queue.
@@ -255,6 +264,8 @@ limits! {
     BODY_READ_BYTES: usize = 256 * KIB;
     /// Attempts of one call.
     RETRY_ATTEMPTS: u32 = 10;
+    /// Times that a call goes on to another node since the one that it asked has the agent no more.
+    CALL_MOVES: u32 = 8;
     /// Templates kept by a node.
     TEMPLATES: usize = 1_000;
     /// Pinned names of a user.

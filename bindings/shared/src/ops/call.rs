@@ -153,7 +153,7 @@ async fn usage(job: Job<'_>) -> Result<Outcome> {
     let open = open(&job, call)?;
     let _turn = open.order.lock().await;
     let by_model = v1::ModelUsage { input_tokens, output_tokens, cost_micros, calls };
-    open.call().add_usage(&v1::Usage {
+    let added = open.call().add_usage(&v1::Usage {
         input_tokens,
         output_tokens,
         cost_micros,
@@ -161,6 +161,7 @@ async fn usage(job: Job<'_>) -> Result<Outcome> {
         by_model: model.map(|model| (model, by_model)).into_iter().collect(),
         charged_in_full: false,
     });
+    added.map_err(|error| error.with_field("model"))?;
     Ok(Outcome::empty())
 }
 

@@ -137,7 +137,7 @@ impl Carried<'_> {
             Some(event::Kind::Final(end)) => {
                 self.over = true;
                 if let Some(usage) = &end.usage {
-                    self.call.add_usage(usage);
+                    self.call.add_usage(usage)?;
                 }
                 return Ok(Some(Content::from(end.content.unwrap_or_default())));
             }

@@ -43,7 +43,7 @@ async fn counting(node: &Node) -> Arc<AtomicU32> {
         async move {
             let usage =
                 Usage { input_tokens: 5, output_tokens: 2, cost_micros: 7, ..Usage::default() };
-            call.add_usage(&usage);
+            call.add_usage(&usage)?;
             if content.joined_text() == "fail" {
                 return Err(Error::refusal(Kind::Conflict, "planted", CANARY));
             }
@@ -168,7 +168,7 @@ async fn of_clients_with_tokens_the_one_that_is_named_for_it_reads() {
 async fn so_many_names_are_named_and_the_others_are_one() {
     let house = House::with(on()).await;
     let echo = handler(|call: Call, content: Content| async move {
-        call.add_usage(&Usage { input_tokens: 1, ..Usage::default() });
+        call.add_usage(&Usage { input_tokens: 1, ..Usage::default() })?;
         Ok(content)
     });
     let many = METRIC_NAMES + 3;

@@ -52,6 +52,7 @@ impl CallCore {
         } else {
             if state.tool_calls >= limits::TOOL_CALLS {
                 return Err(Error::refusal(Kind::TooLarge, "", "too many tool calls in one call")
+                    .with_field("tools")
                     .with_limit("TOOL_CALLS", limits::TOOL_CALLS as u64));
             }
             state.tool_calls += 1;

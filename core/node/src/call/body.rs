@@ -276,8 +276,9 @@ fn differs(message: &str) -> Error {
 }
 
 fn too_large(most: u64) -> Error {
-    Error::refusal(Kind::TooLarge, "", "the part is larger than allowed")
-        .with_limit("REQUEST_BYTES", most)
+    let message = format!("expected a part of at most {most} bytes");
+    let error = Error::refusal(Kind::TooLarge, "", message).with_field("content.parts");
+    error.with_limit("REQUEST_BYTES", most)
 }
 
 fn incomplete() -> Error {
@@ -392,6 +393,7 @@ mod tests {
         writer.write(Bytes::from_static(b"abcd")).await.unwrap();
         writer.end();
         let error = reader.gather(3).await.unwrap_err();
-        assert_eq!(error.kind, Kind::TooLarge);
+        assert_eq!((error.kind, error.field.as_deref()), (Kind::TooLarge, Some("content.parts")));
+        assert_eq!(error.limit.map(|limit| limit.value), Some(3));
     }
 }

@@ -167,6 +167,16 @@ impl CallCore {
         in_full
     }
 
+    /// Notes that the call ended since its caller gave it up, or its time was over.
+    pub(crate) fn note_given_up(&self) {
+        self.state().given_up = true;
+    }
+
+    /// True when the call ended so.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.state().given_up
+    }
+
     /// Waits until every stream of this call was given up.
     pub(crate) async fn given_up(&self) -> CancelCode {
         loop {
@@ -346,10 +356,26 @@ impl CallCore {
         tokio::select! {
             biased;
             () = hand_over => {}
-            () = self.cancelled.cancelled() => {}
+            () = self.cancelled.cancelled() => self.cut_off(),
         }
         self.done.cancel();
         Ok(())
+    }
+
+    /// Gives its streams up, where the last event has no room: their end is all that is left to
+    /// tell.
+    fn cut_off(&self) {
+        let kind = self.cancel_refusal().kind;
+        let code = if kind == Kind::Deadline {
+            CancelCode::Deadline
+        } else if kind == Kind::Killed {
+            CancelCode::Killed
+        } else {
+            CancelCode::Cancelled
+        };
+        for signal in self.signals.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            signal.cancel(code);
+        }
     }
 
     fn keep(&self, event: &v1::Event, bodies: &Bodies) {

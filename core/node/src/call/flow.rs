@@ -189,6 +189,11 @@ impl Rooms {
         (index, Room { said, used: 0 })
     }
 
+    /// Parts that are not sent yet.
+    pub(crate) fn count(&self) -> usize {
+        self.sending().open.len()
+    }
+
     /// The part was sent.
     pub(crate) fn close(&self, part: u32) {
         self.sending().open.remove(&part);

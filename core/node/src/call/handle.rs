@@ -9,6 +9,9 @@ use crate::schemas;
 use hubless_proto::error::Result;
 use hubless_proto::identity::AgentId;
 use hubless_proto::policy::Caller;
+use hubless_proto::wire::decode::Checked as _;
+use hubless_proto::wire::json_text::check_json;
+use hubless_proto::wire::text::check_id;
 use hubless_proto::wire::v1::{self, event};
 use hubless_proto::{Error, Kind, limits};
 use serde_json::Value;
@@ -196,13 +199,15 @@ impl Call {
     /// Tells the caller how far it is; `fraction` is held to 0 to 1.
     ///
     /// # Errors
-    /// `closed` after the end; `invalid_argument` for a fraction that is no number.
+    /// `closed` after the end; `invalid_argument` for a fraction that is no number; `too_large` for
+    /// a note above 16 KiB.
     pub async fn progress(&self, note: &str, fraction: Option<f64>) -> Result<()> {
         if fraction.is_some_and(f64::is_nan) {
             return Err(Error::invalid("fraction", "expected a number from 0 to 1"));
         }
         let fraction = fraction.map(|value| value.clamp(0.0, 1.0));
         let progress = v1::Progress { note: note.to_owned(), fraction };
+        progress.check().map_err(|error| error.with_field("note"))?;
         self.emit(event::Kind::Progress(progress), Content::default()).await
     }
 
@@ -237,6 +242,7 @@ impl Call {
             schemas::check(&tool.input_schema_json, arguments, "arguments")?;
         }
         let arguments_json = arguments.to_string();
+        check_json("arguments", &arguments_json)?;
         if arguments_json.len() > limits::INLINE_PART_BYTES {
             return Err(Error::invalid("arguments", "the arguments are too large")
                 .with_limit("INLINE_PART_BYTES", limits::INLINE_PART_BYTES as u64));
@@ -252,6 +258,9 @@ impl Call {
     pub async fn input(&self, prompt: Content, schema: Option<&Value>) -> Result<Content> {
         let prompt = self.sendable(prompt)?;
         let schema_json = schema.map(Value::to_string).unwrap_or_default();
+        if schema.is_some() {
+            check_json("schema", &schema_json)?;
+        }
         let answer = self.core().ask(Question::Input { prompt, schema_json }).await?;
         if let (Some(schema), Some(value)) = (schema, answer.decoded()) {
             schemas::check(&schema.to_string(), &value, "content")?;
@@ -260,8 +269,14 @@ impl Call {
     }
 
     /// Adds to the usage that the answer reports.
-    pub fn add_usage(&self, more: &v1::Usage) {
+    ///
+    /// # Errors
+    /// `invalid_argument` for the name of a model that is empty, above 128 bytes, or has control
+    /// characters; nothing is added then.
+    pub fn add_usage(&self, more: &v1::Usage) -> Result<()> {
+        more.by_model.keys().try_for_each(|model| check_id("byModel", model))?;
         self.core().add_usage(more);
+        Ok(())
     }
 
     /// Ends the call with its answer.

@@ -6,7 +6,7 @@ use hubless_proto::wire::v1::{self, part};
 
 /// The first text or data part of the pieces so far: what callers read as the answer's value.
 #[derive(Debug, Default)]
-pub(super) struct Judged {
+pub(crate) struct Judged {
     part: Option<v1::Part>,
     /// True while it is the last part, so that text may still go on.
     is_open: bool,
@@ -17,7 +17,7 @@ impl Judged {
     ///
     /// # Errors
     /// `too_large`, limit `REQUEST_BYTES`.
-    pub(super) fn take(&mut self, piece: &v1::Part, append: bool) -> Result<()> {
+    pub(crate) fn take(&mut self, piece: &v1::Part, append: bool) -> Result<()> {
         match (self.part.as_mut().and_then(|part| part.kind.as_mut()), &piece.kind) {
             (None, Some(part::Kind::Text(_) | part::Kind::DataJson(_))) => {
                 self.part = Some(piece.clone());
@@ -29,6 +29,7 @@ impl Judged {
                 if (text.len() + more.len()) as u64 > limits::REQUEST_BYTES {
                     let message = "the answer is larger than can be checked";
                     return Err(Error::new(Kind::TooLarge, message)
+                        .with_field("answer")
                         .with_limit("REQUEST_BYTES", limits::REQUEST_BYTES));
                 }
                 text.push_str(more);
@@ -39,7 +40,7 @@ impl Judged {
     }
 
     /// What was kept, as a content.
-    pub(super) fn end(&mut self) -> v1::Content {
+    pub(crate) fn end(&mut self) -> v1::Content {
         let parts = self.part.take().into_iter().collect();
         v1::Content { parts, ..v1::Content::default() }
     }
@@ -92,6 +93,7 @@ mod tests {
         judged.take(&half, true).unwrap();
         judged.take(&half, true).unwrap();
         let error = judged.take(&text("x"), true).unwrap_err();
+        assert_eq!(error.field.as_deref(), Some("answer"));
         assert_eq!(error.limit.unwrap().name, "REQUEST_BYTES");
     }
 }

@@ -41,9 +41,10 @@ impl Kept {
         self.bytes = 0;
     }
 
-    /// Adds text that goes on from the chunk before to that chunk.
+    /// Adds text that goes on from the chunk before to that chunk, as long as that one stays small
+    /// enough for a message; false: it is a chunk of its own.
     fn continues(&mut self, event: &v1::Event) -> bool {
-        let Some(event::Kind::Chunk(v1::Chunk { part: Some(more), append: true })) = &event.kind
+        let Some(event::Kind::Chunk(v1::Chunk { part: Some(next), append: true })) = &event.kind
         else {
             return false;
         };
@@ -51,10 +52,18 @@ impl Kept {
         else {
             return false;
         };
-        let Some(v1::Part { kind: Some(part::Kind::Text(text)), .. }) = &mut last.part else {
+        let Some(last) = &mut last.part else { return false };
+        if last.role != next.role || last.metadata_json != next.metadata_json {
+            return false;
+        }
+        let (Some(part::Kind::Text(text)), Some(part::Kind::Text(more))) =
+            (&mut last.kind, &next.kind)
+        else {
             return false;
         };
-        let v1::Part { kind: Some(part::Kind::Text(more)), .. } = more else { return false };
+        if text.len() + more.len() > limits::INLINE_PART_BYTES {
+            return false;
+        }
         text.push_str(more);
         true
     }
@@ -119,6 +128,22 @@ mod tests {
             let body = again.last_mut().unwrap().bodies.take(0).unwrap();
             assert_eq!(body.gather(3).await.unwrap(), "xyz");
         }
+    }
+
+    #[test]
+    fn chunks_stay_small_enough_for_a_message_and_keep_what_is_said_of_them() {
+        let mut kept = Kept::default();
+        let piece = "x".repeat(200 * limits::KIB);
+        for number in 0..3 {
+            kept.add(&chunk(&piece, number > 0), &Bodies::none());
+        }
+        let mut spoken = chunk("y", true);
+        if let Some(event::Kind::Chunk(v1::Chunk { part: Some(part), .. })) = &mut spoken.kind {
+            part.role = "assistant".to_owned();
+        }
+        kept.add(&spoken, &Bodies::none());
+        let told: Vec<_> = kept.again().unwrap().into_iter().map(|down| down.event).collect();
+        assert_eq!(told, [chunk(&piece.repeat(2), false), chunk(&piece, true), spoken]);
     }
 
     #[test]

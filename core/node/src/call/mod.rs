@@ -11,7 +11,7 @@ pub(crate) mod core;
 pub(crate) mod flow;
 pub mod handle;
 pub(crate) mod info;
-mod judged;
+pub(crate) mod judged;
 pub(crate) mod kept;
 pub(crate) mod pieces;
 pub mod pipe;

@@ -2,7 +2,7 @@
 
 use super::content::Content;
 use hubless_proto::error::{Error, Kind, Result};
-use hubless_proto::limits;
+use hubless_proto::limits::{CONTENT_PARTS, REQUEST_BYTES};
 use hubless_proto::wire::v1;
 
 /// Chunks of an answer that is wanted whole.
@@ -18,14 +18,17 @@ impl Pieces {
         for mut part in message.parts {
             let size = prost::Message::encoded_len(&part) as u64;
             self.bytes = self.bytes.saturating_add(size);
-            if self.bytes > limits::REQUEST_BYTES
-                || self.content.message.parts.len() >= limits::CONTENT_PARTS
-            {
-                return Err(Error::new(Kind::TooLarge, "the answer is larger than allowed")
-                    .with_limit("REQUEST_BYTES", limits::REQUEST_BYTES));
+            if self.bytes > REQUEST_BYTES {
+                let message = format!("expected an answer of at most {REQUEST_BYTES} bytes");
+                return Err(too_large(message, ("REQUEST_BYTES", REQUEST_BYTES)));
             }
             if append && self.appended(&part) {
                 continue;
+            }
+            if self.content.message.parts.len() >= CONTENT_PARTS {
+                let most = CONTENT_PARTS as u64;
+                let message = format!("expected an answer of at most {most} parts");
+                return Err(too_large(message, ("CONTENT_PARTS", most)));
             }
             if let Some(v1::part::Kind::Stream(stream)) = &mut part.kind
                 && let Some(body) = bodies.take(stream.index)
@@ -58,5 +61,47 @@ impl Pieces {
             }
             _ => false,
         }
+    }
+}
+
+fn too_large(message: String, (limit, most): (&str, u64)) -> Error {
+    Error::new(Kind::TooLarge, message).with_field("answer").with_limit(limit, most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::content::text_part;
+
+    fn piece(part: v1::Part) -> Content {
+        Content::from(v1::Content { parts: vec![part], ..v1::Content::default() })
+    }
+
+    fn named(error: Error) -> (Kind, String, String, u64) {
+        let limit = error.limit.unwrap();
+        (error.kind, error.field.unwrap(), limit.name, limit.value)
+    }
+
+    #[test]
+    fn so_many_parts_and_no_more_but_text_goes_on() {
+        let mut pieces = Pieces::default();
+        for _ in 0..CONTENT_PARTS {
+            pieces.add(piece(text_part("x")), false).unwrap();
+        }
+        pieces.add(piece(text_part("x")), true).unwrap();
+        let over = pieces.add(piece(text_part("x")), false).unwrap_err();
+        let most = CONTENT_PARTS as u64;
+        let wanted = (Kind::TooLarge, "answer".to_owned(), "CONTENT_PARTS".to_owned(), most);
+        assert_eq!(named(over), wanted);
+    }
+
+    #[test]
+    fn so_many_bytes_and_no_more() {
+        let mut pieces = Pieces::default();
+        let large = text_part("x".repeat(usize::try_from(REQUEST_BYTES).unwrap() - 100));
+        pieces.add(piece(large), false).unwrap();
+        let over = pieces.add(piece(text_part("x".repeat(100))), true).unwrap_err();
+        let wanted = "REQUEST_BYTES".to_owned();
+        assert_eq!(named(over), (Kind::TooLarge, "answer".to_owned(), wanted, REQUEST_BYTES));
     }
 }

@@ -82,7 +82,9 @@ pub(crate) fn up_to(most: u64) -> Count {
         let taken =
             left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
         taken.map(|_| ()).map_err(|_| {
-            Error::refusal(Kind::TooLarge, "", "the streamed parts are larger than allowed")
+            let message = format!("expected at most {most} bytes in streamed parts together");
+            Error::refusal(Kind::TooLarge, "", message)
+                .with_field("content.parts")
                 .with_limit("REQUEST_BYTES", most)
         })
     })
@@ -174,6 +176,7 @@ mod tests {
     async fn gathering_is_bounded() {
         let content = split(Content::text("x".repeat(600_000))).unwrap();
         let error = gather(content, &up_to(1_000)).await.unwrap_err();
-        assert_eq!(error.kind, Kind::TooLarge);
+        assert_eq!((error.kind, error.field.as_deref()), (Kind::TooLarge, Some("content.parts")));
+        assert_eq!(error.limit.map(|limit| limit.value), Some(1_000));
     }
 }

@@ -18,6 +18,8 @@ use tokio::time::Instant;
 #[derive(Default)]
 pub(super) struct State {
     pub(super) ended: bool,
+    /// The caller gave it up, or its time was over.
+    pub(super) given_up: bool,
     /// What has left, for who joins or asks again; none: nobody can.
     pub(super) kept: Option<Kept>,
     /// Kind, code and message.

@@ -1,18 +1,22 @@
 //! One attempt of a call from its first event to its last.
 
 use super::questions::Questions;
+use super::waiting::Waiting;
 use crate::call::body::Bodies;
-use crate::call::content::Content;
+use crate::call::content::{Content, part_value};
 use crate::call::core::micros;
+use crate::call::judged::Judged;
 use crate::call::pieces::Pieces;
 use crate::call::pipe::{CallerEnd, CancelCode, Down};
 use crate::call::split;
 use crate::engine::lock;
 use crate::node::{Answerer, Path, Reply, StreamItem};
+use crate::schemas;
 use crate::spans::TraceId;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::limits;
 use hubless_proto::policy::Effect;
+use hubless_proto::wire::text;
 use hubless_proto::wire::v1::{self, event};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -33,6 +37,9 @@ pub(crate) struct Attempt {
     /// To the first event, then between events.
     pub(crate) timeout: Duration,
     pub(crate) total_deadline: Option<Instant>,
+    /// JSON Schema that the answer must hold, as far as its callee has not checked that in this
+    /// process; empty: none.
+    pub(crate) output_schema: String,
     pub(crate) started: Instant,
     /// When an attempt of which nothing was heard makes room for one at another node; none: there
     /// is no other, or it may not be asked.
@@ -46,12 +53,14 @@ pub(crate) struct Sink {
     items: Option<mpsc::Sender<Result<StreamItem>>>,
     /// A piece of an answer was handed on and cannot be taken back.
     given: AtomicBool,
+    /// The reader has not taken the item that is handed on.
+    behind: AtomicBool,
 }
 
 impl Sink {
     /// Hands events on as they come.
     pub(crate) const fn to(items: mpsc::Sender<Result<StreamItem>>) -> Self {
-        Self { items: Some(items), given: AtomicBool::new(false) }
+        Self { items: Some(items), given: AtomicBool::new(false), behind: AtomicBool::new(false) }
     }
 
     /// True where events are handed on.
@@ -64,12 +73,19 @@ impl Sink {
         self.given.load(Ordering::Relaxed)
     }
 
+    /// True while an item waits for the reader.
+    fn is_behind(&self) -> bool {
+        self.behind.load(Ordering::Relaxed)
+    }
+
     async fn hand_on(&self, item: StreamItem) -> Result<()> {
         let Some(items) = &self.items else { return Ok(()) };
         if matches!(item, StreamItem::Chunk { .. }) {
             self.given.store(true, Ordering::Relaxed);
         }
+        self.behind.store(true, Ordering::Relaxed);
         let sent = items.send(Ok(item)).await;
+        self.behind.store(false, Ordering::Relaxed);
         sent.map_err(|_| Error::new(Kind::Cancelled, "the reader of the stream went away"))
     }
 }
@@ -82,40 +98,82 @@ impl Attempt {
         questions: &mut Questions,
         sink: &Sink,
     ) -> Result<Reply> {
-        let mut pieces = Pieces::default();
-        let mut last_event = self.started;
+        let came = Arc::new(Mutex::new(self.started));
+        let (pieces, judged) = (Pieces::default(), Judged::default());
+        let mut answer = Answer { pieces, judged, came: Arc::clone(&came) };
+        let mut waiting = Waiting::default();
         let mut heard_by = self.heard_by;
         loop {
-            let silence = (!questions.input_open()).then_some(last_event + self.timeout);
+            let down = match waiting.next() {
+                Some(down) => down,
+                None => self.next(&mut end, questions, (&*came, &mut heard_by)).await?,
+            };
+            let Some(down) = asked_of(questions, down) else { continue };
+            waiting.note(&down);
+            let is_own = counts(&down);
+            let mut taken = std::pin::pin!(self.event(down, &mut answer, sink));
+            let taken = loop {
+                let patience = self.patience(&came, sink, (&waiting, &*questions));
+                tokio::select! {
+                    biased;
+                    taken = &mut taken => break taken?,
+                    () = until(self.total_deadline) => return Err(self.give_up(&end)),
+                    down = end.events.recv(), if waiting.takes() => match down {
+                        Some(down) => {
+                            heard(&came, counts(&down));
+                            if let Some(down) = asked_of(questions, down) {
+                                waiting.add(down);
+                            }
+                        }
+                        None => waiting.end(),
+                    },
+                    up = questions.next(), if questions.any() => {
+                        let _ = end.control.send(up).await;
+                        heard(&came, true);
+                    }
+                    () = until(patience) => {
+                        // Bytes that came meanwhile are a sign of life.
+                        let patience = self.patience(&came, sink, (&waiting, &*questions));
+                        if patience.is_some_and(|at| at <= Instant::now()) {
+                            return Err(self.give_up(&end));
+                        }
+                    }
+                }
+            };
+            match taken {
+                Taken::Handed => {}
+                Taken::Asked(id, prompt, schema) => questions.input(id, prompt, &schema),
+                Taken::Last(reply) => return Ok(*reply),
+            }
+            heard(&came, is_own);
+        }
+    }
+
+    /// The next event, once all before it are handed on.
+    async fn next(
+        &self,
+        end: &mut CallerEnd,
+        questions: &mut Questions,
+        (came, heard_by): (&Mutex<Instant>, &mut Option<Instant>),
+    ) -> Result<Down> {
+        loop {
+            let silence = (!questions.input_open()).then(|| *lock(came) + self.timeout);
             let deadline = silence.into_iter().chain(self.total_deadline).min();
             tokio::select! {
                 down = end.events.recv() => {
-                    let Some(down) = down else { return Err(self.lost()) };
-                    heard_by = None;
-                    let counts = !matches!(down.event.kind, Some(event::Kind::Accepted(_)));
-                    let event = self.event(down, questions, &mut pieces, sink);
-                    let taken = self.in_total(event).await;
-                    if taken.as_ref().is_err_and(|error| error.kind == Kind::Deadline) {
-                        end.cancel.cancel(CancelCode::Deadline);
-                    }
-                    if let Some(reply) = taken? {
-                        return Ok(reply);
-                    }
-                    if counts {
-                        last_event = Instant::now();
-                    }
+                    let Some(down) = down else { return Err(self.ended(end)) };
+                    *heard_by = None;
+                    heard(came, counts(&down));
+                    return Ok(down);
                 }
                 up = questions.next(), if questions.any() => {
                     // A callee that ended meanwhile needs no answer: its last event is next.
                     let _ = end.control.send(up).await;
-                    last_event = Instant::now();
+                    heard(came, true);
                 }
-                () = until(deadline) => {
-                    end.cancel.cancel(CancelCode::Deadline);
-                    return Err(self.late());
-                }
-                () = until(heard_by) => {
-                    heard_by = None;
+                () = until(deadline) => return Err(self.give_up(end)),
+                () = until(*heard_by) => {
+                    *heard_by = None;
                     // What has come already is an answer, however late it is looked at.
                     if end.events.is_empty() {
                         end.cancel.cancel(CancelCode::Cancelled);
@@ -126,48 +184,60 @@ impl Attempt {
         }
     }
 
-    async fn event(
+    /// Until when something of the callee is waited for while an event is handed on. A reader that
+    /// is behind is no silence of the callee, unless it may wait for bytes that cannot come before
+    /// it takes what waits for it.
+    fn patience(
         &self,
-        down: Down,
-        questions: &mut Questions,
-        pieces: &mut Pieces,
+        came: &Mutex<Instant>,
         sink: &Sink,
-    ) -> Result<Option<Reply>> {
+        (waiting, questions): (&Waiting, &Questions),
+    ) -> Option<Instant> {
+        let behind = sink.is_behind() && !waiting.comes();
+        (!behind && !questions.input_open()).then(|| *lock(came) + self.timeout)
+    }
+
+    async fn event(&self, down: Down, answer: &mut Answer, sink: &Sink) -> Result<Taken> {
         let Down { event, bodies } = down;
         match event.kind {
             Some(event::Kind::Accepted(_)) => sink.hand_on(StreamItem::Accepted).await?,
-            Some(event::Kind::Progress(v1::Progress { note, fraction })) => {
+            Some(event::Kind::Progress(v1::Progress { mut note, fraction })) => {
+                // It is shown to people.
+                text::clean(&mut note, limits::LONG_TEXT_BYTES);
                 sink.hand_on(StreamItem::Progress { note, fraction }).await?;
             }
             Some(event::Kind::Chunk(chunk)) => {
                 let parts = chunk.part.into_iter().collect();
                 let message = v1::Content { parts, ..Default::default() };
-                let content = self.whole(Some(message), bodies).await?;
+                let content = answer.whole(Some(message), bodies).await?;
                 if sink.streams() {
+                    self.judge(answer, &content, chunk.append)?;
                     sink.hand_on(StreamItem::Chunk { content, append: chunk.append }).await?;
                 } else {
-                    pieces.add(content, chunk.append)?;
+                    answer.pieces.add(content, chunk.append)?;
                 }
             }
-            Some(event::Kind::ToolCall(call)) => questions.tool(call),
             Some(event::Kind::InputRequired(asked)) => {
-                let prompt = self.whole(asked.prompt, bodies).await?;
-                questions.input(asked.id, prompt, &asked.schema_json);
+                let prompt = answer.whole(asked.prompt, bodies).await?;
+                return Ok(Taken::Asked(asked.id, prompt, asked.schema_json));
             }
             Some(event::Kind::Final(last)) => {
-                return self.reply(last, bodies, std::mem::take(pieces)).await.map(Some);
+                let reply = self.reply(last, bodies, answer).await?;
+                return Ok(Taken::Last(Box::new(reply)));
             }
             Some(event::Kind::Rejection(rejection)) => {
                 return Err(Error::from(rejection).with_agent(self.agent.agent_id));
             }
-            // A newer callee may say what this version does not know.
-            None => {}
+            // Run already; a newer callee may say what this version does not know.
+            Some(event::Kind::ToolCall(_)) | None => {}
         }
-        Ok(None)
+        Ok(Taken::Handed)
     }
 
-    async fn reply(&self, last: v1::Final, bodies: Bodies, pieces: Pieces) -> Result<Reply> {
-        let content = pieces.end(self.whole(last.content, bodies).await?);
+    async fn reply(&self, last: v1::Final, bodies: Bodies, answer: &mut Answer) -> Result<Reply> {
+        let whole = answer.whole(last.content, bodies).await?;
+        let content = std::mem::take(&mut answer.pieces).end(whole);
+        self.check(answer, &content.message)?;
         let mut timing = last.timing.unwrap_or_default();
         timing.network_us = micros(self.started.elapsed())
             .saturating_sub(timing.queue_us)
@@ -184,38 +254,42 @@ impl Attempt {
         })
     }
 
-    /// A content with its streamed text and data in it; each piece of them counts as an event.
-    async fn whole(&self, message: Option<v1::Content>, bodies: Bodies) -> Result<Content> {
-        let content = Content { message: message.unwrap_or_default(), bodies };
-        let came = Arc::new(Mutex::new(Instant::now()));
-        let seen = Arc::clone(&came);
-        let up_to = split::up_to(limits::REQUEST_BYTES);
-        let count: split::Count = Arc::new(move |kind, bytes| {
-            *lock(&seen) = Instant::now();
-            up_to(kind, bytes)
-        });
-        let mut gathered = std::pin::pin!(split::gather(content, &count));
-        loop {
-            let patience = *lock(&came) + self.timeout;
-            tokio::select! {
-                biased;
-                content = &mut gathered => return content,
-                () = tokio::time::sleep_until(patience) => {
-                    if *lock(&came) + self.timeout <= Instant::now() {
-                        return Err(self.late());
-                    }
-                }
-            }
+    /// Keeps what is to be checked of an answer in pieces.
+    fn judge(&self, answer: &mut Answer, piece: &Content, append: bool) -> Result<()> {
+        match piece.message.parts.as_slice() {
+            [part] if !self.output_schema.is_empty() => answer.judged.take(part, append),
+            _ => Ok(()),
         }
     }
 
-    /// Waits within the total time of the call: a reader that is behind does not stretch it.
-    async fn in_total<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        tokio::select! {
-            biased;
-            done = work => done,
-            () = until(self.total_deadline) => Err(self.late()),
+    /// An answer of another node holds the caller's own schema, whatever that node checked.
+    fn check(&self, answer: &mut Answer, last: &v1::Content) -> Result<()> {
+        if self.output_schema.is_empty() {
+            return Ok(());
         }
+        let pieces = if last.parts.is_empty() { answer.judged.end() } else { Default::default() };
+        let mut parts = last.parts.iter().chain(&pieces.parts);
+        let value = parts.find_map(part_value).unwrap_or_default();
+        schemas::check(&self.output_schema, &value, "output").map_err(|error| {
+            let message = format!("the answer: {}", error.message);
+            Error { message, ..error }.with_agent(self.agent.agent_id)
+        })
+    }
+
+    /// The time is over.
+    fn give_up(&self, end: &CallerEnd) -> Error {
+        end.cancel.cancel(CancelCode::Deadline);
+        self.late()
+    }
+
+    /// No more events come, and there was no last one.
+    fn ended(&self, end: &CallerEnd) -> Error {
+        // A callee in this process may have given the call up, without room for a last event.
+        if end.cancel.is_cancelled() && end.cancel.code() == CancelCode::Deadline {
+            let error = Error::refusal(Kind::Deadline, "", "the callee's time for it was over");
+            return error.with_agent(self.agent.agent_id);
+        }
+        self.lost()
     }
 
     fn lost(&self) -> Error {
@@ -243,6 +317,60 @@ impl Attempt {
         };
         Error::new(Kind::Deadline, message).with_agent(self.agent.agent_id)
     }
+}
+
+/// What came of an event.
+enum Taken {
+    /// It was handed on.
+    Handed,
+    /// The callee asks the caller.
+    Asked(u64, Content, String),
+    /// It was the last.
+    Last(Box<Reply>),
+}
+
+/// What is known of an answer so far.
+struct Answer {
+    pieces: Pieces,
+    judged: Judged,
+    /// When the callee was last heard.
+    came: Arc<Mutex<Instant>>,
+}
+
+impl Answer {
+    /// A content with its streamed text and data in it; each piece of them counts as an event.
+    async fn whole(&self, message: Option<v1::Content>, bodies: Bodies) -> Result<Content> {
+        let content = Content { message: message.unwrap_or_default(), bodies };
+        let came = Arc::clone(&self.came);
+        let up_to = split::up_to(limits::REQUEST_BYTES);
+        let count: split::Count = Arc::new(move |kind, bytes| {
+            heard(&came, true);
+            up_to(kind, bytes)
+        });
+        split::gather(content, &count).await
+    }
+}
+
+/// Notes a sign of life.
+fn heard(came: &Mutex<Instant>, counts: bool) {
+    if counts {
+        *lock(came) = Instant::now();
+    }
+}
+
+/// True for what a callee says by itself, and not its node for it.
+const fn counts(down: &Down) -> bool {
+    !matches!(down.event.kind, Some(event::Kind::Accepted(_)))
+}
+
+/// Runs a tool that the callee calls, whatever else waits; gives every other event back.
+fn asked_of(questions: &mut Questions, down: Down) -> Option<Down> {
+    let Down { event, bodies } = down;
+    if let Some(event::Kind::ToolCall(call)) = event.kind {
+        questions.tool(call);
+        return None;
+    }
+    Some(Down { event, bodies })
 }
 
 async fn until(deadline: Option<Instant>) {

@@ -5,3 +5,4 @@
 
 pub(crate) mod drive;
 pub(crate) mod questions;
+mod waiting;

@@ -98,10 +98,12 @@ impl Questions {
     fn admit(&self, call: &v1::ToolCall) -> Result<(Arc<dyn ToolHost>, Value, String)> {
         if self.seen.len() > limits::TOOL_CALLS {
             return Err(Error::refusal(Kind::TooLarge, "", "too many tool calls in one call")
+                .with_field("tools")
                 .with_limit("TOOL_CALLS", limits::TOOL_CALLS as u64));
         }
         if self.answers.len() >= limits::TOOL_CALLS_AT_ONCE {
             return Err(Error::refusal(Kind::Busy, "", "too many tool calls at once")
+                .with_field("tools")
                 .with_limit("TOOL_CALLS_AT_ONCE", limits::TOOL_CALLS_AT_ONCE as u64));
         }
         let undeclared =
@@ -120,9 +122,10 @@ impl Questions {
             return;
         }
         self.inputs_open += 1;
-        if self.seen.len() > 2 * limits::TOOL_CALLS {
+        if self.seen.len() > limits::CALL_QUESTIONS {
             let error = Error::refusal(Kind::TooLarge, "", "too many questions in one call")
-                .with_limit("TOOL_CALLS", limits::TOOL_CALLS as u64);
+                .with_field("input")
+                .with_limit("CALL_QUESTIONS", limits::CALL_QUESTIONS as u64);
             self.answers.spawn(async move { input(id, Err(error)) });
             return;
         }
@@ -146,7 +149,10 @@ fn panicked() -> Error {
     Error::refusal(Kind::HandlerFailed, "panic", "the caller's function panicked")
 }
 
+/// What a callee takes: the caller's own function learns of anything else, and the callee that it
+/// has no answer.
 fn sendable(content: Content, remote: bool) -> Result<Content> {
+    crate::call::content::check(&content.message)?;
     if remote { split::split(content) } else { Ok(content) }
 }
 
@@ -228,7 +234,11 @@ mod tests {
         let mut all = Vec::new();
         while questions.any() {
             let Up::ToolResult(result, _) = questions.next().await else { panic!("no tool") };
-            let refused = result.error.map(|error| format!("{}/{}", error.kind, error.code));
+            let refused = result.error.map(|error| {
+                // A bound that was reached is named, and what reached it.
+                let limit = error.limit.map(|limit| format!(" {} {}", error.field, limit.name));
+                format!("{}/{}{}", error.kind, error.code, limit.unwrap_or_default())
+            });
             all.push((result.id, refused.unwrap_or_default()));
         }
         all.sort();
@@ -265,7 +275,10 @@ mod tests {
             questions.tool(asked(id, "count", "{}"));
         }
         host.gate.close();
-        assert_eq!(answers(&mut questions).await.last(), Some(&(most, "busy/".to_owned())));
+        assert_eq!(
+            answers(&mut questions).await.last(),
+            Some(&(most, "busy/ tools TOOL_CALLS_AT_ONCE".to_owned()))
+        );
         for id in most + 1..=limits::TOOL_CALLS as u64 {
             questions.tool(asked(id, "count", "{}"));
             assert_eq!(answers(&mut questions).await.len(), 1);
@@ -273,20 +286,23 @@ mod tests {
         let runs = host.runs.load(Ordering::SeqCst);
         questions.tool(asked(u64::MAX, "count", "{}"));
         let over = answers(&mut questions).await;
-        assert_eq!(over, [(u64::MAX, "too_large/".to_owned())]);
+        assert_eq!(over, [(u64::MAX, "too_large/ tools TOOL_CALLS".to_owned())]);
         assert_eq!(host.runs.load(Ordering::SeqCst), runs);
     }
 
     #[tokio::test]
     async fn each_question_is_answered_if_only_by_a_refusal() {
         let mut questions = Questions::new(Vec::new(), None, None, false);
-        let most = 2 * limits::TOOL_CALLS as u64;
+        let most = limits::CALL_QUESTIONS as u64;
         for id in 0..=most {
             questions.input(id, Content::text("which?"), "");
             let Up::Input(answer, _) = questions.next().await else { panic!("no answer") };
-            let told = answer.error.map(|error| error.kind);
+            let told = answer.error.unwrap();
             let wanted = if id < most { "unsupported" } else { "too_large" };
-            assert_eq!((answer.id, told.as_deref()), (id, Some(wanted)));
+            assert_eq!((answer.id, told.kind.as_str()), (id, wanted));
+            let limit = told.limit.map(|limit| (told.field, limit.name, limit.value));
+            let named = ("input".to_owned(), "CALL_QUESTIONS".to_owned(), most);
+            assert_eq!(limit, (id == most).then_some(named));
         }
     }
 }

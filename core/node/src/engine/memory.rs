@@ -12,7 +12,7 @@ use crate::call::sinks::Whose;
 use crate::chance::now_ms;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::memo::{Begin, CallKey, ConversationKey, IdempotencyKey, request_digest};
-use hubless_proto::policy::CallerKind;
+use hubless_proto::policy::{CallerKind, Effect};
 use hubless_proto::wire::v1::{self, event, part};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -137,7 +137,12 @@ fn meet(engine: &Engine, hosted: &Hosted, arrival: &Arrival) -> Result<(Memo, Me
             Ok(Begin::New) => memo.idempotency = Some(key),
             other => {
                 forget_call(engine, &memo);
-                return match other? {
+                let met = other?;
+                // The handler reads bytes, if it does: nobody here knows what they were.
+                if let Some(unnamed) = without_digest(request) {
+                    return Err(unnamed);
+                }
+                return match met {
                     Begin::Ended(kept) => Ok((memo, Met::Ended(Whose::Another, Some(kept)))),
                     Begin::Untold => Ok((memo, Met::Ended(Whose::Another, None))),
                     Begin::New | Begin::Running => {
@@ -150,6 +155,31 @@ fn meet(engine: &Engine, hosted: &Hosted, arrival: &Arrival) -> Result<(Memo, Me
         }
     }
     Ok((memo, Met::New))
+}
+
+/// The error of a repeat that cannot be told from another request, since a streamed part of it does
+/// not name the digest of its bytes.
+fn without_digest(request: &v1::Request) -> Option<Error> {
+    let mut parts = request.content.iter().flat_map(|content| &content.parts);
+    let unnamed = |part: &v1::Part| matches!(&part.kind, Some(part::Kind::Stream(stream)) if stream.sha256.is_empty());
+    let message = "the same key was used before, and a streamed part names no sha256 by which the \
+                   two could be compared: expected one, or another key";
+    parts
+        .any(unnamed)
+        .then(|| Error::refusal(Kind::Conflict, "other_body", message).with_field("idempotencyKey"))
+}
+
+/// True where a run that nobody waits for may be made again.
+fn is_repeatable(hosted: &Hosted, request: &v1::Request) -> bool {
+    if !request.effect.is_empty() {
+        return Effect::of(&request.effect).repeatable();
+    }
+    let descriptor = hosted.descriptor();
+    let skill = match (request.skill.as_str(), descriptor.skills.as_slice()) {
+        ("", [only]) => Some(only),
+        (id, all) => all.iter().find(|skill| skill.id == id),
+    };
+    skill.is_some_and(|skill| Effect::of(&skill.effect).repeatable())
 }
 
 fn forget_call(engine: &Engine, memo: &Memo) {
@@ -206,7 +236,10 @@ impl Memo {
     pub(crate) fn ended(self, engine: &Engine, hosted: &Hosted, core: &CallCore) {
         let outcome = core.take_kept().map(Arc::new);
         let bytes = outcome.as_ref().map_or(0, |kept| kept.bytes());
-        let ran = core.has_started();
+        // A call that its caller gave up has no outcome of its own: where it may be repeated, the
+        // key stands for the run that follows.
+        let given_up = core.is_given_up() && is_repeatable(hosted, &core.info.request);
+        let ran = core.has_started() && !given_up;
         if let Some(key) = self.call {
             lock(&engine.running).calls.remove(&key);
             let mut duplicates = lock(&engine.duplicates);

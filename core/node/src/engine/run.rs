@@ -158,7 +158,7 @@ async fn supervise(
                     // The stop itself, which says why, is on its way on another stream.
                     let _ = timeout(STOP_TOLD, core.cancelled.cancelled()).await;
                 }
-                stop(core, &given_up(code)).await;
+                leave(core, &given_up(code)).await;
                 break;
             }
             () = core.cancelled.cancelled() => {
@@ -167,7 +167,7 @@ async fn supervise(
                 break;
             }
             () = hosted.stop.cancelled() => {
-                stop(core, &taken_out()).await;
+                let _ = stop(core, &taken_out()).await;
                 break;
             }
             () = tokio::time::sleep_until(accept_at.unwrap_or_else(Instant::now)),
@@ -179,7 +179,7 @@ async fn supervise(
             () = tokio::time::sleep_until(core.deadline()) => {
                 if core.deadline() <= Instant::now() {
                     let error = Error::refusal(Kind::Deadline, "", "the time of the call is over");
-                    stop(core, &error).await;
+                    leave(core, &error).await;
                     break;
                 }
             }
@@ -209,17 +209,28 @@ fn given_up(code: CancelCode) -> Error {
         CancelCode::Cancelled => Error::refusal(Kind::Cancelled, "", "the caller gave the call up"),
         CancelCode::Deadline => Error::refusal(Kind::Deadline, "", "the caller's time is over"),
         CancelCode::Drained => Error::refusal(Kind::Transport, "drained", "the connection ended"),
-        CancelCode::Limit => Error::refusal(Kind::TooLarge, "", "a bound was reached"),
+        CancelCode::Limit => {
+            // It does not say which.
+            let message = "the answer is beyond a bound of the caller";
+            Error::refusal(Kind::TooLarge, "", message).with_field("answer")
+        }
         CancelCode::Killed => Error::refusal(Kind::Killed, "parent", "the call tree was stopped"),
     }
 }
 
-/// Stops the handler and ends the call.
-async fn stop(core: &CallCore, error: &Error) {
+/// Stops the handler and ends the call; false: it had ended before.
+async fn stop(core: &CallCore, error: &Error) -> bool {
     tracing::debug!(kind = %error.kind, "stopped");
     core.cancel(error.kind, &error.message);
     // Nobody may be there to read it; a stream that joined may.
-    let _ = core.reject(error).await;
+    core.reject(error).await.is_ok()
+}
+
+/// The same, since nobody waits for it any longer.
+async fn leave(core: &CallCore, error: &Error) {
+    if stop(core, error).await {
+        core.note_given_up();
+    }
 }
 
 /// Takes what the caller answered to a question of the handler.

@@ -1,6 +1,6 @@
 //! The callee's side of a call over a stream.
 
-use super::frames::{End, FrameReader, FrameWriter, unexpected};
+use super::frames::{End, FrameReader, FrameWriter, part, unexpected};
 use super::parts::{Incoming, Outgoing};
 use crate::call::flow::{Ledger, Rooms};
 use crate::call::pipe::{CallerEnd, CancelCode, CancelSignal, Down, Up, is_last};
@@ -8,10 +8,16 @@ use hubless_proto::error::{Error, Kind};
 use hubless_proto::wire::decode::decode;
 use hubless_proto::wire::frame::{Frame, FrameType, decode_data};
 use hubless_proto::wire::v1::{self, event};
+use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 /// Nothing is wrong; the other half just wants no more.
 const NO_ERROR: u32 = 0;
+
+/// How long a caller may take to read why its call broke off.
+const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// A call whose request was read.
 pub(super) struct InCall {
@@ -19,11 +25,13 @@ pub(super) struct InCall {
     pub(super) reader: FrameReader,
     pub(super) incoming: Incoming,
     pub(super) end: CallerEnd,
+    /// Fires when the node is closed.
+    pub(super) cut: CancellationToken,
 }
 
 /// Moves frames until the call is over, and tells the engine when the caller gave it up.
 pub(super) async fn run(call: InCall) {
-    let InCall { mut writer, mut reader, incoming, mut end } = call;
+    let InCall { mut writer, mut reader, incoming, mut end, cut } = call;
     let stopped = writer.stopped();
     let outcome = {
         let (ledger, outgoing) = (incoming.ledger(), Outgoing::new());
@@ -39,6 +47,9 @@ pub(super) async fn run(call: InCall) {
                     other @ (End::Reset(_) | End::Lost | End::Broken(_)) => break Err(other),
                 },
                 code = &mut stopped => break Err(code.map_or(End::Lost, End::Reset)),
+                // The engine ended the call, and its last event has no room: nobody reads.
+                code = end.cancel.cancelled() => break Err(End::Reset(code as u64)),
+                () = cut.cancelled() => break Err(End::Reset(CancelCode::Drained as u64)),
             }
         }
     };
@@ -60,20 +71,27 @@ async fn give_up(
     cancel: &CancelSignal,
     why: End,
 ) {
-    let code = match why {
-        End::Finished | End::Lost => CancelCode::Cancelled,
-        End::Reset(code) => CancelCode::from_code(code),
-        End::Broken(error) => {
-            tracing::debug!(%error, "a call broke off");
-            let event = v1::Event { kind: Some(event::Kind::Rejection((&error).into())) };
-            if writer.message(FrameType::Event, &event).await.is_ok() {
-                writer.finish();
-                reader.stop(NO_ERROR);
-            }
-            CancelCode::Cancelled
-        }
+    let (code, refusal) = match why {
+        End::Finished | End::Lost => (CancelCode::Cancelled, None),
+        End::Reset(code) => (CancelCode::from_code(code), None),
+        End::Broken(error) => (CancelCode::Cancelled, Some(error)),
     };
     cancel.cancel(code);
+    if let Some(error) = refusal {
+        tracing::debug!(%error, "a call broke off");
+        let event = v1::Event { kind: Some(event::Kind::Rejection((&error).into())) };
+        let written = timeout(LAST_WORD, writer.message(FrameType::Event, &event)).await;
+        if matches!(written, Ok(Ok(()))) {
+            writer.finish();
+            reader.stop(NO_ERROR);
+            // A reset would take back what is on its way.
+            let _ = timeout(LAST_WORD, writer.stopped()).await;
+            return;
+        }
+    }
+    if code == CancelCode::Drained {
+        return part((writer, reader), code as u32).await;
+    }
     writer.reset(code as u32);
     reader.stop(code as u32);
 }
@@ -132,10 +150,10 @@ async fn send(
 ) -> Result<(), End> {
     let mut last = false;
     while !last || outgoing.is_open() {
+        // In no order: neither events nor bytes hold the others back.
         tokio::select! {
-            biased;
             room = ledger.next() => writer.message(FrameType::Room, &room).await?,
-            down = events.recv(), if !last => {
+            down = events.recv(), if !last && outgoing.has_room() => {
                 let Down { mut event, bodies } = down.unwrap_or_else(unanswered);
                 last = is_last(&event);
                 outgoing.add(&mut event, bodies);

@@ -1,7 +1,7 @@
 //! The caller's side of a call over a stream.
 
 use super::connection::Connection;
-use super::frames::{End, FrameReader, FrameWriter, unexpected};
+use super::frames::{End, FrameReader, FrameWriter, part, unexpected};
 use super::lane::{self, Lane};
 use super::parts::{Incoming, Outgoing};
 use super::repeat::{Raced, Repeat};
@@ -9,6 +9,7 @@ use crate::call::body::Bodies;
 use crate::call::flow::{Ledger, Rooms};
 use crate::call::pipe::{CalleeEnd, CancelCode, Down, Up, is_last};
 use hubless_proto::error::{Error, Kind};
+use hubless_proto::limits;
 use hubless_proto::wire::decode::decode;
 use hubless_proto::wire::frame::{Frame, FrameType, decode_data};
 use hubless_proto::wire::v1::{self, event};
@@ -16,6 +17,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 /// Nothing is wrong; the other half just wants no more.
 const NO_ERROR: u32 = 0;
@@ -27,11 +29,24 @@ pub(super) struct OutCall {
     pub(super) end: CalleeEnd,
     /// None: it is sent once.
     pub(super) repeat: Option<Repeat>,
+    /// Fires when the node is closed.
+    pub(super) cut: CancellationToken,
 }
 
 /// Moves frames until the call is over.
 pub(super) async fn run(call: OutCall) {
-    let OutCall { lane, outgoing, end, repeat } = call;
+    let (cancel, cut) = (call.end.cancel.clone(), call.cut.clone());
+    let mut moved = std::pin::pin!(moved(call));
+    tokio::select! {
+        biased;
+        () = &mut moved => return,
+        () = cut.cancelled() => cancel.cancel(CancelCode::Drained),
+    }
+    moved.await;
+}
+
+async fn moved(call: OutCall) {
+    let OutCall { lane, outgoing, end, repeat, .. } = call;
     let raced = match repeat {
         // Nothing is looked at before it is needed.
         None => return pump(lane, None, (outgoing, end)).await,
@@ -85,6 +100,9 @@ async fn pump(lane: Lane, first: Option<Frame>, (outgoing, end): (Outgoing, Call
             writer.finish();
             reader.stop(NO_ERROR);
         }
+        Err(Early::Given(CancelCode::Drained)) => {
+            part((&mut writer, &mut reader), CancelCode::Drained as u32).await;
+        }
         Err(Early::Given(code)) => {
             writer.reset(code as u32);
             reader.stop(code as u32);
@@ -126,7 +144,7 @@ impl Receiving<'_> {
     ) -> Result<(), End> {
         let mut answered = Some(answered);
         if let Some(first) = first {
-            self.take(first, &mut parts).await?;
+            self.take(first, reader, &mut parts).await?;
         }
         loop {
             let over = self.last.load(Ordering::Relaxed);
@@ -143,11 +161,16 @@ impl Receiving<'_> {
             if let Some(answered) = answered.take() {
                 answered();
             }
-            self.take(frame, &mut parts).await?;
+            self.take(frame, reader, &mut parts).await?;
         }
     }
 
-    async fn take(&self, frame: Frame, parts: &mut Incoming) -> Result<(), End> {
+    async fn take(
+        &self,
+        frame: Frame,
+        reader: &mut FrameReader,
+        parts: &mut Incoming,
+    ) -> Result<(), End> {
         let Frame { kind, body } = frame;
         if kind == FrameType::Data {
             let (index, chunk) = decode_data(body).map_err(End::Broken)?;
@@ -163,9 +186,18 @@ impl Receiving<'_> {
         let mut event: v1::Event = decode(kind, body).map_err(End::Broken)?;
         let bodies = parts.expect(&mut event)?;
         self.last.store(is_last(&event), Ordering::Relaxed);
-        // A caller that is gone has cancelled, which ends the pump.
-        let _ = self.events.send(Down { event, bodies }).await;
-        Ok(())
+        let sent = self.events.send(Down { event, bodies });
+        if self.last.load(Ordering::Relaxed) {
+            let _ = sent.await;
+            return Ok(());
+        }
+        tokio::select! {
+            biased;
+            // A caller that is gone has cancelled, which ends the pump.
+            _ = sent => Ok(()),
+            // One that does not read learns of it all the same.
+            code = reader.given_up() => Err(End::Reset(code)),
+        }
     }
 }
 
@@ -179,7 +211,7 @@ async fn send(
     loop {
         tokio::select! {
             room = ledger.next() => writer.message(FrameType::Room, &room).await?,
-            up = control.recv(), if open => match up {
+            up = control.recv(), if open && outgoing.has_room() => match up {
                 Some(Up::ToolResult(mut result, bodies)) => {
                     outgoing.add(&mut result, bodies);
                     writer.message(FrameType::ToolResult, &result).await?;
@@ -216,7 +248,10 @@ async fn tell(events: &mpsc::Sender<Down>, why: End, connection: &Connection) {
             // The stream came too late on a connection that is no more used.
             CancelCode::Drained => return,
             CancelCode::Limit => {
-                Error::refusal(Kind::TooLarge, "", "the callee reached one of its bounds")
+                let message = "the request was not there as a whole within the callee's bound";
+                Error::refusal(Kind::TooLarge, "", message)
+                    .with_field("request")
+                    .with_limit("DEADLINE", limits::ms(limits::DEADLINE))
             }
             CancelCode::Killed => Error::refusal(Kind::Killed, "", "the call tree was stopped"),
         },

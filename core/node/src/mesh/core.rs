@@ -1,6 +1,7 @@
 //! A node's part in its mesh.
 
 use super::dials::Wait;
+use super::frames::PARTING;
 use super::lane::Lane;
 use super::sending::{Again, Sending};
 use super::shared::{Patience, Shared};
@@ -346,6 +347,13 @@ impl Shared {
         self.presence.as_ref().is_some_and(Presence::is_shown)
     }
 
+    /// Waits until no call runs to or from another node.
+    async fn quiet(&self) {
+        for connection in self.peers.all() {
+            connection.quiet().await;
+        }
+    }
+
     async fn close(&self, grace: Duration) {
         self.closing.store(true, Ordering::SeqCst);
         if let Some(presence) = &self.presence {
@@ -357,13 +365,11 @@ impl Shared {
             // A full queue is a peer that does not read: it learns it from the close.
             let _ = connection.control.try_send(goodbye);
         }
-        let calls = async {
-            for connection in self.peers.all() {
-                connection.quiet().await;
-            }
-        };
-        if timeout(grace, calls).await.is_err() {
+        if timeout(grace, self.quiet()).await.is_err() {
             tracing::debug!("calls were still running at the end of the grace");
+            self.cut.cancel();
+            // Each of them waits for its peer's word, and not for long.
+            let _ = timeout(PARTING, self.quiet()).await;
         }
         for connection in self.peers.all() {
             connection.close(CloseReason::Goodbye);

@@ -6,6 +6,11 @@ use hubless_proto::error::{Error, Kind};
 use hubless_proto::wire::frame::{Frame, FrameBuffer, FrameType, encode_data, encode_frame};
 use iroh::endpoint::{ReadError, VarInt, WriteError};
 use prost::Message;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long a peer may take to give its half of a stream up as well.
+pub(super) const PARTING: Duration = Duration::from_millis(500);
 
 /// Most bytes that are taken off a stream at once.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -66,6 +71,19 @@ impl FrameReader {
         }
     }
 
+    /// Waits until the peer gives its half up, and says by which code; never returns where it ends
+    /// otherwise. What was not read by then is gone.
+    ///
+    /// # Cancellation
+    /// Safe.
+    pub(super) async fn given_up(&mut self) -> u64 {
+        match self.stream.received_reset().await {
+            Ok(Some(code)) => code.into_inner(),
+            // The next read says how it ended.
+            Ok(None) | Err(_) => std::future::pending().await,
+        }
+    }
+
     /// Says that nothing more is read.
     pub(super) fn stop(&mut self, code: u32) {
         // A stream that ended already needs no stop.
@@ -116,6 +134,15 @@ impl FrameWriter {
         let stopped = self.stream.stopped();
         async move { stopped.await.ok().flatten().map(VarInt::into_inner) }
     }
+}
+
+/// Gives both halves of a stream up, and waits a moment until the peer has heard of it: what the
+/// connection of it ends with may overtake it.
+pub(super) async fn part((writer, reader): (&mut FrameWriter, &mut FrameReader), code: u32) {
+    writer.reset(code);
+    let over = async { while reader.next().await.is_ok() {} };
+    let _ = timeout(PARTING, over).await;
+    reader.stop(code);
 }
 
 /// A broken frame, told to those who wait.

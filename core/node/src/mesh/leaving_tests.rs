@@ -4,8 +4,10 @@
 use super::tests::support::*;
 use super::*;
 use crate::call::body::Bodies;
-use crate::call::pipe::pipe;
+use crate::call::pipe::{CancelCode, pipe};
 use crate::home::Home;
+use hubless_proto::wire::frame::{FrameType, encode_frame};
+use iroh::endpoint::{ReadError, ReadToEndError};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -97,4 +99,46 @@ async fn a_node_that_goes_away_ends_its_calls_and_takes_no_more() {
     assert_eq!(late.unwrap_err().code, "unknown_node");
     assert_eq!(final_text(&mut caller).await.as_deref(), Some("to the end"));
     timeout(Duration::from_secs(5), closing).await.expect("closed before its grace").unwrap();
+}
+
+/// Both the calls that it makes and those that it was asked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_that_still_run_when_a_node_closes_end_with_the_code_for_that() {
+    let mut two = two().await;
+    let (_caller, end) = pipe();
+    let node = two.b.node_key();
+    two.a.call(node, text_request("hang", ""), Bodies::none(), end).await.unwrap();
+    two.sees_b.until(|seen| matches!(seen, Seen::Inbound(_)).then_some(())).await;
+    let tunnel = connection(&two).await.tunnel.clone();
+    let (mut send, mut recv) = tunnel.open().await.unwrap();
+    let request = encode_frame(FrameType::Request, &text_request("hang", "raw")).unwrap();
+    send.write_all(&request).await.unwrap();
+    two.sees_b.until(|seen| matches!(seen, Seen::Inbound(_)).then_some(())).await;
+    let reading = tokio::spawn(async move { recv.read_to_end(1 << 16).await });
+    two.b.close(Duration::ZERO).await;
+    let code = two.sees_b.until(|seen| match seen {
+        Seen::Cancelled(code) => Some(code),
+        _ => None,
+    });
+    assert_eq!(code.await, CancelCode::Drained);
+    let told = timeout(LONG, reading).await.unwrap().unwrap().unwrap_err();
+    let drained = CancelCode::Drained as u32;
+    assert!(
+        matches!(told, ReadToEndError::Read(ReadError::Reset(code)) if code == drained.into()),
+        "{told:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_asked_by_a_node_that_closes_hears_the_code_for_that() {
+    let mut two = two().await;
+    let (_caller, end) = pipe();
+    two.a.call(two.b.node_key(), text_request("hang", ""), Bodies::none(), end).await.unwrap();
+    two.sees_b.until(|seen| matches!(seen, Seen::Inbound(_)).then_some(())).await;
+    two.a.close(Duration::ZERO).await;
+    let code = two.sees_b.until(|seen| match seen {
+        Seen::Cancelled(code) => Some(code),
+        _ => None,
+    });
+    assert_eq!(code.await, CancelCode::Drained);
 }

@@ -8,15 +8,12 @@ use crate::call::body::{Bodies, Body, BodyWriter, arriving};
 use crate::call::flow::{Ledger, Room, Rooms};
 use bytes::Bytes;
 use hubless_proto::error::{Error, Kind};
-use hubless_proto::limits;
+use hubless_proto::limits::{OPEN_PARTS, STREAMED_PARTS};
 use hubless_proto::wire::v1::{self, event, part};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-
-/// Streamed parts of all messages of one direction of a call that may be open at once.
-const OPEN_PARTS: usize = limits::STREAMED_PARTS * 4;
 
 /// A message with streamed parts in it.
 pub(super) trait Streamed {
@@ -106,6 +103,12 @@ impl Outgoing {
     /// Where the receiver's words about room go.
     pub(super) fn rooms(&self) -> Rooms {
         self.rooms.clone()
+    }
+
+    /// False while one more message could have more parts open than its receiver takes: it waits
+    /// until some are complete.
+    pub(super) fn has_room(&self) -> bool {
+        self.rooms.count() + STREAMED_PARTS <= OPEN_PARTS
     }
 
     /// True while bytes are to come.
@@ -198,9 +201,9 @@ impl Incoming {
             return Err(broken("a number of a streamed part came twice"));
         }
         if self.writers.len() > OPEN_PARTS {
-            let error = Error::refusal(Kind::TooLarge, "", "too many streamed parts are open")
-                .with_limit("STREAMED_PARTS", OPEN_PARTS as u64);
-            return Err(End::Broken(error));
+            let message = format!("expected at most {OPEN_PARTS} streamed parts open at once");
+            let error = Error::refusal(Kind::TooLarge, "", message).with_field("content.parts");
+            return Err(End::Broken(error.with_limit("OPEN_PARTS", OPEN_PARTS as u64)));
         }
         Ok(bodies)
     }

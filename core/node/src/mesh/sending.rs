@@ -102,7 +102,8 @@ impl Mesh {
             // The callee answered before it had read everything: the pump reads its answer.
             Err(End::Reset(_)) => (outgoing, repeat) = (Outgoing::new(), None),
         }
-        self.shared.tasks.spawn(call_out::run(OutCall { lane, outgoing, end, repeat }));
+        let cut = self.shared.cut.clone();
+        self.shared.tasks.spawn(call_out::run(OutCall { lane, outgoing, end, repeat, cut }));
         Ok(path)
     }
 }

@@ -71,6 +71,8 @@ pub(super) struct Shared {
     pub(super) closing: AtomicBool,
     /// Requests that were sent again.
     pub(super) repeats: AtomicU64,
+    /// Calls that still run are cut off.
+    pub(super) cut: CancellationToken,
     /// Every task ends.
     pub(super) stop: CancellationToken,
     pub(super) tasks: TaskTracker,

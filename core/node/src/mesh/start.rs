@@ -94,6 +94,7 @@ pub(super) async fn start(
         redeeming: Arc::new(Semaphore::new(1)),
         closing: AtomicBool::new(false),
         repeats: AtomicU64::new(0),
+        cut: CancellationToken::new(),
         stop: CancellationToken::new(),
         tasks: TaskTracker::new(),
         use_lock: Mutex::new(use_lock),

@@ -65,7 +65,8 @@ async fn one(
     };
     match outcome {
         Ok((incoming, end)) => {
-            call_in::run(InCall { writer, reader, incoming, end }).await;
+            let cut = shared.cut.clone();
+            call_in::run(InCall { writer, reader, incoming, end, cut }).await;
         }
         Err(error) => refuse(&mut writer, &mut reader, &error).await,
     }

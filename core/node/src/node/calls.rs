@@ -163,8 +163,7 @@ async fn run(
     let mut bodies = Some(std::mem::take(&mut prepared.bodies));
     let repeatable = bodies.as_ref().is_none_or(Bodies::is_empty);
     let mut pauses = BackOff::new();
-    let mut number = 0;
-    let mut cuts = 0;
+    let (mut number, mut cuts, mut moves) = (0, 0, 0);
     let mut silent = Silent::new(inner, &prepared, Spare::of(repeatable.then_some(effect)));
     let mut before = None;
     loop {
@@ -191,7 +190,8 @@ async fn run(
             Ok(reply) => return Ok(reply),
             Err(error) => error,
         };
-        if repeatable && is_gone(&error) {
+        if repeatable && is_gone(&error) && moves < limits::CALL_MOVES {
+            moves += 1;
             // Nothing ran: what is known was late. Whoever is meant may be known by now.
             let Ok(next) = inner.route((&prepared.to, sight), times, Some(&route)).await else {
                 return Err(error);
@@ -213,7 +213,8 @@ async fn run(
             return Err(error);
         }
         let wait = pauses.next(error.retry);
-        if prepared.total_deadline.is_some_and(|at| Instant::now() + wait >= at) {
+        // Whoever refused it may name any time.
+        if Instant::now().checked_add(wait).is_none_or(|at| at >= prepared.deadline()) {
             return Err(error);
         }
         tracing::debug!(kind = %error.kind, attempt = number, "another attempt follows");
@@ -324,10 +325,10 @@ impl Try<'_> {
         request.to = self.route.agent.to_wire();
         Funded::write(funded.as_ref(), &mut request);
         request.to_name.clone_from(&self.route.name);
-        let tools = request.tools.clone();
+        let remote = self.route.remote(self.inner);
+        let (tools, output_schema) = (request.tools.clone(), judged_by(&request, remote));
         let (mut end, callee) = pipe();
         end.parent.clone_from(&self.prepared.parent);
-        let remote = self.route.remote(self.inner);
         let (path, agent) = if remote {
             let message = request.content.take().unwrap_or_default();
             let Content { message, bodies } = split::split(Content { message, bodies })?;
@@ -373,6 +374,7 @@ impl Try<'_> {
             effect: self.effect,
             timeout: self.prepared.timeout,
             total_deadline: self.prepared.total_deadline,
+            output_schema,
             started: if self.number == 1 { self.started } else { began },
             heard_by: (self.spare == Spare::Sent).then(|| Instant::now() + limits::SILENT_PATH),
         };
@@ -456,6 +458,13 @@ impl Try<'_> {
             rtt: self.inner.mesh.path(node).map(|path| path.rtt),
         });
     }
+}
+
+/// The schema that the caller holds an answer of another node to: one that goes elsewhere is none
+/// here.
+fn judged_by(request: &v1::Request, remote: bool) -> String {
+    let comes = remote && request.return_to.is_empty();
+    if comes { request.output_schema_json.clone() } else { String::new() }
 }
 
 fn unreached() -> Error {

@@ -67,7 +67,8 @@ pub struct RequestOptions {
     /// one of the caller's own node, or one whose requirements accept answers of the callee.
     /// Under a budget the grant of the call pays for that.
     pub return_to: String,
-    /// The callee answers the same key with the same outcome for 10 minutes.
+    /// The callee answers the same key with the same outcome for 10 minutes. Streamed parts are
+    /// compared by their `sha256`: a repeat with one that names none is refused with `conflict`.
     pub idempotency_key: String,
     /// When to try again by itself.
     pub retry: RetryPolicy,

@@ -245,7 +245,7 @@ async fn hand_on(
             StreamItem::Final(reply) => {
                 *usage = spent(&reply.usage)?;
                 if call.granted().is_none() {
-                    call.add_usage(&reply.usage);
+                    call.add_usage(&reply.usage)?;
                 }
                 return reply.content.inline(limits::TESTING_BYTES as u64).await;
             }

@@ -93,7 +93,7 @@ pub(super) async fn register(node: &Node) -> hubless::Agent {
     let answer = handler(|call: Call, content| async move {
         let some = Amount::ZERO.with(Component::OutputTokens, 3).unwrap();
         call.spend(some).await?.used(some);
-        call.add_usage(&Usage { input_tokens: 7, ..Usage::default() });
+        call.add_usage(&Usage { input_tokens: 7, ..Usage::default() })?;
         Ok(content)
     });
     node.register(options, answer).await.unwrap()

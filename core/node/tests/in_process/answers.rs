@@ -72,8 +72,8 @@ async fn single() -> Single {
         started.fetch_add(1, Ordering::SeqCst);
         async move {
             open.acquire().await.unwrap().forget();
-            call.add_usage(&part(3));
-            call.add_usage(&part(4));
+            call.add_usage(&part(3))?;
+            call.add_usage(&part(4))?;
             Ok(content)
         }
     })

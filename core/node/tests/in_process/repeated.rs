@@ -1,6 +1,6 @@
 //! The same again: idempotency keys, retries, turns of a conversation.
 
-use super::support::{ask, memory_node, register};
+use super::support::{ask, memory_node, register, soon};
 use hubless::{Content, Error, Kind, Node, RequestOptions, StreamItem};
 use hubless_proto::limits;
 use serde_json::{Value, json};
@@ -259,4 +259,30 @@ async fn turns_say_who_said_them_and_what() {
     let said = node.request(ask_in("what was said?")).await.unwrap().content.decoded();
     let wanted = json!([["user", "hello"], ["assistant", {"heard": "hello"}]]);
     assert_eq!(said, Some(wanted));
+}
+
+/// A refusal may name any time.
+#[tokio::test]
+async fn a_retry_that_would_wait_longer_than_the_call_has_gives_up_with_the_refusal() {
+    let node = memory_node().await;
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&runs);
+    register(&node, json!({"name": "busy"}), move |_, content| {
+        let ms = content.decoded().and_then(|ms| ms.as_u64()).unwrap();
+        counted.fetch_add(1, Ordering::Relaxed);
+        async move {
+            let busy = Error::refusal(Kind::Busy, "", "not now");
+            Err(busy.with_retry(hubless_proto::error::Retry::AfterMs(ms)))
+        }
+    })
+    .await;
+    for (ms, wanted) in [(1, 3), (61_000, 1), (1_000_000_000_000_000, 1), (u64::MAX, 1)] {
+        runs.store(0, Ordering::Relaxed);
+        let mut request = ask("busy", json!(ms));
+        request.effect = Some("PURE".to_owned());
+        let retry = json!({"attempts": 3, "on": ["busy"]});
+        request.retry = serde_json::from_value(retry).unwrap();
+        let error = soon("the refusal", node.request(request)).await.unwrap_err();
+        assert_eq!((error.kind, runs.load(Ordering::Relaxed)), (Kind::Busy, wanted), "{ms}");
+    }
 }

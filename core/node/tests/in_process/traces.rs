@@ -32,7 +32,7 @@ fn continued() -> (v1::Trace, TraceId) {
 async fn both_sides_of_a_call_are_one_entry_with_usage_sizes_and_path() {
     let node = memory_node().await;
     register(&node, json!({"name": "worker"}), |call, _| async move {
-        call.add_usage(&v1::Usage { input_tokens: 7, output_tokens: 3, ..Default::default() });
+        call.add_usage(&v1::Usage { input_tokens: 7, output_tokens: 3, ..Default::default() })?;
         call.chunk(Content::text("12"), true).await?;
         Ok(Content::text("345"))
     })

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 /// attempt, deadlines, depth, trace, grant with its key, return address).
 ///
 /// A streamed part counts by its description; two that differ in their bytes only are told apart
-/// where they name a digest.
+/// where they name a digest, so that no kept answer is told where one does not.
 pub fn request_digest(request: &v1::Request) -> [u8; 32] {
     let asked = v1::Request {
         id: bytes::Bytes::new(),

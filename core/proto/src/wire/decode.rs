@@ -4,11 +4,23 @@
 //! bytes. What a message says is checked where it is decided (`policy`, `registry`), not here.
 
 use super::frame::FrameType;
-use super::scan::{Shaped, scan};
+use super::scan::{Shaped, name_of, scan};
 use super::{bad_frame, v1};
 use crate::error::{Error, Kind, Result, Retry};
+use crate::limits;
 use bytes::Bytes;
 use prost::Message;
+
+/// The bounds of whole messages: of frames, files, and what stands inside another message.
+const BOUNDS: [(&str, usize); 7] = [
+    ("CONTROL_FRAME_BYTES", limits::CONTROL_FRAME_BYTES),
+    ("MESSAGE_FRAME_BYTES", limits::MESSAGE_FRAME_BYTES),
+    ("RECORD_FILE_BYTES", limits::RECORD_FILE_BYTES),
+    ("RECORD_BODY_BYTES", limits::RECORD_BODY_BYTES),
+    ("SKILL_DOCUMENT_BYTES", limits::SKILL_DOCUMENT_BYTES),
+    ("TOKEN_BYTES", limits::TOKEN_BYTES),
+    ("RECEIPT_BYTES", limits::RECEIPT_BYTES),
+];
 
 /// A message with bounds beyond those of its bytes.
 pub trait Checked: Message + Default + Shaped {
@@ -24,7 +36,8 @@ pub trait Checked: Message + Default + Shaped {
 ///
 /// # Errors
 /// `too_large` · `transport`: `bad_frame`, `not_utf8` · `json`: `bad_json`, `too_deep` ·
-/// `unsupported`; a field in a wrong form is `transport`, code `bad_frame`, and names the field.
+/// `unsupported`; a field in a wrong form is `transport`, code `bad_frame`, and names the field;
+/// bytes that are no message are the same and name the message.
 ///
 /// ```
 /// use hubless_proto::wire::{decode::decode, frame::FrameType, v1};
@@ -45,10 +58,16 @@ pub fn decode<T: Checked>(kind: FrameType, body: Bytes) -> Result<T> {
 pub fn decode_within<T: Checked>(bytes: Bytes, max_bytes: usize) -> Result<T> {
     if bytes.len() > max_bytes {
         let message = format!("expected at most {max_bytes} bytes, got {}", bytes.len());
-        return Err(Error::new(Kind::TooLarge, message).with_code("message"));
+        let error = Error::new(Kind::TooLarge, message).with_code("message");
+        let error = error.with_field(name_of::<T>());
+        return Err(match BOUNDS.iter().find(|(_, bytes)| *bytes == max_bytes) {
+            Some((name, bytes)) => error.with_limit(name, *bytes as u64),
+            None => error,
+        });
     }
     scan::<T>(&bytes)?;
-    let value = T::decode(bytes).map_err(|error| bad_frame(error.to_string()))?;
+    let decoded = T::decode(bytes);
+    let value = decoded.map_err(|error| bad_frame(error.to_string()).with_field(name_of::<T>()))?;
     value.check().map_err(as_frame)?;
     Ok(value)
 }
@@ -67,5 +86,5 @@ fn as_frame(error: Error) -> Error {
 /// # Errors
 /// As [`decode`], with the bound of a file.
 pub fn decode_file(bytes: Bytes) -> Result<v1::NodeAnnouncement> {
-    decode_within(bytes, crate::limits::RECORD_FILE_BYTES)
+    decode_within(bytes, limits::RECORD_FILE_BYTES)
 }

@@ -50,17 +50,23 @@ impl From<v1::Rejection> for Error {
             Some(When::AfterMs(ms)) => Retry::AfterMs(ms),
             None => kind.row().retry,
         };
+        // What a peer says is shown to people: only what is harmless there is taken.
+        let mut reason = wire.reason;
+        text::clean(&mut reason, LONG_TEXT_BYTES);
+        let cleaned = |text: &str, most| line(Some(text), most);
         Self {
-            code,
-            field: some(wire.field),
-            limit: wire.limit.map(|limit| Limit { name: limit.name, value: limit.value }),
+            code: cleaned(&code, ID_BYTES),
+            field: some(cleaned(&wire.field, TEXT_BYTES)),
+            limit: wire
+                .limit
+                .map(|limit| Limit { name: cleaned(&limit.name, ID_BYTES), value: limit.value }),
             retry,
             origin: some(data_encoding::HEXLOWER.encode(&wire.origin)),
-            trace_id: some(wire.trace_id),
-            pointer: wire.pointer,
-            candidates: wire.candidates,
+            trace_id: some(cleaned(&wire.trace_id, TEXT_BYTES)),
+            pointer: wire.pointer.map(|text| cleaned(&text, LONG_TEXT_BYTES)),
+            candidates: wire.candidates.iter().map(|id| cleaned(id, TEXT_BYTES)).collect(),
             rejection: true,
-            ..Self::new(kind, wire.reason)
+            ..Self::new(kind, reason)
         }
     }
 }
@@ -102,6 +108,30 @@ mod tests {
         error.trace_id = Some("0".repeat(32));
         error.candidates = vec!["did:key:a".into(), "did:key:b".into()];
         assert_eq!(Error::from(v1::Rejection::from(&error)), error);
+    }
+
+    /// Each text may hold what moves a cursor or turns the direction of writing.
+    #[test]
+    fn what_a_peer_says_is_harmless_where_it_is_shown() {
+        let hostile = || "a\u{1b}[2Jb\u{202e}c\r".to_owned();
+        let wire = v1::Rejection {
+            kind: "denied".into(),
+            code: hostile(),
+            reason: hostile(),
+            field: hostile(),
+            limit: Some(v1::Limit { name: hostile(), value: 1 }),
+            trace_id: hostile(),
+            pointer: Some(hostile()),
+            candidates: vec![hostile()],
+            ..Default::default()
+        };
+        let error = Error::from(wire);
+        let limit = error.limit.unwrap().name;
+        let texts = [Some(error.code), Some(error.message), error.field, Some(limit)];
+        let more = [error.trace_id, error.pointer, error.candidates.into_iter().next()];
+        for text in texts.into_iter().chain(more) {
+            assert_eq!(text.as_deref(), Some("a[2Jbc"));
+        }
     }
 
     #[test]

@@ -35,6 +35,11 @@ include!(concat!(env!("OUT_DIR"), "/shapes.rs"));
 /// Highest field number of any message, and one.
 const NUMBERS: usize = 32;
 
+/// The name of the message `T`.
+pub(super) fn name_of<T: Shaped>() -> &'static str {
+    SHAPES.get(T::SHAPE).map_or("message", |shape| shape.name)
+}
+
 /// Measures `bytes` as a message of type `T`.
 pub(super) fn scan<T: Shaped>(bytes: &[u8]) -> Result<()> {
     let mut scan = Scan { items: MESSAGE_ITEMS + bytes.len() / 64 };
@@ -51,12 +56,14 @@ impl Scan {
         let shape = SHAPES.get(shape).ok_or_else(|| bad_frame("expected a known message"))?;
         if depth > MESSAGE_DEPTH {
             let message = format!("expected at most {MESSAGE_DEPTH} levels of nested messages");
-            return Err(bad_frame(message).with_field(shape.name));
+            let error = bad_frame(message).with_field(shape.name);
+            return Err(error.with_limit("MESSAGE_DEPTH", MESSAGE_DEPTH as u64));
         }
         let mut counts = [0_u32; NUMBERS];
         let mut rest = bytes;
         while !rest.is_empty() {
-            let (number, value) = next(&mut rest)?;
+            let taken = next(&mut rest);
+            let (number, value) = taken.map_err(|error| error.with_field(shape.name))?;
             let Some(field) = shape.fields.iter().find(|field| field.number == number) else {
                 continue;
             };

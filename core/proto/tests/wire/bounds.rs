@@ -274,6 +274,9 @@ fn messages_inside_messages_have_a_bottom() {
     }
     let error = decode_within::<v1::Attribute>(bytes.into(), l::MIB).unwrap_err();
     assert_eq!((error.kind, error.code.as_str()), (Kind::Transport, "bad_frame"));
+    assert!(error.field.is_some_and(|field| field.starts_with("Attribute")));
+    let limit = error.limit.unwrap();
+    assert_eq!((limit.name.as_str(), limit.value), ("MESSAGE_DEPTH", l::MESSAGE_DEPTH as u64));
 }
 
 #[test]
@@ -289,6 +292,38 @@ fn two_bytes_do_not_become_two_hundred() {
     let body = [0x3a, 0].repeat(l::MESSAGE_FRAME_BYTES / 2);
     let error = decode::<v1::Request>(FrameType::Request, body.into()).unwrap_err();
     assert_eq!(error.limit.unwrap().name, "MESSAGE_ITEMS");
+}
+
+#[test]
+fn bytes_that_are_no_message_and_too_many_of_them_are_named() {
+    let whole = with(vec![text("x")]).encode_to_vec();
+    let cut = Bytes::copy_from_slice(&whole[..whole.len() - 1]);
+    // A number where the name of a skill belongs, cut off inside the content, and in a number.
+    for (body, field) in [
+        (Bytes::from_static(&[0x30, 1]), "Request"),
+        (cut, "Request"),
+        (Bytes::from_static(&[0x3a, 2, 0x0a, 9]), "Content"),
+        (Bytes::from_static(&[0xff]), "Request"),
+    ] {
+        let error = decode::<v1::Request>(FrameType::Request, body).unwrap_err();
+        assert_eq!((error.kind, error.code.as_str()), (Kind::Transport, "bad_frame"), "{error}");
+        assert_eq!(error.field.as_deref(), Some(field), "{error}");
+    }
+    let long = |bytes: usize| Bytes::from(vec![0; bytes + 1]);
+    let frame = decode::<v1::Request>(FrameType::Request, long(l::MESSAGE_FRAME_BYTES));
+    let control = decode::<v1::Clock>(FrameType::Clock, long(l::CONTROL_FRAME_BYTES)).map(drop);
+    let token = decode_within::<v1::Clock>(long(l::TOKEN_BYTES), l::TOKEN_BYTES).map(drop);
+    for (refused, field, limit, most) in [
+        (frame.map(drop), "Request", "MESSAGE_FRAME_BYTES", l::MESSAGE_FRAME_BYTES),
+        (control, "Clock", "CONTROL_FRAME_BYTES", l::CONTROL_FRAME_BYTES),
+        (token, "Clock", "TOKEN_BYTES", l::TOKEN_BYTES),
+    ] {
+        let error = refused.unwrap_err();
+        assert_eq!((error.kind, error.code.as_str()), (Kind::TooLarge, "message"));
+        assert_eq!(error.field.as_deref(), Some(field));
+        let named = error.limit.map(|limit| (limit.name, limit.value));
+        assert_eq!(named, Some((limit.to_owned(), most as u64)));
+    }
 }
 
 #[test]

@@ -349,27 +349,41 @@ static hubless_status sent(const ask *what, asked *it, const hubless_request_opt
     return status;
 }
 
+/* How often the tool is offered. */
+static size_t tools_of(const json *action) {
+    return json_get(action, "tool") == NULL ? 0 : (size_t)json_get_number(action, "times", 1);
+}
+
 static hubless_status start(const ask *what, asked *it, int how) {
     hubless_tool add = {
         .size = sizeof add, .name = HUBLESS_STR("add"), .description = HUBLESS_STR("adds"),
         .input_schema_json =
             HUBLESS_STR("{\"type\": \"object\", \"required\": [\"a\", \"b\"]}"),
         .on_tool = on_add};
+    size_t count = tools_of(it->action);
+    hubless_tool *tools = malloc((count + 1) * sizeof add);
+    for (size_t i = 0; i < count; i++) {
+        tools[i] = add;
+    }
     hubless_request_options options = {
         .size = sizeof options, .options_json = hubless_cstr(it->options_text),
         .ticket = &it->ticket, .kill_switch = what->kill_switch, .max = it->max,
-        .tools = json_get(it->action, "tool") != NULL ? &add : NULL,
-        .tool_count = json_get(it->action, "tool") != NULL ? 1 : 0,
+        .tools = tools, .tool_count = count,
         .on_input = json_get(it->action, "input") != NULL ? on_input : NULL,
         .user = it->action};
     hubless_str to = hubless_cstr(it->to);
+    hubless_status status;
     if (how == BY_SEND || how == BY_SHORT) {
-        return sent(what, it, how == BY_SHORT ? NULL : &options);
+        status = sent(what, it, how == BY_SHORT ? NULL : &options);
+    } else if (how == BY_STREAM) {
+        status = hubless_stream(what->node, to, &it->made.content, &options, on_event, &it->all,
+                                &it->err);
+    } else {
+        status = hubless_request_async(what->node, to, &it->made.content, &options, on_reply,
+                                       &it->all, &it->err);
     }
-    return how == BY_STREAM ? hubless_stream(what->node, to, &it->made.content, &options,
-                                             on_event, &it->all, &it->err)
-                            : hubless_request_async(what->node, to, &it->made.content, &options,
-                                                    on_reply, &it->all, &it->err);
+    free(tools);
+    return status;
 }
 
 static asked *begin(const ask *what, int how) {

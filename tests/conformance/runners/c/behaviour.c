@@ -299,6 +299,22 @@ void run_tool(hubless_call *call, const hubless_call_info *info) {
     use_tool(call, info, "add");
 }
 
+void run_eager(hubless_call *call, const hubless_call_info *info) {
+    (void)info;
+    hubless_str add = hubless_cstr("add");
+    hubless_str arguments = hubless_cstr("{\"a\": 1, \"b\": 2}");
+    for (int made = 0; made < 65; made++) {
+        hubless_error err = HUBLESS_ERROR_INIT;
+        hubless_reply *reply = NULL;
+        if (hubless_call_tool(call, add, arguments, &reply, &err) != HUBLESS_OK) {
+            fail_with(call, &err);
+            return;
+        }
+        hubless_reply_free(reply);
+    }
+    answer_text(call, "done");
+}
+
 void run_badtool(hubless_call *call, const hubless_call_info *info) {
     use_tool(call, info, "undeclared");
 }

@@ -35,6 +35,7 @@ void run_fail(hubless_call *call, const hubless_call_info *info);
 void run_refuse(hubless_call *call, const hubless_call_info *info);
 void run_decline(hubless_call *call, const hubless_call_info *info);
 void run_tool(hubless_call *call, const hubless_call_info *info);
+void run_eager(hubless_call *call, const hubless_call_info *info);
 void run_badtool(hubless_call *call, const hubless_call_info *info);
 void run_fresh(hubless_call *call, const hubless_call_info *info);
 void run_once(hubless_call *call, const hubless_call_info *info);

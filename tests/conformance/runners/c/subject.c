@@ -159,6 +159,7 @@ static subject subjects[] = {
     {.name = "decline", .run = run_decline},
     {.name = "tool", .run = run_tool},
     {.name = "badtool", .run = run_badtool},
+    {.name = "eager", .run = run_eager},
     {.name = "fresh", .run = run_fresh, .isolated = 1},
     {.name = "once", .run = run_once,
      .skill = "{\"id\": \"once\", \"effect\": \"IDEMPOTENT\"}"},

@@ -297,7 +297,10 @@ internal class Caller(private val node: Node, private val to: String) {
         options(filled(case.getValue("request"), n).jsonObject)
         paying?.pay(this)
         val action = case["action"]?.jsonObject ?: return
-        if ("tool" in action) addTool(action.getValue("tool").jsonPrimitive.content)
+        action["tool"]?.let { name ->
+            val times = action["times"]?.jsonPrimitive?.int ?: 1
+            repeat(times) { addTool(name.jsonPrimitive.content) }
+        }
         action["input"]?.let { answer -> onInput { answer } }
     }
 

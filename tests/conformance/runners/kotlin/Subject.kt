@@ -275,6 +275,10 @@ internal class Subject(private val node: Node, private val prefix: String) {
 
     private suspend fun registerCallbacks() {
         add<JsonElement, FromTool>("tool") { FromTool(callTool<JsonElement>("add", it)) }
+        add<Content, String>("eager") {
+            repeat(EAGER_CALLS) { callTool<JsonElement>("add", mapOf("a" to 1, "b" to 2)) }
+            "done"
+        }
         add<Content, JsonElement>("badtool") { callTool<JsonElement>("undeclared") }
         add<Content, Got>("ask") { Got(askCaller<JsonElement>("which?")) }
         add<Content, Turns>("talk", { recordsInteractionContext = true }) { Turns(history().size) }
@@ -387,6 +391,9 @@ internal class Subject(private val node: Node, private val prefix: String) {
     private companion object {
         /** How long `guarded` looks at the credential `slowly`. */
         const val SLOWLY_MS = 1_000L
+
+        /** One more than a request may have. */
+        const val EAGER_CALLS = 65
 
         /** Signed the tokens that `badge` takes. */
         const val ROOT = "97e92cbf815223ddc790124e79febc6a368b1fadda85b9c431a8bba5d59e5be8"

@@ -219,7 +219,10 @@ export class CaseRunner {
     const { content, wait, tools, ...rest } = this.#fill(one.request, n);
     const action = one.action ?? {};
     const options = this.#paying.options({ ...rest, waitMs: wait });
-    if (action.tool) options.tools = [addTool(action.tool)];
+    if (action.tool) {
+      const times = { length: action.times ?? 1 };
+      options.tools = Array.from(times, () => addTool(action.tool));
+    }
     if (action.input !== undefined) options.onInput = () => action.input;
     const query = action.toQuery && { query: this.#fill(action.toQuery, n) };
     const to = query ?? this.#fill(one.to, n) ?? `${this.#to}.${one.agent}`;

@@ -289,6 +289,12 @@ function nesting() {
   });
   return {
     tool: { handler: async (input, ctx) => ({ fromTool: await ctx.callTool('add', input) }) },
+    eager: {
+      handler: async (_input, ctx) => {
+        for (let made = 0; made < 65; made += 1) await ctx.callTool('add', { a: 1, b: 2 });
+        return 'done';
+      },
+    },
     ask: { handler: async (_input, ctx) => ({ got: await ctx.input('which?') }) },
     nested: { handler: nested },
     alone: { requirements: { reentrant: false }, handler: nested },

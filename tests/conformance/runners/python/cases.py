@@ -229,7 +229,8 @@ class Runner:
         if "context" in request:
             asked["context"] = context_of(request["context"])
         if "tool" in action:
-            asked["tools"] = [hubless.Tool(add, name=action["tool"])]
+            offered = hubless.Tool(add, name=action["tool"])
+            asked["tools"] = [offered] * action.get("times", 1)
         asked["content"] = content_of(request.get("content", {"parts": []}))
         to = self.fill(case.get("to", f"{self.to}.{case['agent']}"), number)
         if "toQuery" in action:

@@ -128,6 +128,12 @@ async def tool(a: int, b: int, *, ctx: Call) -> dict[str, Any]:
     return {"fromTool": await ctx.call_tool("add", {"a": a, "b": b})}
 
 
+async def eager(*, ctx: Call) -> str:
+    for _ in range(65):
+        await ctx.call_tool("add", {"a": 1, "b": 2})
+    return "done"
+
+
 async def badtool(*, ctx: Call) -> Any:
     return await ctx.call_tool("undeclared", {})
 
@@ -317,6 +323,7 @@ SUBJECTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "decline": (decline, {}),
     "tool": (tool, {}),
     "badtool": (badtool, {}),
+    "eager": (eager, {}),
     "once": (once, {"skill": Skill(effect="IDEMPOTENT")}),
     "wrong": (wrong, {"skill": Skill(output_schema={"type": "object", "required": ["x"]})}),
     "ask": (ask, {}),

@@ -93,3 +93,22 @@ async fn questions_are_answered() {
     let answer = two.a.ask(two.b.node_key(), question).await.unwrap();
     assert!(matches!(answer, v1::answer::Answer::SkillDocument(d) if d[..] == [5; 32]));
 }
+
+/// As an engine does whose last event has no room.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_callee_that_gives_up_is_heard_while_events_wait() {
+    let two = two().await;
+    let (mut caller, end) = pipe();
+    two.a.call(two.b.node_key(), text_request("pour", ""), Bodies::none(), end).await.unwrap();
+    let Down { mut bodies, .. } = timeout(LONG, caller.events.recv()).await.unwrap().unwrap();
+    let (_, part) = bodies.drain().next().unwrap();
+    // No event is taken meanwhile.
+    let read = timeout(LONG, part.gather(1)).await.expect("the end of the part");
+    assert_eq!(read.unwrap_err().code, "incomplete");
+    let mut last = None;
+    while let Some(Down { event, .. }) = timeout(LONG, caller.events.recv()).await.unwrap() {
+        last = event.kind;
+    }
+    let Some(event::Kind::Rejection(refused)) = last else { panic!("no end: {last:?}") };
+    assert_eq!(refused.kind, "deadline");
+}

@@ -5,7 +5,11 @@ use crate::call::body::Bodies;
 use crate::call::pipe::pipe;
 use crate::link::CloseReason;
 use crate::mesh::Mesh;
+use hubless_proto::error::{Error, Kind};
 use hubless_proto::limits;
+use hubless_proto::wire::decode::decode;
+use hubless_proto::wire::frame::{Frame, FrameBuffer};
+use hubless_proto::wire::v1::{self, event};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -84,17 +88,36 @@ async fn keys_come_from_x25519_and_are_fresh_for_each_connection() {
     }
 }
 
+/// The refusal in the one frame of these bytes.
+fn refusal(bytes: &[u8]) -> Error {
+    let mut buffer = FrameBuffer::default();
+    buffer.push(bytes);
+    let Frame { kind, body } = buffer.next_frame().unwrap().expect("a frame");
+    let event: v1::Event = decode(kind, body).unwrap();
+    buffer.finish().unwrap();
+    let Some(event::Kind::Rejection(refused)) = event.kind else { panic!("no refusal") };
+    refused.into()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broken_frame_ends_its_stream_and_the_next_call_is_served() {
     let two = two().await;
     let tunnel = connection(&two).await.tunnel.clone();
     // Too long, unknown, out of place, and cut off.
-    for bytes in [&[32_u8, 0xbf, 0xff, 0xff, 0xff][..], &[99, 0], &[33, 0], &[32, 5, 1]] {
+    for (bytes, kind, code) in [
+        (&[32_u8, 0xbf, 0xff, 0xff, 0xff][..], Kind::TooLarge, "frame"),
+        (&[99, 0], Kind::Unsupported, "frame_type"),
+        (&[33, 0], Kind::Transport, "unexpected_frame"),
+        (&[32, 5, 1], Kind::Transport, "incomplete"),
+    ] {
         let (mut send, mut recv) = tunnel.open().await.unwrap();
         send.write_all(bytes).await.unwrap();
         send.finish().unwrap();
-        // A typed refusal, or a reset: never silence, never a lost connection.
-        let _answer = timeout(LONG, recv.read_to_end(1 << 16)).await.expect("no silence");
+        // Never silence, never a lost connection.
+        let answer = timeout(LONG, recv.read_to_end(1 << 16)).await.expect("no silence");
+        let error = refusal(&answer.unwrap());
+        assert_eq!((error.kind, error.code.as_str()), (kind, code));
+        assert_eq!(error.limit.is_some(), kind == Kind::TooLarge);
         assert!(!tunnel.is_closed());
     }
     let (mut caller, end) = pipe();

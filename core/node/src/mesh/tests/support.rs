@@ -47,6 +47,25 @@ impl Echo {
     }
 }
 
+/// Says more than there is room for beside a part of which no byte comes, then gives the call up.
+async fn pour(end: CalleeEnd) {
+    let (_writer, reader) = body();
+    let mut bodies = Bodies::none();
+    bodies.insert(0, reader);
+    let stream = v1::StreamPart { kind: "blob".to_owned(), ..Default::default() };
+    let part = v1::Part { kind: Some(part::Kind::Stream(stream)), ..Default::default() };
+    let chunk = event::Kind::Chunk(v1::Chunk { part: Some(part), append: false });
+    let event = v1::Event { kind: Some(chunk) };
+    let _ = end.events.send(Down { event, bodies }).await;
+    let progress = v1::Progress { note: "x".repeat(16_000), fraction: None };
+    let event = v1::Event { kind: Some(event::Kind::Progress(progress)) };
+    let told = || end.events.send(Down { event: event.clone(), bodies: Bodies::none() });
+    // Until nothing moves.
+    while matches!(timeout(Duration::from_millis(300), told()).await, Ok(Ok(()))) {}
+    end.cancel.cancel(CancelCode::Deadline);
+    end.events.closed().await;
+}
+
 /// Reads what a host saw.
 pub(in crate::mesh) struct Seeing(Mutex<mpsc::UnboundedReceiver<Seen>>);
 
@@ -80,6 +99,9 @@ impl MeshHost for Echo {
             }
             if request.skill == "drop" {
                 return;
+            }
+            if request.skill == "pour" {
+                return pour(end).await;
             }
             if request.skill == "slow" {
                 tokio::time::sleep(Duration::from_millis(300)).await;

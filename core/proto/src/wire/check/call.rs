@@ -224,6 +224,9 @@ impl Checked for v1::Rejection {
         optional_id("rejection.code", &self.code)?;
         long_text("rejection.reason", &self.reason)?;
         check_text("rejection.field", &self.field)?;
+        if let Some(limit) = &self.limit {
+            optional_id("rejection.limit", &limit.name)?;
+        }
         optional_bytes32("rejection.origin", &self.origin)?;
         check_text("rejection.trace_id", &self.trace_id)?;
         long_text("rejection.pointer", self.pointer.as_deref().unwrap_or_default())?;

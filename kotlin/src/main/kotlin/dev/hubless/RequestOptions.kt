@@ -118,7 +118,10 @@ public class RequestOptions {
     /** What may be retried; default what the skill says. */
     public var effect: Effect? = null
 
-    /** Repeats with the same key and body within 10 min get the first outcome. */
+    /**
+     * Repeats with the same key and body within 10 min get the first outcome. Streamed parts are
+     * compared by their `sha256`: a repeat with one that names none is refused with `conflict`.
+     */
     public var idempotencyKey: String? = null
 
     /**
