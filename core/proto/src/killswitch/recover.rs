@@ -182,9 +182,15 @@ impl Ledger {
         let stopped = stopped.or(lost);
         // Whoever had a use for what drains is gone.
         account.finished |= drain.is_some();
-        let again =
-            |sub: &&Sub| sub.state.is_open() && !matches!(sub.grant.life, Life::Detached { .. });
+        let again = |sub: &&Sub| match sub.state {
+            SubState::Open => !sub.is_detached(),
+            SubState::Recalled => true,
+            SubState::Settled(_) | SubState::WrittenOff(_) => false,
+        };
         let open: Vec<GrantId> = account.subs.values().filter(again).map(|s| s.grant.id).collect();
+        let detached = |sub: &&Sub| sub.state == SubState::Open && sub.is_detached();
+        let goes_on: Vec<Grant> =
+            account.subs.values().filter(detached).map(|sub| sub.grant.clone()).collect();
         let ends_at_ms = match &account.title {
             Title::Root(budget) => budget.ends_at_ms,
             Title::Held(Grant { life: Life::Detached { not_after_ms }, .. }) => Some(*not_after_ms),
@@ -196,6 +202,9 @@ impl Ledger {
         }
         for sub in open {
             self.recall_again(sub, now);
+        }
+        for grant in goes_on.iter().filter(|grant| grant.audience != self.owner.node) {
+            self.ask_at_end(grant, now);
         }
         match (drain, stopped) {
             (Some(_), _) => {
@@ -272,6 +281,7 @@ fn closed_of_wire(row: &v1::ClosedRow, now: Now) -> Result<Closed> {
             receipts: optional_of_wire(&row.receipts)?,
             lost: row.lost,
             shown: row.shown.clone(),
+            overrun: amount_of_wire(row.overrun.as_ref()),
             ..closed::unused(grant)
         },
         refused,

@@ -2,7 +2,7 @@
 //! drift. What was really spent is counted by the fake provider.
 
 use crate::world::{LEASE_MS, World, amount, ceiling};
-use hubless_proto::killswitch::{Allowance, Amount, Ending, GrantId, Input, Terms};
+use hubless_proto::killswitch::{Allowance, Amount, Ending, GrantId, Input, Order, Terms};
 use hubless_proto::wire::words::TripReason;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Copy)]
 enum Act {
     Cut { of: u8, to: u8, max: u8 },
+    CutDetached { of: u8, to: u8, life_ms: u16 },
     Reserve { of: u8, most: u8 },
     Commit { of: u8, said: bool },
     Finish { of: u8, free: bool },
@@ -42,6 +43,8 @@ enum Step {
 fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         6 => any::<(u8, u8, u8)>().prop_map(|(of, to, max)| Act::Cut { of, to, max }),
+        2 => (any::<u8>(), any::<u8>(), 1..4_000u16)
+            .prop_map(|(of, to, life_ms)| Act::CutDetached { of, to, life_ms }),
         8 => any::<(u8, u8)>().prop_map(|(of, most)| Act::Reserve { of, most }),
         5 => any::<(u8, bool)>().prop_map(|(of, said)| Act::Commit { of, said }),
         3 => any::<(u8, bool)>().prop_map(|(of, free)| Act::Finish { of, free }),
@@ -89,6 +92,14 @@ impl World {
                 let max = Allowance::exactly(&amount(most, 2 * most));
                 let max = max.with(hubless_proto::killswitch::Component::Calls, Some(most));
                 self.cut(node, grant, usize::from(to) % self.nodes.len(), max);
+            }
+            Act::CutDetached { of, to, life_ms } => {
+                let Some((node, from)) = pick(&self.held, of) else { return };
+                let to = usize::from(to) % self.nodes.len();
+                let order = self.order(to, ceiling(8, 16, 8));
+                let until_ms = self.now(node).unix_ms + u64::from(life_ms);
+                let order = Order { detached_until_ms: Some(until_ms), ..order };
+                self.input(node, Input::Cut { from, order });
             }
             Act::Reserve { of, most } => {
                 let Some((node, grant)) = pick(&self.held, of) else { return };

@@ -87,6 +87,7 @@ mod tests {
             refund: RefundPolicy::Signed,
             reading: None,
             chain: [6; 32],
+            ends_at_ms: None,
         }
     }
 
