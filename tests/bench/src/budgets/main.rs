@@ -3,14 +3,16 @@
 //!
 //! Owns: the workloads and the tables. Must not know: how a ledger works. A benchmark, not a test:
 //! nothing fails on a time, but more spent than allowed, or something left behind, ends it with
-//! status 1. Told `spender`, it is the process that is killed by itself.
+//! status 1. Told `spender` or `root`, it is a process that is killed by itself.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a program that prints figures")]
 
 mod crash;
+mod disk;
 mod escrow;
 mod others;
 mod provider;
+mod roots;
 mod speed;
 
 use provider::Provider;
@@ -39,17 +41,21 @@ struct Figures {
     seconds: f64,
 }
 
-/// Most that one task may let the provider write.
+/// Most that the last call of a task may let the provider write.
 const MOST: u64 = 20;
 
 impl Load {
-    /// A limit that is reached after about two thirds of the tasks; with `depth` above 4 the
-    /// smallest that gives a task anything at all.
+    /// A limit that is reached after about two thirds of the tasks, at any depth: each call lets the
+    /// provider write what it does not pass on.
     fn new(concurrency: u64, depth: u32) -> Self {
         let tasks = if depth > 4 { 300 } else { 3_000 };
-        let least = MOST * 4_u64.pow(depth) * 2;
-        Self { concurrency, depth, tasks, ceiling: least.max(tasks * MOST / 3) }
+        Self { concurrency, depth, tasks, ceiling: tasks * need(depth) / 3 }
     }
+}
+
+/// Tokens of a chain of so many calls at most: each passes on a quarter, and the last has `MOST`.
+const fn need(depth: u32) -> u64 {
+    MOST * 4_u64.pow(depth.saturating_sub(1))
 }
 
 impl Figures {
@@ -72,11 +78,15 @@ impl Figures {
 #[tokio::main]
 async fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
-    if arguments.next().is_some_and(|role| role == crash::ROLE) {
+    if let Some(role) = arguments.next().filter(|role| role == crash::ROLE || role == roots::ROLE) {
         let places: Vec<PathBuf> = arguments.map(PathBuf::from).collect();
         let [home, socket] = places.as_slice() else { return ExitCode::FAILURE };
         // Whoever started it reads what went wrong in place of `ready`.
-        let Err(error) = crash::spend(home, socket).await else { return ExitCode::SUCCESS };
+        let ended = match role == crash::ROLE {
+            true => crash::spend(home, socket).await,
+            false => roots::ask(home, socket).await,
+        };
+        let Err(error) = ended else { return ExitCode::SUCCESS };
         println!("{error}");
         return ExitCode::FAILURE;
     }
@@ -90,13 +100,15 @@ async fn measured() -> bool {
          refusal | refused | calls/s |\n|---|---|---|---|---|---|---|---|---|---|"
     );
     let mut kept = true;
-    for depth in [1, 4, 15] {
+    for depth in [1, 4, 16] {
         for concurrency in [1, 8, 64, 512] {
             let load = Load::new(concurrency, depth);
             for (way, said) in [("escrow, nothing said", false), ("escrow, most said", true)] {
                 let figures = escrow::run(load, said).await;
                 figures.row(way, &load);
-                kept &= figures.written <= load.ceiling && figures.stranded == 0;
+                // A limit that refuses nobody shows nothing.
+                kept &= figures.written <= load.ceiling && figures.refused > 0;
+                kept &= figures.stranded == 0;
             }
             if depth == 1 {
                 others::run(load, others::Way::AfterSpending).await.row("check after", &load);
@@ -105,13 +117,15 @@ async fn measured() -> bool {
         }
     }
     println!("\n| ledger | at once | reserve + commit a second |\n|---|---|---|");
-    for (name, home) in [("in memory", None), ("on a disk", Some(tempfile::tempdir().unwrap()))] {
+    let Some(disk) = disk::folder() else { return false };
+    for (name, home) in [("in memory", None), ("on a disk", Some(disk))] {
         for concurrency in [1, 64] {
             let rate = speed::run(home.as_ref().map(tempfile::TempDir::path), concurrency).await;
             println!("| {name} | {concurrency} | {rate:.0} |");
         }
     }
-    let crashed = crash::run().await;
-    crashed.print();
-    kept && crashed.hold()
+    crash::Figures::head();
+    kept &= crash::run().await;
+    kept &= roots::run().await;
+    kept
 }
