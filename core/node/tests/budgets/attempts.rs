@@ -44,8 +44,7 @@ async fn a_call_that_runs_out_of_time_costs_what_it_spent_by_then() {
     let switch = loop {
         let before = provider.spent();
         let switch = tokens(4_000);
-        let timed =
-            RequestOptions { timeout_ms: Some(time_ms), ..paid(&switch, "slow", json!(0)) };
+        let timed = RequestOptions { timeout_ms: Some(time_ms), ..paid(&switch, "slow", json!(0)) };
         let error = two.request(timed).await.unwrap_err();
         assert_eq!(error.kind, Kind::Deadline, "{error}");
         if heard.try_recv().is_ok() && provider.spent() == before + 55 {

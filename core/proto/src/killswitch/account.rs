@@ -8,9 +8,7 @@ use super::{
     ReservationId,
 };
 use crate::identity::NodeKey;
-use crate::limits::{
-    CALL_DEPTH, GRANT_FAN_OUT, LEASE, RECEIPT_BYTES, RECEIPTS, SETTLE_LIFE, ms,
-};
+use crate::limits::{CALL_DEPTH, GRANT_FAN_OUT, LEASE, RECEIPT_BYTES, RECEIPTS, SETTLE_LIFE, ms};
 use crate::wire::record::Digest;
 use crate::wire::v1;
 use crate::wire::words::{RefundPolicy, TripReason};

@@ -2,8 +2,8 @@
 
 use super::row::Write;
 use super::{
-    Allowance, Amount, Beacon, Budget, BudgetId, CallId, Claim, Frame, Grant, GrantId, Message, Reading,
-    ReservationId, Round, Statement, Trip,
+    Allowance, Amount, Beacon, Budget, BudgetId, CallId, Claim, Frame, Grant, GrantId, Message,
+    Reading, ReservationId, Round, Statement, Trip,
 };
 use crate::error::Error;
 use crate::identity::{AgentId, NodeKey};

@@ -175,7 +175,7 @@ impl Ledger {
     }
 
     fn resume_account(&mut self, id: GrantId, now: Now) {
-        let stopped = self.stopped_before(&id);
+        let (stopped, own) = (self.stopped_before(&id), self.owner.node);
         let Some(account) = self.accounts.get_mut(&id) else { return };
         let (drain, remote) = (account.drain, account.grant().is_some());
         let lost = account.lost.then_some(Drain::Stopped(TripReason::LeaseLost));
@@ -188,7 +188,8 @@ impl Ledger {
             SubState::Settled(_) | SubState::WrittenOff(_) => false,
         };
         let open: Vec<GrantId> = account.subs.values().filter(again).map(|s| s.grant.id).collect();
-        let detached = |sub: &&Sub| sub.state == SubState::Open && sub.is_detached();
+        let abroad = |sub: &&Sub| sub.is_detached() && sub.grant.audience != own;
+        let detached = |sub: &&Sub| sub.state == SubState::Open && abroad(sub);
         let goes_on: Vec<Grant> =
             account.subs.values().filter(detached).map(|sub| sub.grant.clone()).collect();
         let ends_at_ms = match &account.title {
@@ -203,8 +204,8 @@ impl Ledger {
         for sub in open {
             self.recall_again(sub, now);
         }
-        for grant in goes_on.iter().filter(|grant| grant.audience != self.owner.node) {
-            self.ask_at_end(grant, now);
+        for grant in goes_on {
+            self.ask_at_end(&grant, now);
         }
         match (drain, stopped) {
             (Some(_), _) => {

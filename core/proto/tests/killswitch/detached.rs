@@ -53,8 +53,9 @@ fn spend(world: &mut World, node: usize, grant: GrantId) -> bool {
     began
 }
 
+/// Why a grant that is held somewhere is stopped; none: it goes on.
 fn stopped(world: &World, node: usize, grant: GrantId) -> Option<&'static str> {
-    world.nodes[node].ledger.view(&grant).unwrap().stopped
+    world.nodes[node].ledger.view(&grant).map_or(Some("gone"), |view| view.stopped)
 }
 
 #[test]
@@ -149,7 +150,7 @@ fn it_is_given_up_only_when_nobody_says_a_last_word_any_more() {
     let task = detached(&mut world, (0, root), 1);
     world.input(0, Input::Finish { grant: root, ending: Ending::Free });
     // Its holder is gone for good.
-    let mut alone = |world: &mut World, for_ms: u64| {
+    let alone = |world: &mut World, for_ms: u64| {
         let end_us = world.time_us + for_ms * 1_000;
         while world.time_us < end_us {
             world.time_us = end_us.min(world.time_us + 20_000_000);

@@ -124,11 +124,9 @@ fn it_is_told_again_after_a_crash_and_counted_once() {
 /// Who is believed in nothing cannot stop its caller's budget by a word, and its grant is its price.
 #[test]
 fn a_holder_that_is_not_believed_stops_nothing() {
-    for (refund, stops) in [
-        (RefundPolicy::Never, false),
-        (RefundPolicy::Signed, true),
-        (RefundPolicy::Provider, true),
-    ] {
+    for (refund, stops) in
+        [(RefundPolicy::Never, false), (RefundPolicy::Signed, true), (RefundPolicy::Provider, true)]
+    {
         let (mut world, root) = four(1_000);
         overrun_by(&mut world, (0, root), 1, refund);
         assert_eq!(reason(&world).is_some(), stops, "{refund:?}");

@@ -2,9 +2,7 @@
 
 use crate::world::{LEASE_MS, World, amount, calls, ceiling};
 use hubless_proto::error::Kind;
-use hubless_proto::killswitch::{
-    Allowance, Amount, Component, Ending, GrantId, Input, Terms,
-};
+use hubless_proto::killswitch::{Allowance, Amount, Component, Ending, GrantId, Input, Terms};
 use hubless_proto::wire::words::{RefundPolicy, Spends, TripReason};
 
 fn terms(ceiling: Allowance) -> Terms {

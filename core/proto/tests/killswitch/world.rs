@@ -4,8 +4,8 @@ use crate::provider::{Provider, Running};
 use hubless_proto::identity::{AgentId, NodeKey, SecretKey};
 use hubless_proto::killswitch::{
     Allowance, Amount, Beacon, Breach, Budget, BudgetId, CallId, Claim, Component, Grant, GrantId,
-    Input, Keeping, Key, Ledger, Life, Message, Now, Order, Output, Owner, Reading, ReservationId, Row,
-    Share, Terms, Trip, Write,
+    Input, Keeping, Key, Ledger, Life, Message, Now, Order, Output, Owner, Reading, ReservationId,
+    Row, Share, Terms, Trip, Write,
 };
 use hubless_proto::wire::record::Digest;
 use hubless_proto::wire::words::{RefundPolicy, Spends};

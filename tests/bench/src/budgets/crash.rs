@@ -47,7 +47,7 @@ pub(super) const KILLS: u32 = 30;
 const REQUESTS: u64 = 1_000;
 const LEASE: Duration = Duration::from_secs(1);
 /// Longest wait of a request for a spender that is not there.
-pub(super) const COMES_BACK_MS: u64 = 5_000;
+const COMES_BACK_MS: u64 = 5_000;
 /// Before what reached nobody is asked again, and between two looks at the budgets.
 pub(super) const AGAIN: Duration = Duration::from_millis(5);
 /// For the last words beyond the lease, once nobody is killed any more.

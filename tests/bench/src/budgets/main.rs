@@ -78,14 +78,14 @@ impl Figures {
 #[tokio::main]
 async fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
-    if let Some(role) = arguments.next().filter(|role| role == crash::ROLE || role == roots::ROLE) {
+    let role = arguments.next();
+    let is_part = |role: &std::ffi::OsString| role == crash::ROLE || role == roots::ROLE;
+    if let Some(role) = role.filter(is_part) {
         let places: Vec<PathBuf> = arguments.map(PathBuf::from).collect();
         let [home, socket] = places.as_slice() else { return ExitCode::FAILURE };
         // Whoever started it reads what went wrong in place of `ready`.
-        let ended = match role == crash::ROLE {
-            true => crash::spend(home, socket).await,
-            false => roots::ask(home, socket).await,
-        };
+        let spends = role == crash::ROLE;
+        let ended = if spends { crash::spend(home, socket).await } else { roots::ask(home).await };
         let Err(error) = ended else { return ExitCode::SUCCESS };
         println!("{error}");
         return ExitCode::FAILURE;

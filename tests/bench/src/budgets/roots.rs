@@ -4,8 +4,8 @@
 //! This process is the provider. What was charged it reads from the store of the root.
 
 use super::crash::{
-    AGAIN, Bill, COMES_BACK_MS, Figures, KILLS, LAST_WORDS, LIFE, ROLE as SPENDER, asked, begin,
-    ceiling, lock, provide, switch,
+    AGAIN, Bill, Figures, KILLS, LAST_WORDS, LIFE, ROLE as SPENDER, asked, begin, ceiling, lock,
+    provide, switch,
 };
 use super::escrow::is_refusal;
 use hubless::budget::{self, BudgetReport};
@@ -56,7 +56,7 @@ pub(crate) async fn run() -> bool {
     let until = Instant::now() + LAST_WORDS;
     let mut reports = of_root(&data, &quiet);
     while reports.iter().any(|report| !report.accounts.is_empty()) && Instant::now() < until {
-        tokio::time::sleep(AGAIN).await;
+        tokio::time::sleep(LIFE).await;
         reports = of_root(&data, &quiet);
     }
     let figures = figures(&reports, &bill);
@@ -70,7 +70,7 @@ pub(crate) async fn run() -> bool {
 }
 
 /// The process that is killed: makes budgets and asks under them, one after the other.
-pub(crate) async fn ask(home: &Path, _socket: &Path) -> Result<()> {
+pub(crate) async fn ask(home: &Path) -> Result<()> {
     let (home, name) = (Some(home.to_owned()), Some(ROLE.to_owned()));
     let node = Node::start(NodeOptions { home, name, ..NodeOptions::default() }).await?;
     let made = AtomicU64::new(0);
@@ -85,7 +85,6 @@ pub(crate) async fn ask(home: &Path, _socket: &Path) -> Result<()> {
                 loop {
                     let kill_switch = Some(switch.clone());
                     let asked = RequestOptions { kill_switch, ..asked(&label, LOAD.1) };
-                    let asked = RequestOptions { wait_ms: Some(COMES_BACK_MS), ..asked };
                     match node.request(asked).await {
                         Ok(_) => {}
                         Err(error) if is_refusal(&error) => return,
@@ -108,11 +107,8 @@ fn of_root(home: &Home, root: &Node) -> Vec<BudgetReport> {
 
 fn figures(reports: &[BudgetReport], bill: &Bill) -> Figures {
     let written: Vec<u64> = lock(bill).values().map(|one| one.written()).collect();
-    let charged: u64 = reports
-        .iter()
-        .filter_map(|report| report.spent)
-        .map(|spent| spent.output_tokens)
-        .sum();
+    let charged: u64 =
+        reports.iter().filter_map(|report| report.spent).map(|spent| spent.output_tokens).sum();
     let tops = reports.iter().flat_map(|report| &report.accounts);
     let stranded: u64 = tops.map(|top| top.held.of(budget::Component::OutputTokens)).sum();
     let all: u64 = written.iter().sum();
