@@ -133,8 +133,8 @@ pub fn slow_lease() -> Plan {
     lease(1, 5, 1)
 }
 
-/// A detached grant of A in a history of so many moments: a stop may never reach it, and either node
-/// may die.
+/// A detached grant of A in a history of so many moments: a stop may never reach it, and either
+/// node may die.
 pub fn detached(ticks: u64) -> Plan {
     Plan {
         name: "detached",

@@ -15,8 +15,8 @@ pub struct Budgets {
     pub stopped: usize,
     /// Stops that this node heard of since its start, of other nodes' budgets as well, by reason.
     pub trips: BTreeMap<TripReason, u64>,
-    /// Spendings that took more than was set aside for them, as far as this node heard of them since
-    /// its start.
+    /// Spendings that took more than was set aside for them, as far as this node heard of them
+    /// since its start.
     pub overruns: u64,
 }
 

@@ -184,8 +184,8 @@ impl KillSwitch {
         self.view().map_or(Amount::ZERO, |view| view.used)
     }
 
-    /// Part of [`Self::spent`]: what providers took above what was set aside for it, here and below.
-    /// It is zero unless a provider broke its cap, which stops the switch.
+    /// Part of [`Self::spent`]: what providers took above what was set aside for it, here and
+    /// below. It is zero unless a provider broke its cap, which stops the switch.
     pub fn overrun(&self) -> Amount {
         self.view().map_or(Amount::ZERO, |view| view.overrun)
     }

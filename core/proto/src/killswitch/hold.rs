@@ -252,7 +252,7 @@ impl Ledger {
         self.try_close(grant, now);
     }
 
-    /// A budget is stopped of which an account has ended before: what it left to go on ends as well.
+    /// A budget is stopped of which an account has ended before: what that left to go on ends too.
     /// That the call above is over stops nothing of that.
     fn stop_detached(&mut self, grant: GrantId, why: Drain, now: Now) {
         let of_call = [TripReason::Parent, TripReason::LeaseLost].map(Drain::Stopped);

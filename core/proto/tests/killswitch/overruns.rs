@@ -1,5 +1,5 @@
-//! A provider that takes more than was set aside (K2), at another node than the one where the budget
-//! begins: charged, counted and the end of the budget.
+//! A provider that takes more than was set aside (K2), at another node than where the budget is:
+//! charged, counted and the end of the budget.
 
 use crate::world::{LEASE_MS, World, amount, calls, ceiling};
 use hubless_proto::killswitch::{
@@ -121,7 +121,7 @@ fn it_is_told_again_after_a_crash_and_counted_once() {
     assert_eq!(seen_at_root(&world, root), (charged, amount(490, 0)));
 }
 
-/// Who is believed in nothing cannot stop its caller's budget by a word, and its grant is its price.
+/// Who is believed in nothing cannot stop its caller's budget by a word: its grant is its price.
 #[test]
 fn a_holder_that_is_not_believed_stops_nothing() {
     for (refund, stops) in

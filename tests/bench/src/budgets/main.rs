@@ -45,8 +45,8 @@ struct Figures {
 const MOST: u64 = 20;
 
 impl Load {
-    /// A limit that is reached after about two thirds of the tasks, at any depth: each call lets the
-    /// provider write what it does not pass on.
+    /// A limit that is reached after about two thirds of the tasks, at any depth: each call lets
+    /// the provider write what it does not pass on.
     fn new(concurrency: u64, depth: u32) -> Self {
         let tasks = if depth > 4 { 300 } else { 3_000 };
         Self { concurrency, depth, tasks, ceiling: tasks * need(depth) / 3 }

@@ -155,8 +155,8 @@ public class KillSwitch(limits: Limits) :
         get() = allowanceOf(told("switch.state").child("remaining") ?: emptyObject)
 
     /**
-     * The part of [spent] that providers took above what was set aside for it: zero unless a provider
-     * broke its cap, which trips the switch.
+     * The part of [spent] that providers took above what was set aside for it: zero unless a
+     * provider broke its cap, which trips the switch.
      */
     public val overrun: Amounts
         get() = amountsOf(told("switch.state").child("overrun") ?: emptyObject)
