@@ -38,6 +38,8 @@ static void a_switch_says_what_it_allows(void) {
     CHECK(info.remaining.input_tokens.value == 9007199254740991);
     CHECK(info.remaining.cost_micros.limited == 1 && info.remaining.cost_micros.value == 0);
     CHECK(info.remaining.output_tokens.limited == 0 && info.remaining.calls.limited == 0);
+    CHECK(info.overrun.input_tokens == 0 && info.overrun.output_tokens == 0);
+    CHECK(info.overrun.cost_micros == 0 && info.overrun.calls == 0);
     CHECK(hubless_switch_tree(made, &tree, NULL) == HUBLESS_OK);
     CHECK(suite_is(hubless_text_get(tree), "null"));
     hubless_text_free(tree);

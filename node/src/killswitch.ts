@@ -30,6 +30,7 @@ interface WireState {
   stop: WireStop | null;
   spent: Spent;
   remaining: Required<Amounts>;
+  overrun: Spent;
 }
 
 /**
@@ -95,6 +96,14 @@ export class KillSwitch {
   /** What is neither used nor set aside; null: not limited. */
   get remaining(): Required<Amounts> {
     return this.#told().remaining;
+  }
+
+  /**
+   * The part of `spent` that providers took above what was set aside for it: zero unless a provider
+   * broke its cap, which stops the switch.
+   */
+  get overrun(): Spent {
+    return this.#told().overrun;
   }
 
   /** The grants as its node knows them; undefined before the first request under it. */

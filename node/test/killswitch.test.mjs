@@ -20,6 +20,7 @@ test('a switch is made without a node, armed, with everything left', (t) => {
   assert.equal(killSwitch.stop, undefined);
   assert.equal(killSwitch.tree(), undefined);
   assert.deepEqual(killSwitch.spent, NOTHING);
+  assert.deepEqual(killSwitch.overrun, NOTHING);
   assert.deepEqual(killSwitch.remaining, { ...UNLIMITED, outputTokens: 7, calls: 5 });
 });
 

@@ -115,6 +115,14 @@ class KillSwitch:
         """Is what is neither used nor set aside; None where nothing is limited."""
         return build(Amounts, self._told()["remaining"])
 
+    @property
+    def overrun(self) -> Spent:
+        """Is the part of `spent` that providers took above what was set aside for it.
+
+        It is zero unless a provider broke its cap, which stops the switch.
+        """
+        return build(Spent, self._told()["overrun"])
+
     def tree(self) -> Branch | None:
         """Gives the grants as its node knows them; None before the first request under it."""
         tree = ask("switch.tree", {"switch": self.handle})["tree"]

@@ -75,6 +75,7 @@ def test_it_needs_no_node_and_no_loop() -> None:
     switch = KillSwitch(calls=5, wall_time=600)
     assert (switch.state, switch.stop, switch.tree()) == ("armed", None, None)
     assert (switch.spent, switch.remaining) == (Spent(), Amounts(calls=5))
+    assert switch.overrun == Spent()
     before = time.time()
     switch.trip("depth")
     stop = switch.stop

@@ -95,6 +95,9 @@ pub struct hubless_switch_info {
     pub spent: hubless_amount,
     /// What is neither spent nor set aside.
     pub remaining: hubless_allowance,
+    /// Part of `spent`: what providers took above what was set aside for it. Zero unless a provider
+    /// broke its cap, which trips the switch.
+    pub overrun: hubless_amount,
 }
 
 #[derive(Clone, Deserialize)]
@@ -117,6 +120,7 @@ struct StateIn {
     stop: Option<StopIn>,
     spent: hubless_amount,
     remaining: hubless_allowance,
+    overrun: hubless_amount,
 }
 
 #[derive(Deserialize)]
@@ -152,7 +156,7 @@ impl Switch {
     }
 
     fn info(&self) -> Result<hubless_switch_info> {
-        let StateIn { spent, remaining, .. } = self.state()?;
+        let StateIn { spent, remaining, overrun, .. } = self.state()?;
         let stop = self.stop.get();
         Ok(hubless_switch_info {
             size: size_of::<hubless_switch_info>(),
@@ -162,6 +166,7 @@ impl Switch {
             at_ms: stop.map_or(0, |stop| stop.at_ms),
             spent,
             remaining,
+            overrun,
         })
     }
 

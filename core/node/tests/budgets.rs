@@ -5,8 +5,12 @@
 
 #[path = "budgets/again.rs"]
 mod again;
+#[path = "budgets/attempts.rs"]
+mod attempts;
 #[path = "budgets/badly.rs"]
 mod badly;
+#[path = "budgets/crowd.rs"]
+mod crowd;
 #[path = "budgets/durable.rs"]
 mod durable;
 #[path = "budgets/elsewhere.rs"]

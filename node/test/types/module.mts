@@ -59,7 +59,7 @@ export async function uses(node: Node): Promise<void> {
   new KillSwitch({ calls: '5' });
   // @ts-expect-error: not a reason
   killSwitch.trip('nonsense');
-  const counted: number = killSwitch.spent.calls;
+  const counted: number = killSwitch.spent.calls + killSwitch.overrun.calls;
   // @ts-expect-error: null where nothing is limited
   const left: number = killSwitch.remaining.calls;
   const answer: Reply = await killSwitch.run(() => node.request('x', counted + left));

@@ -207,6 +207,7 @@ impl Local {
                 | Output::Held(_)
                 | Output::Offered(_)
                 | Output::Cancel { .. }
+                | Output::Overrun { .. }
                 | Output::Audit { .. } => {}
             }
         }

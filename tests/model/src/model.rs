@@ -125,7 +125,7 @@ impl Model {
             spends: Spends::Tokens,
             share: Share::Quarter,
             refund: RefundPolicy::Signed,
-            detached_until_ms: None,
+            detached_until_ms: plan.until,
         }
     }
 
@@ -387,6 +387,12 @@ impl Model {
         world.seen.twice |= world.spends[spend] != Spent::Asked;
         world.spends[spend] = Spent::Running;
         let (Some(time), Some(stopped_at)) = (self.plan.time, world.stopped_at) else { return };
+        // Counted apart: what is detached may not hear of a stop until its own end.
+        if let Some(until) = self.plan.until(self.plan.spends[spend].of) {
+            world.seen.late |= world.now >= until;
+            world.seen.latest |= world.now + 1 == until;
+            return;
+        }
         let most = stopped_at + time.lease + time.slow;
         world.seen.late |= world.now > most;
         world.seen.latest |= world.now + 1 == most;

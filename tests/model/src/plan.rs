@@ -11,6 +11,8 @@ pub struct Cut {
     pub call: u8,
     /// The attempt.
     pub attempt: u32,
+    /// Moment at which a detached one ends; none: it is leased.
+    pub until: Option<u64>,
 }
 
 /// A spending that may be made, once.
@@ -113,6 +115,13 @@ impl Plan {
     /// Node of an account.
     pub fn home(&self, account: usize) -> usize {
         account.checked_sub(1).map_or(0, |cut| self.cuts[cut].to)
+    }
+
+    /// Moment at which what is spent from an account ends, where no stop is heard of: that of the
+    /// nearest detached grant that it is or is below.
+    pub fn until(&self, account: usize) -> Option<u64> {
+        let cut = self.cuts[account.checked_sub(1)?];
+        cut.until.or_else(|| self.until(cut.from))
     }
 
     /// Accounts from the innermost out, each with the one that pays for it.

@@ -12,7 +12,7 @@ const D: usize = 2;
 const C: usize = 2;
 
 const fn call(from: usize, to: usize, call: u8) -> Cut {
-    Cut { from, to, call, attempt: 1 }
+    Cut { from, to, call, attempt: 1, until: None }
 }
 
 const fn spend(of: usize, at: usize, most: u64) -> Spend {
@@ -131,6 +131,17 @@ pub fn lease(slow: u64, ticks: u64, heard: u64) -> Plan {
 /// A short history of leases with a slow clock.
 pub fn slow_lease() -> Plan {
     lease(1, 5, 1)
+}
+
+/// A detached grant of A in a history of so many moments: a stop may never reach it, and either
+/// node may die.
+pub fn detached(ticks: u64) -> Plan {
+    Plan {
+        name: "detached",
+        cuts: vec![Cut { until: Some(3), ..call(0, A, 1) }],
+        mishaps: Mishaps { trips: true, crashes: 1, ..Mishaps::default() },
+        ..lease(0, ticks, 0)
+    }
 }
 
 /// A dishonest A between the root and C, whose clock may be slow, in a history of so many moments.

@@ -72,6 +72,11 @@ fn leases() {
     }
 }
 
+#[test]
+fn a_detached_grant_ends_at_its_own_time() {
+    holds(plans::detached(5));
+}
+
 /// Every state of a short history is one of the gate; in the long form the nearest of a longer one,
 /// with more that the root is asked.
 #[test]

@@ -53,6 +53,7 @@ pub(crate) fn state(text: &[u8]) -> Result<Value> {
         "stop": stop.map(shown),
         "spent": switch.spent().to_json(),
         "remaining": switch.remaining().to_json(),
+        "overrun": switch.overrun().to_json(),
     }))
 }
 

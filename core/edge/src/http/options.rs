@@ -39,7 +39,8 @@ pub struct HttpOptions {
     /// True: off loopback without TLS or without tokens all the same.
     pub insecure: bool,
     /// What one request of a client may spend, with all calls below it: its callee is granted all
-    /// of it. None: it has no budget. A request with a redeem code has that of the code.
+    /// of it. Nothing for an agent that requires a grant: who asks for it brings one. None: it has
+    /// no budget. A request with a redeem code has that of the code.
     pub budget: Option<Terms>,
     /// True: a `traceparent` of a client is continued; else it is noted beside a new one.
     pub trust_traces: bool,

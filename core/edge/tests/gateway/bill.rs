@@ -79,12 +79,19 @@ async fn two_gateways_pay_their_slices_and_no_more() {
     let most = House::bound(&json!({}));
     let provider = Provider::start(Mode::Answer(CAP)).await;
     let slice = 2 * most;
-    let one = Arc::new(House::before(Arc::clone(&provider), slice).await);
-    let two = Arc::new(House::before(Arc::clone(&provider), slice).await);
-    for house in [&one, &two] {
-        let key = Arc::new(House::key(&house.root, slice));
-        assert!(crowd(house, &[key], 8).await >= 2);
-    }
+    // What binds is the slice of the child, not what the roots have.
+    let one = Arc::new(House::before(Arc::clone(&provider), 100 * most).await);
+    let two = Arc::new(House::before(Arc::clone(&provider), 100 * most).await);
+    // A child that issues all of its slice ten times over, at both at once.
+    let tenfold = |house: &Arc<House>| {
+        let child = House::key(&house.root, slice);
+        let keys: Vec<_> = (0..10).map(|_| Arc::new(House::key(&child, slice))).collect();
+        let house = Arc::clone(house);
+        async move { crowd(&house, &keys, 3).await }
+    };
+    let (at_one, at_two) = tokio::join!(tenfold(&one), tenfold(&two));
+    assert!(at_one >= 2 && at_two >= 2, "{at_one} {at_two}");
+    assert_eq!(provider.bill().calls, at_one + at_two);
     // A key of one is worth nothing at the other.
     let calls = provider.bill().calls;
     let strange = two.chat(&one.root, &json!({})).await;
@@ -92,4 +99,5 @@ async fn two_gateways_pay_their_slices_and_no_more() {
     assert_eq!(provider.bill().calls, calls);
     let bill = provider.bill().micros;
     assert!(bill <= 2 * slice && one.account().0 + two.account().0 == bill, "{bill}");
+    assert!(one.account().0 <= slice && two.account().0 <= slice);
 }

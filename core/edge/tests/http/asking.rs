@@ -1,6 +1,7 @@
 //! Agents are asked, and answer as the language contract says.
 
 use super::support::{GUARD, House, PATIENCE, options, soon};
+use hubless::budget::{KillSwitch, Terms};
 use hubless::node::Secret;
 use hubless::{Content, Node, NodeOptions, RequestOptions, handler};
 use hubless_edge::http::{HttpEdge, HttpOptions};
@@ -178,6 +179,23 @@ async fn each_failure_has_its_status_and_shows_no_inside() {
     let method = house.send(&house.get("/v1/agents/echo/requests", "")).await;
     assert_eq!(method.error(), (405, "unsupported/method".to_owned()));
     assert_eq!(method.header("allow"), Some("post"));
+}
+
+/// What the listener allows anybody pays for agents that need no grant, and for no other.
+#[tokio::test]
+async fn the_budget_of_the_listener_pays_for_no_agent_that_requires_a_grant() {
+    let budget = Terms::read("", &json!({ "calls": 5 })).unwrap();
+    let house = House::with(HttpOptions { budget: Some(budget), ..options() }).await;
+    assert_eq!(house.ask("echo", &json!({})).await.status, 200);
+    for headers in ["", "Accept: text/event-stream\r\n"] {
+        let paid = house.send(&house.post("paid", "{}", headers)).await;
+        assert_eq!(paid.error(), (402, "budget_exhausted/grant_required".to_owned()), "{headers}");
+    }
+    // Who has a budget in the mesh is served.
+    let switch = KillSwitch::new(Terms::read("", &json!({ "calls": 5 })).unwrap());
+    let asked = RequestOptions::new("paid", Content::text("x"));
+    let asked = RequestOptions { kill_switch: Some(switch), ..asked };
+    assert!(house.node.request(asked).await.is_ok());
 }
 
 #[tokio::test]

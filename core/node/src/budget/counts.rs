@@ -15,6 +15,9 @@ pub struct Budgets {
     pub stopped: usize,
     /// Stops that this node heard of since its start, of other nodes' budgets as well, by reason.
     pub trips: BTreeMap<TripReason, u64>,
+    /// Spendings that took more than was set aside for them, as far as this node heard of them
+    /// since its start.
+    pub overruns: u64,
 }
 
 impl Treasury {
@@ -24,6 +27,7 @@ impl Treasury {
         let is_stopped = |account: &&GrantId| state.ledger.stop(account).is_some();
         let stopped = state.roots.keys().filter(is_stopped).count();
         let armed = state.roots.len() - stopped;
-        Budgets { armed, stopped, trips: state.trips.clone() }
+        let (trips, overruns) = (state.trips.clone(), state.overruns);
+        Budgets { armed, stopped, trips, overruns }
     }
 }

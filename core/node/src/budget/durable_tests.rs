@@ -13,7 +13,7 @@ use crate::mesh::{Mesh, MeshOptions};
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{AgentId, NodeKey};
 use hubless_proto::killswitch::{
-    CallId, GrantId, Keeping, Key, Ledger, Order, Owner, Row, Share, Write,
+    CallId, Ending, GrantId, Input, Keeping, Key, Ledger, Order, Owner, Row, Share, Write,
 };
 use hubless_proto::wire::words::{RefundPolicy, Spends};
 use std::collections::BTreeMap;
@@ -192,6 +192,43 @@ async fn an_opening_that_nobody_waits_for_is_ended() {
     };
     assert!(tokio::time::timeout(std::time::Duration::from_secs(20), ended).await.is_ok());
     assert!(lock(&treasury.state).ledger.roots().is_empty());
+}
+
+/// What a store holds of the grants that were cut from a budget, as its next process finds it: by
+/// then the switch is gone, so the budget is finished.
+fn found_again(node: &Treasury, rows: &Mutex<BTreeMap<Key, Row>>, root: GrantId) -> Vec<String> {
+    let owner = Owner { node: node.node(), instance: u64::MAX, keeping: Keeping::Durable };
+    let rows: Vec<Row> = lock(rows).values().cloned().collect();
+    let mut ledger = Ledger::recover(owner, rows, now()).unwrap();
+    ledger.handle(Input::Finish { grant: root, ending: Ending::Ran }, now());
+    ledger.cuts(&root).into_iter().map(|cut| cut.state.to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_detached_grant_outlives_its_call_its_switch_and_its_process() {
+    let node = Node::new(u64::MAX).await;
+    let root = node.switch.open(&node.treasury).await.unwrap();
+    let far = NodeKey::from_bytes([2; 32]);
+    let until_ms = Some(chance::now_ms() + 600_000);
+    let detached = Order { detached_until_ms: until_ms, ..order(far) };
+    let (kept, leased) = (detached.id, order(far));
+    let given_up = leased.id;
+    for order in [detached, leased] {
+        // Dropped unanswered.
+        drop(node.treasury.cut(root, order).await.unwrap());
+    }
+    let Node { treasury, rows, switch, mesh, .. } = node;
+    let state = |wanted: GrantId| {
+        let cuts = lock(&treasury.state).ledger.cuts(&root);
+        cuts.into_iter().find(|cut| cut.grant == wanted).map(|cut| cut.state)
+    };
+    assert_eq!([state(kept), state(given_up)], [Some("open"), Some("recalled")]);
+    drop(switch);
+    assert_eq!(state(kept), Some("open"));
+    let mut found = found_again(&treasury, &rows, root);
+    found.sort();
+    assert_eq!(found, ["open", "recalled"]);
+    mesh.close(std::time::Duration::ZERO).await;
 }
 
 #[tokio::test]

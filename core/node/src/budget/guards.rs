@@ -9,13 +9,14 @@ use super::{Allowance, Treasury};
 use crate::engine::lock;
 use bytes::Bytes;
 use hubless_proto::killswitch::{
-    Amount, Component, Ending, Frame, Grant, GrantId, Input, Origin, ReservationId,
+    Amount, Component, Ending, Frame, Grant, GrantId, Input, Life, Origin, ReservationId,
 };
 use hubless_proto::wire::v1;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// A grant that was cut for a call that this node makes. Dropped unanswered, it is called back.
+/// A grant that was cut for a call that this node makes. Dropped unanswered, it is called back;
+/// but for a detached one, which ends by itself.
 pub(crate) struct Funded {
     treasury: Arc<Treasury>,
     grant: Grant,
@@ -90,7 +91,7 @@ impl Drop for Funded {
         if self.is_inside() {
             // A call that took it ends by itself and gives back what is left.
             self.treasury.drop_untaken(self.grant.id);
-        } else {
+        } else if matches!(self.grant.life, Life::Leased { .. }) {
             self.treasury.put(Input::Recall { grant: self.grant.id });
         }
     }

@@ -108,11 +108,11 @@ impl Treasury {
         from: NodeKey,
         message: Message,
     ) -> Option<Message> {
-        let (grant, used) = match &message {
+        let (grant, used, overrun) = match &message {
             Message::Settle(settlement) if settlement.shown.is_empty() && !settlement.lost => {
-                (settlement.grant, settlement.used)
+                (settlement.grant, settlement.used, settlement.overrun)
             }
-            Message::Refused { grant, .. } => (*grant, Amount::ZERO),
+            Message::Refused { grant, .. } => (*grant, Amount::ZERO, Amount::ZERO),
             Message::Settle(_)
             | Message::Grant(_)
             | Message::Progress { .. }
@@ -141,7 +141,8 @@ impl Treasury {
                 Some(receipt) => {
                     let shown = vec![receipt];
                     let receipts = Receipt::head(&shown);
-                    Message::Settle(Settlement { grant, used, receipts, shown, lost: false })
+                    let lost = false;
+                    Message::Settle(Settlement { grant, used, receipts, shown, lost, overrun })
                 }
                 // It is said without, and all of the grant is charged.
                 None => message,

@@ -196,7 +196,14 @@ impl Issuer {
 fn settles(grant: &Grant, used: u64, shown: Vec<Bytes>) -> Message {
     let used = Amount::ZERO.with(COST, used).unwrap();
     let receipts = Receipt::head(&shown);
-    Message::Settle(Settlement { grant: grant.id, used, receipts, shown, lost: false })
+    Message::Settle(Settlement {
+        grant: grant.id,
+        used,
+        receipts,
+        shown,
+        lost: false,
+        overrun: Amount::ZERO,
+    })
 }
 
 #[tokio::test]

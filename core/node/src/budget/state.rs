@@ -44,6 +44,8 @@ pub(super) struct State {
     pub(super) roots: BTreeMap<GrantId, BudgetId>,
     /// Stops since the start, by reason.
     pub(super) trips: BTreeMap<TripReason, u64>,
+    /// Spendings that took more than was set aside for them, since the start.
+    pub(super) overruns: u64,
     audit: Arc<Audit>,
     /// Number of the last write.
     pub(super) asked: u64,
@@ -85,6 +87,7 @@ impl State {
             left: BTreeSet::new(),
             roots: BTreeMap::new(),
             trips: BTreeMap::new(),
+            overruns: 0,
             audit,
             asked: 0,
             failed: None,
@@ -232,6 +235,7 @@ impl State {
                 self.audit.record(entry.because(statement.reason.name()));
                 return self.stopped(statement);
             }
+            Output::Overrun { by, budget, overrun } => self.overrun(by, budget, &overrun),
             Output::Audit { by, grant, breach } => return self.breach(by, grant, breach),
             Output::Settled { grant, charged, written_off } => {
                 if written_off {
@@ -249,6 +253,14 @@ impl State {
             | Output::Send { .. } => {}
         }
         None
+    }
+
+    /// A provider took more than was set aside for it.
+    fn overrun(&mut self, by: NodeKey, budget: BudgetId, overrun: &Amount) {
+        tracing::warn!(%by, %budget, ?overrun, "a provider took more than was set aside");
+        self.overruns += 1;
+        let entry = Entry::of(Event::ProviderOverrun).budget(budget).spent(overrun);
+        self.audit.fold(entry.by(&format!("mesh:{by}")));
     }
 
     /// A grant or budget is over; those of an earlier process are told of.

@@ -184,6 +184,12 @@ impl KillSwitch {
         self.view().map_or(Amount::ZERO, |view| view.used)
     }
 
+    /// Part of [`Self::spent`]: what providers took above what was set aside for it, here and
+    /// below. It is zero unless a provider broke its cap, which stops the switch.
+    pub fn overrun(&self) -> Amount {
+        self.view().map_or(Amount::ZERO, |view| view.overrun)
+    }
+
     /// What is neither used nor set aside; none for what is not limited.
     pub fn remaining(&self) -> Allowance {
         let view = self.view();

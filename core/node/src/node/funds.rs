@@ -9,6 +9,7 @@ use crate::chance;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::NodeKey;
 use hubless_proto::killswitch::{CallId, GrantId, Order, RedeemCode, Share};
+use hubless_proto::policy::check::grant_brought;
 use hubless_proto::wire::v1;
 use hubless_proto::wire::words::RefundPolicy;
 use serde_json::Value;
@@ -25,6 +26,8 @@ pub(super) struct Funds {
     above: Option<Parent>,
     /// Keeps the budget open.
     switch: Option<KillSwitch>,
+    /// Who asks is outside of the mesh, and its budget is what a listener allows anybody.
+    from_outside: bool,
     /// Keeps the grant that a code became.
     _redeemed: Option<Redeemed>,
 }
@@ -91,7 +94,9 @@ impl Inner {
         };
         let max = options.max.unwrap_or(Allowance::UNLIMITED);
         let (treasury, above) = (Arc::clone(treasury), options.parent.clone());
-        Ok(Some(Funds { treasury, from, max, share, above, switch, _redeemed: None }))
+        let from_outside = options.edge.is_some();
+        let _redeemed = None;
+        Ok(Some(Funds { treasury, from, max, share, above, switch, from_outside, _redeemed }))
     }
 
     /// What pays for a request with a redeem code: the grant that the code becomes, all of it.
@@ -141,13 +146,15 @@ impl Funds {
     pub(super) fn of_grant(treasury: &Arc<Treasury>, from: GrantId) -> Self {
         let (max, share) = (Allowance::UNLIMITED, Share::Quarter);
         let (treasury, above, switch) = (Arc::clone(treasury), None, None);
-        Self { treasury, from, max, share, above, switch, _redeemed: None }
+        let (from_outside, _redeemed) = (false, None);
+        Self { treasury, from, max, share, above, switch, from_outside, _redeemed }
     }
 
     /// Cuts the grant of one attempt.
     ///
     /// # Errors
-    /// `budget_exhausted`, `hop_limit`, `killed`, `busy`.
+    /// `budget_exhausted`, code `grant_required` for one from outside to an agent that requires a
+    /// grant: of what a listener allows anybody it gets nothing. `hop_limit`, `killed`, `busy`.
     ///
     /// # Cancellation
     /// Safe: nothing stays charged but the call.
@@ -158,6 +165,9 @@ impl Funds {
         audience: NodeKey,
         attempt: u32,
     ) -> Result<Funded> {
+        if self.from_outside {
+            grant_brought(&route.descriptor, route.agent)?;
+        }
         let above = self.above.as_ref().and_then(|parent| parent.core().held());
         let refund = self.treasury.refund(audience, above);
         let order = Order {

@@ -302,6 +302,7 @@ impl Spender {
                 | Output::Tripped(_)
                 | Output::Settled { .. }
                 | Output::Closed { .. }
+                | Output::Overrun { .. }
                 | Output::Audit { .. } => {}
             }
         }

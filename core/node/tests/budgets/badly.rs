@@ -71,6 +71,7 @@ impl Peer {
             // A new store takes what was cut for no earlier process of its node.
             reading: Some(Reading { instance: u64::MAX, clock_ms: 0 }),
             chain: *origin.budget_id().as_bytes(),
+            ends_at_ms: None,
         }
     }
 

@@ -4,6 +4,7 @@ use super::support::{Pair, node_in, pair, soon};
 use super::*;
 use hubless::budget::TripReason;
 use hubless::node::Path;
+use hubless_proto::audit::Event;
 
 #[tokio::test]
 async fn spending_elsewhere_is_settled_to_the_token() {
@@ -94,6 +95,42 @@ async fn a_trip_reaches_every_node_below() {
     // Pushed, not the end of a lease.
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
     assert_eq!(named(&call.await.unwrap().unwrap_err()), ("killed", "operator"));
+}
+
+/// K2 across nodes: an honest holder whose provider writes fifty times its cap.
+#[tokio::test]
+async fn a_provider_that_takes_too_much_elsewhere_stops_the_budget() {
+    let Pair { one, two, _home } = pair().await;
+    let provider = Arc::default();
+    spender(&one, "model", &provider).await;
+    relay(&one, "front", "model").await;
+    for (to, calls) in [("model", 1), ("front", 2)] {
+        let before = provider.spent();
+        let switch = tokens(16_000);
+        let max = Some(Allowance::UNLIMITED.with(Component::OutputTokens, Some(40)));
+        let over = json!({"most": 10, "tokens": 500});
+        // The handler may have ended before it heard of the stop.
+        let _ = two.request(RequestOptions { max, ..paid(&switch, to, over.clone()) }).await;
+        until("the budget is stopped", || switch.stop().is_some()).await;
+        assert_eq!(switch.stop().unwrap().reason, TripReason::OutputExceeded);
+        until("all of it is charged", || switch.spent() == spent(500, calls)).await;
+        assert_eq!((switch.overrun(), provider.spent() - before), (output(490), 500));
+        let again = two.request(paid(&switch, to, over)).await.unwrap_err();
+        assert_eq!(named(&again), ("killed", "output_exceeded"));
+        assert_eq!(provider.spent() - before, 500);
+    }
+    // Told where it was spent and where it was paid, with how much it was.
+    for node in [&one, &two] {
+        let rows = node.audit().rows.into_iter().map(|kept| kept.row);
+        let told: Vec<_> = rows.filter(|row| row.entry.kind == Event::ProviderOverrun).collect();
+        let over: u64 = told.iter().map(|row| row.entry.spent.unwrap().output_tokens).sum();
+        assert!(over >= 490 && told[0].entry.by == format!("mesh:{}", one.key()), "{told:?}");
+        assert_eq!(node.counts().budgets.overruns, 2);
+    }
+}
+
+fn spent(tokens: u64, calls: u64) -> Amount {
+    output(tokens).with(Component::Calls, calls).unwrap()
 }
 
 #[tokio::test]

@@ -92,7 +92,7 @@ words! {
         KeyRefused "key_refused"
         /// A call did not fit into what a spending key had left.
         KeyExhausted "key_exhausted"
-        /// A provider took more for a call than was set aside; the key was stopped.
+        /// A provider took more than was set aside for it; the key, or the budget, was stopped.
         ProviderOverrun "provider_overrun"
         /// A ticket was made.
         InviteMinted "invite_minted"

@@ -4,10 +4,11 @@ use super::folding::Folding;
 use super::receipt::{Receipt, chained};
 use super::row::{Key, Row};
 use super::{
-    Allowance, Amount, Budget, Claim, Frame, Grant, GrantId, Life, Origin, Reading, ReservationId,
+    Allowance, Amount, Budget, Claim, Frame, Grant, GrantId, Life, Now, Origin, Reading,
+    ReservationId,
 };
 use crate::identity::NodeKey;
-use crate::limits::{CALL_DEPTH, GRANT_FAN_OUT, LEASE, RECEIPT_BYTES, RECEIPTS, ms};
+use crate::limits::{CALL_DEPTH, GRANT_FAN_OUT, LEASE, RECEIPT_BYTES, RECEIPTS, SETTLE_LIFE, ms};
 use crate::wire::record::Digest;
 use crate::wire::v1;
 use crate::wire::words::{RefundPolicy, TripReason};
@@ -119,7 +120,7 @@ pub(super) struct Account {
     pub(super) spent: Amount,
     /// Charged for grants that are settled.
     pub(super) below: Amount,
-    /// What providers used above their reservations.
+    /// What providers used above their reservations, here and below.
     pub(super) overrun: Amount,
     /// Head of the chain of `shown`.
     pub(super) receipts: Option<Digest>,
@@ -220,6 +221,14 @@ impl Account {
         }
     }
 
+    /// When the wall time of the budget is over, in Unix milliseconds.
+    pub(super) const fn ends_at_ms(&self) -> Option<u64> {
+        match &self.title {
+            Title::Root(budget) => budget.ends_at_ms,
+            Title::Held(grant) => grant.ends_at_ms,
+        }
+    }
+
     /// Deepest grant, and true if a user said so.
     pub(super) fn depth_max(&self) -> (u32, bool) {
         let (depth, said) = match &self.title {
@@ -300,6 +309,13 @@ impl Account {
         reported.fold(Amount::ZERO, |sum, one| sum.with(one, rest.of(one)).unwrap_or(sum))
     }
 
+    /// Grants that are called back where it ends.
+    pub(super) fn to_recall(&self, why: Drain) -> Vec<GrantId> {
+        let goes_on = |sub: &&Sub| why == Drain::Finished && sub.is_detached();
+        let open = self.subs.values().filter(|sub| sub.state == SubState::Open);
+        open.filter(|sub| !goes_on(sub)).map(|sub| sub.grant.id).collect()
+    }
+
     /// What is known to be spent, here and below.
     pub(super) fn known(&self) -> Amount {
         let open = self.subs.values().filter(|sub| sub.state.is_open());
@@ -348,6 +364,21 @@ impl Sub {
             metered: None,
             frame: None,
             repeat_ms: 0,
+        }
+    }
+
+    pub(super) const fn is_detached(&self) -> bool {
+        matches!(self.grant.life, Life::Detached { .. })
+    }
+
+    /// The moment of the own clock at which nobody waits for its last word any more, once what it
+    /// was cut from has ended.
+    pub(super) fn over_ms(&self, now: Now) -> u64 {
+        match self.grant.life {
+            Life::Leased { .. } => now.clock_ms,
+            Life::Detached { not_after_ms } => {
+                now.clock_at(not_after_ms.saturating_add(ms(SETTLE_LIFE)))
+            }
         }
     }
 

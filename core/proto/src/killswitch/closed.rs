@@ -1,6 +1,6 @@
 //! Grants that ended here: remembered until no repeated message can wake them.
 
-use super::message::optional_to_wire;
+use super::message::{amount_to_wire, optional_to_wire};
 use super::row::{Key, Row};
 use super::{Amount, GrantId, Message, Settlement};
 use crate::error::Kind;
@@ -61,6 +61,7 @@ impl Closed {
             receipts: optional_to_wire(self.settlement.receipts.as_ref()),
             lost: self.settlement.lost,
             shown: self.settlement.shown.clone(),
+            overrun: amount_to_wire(&self.settlement.overrun),
             acknowledged: self.acknowledged,
             refused: self.refused.as_ref().map(|(kind, code)| v1::GrantRefused {
                 grant,
@@ -74,5 +75,6 @@ impl Closed {
 
 /// A last word that says: nothing was used.
 pub(super) const fn unused(grant: GrantId) -> Settlement {
-    Settlement { grant, used: Amount::ZERO, receipts: None, shown: Vec::new(), lost: false }
+    let (used, overrun) = (Amount::ZERO, Amount::ZERO);
+    Settlement { grant, used, receipts: None, shown: Vec::new(), lost: false, overrun }
 }

@@ -64,6 +64,8 @@ pub struct Grant {
     pub reading: Option<Reading>,
     /// SHA-256 over the grants above, outermost first.
     pub chain: Digest,
+    /// Unix time in milliseconds at which the wall time of the budget is over; none: it has none.
+    pub ends_at_ms: Option<u64>,
 }
 
 impl Grant {
@@ -131,6 +133,7 @@ impl Grant {
             refund: self.refund.name().to_owned(),
             reading: self.reading.as_ref().map(Reading::to_wire),
             chain: Bytes::copy_from_slice(&self.chain),
+            ends_at_ms: self.ends_at_ms.unwrap_or(0),
         }
     }
 
@@ -169,6 +172,7 @@ impl Grant {
             refund: RefundPolicy::of(&wire.refund),
             reading: wire.reading.as_ref().map(Reading::of_wire),
             chain: digest_of_wire(&wire.chain)?,
+            ends_at_ms: Some(wire.ends_at_ms).filter(|ends_at_ms| *ends_at_ms > 0),
         })
     }
 }

@@ -220,16 +220,16 @@ impl Ledger {
         self.try_close(grant, now);
     }
 
-    /// Begins the end of an account: nothing new, and what was cut from it comes back.
+    /// Begins the end of an account: nothing new, and what was cut from it comes back; but for
+    /// detached grants where only its call ended, which is what they are for.
     pub(super) fn drain(&mut self, grant: GrantId, why: Drain, now: Now) {
         let Some(account) = self.accounts.get_mut(&grant).filter(|one| one.drain.is_none()) else {
-            return;
+            return self.stop_detached(grant, why, now);
         };
         account.drain = Some(why);
         account.asks.clear();
         account.folding.clear();
-        let open = account.subs.values().filter(|sub| sub.state == SubState::Open);
-        let subs: Vec<GrantId> = open.map(|sub| sub.grant.id).collect();
+        let subs = account.to_recall(why);
         self.write_account(grant);
         self.end_codes(grant, |_| true);
         for timer in [Timer::Renew, Timer::Fold, Timer::Lease, Timer::End, Timer::Codes] {
@@ -252,6 +252,19 @@ impl Ledger {
         self.try_close(grant, now);
     }
 
+    /// A budget is stopped of which an account has ended before: what that left to go on ends too.
+    /// That the call above is over stops nothing of that.
+    fn stop_detached(&mut self, grant: GrantId, why: Drain, now: Now) {
+        let of_call = [TripReason::Parent, TripReason::LeaseLost].map(Drain::Stopped);
+        if why == Drain::Finished || of_call.contains(&why) {
+            return;
+        }
+        let subs = self.accounts.get(&grant).map(|account| account.to_recall(why));
+        for sub in subs.unwrap_or_default() {
+            self.recall(sub, now);
+        }
+    }
+
     /// Planted: says the last word before it is the last.
     fn settle_too_soon(&mut self, grant: GrantId) {
         let Some(account) = self.accounts.get(&grant) else { return };
@@ -269,12 +282,18 @@ impl Ledger {
             return;
         }
         let reserved: Vec<_> = account.reserved.keys().copied().collect();
-        let open: Vec<_> =
-            account.subs.values().filter(|sub| sub.state.is_open()).map(|s| s.grant.id).collect();
+        // What is detached may go on until its end, and has as long as any to say its last word.
+        let open = account.subs.values().filter(|sub| sub.state.is_open());
+        let over: Vec<_> = open.map(|sub| (sub.grant.id, sub.over_ms(now))).collect();
         for id in reserved {
             self.commit(grant, id, Outcome::default(), now);
         }
-        for sub in open {
+        let (given_up, later): (Vec<_>, Vec<_>) =
+            over.into_iter().partition(|(_, over_ms)| *over_ms <= now.clock_ms);
+        if let Some(next_ms) = later.iter().map(|(_, over_ms)| *over_ms).min() {
+            self.timers.set(grant, Timer::Drain, next_ms);
+        }
+        for (sub, _) in given_up {
             self.write_off(sub, now);
         }
     }
@@ -296,8 +315,9 @@ impl Ledger {
         let used = account.at_least_shown(used);
         self.out.after(Output::Closed { grant, used, in_full });
         let Some(held) = account.grant() else { return };
-        let (receipts, shown, lost) = (account.receipts, account.shown.clone(), account.lost);
-        let settlement = Settlement { used, receipts, shown, lost, ..unused(grant) };
+        let (receipts, shown) = (account.receipts, account.shown.clone());
+        let (lost, overrun) = (account.lost, account.overrun);
+        let settlement = Settlement { used, receipts, shown, lost, overrun, ..unused(grant) };
         if account.is_remote(&self.owner.node) {
             let digest = Some(held.digest());
             self.remember(Closed { digest, ..Closed::new(held.issuer, settlement) }, now);
@@ -308,10 +328,14 @@ impl Ledger {
 
     /// The last word about a grant from one account of this ledger to another.
     fn settle_inside(&mut self, settlement: Settlement, now: Now) {
-        let (grant, used) = (settlement.grant, settlement.used);
-        if settlement.lost {
-            return self.write_off(grant, now);
+        let Settlement { grant, used, overrun, lost, .. } = settlement;
+        let Some(parent) = self.cut_from.get(&grant).copied() else { return };
+        self.count_overrun(parent, &overrun);
+        if lost {
+            self.write_off(grant, now);
+        } else {
+            self.close_sub(grant, SubState::Settled(used), now);
         }
-        self.close_sub(grant, SubState::Settled(used), now);
+        self.exceed_by(parent, &overrun, now);
     }
 }

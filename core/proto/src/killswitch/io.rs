@@ -2,8 +2,8 @@
 
 use super::row::Write;
 use super::{
-    Allowance, Amount, Beacon, Budget, CallId, Claim, Frame, Grant, GrantId, Message, Reading,
-    ReservationId, Round, Statement, Trip,
+    Allowance, Amount, Beacon, Budget, BudgetId, CallId, Claim, Frame, Grant, GrantId, Message,
+    Reading, ReservationId, Round, Statement, Trip,
 };
 use crate::error::Error;
 use crate::identity::{AgentId, NodeKey};
@@ -235,8 +235,6 @@ pub enum Breach {
     UsedOverGrant,
     /// Less was used than was seen.
     UsedUnderSeen,
-    /// A provider wrote more than its cap.
-    ProviderOverrun,
     /// A receipt that no gateway signed as it is.
     ReceiptAltered,
     /// A receipt of another gateway, grant or key.
@@ -258,7 +256,6 @@ impl Breach {
             Self::Equivocation => "equivocation",
             Self::UsedOverGrant => "used_over_grant",
             Self::UsedUnderSeen => "used_under_seen",
-            Self::ProviderOverrun => "provider_overrun",
             Self::ReceiptAltered => "receipt_altered",
             Self::ReceiptForeign => "receipt_foreign",
             Self::ReceiptRepeated => "receipt_repeated",
@@ -339,6 +336,16 @@ pub enum Output {
         used: Amount,
         /// True when nothing was reported and so all of it is charged.
         in_full: bool,
+    },
+    /// A provider took more than was set aside for it: all of it is charged, the budget is stopped
+    /// as far as it is here, and its root hears of it with the last words.
+    Overrun {
+        /// Node whose handler spent it.
+        by: NodeKey,
+        /// The budget.
+        budget: BudgetId,
+        /// How much more.
+        overrun: Amount,
     },
     /// Write this into the audit log.
     Audit {

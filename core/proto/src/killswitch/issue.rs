@@ -142,6 +142,7 @@ impl Ledger {
             refund: order.refund,
             reading: if own { None } else { self.readings.get(&order.audience).copied() },
             chain: chain(account),
+            ends_at_ms: account.ends_at_ms(),
         };
         account.spent = account.spent.plus_at_most(&ONE_CALL);
         account.holds = account.holds.plus_at_most(&amount.held());
@@ -153,6 +154,8 @@ impl Ledger {
         self.write_account(from);
         if own {
             self.hold(grant.clone(), now);
+        } else {
+            self.ask_at_end(&grant, now);
         }
         self.out.after(Output::Granted(Box::new(grant)));
         self.look_at_soft(from, now);
@@ -172,10 +175,16 @@ impl Ledger {
         }
         if sub.state.is_open() {
             let (charged, breach) = charged(sub, &settlement);
+            let overrun = believed_overrun(sub, &settlement);
             if let Some(breach) = breach {
                 self.audit(from, grant, breach);
             }
-            self.close_sub(grant, SubState::Settled(charged), now);
+            if let Some(id) = self.cut_from.get(&grant).copied() {
+                self.tell_overrun(id, from, &overrun);
+                self.close_sub(grant, SubState::Settled(charged), now);
+                // Above it, what it was cut from says so with its own last word.
+                self.exceed_by(id, &overrun, now);
+            }
         } else if fault::DUPLICATE_SETTLE {
             self.credit_again(grant, &settlement.used);
         }
@@ -260,13 +269,23 @@ impl Ledger {
         }
     }
 
-    /// Says a recall once more.
+    /// A detached grant is asked for once its time is over.
+    pub(super) fn ask_at_end(&mut self, grant: &Grant, now: Now) {
+        if let Life::Detached { not_after_ms } = grant.life {
+            self.timers.set(grant.id, Timer::Recall, now.clock_at(not_after_ms));
+        }
+    }
+
+    /// Says a recall once more, or at the end of a detached grant for the first time.
     pub(super) fn repeat_recall(&mut self, grant: GrantId, now: Now) {
         let Some(id) = self.cut_from.get(&grant).copied() else { return };
         let Some(account) = self.accounts.get_mut(&id) else { return };
         let Some(sub) = account.subs.get_mut(&grant) else { return };
-        if sub.state != SubState::Recalled {
-            return;
+        match sub.state {
+            // A detached one has had its time: its holder may have been gone when it ended.
+            SubState::Open => return self.recall(grant, now),
+            SubState::Recalled => {}
+            SubState::Settled(_) | SubState::WrittenOff(_) => return,
         }
         sub.repeat_ms = next_repeat(sub.repeat_ms);
         let (to, reading) = (sub.grant.audience, sub.grant.reading);
@@ -323,13 +342,13 @@ const ONE_CALL: Amount = Amount::of_calls(1);
 
 fn life(account: &Account, order: &Order, lease_ms: u64, now: Now) -> Life {
     let Some(until_ms) = order.detached_until_ms else { return Life::Leased { lease_ms } };
-    let above_ms = match &account.title {
-        Title::Held(Grant { life: Life::Detached { not_after_ms }, .. }) => *not_after_ms,
-        Title::Held(_) => u64::MAX,
-        Title::Root(budget) => budget.ends_at_ms.unwrap_or(u64::MAX),
+    let above_ms = match account.grant().map(|grant| grant.life) {
+        Some(Life::Detached { not_after_ms }) => not_after_ms,
+        Some(Life::Leased { .. }) | None => u64::MAX,
     };
     let most_ms = now.unix_ms.saturating_add(ms(limits::GRANT_DETACHED));
-    Life::Detached { not_after_ms: until_ms.min(most_ms).min(above_ms).max(1) }
+    let wall_ms = account.ends_at_ms().unwrap_or(u64::MAX);
+    Life::Detached { not_after_ms: until_ms.min(most_ms).min(above_ms).min(wall_ms).max(1) }
 }
 
 fn chain(account: &Account) -> Digest {
@@ -353,9 +372,10 @@ fn in_full(sub: &Sub) -> Amount {
 fn charged(sub: &Sub, settlement: &Settlement) -> (Amount, Option<Breach>) {
     let (most, evidence) =
         (sub.grant.amount.most(), sub.metered.unwrap_or(sub.seen).max(&sub.seen));
-    let used = settlement.used.min(&most);
+    let overrun = believed_overrun(sub, settlement);
+    let used = settlement.used.min(&most.plus_at_most(&overrun));
     if settlement.lost {
-        return (in_full(sub), None);
+        return (in_full(sub).plus_at_most(&overrun), None);
     }
     if used != settlement.used {
         return (in_full(sub).max(&used), Some(Breach::UsedOverGrant));
@@ -367,6 +387,17 @@ fn charged(sub: &Sub, settlement: &Settlement) -> (Amount, Option<Breach>) {
         (RefundPolicy::Signed, _) | (RefundPolicy::Provider, Some(_)) => (used, None),
         (RefundPolicy::Never, _) => (but_calls(in_full(sub).max(&used), &used), None),
         (RefundPolicy::Provider, None) => by_receipts(sub, settlement, used),
+    }
+}
+
+/// What providers took above what was set aside, as the holder says: it is charged above the grant,
+/// and stops the budget. Of a holder that is not believed in anything it is nothing: whoever is
+/// called could else stop its caller's budget by one word. What it says above its grant is a breach
+/// then, and its grant is its price.
+fn believed_overrun(sub: &Sub, settlement: &Settlement) -> Amount {
+    match sub.grant.refund {
+        RefundPolicy::Never => Amount::ZERO,
+        RefundPolicy::Signed | RefundPolicy::Provider => settlement.overrun.min(&settlement.used),
     }
 }
 

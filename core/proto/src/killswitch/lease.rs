@@ -35,9 +35,10 @@ impl Ledger {
                 return (id, Standing::Active { left_ms: None });
             };
             if let Life::Detached { not_after_ms } = held.life {
-                let over = now.clock_ms >= now.clock_at(not_after_ms);
-                let active = Standing::Active { left_ms: None };
-                return (id, if over { Standing::Over } else { active });
+                // What is leased below it has no longer than it has itself.
+                let left_ms = now.clock_at(not_after_ms).saturating_sub(now.clock_ms);
+                let active = Standing::Active { left_ms: Some(left_ms) };
+                return (id, if left_ms == 0 { Standing::Over } else { active });
             }
             if held.issuer != self.owner.node {
                 let standing = match account.lease.until_ms {

@@ -100,7 +100,7 @@ pub struct View {
     pub used: Amount,
     /// Set aside for reservations and open grants.
     pub held: Amount,
-    /// What providers used above their reservations.
+    /// Part of `used`: what providers took above what was set aside for it, here and below.
     pub overrun: Amount,
     /// Open reservations.
     pub reservations: usize,

@@ -27,6 +27,10 @@ pub struct Settlement {
     /// True when the holder keeps nothing over its end and cannot say what an earlier process
     /// used: the grant is charged in full.
     pub lost: bool,
+    /// Part of `used`, here and below: what providers took above what was set aside for it. It
+    /// stops the budget, unless nothing of what the holder says is believed
+    /// ([`RefundPolicy::Never`](crate::wire::words::RefundPolicy::Never)).
+    pub overrun: Amount,
 }
 
 /// One message between issuer and holder.
@@ -128,6 +132,7 @@ impl Message {
                 receipts: optional_to_wire(settlement.receipts.as_ref()),
                 lost: settlement.lost,
                 shown: settlement.shown.clone(),
+                overrun: amount_to_wire(&settlement.overrun),
             }),
             Self::SettleAck { grant } => Wire::SettleAck(v1::SettleAck { grant: grant.to_wire() }),
             Self::RenewAsk { grant, reading, fold } => Wire::RenewAsk(v1::RenewAsk {
@@ -173,6 +178,7 @@ impl Message {
                 receipts: optional_of_wire(&settle.receipts)?,
                 lost: settle.lost,
                 shown: settle.shown.clone(),
+                overrun: amount_of_wire(settle.overrun.as_ref()),
             }),
             Wire::SettleAck(ack) => Self::SettleAck { grant: id(&ack.grant)? },
             Wire::RenewAsk(ask) => Self::RenewAsk {
@@ -203,6 +209,11 @@ fn empty() -> Error {
 
 pub(super) fn amount_of_wire(wire: Option<&v1::Amount>) -> Amount {
     wire.map_or(Amount::ZERO, Amount::of_wire)
+}
+
+/// Nothing is left out.
+pub(super) fn amount_to_wire(amount: &Amount) -> Option<v1::Amount> {
+    (!amount.is_zero()).then(|| amount.to_wire())
 }
 
 pub(super) fn optional_to_wire(digest: Option<&Digest>) -> Bytes {

@@ -175,16 +175,23 @@ impl Ledger {
     }
 
     fn resume_account(&mut self, id: GrantId, now: Now) {
-        let stopped = self.stopped_before(&id);
+        let (stopped, own) = (self.stopped_before(&id), self.owner.node);
         let Some(account) = self.accounts.get_mut(&id) else { return };
         let (drain, remote) = (account.drain, account.grant().is_some());
         let lost = account.lost.then_some(Drain::Stopped(TripReason::LeaseLost));
         let stopped = stopped.or(lost);
         // Whoever had a use for what drains is gone.
         account.finished |= drain.is_some();
-        let again =
-            |sub: &&Sub| sub.state.is_open() && !matches!(sub.grant.life, Life::Detached { .. });
+        let again = |sub: &&Sub| match sub.state {
+            SubState::Open => !sub.is_detached(),
+            SubState::Recalled => true,
+            SubState::Settled(_) | SubState::WrittenOff(_) => false,
+        };
         let open: Vec<GrantId> = account.subs.values().filter(again).map(|s| s.grant.id).collect();
+        let abroad = |sub: &&Sub| sub.is_detached() && sub.grant.audience != own;
+        let detached = |sub: &&Sub| sub.state == SubState::Open && abroad(sub);
+        let goes_on: Vec<Grant> =
+            account.subs.values().filter(detached).map(|sub| sub.grant.clone()).collect();
         let ends_at_ms = match &account.title {
             Title::Root(budget) => budget.ends_at_ms,
             Title::Held(Grant { life: Life::Detached { not_after_ms }, .. }) => Some(*not_after_ms),
@@ -196,6 +203,9 @@ impl Ledger {
         }
         for sub in open {
             self.recall_again(sub, now);
+        }
+        for grant in goes_on {
+            self.ask_at_end(&grant, now);
         }
         match (drain, stopped) {
             (Some(_), _) => {
@@ -272,6 +282,7 @@ fn closed_of_wire(row: &v1::ClosedRow, now: Now) -> Result<Closed> {
             receipts: optional_of_wire(&row.receipts)?,
             lost: row.lost,
             shown: row.shown.clone(),
+            overrun: amount_of_wire(row.overrun.as_ref()),
             ..closed::unused(grant)
         },
         refused,

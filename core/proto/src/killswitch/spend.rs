@@ -1,13 +1,14 @@
 //! Spending: reserve, then spend, then commit.
 
 use super::account::{Account, Drain, Title};
-use super::io::{Asked, Breach, Input, Output};
+use super::io::{Asked, Input, Output};
 use super::lease::Standing;
 use super::ledger::{Ledger, full};
 use super::row::{Key, Row};
 use super::timers::Timer;
 use super::{Allowance, Amount, Budget, GrantId, Now, ReservationId, fault};
 use crate::error::{Error, Kind, Result, Retry};
+use crate::identity::NodeKey;
 use crate::limits;
 use crate::wire::v1;
 use crate::wire::words::TripReason;
@@ -95,16 +96,14 @@ impl Ledger {
             account.holds = account.holds.without(&most);
         }
         account.spent = account.spent.plus_at_most(&used);
-        account.overrun = account.overrun.plus_at_most(&used.without(&most));
+        let overrun = used.without(&most);
         if let Some(receipt) = outcome.receipt {
             account.chain(receipt);
         }
         self.out.delete(Key::Reservation(grant, id));
+        self.tell_overrun(grant, self.owner.node, &overrun);
         self.write_account(grant);
-        if let Some(reason) = Allowance::exactly(&most).exceeded(&used) {
-            self.audit(self.owner.node, grant, Breach::ProviderOverrun);
-            self.exceed(grant, reason, now);
-        }
+        self.exceed_by(grant, &overrun, now);
         self.look_at_soft(grant, now);
         self.try_close(grant, now);
     }
@@ -178,6 +177,30 @@ impl Ledger {
             self.trip_budget(origin.account(), reason, self.owner.node, now);
         } else {
             self.drain(grant, Drain::Stopped(reason), now);
+        }
+    }
+
+    /// Adds what providers took above what was set aside, so that it is in the own last word.
+    pub(super) fn count_overrun(&mut self, grant: GrantId, overrun: &Amount) {
+        if let Some(account) = self.accounts.get_mut(&grant) {
+            account.overrun = account.overrun.plus_at_most(overrun);
+        }
+    }
+
+    /// The same, for the audit log as well: a handler of node `by` spent it.
+    pub(super) fn tell_overrun(&mut self, grant: GrantId, by: NodeKey, overrun: &Amount) {
+        self.count_overrun(grant, overrun);
+        let origin = self.accounts.get(&grant).map(Account::origin);
+        if let Some(origin) = origin.filter(|_| !overrun.is_zero()) {
+            let (budget, overrun) = (origin.budget_id(), *overrun);
+            self.out.at_once(Output::Overrun { by, budget, overrun });
+        }
+    }
+
+    /// Stops what a provider took too much from: above this account its last word does.
+    pub(super) fn exceed_by(&mut self, grant: GrantId, overrun: &Amount, now: Now) {
+        if let Some(reason) = Allowance::NOTHING.exceeded(overrun) {
+            self.exceed(grant, reason, now);
         }
     }
 

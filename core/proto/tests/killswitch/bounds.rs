@@ -93,6 +93,7 @@ fn what_waits_for_the_store() {
             receipts: None,
             shown: Vec::new(),
             lost: false,
+            overrun: Amount::ZERO,
         };
         ledger.handle(Input::Receive { from, message: Message::Settle(settlement) }, now);
         sent += 1;

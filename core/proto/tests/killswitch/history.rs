@@ -2,7 +2,7 @@
 //! drift. What was really spent is counted by the fake provider.
 
 use crate::world::{LEASE_MS, World, amount, ceiling};
-use hubless_proto::killswitch::{Allowance, Amount, Ending, GrantId, Input, Terms};
+use hubless_proto::killswitch::{Allowance, Amount, Ending, GrantId, Input, Order, Terms};
 use hubless_proto::wire::words::TripReason;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Copy)]
 enum Act {
     Cut { of: u8, to: u8, max: u8 },
+    CutDetached { of: u8, to: u8, life_ms: u16 },
     Reserve { of: u8, most: u8 },
     Commit { of: u8, said: bool },
     Finish { of: u8, free: bool },
@@ -42,6 +43,8 @@ enum Step {
 fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         6 => any::<(u8, u8, u8)>().prop_map(|(of, to, max)| Act::Cut { of, to, max }),
+        2 => (any::<u8>(), any::<u8>(), 1..4_000u16)
+            .prop_map(|(of, to, life_ms)| Act::CutDetached { of, to, life_ms }),
         8 => any::<(u8, u8)>().prop_map(|(of, most)| Act::Reserve { of, most }),
         5 => any::<(u8, bool)>().prop_map(|(of, said)| Act::Commit { of, said }),
         3 => any::<(u8, bool)>().prop_map(|(of, free)| Act::Finish { of, free }),
@@ -89,6 +92,14 @@ impl World {
                 let max = Allowance::exactly(&amount(most, 2 * most));
                 let max = max.with(hubless_proto::killswitch::Component::Calls, Some(most));
                 self.cut(node, grant, usize::from(to) % self.nodes.len(), max);
+            }
+            Act::CutDetached { of, to, life_ms } => {
+                let Some((node, from)) = pick(&self.held, of) else { return };
+                let to = usize::from(to) % self.nodes.len();
+                let order = self.order(to, ceiling(8, 16, 8));
+                let until_ms = self.now(node).unix_ms + u64::from(life_ms);
+                let order = Order { detached_until_ms: Some(until_ms), ..order };
+                self.input(node, Input::Cut { from, order });
             }
             Act::Reserve { of, most } => {
                 let Some((node, grant)) = pick(&self.held, of) else { return };
@@ -304,10 +315,70 @@ proptest! {
     }
 }
 
+impl World {
+    /// Ends a call of a provider that took more than was set aside; how much more.
+    fn commit_too_much(&mut self, of: u8) -> Amount {
+        let running = &mut self.provider.running;
+        if running.is_empty() {
+            return Amount::ZERO;
+        }
+        let call = running.remove(usize::from(of) % running.len());
+        let more = amount(5, 0);
+        self.provider.bill(call.grant, &more);
+        let (grant, id, used) = (call.grant, call.id, call.used.plus(&more));
+        self.input(call.node, Input::Commit { grant, id, used, receipt: None });
+        more
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
 
-    /// The same where each lease needs the word of the root, which takes longer to come.
+    /// K2: what providers took above what was set aside, at any node, is charged and counted at the
+    /// root to the token, and stops the budget, whatever is lost, repeated or overtaken.
+    #[test]
+    fn an_overrun_anywhere_is_counted_and_stops_the_budget(
+        steps in prop::collection::vec(step(), 1..200),
+    ) {
+        let mut world = World::new(&[0; 4]);
+        world.say_clocks();
+        let terms = Terms { lease_ms: LEASE_MS, ..Terms::of(ceiling(400, 800, 60)) };
+        let root = world.open(0, terms);
+        world.work();
+        let mut over = Amount::ZERO;
+        for step in steps {
+            match step {
+                Step::Act(Act::Commit { of, said: true }) if of % 4 == 0 => {
+                    over = over.plus(&world.commit_too_much(of)).unwrap();
+                }
+                Step::Event(Event::Pass { ms }) => world.happen(Event::Pass { ms: ms / 8 }),
+                // What is given up, or dies, says no more.
+                Step::Event(Event::Crash { .. })
+                | Step::Act(
+                    Act::WriteOff { .. }
+                    | Act::Trip { .. }
+                    | Act::Offer { .. }
+                    | Act::Redeem { .. },
+                ) => {}
+                Step::Act(_) | Step::Event(_) => world.step(step),
+            }
+        }
+        world.commit_running();
+        for (node, grant) in world.held.clone().into_iter().rev().filter(|(_, id)| *id != root) {
+            world.input(node, Input::Finish { grant, ending: Ending::Free });
+        }
+        world.settle_down(12 * LEASE_MS);
+        let view = world.nodes[0].ledger.view(&root).unwrap();
+        let real = world.provider.below(&root, &world.parents);
+        prop_assert_eq!((view.overrun, view.open), (over, 0));
+        prop_assert!(real.is_within(&view.used), "{:?} was spent, {:?}", real, view);
+        let budget = world.budgets[0].1.origin.budget_id();
+        let reason = world.nodes[0].ledger.tripped(&budget).map(|statement| statement.reason);
+        // It may have been stopped by another limit before.
+        prop_assert!(over.is_zero() || reason.is_some(), "{:?} for {:?}", reason, over);
+    }
+
+    /// No invariant breaks where each lease needs the word of the root, which takes longer to come.
     #[test]
     fn no_history_of_strict_budgets_breaks_an_invariant(
         steps in prop::collection::vec(step(), 1..400),

@@ -5,12 +5,14 @@
 mod beacons;
 mod bounds;
 mod codes;
+mod detached;
 mod history;
 mod holders;
 mod invariants;
 mod leases;
 mod messages;
 mod operator;
+mod overruns;
 mod provider;
 mod receipts;
 mod restored;

@@ -37,7 +37,14 @@ fn changes_nothing(world: &mut World, to: usize, message: Message, breach: Breac
 fn strangers_change_nothing() {
     let (mut world, root, grant) = three();
     let used = amount(0, 0);
-    let settlement = Settlement { grant, used, receipts: None, shown: Vec::new(), lost: false };
+    let settlement = Settlement {
+        grant,
+        used,
+        receipts: None,
+        shown: Vec::new(),
+        lost: false,
+        overrun: Amount::ZERO,
+    };
     changes_nothing(&mut world, 0, Message::Settle(settlement), Breach::WrongHolder);
     let refused = Message::Refused { grant, kind: Kind::Busy, code: String::new() };
     changes_nothing(&mut world, 0, refused, Breach::WrongHolder);
@@ -96,8 +103,14 @@ fn a_last_word_that_does_not_add_up_costs_the_whole_grant() {
         if let Some(used) = seen {
             world.input(0, Input::Receive { from, message: Message::Progress { grant, used } });
         }
-        let settlement =
-            Settlement { grant, used: said, receipts: None, shown: Vec::new(), lost: false };
+        let settlement = Settlement {
+            grant,
+            used: said,
+            receipts: None,
+            shown: Vec::new(),
+            lost: false,
+            overrun: Amount::ZERO,
+        };
         world.input(0, Input::Receive { from, message: Message::Settle(settlement) });
         assert_eq!(world.audits, [breach]);
         let used = world.nodes[0].ledger.view(&root).unwrap().used;
@@ -233,7 +246,7 @@ proptest! {
         let all = [
             Message::Refused { grant, kind: Kind::Killed, code: "lease_lost".into() },
             Message::Progress { grant, used },
-            Message::Settle(Settlement { grant, used, receipts, shown, lost }),
+            Message::Settle(Settlement { grant, used, receipts, shown, lost, overrun: used }),
             Message::SettleAck { grant },
             Message::RenewAsk { grant, reading, fold: receipts },
             Message::Renew { grant, reading, lease_ms, epoch },

@@ -72,7 +72,14 @@ fn charged(world: &World, root: GrantId) -> (u64, u64) {
 /// A last word as the second node says it.
 fn settles(world: &mut World, grant: GrantId, used: u64, shown: Vec<Bytes>) {
     let receipts = Receipt::head(&shown);
-    let settlement = Settlement { grant, used: amount(0, used), receipts, shown, lost: false };
+    let settlement = Settlement {
+        grant,
+        used: amount(0, used),
+        receipts,
+        shown,
+        lost: false,
+        overrun: Amount::ZERO,
+    };
     let from = world.key(1);
     world.input(0, Input::Receive { from, message: Message::Settle(settlement) });
     world.work();
@@ -169,7 +176,8 @@ fn so_many_receipts_are_kept_and_no_larger_ones() {
         [(most, "RECEIPTS"), (vec![Bytes::from(vec![0; RECEIPT_BYTES + 1])], "RECEIPT_BYTES")]
     {
         let used = Amount::ZERO;
-        let settlement = Settlement { grant, used, receipts: None, shown, lost: false };
+        let settlement =
+            Settlement { grant, used, receipts: None, shown, lost: false, overrun: Amount::ZERO };
         let refused = Message::decode(Message::Settle(settlement).encode()).unwrap_err();
         assert_eq!(refused.limit.map(|limit| limit.name).as_deref(), Some(limit));
     }
@@ -240,7 +248,8 @@ fn a_head_of_other_receipts_frees_nothing() {
     let hidden = Receipt::head(&[whole(grant, 6), below(grant, 6)]);
     let shown = vec![whole(grant, 6)];
     let used = amount(0, 6);
-    let settlement = Settlement { grant, used, receipts: hidden, shown, lost: false };
+    let settlement =
+        Settlement { grant, used, receipts: hidden, shown, lost: false, overrun: Amount::ZERO };
     let from = world.key(1);
     world.input(0, Input::Receive { from, message: Message::Settle(settlement) });
     assert_eq!(world.audits, [Breach::ReceiptsMissing]);

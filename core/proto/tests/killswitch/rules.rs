@@ -2,9 +2,7 @@
 
 use crate::world::{LEASE_MS, World, amount, calls, ceiling};
 use hubless_proto::error::Kind;
-use hubless_proto::killswitch::{
-    Allowance, Amount, Breach, Component, Ending, GrantId, Input, Terms,
-};
+use hubless_proto::killswitch::{Allowance, Amount, Component, Ending, GrantId, Input, Terms};
 use hubless_proto::wire::words::{RefundPolicy, Spends, TripReason};
 
 fn terms(ceiling: Allowance) -> Terms {
@@ -119,7 +117,7 @@ fn what_a_provider_used_above_its_cap_is_charged_counted_and_stops() {
     world.work();
     let view = world.nodes[0].ledger.view(&root).unwrap();
     assert_eq!((view.used, view.overrun), (amount(13, 10), amount(3, 0)));
-    assert_eq!(world.audits, [Breach::ProviderOverrun]);
+    assert_eq!(world.overruns, [(0, amount(3, 0))]);
     assert_eq!(reason(&world), Some(TripReason::OutputExceeded));
 }
 

@@ -4,8 +4,8 @@ use crate::provider::{Provider, Running};
 use hubless_proto::identity::{AgentId, NodeKey, SecretKey};
 use hubless_proto::killswitch::{
     Allowance, Amount, Beacon, Breach, Budget, BudgetId, CallId, Claim, Component, Grant, GrantId,
-    Input, Keeping, Key, Ledger, Message, Now, Order, Output, Owner, Reading, ReservationId, Row,
-    Share, Terms, Trip, Write,
+    Input, Keeping, Key, Ledger, Life, Message, Now, Order, Output, Owner, Reading, ReservationId,
+    Row, Share, Terms, Trip, Write,
 };
 use hubless_proto::wire::record::Digest;
 use hubless_proto::wire::words::{RefundPolicy, Spends};
@@ -13,6 +13,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 /// The lease of the budgets here, in milliseconds.
 pub(crate) const LEASE_MS: u64 = 1_000;
+
+/// Unix time in milliseconds at which the real time here begins.
+const BEGIN_UNIX_MS: u64 = 1_700_000_000_000;
 
 pub(crate) fn amount(output: u64, cost: u64) -> Amount {
     let amount = Amount::ZERO.with(Component::OutputTokens, output).unwrap();
@@ -67,6 +70,8 @@ pub(crate) struct World {
     pub(crate) told: Vec<(usize, BudgetId)>,
     pub(crate) closed: BTreeMap<GrantId, (Amount, bool)>,
     pub(crate) audits: Vec<Breach>,
+    /// What providers took above what was set aside, by the node that tells of it.
+    pub(crate) overruns: Vec<(usize, Amount)>,
     pub(crate) refusals: Vec<hubless_proto::Error>,
     pub(crate) cancelled: Vec<GrantId>,
     /// What each settled grant is charged with, for good.
@@ -114,6 +119,7 @@ impl World {
             told: Vec::new(),
             closed: BTreeMap::new(),
             audits: Vec::new(),
+            overruns: Vec::new(),
             refusals: Vec::new(),
             cancelled: Vec::new(),
             settled: BTreeMap::new(),
@@ -134,7 +140,7 @@ impl World {
         let fast = i128::from(self.nodes[node].fast_ppm) + 1_000_000;
         // Clocks of different machines begin at different times.
         let clock_us = i128::from(self.time_us) * fast / 1_000_000 + (node as i128) * 7_000_000;
-        let unix_ms = 1_700_000_000_000 + self.time_us / 1_000;
+        let unix_ms = BEGIN_UNIX_MS + self.time_us / 1_000;
         Now { clock_ms: u64::try_from(clock_us / 1_000).unwrap(), unix_ms }
     }
 
@@ -250,6 +256,7 @@ impl World {
                 self.closed.insert(grant, (used, in_full));
             }
             Output::Audit { breach, .. } => self.audits.push(breach),
+            Output::Overrun { overrun, .. } => self.overruns.push((node, overrun)),
             Output::Cancel { grant, .. } => self.cancelled.push(grant),
             Output::Settled { grant, charged, .. } => {
                 let first = *self.settled.entry(grant).or_insert(charged);
@@ -280,7 +287,10 @@ impl World {
         assert!(stored, "R1: a reservation was released before its row was durable");
         let origin = self.origin(&grant);
         if let Some(stopped_us) = self.stopped_us.get(&origin) {
-            let bound_us = stopped_us + LEASE_MS * 1_000 * 101 / 100 + 1_000;
+            // Where nothing is heard of a stop, a detached grant goes on until its own end.
+            let end_us = self.detached_end_us(&grant).map(|end_us| end_us + LEASE_MS * 10);
+            let bound_us = stopped_us + LEASE_MS * 1_000 * 101 / 100;
+            let bound_us = end_us.map_or(bound_us, |end_us| end_us.max(bound_us)) + 1_000;
             let late = self.time_us;
             assert!(late <= bound_us, "I6: began at {late} us, stopped at {stopped_us} us");
         }
@@ -292,6 +302,18 @@ impl World {
             used.with(component, most.of(component) * part / 2).unwrap()
         });
         self.provider.begin(Running { node, grant, id, used });
+    }
+
+    /// End of the nearest detached grant that this one is or is below, in real time.
+    fn detached_end_us(&self, grant: &GrantId) -> Option<u64> {
+        let mut at = *grant;
+        loop {
+            let grant = self.grants.get(&at)?;
+            if let Life::Detached { not_after_ms } = grant.life {
+                return Some((not_after_ms - BEGIN_UNIX_MS) * 1_000);
+            }
+            at = grant.parent;
+        }
     }
 
     fn most_of(&self, node: usize, grant: GrantId, id: ReservationId) -> Amount {

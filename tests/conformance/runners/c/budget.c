@@ -112,6 +112,7 @@ json *budget_view(budget *of) {
     hubless_switch_get(of->kill_switch, &info, NULL);
     json_set(out, "spent", amount_shown(&info.spent));
     json_set(out, "remaining", allowance_shown(&info.remaining));
+    json_set(out, "overrun", amount_shown(&info.overrun));
     json_set(out, "state", json_string(info.tripped ? "tripped" : "armed"));
     if (info.tripped) {
         json_set(out, "reason", json_string_of(info.reason.data, info.reason.len));

@@ -14,7 +14,7 @@ budget *budget_new(const json *terms, hubless_error *err);
 void budget_free(budget *of);
 /* NULL without a budget. */
 const hubless_switch *budget_switch(const budget *of);
-/* `{"spent", "remaining", "state", "reason"?, "tripped"}`. */
+/* `{"spent", "remaining", "overrun", "state", "reason"?, "tripped"}`. */
 json *budget_view(budget *of);
 
 hubless_amount amount_of(const json *amounts);

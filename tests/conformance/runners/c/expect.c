@@ -164,7 +164,8 @@ static int switch_holds(const json *wanted, const json *view) {
     for (size_t i = 0; view != NULL && i < wanted->count; i++) {
         const char *key = wanted->keys[i];
         const json *found = json_get(view, key), *is = wanted->items[i];
-        int by_component = strcmp(key, "spent") == 0 || strcmp(key, "remaining") == 0;
+        int by_component = strcmp(key, "spent") == 0 || strcmp(key, "remaining") == 0 ||
+                           strcmp(key, "overrun") == 0;
         if (found == NULL || !(by_component ? has(is, found) : json_equal(is, found))) {
             return 0;
         }
@@ -172,15 +173,19 @@ static int switch_holds(const json *wanted, const json *view) {
     return view != NULL;
 }
 
-/* Each way either drew one call on the switch or was refused. */
+/* Each way of the language either drew one call on the switch or was refused. */
 static int strayed_holds(const json *wanted, const json *outcome) {
     const json *value = json_get(outcome, "value");
     const json *drawn = json_get(value, "drawn"), *refused = json_get(value, "refused");
     const json *spent = json_get(json_get(outcome, "switch"), "spent");
-    if (wanted->type != JSON_BOOL || !wanted->flag || drawn == NULL || refused == NULL) {
+    const char *language = json_get_text(wanted, "of");
+    const json *ways = language == NULL ? NULL : json_get(json_get(wanted, "ways"), language);
+    if (ways == NULL || drawn == NULL || refused == NULL) {
         return 0;
     }
-    return drawn->count + refused->count > 0 && among(drawn, refused) == 0 &&
+    /* As many as there are, and each of them in one: so none twice, and no other. */
+    return drawn->count + refused->count == ways->count && among(drawn, refused) == 0 &&
+           among(ways, drawn) + among(ways, refused) == (long)ways->count &&
            json_get_number(spent, "calls", -1) == 1 + (double)drawn->count;
 }
 

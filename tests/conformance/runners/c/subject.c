@@ -182,6 +182,7 @@ static subject subjects[] = {
     {.name = "silent", .run = run_ok, .skill = "{\"id\": \"silent\", \"spends\": \"tokens\"}"},
     {.name = "needy", .run = run_needy, .options = "{\"needs\": {\"grant\": \"required\"}}"},
     {.name = "pass", .run = run_pass},
+    {.name = "clone", .run = run_pass, .isolated = 1},
     {.name = "stray", .run = run_stray},
     {.name = "pour", .run = run_pour, .options = "{\"streaming\": true}"},
     {.name = "hold", .run = run_hold, .at_once = 1},

@@ -16,6 +16,7 @@ import kotlinx.serialization.json.JsonPrimitive
 import kotlinx.serialization.json.boolean
 import kotlinx.serialization.json.buildJsonObject
 import kotlinx.serialization.json.int
+import kotlinx.serialization.json.jsonArray
 import kotlinx.serialization.json.jsonObject
 import kotlinx.serialization.json.jsonPrimitive
 import kotlinx.serialization.json.long
@@ -74,6 +75,7 @@ internal class CaseSwitch(
         return buildJsonObject {
             put("spent", switch.spent.json())
             put("remaining", switch.remaining.json())
+            put("overrun", switch.overrun.json())
             put("state", if (state == SwitchState.Armed) "armed" else "tripped")
             put("reason", (state as? Tripped)?.reason?.wire)
             put("tripped", tripped.get())
@@ -97,20 +99,27 @@ internal suspend fun unpaid(
     switch: CaseSwitch?,
 ): List<String> {
     val shown = wanted["switch"]?.jsonObject
-    val strayed = wanted["strayed"]
+    val strayed = wanted["strayed"]?.jsonObject
     return listOfNotNull(
         "switch: expected $shown".takeIf { shown != null && switch?.shows(shown) != true },
         "strayed: expected $strayed".takeIf {
-            strayed != null && strayed(seen?.get("value"), switch) != strayed.jsonPrimitive.boolean
+            strayed != null && !strayed(strayed, seen?.get("value"), switch)
         },
     )
 }
 
-private suspend fun strayed(value: JsonElement?, switch: CaseSwitch?): Boolean {
+private suspend fun strayed(
+    wanted: JsonObject,
+    value: JsonElement?,
+    switch: CaseSwitch?,
+): Boolean {
+    val language = wanted.getValue("of").jsonPrimitive.content
+    val known = wanted.getValue("ways").jsonObject[language]?.jsonArray ?: return false
     val drawn = (value as? JsonObject)?.get("drawn") as? JsonArray ?: return false
     val refused = value["refused"] as? JsonArray ?: return false
     val ways = drawn + refused
-    return ways.isNotEmpty() && ways.toSet().size == ways.size && switch?.paidFor(drawn) == true
+    val all = ways.size == known.size && ways.toSet() == known.toSet()
+    return all && switch?.paidFor(drawn) == true
 }
 
 /** Reads the Terms of a case; one that is not known is an error of the runner. */

@@ -20,10 +20,12 @@ import kotlinx.coroutines.async
 import kotlinx.coroutines.future.await
 import kotlinx.coroutines.runBlocking
 import kotlinx.serialization.Serializable
+import kotlinx.serialization.json.Json
 import kotlinx.serialization.json.JsonArray
 import kotlinx.serialization.json.JsonElement
 import kotlinx.serialization.json.JsonPrimitive
 import kotlinx.serialization.json.buildJsonObject
+import kotlinx.serialization.json.decodeFromJsonElement
 import kotlinx.serialization.json.put
 import java.util.concurrent.CompletableFuture
 import kotlin.concurrent.thread
@@ -78,6 +80,7 @@ internal class Spenders(private val subject: Subject) {
             "ok"
         }
         subject.add<Pass, JsonElement>("pass") { passed(it) }
+        subject.isolated("clone") { passed(Json.decodeFromJsonElement(it.content.value!!)) }
         subject.add<Stray, Strayed>("stray") { strayed(it.to) }
     }
 

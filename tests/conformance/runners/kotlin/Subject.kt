@@ -353,6 +353,13 @@ internal class Subject(private val node: Node, private val prefix: String) {
         }
     }
 
+    /** Registers an agent of which each call has an instance of its own. */
+    suspend fun isolated(name: String, handler: suspend CallContext.(CallContext) -> Any?) {
+        node.registerFactory("$prefix.$name") {
+            AgentHandler { call -> counted(name, call) { call.handler(call) } }
+        }
+    }
+
     private suspend fun serve(
         name: String,
         configure: AgentOptions.() -> Unit,

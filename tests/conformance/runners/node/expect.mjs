@@ -27,7 +27,7 @@ const checks = {
   switch: (wanted, got) => switchShows(wanted, got.switch),
   tracedAs: (wanted, got) => got.tracedAs === wanted,
   usage: (wanted, got) => has(got.usage, wanted),
-  strayed: (wanted, got) => wanted === true && strayed(got.value ?? {}, got.switch),
+  strayed: (wanted, got) => strayed(wanted, got.value ?? {}, got.switch),
   traceId: (wanted, got) => String(got.value?.traceparent).split('-')[1] === wanted,
   rejection: (wanted, got) => errorHas(wanted, got.rejection),
   done: (wanted, got) => got.done === wanted,
@@ -48,16 +48,16 @@ function holds(expected, got) {
 }
 
 /** The switch shows what is wanted; of amounts, the components that are wanted. */
-function switchShows({ spent = {}, remaining = {}, ...wanted }, shown) {
-  return has(shown, wanted) && has(shown.spent, spent) && has(shown.remaining, remaining);
+function switchShows({ spent = {}, remaining = {}, overrun = {}, ...wanted }, shown) {
+  const amounts = has(shown.spent, spent) && has(shown.remaining, remaining);
+  return has(shown, wanted) && amounts && has(shown.overrun, overrun);
 }
 
-/** Each way is in one list, and what was drawn is all that the switch has spent. */
-function strayed({ drawn, refused }, shown) {
-  if (!Array.isArray(drawn) || !Array.isArray(refused)) return false;
-  const ways = [...drawn, ...refused];
-  const once = ways.length > 0 && new Set(ways).size === ways.length;
-  return once && shown?.spent.calls === 1 + drawn.length;
+/** Each way of the language is in one list, and what was drawn is all that the switch has spent. */
+function strayed({ of, ways }, { drawn, refused }, shown) {
+  if (!ways[of] || !Array.isArray(drawn) || !Array.isArray(refused)) return false;
+  const all = isDeepStrictEqual([...drawn, ...refused].sort(), [...ways[of]].sort());
+  return all && shown?.spent.calls === 1 + drawn.length;
 }
 
 /** Every kind of outcome is one that is wanted, as often as is wanted. */

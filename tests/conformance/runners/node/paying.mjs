@@ -49,8 +49,9 @@ export class Paying {
   async show(outcomes, hold) {
     if (!this.#killSwitch) return hold();
     for (const until = performance.now() + this.#patienceMs; ; await sleep(10)) {
-      const { state, stop, spent, remaining } = this.#killSwitch;
-      const shown = { state, spent, remaining, reason: stop?.reason, tripped: this.#tripped };
+      const { state, stop, spent, remaining, overrun } = this.#killSwitch;
+      const amounts = { spent, remaining, overrun };
+      const shown = { ...amounts, state, reason: stop?.reason, tripped: this.#tripped };
       for (const outcome of outcomes) outcome.switch = shown;
       if (hold() || performance.now() > until) return hold();
     }

@@ -1,7 +1,7 @@
 /** The subject agents that have to do with budgets. */
 
 import { EventEmitter } from 'node:events';
-import { HublessError } from '../../../../node/dist/index.mjs';
+import { factory, HublessError } from '../../../../node/dist/index.mjs';
 
 /** Their handlers and options, by name. */
 export function spenders(node) {
@@ -17,6 +17,7 @@ export function spenders(node) {
       },
     },
     pass: { handler: pass },
+    clone: { handler: factory(() => ({ handle: pass })) },
     stray: { handler: stray(node) },
   };
 }

@@ -66,6 +66,7 @@ class Switched:
         return {
             "spent": said(self.switch.spent),
             "remaining": said(self.switch.remaining),
+            "overrun": said(self.switch.overrun),
             "state": self.switch.state,
             "reason": stop.reason if stop is not None else None,
             "tripped": self.told,

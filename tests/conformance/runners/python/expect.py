@@ -98,10 +98,13 @@ def follow(value: Any, pointer: str) -> Any:
     return value
 
 
+AMOUNTS = ("spent", "remaining", "overrun")
+
+
 def switch_has(wanted: dict[str, Any], got: dict[str, Any]) -> bool:
     """The switch of the case shows each thing; of amounts only the components that are named."""
     shown = got.get("switch")
-    amounts = {name: wanted[name] for name in ("spent", "remaining") if name in wanted}
+    amounts = {name: wanted[name] for name in AMOUNTS if name in wanted}
     rest = {name: one for name, one in wanted.items() if name not in amounts}
     return has(rest, shown) and all(has(one, shown[name]) for name, one in amounts.items())
 
@@ -109,12 +112,12 @@ def switch_has(wanted: dict[str, Any], got: dict[str, Any]) -> bool:
 def strayed(wanted: Any, got: dict[str, Any]) -> bool:
     """Each way is refused, or drew one call from the switch of the case; none was free."""
     value, shown = got.get("value"), got.get("switch")
-    if wanted is not True or not isinstance(value, dict) or not isinstance(shown, dict):
+    known = wanted["ways"].get(wanted["of"])
+    if not known or not isinstance(value, dict) or not isinstance(shown, dict):
         return False
     drawn, refused = value.get("drawn", []), value.get("refused", [])
-    ways = [*drawn, *refused]
-    each_once = len(set(ways)) == len(ways) > 0
-    return each_once and bool(shown["spent"]["calls"] == 1 + len(drawn))
+    all_of_them = sorted([*drawn, *refused]) == sorted(known)
+    return all_of_them and bool(shown["spent"]["calls"] == 1 + len(drawn))
 
 
 CHECKS: dict[str, Callable[[Any, dict[str, Any]], bool]] = {

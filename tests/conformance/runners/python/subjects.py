@@ -148,6 +148,12 @@ class Fresh:
         return {"count": self.count}
 
 
+class Clone:
+    async def handle(self, to: Sequence[str], value: Any, *, ctx: Call) -> Any:
+        runs["clone"] += 1
+        return await hand_on(to, value, ctx=ctx)
+
+
 async def once() -> dict[str, int]:
     return {"run": runs["once"]}
 
@@ -363,4 +369,5 @@ async def register(node: hubless.Node, prefix: str) -> None:
 
     await node.register(counted("stray", stray), name=f"{prefix}.stray")
     await node.register(Fresh, name=f"{prefix}.fresh", concurrency="isolated")
+    await node.register(Clone, name=f"{prefix}.clone", concurrency="isolated")
     await node.register(stats, name=f"{prefix}.stats")

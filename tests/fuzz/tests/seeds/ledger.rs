@@ -115,8 +115,8 @@ fn operator_stop_row() -> v1::StopRow {
 fn ledger_messages(grant: hubless_proto::killswitch::GrantId) -> Vec<Seed> {
     use hubless_proto::killswitch::{Amount, Message, Reading, Settlement};
     let (used, reading) = (Amount::ZERO, Reading { instance: 6, clock_ms: 7 });
-    let settlement =
-        Settlement { grant, used, receipts: Some([5; 32]), shown: Vec::new(), lost: false };
+    let (receipts, overrun) = (Some([5; 32]), Amount::ZERO);
+    let settlement = Settlement { grant, used, receipts, shown: Vec::new(), lost: false, overrun };
     let kind = hubless_proto::error::Kind::Busy;
     let all = [
         ("settle", Message::Settle(settlement)),

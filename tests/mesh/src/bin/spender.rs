@@ -238,6 +238,7 @@ impl Spender {
                 | Output::Tripped(_)
                 | Output::Settled { .. }
                 | Output::Closed { .. }
+                | Output::Overrun { .. }
                 | Output::Audit { .. } => {}
             }
         }

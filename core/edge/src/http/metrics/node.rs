@@ -86,6 +86,8 @@ impl Numbers {
         gauges(to, ("budgets", "Budgets that were opened here and are not over."), states)?;
         let trips = budgets.trips.iter().map(|(why, trips)| ([("reason", why.name())], *trips));
         counters(to, ("budget_trips", "Stops of budgets that this node heard of."), trips)?;
+        let named = ("budget_overruns", "Spendings that took more than was set aside for them.");
+        counters(to, named, [([], budgets.overruns)])?;
         let sent = ([("direction", "sent")], counts.traffic.sent_bytes);
         let received = ([("direction", "received")], counts.traffic.received_bytes);
         let named = ("connection_bytes", "Bytes that connections carried, packets included.");

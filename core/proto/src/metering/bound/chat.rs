@@ -194,6 +194,7 @@ mod tests {
     use super::*;
     use crate::error::Kind;
     use proptest::prelude::*;
+    use tiktoken_rs::CoreBPE;
 
     fn prices(tokens: &str) -> Prices {
         let table = json!({"models": {"m": {"input_micros": 1_000_000, "output_micros": 0,
@@ -369,12 +370,25 @@ mod tests {
                 texts.iter().map(|text| json!({"role": "user", "content": text})).collect();
             let more = json!({"messages": messages});
             let bounded = bound(&more).unwrap();
-            let counted: u64 = texts.iter().map(|text| crate::tokens::count(text).unwrap()).sum();
-            // As the reference counts a dialogue: four for each message, and three at its end.
-            let paid = counted + texts.len() as u64 * 5 + 3;
-            prop_assert!(bounded.max.value() >= paid, "{} < {paid}", bounded.max);
+            // As the reference counts a dialogue: four for each message, one for the name in it, and
+            // three at its end.
+            let paid = |vocabulary: &CoreBPE| {
+                let counts = texts.iter().map(|text| vocabulary.encode_ordinary(text).len() as u64);
+                counts.sum::<u64>() + texts.len() as u64 * 5 + 3
+            };
+            let o200k = paid(tiktoken_rs::o200k_base_singleton());
+            prop_assert!(bounded.max.value() >= o200k, "{} < {o200k}", bounded.max);
             let bytes = chat(&prices("bytes"), request(&more).to_string().as_bytes()).unwrap();
-            prop_assert!(bytes.max.value() >= paid);
+            let others = [
+                tiktoken_rs::o200k_base_singleton(),
+                tiktoken_rs::cl100k_base_singleton(),
+                tiktoken_rs::p50k_base_singleton(),
+                tiktoken_rs::r50k_base_singleton(),
+            ];
+            for vocabulary in others {
+                let paid = paid(vocabulary);
+                prop_assert!(bytes.max.value() >= paid, "{} < {paid}", bytes.max);
+            }
         }
     }
 }

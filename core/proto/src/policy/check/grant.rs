@@ -1,6 +1,7 @@
 //! What a call is paid with: the second half of stage 4.
 
 use crate::error::{Error, Kind, Result};
+use crate::identity::AgentId;
 use crate::killswitch::Grant;
 use crate::policy::{Caller, CallerKind, Policy};
 use crate::wire::v1;
@@ -37,14 +38,22 @@ pub fn grant(caller: &Caller, request: &v1::Request) -> Result<Option<Grant>> {
 /// # Errors
 /// `budget_exhausted`, code `grant_required`.
 pub fn grant_missing(policy: &Policy) -> Result<()> {
-    let needs = policy.descriptor().needs.as_ref();
+    grant_brought(policy.descriptor(), policy.id())
+}
+
+/// Refuses, before anything is sent, what brings no grant of its own to an agent that needs one.
+///
+/// # Errors
+/// As [`grant_missing`].
+pub fn grant_brought(descriptor: &v1::Descriptor, agent: AgentId) -> Result<()> {
+    let needs = descriptor.needs.as_ref();
     match GrantNeed::of(needs.map_or("none", |needs| needs.grant.as_str())) {
         GrantNeed::None | GrantNeed::Accepted => Ok(()),
         GrantNeed::Required => {
             let message = "the agent is called under a budget only: give the request a kill switch";
             Err(Error::refusal(Kind::BudgetExhausted, "grant_required", message)
                 .with_field("grant")
-                .with_agent(policy.id()))
+                .with_agent(agent))
         }
     }
 }
@@ -56,7 +65,7 @@ fn denied(message: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::{AgentId, NodeKey};
+    use crate::identity::NodeKey;
     use crate::killswitch::{Allowance, CallId, GrantId, Life, Origin};
     use crate::wire::words::RefundPolicy;
 
@@ -87,6 +96,7 @@ mod tests {
             refund: RefundPolicy::Signed,
             reading: None,
             chain: [6; 32],
+            ends_at_ms: None,
         }
     }
 

@@ -25,6 +25,6 @@ mod tokens;
 pub use admission::{admission, data_policy, limits, rate, return_to, return_verdict};
 pub use auth::{AuthPlan, auth_plan, auth_verdict};
 pub use content::{content, deadline};
-pub use grant::{grant, grant_missing};
+pub use grant::{grant, grant_brought, grant_missing};
 pub use size::{Meter, Sizes};
 pub use tokens::{TokenPlan, token_plan, tokens};

@@ -80,6 +80,10 @@ impl Checked for v1::Grant {
         if (self.lease_ms == 0) == (self.not_after_ms == 0) {
             return Err(Error::invalid("lease_ms", "expected a lease or an end, not both"));
         }
+        if self.ends_at_ms != 0 && self.not_after_ms > self.ends_at_ms {
+            let message = "expected no end after the wall time of the budget";
+            return Err(Error::invalid("not_after_ms", message));
+        }
         id("call_id", &self.call_id)?;
         check_text("refund", &self.refund)?;
         bytes32("chain", &self.chain)
@@ -115,6 +119,7 @@ impl Checked for v1::Settle {
         id("grant", &self.grant)?;
         optional_bytes32("receipts", &self.receipts)?;
         receipts(&self.shown)?;
+        optional(self.overrun.as_ref())?;
         optional(self.used.as_ref())
     }
 }
@@ -318,6 +323,7 @@ impl Checked for v1::ClosedRow {
         optional(self.used.as_ref())?;
         optional_bytes32("receipts", &self.receipts)?;
         receipts(&self.shown)?;
+        optional(self.overrun.as_ref())?;
         optional(self.refused.as_ref())
     }
 }

@@ -87,16 +87,21 @@ fn grant() -> Grant {
         refund: RefundPolicy::Signed,
         reading: Some(Reading { instance: 6, clock_ms: 7 }),
         chain: *origin().budget_id().as_bytes(),
+        ends_at_ms: None,
     }
 }
 
 fn messages() -> Vec<Value> {
     let (grant, id) = (grant(), grant().id);
-    let detached = Grant { life: Life::Detached { not_after_ms: 1_700_000_000_000 }, ..grant };
+    let life = Life::Detached { not_after_ms: 1_700_000_000_000 };
+    let detached = Grant { life, ends_at_ms: Some(1_700_000_000_000), ..grant };
     let reading = Reading { instance: 6, clock_ms: 7 };
     let used = Amount::ZERO.with(Component::OutputTokens, 40).unwrap();
+    let (receipts, overrun) = (Some([8; 32]), Amount::ZERO);
     let settlement =
-        Settlement { grant: id, used, receipts: Some([8; 32]), shown: Vec::new(), lost: false };
+        Settlement { grant: id, used, receipts, shown: Vec::new(), lost: false, overrun };
+    let over = Amount::ZERO.with(Component::OutputTokens, 3).unwrap();
+    let overrun = Settlement { overrun: over, receipts: None, ..settlement.clone() };
     let kind = hubless_proto::error::Kind::Busy;
     let all = [
         Message::Grant(Box::new(grant)),
@@ -104,6 +109,7 @@ fn messages() -> Vec<Value> {
         Message::Refused { grant: id, kind, code: "ledger".into() },
         Message::Progress { grant: id, used },
         Message::Settle(settlement),
+        Message::Settle(overrun),
         Message::SettleAck { grant: id },
         Message::RenewAsk { grant: id, reading, fold: None },
         Message::RenewAsk { grant: id, reading, fold: Some([9; 32]) },

@@ -154,6 +154,13 @@ public class KillSwitch(limits: Limits) :
     public val remaining: Allowance
         get() = allowanceOf(told("switch.state").child("remaining") ?: emptyObject)
 
+    /**
+     * The part of [spent] that providers took above what was set aside for it: zero unless a
+     * provider broke its cap, which trips the switch.
+     */
+    public val overrun: Amounts
+        get() = amountsOf(told("switch.state").child("overrun") ?: emptyObject)
+
     /** Its budget with every part that was granted; null before the first request under it. */
     public fun tree(): Branch? = told("switch.tree").child("tree")?.let(::branchOf)
 

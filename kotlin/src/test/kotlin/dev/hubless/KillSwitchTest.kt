@@ -74,6 +74,7 @@ class KillSwitchTest {
         for ((field, limits) in rows) assertEquals(field, refusal(limits).field, "$limits")
         assertEquals("unlimited", refusal(Limits()).code)
         KillSwitch(unlimited = true).use { assertEquals(Allowance(), it.remaining) }
+        KillSwitch(unlimited = true).use { assertEquals(Amounts(), it.overrun) }
     }
 
     @Test
@@ -182,6 +183,7 @@ class KillSwitchTest {
             { switch.state },
             { switch.spent },
             { switch.remaining },
+            { switch.overrun },
             { switch.tree() },
             { switch.trip() },
             { switch.onTripped { } },
