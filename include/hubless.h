@@ -1775,6 +1775,36 @@ typedef struct {
 typedef void (*hubless_on_tripped)(const hubless_stop *stop, void *user);
 
 /**
+ * What a handler used. Zero what it did not.
+ */
+typedef struct {
+    /**
+     * `sizeof(hubless_usage_report)`.
+     */
+    size_t size;
+    /**
+     * Tokens read.
+     */
+    uint64_t input_tokens;
+    /**
+     * Tokens written.
+     */
+    uint64_t output_tokens;
+    /**
+     * Cost in 1e-6 of the currency unit.
+     */
+    uint64_t cost_micros;
+    /**
+     * Calls that were made.
+     */
+    uint64_t calls;
+    /**
+     * Model that it was used for; none: no certain one.
+     */
+    hubless_str model;
+} hubless_usage_report;
+
+/**
  * Takes a change; `found` is NULL where there is no agent, and lives until it returns.
  */
 typedef void (*hubless_on_change)(int32_t kind, const hubless_found *found, void *user);
@@ -1987,29 +2017,18 @@ hubless_status hubless_call_progress(const hubless_call *call,
                                      hubless_error *err);
 
 /**
- * Sends one part of the answer ahead. `append`: 1 continues the part before it, 0 begins a new
- * one, -1 decides by kind (text continues text). Waits while the caller is behind, except inside
- * a callback, where it never waits: pieces queue up there, and one too many (the limit
- * `CALLBACK_CHUNKS`) is `HUBLESS_BUSY` and is not sent.
+ * Sends a piece of the answer ahead. `append`: 1 continues the part before it, 0 begins a new
+ * one, -1 decides by kind (text continues text). Each part of a content is a piece of its own; one
+ * without parts, or with metadata of the whole, is `HUBLESS_INVALID_ARGUMENT`. Waits while the
+ * caller is behind, except inside a callback, where it never waits: pieces queue up there, and one
+ * too many (the limit `CALLBACK_CHUNKS`) is `HUBLESS_BUSY` and is not sent.
  *
  * # Safety
- * `part` is valid content of exactly one part; `err` is NULL or initialised.
+ * `content` is valid content; `err` is NULL or initialised.
  */
 hubless_status hubless_call_chunk(const hubless_call *call,
-                                  const hubless_content *part,
+                                  const hubless_content *content,
                                   int32_t append,
-                                  hubless_error *err);
-
-/**
- * Adds to the usage that the answer reports. Never blocks.
- *
- * # Safety
- * The text is readable; `err` is NULL or initialised.
- */
-hubless_status hubless_call_usage(const hubless_call *call,
-                                  uint64_t input_tokens,
-                                  uint64_t output_tokens,
-                                  hubless_str model,
                                   hubless_error *err);
 
 /**
@@ -3294,6 +3313,28 @@ hubless_status hubless_call_trip(const hubless_call *call, hubless_error *err);
 hubless_status hubless_call_trip_async(const hubless_call *call,
                                        hubless_on_done on_done,
                                        void *user,
+                                       hubless_error *err);
+
+/**
+ * Adds tokens to the usage that the answer reports. Never blocks.
+ *
+ * # Safety
+ * The text is readable; `err` is NULL or initialised.
+ */
+hubless_status hubless_call_usage(const hubless_call *call,
+                                  uint64_t input_tokens,
+                                  uint64_t output_tokens,
+                                  hubless_str model,
+                                  hubless_error *err);
+
+/**
+ * As `hubless_call_usage`, with cost and calls.
+ *
+ * # Safety
+ * `report` is NULL (nothing was used) or its `size` is set; `err` is NULL or initialised.
+ */
+hubless_status hubless_call_usage_with(const hubless_call *call,
+                                       const hubless_usage_report *report,
                                        hubless_error *err);
 
 /**

@@ -2,6 +2,7 @@
 #include "suite.h"
 
 #include <pthread.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 static void on_greet(hubless_call *call, void *user) {
@@ -24,6 +25,35 @@ static void a_request_is_answered(void) {
     CHECK(info.input_tokens == 3 && info.output_tokens == 4);
     CHECK(suite_is(info.path, "in_process") && suite_is(info.agent_name, "greet"));
     CHECK(info.attempts == 1);
+    hubless_reply_free(reply);
+}
+
+static void on_report(hubless_call *call, void *user) {
+    hubless_usage_report report = {.size = sizeof report, .input_tokens = 1, .output_tokens = 2,
+                                   .cost_micros = 30, .calls = 4, .model = HUBLESS_STR("m")};
+    hubless_usage_report odd = {.size = 1};
+    hubless_error err = HUBLESS_ERROR_INIT;
+    (void)user;
+    CHECK(hubless_call_usage_with(call, &report, NULL) == HUBLESS_OK);
+    CHECK(hubless_call_usage_with(call, &report, NULL) == HUBLESS_OK);
+    CHECK(hubless_call_usage_with(call, NULL, NULL) == HUBLESS_OK);
+    CHECK(hubless_call_usage_with(call, &odd, &err) == HUBLESS_INVALID_ARGUMENT);
+    CHECK(suite_is(err.field, "size"));
+    hubless_error_clear(&err);
+    /* A program of an older header knows fewer fields. */
+    report.size = offsetof(hubless_usage_report, calls);
+    CHECK(hubless_call_usage_with(call, &report, NULL) == HUBLESS_OK);
+    hubless_call_finalf(call, "used");
+}
+
+static void all_that_was_used_is_in_the_answer(void) {
+    hubless_reply *reply = NULL;
+    hubless_reply_info info = {.size = sizeof info};
+    suite_agent("reports", on_report, NULL);
+    CHECK(suite_ask("reports", "x", &reply, NULL) == HUBLESS_OK);
+    CHECK(hubless_reply_get(reply, &info, NULL) == HUBLESS_OK);
+    CHECK(info.input_tokens == 3 && info.output_tokens == 6);
+    CHECK(info.cost_micros == 90 && info.calls == 8);
     hubless_reply_free(reply);
 }
 
@@ -245,6 +275,17 @@ static void on_auth(hubless_question *question, const hubless_auth_check *check,
     CHECK(hubless_auth_verdict(question, 1, 0, NULL) == HUBLESS_INVALID_ARGUMENT);
 }
 
+static hubless_status asked_to_be_let_in(const char *name, hubless_error *err) {
+    hubless_content content = hubless_content_text(HUBLESS_STR("x"));
+    hubless_request_options asked = {.size = sizeof asked, .auth_scheme = HUBLESS_STR("custom"),
+                                     .auth_secret = HUBLESS_STR("letmein")};
+    hubless_reply *reply = NULL;
+    hubless_status status =
+        hubless_request(suite_node(), hubless_cstr(name), &content, &asked, &reply, err);
+    hubless_reply_free(reply);
+    return status;
+}
+
 static void on_ok(hubless_call *call, void *user) {
     (void)user;
     hubless_call_finalf(call, "in");
@@ -269,6 +310,23 @@ static void an_auth_function_decides(void) {
           HUBLESS_REJECTED);
     CHECK(err.kind == HUBLESS_AUTH && checks == 2);
     hubless_error_clear(&err);
+}
+
+static void the_nodes_auth_function_stands_in_for_no_agents(void) {
+    int checks = 0;
+    hubless_error err = HUBLESS_ERROR_INIT;
+    hubless_agent_options options = hubless_agent_named("guarded", on_ok, NULL);
+    options.requirements_json = HUBLESS_STR("{\"auth\": {\"host\": true}}");
+    CHECK(hubless_register(suite_node(), &options, NULL, NULL) == HUBLESS_OK);
+    suite_agent("open", on_ok, NULL);
+    CHECK(hubless_auth_global(suite_node(), hubless_cstr(NULL), on_auth, &checks, NULL) ==
+          HUBLESS_OK);
+    CHECK(asked_to_be_let_in("guarded", &err) == HUBLESS_REJECTED);
+    CHECK(err.kind == HUBLESS_AUTH && suite_is(err.code, "check_failed") && checks == 0);
+    hubless_error_clear(&err);
+    CHECK(asked_to_be_let_in("open", NULL) == HUBLESS_OK && checks == 1);
+    CHECK(hubless_auth_global(suite_node(), HUBLESS_STR("{\"none\": true}"), NULL, NULL, NULL) ==
+          HUBLESS_OK);
 }
 
 static void found_agents_can_be_called(void) {
@@ -316,6 +374,7 @@ static void the_best_agent_is_found_alone(void) {
 
 const test call_tests[] = {
     {"a request is answered", a_request_is_answered},
+    {"all that was used is in the answer", all_that_was_used_is_in_the_answer},
     {"every kind has its number", every_kind_has_its_number},
     {"blocking in a callback is refused", blocking_in_a_callback_is_refused},
     {"a call is ended once", a_call_is_ended_once},
@@ -324,6 +383,8 @@ const test call_tests[] = {
     {"an isolated agent has fresh instances", an_isolated_agent_has_fresh_instances},
     {"many threads ask at once", many_threads_ask_at_once},
     {"an auth function decides", an_auth_function_decides},
+    {"the node's auth function stands in for no agent's",
+     the_nodes_auth_function_stands_in_for_no_agents},
     {"found agents can be called", found_agents_can_be_called},
     {"the best agent is found alone", the_best_agent_is_found_alone},
     {NULL, NULL},

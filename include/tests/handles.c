@@ -298,6 +298,7 @@ static void wrong_call(void *bad, const char *of) {
     hubless_content content = hubless_content_text(word);
     hubless_call_info info = {.size = sizeof info};
     hubless_failure failure = {.size = sizeof failure};
+    hubless_usage_report usage = {.size = sizeof usage};
     hubless_reply *reply = NULL;
     hubless_spend *spend = NULL;
     hubless_provider *provider = NULL;
@@ -311,6 +312,7 @@ static void wrong_call(void *bad, const char *of) {
     NAMED("call", hubless_call_progress(bad, word, 0, &err));
     NAMED("call", hubless_call_chunk(bad, &content, -1, &err));
     NAMED("call", hubless_call_usage(bad, 1, 1, word, &err));
+    NAMED("call", hubless_call_usage_with(bad, &usage, &err));
     NAMED("call", hubless_call_tool(bad, word, object, &reply, &err));
     NAMED("call", hubless_call_tool_async(bad, word, object, on_reply, NULL, &err));
     NAMED("call", hubless_call_input(bad, &content, &reply, &err));

@@ -14,7 +14,9 @@ typedef struct {
 static void on_event(const hubless_event *event, void *user) {
     seen *all = user;
     if (event->kind == HUBLESS_EVENT_CHUNK) {
-        strncat(all->text, event->text.data, event->text.len);
+        if (event->text.len > 0) {
+            strncat(all->text, event->text.data, event->text.len);
+        }
         all->chunks++;
     } else if (event->kind == HUBLESS_EVENT_PROGRESS) {
         all->notes++;
@@ -48,6 +50,45 @@ static void a_streamed_answer_comes_in_order(void) {
     CHECK(suite_reaches(&all.ended, 1));
     CHECK(all.chunks == 40 && all.notes == 1 && all.status == HUBLESS_OK);
     CHECK(strcmp(all.text, "abcdefghijklmnopqrstuvwxyzabcdefghijklmn") == 0);
+}
+
+static void on_parts(hubless_call *call, void *user) {
+    hubless_part parts[3] = {
+        {.size = sizeof parts[0], .kind = HUBLESS_PART_TEXT, .text = HUBLESS_STR("a")},
+        {.size = sizeof parts[0], .kind = HUBLESS_PART_JSON, .text = HUBLESS_STR("1")},
+        {.size = sizeof parts[0], .kind = HUBLESS_PART_TEXT, .text = HUBLESS_STR("b")},
+    };
+    hubless_content piece = {.size = sizeof piece, .parts = parts, .part_count = 3};
+    hubless_content none = {.size = sizeof none};
+    hubless_content odd = hubless_content_text(HUBLESS_STR("x"));
+    hubless_error err = HUBLESS_ERROR_INIT;
+    (void)user;
+    odd.metadata_json = HUBLESS_STR("{\"of\": \"all\"}");
+    CHECK(hubless_call_chunk(call, &none, -1, &err) == HUBLESS_INVALID_ARGUMENT);
+    CHECK(suite_is(err.field, "content"));
+    CHECK(hubless_call_chunk(call, &odd, -1, &err) == HUBLESS_INVALID_ARGUMENT);
+    CHECK(suite_is(err.field, "metadata"));
+    hubless_error_clear(&err);
+    CHECK(hubless_call_chunk(call, &piece, -1, NULL) == HUBLESS_OK);
+    CHECK(hubless_call_chunk(call, &piece, -1, NULL) == HUBLESS_OK);
+    CHECK(hubless_call_final(call, NULL, NULL) == HUBLESS_OK);
+}
+
+static void a_piece_of_several_parts_comes_as_several_pieces(void) {
+    seen all = {.status = HUBLESS_OK};
+    hubless_content content = hubless_content_text(HUBLESS_STR("x"));
+    hubless_reply *reply = NULL;
+    hubless_reply_info info = {.size = sizeof info};
+    suite_agent("parts", on_parts, NULL);
+    CHECK(hubless_stream(suite_node(), HUBLESS_STR("parts"), &content, NULL, on_event, &all,
+                         NULL) == HUBLESS_OK);
+    CHECK(suite_reaches(&all.ended, 1));
+    CHECK(all.chunks == 6 && all.status == HUBLESS_OK);
+    /* The text that goes on is that of the next piece; parts of one piece stay what they are. */
+    CHECK(suite_ask("parts", "x", &reply, NULL) == HUBLESS_OK);
+    CHECK(hubless_reply_get(reply, &info, NULL) == HUBLESS_OK && info.content.part_count == 5);
+    CHECK(info.content.part_count == 5 && suite_is(info.content.parts[2].text, "ba"));
+    hubless_reply_free(reply);
 }
 
 /* A reader whose callback does not return holds the callee back; then both go on. */
@@ -337,6 +378,8 @@ static void a_discovery_tells_each_once(void) {
 
 const test stream_tests[] = {
     {"a streamed answer comes in order", a_streamed_answer_comes_in_order},
+    {"a piece of several parts comes as several pieces",
+     a_piece_of_several_parts_comes_as_several_pieces},
     {"a slow reader holds its callee back", a_slow_reader_holds_its_callee_back},
     {"a callback that sends too much is told", a_callback_that_sends_too_much_is_told},
     {"a stream is cancelled by its ticket", a_stream_is_cancelled_by_its_ticket},

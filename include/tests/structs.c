@@ -157,9 +157,33 @@ static hubless_status use_failure(const void *options, hubless_error *err) {
     return taken;
 }
 
+static void fill_usage(void *options) {
+    *(hubless_usage_report *)options = (hubless_usage_report){.input_tokens = 1, .model = word};
+}
+
+/* What is used, and what is said of it. */
+static const hubless_usage_report *using;
+
+static void on_using(hubless_call *call, void *user) {
+    taken = hubless_call_usage_with(call, using, user);
+    hubless_call_finalf(call, "used");
+}
+
+static hubless_status use_usage(const void *options, hubless_error *err) {
+    hubless_agent *agent = suite_agent("using", on_using, err);
+    hubless_reply *reply = NULL;
+    using = options;
+    CHECK(suite_ask("using", "x", &reply, NULL) == HUBLESS_OK);
+    hubless_reply_free(reply);
+    CHECK(hubless_agent_free(agent) == HUBLESS_OK);
+    return taken;
+}
+
 static const form forms[] = {
     {"failure", sizeof(hubless_failure), offsetof(hubless_failure, retry), fill_failure,
      use_failure},
+    {"usage", sizeof(hubless_usage_report), offsetof(hubless_usage_report, calls), fill_usage,
+     use_usage},
     {"node", sizeof(hubless_node_options), offsetof(hubless_node_options, orphans), fill_node,
      use_node},
     {"agent", sizeof(hubless_agent_options), offsetof(hubless_agent_options, on_cancel),

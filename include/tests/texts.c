@@ -274,7 +274,10 @@ static void a_call_refuses_them(void) {
         FIELD("message", hubless_call_fail(call, HUBLESS_DENIED, word, odd, &err));
         FIELD("note", hubless_call_progress(call, odd, 0, &err));
         CONTENT(hubless_call_chunk(call, &with, -1, &err));
+        hubless_usage_report usage = {.size = sizeof usage};
+        usage.model = odd;
         FIELD("model", hubless_call_usage(call, 1, 1, odd, &err));
+        FIELD("model", hubless_call_usage_with(call, &usage, &err));
         FIELD("name", hubless_call_tool(call, odd, object, &reply, &err));
         FIELD("arguments_json", hubless_call_tool(call, word, odd, &reply, &err));
         FIELD("name", hubless_call_tool_async(call, odd, object, on_ended, &all, &err));

@@ -9,6 +9,7 @@ import { BlobPart, Content, decodeContent, Encoder, plain } from './content.js';
 import { CallContext, type Caller } from './context.js';
 import { fromWire, HublessError, messageOf, toFailure, type WireError } from './errors.js';
 import { type Implementation, methodOf, type SkillMethod } from './implementation.js';
+import { wholeMs } from './json.js';
 import type { Node } from './node.js';
 import type { AuthRule, TokenCounter } from './options.js';
 import { encodeRequest, type RequestInput } from './request.js';
@@ -148,7 +149,7 @@ export class AgentHost {
 
   /** Ends an agent; running calls end first. */
   async unregister(agent: number, graceMs: number | undefined): Promise<void> {
-    await this.#session.run('unregister', { agent, graceMs });
+    await this.#session.run('unregister', { agent, graceMs: wholeMs(graceMs) });
     this.#hosted.delete(agent);
   }
 
@@ -230,14 +231,16 @@ export class AgentHost {
   }
 
   async #verdict(id: number, event: AuthEvent): Promise<void> {
-    const rule = this.#hosted.get(event.agent ?? 0)?.auth ?? this.auth;
+    // Whose function decides, the core has decided: none stands in for another one.
+    const own = typeof event.agent === 'number';
+    const rule = own ? this.#hosted.get(event.agent as number)?.auth : this.auth;
     const { scheme, credential, caller } = event;
     await this.#say('auth.verdict', id, async () => {
       if (typeof rule !== 'function') throw new Error('there is no auth function');
       const verdict = await rule({ scheme, credential, caller });
       const answer = typeof verdict === 'object' ? verdict : { allow: verdict === true };
       // A time that is no number is none to keep the verdict for: it must not stay unsaid.
-      const cacheMs = Number.isFinite(answer.cacheMs) ? answer.cacheMs : undefined;
+      const cacheMs = Number.isFinite(answer.cacheMs) ? wholeMs(answer.cacheMs) : undefined;
       return { allow: answer.allow, cacheMs };
     });
   }

@@ -348,7 +348,7 @@ export function decodePart(
   attachments: readonly Uint8Array[],
 ): Part {
   const options = { role: wire.role as Role | undefined, metadata: wire.metadata };
-  if (wire.text !== undefined) return text(wire.text, options);
+  // The text comes last: a piece of an answer has one beside whatever it is.
   if (wire.uri)
     return uri(wire.uri.uri, { ...wire.uri, ...options } as Omit<UriPart, 'type' | 'uri'>);
   if (wire.blob) {
@@ -360,7 +360,8 @@ export function decodePart(
     const about = { mediaType, filename, size, sha256, ...options };
     return blob(new BodyReader(session, body), about);
   }
-  return data(wire.data ?? null, options);
+  if (wire.data !== undefined || wire.text === undefined) return data(wire.data ?? null, options);
+  return text(wire.text, options);
 }
 
 const PART = Symbol('part');

@@ -173,19 +173,20 @@ export class CallContext {
     await this.#session.run('call.progress', { call: this.#id, note, fraction });
   }
 
-  /** Sends a part of the answer; done when there is room for more. Generators do it by `yield`. */
+  /**
+   * Sends a piece of the answer; done when there is room for more. Generators do it by `yield`.
+   * With `append` it continues the part before, which text does unless told otherwise. Each part of
+   * a list of parts, or of a content, is a piece of its own.
+   */
   async chunk(value: unknown, options: { append?: boolean } = {}): Promise<void> {
     const encoder = new Encoder();
-    const content = encoder.content(value) as { parts?: object[]; value?: unknown };
-    const parts = content.parts ?? [{ value: content.value }];
+    const content = encoder.content(value);
     const opening = encoder.open(this.#session);
     if (opening) await opening;
-    for (const part of parts) {
-      const body = { call: this.#id, part, append: options.append };
-      const sent = this.#session.run('call.chunk', body, encoder.attachments);
-      if (part === parts[0]) encoder.pump(this.#session);
-      await sent;
-    }
+    const body = { call: this.#id, content, append: options.append };
+    const sent = this.#session.run('call.chunk', body, encoder.attachments);
+    encoder.pump(this.#session);
+    await sent;
   }
 
   /** Calls a tool that the caller offered; gives its value, or its content if that has no value. */

@@ -41,6 +41,11 @@ function finite(_key: string, value: unknown): unknown {
   return value;
 }
 
+/** Rounds a time up, so that a short one is never none; what is no number is refused as it is. */
+export function wholeMs(ms: number | undefined): number | undefined {
+  return Number.isFinite(ms) ? Math.ceil(ms as number) : ms;
+}
+
 function fieldAtFault(body: object): string | undefined {
   return Object.entries(body).find(([name, value]) => !canBeWritten({ [name]: value }))?.[0];
 }

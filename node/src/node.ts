@@ -14,6 +14,7 @@ import {
   implementationOf,
   type Skills,
 } from './implementation.js';
+import { wholeMs } from './json.js';
 import { listenForLogs } from './logging.js';
 import { Offers } from './offers.js';
 import type {
@@ -400,7 +401,7 @@ export class Node {
 
   async #close(graceMs: number | undefined): Promise<void> {
     try {
-      await this.#session.run('node.close', { graceMs });
+      await this.#session.run('node.close', { graceMs: wholeMs(graceMs) });
     } finally {
       this.#agents.close();
       this.#session.close();
@@ -458,7 +459,8 @@ interface WireWatch {
 
 function encodeFind(query: string | Query, options: FindOptions) {
   const { waitMs, explain, signal, ...more } = options;
-  return { body: { query: encodeQuery(query, more), waitMs, explain }, signal };
+  const body = { query: encodeQuery(query, more), waitMs: wholeMs(waitMs), explain };
+  return { body, signal };
 }
 
 /** The options of the agent itself; those of its only skill are in the skill. */

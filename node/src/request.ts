@@ -5,6 +5,7 @@
 import { ambientCall, ambientSwitch } from './ambient.js';
 import { encodeAmounts } from './budget.js';
 import { Encoder } from './content.js';
+import { wholeMs } from './json.js';
 import { KillSwitch } from './killswitch.js';
 import type { Query, RequestOptions } from './options.js';
 import { jsonSchemaOf, type Schema } from './schema.js';
@@ -36,11 +37,11 @@ export interface EncodedRequest {
 export interface AgentRequest {
   /** Id, address or name. */
   agent: string;
-  /** What is asked; `content` wins over it. */
+  /** What is asked, in words; comes before `content`. */
   prompt?: string;
   /** Schema of what is asked. */
   promptSchema?: Schema;
-  /** What is asked, in any form of content. */
+  /** What is asked, or goes with the prompt, in any form of content. */
   content?: unknown;
   /** Id of the skill that is meant. */
   skill?: string;
@@ -74,7 +75,7 @@ export function encodeRequest(
   input: unknown,
   options: RequestOptions,
 ): EncodedRequest {
-  const { signal, output, from, onInput, waitMs, tools, ...rest } = options;
+  const { signal, output, from, onInput, waitMs, timeoutMs, totalMs, tools, ...rest } = options;
   const encoder = new Encoder();
   const body = {
     ...rest,
@@ -86,7 +87,9 @@ export function encodeRequest(
     ...encodeFunds(options),
     from: from?.handle,
     onInput: onInput ? true : undefined,
-    wait: waitMs,
+    wait: wholeMs(waitMs),
+    timeoutMs: wholeMs(timeoutMs),
+    totalMs: wholeMs(totalMs),
   };
   return { body, encoder };
 }

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { HublessError, limits, Node, Rejected } from 'hubless';
+import { HublessError, limits, Node, Rejected, text } from 'hubless';
 import { deferred, isError, startNode, until } from './support.mjs';
 
 test('asks an agent and gets a whole reply', async (t) => {
@@ -115,6 +115,7 @@ test('nobody of that name is not_found', async (t) => {
 
 const wrong = [
   ['timeoutMs', { timeoutMs: 0 }],
+  ['timeoutMs', { timeoutMs: -0.5 }],
   ['effect', { effect: 'SOMETIMES' }],
   ['conversationId', { conversationId: 'x'.repeat(65) }],
 ];
@@ -126,6 +127,15 @@ for (const [field, options] of wrong) {
     await assert.rejects(node.request('echo', 1, options), refused);
   });
 }
+
+test('a prompt comes before the content', async (t) => {
+  const node = await startNode(t);
+  await node.agent({ name: 'parts' }, (_, ctx) => ctx.content.parts.map((part) => part.text));
+  const asked = { agent: 'parts', prompt: 'one', content: [text('two'), text('three')] };
+  assert.deepEqual((await node.send(asked)).output.value, ['one', 'two', 'three']);
+  const alone = await node.send({ agent: 'parts', prompt: 'one' });
+  assert.deepEqual(alone.output.value, ['one']);
+});
 
 test('cancelling stops the handler and rejects', async (t) => {
   const node = await startNode(t);
@@ -271,4 +281,21 @@ test('what is nested too deep is json, too_deep', async (t) => {
     const refused = isError({ kind: 'json', code: 'too_deep', field: 'content', limit });
     await assert.rejects(node.request('echo', deep), refused);
   }
+});
+
+test('a time is rounded up to whole milliseconds', async (t) => {
+  const node = await startNode(t);
+  await node.agent(
+    { name: 'slow' },
+    (_, ctx) =>
+      new Promise((resolve) => {
+        ctx.signal.addEventListener('abort', resolve, { once: true });
+      }),
+  );
+  for (const times of [{ timeoutMs: 0.25 }, { totalMs: 0.25 }]) {
+    await assert.rejects(node.request('slow', 1, times), isError({ kind: 'deadline' }));
+  }
+  const nobody = node.request('nobody', 1, { waitMs: 0.25 });
+  await assert.rejects(nobody, isError({ kind: 'not_found' }));
+  assert.deepEqual(await node.find({ skill: 'none' }, { waitMs: 0.25 }), []);
 });

@@ -208,6 +208,19 @@ test('beyond its concurrency and queue an agent is busy', async (t) => {
   assert.deepEqual(outcomes.map((outcome) => outcome.status).sort(), ['fulfilled', 'rejected']);
 });
 
+test("the node's own function stands in for no agent's", async (t) => {
+  const { node, counted } = await guarded(t, { auth: { host: true } });
+  await node.agent({ name: 'open' }, () => 'in');
+  const asked = [];
+  await node.setAuth(({ scheme }) => asked.push(scheme) > 0);
+  const given = { auth: { scheme: 'custom', secret: 'x' } };
+  const refused = isError({ kind: 'auth', code: 'check_failed' });
+  await assert.rejects(node.request('guarded', 1, given), refused);
+  assert.deepEqual([asked, counted.runs], [[], 0]);
+  assert.equal((await node.request('open', 1, given)).value, 'in');
+  assert.deepEqual(asked, ['custom']);
+});
+
 test("the node's own mechanism counts where an agent has none", async (t) => {
   const node = await startNode(t);
   await node.agent({ name: 'open' }, () => 'in');

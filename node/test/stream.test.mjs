@@ -1,7 +1,9 @@
 /** Answers in pieces. */
 
 import assert from 'node:assert/strict';
+import { Readable } from 'node:stream';
 import { test } from 'node:test';
+import { blob, Content, data, text } from 'hubless';
 import { deferred, isError, startNode, until } from './support.mjs';
 
 async function counting(t) {
@@ -30,6 +32,45 @@ test('iterating gives the chunks in order', async (t) => {
     texts,
     Array.from({ length: 200 }, (_, i) => String(i + 1)),
   );
+});
+
+test('what is yielded as several parts comes as several pieces', async (t) => {
+  const node = await startNode(t);
+  await node.agent({ name: 'parts' }, async function* () {
+    const bytes = blob(Readable.from([Buffer.from('abc')]), { mediaType: 'a/b' });
+    yield new Content([text('one'), data({ n: 2 }), bytes, text('four')]);
+    yield [text('five'), text('six')];
+  });
+  const chunks = [];
+  for await (const chunk of node.stream('parts')) chunks.push(chunk);
+  assert.deepEqual(
+    chunks.map(({ part, append }) => [part.type, append]),
+    [
+      ['text', true],
+      ['data', false],
+      ['blob', false],
+      ['text', false],
+      ['text', true],
+      ['text', false],
+    ],
+  );
+  assert.equal(Buffer.from(await chunks[2].part.bytes()).toString(), 'abc');
+  const { content } = await node.request('parts');
+  assert.deepEqual(
+    content.parts.map((part) => part.text ?? part.type),
+    ['one', 'data', 'blob', 'fourfive', 'six'],
+  );
+});
+
+test('a piece without parts, or with metadata of its own, fails the call', async (t) => {
+  const node = await startNode(t);
+  const pieces = [new Content([]), new Content(['x'], { of: 'all' })];
+  await node.agent({ name: 'odd' }, async function* (n) {
+    yield pieces[n];
+  });
+  const refused = { kind: 'invalid_argument' };
+  await assert.rejects(node.request('odd', 0), isError({ ...refused, field: 'content' }));
+  await assert.rejects(node.request('odd', 1), isError({ ...refused, field: 'metadata' }));
 });
 
 test('events gives everything, the final last', async (t) => {

@@ -77,6 +77,17 @@ test('whole pairs and NULs arrive as they were sent', async (t) => {
   }
 });
 
+test('a huge text is refused with its bound, and one at the bound arrives', async (t) => {
+  const node = await startNode(t);
+  await node.agent({ name: 'size' }, (input) => input.length);
+  const bound = 64 << 20;
+  assert.equal((await node.request('size', 'x'.repeat(bound - 1024))).value, bound - 1024);
+  const limit = { name: 'REQUEST_BYTES', value: bound };
+  const refused = isError({ kind: 'too_large', limit });
+  await assert.rejects(node.request('size', 'x'.repeat(bound + 1)), refused);
+  assert.equal((await node.request('size', 'still here')).value, 10);
+});
+
 /** Every place where JSON goes in, with the field that the error names. */
 const numbers = [
   ['content', (node, odd) => node.request('echo', odd)],

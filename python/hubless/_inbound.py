@@ -54,7 +54,7 @@ class Inbound:
         self._helpers = Pool(HELPER_THREADS, "hubless-helper")
         self._pending: set[Agent] = set()
         self._unawaited: set[Agent] = set()
-        self._early: list[Callable[[], None]] = []
+        self._early: dict[int, Callable[[], None]] = {}
         self._running: dict[int, tuple[asyncio.Task[None], Call | None]] = {}
         self._context = _ambient.outside()
         node.session.on = {
@@ -92,8 +92,8 @@ class Inbound:
             self._unawaited.discard(agent)
         finally:
             self._pending.discard(agent)
-            early, self._early = self._early, []
-            for again in early:
+            early, self._early = self._early, {}
+            for again in early.values():
                 again()
 
     async def settled(self) -> None:
@@ -136,22 +136,25 @@ class Inbound:
 
     # Events -----------------------------------------------------------------------------------
 
-    def _agent(self, handle: int, again: Callable[[], None]) -> Agent | None:
-        """Finds an agent; an event that comes before the registration is known waits for it."""
+    def _is_early(self, ticket: int, handle: int, again: Callable[[], None]) -> bool:
+        """Says whether an event comes before its agent is known, and keeps it until then."""
+        if handle in self.agents or not self._pending:
+            return False
+        self._early[ticket] = again
+        return True
+
+    def _agent(self, handle: int) -> Agent:
         agent = self.agents.get(handle)
-        if agent is None and self._pending:
-            self._early.append(again)
-            return None
         if agent is None:
             raise NotFoundError(f"no agent has the handle {handle}")
         return agent
 
     def _on_call(self, ticket: int, body: dict[str, Any], attachments: list[bytes]) -> None:
         again = functools.partial(self._on_call, ticket, body, attachments)
+        if self._is_early(ticket, int(body["agent"]), again):
+            return
         try:
-            agent = self._agent(int(body["agent"]), again)
-            if agent is None:
-                return
+            agent = self._agent(int(body["agent"]))
             content = content_of(self.node.session, body.get("content"), attachments)
             call = Call(self.node, agent, ticket, body, content)
             method = agent.impl.method(call.skill)
@@ -161,6 +164,8 @@ class Inbound:
         self._track(ticket, self._handle(call, method), call)
 
     def _on_cancel(self, ticket: int, body: dict[str, Any], _: list[bytes]) -> None:
+        # What did not begin needs no end: it is not answered.
+        self._early.pop(ticket, None)
         task, call = self._running.get(ticket, (None, None))
         if call is not None:
             call.cancelled = True
@@ -176,10 +181,16 @@ class Inbound:
         prompt = content_of(self.node.session, body.get("prompt"), attachments)
         self._track(ticket, self._answer("input", ticket, self._ask(offers, prompt)), None)
 
-    def _on_auth(self, ticket: int, body: dict[str, Any], _: list[bytes]) -> None:
+    def _on_auth(self, ticket: int, body: dict[str, Any], more: list[bytes]) -> None:
+        again = functools.partial(self._on_auth, ticket, body, more)
+        if body.get("agent") is not None and self._is_early(ticket, int(body["agent"]), again):
+            return
         self._track(ticket, self._say("auth.verdict", ticket, self._decide(body)), None)
 
-    def _on_count(self, ticket: int, body: dict[str, Any], _: list[bytes]) -> None:
+    def _on_count(self, ticket: int, body: dict[str, Any], more: list[bytes]) -> None:
+        again = functools.partial(self._on_count, ticket, body, more)
+        if self._is_early(ticket, int(body["agent"]), again):
+            return
         self._track(ticket, self._say("count.result", ticket, self._count(body)), None)
 
     def _on_credential(self, ticket: int, body: dict[str, Any], _: list[bytes]) -> None:
@@ -300,8 +311,9 @@ class Inbound:
             log.warning("the function behind %s raised", op, exc_info=error)
 
     async def _decide(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        agent = self.agents.get(int(body.get("agent") or 0))
-        function = (agent.auth if agent else None) or self.global_auth
+        # Whose function decides, the core has decided: none stands in for another one.
+        agent = self._agent(int(body["agent"])) if body.get("agent") is not None else None
+        function = agent.auth if agent is not None else self.global_auth
         if function is None:
             raise NotFoundError("there is no auth function")
         scheme, credential = str(body.get("scheme") or ""), str(body.get("credential") or "")
@@ -313,8 +325,8 @@ class Inbound:
         return {"allow": verdict.allow, **_wire.compact(cache)}
 
     async def _count(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        agent = self.agents.get(int(body["agent"]))
-        if agent is None or agent.counter is None:
+        agent = self._agent(int(body["agent"]))
+        if agent.counter is None:
             raise NotFoundError("the agent has no token counter")
         return {"tokens": int(await self._host(agent.counter, body.get("texts", [])))}
 

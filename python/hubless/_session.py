@@ -127,12 +127,14 @@ class Session:
         the same.
         """
         ticket = ticket or self.ticket()
+        work = self._call(op, body, attachments, ticket)
+        if asyncio.get_running_loop() is self.loop:
+            return await work
         try:
-            return await self.run(self._call(op, body, attachments, ticket))
+            return await self.run(work)
         except asyncio.CancelledError:
-            # Whether or not it has ended: nobody is there to take what its result opened.
-            if not self.closed:
-                core(_core.cancel, self.handle, ticket)
+            # It may have ended there before its result came here.
+            self._give_up(ticket)
             raise
 
     async def _call(
@@ -151,6 +153,15 @@ class Session:
             if not future.done():
                 self._open.pop(ticket, None)
             raise
+        except asyncio.CancelledError:
+            # Here, where it was submitted: whoever cancels on another loop may come before that.
+            self._give_up(ticket)
+            raise
+
+    def _give_up(self, ticket: int) -> None:
+        """Gives an operation up; if it has ended, what its result opened."""
+        if not self.closed:
+            core(_core.cancel, self.handle, ticket)
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Runs a coroutine on this session's loop, from any loop."""
@@ -171,30 +182,42 @@ class Session:
         """Handles what is queued, a batch in each turn of the loop."""
         if self.closed:
             return
-        events = core(_core.drain, self.handle, _BATCH)
-        for kind, ticket, body, attachments in events:
+        try:
+            events = core(_core.drain, self.handle, _BATCH)
+            read = [(kind, ticket, _wire.loads(body), more) for kind, ticket, body, more in events]
+        except BaseException as error:
+            # The memory was too small for what came: some of those who wait would wait for ever.
+            self.shut()
+            self._report("hubless: events were lost, the session ends", error)
+            if not isinstance(error, Exception):
+                raise
+            return
+        for kind, ticket, record, attachments in read:
             try:
-                self._dispatch(kind, ticket, body, attachments)
+                self._dispatch(kind, ticket, record, attachments)
             except Exception as error:
-                self.loop.call_exception_handler(
-                    {"message": f"hubless: an event of kind {kind} failed", "exception": error}
-                )
+                self._report(f"hubless: an event of kind {kind} failed", error)
         if len(events) == _BATCH:
             self.loop.call_soon(self.drain)
 
-    def _dispatch(self, kind: int, ticket: int, body: bytes, attachments: list[bytes]) -> None:
+    def _report(self, message: str, error: BaseException) -> None:
+        self.loop.call_exception_handler({"message": message, "exception": error})
+
+    def _dispatch(
+        self, kind: int, ticket: int, record: dict[str, Any], attachments: list[bytes]
+    ) -> None:
         if kind not in (_DONE, _FAILED):
             handler = self.on.get(kind)
             if handler is not None:
-                handler(ticket, _wire.loads(body), attachments)
+                handler(ticket, record, attachments)
             return
         future = self._open.pop(ticket, None)
         if future is None or future.done():
             return
         if kind == _DONE:
-            future.set_result((_wire.loads(body), attachments))
+            future.set_result((record, attachments))
         else:
-            future.set_exception(errors.from_record(_wire.loads(body)))
+            future.set_exception(errors.from_record(record))
 
     def shut(self) -> None:
         """Ends the session at once and fails what is open with kind ``closed``; idempotent."""

@@ -12,6 +12,7 @@ import datetime
 import decimal
 import enum
 import json
+import math
 import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -115,7 +116,8 @@ def compact(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def milliseconds(seconds: float | None) -> int | None:
-    """Turns seconds into whole milliseconds; a positive time is never 0."""
+    """Turns seconds into whole milliseconds, rounded up: a positive time is never 0."""
     if seconds is None:
         return None
-    return max(1, round(seconds * 1000)) if seconds > 0 else 0
+    # By way of microseconds: what a float adds to them is no time that was asked for.
+    return max(1, math.ceil(round(seconds * 1_000_000) / 1000)) if seconds > 0 else 0

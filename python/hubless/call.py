@@ -95,12 +95,12 @@ class Call:
     async def chunk(self, value: Any, *, append: bool | None = None) -> None:
         """Sends a piece of the answer; returns when there is room for the next.
 
-        With ``append`` it continues the part before, which text does unless told otherwise.
-        Raises once the caller gave up.
+        With ``append`` it continues the part before, which text does unless told otherwise. Each
+        part of a list of parts, or of content, is a piece of its own. Raises once the caller gave
+        up.
         """
         out = outgoing(value)
-        part = out.record["parts"][0] if "parts" in out.record else out.record
-        await self._send("call.chunk", out, part=part, append=append)
+        await self._send("call.chunk", out, content=out.record, append=append)
 
     async def call_tool(self, name: str, arguments: Mapping[str, Any] | None = None) -> Any:
         """Calls a tool that the caller offered and gives its value.
@@ -222,7 +222,7 @@ class Call:
         try:
             await self._send("call.final", out, content=out.record)
         except InvalidArgumentError as error:
-            raise HandlerFailedError(f"the answer is {error.message}") from error
+            raise HandlerFailedError(f"the answer is wrong: {error.message}") from error
 
     def fail(self, error: BaseException) -> None:
         """Refuses the call; the library does it with what the handler raises."""

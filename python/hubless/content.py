@@ -302,8 +302,6 @@ def _encode(part: Any, out: Outgoing) -> dict[str, Any]:
 def part_of(session: Session, record: Mapping[str, Any], attachments: Sequence[Bytes]) -> Part:
     """Decodes one part that came out of the core."""
     role, metadata = record.get("role"), record.get("metadata")
-    if "text" in record and isinstance(record["text"], str) and "data" not in record:
-        return Text(record["text"], role, metadata)
     if "uri" in record:
         uri = record["uri"]
         return Uri(
@@ -318,6 +316,9 @@ def part_of(session: Session, record: Mapping[str, Any], attachments: Sequence[B
         return blob
     if "stream" in record:
         return Blob._arriving(session, record["stream"])
+    # The text comes last: a piece of an answer has one beside whatever it is.
+    if isinstance(record.get("text"), str) and "data" not in record:
+        return Text(record["text"], role, metadata)
     return Data(record.get("data"), role, metadata)
 
 

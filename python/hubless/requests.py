@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import threading
 import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _ambient, _signature, _wire
 from .call import Call
-from .content import Content, Outgoing, Text, content_of, outgoing, part_of
+from .content import Content, Outgoing, content_of, outgoing, part_of
 from .errors import ClosedError, InvalidArgumentError
 from .options import InputFunction, Options
 from .records import Chunk, Context, Progress, Reply, build, reply_of
@@ -146,6 +147,7 @@ class Asked:
             "content": out.record,
             **_wire.compact(
                 {
+                    "prompt": self.prompt,
                     "skill": self.skill,
                     "timeoutMs": _wire.milliseconds(self.timeout),
                     "tools": [tool.record for tool in tools],
@@ -185,7 +187,7 @@ def _target(to: To) -> Any:
 
 
 def outgoing_of(asked: Asked) -> Outgoing:
-    """Chooses the content: a value, the prompt and content, or the named arguments."""
+    """Chooses the content: a value, what goes with the prompt, or the named arguments."""
     ways = [
         asked.value is not MISSING,
         asked.prompt is not None or asked.content is not None,
@@ -199,13 +201,7 @@ def outgoing_of(asked: Asked) -> Outgoing:
         return outgoing(asked.value)
     if ways[2]:
         return outgoing(dict(asked.arguments or {}))
-    if asked.prompt is not None and asked.content is not None:
-        more = asked.content
-        parts = more.parts if isinstance(more, Content) else more
-        listed = list(parts) if isinstance(parts, (list, tuple)) else [parts]
-        return outgoing([Text(asked.prompt), *listed])
-    if asked.prompt is not None:
-        return outgoing(asked.prompt)
+    # The prompt is put before it where that is done for every language.
     return outgoing(asked.content if asked.content is not None else Content())
 
 
@@ -245,6 +241,18 @@ async def _pumping(out: Outgoing, node: Node, call: Coroutine[Any, Any, T]) -> T
 Batch = tuple[list[Any], bool]
 
 
+async def _shared(task: asyncio.Task[T]) -> T:
+    """Waits for a task of any loop; it goes on when who waits is cancelled."""
+
+    async def there() -> T:
+        return await asyncio.shield(task)
+
+    loop = task.get_loop()
+    if loop is asyncio.get_running_loop():
+        return await there()
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(there(), loop))
+
+
 async def _batch(session: Session, stream: int, decode: Callable[..., Any]) -> Batch:
     """Reads what has come; knows no reader, so that one nobody holds on to is collected."""
     answer, attachments = await session.call("stream.next", {"stream": stream})
@@ -262,6 +270,8 @@ class Feed:
         self._handle = 0
         self._ended = False
         self._items: list[Any] = []
+        self._lock = threading.Lock()
+        self._opening: asyncio.Task[None] | None = None
         self._reading: asyncio.Task[Batch] | None = None
         self._dropper: weakref.finalize[Any, Feed] | None = None
 
@@ -273,6 +283,10 @@ class Feed:
     def _took(self, handle: int) -> None:
         self._handle = handle
         session = self._node.session
+        if self._ended:
+            # Closed while it was opened.
+            session.forget("stream.drop", {"stream": handle})
+            return
         self._dropper = weakref.finalize(self, session.forget, "stream.drop", {"stream": handle})
         self._dropper.atexit = False
 
@@ -282,26 +296,40 @@ class Feed:
         return item
 
     async def _next(self) -> Any:
-        """Gives the next item; None at the end."""
-        while not self._items:
-            if self._ended:
-                return None
-            if not self._handle:
-                await self._open()
+        """Gives the next item, on any loop; None at the end."""
+        while True:
+            # Looked at first: the last items are there before it has ended.
+            ended = self._ended
             try:
-                await self._fill()
+                return self._items.pop()
+            except IndexError:
+                if ended:
+                    return None
+            if not self._handle:
+                await self._opened()
+                continue
+            try:
+                await self._node.session.run(self._fill())
             except asyncio.CancelledError:
                 raise
             except BaseException:
                 self._end()
                 raise
-        return self._items.pop()
+
+    async def _opened(self) -> None:
+        """Waits until it is open: one opens it for all who read, on its own loop."""
+        with self._lock:
+            if self._handle:
+                return
+            # One that failed is not the last word: the next reader tries again.
+            if self._opening is None or self._opening.done():
+                self._opening = asyncio.ensure_future(self._open())
+            opening = self._opening
+        await _shared(opening)
 
     async def _fill(self) -> None:
+        """Reads on, on the node's loop."""
         session = self._node.session
-        if asyncio.get_running_loop() is not session.loop:
-            self._take(await session.run(_batch(session, self._handle, self._decode)))
-            return
         # A reader that is cancelled, by a timeout say, leaves its read to the next one: what
         # comes meanwhile is not lost.
         if self._reading is None:
@@ -381,7 +409,9 @@ class Stream(Feed):
             raise
         self._took(int(answer["stream"]))
         weakref.finalize(self, node.inbound.offers.pop, self._ticket, None).atexit = False
-        if composed.out.streams:
+        if self._ended:
+            composed.out.release(node.session)
+        elif composed.out.streams:
             self._pump = composed.out.write(node.session)
             node.keep(self._pump)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+from typing import Any
 
 import pytest
 
 import hubless
+from hubless import _core
 
 
 async def conversation() -> None:
@@ -81,6 +83,47 @@ async def test_node_is_used_from_another_loop(node: hubless.Node) -> None:
     values = await asyncio.to_thread(asyncio.run, there())
     assert values[0] == 2
     assert values[-2:] == ["late", "late"]
+
+
+async def test_a_request_given_up_on_another_loop_stops_its_handler(
+    node: hubless.Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, ended = asyncio.Event(), asyncio.Event()
+
+    @node.agent
+    async def slow() -> str:
+        began.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+        return "too late"
+
+    await node.register(lambda: "x", name="other")
+    gave_up = threading.Event()
+    submit = _core.submit
+
+    def late(session: int, ticket: int, op: str, *more: Any) -> bool:
+        # This loop is busy until the other one has given up.
+        assert op != "request" or gave_up.wait(20)
+        return submit(session, ticket, op, *more)
+
+    monkeypatch.setattr(_core, "submit", late)
+
+    async def there() -> None:
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(node.request("slow"), 0.05)
+        gave_up.set()
+
+    await asyncio.to_thread(asyncio.run, there())
+
+    async def over() -> None:
+        while (await node.status())["calls"]:
+            await asyncio.sleep(0.01)
+
+    # It may be given up before it has begun; then it does not begin.
+    await asyncio.wait_for(over(), 20)
+    assert began.is_set() == ended.is_set()
 
 
 def test_loop_that_ends_without_close_leaves_nothing() -> None:

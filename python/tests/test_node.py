@@ -191,13 +191,35 @@ async def test_invite_is_a_ticket_and_join_takes_it(
 
 
 async def test_logs_go_to_the_hosts_logger(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.DEBUG, logger="hubless"):
-        async with hubless.Node.start(log="debug") as node:
+    def said(level: int, *words: str) -> list[str]:
+        found = [one for one in caplog.records if one.levelno == level]
+        return [one.name for one in found if all(word in one.getMessage() for word in words)]
+
+    async def until_said(level: int, *words: str) -> list[str]:
+        while not said(level, *words):
+            await asyncio.sleep(0.01)
+        return said(level, *words)
+
+    def refuse(_: hubless.AuthRequest) -> bool:
+        raise RuntimeError("broken on purpose")
+
+    rules = hubless.Requirements(auth=refuse)
+    with caplog.at_level(5, logger="hubless"):
+        async with hubless.Node.start(log="trace") as node:
             await node.register(echo)
-            await node.request("echo", value="x")
-    names = {record.name for record in caplog.records}
-    assert names
-    assert all(name.startswith("hubless") for name in names)
+            await node.register(echo, name="guarded", requirements=rules)
+            await node.request("echo", value="canary")
+            with pytest.raises(hubless.Rejected):
+                await node.request("guarded", value="canary")
+            warned = ("an auth function failed", "agent=guarded", "reason=handler_failed")
+            names = await asyncio.wait_for(until_said(logging.WARNING, *warned), PATIENCE_SECONDS)
+            assert names == ["hubless.engine.admit"]
+    (name,) = said(logging.INFO, "agent registered", "agent=guarded")
+    assert name.startswith("hubless.node")
+    assert "canary" not in caplog.text
+    # The control: what is searched for would be found.
+    logging.getLogger("hubless.core").warning("canary")
+    assert "canary" in caplog.text
 
 
 async def test_dropped_node_leaves_nothing() -> None:

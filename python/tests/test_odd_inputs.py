@@ -9,7 +9,7 @@ import pytest
 from programs import knows
 
 import hubless
-from hubless import Content, Data, Options, Text, errors
+from hubless import Content, Data, Options, Text, _wire, errors
 
 HALF = "half \ud83d"
 NUL = "a\x00b"
@@ -87,6 +87,21 @@ async def test_numbers_beyond_every_language_are_refused(node: hubless.Node, val
     assert raised.value.field == "content"
 
 
+async def test_a_huge_text_is_refused_with_its_bound_and_one_at_the_bound_arrives(
+    node: hubless.Node,
+) -> None:
+    async def size(text: str, /) -> int:
+        return len(text)
+
+    bound = 64 << 20
+    await node.register(size)
+    assert (await node.request("size", "x" * (bound - 1024))).value == bound - 1024
+    with pytest.raises(errors.TooLargeError) as raised:
+        await node.request("size", "x" * (bound + 1))
+    assert raised.value.limit == errors.Limit("REQUEST_BYTES", bound)
+    assert (await node.request("size", "still here")).value == 10
+
+
 NAN = float("nan")
 
 NOT_FINITE: list[tuple[str, Use]] = [
@@ -136,6 +151,16 @@ async def test_an_answer_with_a_number_that_is_none_fails_the_call(node: hubless
 
     with pytest.raises(errors.HandlerFailedError, match="finite numbers"):
         await node.request("odd")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "ms"),
+    [(None, None), (0, 0), (-1, 0), (1e-9, 1), (0.0005, 1), (0.001, 1), (0.0014, 2), (0.035, 35)],
+)
+def test_times_are_rounded_up_to_whole_milliseconds(
+    seconds: float | None, ms: int | None
+) -> None:
+    assert _wire.milliseconds(seconds) == ms
 
 
 @pytest.mark.parametrize("number", [2**53, 2**64, -1])

@@ -189,6 +189,7 @@ async def test_context_goes_whole(node: hubless.Node) -> None:
         ({"content": "look"}, ["Text"], "look"),
         ({"content": {"a": 1}}, ["Data"], ""),
         ({"prompt": "look", "content": Blob(b"x")}, ["Text", "Blob"], "look"),
+        ({"prompt": "look", "content": ["a", "b"]}, ["Text", "Data"], "look"),
         ({"prompt": "look", "content": [Blob(b"x"), Text(" twice")]}, PARTS, "look twice"),
         ({"prompt": "look", "content": Content([Blob(b"x"), Text("!")])}, PARTS, "look!"),
         ({}, [], ""),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from fake_core import FakeCore
 
 from hubless import _session, errors
 from hubless._session import Session
+from hubless.requests import Feed
 
 DONE, FAILED, LOG = 1, 2, 10
 
@@ -79,12 +81,98 @@ async def test_result_that_comes_with_the_cancellation_is_given_up(
         fake.push(DONE, ticket, {"stream": 7})
     else:
         # The result and the cancellation in the same turn of the loop.
-        session._dispatch(DONE, ticket, b'{"stream": 7}', [])
+        session._dispatch(DONE, ticket, {"stream": 7}, [])
         call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
     assert fake.cancelled == [ticket]
     session.shut()
+
+
+async def test_cancelling_on_another_loop_gives_up_what_was_not_submitted_yet(
+    fake: FakeCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = Session()
+    told: list[str] = []
+    submitting, gave_up = threading.Event(), threading.Event()
+    submit = fake.submit
+
+    def late(*arguments: Any) -> bool:
+        # The loop of the session is busy until the one who asked has given up.
+        submitting.set()
+        assert gave_up.wait(20)
+        told.append("submit")
+        return submit(*arguments)
+
+    def cancel(_: int, ticket: int) -> None:
+        told.append(f"cancel {ticket}")
+
+    monkeypatch.setattr("hubless._core.submit", late)
+    monkeypatch.setattr("hubless._core.cancel", cancel)
+
+    async def there() -> None:
+        call = asyncio.ensure_future(session.call("request", {}))
+        while not submitting.is_set():
+            await asyncio.sleep(0.001)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        gave_up.set()
+
+    await asyncio.to_thread(asyncio.run, there())
+    for _ in range(100):
+        await asyncio.sleep(0)
+    ((ticket, _, _),) = fake.submitted
+    assert told[-2:] == ["submit", f"cancel {ticket}"]
+    session.shut()
+
+
+async def test_a_read_given_up_on_another_loop_is_left_to_the_next_one(fake: FakeCore) -> None:
+    session = Session()
+    feed = Feed(SimpleNamespace(session=session), "discover", {})  # type: ignore[arg-type]
+    feed._took(7)
+    asked = threading.Event()
+
+    async def there() -> Any:
+        first = asyncio.ensure_future(feed._next())
+        while not asked.is_set():
+            await asyncio.sleep(0.001)
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        fake.push(DONE, reading, {"items": [{"n": 1}, {"n": 2}], "end": True})
+        return [await asyncio.wait_for(feed._next(), 20) for _ in range(3)]
+
+    read = asyncio.ensure_future(asyncio.to_thread(asyncio.run, there()))
+    reading = await started(fake, "stream.next")
+    asked.set()
+    assert await read == [{"n": 1}, {"n": 2}, None]
+    assert [op for _, op, _ in fake.submitted] == ["stream.next"]
+    assert fake.cancelled == []
+    session.shut()
+
+
+@pytest.mark.parametrize("where", ["drain", "loads"])
+async def test_what_cannot_be_taken_ends_the_session(
+    fake: FakeCore, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    session = Session()
+    reported: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+    calls = [asyncio.ensure_future(session.call("request", {"n": n})) for n in range(2)]
+    ticket = await started(fake, "request")
+
+    def exhausted(*_: Any) -> None:
+        raise MemoryError
+
+    place = "hubless._core.drain" if where == "drain" else "hubless._wire.loads"
+    monkeypatch.setattr(place, exhausted)
+    fake.push(DONE, ticket, {})
+    for call in calls:
+        with pytest.raises(errors.ClosedError):
+            await asyncio.wait_for(call, 20)
+    assert fake.closed and session.closed
+    assert [type(context["exception"]) for context in reported] == [MemoryError]
 
 
 async def test_close_fails_what_is_open(fake: FakeCore) -> None:

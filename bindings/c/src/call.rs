@@ -335,17 +335,18 @@ pub unsafe extern "C" fn hubless_call_progress(
     }
 }
 
-/// Sends one part of the answer ahead. `append`: 1 continues the part before it, 0 begins a new
-/// one, -1 decides by kind (text continues text). Waits while the caller is behind, except inside
-/// a callback, where it never waits: pieces queue up there, and one too many (the limit
-/// `CALLBACK_CHUNKS`) is `HUBLESS_BUSY` and is not sent.
+/// Sends a piece of the answer ahead. `append`: 1 continues the part before it, 0 begins a new
+/// one, -1 decides by kind (text continues text). Each part of a content is a piece of its own; one
+/// without parts, or with metadata of the whole, is `HUBLESS_INVALID_ARGUMENT`. Waits while the
+/// caller is behind, except inside a callback, where it never waits: pieces queue up there, and one
+/// too many (the limit `CALLBACK_CHUNKS`) is `HUBLESS_BUSY` and is not sent.
 ///
 /// # Safety
-/// `part` is valid content of exactly one part; `err` is NULL or initialised.
+/// `content` is valid content; `err` is NULL or initialised.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hubless_call_chunk(
     call: *const hubless_call,
-    part: *const hubless_content,
+    content: *const hubless_content,
     append: i32,
     err: *mut hubless_error,
 ) -> hubless_status {
@@ -353,8 +354,9 @@ pub unsafe extern "C" fn hubless_call_chunk(
     unsafe {
         entry(err, || {
             let open = CALLS.get(call)?;
-            let (part, attachments) = content::read(part)?;
-            let mut body = json!({"call": open.id, "part": one_part(part)?});
+            let (piece, attachments) = content::read(content)?;
+            sendable(&piece)?;
+            let mut body = json!({"call": open.id, "content": piece});
             if append >= 0 {
                 content::set(&mut body, "append", json!(append > 0));
             }
@@ -369,42 +371,14 @@ pub unsafe extern "C" fn hubless_call_chunk(
     }
 }
 
-fn one_part(content: Value) -> Result<Value> {
-    let Value::Object(mut fields) = content else { return Ok(content) };
-    if fields.contains_key("value") {
-        return Ok(Value::Object(fields));
+/// The core refuses the same, which nobody hears where nobody waits.
+fn sendable(piece: &Value) -> Result<()> {
+    if piece.get("parts").and_then(Value::as_array).is_some_and(Vec::is_empty) {
+        return Err(Fault::invalid("content", "expected at least one part in a piece"));
     }
-    match fields.remove("parts") {
-        Some(Value::Array(parts)) if parts.len() == 1 => {
-            Ok(parts.into_iter().next().unwrap_or_default())
-        }
-        _ => Err(Fault::invalid("part", "expected exactly one part")),
+    if piece.get("metadata").is_some() {
+        let message = "expected no metadata: a piece has none, its parts may have";
+        return Err(Fault::invalid("metadata", message));
     }
-}
-
-/// Adds to the usage that the answer reports. Never blocks.
-///
-/// # Safety
-/// The text is readable; `err` is NULL or initialised.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn hubless_call_usage(
-    call: *const hubless_call,
-    input_tokens: u64,
-    output_tokens: u64,
-    model: hubless_str,
-    err: *mut hubless_error,
-) -> hubless_status {
-    // SAFETY: the caller vouches for the pointers in this function.
-    unsafe {
-        entry(err, || {
-            let open = CALLS.get(call)?;
-            let body = json!({
-                "call": open.id,
-                "inputTokens": input_tokens,
-                "outputTokens": output_tokens,
-                "model": text("model", model)?,
-            });
-            open.node.tell("call.usage", (body, Vec::new()))
-        })
-    }
+    Ok(())
 }

@@ -53,6 +53,7 @@ pub mod testing;
 mod texts;
 mod trip;
 mod types;
+mod usage;
 mod watch;
 
 pub use agent::*;
@@ -88,4 +89,5 @@ pub use tell::*;
 pub use texts::*;
 pub use trip::*;
 pub use types::*;
+pub use usage::*;
 pub use watch::*;

@@ -125,9 +125,12 @@ struct AuthIn {
 
 pub(crate) fn auth(node: &Arc<Node>, event: &Event) {
     let Ok(read) = serde_json::from_slice::<AuthIn>(&event.body) else { return };
-    let agent = agent_of(node, read.agent);
-    let of_agent = agent.and_then(|a| Some((a.callbacks.on_auth?, a.callbacks.user)));
-    let Some((on_auth, user)) = of_agent.or_else(|| lock(&node.on_auth).function()) else {
+    // Whose function decides, the core has decided: none stands in for another one.
+    let function = match read.agent {
+        None => lock(&node.on_auth).function(),
+        of => agent_of(node, of).and_then(|a| Some((a.callbacks.on_auth?, a.callbacks.user))),
+    };
+    let Some((on_auth, user)) = function else {
         let body = json!({"id": event.ticket, "failed": true});
         let _ = node.tell("auth.verdict", (body, Vec::new()));
         return;

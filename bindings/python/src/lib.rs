@@ -64,6 +64,14 @@ fn copy(bytes: &[u8]) -> Bytes {
     Bytes::copy_from_slice(bytes)
 }
 
+/// Bytes as Python sees them; an error where the interpreter has no memory for them.
+fn shown<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+    PyBytes::new_with(py, bytes.len(), |room| {
+        room.copy_from_slice(bytes);
+        Ok(())
+    })
+}
+
 /// The functions of the contract.
 #[pymodule(gil_used = false)]
 mod _core {
@@ -108,7 +116,7 @@ mod _core {
     #[pyfunction]
     fn ask<'py>(py: Python<'py>, op: &str, body: &[u8]) -> PyResult<(bool, Bound<'py, PyBytes>)> {
         let (done, said) = guarded(|| hubless_shared::ask(op, body))?;
-        Ok((done, PyBytes::new(py, &said)))
+        Ok((done, shown(py, &said)?))
     }
 
     /// Gives an open operation up.
@@ -117,15 +125,16 @@ mod _core {
         guarded(|| hubless_shared::cancel(session, ticket))
     }
 
-    /// Takes at most `max` queued events.
+    /// Takes at most `max` queued events; what an error keeps from being shown is lost.
     #[pyfunction]
     fn drain(py: Python<'_>, session: u64, max: usize) -> PyResult<Vec<PyEvent<'_>>> {
         let events = guarded(|| hubless_shared::drain(session, max))?;
         let out = events.into_iter().map(|event| {
-            let parts = event.attachments.iter().map(|part| PyBytes::new(py, part)).collect();
-            (event.kind, event.ticket, PyBytes::new(py, &event.body), parts)
+            let parts = event.attachments.iter().map(|part| shown(py, part));
+            let parts = parts.collect::<PyResult<_>>()?;
+            Ok((event.kind, event.ticket, shown(py, &event.body)?, parts))
         });
-        Ok(out.collect())
+        out.collect()
     }
 
     /// Blocks, detached from the interpreter, until an event is queued or the seconds are over

@@ -34,11 +34,16 @@ impl Outgoing {
     }
 }
 
-type Shared<T> = Arc<tokio::sync::Mutex<T>>;
+/// A part that the host reads, and whether it still may.
+struct Reading {
+    part: tokio::sync::Mutex<Incoming>,
+    // Closed when the handle was let go of: a read that waits ends then.
+    open: Semaphore,
+}
 
 /// Both kinds of a session.
 pub(crate) struct OpenBodies {
-    incoming: Table<Shared<Incoming>>,
+    incoming: Table<Arc<Reading>>,
     outgoing: Table<Arc<Outgoing>>,
 }
 
@@ -61,7 +66,8 @@ impl OpenBodies {
 
     /// Opens a part for reading.
     pub(crate) fn show(&self, body: Body) -> u64 {
-        self.incoming.insert(Arc::new(tokio::sync::Mutex::new(Incoming { body, next: None })))
+        let part = tokio::sync::Mutex::new(Incoming { body, next: None });
+        self.incoming.insert(Arc::new(Reading { part, open: Semaphore::new(0) }))
     }
 
     /// The reading end of a part that goes into a message: one that the host writes, or one that
@@ -71,20 +77,26 @@ impl OpenBodies {
             return lock(&outgoing.reader).take().ok_or_else(used);
         }
         let incoming = self.incoming.remove(handle)?;
-        let incoming = Arc::into_inner(incoming).ok_or_else(used)?.into_inner();
+        let incoming = Arc::into_inner(incoming).ok_or_else(used)?.part.into_inner();
         if incoming.next.is_some() { Err(used()) } else { Ok(incoming.body) }
     }
 
     /// Reads at most `max` bytes; none at the end, after which the handle is gone.
     ///
     /// # Errors
-    /// What the writer said; `invalid_argument` for an unknown handle.
+    /// What the writer said; `invalid_argument` for an unknown handle, and for one that is let go
+    /// of meanwhile.
     ///
     /// # Cancellation
     /// Safe: what was taken from the part and not given out stays for the next read.
     pub(crate) async fn read(&self, handle: u64, max: usize) -> Result<Option<Bytes>> {
         let incoming = self.incoming.get(handle)?;
-        let piece = incoming.lock().await.read(max).await;
+        let piece = tokio::select! {
+            biased;
+            piece = async { incoming.part.lock().await.read(max).await } => piece,
+            // Closing is the only thing that ever happens to it.
+            _ = incoming.open.acquire() => return Err(used()),
+        };
         if !matches!(piece, Some(Ok(_))) {
             self.incoming.take(handle);
         }
@@ -97,7 +109,7 @@ impl OpenBodies {
     /// `too_large` above 64 MiB; what the writer said.
     pub(crate) async fn gather(&self, handle: u64) -> Result<Bytes> {
         let incoming = self.incoming.remove(handle)?;
-        let mut incoming = incoming.lock().await;
+        let mut incoming = incoming.part.lock().await;
         let mut all = BytesMut::new();
         while let Some(piece) = incoming.read(limits::DATA_FRAME_BYTES).await {
             let piece = piece?;
@@ -150,7 +162,9 @@ impl OpenBodies {
 
     /// Lets a handle of either kind go; an unknown one is no error, its end may have come first.
     pub(crate) fn drop_handle(&self, handle: u64) {
-        drop(self.incoming.take(handle));
+        if let Some(incoming) = self.incoming.take(handle) {
+            incoming.open.close();
+        }
         if let Some(outgoing) = self.outgoing.take(handle) {
             outgoing.written.close();
         }
@@ -163,7 +177,7 @@ impl OpenBodies {
 
     /// Lets all go.
     pub(crate) fn clear(&self) {
-        drop(self.incoming.clear());
+        self.incoming.clear().iter().for_each(|incoming| incoming.open.close());
         drop(self.outgoing.clear());
     }
 }
@@ -253,6 +267,22 @@ mod tests {
             assert!(!open.has(handle), "it is read once");
             writing.await.unwrap();
         }
+    }
+
+    #[tokio::test]
+    async fn a_read_that_waits_ends_when_its_part_is_let_go_of() {
+        let open = OpenBodies::default();
+        let (writer, reader) = body();
+        let handle = open.show(reader);
+        let mut read = std::pin::pin!(open.read(handle, 4));
+        // It waits: there is nothing to read.
+        let first = std::future::poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx))).await;
+        assert!(first.is_pending());
+
+        open.drop_handle(handle);
+
+        assert_eq!(read.await.unwrap_err().field.as_deref(), Some("body"));
+        drop(writer);
     }
 
     #[tokio::test]

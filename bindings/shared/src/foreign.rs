@@ -1,7 +1,7 @@
 //! Questions to the host: tools, input, auth, token counts, credentials.
 //!
 //! Owns: open questions by id, their events, and taking them back. Must not know why something is
-//! asked. Tested beside the code.
+//! asked. Tested through the public functions.
 
 use crate::event::{AUTH, CANCEL, COUNT, CREDENTIAL, Event, INPUT, TOOL};
 use crate::handler::AgentGate;
@@ -15,8 +15,9 @@ use hubless::foreign::{
     Answer, AuthCheck, AuthVerdict, Authenticator, CredentialProvider, InputHost, TokenCounter,
     ToolHost,
 };
+use hubless_proto::error::{Result, Retry};
 use hubless_proto::wire::v1;
-use hubless_proto::{Error, Kind, error::Result};
+use hubless_proto::{Error, Kind};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, Weak};
@@ -76,6 +77,20 @@ struct Asked {
     attachments: Vec<Bytes>,
 }
 
+impl Asked {
+    /// Whether a call that is only coming asks it: peers decide how many of those there are, the
+    /// host how many requests of its own ask all the others.
+    const fn is_new_work(&self) -> bool {
+        matches!(self.kind, AUTH | COUNT)
+    }
+}
+
+/// The host does not take what is queued for it as quickly as it comes.
+pub(crate) fn behind() -> Error {
+    Error::refusal(Kind::Busy, "host_behind", "the agent's process is behind")
+        .with_retry(Retry::AfterMs(100))
+}
+
 /// Asks the host, and waits for its answer.
 async fn ask<T>(
     session: Weak<Session>,
@@ -83,14 +98,20 @@ async fn ask<T>(
     question: impl FnOnce(oneshot::Sender<Result<T>>) -> Question,
 ) -> Result<T> {
     let session = session.upgrade().ok_or_else(closed)?;
-    let Asked { kind, body, attachments } = asked(&session)?;
+    let asked = asked(&session)?;
+    let new_work = asked.is_new_work();
+    let Asked { kind, body, attachments } = asked;
     let (sender, answer) = oneshot::channel();
     let id = next_id();
     lock(&session.questions.open).insert(id, question(sender));
     let take_back = TakeBack { session: Arc::clone(&session), id };
     let body = body.to_string().into();
-    if !session.queue.push(Event { kind, ticket: id, body, attachments }) {
-        return Err(closed());
+    let event = Event { kind, ticket: id, body, attachments };
+    let queued = if new_work { session.queue.offer(event) } else { session.queue.push(event) };
+    if !queued {
+        // Nothing is to be taken back of what the host was not told.
+        session.questions.take(id);
+        return Err(if session.queue.is_closed() { closed() } else { behind() });
     }
     drop(session);
     let answered = answer.await.unwrap_or_else(|_| Err(closed()));
@@ -151,7 +172,7 @@ pub(crate) struct HostChecks {
 }
 
 /// Asks once the host knows the agent.
-async fn behind<T>(
+async fn passed<T>(
     gate: Option<Arc<AgentGate>>,
     answer: impl Future<Output = Result<T>>,
 ) -> Result<T> {
@@ -173,7 +194,7 @@ impl Authenticator for HostChecks {
         });
         let asked = move |_: &Session| Ok(Asked { kind: AUTH, body, attachments: vec![] });
         let answer = ask(Weak::clone(&self.session), asked, Question::Auth);
-        Box::pin(behind(self.gate.clone(), answer))
+        Box::pin(passed(self.gate.clone(), answer))
     }
 }
 
@@ -182,7 +203,7 @@ impl TokenCounter for HostChecks {
         let body = json!({"agent": self.gate.as_ref().map(|gate| gate.agent), "texts": texts});
         let asked = move |_: &Session| Ok(Asked { kind: COUNT, body, attachments: vec![] });
         let answer = ask(Weak::clone(&self.session), asked, Question::Count);
-        Box::pin(behind(self.gate.clone(), answer))
+        Box::pin(passed(self.gate.clone(), answer))
     }
 }
 

@@ -14,8 +14,8 @@ use crate::table::next_id;
 use hubless::call::content::Content;
 use hubless::call::handle::{Call, Inbound};
 use hubless::foreign::Handler;
-use hubless_proto::error::{Result, Retry};
-use hubless_proto::{Error, Kind};
+use hubless_proto::Kind;
+use hubless_proto::error::Result;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, Weak};
 use tokio::sync::Semaphore;
@@ -154,8 +154,7 @@ fn begin(session: &Arc<Session>, agent: u64, inbound: Inbound) {
                 watch(Arc::downgrade(session), id, &call);
                 return;
             }
-            Error::refusal(Kind::Busy, "host_behind", "the agent's process is behind")
-                .with_retry(Retry::AfterMs(100))
+            foreign::behind()
         }
         Err(error) => error,
     };

@@ -116,6 +116,11 @@ impl Queue {
         self.ring();
     }
 
+    /// True once closed.
+    pub(crate) fn is_closed(&self) -> bool {
+        lock(&self.state).closed
+    }
+
     /// True once closed and empty.
     pub(crate) fn is_finished(&self) -> bool {
         let state = lock(&self.state);

@@ -1,4 +1,4 @@
-//! What the glue of Python and Node.js must not do, whichever operation it carries.
+//! What the glue of each language must not do, whichever operation it carries.
 
 use crate::tree::Source;
 use serde_json::Value;
@@ -21,7 +21,26 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         "bytes leave by `Buffer` or `BufferSlice::copy_from`, which copy where external buffers \
          are forbidden",
     ),
+    (
+        "bindings/kotlin/src/",
+        &[
+            "get_elements",
+            "get_primitive_array",
+            "critical",
+            "global_ref",
+            "Global",
+            "weak_ref",
+            "Weak",
+            "JavaVM",
+            "attach_current_thread",
+        ],
+        "no array is pinned and no reference outlives its call: copy bytes, and let the frame of \
+         the call release what it made",
+    ),
 ];
+
+/// What catches a panic in a function of C: the body runs within one of these.
+const C_GUARDS: &[&str] = &["entry(", "look(", "clear("];
 
 /// Features by which napi brings a runtime of its own.
 const RUNTIMES: &[&str] = &["async", "async-runtime", "tokio_rt"];
@@ -57,6 +76,16 @@ pub fn unguarded(sources: &[Source]) -> Vec<String> {
                     body.any(|line| line.contains("guarded(") || line.contains("fn version("))
                 }
                 _ if attribute.starts_with("#[napi") => attribute.contains("catch_unwind"),
+                _ if attribute.starts_with("#[jni_mangle(") => {
+                    let mut body = body.take_while(|line| !line.starts_with("#[jni_mangle("));
+                    body.any(|line| line.contains(".with_env("))
+                }
+                // A text of the library itself.
+                _ if attribute.contains("extern \"C\" fn hubless_version(") => true,
+                _ if exported(attribute) => {
+                    let mut body = rest.iter().take_while(|(_, line)| *line != "}");
+                    body.any(|(_, line)| C_GUARDS.iter().any(|guard| calls(line, guard)))
+                }
                 _ => true,
             };
             if !guarded {
@@ -65,6 +94,17 @@ pub fn unguarded(sources: &[Source]) -> Vec<String> {
         }
     }
     places
+}
+
+/// Whether a function of the C library begins here.
+fn exported(line: &str) -> bool {
+    line.starts_with("pub extern \"C\" fn") || line.starts_with("pub unsafe extern \"C\" fn")
+}
+
+/// Whether a function is called, not one whose name ends as its own does.
+fn calls(line: &str, function: &str) -> bool {
+    let mut before = line.match_indices(function).map(|(at, _)| line[..at].chars().next_back());
+    before.any(|last| last.is_none_or(|last| !last.is_alphanumeric() && !"._".contains(last)))
 }
 
 /// Features of napi that are on, as cargo resolves them, and that start a runtime.
@@ -127,11 +167,21 @@ mod tests {
             "#[pyfunction]\nfn a() {\n    guarded(|| b())\n}\n#[pyfunction]\nfn version() {}",
             "#[napi(catch_unwind)]\npub fn a() {}",
             "// #[napi]\nuse napi_derive::napi;",
+            "#[jni_mangle(\"N\", \"a\")]\npub fn a() {\n    env.with_env(|_| b())\n}",
+            "pub unsafe extern \"C\" fn a() -> s {\n    unsafe {\n        entry(err, b)\n    }\n}",
+            "pub extern \"C\" fn a() -> s {\n    look(NONE, || b())\n}\nfn c() {\n    d()\n}",
+            "pub unsafe extern \"C\" fn a(err: e) {\n    unsafe { clear(err) };\n}",
+            "pub extern \"C\" fn hubless_version() -> s {\n    b()\n}",
         ];
         let bad = [
             "#[pyfunction]\nfn a() {\n    b()\n}\n#[pyfunction]\nfn c() { guarded(|| d()) }",
             "#[napi]\npub fn a() {}",
             "#[napi(js_name = \"a\")]\npub fn a() {}",
+            "#[jni_mangle(\"N\", \"a\")]\npub fn a() {\n    b()\n}\n\
+             #[jni_mangle(\"N\", \"c\")]\npub fn c() {\n    env.with_env(|_| d())\n}",
+            "pub unsafe extern \"C\" fn a() -> s {\n    reentry(b())\n}\n\
+             fn c() {\n    entry(d())\n}",
+            "pub extern \"C\" fn a() -> s {\n    b()\n}",
         ];
         for text in good {
             assert_eq!(unguarded(&[Source::new("a.rs", text)]), Vec::<String>::new());

@@ -2,11 +2,12 @@
 
 use super::{Job, Outcome, spend, unknown};
 use crate::handler::OpenCall;
-use crate::json::content::{ContentIn, Intake, PartIn};
+use crate::json::content::{ContentIn, Intake};
 use crate::json::inbound::turns;
 use crate::json::parse;
 use crate::json::shown::Outlet;
 use hubless::budget::Provider;
+use hubless::call::body::Bodies;
 use hubless::call::content::Content;
 use hubless_proto::error::{Result, Retry};
 use hubless_proto::wire::v1::{self, part};
@@ -68,23 +69,47 @@ async fn progress(job: Job<'_>) -> Result<Outcome> {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ChunkIn {
     call: u64,
-    part: PartIn,
+    #[serde(default)]
+    content: ContentIn,
     append: Option<bool>,
 }
 
+/// A chunk carries one part: content of several is as many chunks, with nothing between them.
 async fn chunk(job: Job<'_>) -> Result<Outcome> {
-    let ChunkIn { call, part, append } = job.read()?;
+    let ChunkIn { call, content, append } = job.read()?;
     let open = open(&job, call)?;
     let _turn = open.order.lock().await;
     job.leave_host().await;
     let mut intake = Intake::new(job.session, &job.attachments);
-    let part = intake.part(part)?;
-    // Text goes on where the text before it ended; anything else is a part of its own.
-    let append = append.unwrap_or(matches!(part.kind, Some(part::Kind::Text(_))));
-    let message = v1::Content { parts: vec![part], ..v1::Content::default() };
-    let content = Content { message, bodies: intake.into_bodies() };
-    open.call().chunk(content, append).await?;
+    // Nothing is sent of what cannot be sent as a whole.
+    let v1::Content { parts, metadata_json } = intake.content(content)?;
+    if parts.is_empty() {
+        return Err(Error::invalid("content", "expected at least one part in a piece"));
+    }
+    if !metadata_json.is_empty() {
+        let message = "expected no metadata: a piece has none, its parts may have";
+        return Err(Error::invalid("metadata", message));
+    }
+    let mut bodies = intake.into_bodies();
+    for (nth, part) in parts.into_iter().enumerate() {
+        // Text goes on where the text before it ended; anything else is a part of its own, and so
+        // are parts that came as several.
+        let goes_on = append.unwrap_or(matches!(part.kind, Some(part::Kind::Text(_))));
+        let content = alone(part, &mut bodies);
+        open.call().chunk(content, nth == 0 && goes_on).await?;
+    }
     Ok(Outcome::empty())
+}
+
+/// One of several parts, with the bytes that are streamed for it.
+fn alone(part: v1::Part, bodies: &mut Bodies) -> Content {
+    let mut own = Bodies::none();
+    if let Some(part::Kind::Stream(stream)) = &part.kind
+        && let Some(body) = bodies.take(stream.index)
+    {
+        own.insert(stream.index, body);
+    }
+    Content { message: v1::Content { parts: vec![part], ..v1::Content::default() }, bodies: own }
 }
 
 #[derive(Deserialize)]
@@ -226,8 +251,15 @@ async fn last(job: Job<'_>) -> Result<Outcome> {
     let _turn = open.order.lock().await;
     job.leave_host().await;
     let mut intake = Intake::new(job.session, &job.attachments);
-    // Content that cannot be read leaves the call open: its handler may still fail it.
-    let message = intake.content(content)?;
+    let message = match intake.content(content) {
+        Ok(message) => message,
+        Err(error) => {
+            // Nobody is left who could say it better: not every host waits for this.
+            let error = wrong(error);
+            end_with(&job, call, error.clone()).await?;
+            return Err(error);
+        }
+    };
     let written = job.session.bodies.written_by_host(&intake.named);
     let content = Content { message, bodies: intake.into_bodies() };
     let open = taken(&job, call)?;
@@ -255,6 +287,24 @@ struct FailIn {
     retry: Option<Box<RawValue>>,
 }
 
+/// What an answer cannot carry is a fault of the handler's, not of what it was asked.
+fn wrong(error: Error) -> Error {
+    if error.kind != Kind::InvalidArgument {
+        return error;
+    }
+    let message = format!("the answer is wrong: {}", error.message);
+    Error { field: error.field, limit: error.limit, ..Error::new(Kind::HandlerFailed, message) }
+}
+
+/// Ends a call with an error.
+async fn end_with(job: &Job<'_>, call: u64, error: Error) -> Result<()> {
+    let open = taken(job, call)?;
+    open.charge();
+    let failed = open.call().fail(error).await;
+    open.let_go();
+    failed
+}
+
 async fn fail(job: Job<'_>) -> Result<Outcome> {
     let fail: FailIn = job.read()?;
     let open = open(&job, fail.call)?;
@@ -266,11 +316,7 @@ async fn fail(job: Job<'_>) -> Result<Outcome> {
     if let Some(retry) = fail.retry {
         error.retry = read_retry(&retry)?;
     }
-    let open = taken(&job, fail.call)?;
-    open.charge();
-    let failed = open.call().fail(error).await;
-    open.let_go();
-    failed.map(|()| Outcome::empty())
+    end_with(&job, fail.call, error).await.map(|()| Outcome::empty())
 }
 
 #[derive(Deserialize)]

@@ -11,7 +11,7 @@ use crate::json::shown::Outlet;
 use crate::session::Session;
 use bytes::Bytes;
 use hubless::budget::Allowance;
-use hubless::call::content::Content;
+use hubless::call::content::{Content, text_part};
 use hubless::node::{AgentRequest, RequestOptions, Target};
 use hubless_proto::error::Result;
 use hubless_proto::fields::Fields;
@@ -72,8 +72,9 @@ async fn check(job: Job<'_>) -> Result<Outcome> {
     }))
 }
 
-const OPTIONS: [&str; 28] = [
+const OPTIONS: [&str; 29] = [
     "to",
+    "prompt",
     "content",
     "skill",
     "timeoutMs",
@@ -108,6 +109,7 @@ const OPTIONS: [&str; 28] = [
 #[serde(rename_all = "camelCase")]
 struct Ours {
     to: Option<Value>,
+    prompt: Option<String>,
     #[serde(default)]
     content: ContentIn,
     context: Option<ContextIn>,
@@ -144,7 +146,10 @@ pub(super) fn options(job: &Job<'_>) -> Result<RequestOptions> {
     let mut options: RequestOptions = job.read()?;
     options.to = target(required("to", ours.to)?)?;
     let mut intake = Intake::new(job.session, &job.attachments);
-    let message = intake.content(ours.content)?;
+    let mut message = intake.content(ours.content)?;
+    if let Some(prompt) = ours.prompt {
+        message.parts.insert(0, text_part(prompt));
+    }
     options.context = ours.context.map(|context| context.into_wire(&mut intake)).transpose()?;
     options.content = Content { message, bodies: intake.into_bodies() };
     if let Some(call) = ours.parent {

@@ -84,6 +84,25 @@ fn send_never_fails_for_a_refusal() {
 }
 
 #[test]
+fn a_prompt_is_a_text_part_before_the_content() {
+    let mut host = Host::start();
+    echo(&mut host);
+    let content = json!({"parts": [{"data": 1}], "metadata": {"m": 2}});
+    for (op, to) in [("request", "to"), ("send", "to"), ("send", "agent"), ("stream", "to")] {
+        let mut request = json!({"prompt": "look", "content": content});
+        request[to] = json!("echo");
+        let ticket = host.submit(op, request, vec![]);
+        let call = host.next_of(CALL);
+        let parts = &call.body["content"]["parts"];
+        let values = [&parts[0]["text"], &parts[1]["data"], &parts[2]];
+        assert_eq!(values, [&json!("look"), &json!(1), &json!(null)], "{op} {to}");
+        assert_eq!(call.body["content"]["metadata"]["m"], 2);
+        host.done("call.final", json!({"call": call.ticket}));
+        assert_eq!(host.end_of(ticket).kind, 1, "{op} {to}");
+    }
+}
+
+#[test]
 fn cancelling_the_request_stops_the_handler() {
     let mut host = Host::start();
     echo(&mut host);
@@ -130,7 +149,11 @@ fn a_streamed_answer_comes_in_order() {
     let call = host.next_of(CALL).ticket;
     // Not awaited one by one: the order of submission is the order of arrival.
     for n in 1..=40 {
-        host.submit("call.chunk", json!({"call": call, "part": {"text": n.to_string()}}), vec![]);
+        host.submit(
+            "call.chunk",
+            json!({"call": call, "content": {"value": n.to_string()}}),
+            vec![],
+        );
     }
     host.submit("call.progress", json!({"call": call, "note": "half", "fraction": 0.5}), vec![]);
     host.submit("call.final", json!({"call": call, "content": {"value": {"n": 40}}}), vec![]);
@@ -152,6 +175,101 @@ fn a_streamed_answer_comes_in_order() {
     assert_eq!(items.last().unwrap()["final"]["value"], json!({"n": 40}));
     let gone = host.failed("stream.next", json!({"stream": stream}));
     assert_eq!((&gone["kind"], &gone["field"]), (&json!("invalid_argument"), &json!("stream")));
+}
+
+/// Sends one piece, ends the call, and gives the parts and whether each goes on with the one before.
+fn pieces(host: &mut Host, piece: &Value, attachments: Vec<Bytes>) -> Vec<(Value, bool)> {
+    let request = json!({"to": "echo", "content": {"value": "?"}});
+    let stream = host.done("stream", request)["stream"].clone();
+    let call = host.next_of(CALL).ticket;
+    let mut body = piece.clone();
+    body["call"] = json!(call);
+    let sent = host.submit("call.chunk", body, attachments);
+    let sent = host.end_of(sent);
+    assert_eq!(sent.kind, 1, "{}", sent.body);
+    host.done("call.final", json!({"call": call}));
+    let mut chunks = Vec::new();
+    loop {
+        let next = host.done("stream.next", json!({"stream": stream}));
+        chunks.extend(next["items"].as_array().cloned().unwrap_or_default());
+        if next["end"] == true {
+            break;
+        }
+    }
+    let chunks = chunks.into_iter().filter_map(|item| item.get("chunk").cloned());
+    chunks.map(|chunk| (chunk["part"].clone(), chunk["append"] == true)).collect()
+}
+
+#[test]
+fn content_of_several_parts_is_as_many_chunks() {
+    let mut host = Host::start();
+    echo(&mut host);
+    let blob = json!({"blob": {"mediaType": "image/png", "attachment": 0}});
+    let parts = json!([{"text": "a"}, {"data": {"n": 1}}, blob, {"text": "b"}, {"text": "c"}]);
+    for (append, first) in [(json!(null), true), (json!(false), false), (json!(true), true)] {
+        let piece = json!({"content": {"parts": parts}, "append": append});
+        let bytes = vec![Bytes::from_static(b"png")];
+        let chunks = pieces(&mut host, &piece, bytes);
+        let texts: Vec<&Value> = chunks.iter().map(|(part, _)| &part["value"]).collect();
+        let wanted = [json!("a"), json!({"n": 1}), json!(null), json!("b"), json!("c")];
+        assert_eq!(texts, wanted.iter().collect::<Vec<_>>());
+        assert_eq!(chunks[2].0["blob"]["mediaType"], "image/png");
+        // What comes as parts of their own stays that.
+        let goes_on: Vec<bool> = chunks.iter().map(|(_, goes_on)| *goes_on).collect();
+        assert_eq!(goes_on, [first, false, false, false, false]);
+    }
+}
+
+#[test]
+fn a_piece_that_cannot_be_sent_is_refused_and_nothing_of_it_is_sent() {
+    let mut host = Host::start();
+    echo(&mut host);
+    let request = json!({"to": "echo", "content": {"value": "?"}});
+    let ticket = host.submit("request", request, vec![]);
+    let call = host.next_of(CALL).ticket;
+    let rows = [
+        (json!({"parts": []}), "content"),
+        (json!({"parts": [{"text": "a"}], "metadata": {"m": 1}}), "metadata"),
+        (json!({"parts": [{"text": "a"}, {}]}), "parts"),
+        (
+            json!({"parts": [{"text": "a"}, {"blob": {"mediaType": "a/b", "attachment": 0}}]}),
+            "attachment",
+        ),
+    ];
+    for (content, field) in rows {
+        let refused = host.failed("call.chunk", json!({"call": call, "content": content}));
+        assert_eq!(
+            (&refused["kind"], &refused["field"]),
+            (&json!("invalid_argument"), &json!(field))
+        );
+    }
+    host.done("call.chunk", json!({"call": call, "content": {"value": "sent"}}));
+    host.done("call.final", json!({"call": call}));
+    assert_eq!(host.end_of(ticket).body["value"], "sent");
+}
+
+#[test]
+fn an_answer_that_cannot_be_read_is_a_fault_of_the_handler_and_ends_the_call() {
+    let mut host = Host::start();
+    echo(&mut host);
+    for (content, message) in [
+        (json!({"parts": [{}]}), "the answer is wrong: expected one of text, data"),
+        (
+            json!({"parts": [{"blob": {"mediaType": "a/b", "attachment": 0}}]}),
+            "the answer is wrong: expected an index below 0",
+        ),
+    ] {
+        let request = json!({"to": "echo", "content": {"value": "?"}});
+        let ticket = host.submit("request", request, vec![]);
+        let call = host.next_of(CALL).ticket;
+        let told = host.failed("call.final", json!({"call": call, "content": content}));
+        let failed = host.end_of(ticket).body;
+        for said in [&told, &failed] {
+            assert_eq!(said["kind"], "handler_failed", "{said}");
+            assert!(said["message"].as_str().unwrap().contains(message), "{said}");
+        }
+        assert_eq!(host.failed("call.fail", json!({"call": call}))["kind"], "closed");
+    }
 }
 
 #[test]

@@ -139,7 +139,7 @@ fn gives_its_last_word_up() -> bool {
     let call = host.next_of(CALL);
     let part = shown(&call.body);
     // Nobody reads: some of these wait, and so does what comes after them.
-    let chunk = json!({"call": call.ticket, "part": {"value": 1}});
+    let chunk = json!({"call": call.ticket, "content": {"value": 1}});
     let chunks: Vec<u64> =
         (0..CHUNKS).map(|_| host.submit("call.chunk", chunk.clone(), vec![])).collect();
     for ticket in &chunks {

@@ -1,5 +1,6 @@
 //! The contract end to end, through the public functions alone.
 
+mod behind;
 #[cfg(feature = "testing")]
 mod bridge;
 mod budgets;

@@ -144,6 +144,8 @@ impl Admission<'_> {
         let _room = self.auth_room()?;
         match tokio::time::timeout(limits::AUTH_CHECK, answer).await {
             Ok(Ok(verdict)) => Ok(verdict),
+            // The function was not asked: whether the credential is good, nobody has said.
+            Ok(Err(error)) if error.kind == Kind::Busy => Err(error),
             Ok(Err(error)) => Err(self.auth_failed(error.kind.name())),
             Err(_) => Err(self.auth_failed("it took too long")),
         }
@@ -171,6 +173,9 @@ impl Admission<'_> {
                 let texts: Vec<String> = texts.into_iter().map(str::to_owned).collect();
                 let counted = contained(move || counter.count(texts));
                 counted.await.map_err(|error| {
+                    if error.kind == Kind::Busy {
+                        return error;
+                    }
                     tracing::warn!(agent = %self.hosted.name, kind = %error.kind, "counter failed");
                     Error::refusal(Kind::Prompt, "counter_failed", "tokens cannot be counted")
                 })?

@@ -107,6 +107,16 @@ static void call_usage(const unsigned char *arg) {
                             error_of(arg[4])));
 }
 
+static void call_usage_with(const unsigned char *arg) {
+    hubless_usage_report report = {.input_tokens = arg[1],
+                                   .output_tokens = arg[2],
+                                   .cost_micros = arg[3],
+                                   .calls = arg[4],
+                                   .model = text_of(arg[5], "model")};
+    came(hubless_call_usage_with(handle_of(CALL, arg[0]), sized(&report, sizeof report, arg[6]),
+                                 NULL));
+}
+
 static void call_history(const unsigned char *arg) {
     hubless_text *text = NULL, **out = arg[1] == 1 ? NULL : &text;
     gave(hubless_call_history(handle_of(CALL, arg[0]), out, error_of(arg[2])), TEXT, (void **)out);
@@ -214,6 +224,7 @@ const operation call_operations[] = {
     {"call_progress", call_progress, 0},
     {"call_chunk", call_chunk, 0},
     {"call_usage", call_usage, 0},
+    {"call_usage_with", call_usage_with, 0},
     {"call_history", call_history, 0},
     {"call_tool_async", call_tool, 0},
     {"call_input_async", call_input, 0},

@@ -45,6 +45,7 @@ static const seed seeds[] = {
     {"call_cancelled", {0}},
     {"call_progress", {0, 0, 70}},
     {"call_usage", {0}},
+    {"call_usage_with", {0}},
     {"call_spend", {0, 5}},
     {"spend_used", {0, 3}},
     {"call_spend_async", {0, 5}},

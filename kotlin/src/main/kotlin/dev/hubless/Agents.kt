@@ -10,6 +10,7 @@ import dev.hubless.internal.obj
 import dev.hubless.internal.registerBody
 import dev.hubless.internal.some
 import dev.hubless.internal.text
+import dev.hubless.internal.wholeMs
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.map
 import kotlinx.serialization.json.put
@@ -38,7 +39,7 @@ public class RegisteredAgent internal constructor(
     public suspend fun unregister(grace: Duration? = null) {
         val body = obj {
             put("agent", handle)
-            some("graceMs", grace?.inWholeMilliseconds)
+            some("graceMs", grace?.let(::wholeMs))
         }
         node.session.call("unregister", body)
         node.host.agents.remove(handle)

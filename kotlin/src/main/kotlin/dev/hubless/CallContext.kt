@@ -11,7 +11,7 @@ import dev.hubless.internal.long
 import dev.hubless.internal.obj
 import dev.hubless.internal.objects
 import dev.hubless.internal.partOf
-import dev.hubless.internal.partOfValue
+import dev.hubless.internal.pieceOfValue
 import dev.hubless.internal.some
 import dev.hubless.internal.text
 import kotlinx.coroutines.currentCoroutineContext
@@ -79,12 +79,14 @@ public data class Caller(
  * @property name its name
  * @property description what it does, for models
  * @property inputSchema JSON schema of its arguments
+ * @property effect what may be repeated; null if the caller does not say
  * @sample dev.hubless.samples.CallSamples.tool
  */
 public data class OfferedTool(
     public val name: String,
     public val description: String,
     public val inputSchema: JsonObject,
+    public val effect: Effect? = null,
 )
 
 /**
@@ -245,16 +247,17 @@ public class CallContext internal constructor(
     }
 
     /**
-     * Sends a piece of the answer; waits until there is room for it.
+     * Sends a piece of the answer; waits until there is room for it. Each part of a [Content] is a
+     * piece of its own.
      *
      * @param append whether it goes on with the piece before; default as the core decides
      */
     public suspend fun emit(value: Any?, append: Boolean? = null) {
         val out = Outgoing(node.session)
-        val part = out.part(partOfValue(value))
+        val content = out.content(pieceOfValue(value))
         val body = obj {
             put("call", handle)
-            put("part", part)
+            put("content", content)
             some("append", append)
         }
         out.whileWriting(toTheEnd = true) {

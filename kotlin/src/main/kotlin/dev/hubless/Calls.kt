@@ -80,7 +80,7 @@ public suspend fun Node.send(
  * The short form of a request that people and models write.
  *
  * @property agent id, address or name
- * @property prompt what is asked, in words
+ * @property prompt what is asked, in words; comes before the content
  * @property content what is asked, in parts
  * @property skill skill to be used
  * @property promptSchema JSON schema that the prompt fits

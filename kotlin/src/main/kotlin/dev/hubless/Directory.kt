@@ -9,6 +9,7 @@ import dev.hubless.internal.peerOf
 import dev.hubless.internal.pullStream
 import dev.hubless.internal.some
 import dev.hubless.internal.text
+import dev.hubless.internal.wholeMs
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.map
 import kotlinx.coroutines.flow.mapNotNull
@@ -160,7 +161,7 @@ public suspend fun Node.loadAgents(descriptors: List<JsonObject>): Loaded {
 
 private fun searchBody(query: Query, wait: Duration?, explain: Boolean): JsonObject = obj {
     put("query", query.json())
-    some("waitMs", wait?.inWholeMilliseconds)
+    some("waitMs", wait?.let(::wholeMs))
     if (explain) put("explain", true)
 }
 

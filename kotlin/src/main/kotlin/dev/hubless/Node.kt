@@ -13,6 +13,7 @@ import dev.hubless.internal.some
 import dev.hubless.internal.text
 import dev.hubless.internal.textArray
 import dev.hubless.internal.texts
+import dev.hubless.internal.wholeMs
 import kotlinx.coroutines.CompletableDeferred
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Dispatchers
@@ -171,7 +172,7 @@ public class Node private constructor(private val options: NodeOptions) : AutoCl
                 return@withContext
             }
             try {
-                session.call("node.close", obj { put("graceMs", grace.inWholeMilliseconds) })
+                session.call("node.close", obj { put("graceMs", wholeMs(grace)) })
             } catch (failure: HublessException) {
                 if (failure.kind != ErrorKind.CLOSED) Log.events.warn("closing a node", failure)
             }

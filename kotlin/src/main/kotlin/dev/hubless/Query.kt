@@ -3,6 +3,7 @@ package dev.hubless
 import dev.hubless.internal.attributeOf
 import dev.hubless.internal.obj
 import dev.hubless.internal.some
+import dev.hubless.internal.wholeMs
 import kotlinx.serialization.json.JsonArray
 import kotlinx.serialization.json.JsonObject
 import kotlinx.serialization.json.put
@@ -175,7 +176,7 @@ public class Query(
         some("version", version)
         some("maxLatencyUs", maxLatency?.inWholeMicroseconds)
         some("cost", cost)
-        some("freshMs", fresh?.inWholeMilliseconds)
+        some("freshMs", fresh?.let(::wholeMs))
         some("tools", tools)
         some("exclude", exclude)
         some("filter", filter?.json)

@@ -38,6 +38,16 @@ class BackTest {
     }
 
     @Test
+    fun `a handler sees what may be repeated of a tool`() = withNode {
+        agent<String, String>("sees") { request.tools.joinToString { "${it.name} ${it.effect}" } }
+        val seen = request<String>("sees", "?") {
+            tool<Two, Int>("add", "adds", effect = Effect.PURE) { (a, b) -> a + b }
+            tool<Two, Int>("send", "sends") { 0 }
+        }
+        assertEquals("add PURE, send AT_MOST_ONCE", seen)
+    }
+
+    @Test
     fun `the short form offers tools as well`() = withTwoNodes { there, here ->
         there.agent<Two, Int>("adder") { callTool("add", it) }
         val runs = AtomicInteger()

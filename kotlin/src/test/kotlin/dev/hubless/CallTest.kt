@@ -108,6 +108,9 @@ class CallTest {
         assertEquals(ErrorKind.HANDLER_FAILED, send("broken", "?").rejection?.kind)
         assertEquals("ok", send("fine", "?").output?.text)
         assertEquals("ok", send(AgentRequest("fine", prompt = "?")).output?.text)
+        agent<Content, String>("parts") { it.text }
+        val both = AgentRequest("parts", prompt = "one ", content = Content.text("two"))
+        assertEquals("one two", send(both).output?.text)
     }
 
     @Test

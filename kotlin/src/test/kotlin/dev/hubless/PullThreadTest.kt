@@ -12,7 +12,9 @@ import kotlinx.coroutines.coroutineScope
 import kotlinx.coroutines.flow.flow
 import kotlinx.coroutines.future.await
 import kotlinx.coroutines.launch
+import kotlinx.coroutines.runBlocking
 import kotlinx.coroutines.withContext
+import kotlinx.coroutines.withTimeoutOrNull
 import kotlinx.serialization.json.JsonElement
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertTrue
@@ -20,11 +22,14 @@ import org.junit.jupiter.api.DynamicTest
 import org.junit.jupiter.api.DynamicTest.dynamicTest
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.TestFactory
+import java.io.OutputStream
+import java.io.PrintStream
 import java.util.concurrent.CompletableFuture
 import java.util.concurrent.ConcurrentHashMap
 import java.util.concurrent.CountDownLatch
 import java.util.concurrent.Executor
 import java.util.concurrent.TimeUnit
+import kotlin.time.Duration.Companion.seconds
 
 /** The thread that pulls events runs none of the user's code, whatever dispatcher there is. */
 class PullThreadTest {
@@ -186,7 +191,48 @@ class PullThreadTest {
         }
     }
 
+    @Test
+    fun `a logging that waits for a call holds up nobody`() {
+        val places = Places()
+        val (said, answered) = CompletableDeferred<Unit>() to CompletableDeferred<String>()
+        lateinit var node: Node
+        val appender = object : OutputStream() {
+            override fun write(byte: Int) = Unit
+
+            override fun write(bytes: ByteArray, from: Int, count: Int) {
+                if (LINE !in String(bytes, from, count) || !said.complete(Unit)) return
+                places.here("appender")
+                runBlocking {
+                    val answer = withTimeoutOrNull(20.seconds) { node.request<String>("free", "y") }
+                    answered.complete(answer ?: "nothing")
+                }
+            }
+        }
+        val before = System.err
+        System.setErr(PrintStream(appender, true))
+        try {
+            withNode {
+                node = this
+                agent<String, String>("free") { it }
+                agent<String, String>("guarded", configure = {
+                    requirements { auth { error("broken on purpose") } }
+                }) { it }
+                // Its function fails, which the core has something to say about.
+                failure(ErrorKind.AUTH) {
+                    request<String>("guarded", "x") { auth = Credential("own", "x") }
+                }
+                said.await()
+                assertEquals("y", answered.await())
+                places.check("appender")
+            }
+        } finally {
+            System.setErr(before)
+        }
+    }
+
     private companion object {
+        /** What the core says of it. */
+        const val LINE = "an auth function failed"
         const val PULLS = "hubless-events"
     }
 }

@@ -1,11 +1,13 @@
 package dev.hubless
 
+import dev.hubless.internal.obj
 import kotlinx.serialization.json.JsonObject
 import kotlinx.serialization.json.JsonPrimitive
 import kotlinx.serialization.json.add
 import kotlinx.serialization.json.buildJsonObject
 import kotlinx.serialization.json.put
 import kotlinx.serialization.json.putJsonArray
+import kotlinx.serialization.json.putJsonObject
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertNull
 import org.junit.jupiter.api.Assertions.assertTrue
@@ -123,6 +125,23 @@ class RequirementsTest {
         }
         assertEquals("dataPolicy.zonesAllowed", failure(ErrorKind.DENIED) { within("us") }.field)
         assertEquals("in", within("us", "eu"))
+    }
+
+    @Test
+    fun `the node's own function stands in for no agent's`() = withNode {
+        agent<String, String>("open") { "in" }
+        val asked = AtomicInteger()
+        globalAuth(AuthRule.Function { asked.incrementAndGet() > 0 })
+        // By hand: what registers an agent here sends such a rule with a function only.
+        val body = obj {
+            put("name", "guarded")
+            putJsonObject("requirements") { putJsonObject("auth") { put("host", true) } }
+        }
+        session.call("register", body)
+        suspend fun ask(name: String) = request<String>(name, "x") { auth = Credential("own", "x") }
+        assertEquals("check_failed", failure(ErrorKind.AUTH) { ask("guarded") }.code)
+        assertEquals(0, asked.get())
+        assertEquals("in" to 1, ask("open") to asked.get())
     }
 
     @Test

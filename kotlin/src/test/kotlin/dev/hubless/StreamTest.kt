@@ -11,6 +11,9 @@ import kotlinx.coroutines.flow.onCompletion
 import kotlinx.coroutines.flow.take
 import kotlinx.coroutines.flow.toList
 import kotlinx.serialization.Serializable
+import kotlinx.serialization.json.JsonNull
+import kotlinx.serialization.json.JsonObject
+import kotlinx.serialization.json.JsonPrimitive
 import org.junit.jupiter.api.Assertions.assertArrayEquals
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertTrue
@@ -45,6 +48,40 @@ class StreamTest {
         streamingAgent<String, String>("words") { text -> text.split(' ').asFlow() }
         val text = stream<Chunk>("words", "one two three").toList().joinToString("|") { it.text }
         assertEquals("one|two|three", text)
+    }
+
+    @Test
+    fun `a piece of several parts comes as several pieces`() = withNode {
+        val all = bytes(3)
+        streamingAgent<String, Content>("parts") {
+            flow {
+                val source = Part.Stream("a/b", pieces(all, 2))
+                val number = Part.Data(JsonPrimitive(2))
+                emit(Content.of(Part.Text("one"), number, source, Part.Text("four")))
+                emit(Content.of(Part.Text("five"), Part.Text("six")))
+            }
+        }
+        val chunks = stream<Chunk>("parts", "?").toList()
+        assertEquals(listOf("one", "", "", "four", "five", "six"), chunks.map { it.text })
+        assertEquals(listOf(true, false, false, false, true, false), chunks.map { it.append })
+        assertArrayEquals(all, (chunks[2].part as Binary).bytes())
+        val whole = request<Content>("parts", "?").parts.filterIsInstance<Part.Text>()
+        assertEquals(listOf("one", "fourfive", "six"), whole.map { it.text })
+    }
+
+    @Test
+    fun `a piece is anything but nothing, and null is a value`() = withNode {
+        val odd = listOf(
+            null,
+            Content(emptyList()),
+            Content(listOf(Part.Text("x")), JsonObject(mapOf("of" to JsonPrimitive("all")))),
+        )
+        agent<Int, Unit>("odd") { n -> emit(odd[n]) }
+        assertEquals(JsonNull, stream<Chunk>("odd", 0).toList().single().value)
+        for ((n, field) in listOf(1 to "content", 2 to "metadata")) {
+            val refused = failure(ErrorKind.INVALID_ARGUMENT) { request<Any>("odd", n) }
+            assertEquals(field, refused.field)
+        }
     }
 
     @Test

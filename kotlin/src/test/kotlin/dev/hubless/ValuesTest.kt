@@ -4,6 +4,8 @@ import dev.hubless.async.javaShape
 import dev.hubless.internal.Shape
 import dev.hubless.internal.callerOf
 import dev.hubless.internal.contentOfValue
+import dev.hubless.internal.wholeMs
+import kotlinx.coroutines.awaitCancellation
 import kotlinx.coroutines.runBlocking
 import kotlinx.serialization.Serializable
 import kotlinx.serialization.json.Json
@@ -17,6 +19,8 @@ import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 import java.math.BigDecimal
 import java.time.LocalDate
+import kotlin.time.Duration
+import kotlin.time.Duration.Companion.nanoseconds
 
 @Serializable
 private data class Point(val x: Int, val y: Int = 7, val label: String? = null)
@@ -24,6 +28,26 @@ private data class Point(val x: Int, val y: Int = 7, val label: String? = null)
 private class Opaque
 
 class ValuesTest {
+    @Test
+    fun `times are rounded away from zero to whole milliseconds`() {
+        val rows =
+            mapOf(0 to 0L, 1 to 1L, 999_999 to 1L, 1_000_000 to 1L, 1_000_001 to 2L, -1 to -1L)
+        for ((nanos, ms) in rows) assertEquals(ms, wholeMs(nanos.nanoseconds), "$nanos ns")
+        assertEquals(Long.MAX_VALUE, wholeMs(Duration.INFINITE))
+    }
+
+    @Test
+    fun `no time of a request that was said becomes none`() = withNode {
+        agent<String, String>("slow") { awaitCancellation() }
+        failure(ErrorKind.DEADLINE) { request<String>("slow", "?") { total = 1.nanoseconds } }
+        failure(ErrorKind.DEADLINE) { request<String>("slow", "?") { timeout = 1.nanoseconds } }
+        failure(ErrorKind.NOT_FOUND) { request<String>("nobody", "?") { wait = 1.nanoseconds } }
+        val none = failure(ErrorKind.INVALID_ARGUMENT) {
+            request<String>("slow", "?") { timeout = Duration.ZERO }
+        }
+        assertEquals("timeoutMs", none.field)
+    }
+
     private fun json(text: String): JsonElement = Json.parseToJsonElement(text)
 
     private fun <T> read(shape: Shape<T>, content: Content): T = runBlocking {

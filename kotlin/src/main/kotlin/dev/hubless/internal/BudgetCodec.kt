@@ -14,7 +14,6 @@ import kotlinx.serialization.json.JsonPrimitive
 import kotlinx.serialization.json.put
 import java.time.Instant
 import kotlin.time.Duration
-import kotlin.time.Duration.Companion.milliseconds
 
 /** Writes the Terms of the contract. */
 internal fun Limits.json(): JsonObject = obj {
@@ -22,23 +21,13 @@ internal fun Limits.json(): JsonObject = obj {
     some("outputTokens", outputTokens)
     some("costMicros", costMicros)
     some("calls", calls)
-    some("wallTimeMs", wallTime?.let(::roundedMs))
+    some("wallTimeMs", wallTime?.let(::wholeMs))
     some("depth", depth)
     some("fanOut", fanOut)
-    some("leaseMs", lease?.let(::roundedMs))
+    some("leaseMs", lease?.let(::wholeMs))
     some("soft", soft?.json())
     if (unlimited) put("unlimited", true)
     if (strict) put("strict", true)
-}
-
-/** Whole milliseconds, away from zero: no time that was said becomes none. */
-private fun roundedMs(time: Duration): Long {
-    val whole = time.inWholeMilliseconds
-    return when {
-        whole.milliseconds == time -> whole
-        time.isNegative() -> whole - 1
-        else -> whole + 1
-    }
 }
 
 /** Writes the Amounts of the contract; what is not limited is left out. */

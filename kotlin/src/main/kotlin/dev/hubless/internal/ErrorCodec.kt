@@ -108,5 +108,5 @@ internal fun refusalBody(id: Long, error: Throwable): JsonObject = obj {
 private fun retryValue(retry: Retry): JsonElement = when (retry) {
     is Retry.Never -> JsonPrimitive("never")
     is Retry.Later -> JsonPrimitive("later")
-    is Retry.After -> obj { put("afterMs", retry.delay.inWholeMilliseconds) }
+    is Retry.After -> obj { put("afterMs", wholeMs(retry.delay)) }
 }

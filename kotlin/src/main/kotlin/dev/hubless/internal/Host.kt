@@ -88,8 +88,10 @@ internal class Host(private val node: Node, private val scope: CoroutineScope) {
             Event.AUTH -> auth(event)
             Event.COUNT -> count(event)
             Event.CREDENTIAL -> credential(event)
-            Event.LOG -> Log.write(event.body)
-            else -> Log.events.debug("event of unknown kind {} was passed over", event.kind)
+            Event.LOG -> Log.say { Log.write(event.body) }
+            else -> Log.say {
+                Log.events.debug("event of unknown kind {} was passed over", event.kind)
+            }
         }
     }
 
@@ -117,7 +119,7 @@ internal class Host(private val node: Node, private val scope: CoroutineScope) {
 
     private fun fail(call: Long, failure: Throwable, cancelled: AtomicBoolean) {
         if (cancelled.get()) return
-        Log.handlers.debug("a handler failed", failure)
+        Log.say { Log.handlers.debug("a handler failed", failure) }
         val body = if (failure is CancellationException) {
             obj {
                 put("call", call)
@@ -192,14 +194,16 @@ internal class Host(private val node: Node, private val scope: CoroutineScope) {
     private fun auth(event: Event) = ask(event, "auth.verdict") {
         val body = event.body
         val caller = callerOf(body.child("caller") ?: emptyObject)
-        val check = agents[body.long("agent") ?: 0]?.auth ?: globalAuth
+        // Whose function decides, the core has decided: none stands in for another one.
+        val agent = body.long("agent")
+        val check = if (agent == null) globalAuth else agents[agent]?.auth
         val secret = body.text("credential").orEmpty()
         val attempt = AuthAttempt(body.text("scheme").orEmpty(), secret, caller)
         val verdict = checkNotNull(check) { "there is no auth function" }(attempt)
         obj {
             put("id", event.ticket)
             put("allow", verdict.allow)
-            if (verdict.keep.isPositive()) put("cacheMs", verdict.keep.inWholeMilliseconds)
+            if (verdict.keep.isPositive()) put("cacheMs", wholeMs(verdict.keep))
         }
     }
 

@@ -3,6 +3,7 @@ package dev.hubless.internal
 import dev.hubless.Allowance
 import dev.hubless.Caller
 import dev.hubless.CallerKind
+import dev.hubless.Effect
 import dev.hubless.InboundRequest
 import dev.hubless.OfferedTool
 import dev.hubless.Trace
@@ -69,6 +70,7 @@ private fun offeredTool(json: JsonObject) = OfferedTool(
     name = json.text("name").orEmpty(),
     description = json.text("description").orEmpty(),
     inputSchema = json.child("inputSchema") ?: emptyObject,
+    effect = Effect.entries.firstOrNull { it.name == json.text("effect") },
 )
 
 /** Reads the caller of a `call` or `auth` event. */

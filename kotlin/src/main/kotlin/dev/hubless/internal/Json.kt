@@ -12,6 +12,8 @@ import kotlinx.serialization.json.buildJsonObject
 import kotlinx.serialization.json.contentOrNull
 import kotlinx.serialization.json.doubleOrNull
 import kotlinx.serialization.json.longOrNull
+import kotlin.time.Duration
+import kotlin.time.Duration.Companion.milliseconds
 
 /** Writes user values: all fields, so that readers of other languages need no defaults of ours. */
 internal val Writer: Json = Json {
@@ -29,6 +31,16 @@ internal val Reader: Json = Json {
 }
 
 internal val emptyObject: JsonObject = JsonObject(emptyMap())
+
+/** Whole milliseconds, away from zero: no time that was said becomes none. */
+internal fun wholeMs(time: Duration): Long {
+    val whole = time.inWholeMilliseconds
+    return when {
+        whole.milliseconds == time -> whole
+        time.isNegative() -> whole - 1
+        else -> whole + 1
+    }
+}
 
 internal inline fun obj(fill: JsonObjectBuilder.() -> Unit): JsonObject = buildJsonObject(fill)
 

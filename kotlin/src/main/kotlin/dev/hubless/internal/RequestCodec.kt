@@ -45,9 +45,9 @@ internal suspend fun Outgoing.request(
 
 private fun JsonObjectBuilder.putPlain(options: RequestOptions) {
     some("skill", options.skill)
-    some("timeoutMs", options.timeout?.inWholeMilliseconds)
-    some("totalMs", options.total?.inWholeMilliseconds)
-    some("wait", options.wait?.inWholeMilliseconds)
+    some("timeoutMs", options.timeout?.let(::wholeMs))
+    some("totalMs", options.total?.let(::wholeMs))
+    some("wait", options.wait?.let(::wholeMs))
     some("accept", options.accept?.let(::acceptOf))
     some("auth", options.auth?.let(::credentialOf))
     some("transportAuth", options.transportAuth?.let(::credentialOf))

@@ -55,7 +55,7 @@ internal class Serving(private val shared: Handler?, private val factory: (() ->
         }
         out.whileWriting(toTheEnd = true) {
             try {
-                session.call("call.final", body, out.attachments)
+                answering { session.call("call.final", body, out.attachments) }
             } catch (stopped: CancellationException) {
                 throw stopped
             } catch (over: HublessException) {

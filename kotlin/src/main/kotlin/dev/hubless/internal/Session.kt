@@ -118,7 +118,7 @@ internal class Session(
             }
         } catch (failure: Throwable) {
             // The memory was too small for what came: some of those who wait would wait for ever.
-            Log.events.error("events were lost, the session ends", failure)
+            Log.say { Log.events.error("events were lost, the session ends", failure) }
         } finally {
             close()
             failPending()
@@ -133,7 +133,7 @@ internal class Session(
             }
         } catch (failure: Throwable) {
             // One bad event must not end the thread that serves all others.
-            Log.events.error("event of kind {} was lost", event.kind, failure)
+            Log.say { Log.events.error("event of kind {} was lost", event.kind, failure) }
         }
     }
 

@@ -22,12 +22,9 @@ internal fun contentOfValue(value: Any?): Content = when (value) {
     else -> Content.of(Part.Data(jsonOfValue(value)))
 }
 
-/** Makes one part of a value of the user's, for a streamed answer. */
-internal fun partOfValue(value: Any?): Part {
-    val parts = contentOfValue(value).parts
-    return parts.singleOrNull()
-        ?: throw invalidArgument("chunk", "a chunk is one part, and ${parts.size} came")
-}
+/** Makes content of what is streamed, where null is a value like any other. */
+internal fun pieceOfValue(value: Any?): Content =
+    if (value == null) Content.of(Part.Data(JsonNull)) else contentOfValue(value)
 
 /** Makes JSON of a value by its run-time type. */
 internal fun jsonOfValue(value: Any?): JsonElement = writing { elementOf(value) }
