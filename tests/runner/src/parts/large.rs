@@ -95,7 +95,8 @@ fn blobs((caller, callee): (Language, Language), home: &Path, subject: u32) -> R
     };
     let pair = format!("{} to {}", caller.name(), callee.name());
     let runner = Caller { name: caller.name(), command: measured(caller)? };
-    let mut outcome = conformance::called(&RUN, (runner, callee), &cases("blobs"), home, after)?;
+    let pair_of = (runner, callee.name());
+    let mut outcome = conformance::called(&RUN, pair_of, &cases("blobs"), home, after)?;
     eprintln!("  large: {pair}: MiB more, of caller and callee: {growth:?}");
     for (case, (ours, theirs)) in &growth {
         let fits = if case == HELD {
