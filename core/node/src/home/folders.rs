@@ -294,8 +294,9 @@ mod tests {
     fn a_link_in_place_of_a_folder_is_refused_and_the_error_names_the_way_out() {
         for name in ["run", "data", "run/records", "data/agents"] {
             let (root, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+            Home::open(Some(root.path())).unwrap();
             let link = root.path().join(name);
-            fs::create_dir_all(link.parent().unwrap()).unwrap();
+            fs::remove_dir_all(&link).unwrap();
             symlink(other.path(), &link).unwrap();
             let error = Home::open(Some(root.path())).unwrap_err();
             assert_eq!((error.kind, error.code.as_str()), (Kind::Configuration, "folder"));
