@@ -63,9 +63,11 @@ fn measured(language: Language) -> Result<Command> {
     Ok(command)
 }
 
-/// What a process may grow by while 256 MiB pass through it, in MiB, after it has had a quarter of
-/// that: less than what a quarter takes. A collector lets some garbage lie before it looks, and
-/// the first time is the warm-up.
+/// What a process may grow by while 256 MiB pass through it, in MiB: in one blob to the callee,
+/// after one of a quarter of that; from it in four, since no answer may be larger. Less than what
+/// such a quarter takes. A collector lets some garbage lie before it looks, and the first time is
+/// the warm-up: a caller in Node.js that held one of the four whole might not be told from that, so
+/// what shows its reader is the way to the callee.
 pub(super) const fn constant(language: Language) -> u64 {
     match language {
         Language::Python | Language::C => 24,
