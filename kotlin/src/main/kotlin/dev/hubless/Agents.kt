@@ -196,7 +196,7 @@ internal suspend fun <I, O> Node.streamedAgent(
     val serving = Serving(
         { call ->
             call.handler(shapes.first.read(call.content, "call"))
-                .map { answering { shapes.second.write(it).parts.single() } }
+                .map { answering { shapes.second.piece(it) } }
         },
         null,
     )

@@ -44,7 +44,7 @@ class BackTest {
             tool<Two, Int>("add", "adds", effect = Effect.PURE) { (a, b) -> a + b }
             tool<Two, Int>("send", "sends") { 0 }
         }
-        assertEquals("add PURE, send AT_MOST_ONCE", seen)
+        assertEquals("add PURE, send null", seen)
     }
 
     @Test

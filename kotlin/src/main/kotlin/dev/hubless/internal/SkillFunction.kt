@@ -108,7 +108,7 @@ internal class SkillFunction(private val function: KFunction<*>, private val ski
     }
 
     private fun answer(value: Any?): Any? = when (value) {
-        is Flow<*> -> value.map { output.write(it).parts.single() }
+        is Flow<*> -> value.map { answering { output.piece(it) } }
         is Content -> value
         else -> output.write(value)
     }

@@ -125,6 +125,9 @@ internal class Shape<T>(val type: Class<*>, find: () -> KSerializer<T>) {
         else -> contentOfJson(writeJson(value))
     }
 
+    /** The same of what is streamed, where null is a value like any other. */
+    fun piece(value: T): Content = if (value == null) pieceOfValue(null) else write(value)
+
     private fun writeJson(value: T): JsonElement =
         writing { Writer.encodeToJsonElement(serializer, value) }
 
