@@ -1137,8 +1137,8 @@ typedef struct {
      */
     hubless_str conversation_id;
     /**
-     * Same key, same outcome, for 10 minutes. Streamed parts are compared by their sha256: a repeat
-     * with one that names none is refused with `HUBLESS_CONFLICT`.
+     * Same key, same outcome, for 10 minutes. Streamed parts are compared by their sha256: a
+     * repeat with one that names none is refused with `HUBLESS_CONFLICT`.
      */
     hubless_str idempotency_key;
     /**

@@ -381,12 +381,12 @@ class Options:
     answers a question of the callee; without it the callee cannot ask. ``sender`` is one of
     this node's agents, in whose name the call is made. ``idempotency_key`` gets repeats of the
     same request the first outcome for 10 minutes; streamed parts are compared by their
-    ``sha256``, and a repeat with one that names none is refused with ``conflict``. ``return_to`` (id, address or name) is the
-    agent that gets the answer instead of the caller: one of this node, or one whose
-    ``accept_returns_from`` holds the callee's id; the reply is then empty and says in its
-    ``metadata["hubless.returnedTo"]`` where the answer went. ``kill_switch`` pays for the call
-    and stops it, what ``return_to`` costs included; ``max`` is the most that it may be given
-    (unset: a quarter of what is free).
+    ``sha256``, and a repeat with one that names none is refused with ``conflict``. ``return_to``
+    (id, address or name) is the agent that gets the answer instead of the caller: one of this
+    node, or one whose ``accept_returns_from`` holds the callee's id; the reply is then empty and
+    says in its ``metadata["hubless.returnedTo"]`` where the answer went. ``kill_switch`` pays for
+    the call and stops it, what ``return_to`` costs included; ``max`` is the most that it may be
+    given (unset: a quarter of what is free).
 
     >>> @node.agent
     ... async def slow() -> None:

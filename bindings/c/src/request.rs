@@ -72,8 +72,8 @@ pub struct hubless_request_options {
     pub context_json: hubless_str,
     /// At most 64 bytes, chosen by the caller.
     pub conversation_id: hubless_str,
-    /// Same key, same outcome, for 10 minutes. Streamed parts are compared by their sha256: a repeat
-    /// with one that names none is refused with `HUBLESS_CONFLICT`.
+    /// Same key, same outcome, for 10 minutes. Streamed parts are compared by their sha256: a
+    /// repeat with one that names none is refused with `HUBLESS_CONFLICT`.
     pub idempotency_key: hubless_str,
     /// `PURE`, `IDEMPOTENT` or `AT_MOST_ONCE`; none: as the skill says.
     pub effect: hubless_str,

@@ -262,10 +262,9 @@ limits! {
     ENDED_SESSIONS: usize = 16;
     /// One read of a streamed part, in bytes.
     BODY_READ_BYTES: usize = 256 * KIB;
-    /// Attempts of one call.
+    /// Attempts of one call, and times that it goes on to another node since the one that it asked
+    /// has the agent no more.
     RETRY_ATTEMPTS: u32 = 10;
-    /// Times that a call goes on to another node since the one that it asked has the agent no more.
-    CALL_MOVES: u32 = 8;
     /// Templates kept by a node.
     TEMPLATES: usize = 1_000;
     /// Pinned names of a user.

@@ -157,15 +157,24 @@ fn meet(engine: &Engine, hosted: &Hosted, arrival: &Arrival) -> Result<(Memo, Me
     Ok((memo, Met::New))
 }
 
-/// The error of a repeat that cannot be told from another request, since a streamed part of it does
-/// not name the digest of its bytes.
+/// The error of a repeat that cannot be told from another request, since a streamed part of it
+/// names no digest of its bytes.
 fn without_digest(request: &v1::Request) -> Option<Error> {
-    let mut parts = request.content.iter().flat_map(|content| &content.parts);
-    let unnamed = |part: &v1::Part| matches!(&part.kind, Some(part::Kind::Stream(stream)) if stream.sha256.is_empty());
+    let parts = request.content.iter().flat_map(|content| &content.parts);
+    let mut streams = parts.filter_map(|part| match &part.kind {
+        Some(part::Kind::Stream(stream)) => Some(stream),
+        Some(
+            part::Kind::Text(_)
+            | part::Kind::DataJson(_)
+            | part::Kind::Blob(_)
+            | part::Kind::Uri(_),
+        )
+        | None => None,
+    });
+    let is_unnamed = streams.any(|stream| stream.sha256.is_empty());
     let message = "the same key was used before, and a streamed part names no sha256 by which the \
                    two could be compared: expected one, or another key";
-    parts
-        .any(unnamed)
+    is_unnamed
         .then(|| Error::refusal(Kind::Conflict, "other_body", message).with_field("idempotencyKey"))
 }
 

@@ -190,7 +190,7 @@ async fn run(
             Ok(reply) => return Ok(reply),
             Err(error) => error,
         };
-        if repeatable && is_gone(&error) && moves < limits::CALL_MOVES {
+        if repeatable && is_gone(&error) && moves < limits::RETRY_ATTEMPTS {
             moves += 1;
             // Nothing ran: what is known was late. Whoever is meant may be known by now.
             let Ok(next) = inner.route((&prepared.to, sight), times, Some(&route)).await else {

@@ -37,8 +37,10 @@ async fn agents(node: &Node) {
         for _ in 0..2 * limits::WAITING_EVENTS {
             call.chunk(Content::text("x"), false).await?;
         }
-        writer.end();
-        Ok(Content::default())
+        // The part has no end before the call has.
+        let over = call.cancelled().await;
+        drop(writer);
+        Err(over)
     })
     .await;
 }

@@ -14,23 +14,18 @@ use hubless_proto::wire::record::{self, Term};
 use hubless_proto::wire::v1::{self, event, part};
 use serde_json::json;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 type Answers = dyn Fn(&str) -> Vec<event::Kind> + Send + Sync;
 
-/// Answers as its test says, by the text that it is asked, and counts.
-struct Raw {
-    answers: Box<Answers>,
-    asked: Arc<AtomicUsize>,
-}
+/// Answers as its test says, by the text that it is asked.
+struct Raw(Box<Answers>);
 
 impl MeshHost for Raw {
     fn inbound(&self, _: Caller, request: v1::Request, _: Bodies, end: CalleeEnd) {
-        self.asked.fetch_add(1, Ordering::SeqCst);
         let parts = request.content.unwrap_or_default().parts;
         let text = parts.iter().find_map(part_text).unwrap_or_default();
-        let events = (self.answers)(text);
+        let events = (self.0)(text);
         tokio::spawn(async move {
             for kind in events {
                 let event = v1::Event { kind: Some(kind) };
@@ -64,30 +59,24 @@ fn agent(node: NodeKey) -> v1::AgentAnnouncement {
     v1::AgentAnnouncement { descriptor: Some(descriptor), hosting: Some(hosting) }
 }
 
-/// A node of ours beside raw ones, which all have the same agent.
+/// A node of ours beside a raw one.
 struct Beside {
     node: Node,
-    asked: Arc<AtomicUsize>,
-    _raw: Vec<Mesh>,
+    _raw: Mesh,
     _home: tempfile::TempDir,
 }
 
-async fn beside<F>(raw: usize, answers: F) -> Beside
+async fn beside<F>(answers: F) -> Beside
 where
-    F: Fn(&str) -> Vec<event::Kind> + Copy + Send + Sync + 'static,
+    F: Fn(&str) -> Vec<event::Kind> + Send + Sync + 'static,
 {
     let folder = tempfile::tempdir().unwrap();
-    let asked = Arc::<AtomicUsize>::default();
-    let mut meshes = Vec::new();
-    for _ in 0..raw {
-        let host = Raw { answers: Box::new(answers), asked: Arc::clone(&asked) };
-        let home = Home::open(Some(folder.path())).unwrap();
-        let mesh = Mesh::start(MeshOptions::new(home), Arc::new(host)).await.unwrap();
-        mesh.announce(vec![agent(mesh.node_key())]);
-        meshes.push(mesh);
-    }
+    let home = Home::open(Some(folder.path())).unwrap();
+    let host = Raw(Box::new(answers));
+    let raw = Mesh::start(MeshOptions::new(home), Arc::new(host)).await.unwrap();
+    raw.announce(vec![agent(raw.node_key())]);
     let node = node_in(&folder).await;
-    Beside { node, asked, _raw: meshes, _home: folder }
+    Beside { node, _raw: raw, _home: folder }
 }
 
 fn text(text: &str) -> v1::Part {
@@ -115,7 +104,7 @@ async fn what_a_peer_says_cannot_move_the_cursor_of_who_reads_it() {
         let note = v1::Progress { note: HOSTILE.to_owned(), fraction: None };
         vec![event::Kind::Progress(note), event::Kind::Rejection(refused)]
     };
-    let beside = beside(1, told).await;
+    let beside = beside(told).await;
     let mut stream = beside.node.stream(ask("raw", json!("?"))).unwrap();
     let (mut note, mut refused) = (None, None);
     while let Some(item) = soon("the next item", stream.next()).await {
@@ -138,7 +127,7 @@ async fn the_name_of_a_bound_is_no_place_for_anything_else() {
         let refused = v1::Rejection { kind, limit: Some(limit), ..v1::Rejection::default() };
         vec![event::Kind::Rejection(refused)]
     };
-    let beside = beside(1, told).await;
+    let beside = beside(told).await;
     let error = beside.node.request(ask("raw", json!("?"))).await.unwrap_err();
     assert_eq!((error.kind, error.code.as_str()), (Kind::Transport, "bad_frame"));
     assert_eq!(error.field.as_deref(), Some("rejection.limit"));
@@ -158,7 +147,7 @@ async fn an_answer_of_another_node_holds_the_schema_of_who_asked() {
             _ => vec![last(vec![text("no")])],
         }
     };
-    let beside = beside(1, told).await;
+    let beside = beside(told).await;
     for (asked, holds) in
         [("right", true), ("wrong", false), ("right in pieces", true), ("wrong in pieces", false)]
     {
@@ -182,30 +171,4 @@ async fn an_answer_of_another_node_holds_the_schema_of_who_asked() {
     }
     // Whoever expects nothing gets what came.
     assert!(beside.node.request(ask("raw", json!("wrong"))).await.is_ok());
-}
-
-#[tokio::test]
-async fn nodes_that_send_a_call_to_each_other_end_it() {
-    let told = |_: &str| {
-        let refused = v1::Rejection {
-            kind: "not_found".to_owned(),
-            code: "agent".to_owned(),
-            field: "to".to_owned(),
-            ..v1::Rejection::default()
-        };
-        vec![event::Kind::Rejection(refused)]
-    };
-    let beside = beside(2, told).await;
-    let agent = SecretKey::from_seed([7; 32]).agent_id().to_string();
-    // Both are known before the call.
-    let known = async {
-        while beside.node.status().peers.iter().filter(|peer| peer.agents > 0).count() < 2 {
-            tokio::task::yield_now().await;
-        }
-    };
-    soon("both nodes", known).await;
-    let error = soon("the end", beside.node.request(ask(&agent, json!("?")))).await.unwrap_err();
-    assert_eq!((error.kind, error.code.as_str()), (Kind::NotFound, "agent"));
-    let asked = beside.asked.load(Ordering::SeqCst);
-    assert_eq!(asked, limits::CALL_MOVES as usize + 1);
 }
