@@ -204,13 +204,14 @@ async def test_logs_go_to_the_hosts_logger(caplog: pytest.LogCaptureFixture) -> 
         raise RuntimeError("broken on purpose")
 
     rules = hubless.Requirements(auth=refuse)
+    shown = hubless.Options(auth=hubless.Credential("canary", "own"))
     with caplog.at_level(5, logger="hubless"):
         async with hubless.Node.start(log="trace") as node:
             await node.register(echo)
             await node.register(echo, name="guarded", requirements=rules)
             await node.request("echo", value="canary")
             with pytest.raises(hubless.Rejected):
-                await node.request("guarded", value="canary")
+                await node.request("guarded", "canary", options=shown)
             warned = ("an auth function failed", "agent=guarded", "reason=handler_failed")
             names = await asyncio.wait_for(until_said(logging.WARNING, *warned), PATIENCE_SECONDS)
             assert names == ["hubless.engine.admit"]

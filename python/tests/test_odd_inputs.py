@@ -157,9 +157,7 @@ async def test_an_answer_with_a_number_that_is_none_fails_the_call(node: hubless
     ("seconds", "ms"),
     [(None, None), (0, 0), (-1, 0), (1e-9, 1), (0.0005, 1), (0.001, 1), (0.0014, 2), (0.035, 35)],
 )
-def test_times_are_rounded_up_to_whole_milliseconds(
-    seconds: float | None, ms: int | None
-) -> None:
+def test_times_are_rounded_up_to_whole_milliseconds(seconds: float | None, ms: int | None) -> None:
     assert _wire.milliseconds(seconds) == ms
 
 

@@ -177,7 +177,7 @@ fn a_streamed_answer_comes_in_order() {
     assert_eq!((&gone["kind"], &gone["field"]), (&json!("invalid_argument"), &json!("stream")));
 }
 
-/// Sends one piece, ends the call, and gives the parts and whether each goes on with the one before.
+/// Sends one piece and ends the call; gives the parts, and whether each continues the one before.
 fn pieces(host: &mut Host, piece: &Value, attachments: Vec<Bytes>) -> Vec<(Value, bool)> {
     let request = json!({"to": "echo", "content": {"value": "?"}});
     let stream = host.done("stream", request)["stream"].clone();
