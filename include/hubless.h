@@ -1742,6 +1742,11 @@ typedef struct {
      * What is neither spent nor set aside.
      */
     hubless_allowance remaining;
+    /**
+     * Part of `spent`: what providers took above what was set aside for it. Zero unless a provider
+     * broke its cap, which trips the switch.
+     */
+    hubless_amount overrun;
 } hubless_switch_info;
 
 /**
