@@ -35,7 +35,7 @@ pub(super) fn install() -> Result<Outcome> {
              publish.workspace = true\n\n[dependencies]\n{depends}\n"
         );
         write(&project.join(name).join("Cargo.toml"), manifest)?;
-        copy(&given.join(format!("{name}.rs")), &project.join(name).join("src/main.rs"))?;
+        copy(&given.join(name).join("src/main.rs"), &project.join(name).join("src/main.rs"))?;
     }
     let mut outcome = Outcome::default();
     for (name, _, line) in PROJECTS {
