@@ -1,6 +1,7 @@
-//! The same workload under a kill switch: agents that call each other, the last of which spends.
+//! The same workload under a kill switch: agents that call each other, each of which spends what it
+//! does not pass on.
 
-use super::{Figures, Load, MOST, Provider};
+use super::{Figures, Load, Provider};
 use hubless::budget::{Allowance, Amount, Component, KillSwitch, Terms};
 use hubless::{
     AgentOptions, Call, Content, Error, Kind, Node, NodeOptions, RequestOptions, Result, handler,
@@ -27,7 +28,7 @@ pub(crate) async fn run(load: Load, said: bool) -> Figures {
         let asked = Content::value(json!(load.depth));
         let options = RequestOptions {
             kill_switch: Some(switch.clone()),
-            max: said.then(|| need(load.depth.into())),
+            max: said.then(|| need(load.depth)),
             ..RequestOptions::new("link", asked)
         };
         tasks.spawn(async move {
@@ -60,9 +61,13 @@ pub(crate) fn is_refusal(error: &Error) -> bool {
 }
 
 /// What a chain of so many calls needs: each passes on a quarter of what it has.
-fn need(depth: u64) -> Allowance {
-    let above = u32::try_from(depth.saturating_sub(1)).unwrap();
-    Allowance::UNLIMITED.with(Component::OutputTokens, Some(MOST * 4_u64.pow(above)))
+fn need(depth: u32) -> Allowance {
+    Allowance::UNLIMITED.with(Component::OutputTokens, Some(super::need(depth)))
+}
+
+/// Output tokens that a call was granted.
+pub(crate) fn granted(call: &Call) -> u64 {
+    call.granted().and_then(|granted| granted.of(Component::OutputTokens)).unwrap_or_default()
 }
 
 async fn node(provider: &Arc<Provider>, said: bool) -> Node {
@@ -79,7 +84,7 @@ async fn node(provider: &Arc<Provider>, said: bool) -> Node {
     node
 }
 
-/// Calls on until the depth is reached, and spends there.
+/// Calls on until the depth is reached, and spends the rest.
 async fn answer(
     call: &Call,
     content: &Content,
@@ -87,17 +92,20 @@ async fn answer(
     provider: &Provider,
 ) -> Result<Content> {
     let depth = content.decoded().as_ref().and_then(Value::as_u64).unwrap_or(1);
+    let depth = u32::try_from(depth).unwrap_or(1);
+    let mut most = granted(call);
     if depth > 1 {
         call.spend(Amount::ZERO).await?.used(Amount::ZERO);
+        most -= most / 4;
         let options = RequestOptions {
             parent: Some(call.parent()),
             max: said.then(|| need(depth - 1)),
             ..RequestOptions::new("link", Content::value(json!(depth - 1)))
         };
-        return node.request(options).await.map(|reply| reply.content);
+        node.request(options).await?;
     }
     let tokens = |tokens| Amount::ZERO.with(Component::OutputTokens, tokens);
-    let spend = call.spend(tokens(MOST)?).await?;
-    spend.used(tokens(provider.write(MOST).await)?);
+    let spend = call.spend(tokens(most)?).await?;
+    spend.used(tokens(provider.write(most).await)?);
     Ok(Content::default())
 }

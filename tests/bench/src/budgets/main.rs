@@ -4,14 +4,22 @@
 //! Each row is a line of JSON, `{"table", "row", "metrics"}`, which the runner makes tables of;
 //! `quick` makes a few of each. Owns: the workloads. Must not know: how a ledger works. A
 //! benchmark, not a test: nothing fails on a time, but more spent than allowed, or something left
-//! behind, ends it with status 1. Told `spender`, it is the process that is killed by itself.
+//! behind, ends it with status 1. Told `spender` or `root`, it is a process that is killed by
+//! itself.
 #![forbid(unsafe_code)]
-#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a program that prints figures")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a program that prints figures"
+)]
 
 mod crash;
+mod disk;
 mod escrow;
 mod others;
 mod provider;
+mod roots;
 mod speed;
 
 use hubless_bench::speak::say;
@@ -51,21 +59,25 @@ struct Figures {
     seconds: f64,
 }
 
-/// Most that one task may let the provider write.
+/// Most that the last call of a task may let the provider write.
 const MOST: u64 = 20;
 
 impl Load {
-    /// A limit that is reached after about two thirds of the tasks; with `depth` above 4 the
-    /// smallest that gives a task anything at all.
+    /// A limit that is reached after about two thirds of the tasks, at any depth: each call lets
+    /// the provider write what it does not pass on.
     fn new(concurrency: u64, depth: u32, scale: Scale) -> Self {
         let tasks = match (scale, depth > 4) {
             (Scale::Whole, true) => 300,
             (Scale::Whole, false) => 3_000,
             (Scale::Quick, _) => 60,
         };
-        let least = MOST * 4_u64.pow(depth) * 2;
-        Self { concurrency, depth, tasks, ceiling: least.max(tasks * MOST / 3) }
+        Self { concurrency, depth, tasks, ceiling: tasks * need(depth) / 3 }
     }
+}
+
+/// Tokens of a chain of so many calls at most: each passes on a quarter, and the last has `MOST`.
+const fn need(depth: u32) -> u64 {
+    MOST * 4_u64.pow(depth.saturating_sub(1))
 }
 
 impl Figures {
@@ -100,11 +112,14 @@ fn tell(table: &str, row: &str, metrics: Value) {
 async fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
     let role = arguments.next();
-    if role.as_ref().is_some_and(|role| role == crash::ROLE) {
+    let is_part = |role: &&std::ffi::OsString| *role == crash::ROLE || *role == roots::ROLE;
+    if let Some(role) = role.as_ref().filter(is_part) {
         let places: Vec<PathBuf> = arguments.map(PathBuf::from).collect();
         let [home, socket] = places.as_slice() else { return ExitCode::FAILURE };
         // Whoever started it reads what went wrong in place of `ready`.
-        let Err(error) = crash::spend(home, socket).await else { return ExitCode::SUCCESS };
+        let spends = role == crash::ROLE;
+        let ended = if spends { crash::spend(home, socket).await } else { roots::ask(home).await };
+        let Err(error) = ended else { return ExitCode::SUCCESS };
         println!("{error}");
         return ExitCode::FAILURE;
     }
@@ -119,13 +134,15 @@ async fn main() -> ExitCode {
 /// Says all figures; true when no limit was broken.
 async fn measured(scale: Scale) -> bool {
     let mut kept = true;
-    for depth in [1, 4, 15] {
+    for depth in [1, 4, 16] {
         for concurrency in [1, 8, 64, 512] {
             let load = Load::new(concurrency, depth, scale);
             for (way, said) in [("escrow, nothing said", false), ("escrow, most said", true)] {
                 let figures = escrow::run(load, said).await;
                 figures.tell(way, &load);
-                kept &= figures.written <= load.ceiling && figures.stranded == 0;
+                // A limit that refuses nobody shows nothing.
+                kept &= figures.written <= load.ceiling && figures.refused > 0;
+                kept &= figures.stranded == 0;
             }
             if depth == 1 {
                 others::run(load, others::Way::AfterSpending).await.tell("check after", &load);
@@ -133,7 +150,8 @@ async fn measured(scale: Scale) -> bool {
             }
         }
     }
-    for (name, home) in [("in memory", None), ("on a disk", Some(tempfile::tempdir().unwrap()))] {
+    let Some(disk) = disk::folder() else { return false };
+    for (name, home) in [("in memory", None), ("on a disk", Some(disk))] {
         for concurrency in [1, 64] {
             let home = home.as_ref().map(tempfile::TempDir::path);
             let rate = speed::run(home, concurrency, scale).await;
@@ -141,7 +159,7 @@ async fn measured(scale: Scale) -> bool {
             tell("ledger", &row, json!({ "per_second": rate }));
         }
     }
-    let crashed = crash::run(scale).await;
-    crashed.tell();
-    kept && crashed.hold()
+    kept &= crash::run(scale).await;
+    kept &= roots::run(scale).await;
+    kept
 }

@@ -18,7 +18,7 @@ impl Provider {
     pub(crate) async fn write(&self, most: u64) -> u64 {
         tokio::time::sleep(THINKS).await;
         let turn = self.asked.fetch_add(1, Ordering::Relaxed);
-        let wrote = most - turn * 7 % (most * 3 / 4 + 1);
+        let wrote = most - most * 3 / 4 * (turn * 7 % 101) / 100;
         self.written.fetch_add(wrote, Ordering::SeqCst);
         wrote
     }
