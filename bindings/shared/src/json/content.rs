@@ -93,6 +93,7 @@ impl<'a> Intake<'a> {
         if content.parts.len() > limits::CONTENT_PARTS {
             let message = "expected fewer parts";
             return Err(Error::new(hubless_proto::Kind::TooLarge, message)
+                .with_code("too_many")
                 .with_field("content.parts")
                 .with_limit("CONTENT_PARTS", limits::CONTENT_PARTS as u64));
         }

@@ -235,7 +235,7 @@ async fn send(
 /// engine knows what that means for the call; one on which it was refused, by the refusal.
 async fn tell(events: &mpsc::Sender<Down>, why: End, connection: &Connection) {
     let error = match why {
-        End::Finished | End::Lost => match connection.refusal() {
+        End::Finished | End::Lost => match connection.refusal().await {
             Some(refused) => refused,
             None => return,
         },

@@ -16,6 +16,8 @@ use tokio::sync::{Notify, mpsc, watch};
 
 /// Control frames of ours that wait to be written.
 const CONTROL_QUEUE: usize = 64;
+/// Time in which what a peer said last is read once its connection has ended.
+const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// What this side says on the control stream.
 #[derive(Debug)]
@@ -140,20 +142,26 @@ impl Connection {
         self.changed.notify_waiters();
     }
 
-    /// Why what was under way here ended: what one side refused the other with, if it did.
-    pub(super) fn refusal(&self) -> Option<Error> {
-        match &*self.phase.borrow() {
+    /// Why what was under way here ended: what one side refused the other with, if it did. The end
+    /// of a connection may be seen on a stream before what the peer said last is read.
+    pub(super) async fn refusal(&self) -> Option<Error> {
+        let mut phase = self.phase.subscribe();
+        if self.tunnel.is_closed() {
+            let failed = phase.wait_for(|phase| matches!(phase, Phase::Failed(_)));
+            let _ = tokio::time::timeout(LAST_WORD, failed).await;
+        }
+        match &*phase.borrow() {
             Phase::Failed(error) if error.rejection => Some(error.clone()),
             Phase::Failed(_) | Phase::Waiting | Phase::Ready => None,
         }
     }
 
     /// Why a stream of it ended so.
-    pub(super) fn why(&self, end: End) -> Error {
+    pub(super) async fn why(&self, end: End) -> Error {
         match end {
             End::Broken(error) => error,
             End::Finished | End::Reset(_) | End::Lost => {
-                self.refusal().unwrap_or_else(|| super::hello::ended(end))
+                self.refusal().await.unwrap_or_else(|| super::hello::ended(end))
             }
         }
     }
@@ -233,6 +241,11 @@ impl Connection {
         // The first reason stands.
         let _ = self.reason.set(reason);
         self.tunnel.close(reason);
+    }
+
+    /// True when this side ended it.
+    pub(super) fn is_closed_here(&self) -> bool {
+        self.reason.get().is_some()
     }
 
     /// Waits for its end and gives the reason of whichever side closed it; none: it broke.

@@ -213,7 +213,10 @@ impl Mesh {
         let frame = timeout(limits::HELLO, answer).await.map_err(|_| {
             Error::new(Kind::Transport, "the node gave no answer").with_code("no_answer")
         })?;
-        let frame = frame.map_err(|end| connection.why(end))?;
+        let frame = match frame {
+            Ok(frame) => frame,
+            Err(end) => return Err(connection.why(end).await),
+        };
         drop(calling);
         if frame.kind != FrameType::Answer {
             return Err(super::frames::unexpected(frame.kind));

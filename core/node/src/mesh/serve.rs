@@ -98,13 +98,21 @@ async fn live(
     let mut streams = std::pin::pin!(stream::accept(shared, connection));
     let mut heard = std::pin::pin!(hear(shared, connection, reader));
     let mut spoken = std::pin::pin!(speak(writer, said));
-    let reason = tokio::select! {
-        reason = connection.ended() => reason,
-        () = &mut streams => connection.ended().await,
-        outcome = &mut heard => {
-            after_control(connection, outcome).await
+    let outcome = tokio::select! {
+        _ = connection.ended() => None,
+        () = &mut streams => None,
+        outcome = &mut heard => Some(outcome),
+        () = &mut spoken => None,
+    };
+    let reason = if let Some(outcome) = outcome {
+        after_control(connection, outcome).await
+    } else {
+        let reason = connection.ended().await;
+        if !connection.is_closed_here() {
+            // The last that the peer said, such as why it closed, may have arrived unread.
+            let _ = timeout(LAST_WORD, heard).await;
         }
-        () = &mut spoken => connection.ended().await,
+        reason
     };
     connection.lost();
     end(shared, connection, reason);

@@ -363,6 +363,8 @@ proptest! {
                 Step::Act(_) | Step::Event(_) => world.step(step),
             }
         }
+        // What was asked for may begin only now.
+        world.work();
         world.commit_running();
         for (node, grant) in world.held.clone().into_iter().rev().filter(|(_, id)| *id != root) {
             world.input(node, Input::Finish { grant, ending: Ending::Free });

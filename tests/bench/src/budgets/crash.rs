@@ -11,6 +11,7 @@ use hubless::budget::{Allowance, Amount, Component, KillSwitch, Terms};
 use hubless::{
     AgentOptions, Call, Content, Error, Kind, Node, NodeOptions, RequestOptions, Result, handler,
 };
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Stdio;

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PARTS_MAX = 8, PIECE = 100000 };
+enum { PIECE = 100000 };
 
 static uint8_t pattern(size_t i) { return (uint8_t)((i * 31 + 7) % 251); }
 
@@ -69,11 +69,13 @@ json *error_of(const hubless_error *err) {
 /* The content of a case, and what it is made of. */
 typedef struct {
     hubless_content content;
-    hubless_part parts[PARTS_MAX];
-    char *texts[PARTS_MAX];
-    uint8_t *bytes[PARTS_MAX];
-    hubless_body *written[PARTS_MAX];
-    size_t sizes[PARTS_MAX];
+    /* As many of each as there are parts, and one at least. */
+    hubless_part *parts;
+    char **texts;
+    uint8_t **bytes;
+    hubless_body **written;
+    size_t *sizes;
+    size_t room;
     size_t count;
 } prepared;
 
@@ -126,7 +128,16 @@ static void prepare_part(const ask *what, prepared *made, const json *from) {
 static void prepare(const ask *what, prepared *made) {
     const json *content = json_get(what->request, "content");
     const json *value = json_get(content, "value"), *parts = json_get(content, "parts");
-    *made = (prepared){.content = {.size = sizeof made->content}};
+    size_t room = parts == NULL || parts->count == 0 ? 1 : parts->count;
+    *made = (prepared){
+        .content = {.size = sizeof made->content},
+        .parts = calloc(room, sizeof *made->parts),
+        .texts = calloc(room, sizeof *made->texts),
+        .bytes = calloc(room, sizeof *made->bytes),
+        .written = calloc(room, sizeof(hubless_body *)),
+        .sizes = calloc(room, sizeof *made->sizes),
+        .room = room,
+    };
     if (value != NULL) {
         made->texts[0] = json_print(value);
         made->content.json = hubless_cstr(made->texts[0]);
@@ -136,7 +147,7 @@ static void prepare(const ask *what, prepared *made) {
         }
         return;
     }
-    for (size_t i = 0; parts != NULL && i < parts->count && i < PARTS_MAX; i++) {
+    for (size_t i = 0; parts != NULL && i < parts->count; i++) {
         prepare_part(what, made, parts->items[i]);
     }
     made->content.parts = made->parts;
@@ -167,10 +178,15 @@ static void *write_all(void *argument) {
 }
 
 static void drop(prepared *made) {
-    for (size_t i = 0; i < PARTS_MAX; i++) {
+    for (size_t i = 0; i < made->room; i++) {
         free(made->texts[i]);
         free(made->bytes[i]);
     }
+    free(made->parts);
+    free(made->texts);
+    free(made->bytes);
+    free((void *)made->written);
+    free(made->sizes);
 }
 
 static json *blob_of(const hubless_part *part) {
