@@ -1,5 +1,6 @@
 #include "ask.h"
 #include "budget.h"
+#include "content.h"
 
 #include "support/sha256.h"
 
@@ -7,17 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PIECE = 100000 };
-
-static uint8_t pattern(size_t i) { return (uint8_t)((i * 31 + 7) % 251); }
-
 static json *text_of(hubless_str text) {
     return text.data == NULL ? json_string("") : json_string_of(text.data, text.len);
-}
-
-/* With the NULs that are in it. */
-static hubless_str str_of(const json *text) {
-    return text == NULL ? (hubless_str){NULL, 0} : (hubless_str){text->text, text->len};
 }
 
 static const char *retry_of(const hubless_error *err) {
@@ -64,129 +56,6 @@ json *error_of(const hubless_error *err) {
     json_set(error, "rejection", json_bool(err->rejected));
     json_set(out, "error", error);
     return out;
-}
-
-/* The content of a case, and what it is made of. */
-typedef struct {
-    hubless_content content;
-    /* As many of each as there are parts, and one at least. */
-    hubless_part *parts;
-    char **texts;
-    uint8_t **bytes;
-    hubless_body **written;
-    size_t *sizes;
-    size_t room;
-    size_t count;
-} prepared;
-
-static void prepare_blob(const ask *what, prepared *made, const json *blob) {
-    size_t at = made->count;
-    hubless_part *part = &made->parts[at];
-    size_t size = (size_t)json_get_number(blob, "size", 0);
-    const json *streamed = json_get(blob, "streamed");
-    part->media_type = hubless_cstr(json_get_text(blob, "mediaType"));
-    part->filename = hubless_cstr(json_get_text(blob, "filename"));
-    if (streamed != NULL && streamed->flag) {
-        part->kind = HUBLESS_PART_STREAM;
-        hubless_body_open(what->node, &made->written[at], NULL);
-        made->sizes[at] = size;
-        part->body = made->written[at];
-        part->sha256 = hubless_cstr(json_get_text(blob, "sha256"));
-        return;
-    }
-    made->bytes[at] = malloc(size + 1);
-    for (size_t i = 0; i < size; i++) {
-        made->bytes[at][i] = pattern(i);
-    }
-    part->kind = HUBLESS_PART_BLOB;
-    part->bytes = (hubless_bytes){made->bytes[at], size};
-}
-
-static void prepare_part(const ask *what, prepared *made, const json *from) {
-    size_t at = made->count;
-    hubless_part *part = &made->parts[at];
-    const json *data = json_get(from, "data"), *uri = json_get(from, "uri");
-    *part = (hubless_part){.size = sizeof *part};
-    part->role = hubless_cstr(json_get_text(from, "role"));
-    if (json_get(from, "blob") != NULL) {
-        prepare_blob(what, made, json_get(from, "blob"));
-    } else if (uri != NULL) {
-        part->kind = HUBLESS_PART_URI;
-        part->text = hubless_cstr(json_get_text(uri, "uri"));
-        part->media_type = hubless_cstr(json_get_text(uri, "mediaType"));
-    } else if (data != NULL) {
-        made->texts[at] = json_print(data);
-        part->kind = HUBLESS_PART_JSON;
-        part->text = hubless_cstr(made->texts[at]);
-    } else {
-        part->kind = HUBLESS_PART_TEXT;
-        part->text = str_of(json_get(from, "text"));
-    }
-    made->count++;
-}
-
-static void prepare(const ask *what, prepared *made) {
-    const json *content = json_get(what->request, "content");
-    const json *value = json_get(content, "value"), *parts = json_get(content, "parts");
-    size_t room = parts == NULL || parts->count == 0 ? 1 : parts->count;
-    *made = (prepared){
-        .content = {.size = sizeof made->content},
-        .parts = calloc(room, sizeof *made->parts),
-        .texts = calloc(room, sizeof *made->texts),
-        .bytes = calloc(room, sizeof *made->bytes),
-        .written = calloc(room, sizeof(hubless_body *)),
-        .sizes = calloc(room, sizeof *made->sizes),
-        .room = room,
-    };
-    if (value != NULL) {
-        made->texts[0] = json_print(value);
-        made->content.json = hubless_cstr(made->texts[0]);
-        if (value->type == JSON_STRING) {
-            made->content.json = (hubless_str){NULL, 0};
-            made->content.text = str_of(value);
-        }
-        return;
-    }
-    for (size_t i = 0; parts != NULL && i < parts->count; i++) {
-        prepare_part(what, made, parts->items[i]);
-    }
-    made->content.parts = made->parts;
-    made->content.part_count = made->count;
-}
-
-static void *write_all(void *argument) {
-    prepared *made = argument;
-    uint8_t *piece = malloc(PIECE);
-    for (size_t part = 0; part < made->count; part++) {
-        size_t at = 0;
-        while (made->written[part] != NULL && at < made->sizes[part]) {
-            size_t now = made->sizes[part] - at < PIECE ? made->sizes[part] - at : PIECE;
-            for (size_t i = 0; i < now; i++) {
-                piece[i] = pattern(at + i);
-            }
-            if (hubless_body_write(made->written[part], (hubless_bytes){piece, now}, NULL)) {
-                break;
-            }
-            at += now;
-        }
-        if (made->written[part] != NULL) {
-            hubless_body_end(made->written[part], NULL);
-        }
-    }
-    free(piece);
-    return NULL;
-}
-
-static void drop(prepared *made) {
-    for (size_t i = 0; i < made->room; i++) {
-        free(made->texts[i]);
-        free(made->bytes[i]);
-    }
-    free(made->parts);
-    free(made->texts);
-    free(made->bytes);
-    free((void *)made->written);
-    free(made->sizes);
 }
 
 static json *blob_of(const hubless_part *part) {
@@ -404,7 +273,7 @@ static hubless_status start(const ask *what, asked *it, int how) {
 
 static asked *begin(const ask *what, int how) {
     asked *it = calloc(1, sizeof *it);
-    prepare(what, &it->made);
+    content_prepare(what, &it->made);
     it->rest = json_copy(what->request);
     json_remove(it->rest, "content");
     it->max = allowance_of(json_get(it->rest, "max"));
@@ -421,7 +290,7 @@ static asked *begin(const ask *what, int how) {
         it->writes |= it->made.written[part] != NULL;
     }
     if (it->writes) {
-        pthread_create(&it->writer, NULL, write_all, &it->made);
+        pthread_create(&it->writer, NULL, content_write_all, &it->made);
     }
     if (start(what, it, how) != HUBLESS_OK) {
         it->all.outcome = error_of(&it->err);
@@ -446,7 +315,7 @@ json *ask_end(asked *it) {
     json_free(it->action);
     free(it->options_text);
     free(it->to);
-    drop(&it->made);
+    content_drop(&it->made);
     free(it);
     return out;
 }
@@ -463,11 +332,11 @@ json *ask_check(const ask *what, const hubless_agent *agent) {
     prepared made;
     hubless_text *told = NULL;
     hubless_error err = HUBLESS_ERROR_INIT;
-    prepare(what, &made);
+    content_prepare(what, &made);
     if (hubless_check(agent, &made.content, NULL, &told, &err) != HUBLESS_OK) {
         json *out = error_of(&err);
         hubless_error_clear(&err);
-        drop(&made);
+        content_drop(&made);
         return out;
     }
     hubless_str text = hubless_text_get(told);
@@ -476,6 +345,6 @@ json *ask_check(const ask *what, const hubless_agent *agent) {
         json_set(out, "value", json_string("accepted"));
     }
     hubless_text_free(told);
-    drop(&made);
+    content_drop(&made);
     return out;
 }

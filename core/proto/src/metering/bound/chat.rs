@@ -370,8 +370,8 @@ mod tests {
                 texts.iter().map(|text| json!({"role": "user", "content": text})).collect();
             let more = json!({"messages": messages});
             let bounded = bound(&more).unwrap();
-            // As the reference counts a dialogue: four for each message, one for the name in it, and
-            // three at its end.
+            // As the reference counts a dialogue: four for each message, one for the name in it,
+            // and three at its end.
             let paid = |vocabulary: &CoreBPE| {
                 let counts = texts.iter().map(|text| vocabulary.encode_ordinary(text).len() as u64);
                 counts.sum::<u64>() + texts.len() as u64 * 5 + 3
