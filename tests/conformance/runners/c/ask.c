@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Bytes of a part that are read at once. */
+enum { PIECE = 100000 };
+
 static json *text_of(hubless_str text) {
     return text.data == NULL ? json_string("") : json_string_of(text.data, text.len);
 }

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+/* Bytes of a part that are written at once. */
 enum { PIECE = 100000 };
 
 static uint8_t pattern(size_t i) { return (uint8_t)((i * 31 + 7) % 251); }
