@@ -363,11 +363,20 @@ proptest! {
                 Step::Act(_) | Step::Event(_) => world.step(step),
             }
         }
-        // What was asked for may begin only now.
-        world.work();
-        world.commit_running();
-        for (node, grant) in world.held.clone().into_iter().rev().filter(|(_, id)| *id != root) {
-            world.input(node, Input::Finish { grant, ending: Ending::Free });
+        // What was asked for may begin only now, and a grant may arrive while others end.
+        for _ in 0..3 {
+            world.work();
+            world.commit_running();
+            let held = world.held.clone().into_iter().rev();
+            for (node, grant) in held.filter(|(_, grant)| *grant != root) {
+                world.input(node, Input::Finish { grant, ending: Ending::Free });
+            }
+            world.settle_down(12 * LEASE_MS);
+        }
+        // Nobody holds a grant that was lost on its way: its call ends at its issuer alone.
+        for (id, grant) in world.grants.clone() {
+            let issuer = world.nodes.iter().position(|node| node.owner.node == grant.issuer);
+            world.input(issuer.unwrap(), Input::Recall { grant: id });
         }
         world.settle_down(12 * LEASE_MS);
         let view = world.nodes[0].ledger.view(&root).unwrap();
