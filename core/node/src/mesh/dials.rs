@@ -136,6 +136,7 @@ impl Shared {
         let mut pauses = BackOff::within(PAUSE, limits::DIAL_PAUSE);
         let mut failed = 0;
         loop {
+            changed.mark_unchanged();
             let outcome = self.dial_once(node).await;
             let outcome = if self.talks_with(node) { Ok(()) } else { outcome };
             let why = match outcome {
@@ -144,10 +145,10 @@ impl Shared {
                     if let Err(error) = &over {
                         tracing::debug!(%node, %error, "cannot reach a node");
                     }
-                    // Who waits is told before anybody begins another.
-                    dial.send_replace(Stage::Over(over));
-                    self.dialled(node, dial);
-                    return;
+                    if self.dialled(node, dial, over, &changed) {
+                        return;
+                    }
+                    continue;
                 }
             };
             failed += 1;

@@ -6,7 +6,7 @@
 //! request is lost.
 
 use super::connection::Connection;
-use super::dials::{self, Dial, Wait, Waiting};
+use super::dials::{self, Dial, Stage, Wait, Waiting};
 use super::keep;
 use super::shared::Shared;
 use super::status::Traffic;
@@ -213,9 +213,25 @@ impl Shared {
         self.peers.change(|table| table.get(&node).is_some_and(|peer| peer.heard().is_some()))
     }
 
-    /// A dial is over: the next who wants a connection begins another.
-    pub(super) fn dialled(&self, node: NodeKey, dial: &Arc<Dial>) {
-        self.peers.change(|table| forget(table, node, dial));
+    /// A dial is over, and who waits is told; the next who wants a connection begins another. False:
+    /// it ended since nothing was known of the node, and by now something may be.
+    pub(super) fn dialled(
+        &self,
+        node: NodeKey,
+        dial: &Arc<Dial>,
+        over: Result<()>,
+        changed: &watch::Receiver<()>,
+    ) -> bool {
+        let unknown = matches!(&over, Err(why) if why.code == "unknown_node");
+        self.peers.change(|table| {
+            // Whoever learned of the node, and then came to wait here, is not told of before.
+            let is_over = !(unknown && changed.has_changed().unwrap_or(false));
+            if is_over {
+                dial.send_replace(Stage::Over(over));
+                forget(table, node, dial);
+            }
+            is_over
+        })
     }
 
     /// Ends a dial that nobody waits for; false: somebody does. Who comes now begins another.
