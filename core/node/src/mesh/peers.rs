@@ -213,8 +213,8 @@ impl Shared {
         self.peers.change(|table| table.get(&node).is_some_and(|peer| peer.heard().is_some()))
     }
 
-    /// A dial is over, and who waits is told; the next who wants a connection begins another. False:
-    /// it ended since nothing was known of the node, and by now something may be.
+    /// A dial is over, and who waits is told; the next who wants a connection begins another.
+    /// False: it ended since nothing was known of the node, and by now something may be.
     pub(super) fn dialled(
         &self,
         node: NodeKey,
