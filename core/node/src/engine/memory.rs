@@ -184,11 +184,7 @@ fn is_repeatable(hosted: &Hosted, request: &v1::Request) -> bool {
         return Effect::of(&request.effect).repeatable();
     }
     let descriptor = hosted.descriptor();
-    let skill = match (request.skill.as_str(), descriptor.skills.as_slice()) {
-        ("", [only]) => Some(only),
-        (id, all) => all.iter().find(|skill| skill.id == id),
-    };
-    skill.is_some_and(|skill| Effect::of(&skill.effect).repeatable())
+    descriptor.skill(&request.skill).is_some_and(|skill| Effect::of(&skill.effect).repeatable())
 }
 
 fn forget_call(engine: &Engine, memo: &Memo) {

@@ -1,6 +1,6 @@
 //! The callee's side of a call over a stream.
 
-use super::frames::{End, FrameReader, FrameWriter, part, unexpected};
+use super::frames::{End, FrameReader, FrameWriter, LAST_WORD, part, unexpected};
 use super::parts::{Incoming, Outgoing};
 use crate::call::flow::{Ledger, Rooms};
 use crate::call::pipe::{CallerEnd, CancelCode, CancelSignal, Down, Up, is_last};
@@ -8,16 +8,12 @@ use hubless_proto::error::{Error, Kind};
 use hubless_proto::wire::decode::decode;
 use hubless_proto::wire::frame::{Frame, FrameType, decode_data};
 use hubless_proto::wire::v1::{self, event};
-use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 /// Nothing is wrong; the other half just wants no more.
 const NO_ERROR: u32 = 0;
-
-/// How long a caller may take to read why its call broke off.
-const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// A call whose request was read.
 pub(super) struct InCall {

@@ -1,6 +1,6 @@
 //! One open connection to a peer, as the rest of the mesh uses it.
 
-use super::frames::{End, FrameReader, FrameWriter};
+use super::frames::{End, FrameReader, FrameWriter, LAST_WORD};
 use super::hello::Greeting;
 use super::hostings::{Hosting, Hostings};
 use crate::chance::now_ms;
@@ -16,8 +16,6 @@ use tokio::sync::{Notify, mpsc, watch};
 
 /// Control frames of ours that wait to be written.
 const CONTROL_QUEUE: usize = 64;
-/// Time in which what a peer said last is read once its connection has ended.
-const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// What this side says on the control stream.
 #[derive(Debug)]

@@ -9,6 +9,8 @@ use prost::Message;
 use std::time::Duration;
 use tokio::time::timeout;
 
+/// How long a peer may take to read what is said last to it.
+pub(super) const LAST_WORD: Duration = Duration::from_secs(1);
 /// How long a peer may take to give its half of a stream up as well.
 pub(super) const PARTING: Duration = Duration::from_millis(500);
 

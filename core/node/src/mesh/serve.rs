@@ -1,7 +1,7 @@
 //! The life of a connection: introductions, control frames, the peer's streams, its end.
 
 use super::connection::{Connection, Say};
-use super::frames::{FrameReader, FrameWriter, unexpected};
+use super::frames::{FrameReader, FrameWriter, LAST_WORD, unexpected};
 use super::hello::Greeting;
 use super::shared::Shared;
 use super::{Source, hello, revoked, show, stream};
@@ -24,8 +24,6 @@ use tokio::time::timeout;
 
 /// How often a connection says what this node's clock reads, for the first leases of grants.
 const CLOCK_ROUND: Duration = Duration::from_millis(3_333);
-/// Time that a refusal has to arrive before the connection is closed.
-const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// The control stream of a connection.
 struct Control {

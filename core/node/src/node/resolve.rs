@@ -72,12 +72,12 @@ impl Route {
 
     /// What the skill says about repeating.
     pub(super) fn effect(&self, skill: &str) -> Effect {
-        self.skill(skill).map_or(Effect::AtMostOnce, |skill| Effect::of(&skill.effect))
+        self.descriptor.skill(skill).map_or(Effect::AtMostOnce, |skill| Effect::of(&skill.effect))
     }
 
     /// What the skill says about spending.
     pub(super) fn spends(&self, skill: &str) -> Spends {
-        self.skill(skill).map_or(Spends::Tokens, |skill| Spends::of(&skill.spends))
+        self.descriptor.skill(skill).map_or(Spends::Tokens, |skill| Spends::of(&skill.spends))
     }
 
     /// This id as the agent itself says it, the empty one included; none: it has no such skill.
@@ -85,15 +85,7 @@ impl Route {
         if skill.is_empty() {
             return Some("");
         }
-        self.skill(skill).map(|own| own.id.as_str())
-    }
-
-    fn skill(&self, skill: &str) -> Option<&v1::Skill> {
-        match (skill, self.descriptor.skills.as_slice()) {
-            ("", [only]) => Some(only),
-            ("", _) => None,
-            (id, all) => all.iter().find(|skill| skill.id == id),
-        }
+        self.descriptor.skill(skill).map(|own| own.id.as_str())
     }
 }
 

@@ -1,7 +1,19 @@
 //! What may be repeated.
 
 use crate::error::{Kind, Result};
+use crate::wire::v1;
 pub use crate::wire::words::Effect;
+
+impl v1::Descriptor {
+    /// The skill that a request means by this id: where it names none, the only one.
+    pub fn skill(&self, id: &str) -> Option<&v1::Skill> {
+        match (id, self.skills.as_slice()) {
+            ("", [only]) => Some(only),
+            ("", _) => None,
+            (id, all) => all.iter().find(|skill| skill.id == id),
+        }
+    }
+}
 
 impl Effect {
     /// Reads a field that a person or a program wrote; empty: `AT_MOST_ONCE`.
