@@ -20,3 +20,5 @@ mod streams;
 mod support;
 #[path = "http/tls.rs"]
 mod tls;
+#[path = "http/untaken.rs"]
+mod untaken;

@@ -77,7 +77,7 @@ impl GatewayEdge {
             note: Box::new(note),
             show,
             // The programs of one machine are many callers, each with a key of its own.
-            per_address: limits::HTTP_CONNECTIONS,
+            per_local_address: limits::HTTP_CONNECTIONS,
         };
         // Every call shows a spending key instead of one of them.
         let http = HttpOptions { tokens: Tokens::default(), ..http };

@@ -157,6 +157,10 @@ where
             // A peer that does not say good-bye is not waited for.
             tokio::time::timeout(PING, connection).await.unwrap_or(Ok(()))
         }
+        () = kept.left(times.idle) => {
+            tracing::debug!("a peer does not take what it asked for");
+            Ok(())
+        }
     };
     log(ended);
 }

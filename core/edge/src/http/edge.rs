@@ -111,7 +111,7 @@ pub(super) fn behind(node: &Node, router: Router) -> Behind {
         router,
         note: Box::new(note),
         show: |fault| fault.into_response(),
-        per_address: limits::HTTP_CONNECTIONS_PER_IP,
+        per_local_address: limits::HTTP_CONNECTIONS_PER_IP,
     }
 }
 

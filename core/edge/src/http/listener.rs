@@ -2,6 +2,7 @@
 
 use super::activity::Activity;
 use super::connection::{Served, Spoken, serve};
+use super::gate::Taken;
 use super::names::{Hosts, Origins};
 use super::options::HttpOptions;
 use super::places::Places;
@@ -69,7 +70,7 @@ impl Listener {
             began: Instant::now(),
         };
         let closing = CancellationToken::new();
-        let places = Arc::new(Places::new(behind.per_address));
+        let places = Arc::new(Places::new(behind.per_local_address));
         let site = Arc::new(Site { rules, behind });
         let served = Served { site, times: options.times(), closing: closing.clone() };
         let door = Door {
@@ -179,6 +180,7 @@ async fn converse(
     served: Served,
 ) {
     let address = peer.ip();
+    let stream = Taken::within(served.times.idle, stream);
     let Some(tls) = tls else {
         return serve(stream, Spoken::Unknown, address, activity, served).await;
     };

@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// The connections that are open.
 ///
 /// Where there is no room, one on which nothing runs makes place, those that never asked anything
-/// before the others: whoever holds connections open and says nothing keeps nobody out.
+/// before the others; and after them one whose peer does not take what it asked for. Whoever holds
+/// connections open, and says or takes nothing, keeps nobody out.
 #[derive(Debug)]
 pub(super) struct Places {
-    per_address: usize,
+    local: usize,
     held: Mutex<Held>,
 }
 
@@ -30,9 +31,10 @@ pub(super) struct Place {
 }
 
 impl Places {
-    /// Places of which one address may have so many.
-    pub(super) fn new(per_address: usize) -> Self {
-        Self { per_address, held: Mutex::default() }
+    /// Places of which one address of this machine may have so many, another one
+    /// `HTTP_CONNECTIONS_PER_IP`.
+    pub(super) fn new(local: usize) -> Self {
+        Self { local, held: Mutex::default() }
     }
 
     /// Takes a place; none: every connection that could make room is at work.
@@ -41,10 +43,12 @@ impl Places {
         address: IpAddr,
         activity: &Arc<Activity>,
     ) -> Option<Place> {
+        let is_local = address.to_canonical().is_loopback();
+        let share = if is_local { self.local } else { limits::HTTP_CONNECTIONS_PER_IP };
         let address = network(address);
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let near = held.open.values().filter(|(other, _)| *other == address).count();
-        if near >= self.per_address {
+        if near >= share {
             held.evict(|other| other == address)?;
         }
         if held.open.len() >= limits::HTTP_CONNECTIONS {
@@ -59,11 +63,12 @@ impl Places {
 
 impl Held {
     fn evict(&mut self, wanted: impl Fn(IpAddr) -> bool) -> Option<()> {
-        let still = self
-            .open
-            .iter()
-            .filter(|(_, (address, activity))| wanted(*address) && !activity.is_busy());
-        let number = still.min_by_key(|(number, (_, activity))| (activity.is_used(), **number));
+        let still = self.open.iter().filter(|(_, (address, activity))| {
+            wanted(*address) && (!activity.is_busy() || activity.is_left())
+        });
+        let number = still.min_by_key(|(number, (_, activity))| {
+            (activity.is_busy(), activity.is_used(), **number)
+        });
         let number = *number?.0;
         let (_, activity) = self.open.remove(&number)?;
         activity.cut.cancel();
@@ -92,6 +97,7 @@ pub(super) fn network(address: IpAddr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::activity::tests::untaken;
 
     fn address(n: u8) -> IpAddr {
         IpAddr::from([10, 0, 0, n])
@@ -129,6 +135,21 @@ mod tests {
     }
 
     #[test]
+    fn only_the_programs_of_this_machine_have_more_than_a_share() {
+        let places = Arc::new(Places::new(limits::HTTP_CONNECTIONS));
+        let all = |address: IpAddr| {
+            let held = (0..).map_while(|_| places.enter(address, &busy()));
+            held.collect::<Vec<_>>().len()
+        };
+        for local in ["127.0.0.1", "::1", "::ffff:127.0.0.1"] {
+            assert_eq!(all(local.parse().unwrap()), limits::HTTP_CONNECTIONS, "{local}");
+        }
+        for other in ["10.0.0.1", "2001:db8::1", "::2"] {
+            assert_eq!(all(other.parse().unwrap()), limits::HTTP_CONNECTIONS_PER_IP, "{other}");
+        }
+    }
+
+    #[test]
     fn silent_ones_make_room_and_those_at_work_do_not() {
         let places = Arc::new(Places::new(limits::HTTP_CONNECTIONS_PER_IP));
         let silent = Arc::new(Activity::default());
@@ -147,6 +168,26 @@ mod tests {
         assert!(rested.cut.is_cancelled());
         assert!(places.enter(address(1), &busy()).is_none());
         assert!(places.enter(address(2), &busy()).is_some(), "others have their own share");
+    }
+
+    #[test]
+    fn those_who_do_not_take_their_answers_make_room_after_the_silent_ones() {
+        let places = Arc::new(Places::new(2));
+        let enter = |activity: &Arc<Activity>| places.enter([127, 0, 0, 1].into(), activity);
+        let (left, rested, takes) = (busy(), busy(), busy());
+        let answer = left.number();
+        left.offer(answer);
+        let _held = (enter(&left).unwrap(), enter(&rested).unwrap());
+        assert!(enter(&takes).is_none(), "it may take it yet");
+        left.taken(answer);
+        untaken(&left);
+        rested.end();
+        let _first = enter(&takes).unwrap();
+        assert!(rested.cut.is_cancelled() && !left.cut.is_cancelled());
+        let _second = enter(&busy()).unwrap();
+        assert!(left.cut.is_cancelled());
+        takes.offer(takes.number());
+        assert!(enter(&busy()).is_none() && !takes.cut.is_cancelled());
     }
 
     #[test]

@@ -23,6 +23,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use tower::Service;
 
+/// Most of an answer that one stream among others is given at once, in bytes: what the library was
+/// given it keeps, and whether the peer takes it is not seen.
+const PIECE_BYTES: usize = 16 * limits::KIB;
 /// Name of the header by which a client tells its requests apart.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -43,8 +46,9 @@ pub(crate) struct Behind {
     pub(crate) note: Note,
     /// How a refusal by the listener is shown.
     pub(crate) show: fn(Fault) -> Response,
-    /// Connections that one address may have.
-    pub(crate) per_address: usize,
+    /// Connections that one address of this machine may have; another one has
+    /// `HTTP_CONNECTIONS_PER_IP`.
+    pub(crate) per_local_address: usize,
 }
 
 impl Site {
@@ -79,7 +83,8 @@ impl Site {
         let mut running = running;
         response.map(|body| {
             running.answered = body.is_end_stream();
-            Counted { body, running }
+            running.activity.offer(running.number);
+            Counted { body, rest: Bytes::new(), running }
         })
     }
 
@@ -142,6 +147,8 @@ fn request_id(head: &Parts) -> HeaderValue {
 #[derive(Debug)]
 pub(super) struct Running {
     activity: Arc<Activity>,
+    /// Its number among those of its connection.
+    number: u64,
     /// True for one stream among others, which can be given up alone.
     stream: bool,
     /// True once its answer is out.
@@ -151,18 +158,24 @@ pub(super) struct Running {
 impl Running {
     /// The request that the gate let through.
     pub(super) fn begun(activity: &Arc<Activity>) -> Self {
-        Self { activity: Arc::clone(activity), stream: false, answered: false }
+        Self::new(activity, false)
     }
 
     /// A stream that begins.
     pub(super) fn stream(activity: &Arc<Activity>) -> Self {
         activity.begin();
-        Self { activity: Arc::clone(activity), stream: true, answered: false }
+        Self::new(activity, true)
+    }
+
+    fn new(activity: &Arc<Activity>, stream: bool) -> Self {
+        let (activity, number) = (Arc::clone(activity), activity.number());
+        Self { activity, number, stream, answered: false }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
+        self.activity.taken(self.number);
         self.activity.end();
         if self.stream && !self.answered {
             self.activity.reset();
@@ -174,6 +187,8 @@ impl Drop for Running {
 #[derive(Debug)]
 pub(super) struct Counted {
     body: Body,
+    /// What came of the body and was not given yet.
+    rest: Bytes,
     running: Running,
 }
 
@@ -185,16 +200,49 @@ impl HttpBody for Counted {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let frame = std::task::ready!(Pin::new(&mut self.body).poll_frame(context));
-        self.running.answered = frame.is_none() || self.body.is_end_stream();
+        let this = &mut *self;
+        let rest = std::mem::take(&mut this.rest);
+        let frame = if rest.is_empty() {
+            let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(context) else {
+                this.running.activity.taken(this.running.number);
+                return Poll::Pending;
+            };
+            frame
+        } else {
+            Some(Ok(Frame::data(rest)))
+        };
+        this.running.activity.offer(this.running.number);
+        let frame = frame.map(|frame| frame.map(|frame| this.cut(frame)));
+        this.running.answered = frame.is_none() || this.is_end_stream();
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let (mut hint, rest) = (self.body.size_hint(), self.rest.len() as u64);
+        if let Some(upper) = hint.upper() {
+            hint.set_upper(upper.saturating_add(rest));
+        }
+        hint.set_lower(hint.lower().saturating_add(rest));
+        hint
+    }
+}
+
+impl Counted {
+    /// A frame as it is given; what is too much of it at once is kept.
+    fn cut(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        if !self.running.stream {
+            return frame;
+        }
+        match frame.into_data() {
+            Ok(mut bytes) => {
+                self.rest = bytes.split_off(PIECE_BYTES.min(bytes.len()));
+                Frame::data(bytes)
+            }
+            Err(trailers) => trailers,
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
 /// Short times, so that a test waits for them.
-fn hurried() -> HttpOptions {
+pub(super) fn hurried() -> HttpOptions {
     HttpOptions {
         header_time: Duration::from_millis(300),
         body_time: Duration::from_millis(300),
@@ -99,6 +99,43 @@ async fn one_address_has_its_share_of_connections_that_are_at_work() {
     let mut again = house.wire().await;
     again.write(&house.post("echo", "{}", "")).await;
     assert_eq!(again.answer().await.status, 200, "there is room again");
+}
+
+#[tokio::test]
+async fn all_addresses_together_have_so_many_connections() {
+    let house = House::new().await;
+    // A body that does not come: its connection is at work for as long as bodies may take.
+    let begun = house.post("echo", "{}", "Expect: 100-continue\r\n");
+    let begun = begun.strip_suffix("{}").unwrap();
+    let mut held = Vec::new();
+    let addresses = limits::HTTP_CONNECTIONS / limits::HTTP_CONNECTIONS_PER_IP;
+    for address in 0..addresses {
+        for _ in 0..limits::HTTP_CONNECTIONS_PER_IP {
+            let mut wire = house.wire_from(&format!("127.0.1.{address}")).await;
+            wire.write(begun).await;
+            assert_eq!(wire.line().await, "HTTP/1.1 100 Continue");
+            held.push(wire);
+        }
+    }
+    let mut over = house.wire_from("127.0.2.1").await;
+    let refused = over.try_answer().await.expect("it is told why");
+    assert_eq!(refused.error(), (503, "busy/connections".to_owned()));
+    let mut last = held.pop().unwrap();
+    assert_eq!(last.line().await, "");
+    last.write("{}").await;
+    assert_eq!(last.answer().await.status, 200, "it was only waited for");
+    assert_eq!(last.rest().await, "");
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let mut again = house.wire_from("127.0.2.1").await;
+        again.write(&house.post("echo", "{}", "")).await;
+        match again.try_answer().await.map(|answer| answer.status) {
+            Some(200) => break,
+            status => assert!(matches!(status, None | Some(503)), "{status:?}"),
+        }
+        assert!(Instant::now() < until, "there is no room again");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 /// A client of HTTP/2, with a task that drives it.

@@ -6,19 +6,21 @@ use hubless_edge::http::{HttpEdge, HttpOptions};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
-struct Files {
+/// A certificate, its key, and who trusts it.
+pub(super) struct Files {
     folder: tempfile::TempDir,
     trusted: RootCertStore,
 }
 
 impl Files {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: String| {
@@ -33,13 +35,28 @@ impl Files {
         Self { folder, trusted }
     }
 
-    fn path(&self, name: &str) -> std::path::PathBuf {
+    fn path(&self, name: &str) -> PathBuf {
         Path::new(self.folder.path()).join(name)
     }
 
     fn options(&self) -> HttpOptions {
-        let files = (self.path("certificate"), self.path("key"));
-        HttpOptions { certificate: Some(files), ..options() }
+        HttpOptions { certificate: self.pair(), ..options() }
+    }
+
+    pub(super) fn pair(&self) -> Option<(PathBuf, PathBuf)> {
+        Some((self.path("certificate"), self.path("key")))
+    }
+
+    /// TLS over a connection, for HTTP/1.1.
+    pub(super) async fn connect(&self, stream: TcpStream) -> TlsStream<TcpStream> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let client = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .with_root_certificates(self.trusted.clone())
+            .with_no_client_auth();
+        let name = ServerName::try_from("localhost").unwrap();
+        TlsConnector::from(Arc::new(client)).connect(name, stream).await.unwrap()
     }
 }
 
@@ -48,15 +65,8 @@ async fn what_is_asked_over_tls_is_answered_and_plain_bytes_are_not() {
     let files = Files::new();
     let house = House::with(files.options()).await;
     assert!(house.edge.url().starts_with("https://"));
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let client = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .unwrap()
-        .with_root_certificates(files.trusted.clone())
-        .with_no_client_auth();
     let stream = TcpStream::connect(house.address()).await.unwrap();
-    let name = ServerName::try_from("localhost").unwrap();
-    let mut tls = TlsConnector::from(Arc::new(client)).connect(name, stream).await.unwrap();
+    let mut tls = files.connect(stream).await;
     tls.write_all(house.post("echo", "{}", "").as_bytes()).await.unwrap();
     let mut answer = String::new();
     let read = tls.read_to_string(&mut answer);

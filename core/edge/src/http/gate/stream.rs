@@ -1,5 +1,6 @@
 //! A socket whose bytes are looked at before the HTTP library reads them.
 
+use super::frames::Frames;
 use super::framing::{Framer, Step};
 use super::head::Refusal;
 use crate::http::activity::Activity;
@@ -28,7 +29,7 @@ const REFUSED: &[u8] =
 pub(in crate::http) struct Times {
     /// For a head, from its first byte; for the first one from the start of the connection.
     pub(in crate::http) header: Duration,
-    /// Between two requests, and to take what was written.
+    /// Between two requests, and to take something of what was written.
     pub(in crate::http) idle: Duration,
 }
 
@@ -39,6 +40,8 @@ pub(in crate::http) struct Gate<S> {
     times: Times,
     /// Follows the requests; none: bytes go through as they are (HTTP/2).
     framer: Option<Framer>,
+    /// Follows the frames where nothing follows the requests.
+    frames: Frames,
     buffer: BytesMut,
     /// Bytes at the start of the buffer that may go on.
     passed: usize,
@@ -49,7 +52,6 @@ pub(in crate::http) struct Gate<S> {
     /// Nothing more is taken from the peer.
     refused: bool,
     waiting: Option<(Wait, Pin<Box<Sleep>>)>,
-    unwritten: Option<Pin<Box<Sleep>>>,
     lingering: Option<Pin<Box<Sleep>>>,
 }
 
@@ -83,13 +85,13 @@ impl<S> Gate<S> {
             activity,
             times,
             framer: Some(Framer::new()),
+            frames: Frames::new(),
             buffer: begun,
             passed: 0,
             fresh: true,
             ended: false,
             refused: false,
             waiting: None,
-            unwritten: None,
             lingering: None,
         }
     }
@@ -110,6 +112,10 @@ impl<S> Gate<S> {
         }
         let Some(framer) = &mut self.framer else {
             self.passed = self.buffer.len();
+            if self.frames.follow(&self.buffer) {
+                // What is owed now began after that.
+                self.waiting = None;
+            }
             return Ok(if self.passed > 0 { Next::Pass } else { Next::Read });
         };
         if framer.in_head() {
@@ -157,8 +163,11 @@ impl<S> Gate<S> {
 
     /// What the peer is waited for, if time counts.
     fn wait(&self) -> Option<(Wait, Duration)> {
-        let in_head = self.framer.as_ref().is_some_and(Framer::in_head);
-        if !in_head || self.activity.is_busy() {
+        let Some(framer) = &self.framer else {
+            // A connection without a request ends by its own time.
+            return self.frames.are_owed().then_some((Wait::Header, self.times.header));
+        };
+        if !framer.in_head() || self.activity.is_busy() {
             return None;
         }
         let idle = self.buffer.is_empty() && !self.fresh;
@@ -238,14 +247,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gate<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(written) = Pin::new(&mut self.socket).poll_write(context, bytes) {
-            self.unwritten = None;
-            return Poll::Ready(written);
-        }
-        let until = Instant::now() + self.times.idle;
-        let sleep = self.unwritten.get_or_insert_with(|| Box::pin(sleep_until(until)));
-        ready!(sleep.as_mut().poll(context));
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+        Pin::new(&mut self.socket).poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
