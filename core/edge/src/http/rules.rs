@@ -18,6 +18,10 @@ use std::time::Instant;
 /// Who asks when nobody has to say.
 const ANONYMOUS: &str = "edge:http:anonymous";
 
+/// Who asks before it is known who, by the address: apart from those who may ask without a name, so
+/// that a page that is refused uses up nothing of the programs beside it.
+const UNPROVEN: &str = "edge:http:unproven";
+
 /// What a listener asks of every request.
 #[derive(Debug)]
 pub(super) struct Rules {
@@ -40,19 +44,26 @@ pub(super) enum Admitted {
 }
 
 impl Rules {
-    /// Judges a head.
+    /// Judges a head, and counts it: for its principal, or, where there is none, for its address.
     ///
     /// # Errors
     /// The fault that answers it.
     pub(super) fn admit(&self, head: &Parts, address: IpAddr) -> Result<Admitted, Fault> {
+        let judged = self.judge(head);
+        self.rate(&match &judged {
+            Ok(Admitted::Principal(principal)) => counted(principal, address),
+            Ok(Admitted::Preflight) | Err(_) => format!("{UNPROVEN}:{}", network(address)),
+        })?;
+        judged
+    }
+
+    fn judge(&self, head: &Parts) -> Result<Admitted, Fault> {
         bounds(head)?;
         self.host(head)?;
         if self.origin(head)?.is_some() && head.method == Method::OPTIONS {
             return Ok(Admitted::Preflight);
         }
-        let principal = self.principal(head)?;
-        self.rate(&principal, address)?;
-        Ok(Admitted::Principal(principal))
+        self.principal(head).map(Admitted::Principal)
     }
 
     /// The origin of the page that asks; none: no page does.
@@ -96,9 +107,9 @@ impl Rules {
         Ok(format!("http:token:{holder}"))
     }
 
-    /// Counts the request: those without a token by their address.
-    fn rate(&self, principal: &str, address: IpAddr) -> Result<(), Fault> {
-        let caller = Caller::edge(self.node, &counted(principal, address))?;
+    /// Counts the request of this principal.
+    fn rate(&self, principal: &str) -> Result<(), Fault> {
+        let caller = Caller::edge(self.node, principal)?;
         let now_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(rates.take(caller.key(), now_ms)?)
@@ -265,5 +276,42 @@ mod tests {
         assert!(f64::from(taken - limits::HTTP_RATE_BURST) <= refilled + 1.0, "{taken}");
         let other = rules.admit(&good, IpAddr::from([10, 0, 0, 1]));
         assert!(other.is_ok(), "another address has its own share");
+    }
+
+    #[test]
+    fn whoever_is_refused_is_counted_as_well_and_takes_nothing_of_who_is_not() {
+        let token = ("authorization", "Bearer 0123456789abcdefghijkl");
+        let local = ("host", "127.0.0.1:8420");
+        let page = ("origin", "https://page.example");
+        let mut asks = head("/", &[local, page]);
+        asks.method = Method::OPTIONS;
+        for (tokens, refused) in [
+            ("alice 0123456789abcdefghijkl", head("/", &[local])),
+            ("", head("/", &[("host", "attacker.example")])),
+            ("", head("/", &[local, ("origin", "https://attacker.example")])),
+            ("", head("/", &[])),
+            ("", asks),
+        ] {
+            let rules = rules(tokens);
+            let first = status(&rules, &refused);
+            let mut taken = 1;
+            let last = loop {
+                match status(&rules, &refused) {
+                    again if again == first => taken += 1,
+                    other => break other,
+                }
+                assert!(taken < 100 * limits::HTTP_RATE_BURST, "{first} without end");
+            };
+            assert!(
+                last == 429 && taken >= limits::HTTP_RATE_BURST,
+                "{last} after {taken} {first}"
+            );
+            let elsewhere = rules.admit(&refused, IpAddr::from([10, 0, 0, 1]));
+            let elsewhere =
+                elsewhere.map_or_else(|no| no.into_response().status().as_u16(), |_| 200);
+            assert_eq!(elsewhere, first, "another address has its own share");
+            let good = head("/", &[local, token]);
+            assert_eq!(status(&rules, &good), 200, "{first}");
+        }
     }
 }
