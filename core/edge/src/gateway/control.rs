@@ -2,9 +2,10 @@
 
 use super::desk::Desk;
 use super::fault::{fault, show};
-use crate::http::{Client, Fault, bearer, json, json_only, read, stranger};
+use crate::http::{Client, Fault, json, json_only, read};
 use axum::extract::{Extension, Request, State};
 use axum::response::Response;
+use hubless::Kind;
 use hubless_proto::metering::word;
 use std::sync::Arc;
 
@@ -29,14 +30,14 @@ pub(super) async fn trip(
 
 async fn ended(desk: &Desk, client: &Client, request: Request) -> Result<Response, Fault> {
     let (head, body) = request.into_parts();
+    let (key, by) = desk.shown(&head, client)?;
+    let chain = desk.till.known(key, &by).map_err(fault)?;
     json_only(&head)?;
-    let key = bearer(&head)?.ok_or_else(Fault::token)?;
-    let by = stranger(client.address);
     let body = read(body, client, desk.body_time).await?;
     let said = match word::read_end(&body).map_err(fault)? {
-        None => word::paid(desk.till.end(key, &by).await.map_err(fault)?),
+        None => word::paid(desk.till.end(&chain).await.map_err(fault)?),
         Some(purpose) => {
-            let ended = desk.till.end_for(key, &by, purpose).await;
+            let ended = desk.till.end_for(&chain, purpose).await;
             let (paid, receipt) = ended.map_err(fault)?;
             word::receipted(paid, &receipt)
         }
@@ -49,7 +50,13 @@ async fn tripped(desk: &Desk, client: &Client, request: Request) -> Result<Respo
     let teller = desk.key(&head, client)?;
     json_only(&head)?;
     let body = read(body, client, desk.body_time).await?;
-    let trip = word::read_trip(&body).map_err(fault)?;
+    let trip = word::read_trip(&body).inspect_err(|error| {
+        // What is no stop at all is a mistake, and no attempt.
+        if error.kind != Kind::InvalidArgument {
+            desk.till.note_holder(&teller, error);
+        }
+    });
+    let trip = trip.map_err(fault)?;
     desk.till.trip(&teller, &trip).await.map_err(fault)?;
     Ok(json("{}"))
 }

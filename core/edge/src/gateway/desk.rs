@@ -172,9 +172,22 @@ fn models(desk: &Desk, client: &Client, request: Request) -> Result<Response, Fa
 }
 
 impl Desk {
-    /// The key that a request shows.
+    /// The key that a request shows, if it may pay.
     pub(super) fn key(&self, head: &Parts, client: &Client) -> Result<Chain, Fault> {
-        let key = bearer(head)?.ok_or_else(Fault::token)?;
-        self.till.admit(key, &stranger(client.address)).map_err(fault::fault)
+        let (key, by) = self.shown(head, client)?;
+        self.till.admit(key, &by).map_err(fault::fault)
+    }
+
+    /// The text of the key that a request shows, and who asks; that there is none is in the audit
+    /// log.
+    pub(super) fn shown<'a>(
+        &self,
+        head: &'a Parts,
+        client: &Client,
+    ) -> Result<(&'a str, String), Fault> {
+        let by = stranger(client.address);
+        let key = bearer(head).and_then(|key| key.ok_or_else(Fault::token));
+        let key = key.inspect_err(|fault| self.till.note_key(&by, fault.error()))?;
+        Ok((key, by))
     }
 }

@@ -17,6 +17,39 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
+/// Codes of 400 for a prompt that was worked on: there are providers that bill it, with what was
+/// written before it was given up.
+const WORKED_ON: [&str; 2] = ["content_filter", "context_length_exceeded"];
+
+/// What an error costs.
+enum Cost {
+    /// The call did not run.
+    Nothing,
+    /// Nobody knows whether it ran, and how far.
+    All,
+    /// The body says which.
+    Said,
+}
+
+impl Cost {
+    /// That of an error by its status, and by whether it says when to come again.
+    const fn of(status: StatusCode, says_when: bool) -> Self {
+        match status.as_u16() {
+            400 => Self::Said,
+            // A time that was over, and a caller that was lost.
+            408 | 499 => Self::All,
+            // Not understood.
+            501 | 505 => Self::Nothing,
+            // Whoever asks for patience took nothing on; the same from a proxy whose provider hung
+            // up on it does not.
+            503 | 529 if says_when => Self::Nothing,
+            // It failed while it worked, or who stands before it lost the answer.
+            500.. => Self::All,
+            _ => Self::Nothing,
+        }
+    }
+}
+
 /// Reads what was used from the `usage` of an answer.
 pub(super) type Read = fn(&Value) -> Option<Usage>;
 
@@ -47,8 +80,8 @@ pub(super) async fn pass(
     }
 }
 
-/// Passes on what a provider said instead of an answer. An error of its own is of a call that did
-/// not run, and costs nothing; one of who stands before it (a time that was over, an answer that
+/// Passes on what a provider said instead of an answer. A refusal is of a call that did not run,
+/// and costs nothing; what may be of one that ran (a failure, a time that was over, an answer that
 /// was lost), and what is no error, is charged in full.
 ///
 /// # Errors
@@ -65,18 +98,24 @@ pub(super) async fn refusal(
         let message = "the provider said neither an answer nor an error";
         return Err(fault::provider("provider_answer", message));
     }
-    if matches!(status.as_u16(), 408 | 499 | 502 | 504 | 520..=527) {
-        drop(held);
-    } else {
-        held.settle(Micros::ZERO).await.map_err(fault::fault)?;
-    }
+    let pause = response.headers().get(RETRY_AFTER).cloned();
+    let undecided = match Cost::of(status, pause.is_some()) {
+        Cost::Nothing => {
+            held.settle(Micros::ZERO).await.map_err(fault::fault)?;
+            None
+        }
+        Cost::All => None,
+        Cost::Said => Some(held),
+    };
     // What it says of its key shows a part of it.
     if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN {
         let message = "the provider does not take the key of the gateway";
         return Err(fault::provider("provider_key", message));
     }
-    let pause = response.headers().get(RETRY_AFTER).cloned();
     let body = read(response, PROVIDER_ERROR_BYTES).await;
+    if let Some(held) = undecided.filter(|_| !is_worked_on(body.as_deref())) {
+        held.settle(Micros::ZERO).await.map_err(fault::fault)?;
+    }
     let is_json = |body: &Bytes| serde_json::from_slice::<IgnoredAny>(body).is_ok();
     let body = body.filter(|body| !provider.is_named_in(body) && is_json(body));
     let mut shown = match body {
@@ -93,4 +132,11 @@ pub(super) async fn refusal(
         headers.insert(RETRY_AFTER, pause);
     }
     Ok(shown)
+}
+
+/// True for the body of an error about a prompt that was worked on.
+fn is_worked_on(body: Option<&[u8]>) -> bool {
+    let said = body.and_then(|body| serde_json::from_slice::<Value>(body).ok());
+    let code = said.as_ref().and_then(|said| said.pointer("/error/code")?.as_str());
+    code.is_some_and(|code| WORKED_ON.contains(&code))
 }

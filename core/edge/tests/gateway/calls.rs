@@ -51,7 +51,7 @@ async fn what_nobody_said_is_charged_in_full() {
 #[tokio::test(flavor = "multi_thread")]
 async fn errors_of_the_provider_are_passed_on_and_cost_nothing() {
     let house = House::new(10_000, Mode::Status(400)).await;
-    for status in [400, 404, 429, 500, 503] {
+    for status in [400, 404, 429, 501, 503] {
         house.provider.set(Mode::Status(status));
         let said = house.chat(&house.root, &json!({})).await;
         assert_eq!(said.status, status);
@@ -65,7 +65,7 @@ async fn errors_of_the_provider_are_passed_on_and_cost_nothing() {
         assert_eq!(said.error(), (502, "provider_key".to_owned()));
         assert!(!said.text.contains(KEY));
     }
-    for status in [400, 429, 500] {
+    for status in [400, 429, 501] {
         house.provider.set(Mode::Tells(status));
         let said = house.chat(&house.root, &json!({})).await;
         assert_eq!(said.error(), (status, "provider_error".to_owned()));
@@ -73,8 +73,8 @@ async fn errors_of_the_provider_are_passed_on_and_cost_nothing() {
     }
     assert_eq!(house.account(), (0, 0));
     assert_eq!(house.provider.bill().calls, 10);
-    // Who stands before it may speak of a call that ran.
-    for (calls, status) in [408, 502, 504, 524].into_iter().enumerate() {
+    // What fails, and who stands before it, may speak of a call that ran.
+    for (calls, status) in [408, 500, 502, 504, 524].into_iter().enumerate() {
         house.provider.set(Mode::Status(status));
         assert_eq!(house.chat(&house.root, &json!({})).await.status, status);
         let calls = calls as u64 + 1;
@@ -85,8 +85,49 @@ async fn errors_of_the_provider_are_passed_on_and_cost_nothing() {
     house.provider.set(Mode::Redirect(other.address));
     let said = house.chat(&house.root, &json!({})).await;
     assert_eq!(said.error(), (502, "provider_answer".to_owned()));
-    assert_eq!(house.account(), (5 * House::bound(&json!({})), 0));
-    assert_eq!((other.bill().calls, house.provider.bill().calls), (0, 15));
+    assert_eq!(house.account(), (6 * House::bound(&json!({})), 0));
+    assert_eq!((other.bill().calls, house.provider.bill().calls), (0, 16));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_bills_and_then_fails_bills_no_more_than_there_is() {
+    let most = House::bound(&json!({}));
+    for (status, code, says_when) in [
+        (500, "", true),
+        (503, "", false),
+        (507, "", true),
+        (529, "", false),
+        (599, "", false),
+        (400, "content_filter", true),
+        (400, "context_length_exceeded", false),
+    ] {
+        let house = House::new(2 * most, Mode::Fails(status, code, says_when)).await;
+        for _ in 0..2 {
+            assert_eq!(house.chat(&house.root, &json!({})).await.status, status);
+        }
+        let said = house.chat(&house.root, &json!({})).await;
+        assert_eq!(said.error(), (429, "budget_exhausted".to_owned()), "{status} {code}");
+        let bill = house.provider.bill();
+        assert!(bill.calls == 2 && bill.micros > 0 && bill.micros <= 2 * most, "{status} {code}");
+        assert_eq!(house.account(), (2 * most, 0));
+    }
+    // Those of a call that did not run leave what there was.
+    for (status, code, says_when) in [
+        (400, "", false),
+        (400, "invalid_value", false),
+        (422, "content_filter", false),
+        (429, "", false),
+        (501, "", false),
+        (503, "", true),
+        (505, "", false),
+        (529, "", true),
+    ] {
+        let house = House::new(most, Mode::Fails(status, code, says_when)).await;
+        for _ in 0..3 {
+            assert_eq!(house.chat(&house.root, &json!({})).await.status, status);
+        }
+        assert_eq!(house.account(), (0, 0), "{status} {code}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

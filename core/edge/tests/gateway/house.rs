@@ -5,7 +5,7 @@ use hubless::audit::LogFile;
 use hubless::home::Home;
 use hubless::till::{add_root, fresh_root, issue};
 use hubless_edge::gateway::{GatewayEdge, GatewayOptions, ProviderOptions};
-use hubless_proto::audit::Event;
+use hubless_proto::audit::{Entry, Event};
 use hubless_proto::metering::Micros;
 use hubless_proto::metering::chain::SpendKey;
 use hubless_proto::metering::prices::Prices;
@@ -158,18 +158,23 @@ impl House {
 
     /// Closes it, and counts the rows of its audit log of this kind.
     pub(crate) async fn rows(self, kind: Event) -> usize {
+        self.entries().await.into_iter().filter(|entry| entry.kind == kind).count()
+    }
+
+    /// Closes it, and gives the rows of its audit log.
+    pub(crate) async fn entries(self) -> Vec<Entry> {
         self.gateway.close(Duration::from_secs(2)).await.unwrap();
         let home = Home::open(Some(self.home.path())).unwrap();
         let log = LogFile::named(&home, "gateway:front").unwrap();
         assert_eq!(log.check(None).unwrap().fault, None);
-        let (mut count, mut text) = (0, String::new());
+        let (mut entries, mut text) = (Vec::new(), String::new());
         log.read(|row| {
-            count += usize::from(row.entry.kind == kind);
+            entries.push(row.entry.clone());
             text += &serde_json::to_string(&row).unwrap();
         })
         .unwrap();
         assert!(!text.contains(KEY) && !text.contains(&self.root.text()[60..]));
-        count
+        entries
     }
 }
 

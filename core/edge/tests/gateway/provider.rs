@@ -31,6 +31,8 @@ pub(crate) enum Mode {
     Greedy(u64),
     /// An error at once.
     Status(u16),
+    /// Bills as much as the cap allows, and says this error, of this code, and when to come again.
+    Fails(u16, &'static str, bool),
     /// An error that shows the key.
     Tells(u16),
     /// A body of so many bytes, with this status.
@@ -203,6 +205,12 @@ impl Provider {
                 reply(stream, "200 OK", &whole(usage).to_string(), "").await
             }
             Mode::Status(status) => refuse(stream, status, "no").await,
+            Mode::Fails(status, code, says_when) => {
+                self.charge(input, cap);
+                let error = json!({ "error": { "message": "no", "code": code } });
+                let when = if says_when { "retry-after: 7\r\n" } else { "" };
+                reply(stream, &format!("{status} No"), &error.to_string(), when).await
+            }
             Mode::Tells(status) => refuse(stream, status, &format!("no, {KEY}")).await,
             Mode::Large(status, bytes) => {
                 let mut body = whole(self.charge(input, 1));
@@ -281,6 +289,7 @@ impl Provider {
             | Mode::Silent(_)
             | Mode::Greedy(_)
             | Mode::Status(_)
+            | Mode::Fails(..)
             | Mode::Tells(_)
             | Mode::Large(..)
             | Mode::Redirect(_)

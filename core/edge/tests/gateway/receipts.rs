@@ -212,8 +212,7 @@ async fn the_end_of_a_key_gives_a_receipt_that_holds_under_the_key_of_the_gatewa
     gateway.close(Duration::ZERO).await.unwrap();
     let home = Home::open(Some(home.path())).unwrap();
     let till = GatewayTill::open(&home, &"front".parse().unwrap()).await.unwrap();
-    let (_, again) =
-        till.end_for(&key.text(), "test", Purpose { grant, reservation }).await.unwrap();
+    let (_, again) = till.end_for(key.chain(), Purpose { grant, reservation }).await.unwrap();
     assert_eq!(again, shown);
     till.close().await.unwrap();
 }

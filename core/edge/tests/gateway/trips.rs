@@ -4,14 +4,17 @@ use super::house::{House, PATIENCE, answer, chat, micros};
 use super::keys::{agent, ask, node, switch};
 use super::provider::Mode;
 use hubless::budget::TripReason;
+use hubless::till::fresh_root;
 use hubless::{Content, Node, NodeOptions};
-use hubless_proto::audit::Event;
+use hubless_proto::audit::{Entry, Event, Outcome};
 use hubless_proto::identity::SecretKey;
 use hubless_proto::killswitch::{BudgetId, Origin, Statement, Trip};
 use hubless_proto::metering::chain::SpendKey;
 use hubless_proto::metering::word;
 use serde_json::json;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 /// Registers an agent that tells its key, and works until it is stopped.
@@ -153,6 +156,12 @@ async fn a_gateway_is_told_by_who_has_a_key_and_believes_roots_alone() {
     bytes[40] = if bytes[40] == b'A' { b'B' } else { b'A' };
     let forged = post(word::TRIP, &teller, std::str::from_utf8(&bytes).unwrap()).await;
     assert!(forged.status >= 400, "{forged:?}");
+    // Signed by nobody: the signature comes last.
+    let forged = word::trip(&trip);
+    let (last, end) = (&forged[..forged.len() - 12], &forged[forged.len() - 11..]);
+    let swapped = if forged.as_bytes()[last.len()] == b'A' { "B" } else { "A" };
+    let forged = post(word::TRIP, &teller, &format!("{last}{swapped}{end}")).await;
+    assert_eq!(forged.error(), (403, "not_root".to_owned()));
     assert_eq!(house.chat(&key, &json!({})).await.status, 200, "nobody stopped it yet");
     assert_eq!(post(word::TRIP, &teller, &word::trip(&trip)).await.status, 200);
     assert_eq!(house.chat(&key, &json!({})).await.error(), (429, "killed".to_owned()));
@@ -161,6 +170,69 @@ async fn a_gateway_is_told_by_who_has_a_key_and_believes_roots_alone() {
     let said = post(word::END, &key.text(), "{}").await;
     let paid = word::read_paid(said.text.as_bytes()).unwrap();
     assert_eq!((paid.spent.value(), paid.reserved.value()), (5, 0));
+    // One that was ended tells of nothing.
+    assert_eq!(post(word::TRIP, &key.text(), &word::trip(&trip)).await.error().1, "killed");
+    assert_eq!(post(word::END, "sk-other", "{}").await.error(), (401, "bad_chain".to_owned()));
+    let bare = house.client().post(format!("{}/{}", house.gateway.url(), word::END));
+    let bare = bare.header("content-type", "application/json").body("{}").send().await.unwrap();
+    assert_eq!(answer(bare).await.error(), (401, "token".to_owned()));
+    let (own, root) = (name(&key), format!("root:{}", house.root.chain().root));
+    let stray = name(&stray);
+    let rows = house.entries().await;
+    let has = |kind: Event, by: &str, why: &str| {
+        let is_one = |row: &&Entry| row.kind == kind && row.by.starts_with(by);
+        rows.iter().filter(is_one).any(|row| row.reason == why)
+    };
+    for (by, why) in [
+        ("edge:http:anonymous", "auth/bad_chain"),
+        ("edge:http:anonymous", "auth/token"),
+        (stray.as_str(), "denied"),
+        (root.as_str(), "denied/not_root"),
+        (root.as_str(), "auth/bad_chain"),
+        (own.as_str(), "killed"),
+    ] {
+        assert!(has(Event::KeyRefused, by, why), "{by} {why}: {rows:?}");
+    }
+    let refused = rows.iter().filter(|row| row.kind == Event::KeyRefused);
+    assert!(refused.clone().all(|row| row.outcome == Outcome::Refused));
+    assert!(!refused.clone().any(|row| row.reason.starts_with("invalid_argument")));
+    assert!(has(Event::BudgetTripped, &root, "operator"));
+}
+
+/// What a key is called in the audit log.
+fn name(key: &SpendKey) -> String {
+    format!("link:{}", key.chain().links.last().unwrap().id)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_shows_no_key_of_a_root_is_refused_by_the_head_alone() {
+    let house = House::new(1_000, Mode::Answer(0)).await;
+    let times = (1, 2);
+    let over = house.root.issue([7; 32], micros(1), times).unwrap();
+    let ask = async |path: &str, key: &str| {
+        let mut stream = TcpStream::connect(house.gateway.address()).await.unwrap();
+        let head = format!(
+            "POST /v1/{path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
+             Authorization: Bearer {key}\r\nContent-Length: 1000\r\nExpect: 100-continue\r\n\r\n",
+            house.gateway.address()
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut status = [0; 12];
+        tokio::time::timeout(PATIENCE, stream.read_exact(&mut status)).await.unwrap().unwrap();
+        std::str::from_utf8(&status[9..]).unwrap().to_owned()
+    };
+    let stranger = fresh_root().text();
+    let good = house.root.text();
+    for path in ["chat/completions", "embeddings", word::END, word::TRIP] {
+        for key in ["sk-other", &stranger, &good[..90]] {
+            assert_eq!(ask(path, key).await, "401", "{path} {key}");
+        }
+        // The body of whoever shows a good one is asked for.
+        assert_eq!(ask(path, &good).await, "100", "{path}");
+    }
+    // A key whose time is over is ended all the same.
+    assert_eq!(ask(word::END, &over.text()).await, "100");
+    assert_eq!(ask(word::TRIP, &over.text()).await, "401");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -148,6 +148,12 @@ async fn of_clients_with_tokens_the_one_that_is_named_for_it_reads() {
             assert_eq!(shown, path == "/metrics" && status == 200);
         }
     }
+    // What a token may not read is counted, and in the audit log.
+    let read = house.send(&house.get("/metrics", &with(reader))).await;
+    let line = "hubless_refusals_total{by=\"gateway\",kind=\"denied\"} 1";
+    assert!(read.body.contains(line), "{}", read.body);
+    let mut rows = house.node.audit().rows.into_iter().map(|kept| kept.row.entry);
+    assert!(rows.any(|row| row.by == "http:token:alice" && row.reason == "denied"));
     // A listener for nothing else lets every token read.
     let alone = MetricsEdge::start(&house.node, HttpOptions { tokens, ..options() }).await.unwrap();
     assert!(alone.url().ends_with("/metrics"));

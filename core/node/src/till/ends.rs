@@ -12,18 +12,36 @@ use hubless_proto::metering::till::{Paid, ReservationId};
 use hubless_proto::metering::word::Purpose;
 
 impl GatewayTill {
-    /// Ends a key that its holder shows, and cuts the calls that are open below it; durable when
-    /// this returns. No more than what it gives is ever paid by the key. Also for a key whose time
-    /// is over. What is refused is in the audit log, with `by` whom.
+    /// The chain of a key that is shown to be ended, which its time does not forbid. What is
+    /// refused is in the audit log, with `by` whom.
     ///
     /// # Errors
-    /// As `Till::end`; `auth`, code `bad_chain`, for what is no key; `configuration`: what the
-    /// store says.
+    /// `auth`: code `bad_chain` or `unknown_root`.
+    pub fn known(&self, key: &str, by: &str) -> Result<Chain> {
+        let known = chain::verify(key, |root| lock(&self.till).knows(root));
+        known.inspect_err(|error| self.note_key(by, error))
+    }
+
+    /// Ends a key that its holder shows, and cuts the calls that are open below it; durable when
+    /// this returns. No more than what it gives is ever paid by the key. Also for a key whose time
+    /// is over. What is refused is in the audit log.
+    ///
+    /// # Errors
+    /// As `Till::end`; `configuration`: what the store says.
     ///
     /// # Cancellation
     /// The key is ended.
-    pub async fn end(&self, key: &str, by: &str) -> Result<Paid> {
-        Ok(self.end_known(key, by).await?.1)
+    pub async fn end(&self, chain: &Chain) -> Result<Paid> {
+        let (paid, written) = {
+            let mut till = lock(&self.till);
+            let ended = till.end(chain, now_ms());
+            let ended = ended.inspect_err(|error| self.note_holder(chain, error));
+            let (paid, open, writes) = ended?;
+            self.cut(&open);
+            (paid, self.write(writes))
+        };
+        answer(written).await?;
+        Ok(paid)
     }
 
     /// The same, with a receipt for a third party: what the key cost, what it is for as its holder
@@ -34,8 +52,8 @@ impl GatewayTill {
     ///
     /// # Cancellation
     /// The key is ended.
-    pub async fn end_for(&self, key: &str, by: &str, purpose: Purpose) -> Result<(Paid, Bytes)> {
-        let (chain, paid) = self.end_known(key, by).await?;
+    pub async fn end_for(&self, chain: &Chain, purpose: Purpose) -> Result<(Paid, Bytes)> {
+        let paid = self.end(chain).await?;
         let Some(last) = chain.links.last() else { return Err(no_link()) };
         let served = lock(&self.till).served(&last.id);
         let receipt = Receipt {
@@ -53,21 +71,9 @@ impl GatewayTill {
         Ok((paid, receipt.sign(&self.signer)?))
     }
 
-    async fn end_known(&self, key: &str, by: &str) -> Result<(Chain, Paid)> {
-        let known = chain::verify(key, |root| lock(&self.till).knows(root));
-        let chain = known.inspect_err(|error| self.note_key(by, error))?;
-        let (paid, written) = {
-            let mut till = lock(&self.till);
-            let (paid, open, writes) = till.end(&chain, now_ms())?;
-            self.cut(&open);
-            (paid, self.write(writes))
-        };
-        answer(written).await?;
-        Ok((chain, paid))
-    }
-
     /// Stops every key of a budget, those that nobody showed yet as well, and cuts their calls;
-    /// durable when this returns, and never taken back. `teller` is the key of who tells.
+    /// durable when this returns, and never taken back. `teller` is the key of who tells. What is
+    /// refused is in the audit log.
     ///
     /// # Errors
     /// As `Till::trip`; `configuration`: what the store says.
@@ -78,7 +84,9 @@ impl GatewayTill {
         let budget = trip.budget_id();
         let written = {
             let mut till = lock(&self.till);
-            let (open, writes) = till.trip(budget, teller, now_ms())?;
+            let tripped = till.trip(budget, teller, now_ms());
+            let tripped = tripped.inspect_err(|error| self.note_holder(teller, error));
+            let (open, writes) = tripped?;
             self.cut(&open);
             if !writes.is_empty() {
                 let entry = Entry::of(Event::BudgetTripped).budget(budget).by(&key_name(teller));

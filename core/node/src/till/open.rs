@@ -150,6 +150,11 @@ impl GatewayTill {
         self.audit.fold(entry.refused(why));
     }
 
+    /// Writes into the audit log that the holder of a key was refused something else than money.
+    pub fn note_holder(&self, chain: &Chain, why: &Error) {
+        self.note_key(&key_name(chain), why);
+    }
+
     /// Every account: each root before its links.
     pub fn accounts(&self) -> Vec<AccountView> {
         lock(&self.till).accounts()

@@ -174,7 +174,8 @@ fn ends_of_keys_outlive_a_process_that_is_killed() {
                 "stopped".to_owned()
             }
             ("end", shown) => {
-                let paid = runtime.block_on(till.end(shown, "test")).unwrap();
+                let chain = till.known(shown, "test").unwrap();
+                let paid = runtime.block_on(till.end(&chain)).unwrap();
                 format!("{} + {}", paid.spent, paid.reserved)
             }
             (_, shown) => {

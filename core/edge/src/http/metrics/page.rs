@@ -39,6 +39,8 @@ pub(in crate::http) enum Readers {
 pub(in crate::http) struct Page {
     registry: Registry,
     readers: Readers,
+    /// Who writes down whom it refused.
+    node: Node,
     /// Counts as long as it is held here.
     _calls: Arc<Calls>,
 }
@@ -61,7 +63,7 @@ impl Page {
         own.register("build", "The version of the library", version);
         calls.register(own);
         own.register_collector(Box::new(Numbers::of(node)));
-        Ok(Self { registry, readers, _calls: calls })
+        Ok(Self { registry, readers, node: node.clone(), _calls: calls })
     }
 
     /// Adds its path to those of a listener.
@@ -74,7 +76,9 @@ impl Page {
     fn read(&self, client: &Client) -> std::result::Result<Response, Fault> {
         if self.readers == Readers::Named && client.principal != READER {
             let message = "expected the token of the name metrics";
-            return Err(Error::refusal(Kind::Denied, "", message).into());
+            let error = Error::refusal(Kind::Denied, "", message);
+            self.node.note_refused(&client.principal, "", &error);
+            return Err(error.into());
         }
         let mut text = String::new();
         prometheus_text::encode(&mut text, &self.registry)
