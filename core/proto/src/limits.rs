@@ -595,9 +595,16 @@ limits! {
     AUDIT_TEXT_BYTES: usize = 256;
     /// Equal events of others within this time become one row of the audit log.
     AUDIT_FOLD_SPAN: Duration = Duration::from_secs(1);
-    /// Different events of others that the audit log tells of within `AUDIT_FOLD_SPAN`; more are
-    /// only counted.
+    /// Different events of others, of one kind, that the audit log tells of within
+    /// `AUDIT_FOLD_SPAN`; more are only counted.
     AUDIT_FOLDED: usize = 16;
+    /// Rows of one kind that others may cause within `AUDIT_FOLDED_SPAN`; after them what they
+    /// cause is folded over `AUDIT_FLOOD_SPAN`, so that a flood leaves a week of rows on disk.
+    AUDIT_FOLDED_ROWS: usize = 1_024;
+    /// Time in which rows that others cause are counted.
+    AUDIT_FOLDED_SPAN: Duration = Duration::from_secs(3_600);
+    /// Equal events of others within this time become one row, once there were too many rows.
+    AUDIT_FLOOD_SPAN: Duration = Duration::from_secs(600);
     /// Rows of the audit log that wait for the store; more are lost, and a row says how many.
     AUDIT_QUEUE: usize = 16_384;
     /// Rows of the audit log that a node keeps in memory.
@@ -679,6 +686,9 @@ limits! {
     /// Links of one root whose accounts a till keeps, in about 4 MiB: those of keys of calls stay
     /// for `PROVIDER_KEY_LIFE`, so that there may be 27 of them a second.
     TILL_LINKS: usize = 16_384;
+    /// Part of the room for links of its root that a link of a budget may have below it: so much of
+    /// what is left. Others leave such a part to their neighbours.
+    TILL_LINK_SHARE: usize = 16;
     /// Stopped budgets that a till keeps for those who hold keys of one root.
     TILL_TRIPS: usize = 1_024;
     /// Open reservations of one till.

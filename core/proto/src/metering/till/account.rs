@@ -114,6 +114,8 @@ pub(super) struct LinkAccount {
     /// Budget with whose stop it ends.
     pub(super) budget: Option<BudgetId>,
     pub(super) served: Served,
+    /// Links below it that have an account; not written down, since their own rows are.
+    pub(super) below: usize,
 }
 
 /// The account of a root.

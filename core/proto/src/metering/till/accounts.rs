@@ -124,7 +124,8 @@ impl Till {
     /// `auth`: code `unknown_root`, `expired` or `bad_chain`; `killed`: a key that was ended, or
     /// whose budget was stopped, and code `stopped`: one whose provider took more than was set
     /// aside; `budget_exhausted`, code `budget_exhausted`:
-    /// it does not fit; `busy`: limit `TILL_LINKS` or `TILL_RESERVATIONS`.
+    /// it does not fit; `busy`: limit `TILL_LINKS`, `TILL_LINK_SHARE` or
+    /// `TILL_RESERVATIONS`.
     pub fn reserve(
         &mut self,
         chain: &Chain,
@@ -271,9 +272,11 @@ impl Till {
         let (account, until_ms) = (Account::new(link.limit), link.until_ms);
         let budget = link.budget;
         let served = Served::default();
-        let link_account = LinkAccount { account, root, parent, until_ms, budget, served };
+        let link_account =
+            LinkAccount { account, root, parent, until_ms, budget, served, below: 0 };
         self.links.insert(link.id, link_account);
         self.root(root)?.links += 1;
+        self.above(parent, |link| link.below += 1);
         Ok(self.link_row(link.id).map(Write::Put))
     }
 

@@ -40,7 +40,7 @@ impl Till {
     ///
     /// # Errors
     /// `auth`: code `unknown_root`; `bad_chain` for the key of a root; `expired` for a key of which
-    /// nothing is known any more. `busy`, limit `TILL_LINKS`.
+    /// nothing is known any more. `busy`, limit `TILL_LINKS` or `TILL_LINK_SHARE`.
     pub fn end(
         &mut self,
         chain: &Chain,

@@ -4,7 +4,7 @@ use super::*;
 use crate::error::Kind;
 use crate::identity::SecretKey;
 use crate::killswitch::BudgetId;
-use crate::limits::{CLOCK_SKEW, PROVIDER_KEY_LIFE, TILL_TRIPS};
+use crate::limits::{CLOCK_SKEW, PROVIDER_KEY_LIFE, TILL_LINK_SHARE, TILL_LINKS, TILL_TRIPS};
 use crate::metering::Micros;
 use crate::metering::chain::SpendKey;
 
@@ -171,4 +171,76 @@ fn a_key_of_a_budget_tells_of_that_one_alone_and_an_ended_one_of_none() {
     till.trip(BUDGET, twin.chain(), NOW_MS).unwrap();
     assert!(is_killed(&mut till, &twin));
     till.trip(other, root().chain(), NOW_MS).unwrap();
+}
+
+fn seed(index: usize) -> [u8; 32] {
+    let mut seed = [7; 32];
+    seed[..8].copy_from_slice(&(index as u64).to_be_bytes());
+    seed
+}
+
+/// Another key, by its number, below one.
+fn child(parent: &SpendKey, index: usize) -> SpendKey {
+    parent.issue(seed(index), micros(1), (NOW_MS, ENDS_MS)).unwrap()
+}
+
+/// Ends keys below one until there is no room; how many.
+fn flood(till: &mut Till, parent: &SpendKey) -> (usize, Vec<Write>) {
+    let mut rows = Vec::new();
+    for index in 0..TILL_LINKS + 2 {
+        match till.end(child(parent, index).chain(), NOW_MS) {
+            Ok((_, _, writes)) => rows.extend(writes),
+            Err(error) => {
+                assert_eq!((error.kind, error.code.as_str()), (Kind::Busy, "links"));
+                return (index, rows);
+            }
+        }
+    }
+    panic!("there is no end");
+}
+
+#[test]
+fn whoever_ends_keys_without_number_keeps_no_neighbour_out() {
+    let mut till = till();
+    let node = root().issue([6; 32], micros(100), (NOW_MS, ENDS_MS)).unwrap();
+    let mut rows = till.rows(root().chain().root, &[]);
+    let call = |till: &mut Till, seed: u8| {
+        let key = node.issue_for(BUDGET, [seed; 32], micros(1), (NOW_MS, ENDS_MS)).unwrap();
+        let (id, writes) = till.reserve(key.chain(), micros(1), NOW_MS)?;
+        Ok::<_, crate::Error>((key, [writes, till.commit(id, micros(1)).unwrap().1].concat()))
+    };
+    let (hog, writes) = call(&mut till, 1).unwrap();
+    rows.extend(writes);
+    let (ended, writes) = flood(&mut till, &hog);
+    rows.extend(writes);
+    let left = TILL_LINKS - 2 - ended;
+    assert!(ended > 0 && ended <= left / TILL_LINK_SHARE + 1, "{ended}, {left} left");
+    for till in [&mut till, &mut again(&rows)] {
+        // One below a key below it is one below it.
+        let deep = child(&child(&hog, 0), 1);
+        let error = till.end(deep.chain(), NOW_MS).unwrap_err();
+        assert_eq!(error.limit.unwrap().name, "TILL_LINK_SHARE");
+        let (other, _) = call(till, 2).unwrap();
+        assert!(flood(till, &other).0 > ended / 2, "each has a share of what is left");
+    }
+    // The key that a node was given fills the room but for a part, in which its neighbour pays.
+    assert!(flood(&mut till, &node).0 > TILL_LINKS / 2);
+    assert!(call(&mut till, 3).is_err());
+    let neighbour = child(&root(), 1);
+    for index in 0..TILL_LINKS / TILL_LINK_SHARE / 2 {
+        let key = child(&neighbour, index);
+        let (id, _) = till.reserve(key.chain(), micros(0), NOW_MS).unwrap();
+        till.commit(id, micros(0)).unwrap();
+        till.end(key.chain(), NOW_MS).unwrap();
+    }
+    // What lives no more makes room, and counts for nobody.
+    let times = (ENDS_MS, 2 * ENDS_MS);
+    let late = root().issue([3; 32], micros(9), times).unwrap();
+    for index in 0..TILL_LINKS / 2 {
+        let key = late.issue(seed(index), micros(1), times).unwrap();
+        till.end(key.chain(), ENDS_MS).unwrap();
+    }
+    assert_eq!(till.accounts().len(), 2 + TILL_LINKS / 2);
+    let below = |key: &SpendKey| till.links.get(&key.chain().links[0].id).map(|link| link.below);
+    assert_eq!((below(&late), below(&node)), (Some(TILL_LINKS / 2), None));
 }

@@ -38,7 +38,9 @@ impl Till {
                     served,
                 } => {
                     let account = Account { spent, stopped, ended, ..Account::new(limit) };
-                    let link = LinkAccount { account, root, parent, until_ms, budget, served };
+                    let below = 0;
+                    let link =
+                        LinkAccount { account, root, parent, until_ms, budget, served, below };
                     till.links.insert(id, link);
                 }
                 Row::Trip { budget, teller, until_ms } => {
@@ -53,6 +55,10 @@ impl Till {
             if link.parent.is_some_and(|parent| !till.links.contains_key(&parent)) {
                 return Err(broken("a link is below no link"));
             }
+        }
+        let parents: Vec<_> = till.links.values().map(|link| link.parent).collect();
+        for parent in parents {
+            till.above(parent, |link| link.below += 1);
         }
         for (id, open) in open {
             let path = till.path(open.root, open.link)?;
@@ -110,7 +116,7 @@ impl Till {
     }
 
     pub(super) fn link_row(&self, id: LinkId) -> Option<Row> {
-        let LinkAccount { account, root, parent, until_ms, budget, served } =
+        let LinkAccount { account, root, parent, until_ms, budget, served, .. } =
             self.links.get(&id)?.clone();
         let Account { limit, spent, stopped, ended, .. } = account;
         Some(Row::Link { id, root, parent, limit, spent, until_ms, stopped, ended, budget, served })
