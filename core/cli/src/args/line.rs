@@ -195,8 +195,12 @@ calls refused before their handler ran, budgets opened, stopped and closed. The 
 what changed the data folder: tickets, joined meshes, pins, stored credentials. A node without a \
 name keeps its latest rows in memory. A metering gateway keeps one in data/gateways/NAME.db, \
 called gateway:NAME: roots, refused keys, empty budgets, providers that took too much. Equal \
-refusals of one second are one row with a count. No row holds a content, a credential or a rule of \
-an agent.
+refusals of one second are one row with a count; where one kind of them fills an hour, of ten \
+minutes. No row holds a content, a credential or a rule of an agent.
+
+Of each log the latest 262,144 rows are kept: where the oldest are forgotten, a row \
+`rows_forgotten` says how many, and the hash from which the rest is checked. `export` keeps them \
+elsewhere in time.
 
 Each row is hashed with the one before it: what was changed, taken out or put in is found by \
 `verify`, with the first row that does not hold. Whoever may write the file could write all of it \
@@ -350,8 +354,9 @@ export OPENAI_API_KEY=hbl_...    # from `hubless gateway root add` or `hubless g
 
 The most that a call can cost is set aside on disk before the provider is asked, at the caller's \
 key and at every key above it; what was used is charged after. What does not fit is refused with \
-429, insufficient_quota. A call whose use nobody said is charged in full: a lost answer, a \
-stream that its client left, a gateway that was killed. What a price does not bound is refused: \
+429, insufficient_quota. A call whose use nobody said is charged in full: a lost answer, a failure \
+(500), a stream that its client left, a gateway that was killed. What a price does not bound is \
+refused: \
 several answers, images, audio, files, tools that the provider runs, other service tiers, and \
 unknown fields.
 
