@@ -31,7 +31,8 @@ typedef struct {
     const hubless_switch *kill_switch;
     const hubless_call *parent;
     hubless_allowance max;
-    const char *path; /* that the answer must have come by; NULL: any */
+    const char *path;  /* that the answer must have come by; NULL: any */
+    const char *field; /* that a refusal must name; NULL: any */
 } asking;
 
 /* Asks, and gives the kind of the outcome; of `info` the numbers outlive the reply. */
@@ -57,6 +58,7 @@ static hubless_status ask_with(const asking *how, hubless_reply_info *info) {
     if (kind == HUBLESS_CONFIGURATION) {
         CHECK(suite_is(err.code, "orphan"));
     }
+    CHECK(how->field == NULL || (suite_is(err.field, how->field) && suite_is(err.code, "amount")));
     hubless_reply_free(reply);
     hubless_error_clear(&err);
     return kind;
@@ -424,6 +426,10 @@ static void the_most_of_a_request_is_granted(void) {
     CHECK(ask_with(&how, NULL) == HUBLESS_BUDGET_EXHAUSTED);
     how.max.input_tokens = (hubless_limit){0, 700};
     CHECK(ask_with(&how, NULL) == HUBLESS_INVALID_ARGUMENT);
+    how.max.input_tokens = HUBLESS_AT_MOST(9007199254740992);
+    how.field = "max.inputTokens";
+    CHECK(ask_with(&how, NULL) == HUBLESS_INVALID_ARGUMENT);
+    how.field = NULL;
     how.max.input_tokens = HUBLESS_AT_MOST(700);
     how.kill_switch = NULL;
     CHECK(ask_with(&how, NULL) == HUBLESS_INVALID_ARGUMENT);

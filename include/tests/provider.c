@@ -49,11 +49,15 @@ static void *wait_for_it(void *call) {
     return NULL;
 }
 
-static void on_waits(hubless_call *call, void *user) {
+static void on_own_thread(void *(*work)(void *), hubless_call *call) {
     pthread_t thread;
-    (void)user;
-    CHECK(pthread_create(&thread, NULL, wait_for_it, call) == 0);
+    CHECK(pthread_create(&thread, NULL, work, call) == 0);
     pthread_detach(thread);
+}
+
+static void on_waits(hubless_call *call, void *user) {
+    (void)user;
+    on_own_thread(wait_for_it, call);
 }
 
 /* Asks an agent of a node under a switch or none, and checks what its key cost. */
@@ -79,6 +83,25 @@ static void refused(hubless_node *node, const char *to, const hubless_switch *ki
     CHECK(hubless_request(node, hubless_cstr(to), &content, &under, &reply, &err) != HUBLESS_OK);
     CHECK(err.kind == HUBLESS_CONFIGURATION && suite_is(err.code, code));
     hubless_error_clear(&err);
+}
+
+/* An amount that is none is refused by its field, and the call goes on. */
+static void *ask_for_too_much(void *call) {
+    const uint64_t bad[] = {9007199254740992, UINT64_MAX};
+    hubless_error err = HUBLESS_ERROR_INIT;
+    hubless_provider *none = NULL;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        CHECK(hubless_call_provider(call, &bad[i], &none, &err) == HUBLESS_INVALID_ARGUMENT);
+        CHECK(suite_is(err.field, "maxCost") && suite_is(err.code, "amount") && none == NULL);
+    }
+    hubless_error_clear(&err);
+    wait_for_it(call);
+    return NULL;
+}
+
+static void on_greedy(hubless_call *call, void *user) {
+    (void)user;
+    on_own_thread(ask_for_too_much, call);
 }
 
 static void register_at(hubless_node *node, const char *name, hubless_on_call on_call,
@@ -110,6 +133,8 @@ static void a_handler_gets_base_url_and_key_paid_from_its_grant(void) {
     /* A quarter of the grant, which is a quarter of what is left: 3,920. */
     asks(node, "quarter", kill_switch, 245);
     refused(node, "tells", NULL, "no_budget");
+    register_at(node, "greedy", on_greedy, NULL);
+    asks(node, "greedy", kill_switch, most);
     CHECK(hubless_switch_free(kill_switch) == HUBLESS_OK);
     CHECK(hubless_node_close(node, 1000) == HUBLESS_OK);
 }

@@ -29,6 +29,12 @@ async fn a_trip_cancels_what_runs_and_refuses_what_waits() {
     let (told, mut listened) = mpsc::unbounded_channel();
     let switch = tokens(1_000);
     switch.on_tripped(|_| panic!("a listener that fails"));
+    let (_release, held) = std::sync::mpsc::channel::<()>();
+    let (blocks, mut blocked) = mpsc::unbounded_channel();
+    switch.on_tripped(move |_| {
+        blocks.send(()).unwrap();
+        let _ = held.recv();
+    });
     let tell = told.clone();
     switch.on_tripped(move |stop| tell.send(stop.reason).unwrap());
     let running = spawn_paid(&node, &switch, "wait");
@@ -45,6 +51,7 @@ async fn a_trip_cancels_what_runs_and_refuses_what_waits() {
     }
     assert_eq!(next(&mut heard).await, "killed operator");
     assert_eq!(next(&mut listened).await, TripReason::Operator);
+    next(&mut blocked).await;
     let stop = switch.stop().unwrap();
     assert_eq!((stop.reason, stop.by), (TripReason::Operator, Some(node.key())));
     // Whoever listens late is told at once.

@@ -3,7 +3,7 @@
 use super::docs;
 use crate::count::{self, Outcome};
 use crate::hello;
-use crate::house::{Result, root, target, venv_program};
+use crate::house::{Result, built, root, target, venv_program};
 use crate::language::{Language, Origin};
 use crate::step::Step;
 use crate::toolchain;
@@ -13,6 +13,7 @@ use std::path::Path;
 pub(crate) fn python() -> Result<Outcome> {
     let step = Step::new("python: pytest", venv_program("python"))
         .args(["-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "tests"])
+        .env("HUBLESS_CLI", built("hubless"))
         .folder(root().join("python"));
     suite(Language::Python, step, count::pytest)
 }
