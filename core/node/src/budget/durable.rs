@@ -2,6 +2,7 @@
 //! fails.
 
 use super::Treasury;
+use super::counted::Counted;
 use super::rows::{Rows, Stored, Written};
 use super::treasury::now;
 use crate::audit::Audit;
@@ -9,7 +10,7 @@ use crate::executor::blocking;
 use crate::mesh::Mesh;
 use crate::store::{SharedStore, closed};
 use hubless_proto::error::{Error, Kind, Result};
-use hubless_proto::killswitch::{Ending, Input, Keeping, Key, Ledger, Owner, Row};
+use hubless_proto::killswitch::{Ending, Input, Keeping, Ledger, Owner, Row};
 use std::sync::Arc;
 
 impl Treasury {
@@ -27,9 +28,13 @@ impl Treasury {
         let owner = Owner { node, instance, keeping: Keeping::Durable };
         let path = store.path().to_owned();
         let recovered = blocking(move || {
-            recover(owner, rows).map_err(|error| crate::store::broken(&path, &error))
+            let counted = Counted::beside(&path);
+            let told = counted.read()?;
+            let ledger = recover(owner, rows, told);
+            let (ledger, opened) = ledger.map_err(|error| crate::store::broken(&path, &error))?;
+            Ok((ledger, counted, opened))
         });
-        let ledger = recovered.await?;
+        let (ledger, counted, opened) = recovered.await?;
         let written = Arc::<Written>::default();
         let stored = Stored { store, written: Arc::clone(&written) };
         let treasury = Self::with(mesh, Box::new(stored), ledger, (written, audit));
@@ -50,6 +55,8 @@ impl Treasury {
             treasury.put(Input::Finish { grant, ending: Ending::Ran });
         }
         treasury.caught_up().await?;
+        // Only once the store says so as well: a process that dies between leaves it one ahead.
+        blocking(move || counted.write(opened)).await?;
         Ok(treasury)
     }
 
@@ -146,11 +153,24 @@ impl Treasury {
 }
 
 /// A store without the row that says since when it knows everything is new: earlier processes of
-/// this node may have had another.
-fn recover(owner: Owner, rows: Vec<Row>) -> Result<Ledger> {
-    let is_whole = rows.iter().any(|row| row.key() == Key::Since);
+/// this node may have had another. One that counts fewer processes than `told` of is an older copy
+/// of what it was. With the ledger comes how many had it open, this process among them.
+pub(super) fn recover(owner: Owner, rows: Vec<Row>, told: u64) -> Result<(Ledger, u64)> {
+    let said = rows.iter().find_map(Row::since).map(|(_, opened)| opened);
+    let is_whole = said.is_some_and(|opened| opened >= told);
+    if said.is_some() && !is_whole {
+        tracing::warn!(
+            told,
+            said,
+            "the store of this node is an older copy of what it was: what \
+            was held is charged in full"
+        );
+    }
     let recover = if is_whole { Ledger::recover } else { Ledger::recover_partly };
-    recover(owner, rows, now())
+    let mut ledger = recover(owner, rows, now())?;
+    let opened = said.unwrap_or_default().max(told).saturating_add(1);
+    ledger.opened(opened);
+    Ok((ledger, opened))
 }
 
 /// What a program is told that wants to spend.

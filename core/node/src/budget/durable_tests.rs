@@ -13,13 +13,15 @@ use crate::mesh::{Mesh, MeshOptions};
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{AgentId, NodeKey};
 use hubless_proto::killswitch::{
-    CallId, Ending, GrantId, Input, Keeping, Key, Ledger, Order, Owner, Row, Share, Write,
+    CallId, Ending, GrantId, Input, Keeping, Key, Ledger, Order, Owner, Reading, Row, Share, Write,
 };
 use hubless_proto::wire::words::{RefundPolicy, Spends};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 const CEILING: u64 = 1_000;
+/// Another node.
+const FAR: NodeKey = NodeKey::from_bytes([2; 32]);
 
 /// Keeps rows in memory, until it fails at one write and ever after.
 struct Failing {
@@ -104,6 +106,7 @@ impl Node {
         let ledger = Ledger::recover(owner, [], now()).unwrap();
         let treasury =
             Treasury::with(mesh.clone(), Box::new(failing), ledger, (written, Arc::default()));
+        treasury.clock(FAR, Reading { instance: 1, clock_ms: 1 });
         let running = Arc::clone(&treasury);
         tokio::spawn(running.run());
         let ceiling = Allowance::UNLIMITED.with(Component::OutputTokens, Some(CEILING));
@@ -116,7 +119,7 @@ impl Node {
         let root = self.switch.open(&self.treasury).await?;
         for _ in 0..3 {
             let inside = self.treasury.cut(root, order(self.treasury.node())).await?;
-            let far = self.treasury.cut(root, order(NodeKey::from_bytes([2; 32]))).await?;
+            let far = self.treasury.cut(root, order(FAR)).await?;
             self.abroad += 50;
             std::mem::forget(far);
             for grant in [root, inside.grant().id] {
@@ -208,7 +211,7 @@ fn found_again(node: &Treasury, rows: &Mutex<BTreeMap<Key, Row>>, root: GrantId)
 async fn a_detached_grant_outlives_its_call_its_switch_and_its_process() {
     let node = Node::new(u64::MAX).await;
     let root = node.switch.open(&node.treasury).await.unwrap();
-    let far = NodeKey::from_bytes([2; 32]);
+    let far = FAR;
     let until_ms = Some(chance::now_ms() + 600_000);
     let detached = Order { detached_until_ms: until_ms, ..order(far) };
     let (kept, leased) = (detached.id, order(far));

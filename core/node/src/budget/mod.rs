@@ -7,6 +7,7 @@
 //! with the spending counted outside, by `tests/mesh/tests/ledger`, which kills the nodes at any
 //! moment, and before a gateway by those of `core/edge`.
 
+mod counted;
 mod counts;
 #[cfg(test)]
 mod dishonest_tests;
@@ -28,6 +29,8 @@ mod refunds;
 mod report;
 mod rows;
 mod settling;
+#[cfg(test)]
+mod settling_tests;
 mod spend;
 mod state;
 mod switch;

@@ -18,7 +18,7 @@ use hubless_proto::metering::chain::SpendKey;
 use hubless_proto::metering::word::Purpose;
 use hubless_proto::wire::v1;
 use hubless_proto::wire::words::RefundPolicy;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use tokio::sync::OnceCell;
 
 /// The key that went with a grant.
@@ -84,7 +84,7 @@ impl Treasury {
             // Let go after the lock is: with it a call may end.
             let above = {
                 let state = lock(&self.state);
-                state.calls.get(&grant.parent).and_then(Weak::upgrade)
+                state.calls.get(&grant.parent).and_then(|held| held.call.upgrade())
             };
             return above?.held()?.gateway().cloned();
         }

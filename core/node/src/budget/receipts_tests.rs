@@ -17,7 +17,7 @@ use hubless_proto::audit::{Entry, Event};
 use hubless_proto::error::Kind;
 use hubless_proto::identity::{AgentId, NodeKey, SecretKey};
 use hubless_proto::killswitch::{
-    CallId, Grant, GrantId, Message, Order, Receipt, ReservationId, Settlement, Share,
+    CallId, Grant, GrantId, Message, Order, Reading, Receipt, ReservationId, Settlement, Share,
 };
 use hubless_proto::metering::Micros;
 use hubless_proto::metering::chain::SpendKey;
@@ -130,6 +130,7 @@ impl Issuer {
         let treasury = Treasury::in_memory(mesh, Arc::clone(&audit));
         treasury.pay_by(Arc::clone(&gateway));
         treasury.refund_by(Refunds::all(RefundPolicy::Provider));
+        treasury.clock(FAR, Reading { instance: 1, clock_ms: 1 });
         let ceiling = Allowance::UNLIMITED.with(COST, Some(4 * MOST));
         let switch = KillSwitch::new(Terms::of(ceiling));
         Self { treasury, gateway, audit, switch }

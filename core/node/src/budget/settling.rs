@@ -5,7 +5,7 @@ use super::durable::failed;
 use super::guards::Funded;
 use super::treasury::lost;
 use crate::engine::lock;
-use hubless_proto::error::{Kind, Result};
+use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::NodeKey;
 use hubless_proto::killswitch::{Grant, GrantId, Input, Order};
 use std::sync::Arc;
@@ -15,6 +15,8 @@ use tokio::time::{Instant, timeout_at};
 
 /// Longest wait for the last word about a call that was answered.
 const LAST_WORD: Duration = Duration::from_secs(1);
+/// Code of the refusal of a grant for a node of whose clock nothing is known.
+pub(super) const UNHEARD: &str = "unheard";
 
 /// A grant whose call was answered while it is open.
 pub(super) struct Answered {
@@ -27,15 +29,17 @@ pub(super) struct Answered {
 impl Treasury {
     /// Cuts a grant for a call of this node. An answer may overtake the last word about its grant:
     /// what does not fit until then waits for that word, so that one call after the other is paid
-    /// from the same money.
+    /// from the same money. So does what is for a node of whose clock nothing is known, for a word
+    /// of it.
     pub(crate) async fn cut(self: &Arc<Self>, from: GrantId, order: Order) -> Result<Funded> {
         let until = Instant::now() + LAST_WORD;
         loop {
             let mut settled = std::pin::pin!(self.settled.notified());
             settled.as_mut().enable();
             let cut = self.cut_now(from, order.clone()).await;
-            let waits = |error: &hubless_proto::Error| {
-                error.kind == Kind::BudgetExhausted && self.is_settling(from)
+            let waits = |error: &Error| {
+                let settling = error.kind == Kind::BudgetExhausted && self.is_settling(from);
+                settling || error.code == UNHEARD
             };
             if !cut.as_ref().is_err_and(waits) || timeout_at(until, settled).await.is_err() {
                 return cut;
@@ -45,9 +49,14 @@ impl Treasury {
 
     async fn cut_now(self: &Arc<Self>, from: GrantId, order: Order) -> Result<Funded> {
         let (answer, granted) = oneshot::channel();
+        let elsewhere = order.audience != self.node();
         self.work(|state, now| {
             if let Some(why) = &state.failed {
                 let _ = answer.send(Err(failed(why)));
+                return;
+            }
+            if elsewhere && !state.ledger.hears(&order.audience) {
+                let _ = answer.send(Err(unheard()));
                 return;
             }
             state.grants.insert(order.id, answer);
@@ -72,4 +81,11 @@ impl Treasury {
         let goes_on = state.ledger.view(&from).is_some_and(|view| view.stopped.is_none());
         goes_on && state.answered.values().any(|answered| answered.from == from)
     }
+}
+
+/// Without a reading of its clock a holder cannot tell a new grant from one that an earlier process
+/// of its node had: it would answer that all of it may be spent.
+fn unheard() -> Error {
+    let message = "nothing is known yet of the clock of the node that is called; call again";
+    Error::refusal(Kind::Busy, UNHEARD, message)
 }

@@ -29,7 +29,8 @@ impl Spend {
     pub fn used(mut self, used: Amount) {
         self.said = true;
         if let Some(reservation) = self.reservation.take() {
-            reservation.used(used);
+            // What a reservation holds no calls for would count as taken by a provider.
+            reservation.used(used.with(Component::Calls, 0).unwrap_or(used));
         }
         self.core.add_usage(&usage(&used));
     }

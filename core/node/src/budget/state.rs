@@ -9,7 +9,7 @@ use crate::audit::Audit;
 use crate::call::core::CallCore;
 use hubless_proto::audit::{Entry, Event};
 use hubless_proto::error::{Error, Kind, Result};
-use hubless_proto::identity::{NodeKey, SecretKey};
+use hubless_proto::identity::{AgentId, NodeKey, SecretKey};
 use hubless_proto::killswitch::{
     Amount, Asked, Beacon, Breach, BudgetId, Claim, Component, Grant, GrantId, Input, Ledger,
     Message, Now, OperatorStop, Output, ReservationId, Statement, Trip,
@@ -32,7 +32,7 @@ pub(super) struct State {
     pub(super) codes: BTreeMap<(GrantId, Digest), Answer<Claim>>,
     pub(super) reservations: BTreeMap<(GrantId, ReservationId), Answer<Reservation>>,
     /// Calls that are handled here under a grant.
-    pub(super) calls: BTreeMap<GrantId, Weak<CallCore>>,
+    pub(super) calls: BTreeMap<GrantId, Handled>,
     pub(super) switches: BTreeMap<GrantId, Weak<Switch>>,
     /// Last words that were not acknowledged yet, and who they are for.
     pub(super) unsaid: BTreeMap<GrantId, NodeKey>,
@@ -69,6 +69,22 @@ pub(super) enum Effect {
     TellGateway(Box<Trip>),
     /// A grant that was cut here is charged for good.
     Settled(GrantId),
+}
+
+/// A call that is handled here, with what of its grant is still asked for once the ledger has
+/// forgotten it.
+pub(super) struct Handled {
+    pub(super) call: Weak<CallCore>,
+    budget: BudgetId,
+    agent: AgentId,
+    node: NodeKey,
+}
+
+impl Handled {
+    pub(super) fn new(call: &Arc<CallCore>, grant: &Grant) -> Self {
+        let (budget, agent, node) = (grant.origin.budget_id(), grant.agent, grant.audience);
+        Self { call: Arc::downgrade(call), budget, agent, node }
+    }
 }
 
 impl State {
@@ -144,6 +160,22 @@ impl State {
             self.audit.record(entry.by_agent(Some(grant.agent)).because(reason.name()));
         }
         self.ledger.handle(Input::Trip { grant: id, reason, by }, now);
+    }
+
+    /// Writes down that what a grant pays for was stopped here, by its lease or a limit: neither by
+    /// the stop of its budget, which has a row, nor by its issuer, nor by its handler.
+    fn note_end(&self, grant: GrantId, reason: TripReason) {
+        // What nothing is set aside in is over by now, and the ledger has forgotten it.
+        let Some(held) = self.calls.get(&grant) else { return };
+        let budget = held.budget;
+        let elsewhere = matches!(reason, TripReason::Parent | TripReason::Operator);
+        if elsewhere || self.ledger.tripped(&budget).is_some() {
+            return;
+        }
+        tracing::info!(reason = reason.name(), %budget, agent = %held.agent, "a call was stopped");
+        let entry = Entry::of(Event::GrantTripped).budget(budget);
+        let entry = entry.by(&format!("mesh:{}", held.node)).by_agent(Some(held.agent));
+        self.audit.fold(entry.because(reason.name()));
     }
 
     /// Takes everything that came out of the ledger.
@@ -223,7 +255,8 @@ impl State {
             }
             Output::Refused { asked, error } => return self.refused(asked, error),
             Output::Cancel { grant, reason } => {
-                let call = self.calls.get(&grant).and_then(Weak::upgrade);
+                self.note_end(grant, reason);
+                let call = self.calls.get(&grant).and_then(|held| held.call.upgrade());
                 return call.map(|call| Effect::Cancel(call, reason));
             }
             Output::Tripped(statement) => {
@@ -322,6 +355,7 @@ impl State {
                 None => self.holds.remove(&grant).map(|answer| Effect::Held(answer, Err(error))),
             },
             Asked::Reservation(grant, id) => {
+                let error = self.why_over(&grant).unwrap_or(error);
                 let answer = self.reservations.remove(&(grant, id));
                 answer.map(|answer| Effect::NotReserved(answer, Box::new(error)))
             }
@@ -332,6 +366,16 @@ impl State {
             // The switch is done with: there is nothing to stop.
             Asked::Trip(_) => None,
         }
+    }
+
+    /// Why nothing is left of the grant of a call whose budget is stopped; the ledger forgets what
+    /// is over.
+    fn why_over(&self, grant: &GrantId) -> Option<Error> {
+        if self.ledger.view(grant).is_some() {
+            return None;
+        }
+        let stop = self.ledger.tripped(&self.calls.get(grant)?.budget)?;
+        Some(Error::refusal(Kind::Killed, stop.reason.name(), "the call tree was stopped"))
     }
 
     fn breach(&mut self, by: NodeKey, grant: GrantId, breach: Breach) -> Option<Effect> {

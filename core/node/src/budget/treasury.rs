@@ -7,7 +7,7 @@ use super::guards::{Funded, Held, Reservation};
 use super::receipts::Framed;
 use super::refunds::Refunds;
 use super::rows::{InMemory, Rows, Written};
-use super::state::{Effect, State};
+use super::state::{Effect, Handled, State};
 use super::switch::Switch;
 use super::tree::{self, Branch};
 use crate::audit::Audit;
@@ -187,6 +187,8 @@ impl Treasury {
     /// A peer said what its clock reads.
     pub(crate) fn clock(self: &Arc<Self>, peer: NodeKey, reading: Reading) {
         self.put(Input::Clock { peer, reading });
+        // Whoever waits for it to cut a grant.
+        self.settled.notify_waiters();
     }
 
     /// A peer is gone.
@@ -289,7 +291,7 @@ impl Treasury {
                 let _ = answer.send(Err(refused(why)));
                 return;
             }
-            state.calls.insert(id, Arc::downgrade(core));
+            state.calls.insert(id, Handled::new(core, &grant));
             core.hold(Held::new(Arc::clone(self), grant.clone()).paid_by(gateway));
             if inside {
                 let _ = answer.send(Ok(()));

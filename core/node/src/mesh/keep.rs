@@ -106,7 +106,9 @@ pub(super) async fn distant_told(shared: &Arc<Shared>) {
             }
             let task = Arc::clone(shared);
             dials.spawn(async move {
-                if task.connection(node).await.is_err() && !task.book.is_near(node) {
+                let failed = task.connection(node).await.is_err();
+                // One that it dialled itself may have come meanwhile.
+                if failed && !task.book.is_near(node) && task.peers.of(node).is_empty() {
                     task.book.gone(node);
                     task.host.gone(node);
                 }

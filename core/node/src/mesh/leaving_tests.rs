@@ -61,6 +61,30 @@ async fn what_an_older_process_of_a_node_was_asked_ends_when_a_newer_one_is_seen
     assert_eq!(final_text(&mut caller).await, None);
 }
 
+/// The news of the death of one process may come after the next one has introduced itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_next_process_said_of_its_clock_outlives_the_news_of_a_death() {
+    let mut two = two().await;
+    let a = two.a.node_key();
+    let before = std::time::Instant::now();
+    let (mut caller, end) = pipe();
+    two.b.call(a, text_request("", "alive"), Bodies::none(), end).await.unwrap();
+    assert_eq!(final_text(&mut caller).await.as_deref(), Some("alive"));
+    let b = two.b.shared_for_tests();
+    let connection = b.peers.of(a).pop().unwrap();
+    let greeting = connection.greeting().unwrap();
+    b.node_died(a, before);
+    assert!(!connection.tunnel.is_closed(), "it is to the process that came after");
+    two.sees_b.until(|seen| matches!(seen, Seen::Gone(node) if node == a).then_some(())).await;
+    let said = two.sees_b.until(|seen| match seen {
+        Seen::Clock(node, reading) => Some((node, reading)),
+        _ => None,
+    });
+    let (node, reading) = timeout(LONG, said).await.unwrap();
+    assert_eq!((node, reading.instance), (a, greeting.instance));
+    assert_eq!(reading.clock_ms, greeting.clock_ms);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_arrives_after_the_news_of_its_death_is_ended() {
     let mut two = two().await;

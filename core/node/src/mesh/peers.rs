@@ -14,6 +14,7 @@ use crate::chance::now_ms;
 use crate::link::CloseReason;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::NodeKey;
+use hubless_proto::killswitch::Reading;
 use hubless_proto::limits;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -317,7 +318,19 @@ impl Shared {
         }
         if known || open {
             tracing::debug!(%node, "a node goes away");
-            self.host.gone(node);
+            self.vanished(node);
+        }
+    }
+
+    /// Tells the engine that a process of a node is no more. What the next one said of its clock
+    /// stays known: it is said again, since the engine forgets it with all that it knew.
+    fn vanished(&self, node: NodeKey) {
+        self.host.gone(node);
+        let connections = self.peers.of(node);
+        let next = connections.iter().filter(|one| one.is_usable()).filter_map(|c| c.greeting());
+        if let Some(next) = next.filter(|next| next.is_member()).max_by_key(|next| next.instance) {
+            let (instance, clock_ms) = (next.instance, next.clock_ms);
+            self.host.clock(node, Reading { instance, clock_ms });
         }
     }
 
@@ -349,7 +362,7 @@ impl Shared {
         }
         if known || open {
             tracing::debug!(%node, "a node is gone");
-            self.host.gone(node);
+            self.vanished(node);
         }
     }
 }

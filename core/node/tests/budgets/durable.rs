@@ -112,3 +112,30 @@ async fn a_store_that_cannot_be_used_is_refused_with_what_to_do() {
     drop(held);
     named(&home, "one").await.unwrap();
 }
+
+/// From which process on a store knows everything, and how many had it open.
+fn since(home: &TempDir, name: &str) -> (u64, u64) {
+    let (_store, rows) = Store::open(&store(home.path(), name)).unwrap();
+    rows.iter().find_map(hubless_proto::killswitch::Row::since).expect("a row that says it")
+}
+
+#[tokio::test]
+async fn an_older_copy_of_a_store_is_known_for_one() {
+    let home = tempfile::tempdir().unwrap();
+    let once = async || named(&home, "one").await.unwrap().close(Duration::from_secs(2)).await;
+    once().await;
+    let first = since(&home, "one");
+    assert_eq!(first.1, 1);
+    let path = store(home.path(), "one");
+    let older = std::fs::read(&path).unwrap();
+    once().await;
+    assert_eq!(since(&home, "one"), (first.0, 2), "it knows all that the first did");
+    std::fs::write(&path, older).unwrap();
+    once().await;
+    let (from, opened) = since(&home, "one");
+    assert!(from > first.0, "it knows nothing of the second");
+    assert_eq!(opened, 3);
+    // The control: what came after it is whole again.
+    once().await;
+    assert_eq!(since(&home, "one"), (from, 4));
+}

@@ -246,3 +246,49 @@ async fn without_a_budget_spending_is_only_told() {
     let error = node.request(ask("counts", json!(0))).await.unwrap_err();
     assert_eq!((error.kind, error.field.as_deref()), (Kind::InvalidArgument, Some("calls")));
 }
+
+/// They are counted where the call is made: said again they would be taken by no reservation.
+#[tokio::test]
+async fn calls_that_a_handler_says_it_used_are_left_out() {
+    let node = memory_node().await;
+    register(&node, json!({"name": "says"}), |call: Call, _| async move {
+        let used = output(5).with(Component::Calls, 3)?;
+        call.spend(output(9)).await?.used(used);
+        Ok(Content::default())
+    })
+    .await;
+    let switch = KillSwitch::new(Terms::of(
+        Allowance::UNLIMITED
+            .with(Component::OutputTokens, Some(100))
+            .with(Component::Calls, Some(10)),
+    ));
+    node.request(paid(&switch, "says", json!(0))).await.unwrap();
+    let spent =
+        || (switch.spent().of(Component::OutputTokens), switch.spent().of(Component::Calls));
+    until("it is settled", || spent() == (5, 1)).await;
+    assert_eq!(switch.stop().map(|stop| stop.reason), None);
+}
+
+/// What a handler of the same node spends is known as it is spent.
+#[tokio::test]
+async fn a_soft_limit_stops_a_call_of_the_own_node_once_more_is_spent() {
+    let node = memory_node().await;
+    let provider = Arc::<Provider>::default();
+    let counted = Arc::clone(&provider);
+    register(&node, json!({"name": "spends"}), move |call: Call, _| {
+        let counted = Arc::clone(&counted);
+        async move {
+            loop {
+                counted.write(&call, 1, 1).await?;
+            }
+        }
+    })
+    .await;
+    let soft = Allowance::UNLIMITED.with(Component::OutputTokens, Some(10));
+    let terms = Terms { soft, ..limit(Component::OutputTokens, 1_000) };
+    let switch = KillSwitch::new(terms);
+    let error = node.request(paid(&switch, "spends", json!(0))).await.unwrap_err();
+    assert_eq!(named(&error), ("killed", "output_exceeded"));
+    // One above is known to be spent; another may have begun meanwhile.
+    assert!((11..=12).contains(&provider.spent()), "{}", provider.spent());
+}

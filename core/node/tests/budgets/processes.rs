@@ -2,6 +2,7 @@
 
 use super::support::{node_in, soon};
 use super::*;
+use hubless_proto::audit::Event;
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -89,6 +90,14 @@ async fn a_holder_whose_issuer_stands_still_stops_with_its_lease() {
     let lost = tokio::time::timeout(Duration::from_secs(3), heard.recv()).await;
     assert_eq!(lost.expect("at the end of the lease").unwrap(), "killed lease_lost");
     signal(&child.0, "-CONT");
+    let by = format!("mesh:{}", node.key());
+    let is_told = || {
+        let mut rows = node.audit().rows.into_iter().map(|kept| kept.row.entry);
+        rows.any(|row| {
+            (row.kind, &*row.reason, &row.by) == (Event::GrantTripped, "lease_lost", &by)
+        })
+    };
+    until("a row of who and why", is_told).await;
 }
 
 struct Killed(Child);

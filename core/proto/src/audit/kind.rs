@@ -78,7 +78,8 @@ words! {
         BudgetOpened "budget_opened"
         /// A budget was stopped.
         BudgetTripped "budget_tripped"
-        /// The agent that handles a call stopped what its grant pays for.
+        /// What the grant of a call pays for was stopped at its node: by the agent that handles it,
+        /// by a limit, or by the end of its lease.
         GrantTripped "grant_tripped"
         /// A statement that stops budgets was shown, as one of the operator of the mesh.
         OperatorStop "operator_stop"

@@ -316,12 +316,6 @@ impl Account {
         open.filter(|sub| !goes_on(sub)).map(|sub| sub.grant.id).collect()
     }
 
-    /// What is known to be spent, here and below.
-    pub(super) fn known(&self) -> Amount {
-        let open = self.subs.values().filter(|sub| sub.state.is_open());
-        open.fold(self.used(), |sum, sub| sum.plus_at_most(&sub.seen))
-    }
-
     /// What the last word says, and true if it is all because nothing was reported.
     pub(super) fn last_word(&self) -> (Amount, bool) {
         let used = self.used();

@@ -174,7 +174,10 @@ impl Ledger {
         closed.settlement.shown = Vec::new();
         closed.settlement.receipts = None;
         self.out.put(closed.key(), || closed.row());
-        self.timers.clear(grant, Timer::Settle);
+        // Whoever else says that it cut a grant of this id has not heard of it.
+        if self.closed_key(grant, |closed| !closed.acknowledged).is_none() {
+            self.timers.clear(grant, Timer::Settle);
+        }
         self.timers.set(grant, Timer::Forget, now.after(limits::GRANT_MEMORY));
     }
 

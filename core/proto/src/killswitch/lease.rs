@@ -98,13 +98,13 @@ impl Ledger {
         let Some(issuer) = account.grant().map(|grant| grant.issuer) else { return };
         account.lease.asked = true;
         let strict = account.origin().is_strict();
-        let used = account.known();
         let again_ms = (account.lease.length_ms / LEASE_PARTS).max(1);
         self.timers.set(grant, Timer::Renew, now.clock_ms.saturating_add(again_ms));
         if strict {
             return self.fold_soon(grant, now);
         }
         self.send(issuer, Message::RenewAsk { grant, reading, fold: None });
+        let used = self.known(grant);
         if used != Amount::ZERO {
             self.send(issuer, Message::Progress { grant, used });
         }

@@ -269,6 +269,11 @@ impl Ledger {
         self.readings.len()
     }
 
+    /// True when a reading of the clock of this peer is known.
+    pub fn hears(&self, peer: &NodeKey) -> bool {
+        self.readings.contains_key(peer)
+    }
+
     /// Why a budget is stopped; none: it is not.
     pub fn tripped(&self, budget: &BudgetId) -> Option<&Statement> {
         self.trips.get(budget).map(|tripped| &tripped.statement)
@@ -355,6 +360,10 @@ impl Ledger {
             Input::Reserve { grant, id, .. } => Asked::Reservation(*grant, *id),
             Input::Offer { grant, digest, .. } => Asked::Code(*grant, *digest),
             Input::Redeem { id, .. } => Asked::Grant(*id),
+            // Nobody says them again to who acted on them.
+            Input::Receive { message: Message::Trip(_) | Message::OperatorStop(_), .. } => {
+                return false;
+            }
             // A message that is not heard is said again.
             Input::Receive { .. } => return true,
             Input::Commit { .. }

@@ -76,6 +76,15 @@ impl Row {
         self.key
     }
 
+    /// Of the row that says it: the first process of the node of which everything is known, and how
+    /// many had the store open.
+    pub fn since(&self) -> Option<(u64, u64)> {
+        match &self.wire.kind {
+            Some(Wire::Since(row)) => Some((row.instance, row.opened)),
+            _ => None,
+        }
+    }
+
     pub(super) const fn new(key: Key, kind: Wire) -> Self {
         Self { key, wire: v1::LedgerRow { kind: Some(kind) } }
     }

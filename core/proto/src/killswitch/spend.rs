@@ -1,6 +1,6 @@
 //! Spending: reserve, then spend, then commit.
 
-use super::account::{Account, Drain, Title};
+use super::account::{Account, Drain, Sub, Title};
 use super::io::{Asked, Input, Output};
 use super::lease::Standing;
 use super::ledger::{Ledger, full};
@@ -169,15 +169,32 @@ impl Ledger {
         Error::refusal(Kind::BudgetExhausted, reason.name(), message).with_retry(retry)
     }
 
-    /// A limit was broken: stops the budget if it begins here, else what is below the grant.
+    /// A limit was broken: stops the budget if it begins here and each grant down to this one was
+    /// cut here, else what is below the grant. One that another node cut has the limits that this
+    /// node wrote into it: they are no reason to stop the budget that it says it is of.
     pub(super) fn exceed(&mut self, grant: GrantId, reason: TripReason, now: Now) {
-        let Some(account) = self.accounts.get(&grant) else { return };
-        let origin = account.origin();
-        if self.accounts.contains_key(&origin.account()) {
-            self.trip_budget(origin.account(), reason, self.owner.node, now);
-        } else {
-            self.drain(grant, Drain::Stopped(reason), now);
+        match self.root_above(grant) {
+            Some(root) => self.trip_budget(root, reason, self.owner.node, now),
+            None => self.drain(grant, Drain::Stopped(reason), now),
         }
+    }
+
+    /// The budget that an account is of, by grants that were all cut here.
+    fn root_above(&self, grant: GrantId) -> Option<GrantId> {
+        let mut id = grant;
+        while !self.accounts.get(&id)?.is_root() {
+            id = *self.cut_from.get(&id)?;
+        }
+        Some(id)
+    }
+
+    /// What is known to be spent from an account: here, below it on this node, and below that as
+    /// far as holders said.
+    pub(super) fn known(&self, grant: GrantId) -> Amount {
+        let Some(account) = self.accounts.get(&grant) else { return Amount::ZERO };
+        let open = account.subs.values().filter(|sub| sub.state.is_open());
+        let known = |sub: &Sub| sub.seen.max(&self.known(sub.grant.id));
+        open.fold(account.used(), |sum, sub| sum.plus_at_most(&known(sub)))
     }
 
     /// Adds what providers took above what was set aside, so that it is in the own last word.
@@ -197,22 +214,30 @@ impl Ledger {
         }
     }
 
-    /// Stops what a provider took too much from: above this account its last word does.
+    /// Stops what a provider took too much from: the budget, if it begins here, whoever cut the
+    /// grants between; else above this account its last word does.
     pub(super) fn exceed_by(&mut self, grant: GrantId, overrun: &Amount, now: Now) {
-        if let Some(reason) = Allowance::NOTHING.exceeded(overrun) {
-            self.exceed(grant, reason, now);
+        let Some(reason) = Allowance::NOTHING.exceeded(overrun) else { return };
+        let Some(root) = self.origin(&grant).map(|origin| origin.account()) else { return };
+        if self.accounts.contains_key(&root) {
+            self.trip_budget(root, reason, self.owner.node, now);
+        } else {
+            self.drain(grant, Drain::Stopped(reason), now);
         }
     }
 
-    /// Stops a budget that is known to have spent more than its soft limit.
+    /// Stops the budget above an account that is known to have spent more than its soft limit.
     pub(super) fn look_at_soft(&mut self, grant: GrantId, now: Now) {
-        let Some(account) = self.accounts.get(&grant) else { return };
-        let Title::Root(budget) = &account.title else { return };
-        if budget.terms.soft == Allowance::UNLIMITED {
+        let Some(root) = self.root_above(grant) else { return };
+        let Some(Title::Root(budget)) = self.accounts.get(&root).map(|one| &one.title) else {
+            return;
+        };
+        let soft = budget.terms.soft;
+        if soft == Allowance::UNLIMITED {
             return;
         }
-        if let Some(reason) = budget.terms.soft.exceeded(&account.known()) {
-            self.trip_budget(grant, reason, self.owner.node, now);
+        if let Some(reason) = soft.exceeded(&self.known(root)) {
+            self.trip_budget(root, reason, self.owner.node, now);
         }
     }
 }

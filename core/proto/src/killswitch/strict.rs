@@ -101,7 +101,7 @@ impl Ledger {
         let Some(account) = self.accounts.get_mut(&id).filter(|one| one.drain.is_none()) else {
             return;
         };
-        let (issuer, used) = (account.grant().map(|grant| grant.issuer), account.known());
+        let issuer = account.grant().map(|grant| grant.issuer);
         let nonce = issuer.and_then(|_| self.nonces.next(id));
         if nonce.is_none() && issuer.is_some() {
             return;
@@ -118,6 +118,7 @@ impl Ledger {
         };
         let reading = Reading { instance: self.owner.instance, clock_ms: now.clock_ms };
         self.send(issuer, Message::RenewAsk { grant: id, reading, fold: Some(tree) });
+        let used = self.known(id);
         if used != Amount::ZERO {
             self.send(issuer, Message::Progress { grant: id, used });
         }

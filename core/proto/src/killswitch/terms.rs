@@ -158,7 +158,7 @@ fn said(path: &str, object: &Map<String, Value>, field: &str) -> Result<bool> {
 pub struct Budget {
     /// Whose it is.
     pub origin: Origin,
-    /// Counts the times that its root came back from an older store.
+    /// 0: a budget never outlives the process of its root, so none comes back from an older store.
     pub epoch: u64,
     /// What is allowed.
     pub terms: Terms,

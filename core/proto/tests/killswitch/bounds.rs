@@ -99,6 +99,11 @@ fn what_waits_for_the_store() {
         sent += 1;
     }
     assert!(sent > limits::LEDGER_HELD);
+    // A stop is taken all the same: nobody says it again to whoever was told that it is.
+    let trip = stopped_elsewhere();
+    let budget = trip.budget_id();
+    ledger.handle(Input::Receive { from, message: Message::Trip(trip) }, now);
+    assert!(ledger.tripped(&budget).is_some());
     ledger.handle(reserve(1), now);
     let mut busy = None;
     while let Some(output) = ledger.poll_output() {
@@ -110,6 +115,15 @@ fn what_waits_for_the_store() {
     ledger.handle(Input::Persisted { seq: u64::MAX }, now);
     let acks = std::iter::from_fn(|| ledger.poll_output()).count();
     assert_eq!(acks, limits::LEDGER_HELD);
+}
+
+/// The stop of a budget that begins at another node.
+fn stopped_elsewhere() -> Trip {
+    let root = SecretKey::from_seed([8; 32]);
+    let by = root.node_key();
+    let origin = Origin { root: by, nonce: [3; 16] };
+    let reason = TripReason::Operator;
+    Trip::sign(&root, Statement { origin, epoch: 0, reason, by, at_ms: 1 }).unwrap()
 }
 
 fn volatile() -> Ledger {

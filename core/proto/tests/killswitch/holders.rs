@@ -2,7 +2,9 @@
 
 use crate::world::{LEASE_MS, World, amount, calls, ceiling};
 use hubless_proto::error::Kind;
-use hubless_proto::killswitch::{Allowance, Ending, GrantId, Input, Terms};
+use hubless_proto::killswitch::{
+    Allowance, Ending, Grant, GrantId, Input, Message, Reading, Terms,
+};
 use hubless_proto::wire::words::TripReason;
 
 fn trip(world: &mut World, node: usize, grant: GrantId) {
@@ -85,4 +87,59 @@ fn a_holder_cannot_stop_its_parent() {
     assert_eq!(stopped(&world, 2, below), Some("operator"));
     world.work();
     assert_eq!((stopped(&world, 1, held), stopped(&world, 0, root)), (None, None));
+}
+
+/// It calls the node where the budget begins, by a grant that it wrote itself, and says in it that
+/// nothing may be below: that limit is its own.
+#[test]
+fn a_holder_cannot_stop_its_parent_by_a_grant_of_its_own() {
+    let (mut world, [root, held, ..]) = tree();
+    let given = world.nodes[1].ledger.held_grant(&held).unwrap().clone();
+    let reading = Reading { instance: 1, clock_ms: world.now(0).clock_ms };
+    for (depth_max, fan_out_max, code) in [(1, 16, "depth"), (16, 0, "fan_out")] {
+        let own = Grant {
+            id: GrantId::from_bytes(world.fresh()),
+            issuer: world.key(1),
+            audience: world.key(0),
+            parent: held,
+            reading: Some(reading),
+            depth: 1,
+            depth_max,
+            fan_out_max,
+            ..given.clone()
+        };
+        let id = own.id;
+        let message = Message::Grant(Box::new(own));
+        world.input(0, Input::Receive { from: world.key(1), message });
+        world.work();
+        assert!(world.held.contains(&(0, id)), "{:?}", world.refusals);
+        world.cut(0, id, 0, Allowance::UNLIMITED);
+        world.work();
+        assert_eq!(world.refusals.pop().map(|error| error.code).as_deref(), Some(code));
+        assert_eq!(world.cancelled.last(), Some(&id), "what it pays for is stopped");
+        assert_eq!(stopped(&world, 0, root), None);
+    }
+}
+
+/// Two nodes say that they cut a grant of the same id.
+#[test]
+fn who_acknowledges_a_last_word_silences_no_other() {
+    let mut world = World::new(&[0, 0, 0]);
+    world.say_clocks();
+    let grant = GrantId::from_bytes(world.fresh());
+    let reading = Some(Reading { instance: 1, clock_ms: 0 });
+    for from in [1, 2] {
+        let from = world.key(from);
+        world.input(0, Input::Receive { from, message: Message::Recall { grant, reading } });
+        world.persist(0, 99);
+    }
+    world.network.clear();
+    let from = world.key(1);
+    world.input(0, Input::Receive { from, message: Message::SettleAck { grant } });
+    world.persist(0, 99);
+    world.time_us += 120_000_000;
+    world.timeout(0);
+    world.persist(0, 99);
+    let heard: Vec<_> = world.network.iter().map(|letter| letter.to).collect();
+    assert_eq!(heard, [2], "who has not heard it hears it again, and nobody else");
 }

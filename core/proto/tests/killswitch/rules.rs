@@ -388,6 +388,48 @@ fn a_soft_limit_counts_what_holders_say_they_used() {
     assert_eq!(reason(&world), Some(TripReason::OutputExceeded));
 }
 
+/// Inside its node nobody has to say it.
+#[test]
+fn a_soft_limit_counts_what_is_spent_by_calls_of_the_own_node() {
+    let (mut world, _) = two(ceiling(100, 100, 20));
+    let soft = Allowance::UNLIMITED.with(Component::OutputTokens, Some(4));
+    let root = world.open(0, Terms { soft, ..terms(ceiling(100, 100, 20)) });
+    world.work();
+    let outer = world.cut(0, root, 0, Allowance::UNLIMITED);
+    world.work();
+    let inner = world.cut(0, outer, 0, Allowance::UNLIMITED);
+    world.work();
+    let soft_reason = |world: &World| {
+        let budget = world.budgets.last().unwrap().1.origin.budget_id();
+        world.nodes[0].ledger.tripped(&budget).map(|statement| statement.reason)
+    };
+    for spent in 1..=5 {
+        assert_eq!(soft_reason(&world), None, "{spent}");
+        world.reserve(0, inner, amount(1, 1));
+        world.work();
+        world.commit_running();
+    }
+    assert_eq!(soft_reason(&world), Some(TripReason::OutputExceeded));
+}
+
+#[test]
+fn a_holder_says_what_its_own_calls_spent_as_well() {
+    let (mut world, _) = two(ceiling(100, 100, 20));
+    let soft = Allowance::UNLIMITED.with(Component::OutputTokens, Some(4));
+    let root = world.open(0, Terms { soft, ..terms(ceiling(100, 100, 20)) });
+    world.work();
+    let grant = granted(&mut world, root, 20);
+    let inside = world.cut(1, grant, 1, Allowance::UNLIMITED);
+    world.work();
+    world.reserve(1, inside, amount(5, 5));
+    world.work();
+    world.commit_running();
+    world.settle_down(LEASE_MS);
+    let budget = world.budgets.last().unwrap().1.origin.budget_id();
+    let why = world.nodes[0].ledger.tripped(&budget).map(|statement| statement.reason);
+    assert_eq!(why, Some(TripReason::OutputExceeded));
+}
+
 #[test]
 fn a_detached_grant_lives_without_its_issuer_until_its_end() {
     let (mut world, root) = two(ceiling(100, 100, 20));

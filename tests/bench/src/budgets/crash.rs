@@ -1,5 +1,5 @@
-//! A spender that is killed ten times a second while it is asked from many sides, and comes back
-//! with its own store.
+//! A spender that is killed 100 ms after each start while it is asked from many sides, and comes
+//! back with its own store.
 //!
 //! The budgets begin in this process, which is the provider as well: what was written is counted
 //! outside the process that is killed and outside every ledger. Where the process is killed in

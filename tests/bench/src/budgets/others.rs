@@ -1,7 +1,8 @@
 //! The two usual ways to keep a limit, each as small as it can be: to look at the sum after
-//! spending, and to look whether the next one fits and then to spend.
+//! spending, and to look whether the next one fits and then to spend. A sum has no depth: what a
+//! chain of calls may write in all is one spending here.
 
-use super::{Figures, Load, MOST, Provider};
+use super::{Figures, Load, Provider, need};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -17,9 +18,14 @@ pub(crate) enum Way {
     BeforeActing,
 }
 
+/// Both, as the tables name them.
+pub(crate) const WAYS: [(&str, Way); 2] =
+    [("check after", Way::AfterSpending), ("check, then act", Way::BeforeActing)];
+
 /// One workload under one of them.
 pub(crate) async fn run(load: Load, way: Way) -> Figures {
     let (provider, sum) = (Arc::new(Provider::default()), Arc::new(AtomicU64::new(0)));
+    let most = need(load.depth);
     let places = Arc::new(Semaphore::new(usize::try_from(load.concurrency).unwrap()));
     let started = Instant::now();
     let mut tasks = JoinSet::new();
@@ -31,12 +37,12 @@ pub(crate) async fn run(load: Load, way: Way) -> Figures {
             let before = sum.load(Ordering::SeqCst);
             let fits = match way {
                 Way::AfterSpending => before < load.ceiling,
-                Way::BeforeActing => before + MOST <= load.ceiling,
+                Way::BeforeActing => before + most <= load.ceiling,
             };
             if !fits {
                 return Some(provider.written());
             }
-            sum.fetch_add(provider.write(MOST).await, Ordering::SeqCst);
+            sum.fetch_add(provider.write(most).await, Ordering::SeqCst);
             None
         });
     }

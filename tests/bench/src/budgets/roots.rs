@@ -1,5 +1,6 @@
-//! The process in which budgets begin is killed ten times a second, and the spender as well: both
-//! come back with their own stores, and at the next start of the one its budgets are over.
+//! The process in which budgets begin is killed 100 ms after each of its starts, and the spender as
+//! well: both come back with their own stores, and at the next start of the one its budgets are
+//! over.
 //!
 //! This process is the provider. What was charged it reads from the store of the root.
 

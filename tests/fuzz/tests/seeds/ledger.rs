@@ -59,7 +59,7 @@ pub(super) fn all() -> Vec<Seed> {
     for (name, kind) in [
         ("trip", Kind::Trip(stopped)),
         ("closed", Kind::Closed(closed)),
-        ("since", Kind::Since(v1::SinceRow { instance: 1 })),
+        ("since", Kind::Since(v1::SinceRow { instance: 1, opened: 0 })),
         ("stop", Kind::Stop(operator_stop_row())),
     ] {
         let row = v1::LedgerRow { kind: Some(kind) };

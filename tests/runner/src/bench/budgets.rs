@@ -54,7 +54,7 @@ pub(super) fn run(options: &Options, programs: &Programs) -> Result<bool> {
     let mut tables = [
         ("limits", Table::new("Tokens of a limit, one after another and at once", &LIMITS)),
         ("ledger", Table::new("Spendings of one ledger", &LEDGER)),
-        ("kills", Table::new("A spender that is killed ten times a second", &KILLS)),
+        ("kills", Table::new("A spender or root that is killed 100 ms after each start", &KILLS)),
     ];
     let mut kept = limits(options.scale(), programs, &mut tables)?;
     let starts = |language| programs.runaway(language);

@@ -11,6 +11,7 @@ use crate::mesh::shared::Patience;
 use crate::mesh::{Mesh, MeshHost, MeshOptions, Source};
 use bytes::Bytes;
 use hubless_proto::identity::{AgentId, NodeKey, SecretKey};
+use hubless_proto::killswitch::Reading;
 use hubless_proto::policy::Caller;
 use hubless_proto::wire::record::{self, Term};
 use hubless_proto::wire::v1::{self, event, part};
@@ -29,6 +30,7 @@ pub(in crate::mesh) enum Seen {
     /// What was announced together was told of.
     Told,
     Hidden(Vec<(AgentId, u64)>),
+    Clock(NodeKey, Reading),
     Gone(NodeKey),
     Unreached(NodeKey),
     Cancelled(CancelCode),
@@ -82,9 +84,10 @@ impl Seeing {
         timeout(LONG, found).await.expect("seen in time")
     }
 
-    /// True when it saw nothing that was not read.
+    /// True when it saw nothing that was not read, but for what clocks say.
     pub(in crate::mesh) fn is_empty(&mut self) -> bool {
-        self.0.get_mut().unwrap().try_recv().is_err()
+        let seen = self.0.get_mut().unwrap();
+        std::iter::from_fn(|| seen.try_recv().ok()).all(|one| matches!(one, Seen::Clock(..)))
     }
 }
 
@@ -138,6 +141,10 @@ impl MeshHost for Echo {
 
     fn hidden(&self, _node: NodeKey, agents: Vec<(AgentId, u64)>) {
         let _ = self.seen.send(Seen::Hidden(agents));
+    }
+
+    fn clock(&self, node: NodeKey, reading: Reading) {
+        let _ = self.seen.send(Seen::Clock(node, reading));
     }
 
     fn gone(&self, node: NodeKey) {
