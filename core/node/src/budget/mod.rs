@@ -16,6 +16,7 @@ mod durable_tests;
 mod gateway;
 mod guards;
 mod holder;
+mod hourly;
 mod operator;
 mod provider;
 mod receipts;

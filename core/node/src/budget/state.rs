@@ -72,7 +72,9 @@ pub(super) enum Effect {
 }
 
 impl State {
-    pub(super) const fn new(ledger: Ledger, audit: Arc<Audit>) -> Self {
+    pub(super) fn new(ledger: Ledger, audit: Arc<Audit>) -> Self {
+    /// A budget that was opened here is over, and used so much.
+    Over(GrantId, Amount),
         Self {
             ledger,
             budgets: BTreeMap::new(),
@@ -245,7 +247,7 @@ impl State {
                 }
                 return Some(Effect::Settled(grant));
             }
-            Output::Closed { grant, used, in_full } => self.closed(grant, &used, in_full),
+            Output::Closed { grant, used, in_full } => return self.closed(grant, used, in_full),
             // Taken before.
             Output::Persist { .. }
             | Output::Sign(_)
@@ -264,13 +266,13 @@ impl State {
     }
 
     /// A grant or budget is over; those of an earlier process are told of.
-    fn closed(&mut self, grant: GrantId, used: &Amount, in_full: bool) {
+    fn closed(&mut self, grant: GrantId, used: Amount, in_full: bool) -> Option<Effect> {
         tracing::trace!(%grant, ?used, in_full, "closed");
         if let Some(budget) = self.roots.remove(&grant) {
             self.audit.record(Entry::of(Event::BudgetClosed).budget(budget).spent(used));
         }
         if !self.left.remove(&grant) {
-            return;
+            return over;
         }
         let [input, output, cost, calls] = Component::ALL.map(|one| used.of(one));
         let left = self.left.len();
@@ -292,6 +294,7 @@ impl State {
             }
             Message::Refused { grant, kind, code } => {
                 (*grant, Error::refusal(*kind, code, "the grant was refused"))
+        over
             }
             Message::Grant(_)
             | Message::Progress { .. }
