@@ -5,12 +5,15 @@ use hubless::budget::{Allowance, Amount, Component, KillSwitch, Terms, TripReaso
 use hubless::spans::TraceId;
 use hubless::{Kind, Node, NodeOptions};
 use hubless_proto::query::Query;
+use hubless_proto::wire::v1::Trace;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 
 const TOKENS: Component = Component::OutputTokens;
+/// Where the call that is stopped is in the trace of its program.
+const STOPPED: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 #[tokio::test]
 async fn a_trace_is_gathered_from_every_node_and_outlives_the_caller() {
@@ -94,6 +97,10 @@ async fn a_span_says_which_budget_paid_how_deep_it_is_and_why_it_was_stopped() {
     let paid = |value: &str| {
         let mut request = ask("front", json!(value));
         request.kill_switch = Some(switch.clone());
+        if value == "wait" {
+            let traceparent = STOPPED.to_owned();
+            request.trace = Some(Trace { traceparent, ..Trace::default() });
+        }
         request
     };
     let answered = two.request(paid("x")).await.unwrap().trace_id;
@@ -103,8 +110,8 @@ async fn a_span_says_which_budget_paid_how_deep_it_is_and_why_it_was_stopped() {
     });
     began.notified().await;
     switch.trip(TripReason::Operator);
-    let error = waiting.await.unwrap().unwrap_err();
-    let stopped = error.trace_id.unwrap().parse().unwrap();
+    assert_eq!(waiting.await.unwrap().unwrap_err().kind, Kind::Killed);
+    let stopped = STOPPED.parse().unwrap();
     let free = two.request(ask("front", json!("x"))).await.unwrap().trace_id;
     // The tree joins what both sides know.
     let trace = two.trace(answered).await.unwrap();

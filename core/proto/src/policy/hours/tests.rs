@@ -255,13 +255,29 @@ fn within_the_hour(all: &[Seen], who: u8, now_ms: u64) -> u64 {
     all.iter().filter(runs).map(|one| one.ended.map_or(one.most, |(_, used)| used)).sum()
 }
 
-/// Lives through the steps: the requests that began, and how many did not.
-fn live(steps: Vec<Step>) -> (Vec<Seen>, usize) {
+/// What is planted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    None,
+    /// A later process begins with nothing.
+    ForgetsAtRestart,
+    /// What is set aside does not count while it is open.
+    FreesAtOnce,
+    /// What was used does not count.
+    ForgetsSpent,
+    /// The hour is over after half of it.
+    FastClock,
+}
+
+/// Lives through the steps: the requests that began, and how many did not; or the sum of an hour
+/// that is above the limit.
+fn live(steps: Vec<Step>, fault: Fault) -> Result<(Vec<Seen>, usize), u64> {
     let (mut hours, mut rows) = (Hours::new(), Rows::new());
     let (mut true_ms, mut behind_ms): (u64, u64) = (100 * HOUR_MS, 0);
     let (mut all, mut refused): (Vec<Seen>, usize) = (Vec::new(), 0);
     for (number, step) in steps.into_iter().enumerate() {
-        let now_ms = true_ms - behind_ms.min(99 * HOUR_MS);
+        let pace = if fault == Fault::FastClock { 2 } else { 1 };
+        let now_ms = (true_ms - behind_ms.min(99 * HOUR_MS)) * pace;
         match step {
             Step::Begin(who, call) => {
                 let name = ["a", "b"][usize::from(who)];
@@ -272,9 +288,14 @@ fn live(steps: Vec<Step>) -> (Vec<Seen>, usize) {
                     Ok(begun) => {
                         let most = begun.most.of(TOKENS).unwrap();
                         apply(&mut rows, vec![begun.write]);
+                        if fault == Fault::FreesAtOnce {
+                            apply(&mut rows, hours.end(id, &Amount::ZERO, now_ms));
+                        }
                         all.push(Seen { who, id, most, began_ms: true_ms, ended: None });
                         let sum = within_the_hour(&all, who, true_ms);
-                        assert!(sum <= LIMIT, "{sum} within an hour");
+                        if sum > LIMIT {
+                            return Err(sum);
+                        }
                     }
                 }
             }
@@ -284,12 +305,16 @@ fn live(steps: Vec<Step>) -> (Vec<Seen>, usize) {
                 let Some(one) = open.into_iter().nth(at % count) else { continue };
                 let used = one.most * hundredths / 100;
                 one.ended = Some((true_ms, used));
-                apply(&mut rows, hours.end(one.id, &tokens(used), now_ms));
+                let counted = if fault == Fault::ForgetsSpent { 0 } else { used };
+                apply(&mut rows, hours.end(one.id, &tokens(counted), now_ms));
             }
             Step::Wait(time_ms) => true_ms += time_ms,
             Step::Back(time_ms) => behind_ms += time_ms,
             Step::Restart(time_ms) => {
                 behind_ms += time_ms;
+                if fault == Fault::ForgetsAtRestart {
+                    rows.clear();
+                }
                 let now_ms = true_ms - behind_ms.min(99 * HOUR_MS);
                 let (recovered, writes) = Hours::recover(rows.values().cloned(), now_ms);
                 (hours, _) = (recovered, apply(&mut rows, writes));
@@ -299,7 +324,7 @@ fn live(steps: Vec<Step>) -> (Vec<Seen>, usize) {
             }
         }
     }
-    (all, refused)
+    Ok((all, refused))
 }
 
 proptest! {
@@ -307,25 +332,48 @@ proptest! {
     fn in_no_hour_more_than_the_limit_is_begun_or_spent(
         steps in proptest::collection::vec(step(), 1..80),
     ) {
-        live(steps);
+        let lived = live(steps, Fault::None).map(|(all, _)| all.len());
+        prop_assert!(lived.is_ok(), "{lived:?}");
     }
 }
 
-/// The control: the same history is refused something, and lets in what fits.
+/// A request of the first principal for half of the limit, and its end.
+fn half() -> [Step; 2] {
+    [Step::Begin(0, Some(50)), Step::End(0, 100)]
+}
+
+/// The control: what the limit allows is let in, and no more until the hour is over.
 #[test]
-fn some_histories_reach_the_limit_and_go_on_after_the_hour() {
-    let full = |who| Step::Begin(who, Some(50));
+fn a_history_reaches_the_limit_and_goes_on_after_the_hour() {
+    let [full, end] = half();
     let steps = vec![
-        full(0),
-        full(0),
-        full(0),
-        Step::End(0, 100),
+        full.clone(),
+        full.clone(),
+        full.clone(),
+        end,
         Step::Wait(HOUR_MS / 2),
-        full(0),
-        full(1),
+        full.clone(),
+        Step::Begin(1, Some(50)),
         Step::Wait(HOUR_MS),
-        full(0),
+        full,
     ];
-    let (all, refused) = live(steps);
+    let (all, refused) = live(steps, Fault::None).map_err(|sum| sum.to_string()).unwrap();
     assert_eq!((all.len(), refused), (4, 2));
+}
+
+/// The control of the counting: each fault is seen in a history that is within the limit without.
+#[test]
+fn each_planted_fault_is_counted_as_more_than_the_limit() {
+    let [full, end] = half();
+    let spent = [full.clone(), full.clone(), end.clone(), end];
+    let then = |step, last| [&spent[..], &[step, last]].concat();
+    for (fault, steps) in [
+        (Fault::ForgetsAtRestart, then(Step::Restart(0), full.clone())),
+        (Fault::FreesAtOnce, vec![full.clone(), full.clone(), full.clone()]),
+        (Fault::ForgetsSpent, then(Step::Wait(1), full.clone())),
+        (Fault::FastClock, then(Step::Wait(HOUR_MS / 2 + 120_000), full)),
+    ] {
+        assert!(live(steps.clone(), Fault::None).is_ok(), "{fault:?}");
+        assert_eq!(live(steps, fault).map(|_| ()), Err(150), "{fault:?}");
+    }
 }
