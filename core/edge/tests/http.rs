@@ -7,6 +7,8 @@ mod asking;
 mod bytes;
 #[path = "http/crowds.rs"]
 mod crowds;
+#[path = "http/hours.rs"]
+mod hours;
 #[cfg(feature = "metrics")]
 #[path = "http/metrics.rs"]
 mod metrics;

@@ -17,6 +17,8 @@ mod durable;
 mod elsewhere;
 #[path = "budgets/holder.rs"]
 mod holder;
+#[path = "budgets/hours.rs"]
+mod hours;
 #[path = "budgets/inside.rs"]
 mod inside;
 #[path = "budgets/operator.rs"]

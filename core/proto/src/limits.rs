@@ -557,6 +557,16 @@ limits! {
     /// Nodes, or clients of a listener, whose codes that are none are counted; beyond, the one that
     /// began first is forgotten.
     REDEEM_NODES: usize = 1_024;
+    /// What a principal of a listener spends counts for so long, where an hour has a limit.
+    HOUR: Duration = Duration::from_secs(3_600);
+    /// What principals spent within this time counts together, until the end of the hour after it.
+    HOUR_SLOT: Duration = Duration::from_secs(60);
+    /// Principals of whom a node knows what they spent within the hour; further ones are `busy`.
+    HOUR_PRINCIPALS: usize = 4_096;
+    /// Requests of such principals that are not over.
+    HOUR_OPEN: usize = 16_384;
+    /// Name of such a principal, in bytes.
+    HOUR_NAME_BYTES: usize = 256;
     /// A grant that ended is remembered after its issuer knows; above every lease.
     GRANT_MEMORY: Duration = Duration::from_secs(600);
     /// A grant that ends waits so long for what was cut from it, then charges it in full.

@@ -2,11 +2,12 @@
 //!
 //! Owns: verbs, flags and their help. Must not know: what a verb does. Tested by `core/cli/tests`.
 
+mod expose;
 mod kept;
 mod line;
 
+pub(crate) use expose::{Expose, ExposeGateway, Http};
 pub(crate) use kept::{Budget, Id, Invite, Pin, Secret, Trust};
 pub(crate) use line::{
-    Arguments, Audit, AuditShow, Call, Config, Expose, ExposeGateway, Find, Gateway, GatewayRoot,
-    Global, Http, Serve, Verb,
+    Arguments, Audit, AuditShow, Call, Config, Find, Gateway, GatewayRoot, Global, Serve, Verb,
 };

@@ -6,9 +6,10 @@ use crate::output;
 use hubless::budget::Terms;
 use hubless::node::EndSignals;
 use hubless::{Error, Result};
-use hubless_edge::http::{HttpEdge, HttpOptions, Tokens};
+use hubless_edge::http::{Budgets, HttpEdge, HttpOptions, Tokens};
 use hubless_proto::limits;
-use serde_json::json;
+use hubless_proto::policy::read_hour;
+use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -65,14 +66,24 @@ fn options(given: Http, listen: Option<String>) -> Result<HttpOptions> {
         options.listen = listen.parse::<SocketAddr>().map_err(wrong)?;
     }
     if let Some(budget) = &given.budget {
-        let wrong = |_| Error::invalid("budget", "expected limits as a JSON object");
-        let limits = serde_json::from_str(budget).map_err(wrong)?;
-        options.budget = Some(Terms::read("budget", &limits)?);
+        options.budget = Some(Terms::read("budget", &object("budget", budget)?)?);
+    }
+    if let Some(hour) = &given.budget_per_hour {
+        let field = "budget-per-hour";
+        options.budget_per_hour = Some(read_hour(field, &object(field, hour)?)?);
+    }
+    if let Some(file) = &given.budget_file {
+        options.budgets = Budgets::open(file)?;
     }
     if let Some(file) = &given.token_file {
         options.tokens = Tokens::open(file)?;
     }
     Ok(options)
+}
+
+fn object(field: &str, text: &str) -> Result<Value> {
+    let wrong = |_| Error::invalid(field, "expected limits as a JSON object");
+    serde_json::from_str(text).map_err(wrong)
 }
 
 /// Says where to ask.

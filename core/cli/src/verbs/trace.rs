@@ -2,8 +2,9 @@
 
 use super::run::{Context, GRACE};
 use crate::output;
+use hubless::budget::Component;
 use hubless::node::FindOptions;
-use hubless::spans::{Trace, TraceCall, TraceId};
+use hubless::spans::{CallBudget, Trace, TraceCall, TraceId};
 use hubless::{Error, Result};
 use hubless_proto::query::Query;
 use hubless_proto::wire::text::escape;
@@ -89,7 +90,20 @@ fn about(call: &TraceCall) -> String {
     if usage.cost_micros > 0 {
         parts.push(format!("cost {:.6}", usage.cost_micros as f64 / 1e6));
     }
+    parts.extend(call.budget.as_ref().map(paid));
     parts.join("  ")
+}
+
+/// The budget that paid, by the beginning of its id, and what was spent of each limit.
+fn paid(budget: &CallBudget) -> String {
+    let id = budget.id.to_string();
+    let mut words = vec![format!("budget {}", id.get(..8).unwrap_or(&id))];
+    for component in Component::ALL {
+        let Some(limit) = budget.limit.of(component) else { continue };
+        let spent = budget.spent.map(|spent| format!("{} of ", spent.of(component)));
+        words.push(format!("{}{limit} {}", spent.unwrap_or_default(), component.name()));
+    }
+    words.join(", ")
 }
 
 fn millis(us: u64) -> String {

@@ -13,7 +13,7 @@ use axum::http::header::ACCEPT;
 use axum::http::request::Parts;
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
-use hubless::budget::{KillSwitch, RedeemCode};
+use hubless::budget::{RedeemCode, Terms};
 use hubless::{Error, Kind, RequestOptions};
 use std::sync::Arc;
 
@@ -22,11 +22,18 @@ const TIMEOUT: HeaderName = HeaderName::from_static("x-timeout-ms");
 /// Name of the header with the code of the call that a program asks on behalf of.
 const REDEEM: HeaderName = HeaderName::from_static("hubless-redeem");
 
+/// Name of the header with limits that the client sets itself.
+const BUDGET: HeaderName = HeaderName::from_static("hubless-budget");
+
 /// Ask an agent: by name, address or id.
 ///
 /// With `Accept: text/event-stream` the answer comes as server-sent events: each event's name is
 /// the field of its StreamItem, and `error` the one of an Error that ends it. A call whose client
 /// goes away is cancelled.
+///
+/// A client may have a budget of each call and of each hour. A request whose most does not fit into
+/// what is left of the hour is refused before it runs: 402, `budget_exhausted`, code `hour`, with
+/// `Retry-After` where the hour ends for something that was spent before.
 #[utoipa::path(
     post,
     path = "/v1/agents/{name}/requests",
@@ -37,6 +44,10 @@ const REDEEM: HeaderName = HeaderName::from_static("hubless-redeem");
         ("x-timeout-ms" = Option<u64>, Header, description = "milliseconds for the whole call"),
         ("hubless-redeem" = Option<String>, Header, description = "code that came with a call, in \
             its metadata, for what is asked on its behalf; redeemed once"),
+        ("hubless-budget" = Option<String>, Header, description = "limits of this call and all \
+            below it, as a JSON object: inputTokens, outputTokens, costMicros, calls, wallTimeMs, \
+            depth, fanOut, soft. The smaller of each and of the client's own holds: a limit is \
+            lowered, or set where there is none, and never raised; not beside a redeem code"),
     ),
     request_body(content = RequestForm, content_type = "application/json"),
     responses(
@@ -65,9 +76,11 @@ pub(super) async fn ask(
     if shows_code {
         desk.codes.admit(&client)?;
     }
-    // What comes back with a code is paid by that alone, and never by a budget that begins here.
-    let own = desk.budget.as_ref().filter(|_| options.redeem.is_none());
-    options.kill_switch = own.map(|terms| KillSwitch::for_one(terms.clone()));
+    let asked = asked(&head)?;
+    if shows_code && asked.is_some() {
+        let message = "expected none beside a redeem code, which says what may be spent";
+        return Err(Error::invalid(BUDGET.as_str(), message).into());
+    }
     options.total_ms = options.total_ms.into_iter().chain(timeout).min();
     trace::carry(&head, desk.trust_traces, &mut options)?;
     let note = |error: &Error| {
@@ -76,13 +89,19 @@ pub(super) async fn ask(
         }
         note(&desk, &client, &name, error);
     };
+    // What comes back with a code is paid by that alone, and never by a budget that begins here.
+    if !shows_code {
+        let switch = desk.allowed.switch(&desk.node, &client, asked.as_ref()).await;
+        options.kill_switch = switch.inspect_err(note)?;
+    }
     if streams { stream(&desk, options, note).await } else { whole(&desk, options, note).await }
 }
 
-/// Writes down who asks for what is not there for those outside; what an agent refuses is written
-/// down where it lives.
+/// Writes down who asks for what is not there for those outside, or for more than its hour holds;
+/// what an agent refuses is written down where it lives.
 fn note(desk: &Desk, client: &Client, name: &str, error: &Error) {
-    if error.kind == Kind::NotFound && error.origin.is_none() {
+    let own = error.origin.is_none();
+    if own && (error.kind == Kind::NotFound || error.code == "hour") {
         desk.node.note_refused(&client.principal, name, error);
     }
 }
@@ -141,6 +160,14 @@ fn accepted(entry: &str) -> (&str, bool) {
     (kind, weight.is_none_or(|weight| weight.parse::<f32>().is_ok_and(|weight| weight > 0.0)))
 }
 
+/// The limits that the client sets itself; none: it sets none.
+fn asked(head: &Parts) -> Result<Option<Terms>, Fault> {
+    let wrong = || Error::invalid(BUDGET.as_str(), "expected limits as a JSON object, once");
+    let Some(given) = single(head, &BUDGET, || wrong().into())? else { return Ok(None) };
+    let value = serde_json::from_slice(given.as_bytes()).map_err(|_| wrong())?;
+    Ok(Some(Terms::read_foreign(BUDGET.as_str(), &value)?))
+}
+
 /// The code that pays; none: the request has no budget of the mesh.
 fn redeem(head: &Parts) -> Result<Option<RedeemCode>, Fault> {
     let wrong = || {
@@ -193,6 +220,30 @@ mod tests {
         assert_eq!(timeout(&head(TIMEOUT, &[])).unwrap(), None);
         for wrong in [&["soon"][..], &["-1"], &["1", "1"]] {
             assert!(timeout(&head(TIMEOUT, wrong)).is_err());
+        }
+    }
+
+    #[test]
+    fn limits_are_one_object_of_the_form_that_the_operator_uses() {
+        let field = |values: &[&str]| {
+            asked(&head(BUDGET, values)).map_err(|fault| fault.error().field.clone().unwrap())
+        };
+        assert_eq!(field(&[]), Ok(None));
+        let same = Terms::read("", &serde_json::json!({"calls": 2, "wallTimeMs": 9})).unwrap();
+        assert_eq!(field(&[r#"{"calls": 2, "wallTimeMs": 9}"#]), Ok(Some(same)));
+        for (values, at) in [
+            (&["{"][..], "hubless-budget"),
+            (&["5"], "hubless-budget"),
+            (&["null"], "hubless-budget"),
+            (&[r#"{"calls":1}"#, r#"{"calls":1}"#], "hubless-budget"),
+            (&["{}"], "hubless-budget.unlimited"),
+            (&[r#"{"calls":-1}"#], "hubless-budget.calls"),
+            (&[r#"{"calls":9007199254740992}"#], "hubless-budget.calls"),
+            (&[r#"{"calls":1,"leaseMs":1}"#], "hubless-budget.leaseMs"),
+            (&[r#"{"calls":1,"strict":true}"#], "hubless-budget.strict"),
+            (&[r#"{"tokens":1}"#], "hubless-budget.tokens"),
+        ] {
+            assert_eq!(field(values), Err(at.to_owned()), "{values:?}");
         }
     }
 }

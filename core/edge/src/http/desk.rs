@@ -2,6 +2,7 @@
 
 use super::activity::Activity;
 use super::ask;
+use super::budgets::Allowed;
 use super::codes::Codes;
 use super::fault::Fault;
 use super::form::{ErrorForm, ListForm};
@@ -14,7 +15,6 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use hubless::Node;
-use hubless::budget::Terms;
 use std::future::{Ready, ready};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -26,8 +26,8 @@ pub(super) struct Desk {
     pub(super) node: Node,
     pub(super) body_time: Duration,
     pub(super) trust_traces: bool,
-    /// Of each request without a code.
-    pub(super) budget: Option<Terms>,
+    /// What pays for requests without a code.
+    pub(super) allowed: Arc<Allowed>,
     pub(super) codes: Arc<Codes>,
 }
 

@@ -1,5 +1,6 @@
 //! The face of a node over plain HTTP.
 
+use super::budgets::Allowed;
 use super::desk::{self, Desk};
 use super::listener::Listener;
 #[cfg(feature = "metrics")]
@@ -67,7 +68,7 @@ impl HttpEdge {
             node: node.clone(),
             body_time: options.body_time,
             trust_traces: options.trust_traces,
-            budget: options.budget.clone(),
+            allowed: Arc::new(Allowed::by(&options)),
             codes: Arc::default(),
         };
         let router = desk::router(desk);

@@ -166,10 +166,6 @@ impl IntoResponse for Fault {
 
 /// Whole seconds after which it is worth another try.
 fn retry_after(status: StatusCode, error: &Error) -> Option<u64> {
-    // What was spent does not come back.
-    if matches!(error.kind, Kind::BudgetExhausted | Kind::Killed) {
-        return None;
-    }
     let wait = status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE;
     match error.retry {
         Retry::AfterMs(ms) => Some(ms.div_ceil(1_000).max(1)),
@@ -210,6 +206,10 @@ mod tests {
         assert_eq!(after(Kind::Busy, Retry::Later).as_deref(), Some("1"));
         assert_eq!(after(Kind::Closed, Retry::Never).as_deref(), Some("1"));
         assert_eq!(after(Kind::Denied, Retry::Never), None);
+        // What was spent comes back with the hour, and not otherwise.
+        assert_eq!(after(Kind::BudgetExhausted, Retry::AfterMs(61_000)).as_deref(), Some("61"));
+        assert_eq!(after(Kind::BudgetExhausted, Retry::Later), None);
+        assert_eq!(after(Kind::Killed, Retry::Never), None);
         assert_eq!(after(Kind::NotFound, Retry::Later), None);
     }
 

@@ -9,6 +9,7 @@
 mod activity;
 mod ask;
 mod body;
+mod budgets;
 mod codes;
 mod connection;
 mod desk;
@@ -31,6 +32,7 @@ mod tokens;
 mod trace;
 
 pub(crate) use body::{json_only, read};
+pub use budgets::Budgets;
 pub(crate) use desk::{Client, json};
 pub use edge::HttpEdge;
 pub(crate) use events::{EVENTS, EventBody};

@@ -60,6 +60,10 @@ mod tests {
         let paths: Vec<_> = document["paths"].as_object().unwrap().keys().collect();
         assert_eq!(paths, ["/v1/agents", "/v1/agents/{name}/requests"]);
         assert!(document["openapi"].as_str().unwrap().starts_with("3."));
+        let headers = document["paths"]["/v1/agents/{name}/requests"]["post"]["parameters"].clone();
+        let headers = headers.as_array().unwrap().iter().filter(|one| one["in"] == "header");
+        let headers: Vec<_> = headers.map(|one| one["name"].as_str().unwrap()).collect();
+        assert_eq!(headers, ["x-request-id", "x-timeout-ms", "hubless-redeem", "hubless-budget"]);
         let schemas = document["components"]["schemas"].as_object().unwrap();
         assert_eq!(schemas["Request"]["additionalProperties"], false);
         for (name, schema) in schemas {

@@ -1,8 +1,9 @@
 //! Where a listener listens, and to whom.
 
+use super::budgets::Budgets;
 use super::gate::Times;
 use super::tokens::Tokens;
-use hubless::budget::Terms;
+use hubless::budget::{Allowance, Terms};
 use hubless::{Error, Kind, Result};
 use hubless_proto::limits;
 use hubless_proto::policy::Rate;
@@ -40,8 +41,15 @@ pub struct HttpOptions {
     pub insecure: bool,
     /// What one request of a client may spend, with all calls below it: its callee is granted all
     /// of it. Nothing for an agent that requires a grant: who asks for it brings one. None: it has
-    /// no budget. A request with a redeem code has that of the code.
+    /// no budget. A request with a redeem code has that of the code. A client asks for less with
+    /// the header `Hubless-Budget`, and never for more.
     pub budget: Option<Terms>,
+    /// What all requests of one principal may spend in an hour, of one address without tokens, as
+    /// [`hubless::Node::hourly_switch`] counts it; requests with a redeem code do not count. None:
+    /// it has no limit.
+    pub budget_per_hour: Option<Allowance>,
+    /// Clients whose budgets are not these two.
+    pub budgets: Budgets,
     /// True: a `traceparent` of a client is continued; else it is noted beside a new one.
     pub trust_traces: bool,
     /// True: what the node counts is at `/metrics`, the names of all of its agents among it, for
@@ -77,6 +85,8 @@ impl Default for HttpOptions {
             tokens: Tokens::default(),
             insecure: false,
             budget: None,
+            budget_per_hour: None,
+            budgets: Budgets::default(),
             trust_traces: false,
             #[cfg(feature = "metrics")]
             metrics: false,
@@ -92,7 +102,8 @@ impl HttpOptions {
     /// Refuses what would let anybody ask, or read what others ask.
     ///
     /// # Errors
-    /// `configuration`, code `insecure`; `invalid_argument` for too many names.
+    /// `configuration`: code `insecure`; `budget_file` for a budget of a name that has no token.
+    /// `invalid_argument` for too many names.
     pub fn check(&self) -> Result<()> {
         let proven = if self.tokens.is_empty() { Proof::Nothing } else { Proof::Secret };
         self.check_with(proven)
@@ -110,6 +121,7 @@ impl HttpOptions {
                     .with_limit("HTTP_ENTRIES", bound as u64));
             }
         }
+        self.budgets.check(&self.tokens)?;
         if self.listen.ip().to_canonical().is_loopback() || self.insecure {
             return Ok(());
         }

@@ -15,6 +15,9 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+/// What stands before the name of a token.
+const HOLDER: &str = "http:token:";
+
 /// Who asks when nobody has to say.
 const ANONYMOUS: &str = "edge:http:anonymous";
 
@@ -104,7 +107,7 @@ impl Rules {
         }
         let given = bearer(head)?;
         let holder = given.and_then(|given| self.tokens.holder(given)).ok_or_else(Fault::token)?;
-        Ok(format!("http:token:{holder}"))
+        Ok(format!("{HOLDER}{holder}"))
     }
 
     /// Counts the request of this principal.
@@ -126,6 +129,11 @@ pub(crate) fn bearer(head: &Parts) -> Result<Option<&str>, Fault> {
         let (scheme, token) = given.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
     }))
+}
+
+/// The name of the token that a principal showed; none: it needed none.
+pub(super) fn holder(principal: &str) -> Option<&str> {
+    principal.strip_prefix(HOLDER)
 }
 
 /// Whom a request counts for: those without a token go by their address.

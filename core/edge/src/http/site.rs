@@ -29,6 +29,10 @@ const PIECE_BYTES: usize = 16 * limits::KIB;
 /// Name of the header by which a client tells its requests apart.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// Headers that a page of an allowed origin may send.
+const ALLOWED_HEADERS: &str =
+    "authorization, content-type, hubless-budget, x-request-id, x-timeout-ms";
+
 /// What answers the requests of a listener.
 pub(super) struct Site {
     pub(super) rules: Rules,
@@ -119,7 +123,7 @@ fn preflight() -> Response {
     let headers = response.headers_mut();
     for (name, value) in [
         (ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),
-        (ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type, x-request-id, x-timeout-ms"),
+        (ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED_HEADERS),
         (ACCESS_CONTROL_MAX_AGE, "600"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));

@@ -82,6 +82,11 @@ impl Tokens {
         self.0.is_empty()
     }
 
+    /// True for a name that has a token.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(holder, _)| holder == name)
+    }
+
     /// Who holds this token. The time taken tells nothing of any token.
     pub fn holder(&self, given: &str) -> Option<&str> {
         let mut holder = None;
@@ -105,22 +110,34 @@ impl fmt::Debug for Tokens {
 /// # Errors
 /// `configuration` saying what is wrong with it.
 pub(super) fn private_text(file: &Path, what: &str, most: u64) -> Result<String> {
-    let place = file.display();
-    let wrong = |why: String| {
-        Error::new(Kind::Configuration, format!("{what} {place}: {why}")).with_code("file")
-    };
-    let about = std::fs::metadata(file).map_err(|error| wrong(error.to_string()))?;
-    if about.len() > most {
-        return Err(wrong(format!("expected at most {most} bytes")));
-    }
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
+        let about = std::fs::metadata(file);
+        let about = about.map_err(|error| unread(file, what, &error.to_string()))?;
         if about.permissions().mode() & 0o077 != 0 {
-            return Err(wrong("others can read it; `chmod 600` keeps it private".to_owned()));
+            let why = "others can read it; `chmod 600` keeps it private";
+            return Err(unread(file, what, why));
         }
     }
-    std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))
+    whole_text(file, what, most)
+}
+
+/// The text of a file.
+///
+/// # Errors
+/// `configuration` saying what is wrong with it.
+pub(super) fn whole_text(file: &Path, what: &str, most: u64) -> Result<String> {
+    let wrong = |error: std::io::Error| unread(file, what, &error.to_string());
+    if std::fs::metadata(file).map_err(wrong)?.len() > most {
+        return Err(unread(file, what, &format!("expected at most {most} bytes")));
+    }
+    std::fs::read_to_string(file).map_err(wrong)
+}
+
+fn unread(file: &Path, what: &str, why: &str) -> Error {
+    let message = format!("{what} {}: {why}", file.display());
+    Error::new(Kind::Configuration, message).with_code("file")
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::scrape::{Scrape, scrape};
 use super::support::{GUARD, House, PATIENCE, options, soon};
-use hubless::budget::{Allowance, Component, KillSwitch, Terms, TripReason};
+use hubless::budget::{Allowance, Amount, Component, KillSwitch, Terms, TripReason};
 use hubless::{
     AgentOptions, Call, Content, Error, Kind, Node, NodeOptions, RequestOptions, handler,
 };
@@ -283,6 +283,65 @@ async fn budgets_rows_and_the_process_are_in_it() {
     let began_s = read.one("process_start_time_seconds", &[]);
     assert!(began_s <= now_s + 0.1 && now_s - began_s < 86_400.0, "{began_s} {now_s}");
     assert_eq!(read.sum("hubless_build_info", &[("version", env!("CARGO_PKG_VERSION"))]), 1.0);
+}
+
+#[tokio::test]
+async fn a_stop_is_counted_once_nothing_below_it_is_open_and_what_was_used_at_the_end() {
+    let house = House::with(on()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let home = Some(folder.path().to_owned());
+    let start = || Node::start(NodeOptions { home: home.clone(), ..NodeOptions::default() });
+    let (far, near) = (start().await.unwrap(), start().await.unwrap());
+    let (told, go) = (house.agents.began.clone(), house.agents.release.clone());
+    let slow = handler(move |call: Call, _| {
+        let (told, go) = (Arc::clone(&told), Arc::clone(&go));
+        async move {
+            let spend = call.spend(Amount::ZERO.with(Component::OutputTokens, 5)?).await?;
+            // It is told to stop, and its provider goes on for a while.
+            let held = tokio::spawn(async move {
+                go.notified().await;
+                drop(spend);
+            });
+            told.notify_one();
+            let error = call.cancelled().await;
+            told.notify_one();
+            let _ = held.await;
+            Err(error)
+        }
+    });
+    let name = AgentOptions { name: "slow".into(), ..AgentOptions::default() };
+    far.register(name, slow).await.unwrap();
+    let edge = HttpEdge::start(&near, on()).await.unwrap();
+    let near = House { node: near, edge, agents: Default::default() };
+    let limits = Allowance::UNLIMITED.with(Component::OutputTokens, Some(40));
+    let switch = KillSwitch::new(Terms::of(limits));
+    let asked = RequestOptions {
+        kill_switch: Some(switch.clone()),
+        wait_ms: Some(20_000),
+        ..RequestOptions::new("slow", Content::text("x"))
+    };
+    let node = near.node.clone();
+    let asked = tokio::spawn(async move { node.request(asked).await });
+    soon("the handler to run", &house.agents.began).await;
+    switch.trip(TripReason::Operator);
+    soon("the handler to be told", &house.agents.began).await;
+    let count = |read: &Scrape| read.one("hubless_kill_propagation_seconds_count", &[]);
+    let read = scrape(&near).await;
+    assert_eq!(count(&read), 0.0, "its grant is open");
+    assert_eq!(read.one("hubless_budget_trips_total", &[("reason", "operator")]), 1.0);
+    house.agents.release.notify_one();
+    assert!(asked.await.unwrap().is_err());
+    let read = until(&near, "the last word", |read| count(read) == 1.0).await;
+    assert!(read.one("hubless_kill_propagation_seconds_sum", &[]) > 0.0);
+    let used = |read: &Scrape, component| {
+        read.one("hubless_budget_used_total", &[("component", component)])
+    };
+    assert_eq!(used(&read, "outputTokens"), 0.0, "the switch is there");
+    drop(switch);
+    let read = until(&near, "the end", |read| used(read, "outputTokens") > 0.0).await;
+    assert_eq!((used(&read, "outputTokens"), used(&read, "calls")), (5.0, 1.0));
+    // The node that only held a grant has no word about a budget of another one.
+    assert_eq!(count(&scrape(&house).await), 0.0);
 }
 
 #[tokio::test]

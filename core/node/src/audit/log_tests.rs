@@ -29,7 +29,7 @@ impl Fake {
                         lock(&fake.links).retain(|link| link.head.seq > through.seq);
                         *lock(&fake.forgotten) = Some(through);
                     }
-                    Change::Ledger(_) | Change::Till(_) | Change::Usage(_) => {
+                    Change::Ledger(_) | Change::Till(_) | Change::Usage(_) | Change::Hour(_) => {
                         panic!("no row of the audit log")
                     }
                 }

@@ -1,6 +1,6 @@
 //! How many budgets a node has, and how many were stopped.
 
-use super::{Treasury, TripReason};
+use super::{Amount, StopTimes, Treasury, TripReason};
 use crate::engine::lock;
 use hubless_proto::killswitch::GrantId;
 use std::collections::BTreeMap;
@@ -18,6 +18,10 @@ pub struct Budgets {
     /// Spendings that took more than was set aside for them, as far as this node heard of them
     /// since its start.
     pub overruns: u64,
+    /// What those that were opened here had used when they were over, since the start of this node.
+    pub used: Amount,
+    /// How long stops of those that were opened here took to reach everything below them.
+    pub stop_times: StopTimes,
 }
 
 impl Treasury {
@@ -27,7 +31,8 @@ impl Treasury {
         let is_stopped = |account: &&GrantId| state.ledger.stop(account).is_some();
         let stopped = state.roots.keys().filter(is_stopped).count();
         let armed = state.roots.len() - stopped;
-        let (trips, overruns) = (state.trips.clone(), state.overruns);
-        Budgets { armed, stopped, trips, overruns }
+        let (trips, overruns, used) = (state.trips.clone(), state.overruns, state.used);
+        let stop_times = state.stopping.times();
+        Budgets { armed, stopped, trips, overruns, used, stop_times }
     }
 }

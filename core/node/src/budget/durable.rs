@@ -11,6 +11,7 @@ use crate::mesh::Mesh;
 use crate::store::{SharedStore, closed};
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::killswitch::{Ending, Input, Keeping, Ledger, Owner, Row};
+use hubless_proto::policy::HourRow;
 use std::sync::Arc;
 
 impl Treasury {
@@ -22,7 +23,7 @@ impl Treasury {
     pub(crate) async fn stored(
         mesh: Mesh,
         audit: Arc<Audit>,
-        (store, rows): (Arc<SharedStore>, Vec<Row>),
+        (store, rows, hours): (Arc<SharedStore>, Vec<Row>, Vec<HourRow>),
     ) -> Result<Arc<Self>> {
         let (node, instance) = (mesh.node_key(), mesh.instance());
         let owner = Owner { node, instance, keeping: Keeping::Durable };
@@ -36,8 +37,9 @@ impl Treasury {
         });
         let (ledger, counted, opened) = recovered.await?;
         let written = Arc::<Written>::default();
-        let stored = Stored { store, written: Arc::clone(&written) };
+        let stored = Stored { store: Arc::clone(&store), written: Arc::clone(&written) };
         let treasury = Self::with(mesh, Box::new(stored), ledger, (written, audit));
+        treasury.hourly.keep(&store, hours);
         let roots = treasury.work(|state, _| {
             let (roots, held) = (state.ledger.roots(), state.ledger.held());
             if !roots.is_empty() || !held.is_empty() {

@@ -7,13 +7,14 @@ use super::receipts::Whole;
 use super::treasury::over;
 use super::{Allowance, Treasury};
 use crate::engine::lock;
+use crate::spans::CallBudget;
 use bytes::Bytes;
 use hubless_proto::killswitch::{
     Amount, Component, Ending, Frame, Grant, GrantId, Input, Life, Origin, ReservationId,
 };
 use hubless_proto::wire::v1;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// A grant that was cut for a call that this node makes. Dropped unanswered, it is called back;
 /// but for a detached one, which ends by itself.
@@ -103,6 +104,8 @@ pub(crate) struct Held {
     grant: Grant,
     reserved: AtomicBool,
     end: Mutex<End>,
+    /// What was used of it by the end of its call.
+    spent: OnceLock<Amount>,
     /// Those of a metering gateway that are paid from it.
     pub(super) keys: Keys,
     /// Gateway with the key that came with the grant, or with one above it in this node.
@@ -140,7 +143,8 @@ impl Held {
         let end = Mutex::new(End { in_full: None, is_kept: false, late: None });
         let reserved = AtomicBool::new(false);
         let keys = Keys::new();
-        Self { treasury, grant, reserved, end, keys, gateway: None, whole: None }
+        let spent = OnceLock::new();
+        Self { treasury, grant, reserved, end, spent, keys, gateway: None, whole: None }
     }
 
     /// The gateway that pays by the key of the grant; none: there is no such key.
@@ -162,6 +166,15 @@ impl Held {
 
     pub(crate) const fn amount(&self) -> Allowance {
         self.grant.amount
+    }
+
+    pub(crate) const fn depth(&self) -> u32 {
+        self.grant.depth
+    }
+
+    /// What pays for the call, and what was spent of it once that has ended.
+    pub(crate) fn paid(&self) -> CallBudget {
+        CallBudget { spent: self.spent.get().copied(), ..CallBudget::of(&self.grant) }
     }
 
     pub(super) const fn origin(&self) -> Origin {
@@ -206,6 +219,10 @@ impl Held {
         let mut reported = Component::ALL.into_iter().filter(|one| one.is_reported());
         let charged = silent && reported.any(|one| all.of(one) > used.of(one));
         end.in_full = Some(charged);
+        let mut rest = Component::ALL.into_iter().filter(|one| charged && one.is_reported());
+        let spent = rest.try_fold(used, |sum, one| sum.with(one, sum.of(one).max(all.of(one))));
+        // The first end stands, as above.
+        let _ = self.spent.set(spent.unwrap_or(used));
         if end.is_kept {
             if charged {
                 self.treasury.put(Input::SpendRest { grant: self.grant.id });

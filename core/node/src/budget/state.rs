@@ -4,6 +4,7 @@ use super::durable::{failed, refused};
 use super::guards::{Funded, Reservation};
 use super::rows::Rows;
 use super::settling::Answered;
+use super::stopping::Stopping;
 use super::switch::Switch;
 use crate::audit::Audit;
 use crate::call::core::CallCore;
@@ -46,6 +47,9 @@ pub(super) struct State {
     pub(super) trips: BTreeMap<TripReason, u64>,
     /// Spendings that took more than was set aside for them, since the start.
     pub(super) overruns: u64,
+    /// What budgets that began here had used when they were over, since the start.
+    pub(super) used: Amount,
+    pub(super) stopping: Stopping,
     audit: Arc<Audit>,
     /// Number of the last write.
     pub(super) asked: u64,
@@ -69,6 +73,8 @@ pub(super) enum Effect {
     TellGateway(Box<Trip>),
     /// A grant that was cut here is charged for good.
     Settled(GrantId),
+    /// A budget that was opened here is over, and used so much.
+    Over(GrantId, Amount),
 }
 
 /// A call that is handled here, with what of its grant is still asked for once the ledger has
@@ -88,7 +94,7 @@ impl Handled {
 }
 
 impl State {
-    pub(super) const fn new(ledger: Ledger, audit: Arc<Audit>) -> Self {
+    pub(super) fn new(ledger: Ledger, audit: Arc<Audit>) -> Self {
         Self {
             ledger,
             budgets: BTreeMap::new(),
@@ -104,6 +110,8 @@ impl State {
             roots: BTreeMap::new(),
             trips: BTreeMap::new(),
             overruns: 0,
+            used: Amount::ZERO,
+            stopping: Stopping::default(),
             audit,
             asked: 0,
             failed: None,
@@ -205,6 +213,7 @@ impl State {
                 effects.extend(self.effect(output));
             }
         }
+        self.stopping.look_at(&self.ledger);
         effects
     }
 
@@ -263,6 +272,10 @@ impl State {
                 tracing::info!(reason = statement.reason.name(), by = %statement.by,
                     budget = %statement.origin.budget_id(), "a budget was stopped");
                 *self.trips.entry(statement.reason).or_default() += 1;
+                let account = statement.origin.account();
+                if self.roots.contains_key(&account) {
+                    self.stopping.begin(account);
+                }
                 let entry = Entry::of(Event::BudgetTripped).budget(statement.origin.budget_id());
                 let entry = entry.by(&format!("mesh:{}", statement.by));
                 self.audit.record(entry.because(statement.reason.name()));
@@ -278,7 +291,7 @@ impl State {
                 }
                 return Some(Effect::Settled(grant));
             }
-            Output::Closed { grant, used, in_full } => self.closed(grant, &used, in_full),
+            Output::Closed { grant, used, in_full } => return self.closed(grant, used, in_full),
             // Taken before.
             Output::Persist { .. }
             | Output::Sign(_)
@@ -297,18 +310,24 @@ impl State {
     }
 
     /// A grant or budget is over; those of an earlier process are told of.
-    fn closed(&mut self, grant: GrantId, used: &Amount, in_full: bool) {
+    fn closed(&mut self, grant: GrantId, used: Amount, in_full: bool) -> Option<Effect> {
         tracing::trace!(%grant, ?used, in_full, "closed");
-        if let Some(budget) = self.roots.remove(&grant) {
-            self.audit.record(Entry::of(Event::BudgetClosed).budget(budget).spent(used));
+        let root = self.roots.remove(&grant);
+        if let Some(budget) = root {
+            self.audit.record(Entry::of(Event::BudgetClosed).budget(budget).spent(&used));
+        }
+        let over = root.map(|_| Effect::Over(grant, used));
+        if over.is_some() {
+            self.used = self.used.plus_at_most(&used);
         }
         if !self.left.remove(&grant) {
-            return;
+            return over;
         }
         let [input, output, cost, calls] = Component::ALL.map(|one| used.of(one));
         let left = self.left.len();
         let said = "left by an earlier process, and over";
         tracing::info!(%grant, input, output, cost, calls, left, "{said}");
+        over
     }
 
     fn stopped(&self, statement: Statement) -> Option<Effect> {

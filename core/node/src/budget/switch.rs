@@ -1,5 +1,6 @@
 //! The switch that a program holds: a budget and a stop for everything that is called under it.
 
+use super::hourly::Ticket;
 use super::tree::Branch;
 use super::{Allowance, Amount, Held, Terms, Treasury, TripReason};
 use crate::chance;
@@ -7,7 +8,7 @@ use crate::engine::lock;
 use crate::executor;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::NodeKey;
-use hubless_proto::killswitch::{Budget, Input, Origin, Share, Statement};
+use hubless_proto::killswitch::{Budget, GrantId, Input, Origin, Share, Statement};
 use serde_json::Value;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -107,6 +108,8 @@ pub(super) struct Switch {
     nonce: [u8; 16],
     made_ms: u64,
     home: OnceCell<Home>,
+    /// What was set aside for it of the hour of a principal.
+    hour: Option<Ticket>,
     stop: Arc<OnceLock<Stop>>,
     /// Fires with the stop.
     token: CancellationToken,
@@ -143,12 +146,28 @@ impl KillSwitch {
     }
 
     fn sharing(terms: Terms, share: Share) -> Self {
+        Self::made((terms, share), (chance::bytes(), chance::now_ms()), None)
+    }
+
+    /// A switch for one request whose budget has its id before it has its limits.
+    pub(super) fn planned(node: NodeKey, terms: Terms) -> Planned {
+        let (nonce, made_ms) = (chance::bytes(), chance::now_ms());
+        let account = Budget::new(node, nonce, terms.clone(), made_ms).origin.account();
+        Planned { terms, account, nonce, made_ms }
+    }
+
+    fn made(
+        (terms, share): (Terms, Share),
+        (nonce, made_ms): ([u8; 16], u64),
+        hour: Option<Ticket>,
+    ) -> Self {
         Self(Arc::new(Switch {
             terms,
             share,
-            nonce: chance::bytes(),
-            made_ms: chance::now_ms(),
+            nonce,
+            made_ms,
             home: OnceCell::new(),
+            hour,
             stop: Arc::default(),
             token: CancellationToken::new(),
             listeners: Mutex::default(),
@@ -234,12 +253,12 @@ impl KillSwitch {
     /// # Errors
     /// `killed`; `configuration`, code `other_node`: another node has it; `busy`: the ledger is
     /// full.
-    pub(crate) async fn open(
-        &self,
-        treasury: &Arc<Treasury>,
-    ) -> Result<hubless_proto::killswitch::GrantId> {
+    pub(crate) async fn open(&self, treasury: &Arc<Treasury>) -> Result<GrantId> {
         if self.0.stop.get().is_some() {
             return Err(self.killed());
+        }
+        if self.0.hour.as_ref().is_some_and(|hour| !hour.is_of(treasury)) {
+            return Err(elsewhere());
         }
         if self.0.home.get().is_none() {
             // Goes on when nobody waits for it any more: else nobody would end what it opens.
@@ -249,8 +268,7 @@ impl KillSwitch {
         }
         let home = self.0.home.get().ok_or_else(broken)?;
         if !Arc::ptr_eq(&home.treasury, treasury) {
-            let message = "expected the node that the switch was first used with";
-            return Err(Error::new(Kind::Configuration, message).with_code("other_node"));
+            return Err(elsewhere());
         }
         if self.0.stop.get().is_some() {
             return Err(self.killed());
@@ -288,6 +306,28 @@ impl KillSwitch {
         let reason = self.0.stop.get().map_or(TripReason::Operator, |stop| stop.reason);
         Error::refusal(Kind::Killed, reason.name(), "the call tree was stopped")
     }
+}
+
+/// A switch that is yet to be made.
+pub(super) struct Planned {
+    pub(super) terms: Terms,
+    /// Account of its budget.
+    pub(super) account: GrantId,
+    nonce: [u8; 16],
+    made_ms: u64,
+}
+
+impl Planned {
+    /// The switch, with what was set aside for it.
+    pub(super) fn within(self, most: Allowance, hour: Ticket) -> KillSwitch {
+        let terms = Terms { ceiling: most, ..self.terms };
+        KillSwitch::made((terms, Share::Whole), (self.nonce, self.made_ms), Some(hour))
+    }
+}
+
+fn elsewhere() -> Error {
+    let message = "expected the node that the switch was first used with";
+    Error::new(Kind::Configuration, message).with_code("other_node")
 }
 
 fn broken() -> Error {
@@ -335,6 +375,9 @@ impl Drop for Switch {
         // Whoever waits for a stop waits no longer.
         self.token.cancel();
         if let Some(home) = self.home.get() {
+            if let Some(hour) = &mut self.hour {
+                hour.settle();
+            }
             home.treasury.close(home.origin.account());
         }
     }

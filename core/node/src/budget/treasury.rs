@@ -4,6 +4,7 @@ use super::Amount;
 use super::durable::{failed, refused};
 use super::gateway::Gateway;
 use super::guards::{Funded, Held, Reservation};
+use super::hourly::Hourly;
 use super::receipts::Framed;
 use super::refunds::Refunds;
 use super::rows::{InMemory, Rows, Written};
@@ -39,6 +40,8 @@ pub(crate) struct Treasury {
     pub(super) rows: Box<dyn Rows>,
     pub(super) written: Arc<Written>,
     pub(super) state: Mutex<State>,
+    /// What principals of a listener may spend in an hour.
+    pub(super) hourly: Hourly,
     /// Fires when something is due sooner.
     wake: Notify,
     /// Fires when a last word was acknowledged.
@@ -89,6 +92,7 @@ impl Treasury {
             rows,
             written,
             state: Mutex::new(State::new(ledger.seeded(chance::bytes()), audit)),
+            hourly: Hourly::default(),
             wake: Notify::new(),
             acknowledged: Notify::new(),
             settled: Notify::new(),
@@ -441,6 +445,7 @@ impl Treasury {
             Effect::Tripped(switch, statement) => switch.stopped(&statement),
             Effect::TellGateway(trip) => self.tell_gateway(*trip),
             Effect::Settled(grant) => self.forget_key(&grant),
+            Effect::Over(budget, used) => self.hourly.end(budget, &used),
         }
     }
 }

@@ -215,7 +215,7 @@ impl CallCore {
             }
             state.waiting.clear();
             let mut at_end = self.at_end.lock().unwrap_or_else(PoisonError::into_inner);
-            let span = state.span(&self.info, last);
+            let span = state.span(&self.info, self.held(), last);
             let used = state.handler_started.map(|_| self.used(&state, &span));
             (std::mem::take(&mut *at_end), span, used)
         };

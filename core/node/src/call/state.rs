@@ -4,6 +4,7 @@ use super::content::Content;
 use super::info::CallInfo;
 use super::judged::Judged;
 use super::kept::Kept;
+use crate::budget::Held;
 use crate::node::Path;
 use crate::spans::{Heading, Outcome, RequestId, Span, part_bytes};
 use hubless_proto::error::Result;
@@ -77,7 +78,7 @@ impl State {
     }
 
     /// The call as this node remembers it once it has ended.
-    pub(super) fn span(&self, info: &CallInfo, last: &event::Kind) -> Span {
+    pub(super) fn span(&self, info: &CallInfo, held: Option<&Held>, last: &event::Kind) -> Span {
         let took = info.arrived.elapsed();
         let queue = self.handler_started.map(|at| at.saturating_duration_since(info.arrived));
         let heading = Heading {
@@ -90,6 +91,8 @@ impl State {
             peer: info.caller.node,
             path: (info.caller.kind == CallerKind::Local).then_some(Path::InProcess),
             request_bytes: info.request_bytes,
+            depth: held.map(Held::depth),
+            budget: held.map(Held::paid),
         };
         let outcome = Outcome::of(last);
         let outcome = Outcome {

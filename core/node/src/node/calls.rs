@@ -20,9 +20,10 @@ use crate::caller::drive::{Attempt, Sink};
 use crate::caller::questions::Questions;
 use crate::executor;
 use crate::mesh::{Again, CallPath, Sending, Wait};
-use crate::spans::{Heading, Made, RequestId, content_bytes};
+use crate::spans::{CallBudget, Heading, Made, RequestId, content_bytes};
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::NodeKey;
+use hubless_proto::killswitch::Grant;
 use hubless_proto::limits;
 use hubless_proto::policy::{Caller, Effect};
 use hubless_proto::wire::v1;
@@ -289,14 +290,14 @@ impl Try<'_> {
         funded: Option<Funded>,
         sink: &Sink,
     ) -> Result<Reply> {
-        let made = self.made(&mut request);
+        let made = self.made(&mut request, funded.as_ref().map(Funded::grant));
         let reply = self.ask(request, (bodies, funded), sink, &made).await;
         made.end(&reply, sink.streams());
         reply
     }
 
     /// Begins the span of this attempt; what is below it is below that span.
-    fn made(&self, request: &mut v1::Request) -> Made<'_> {
+    fn made(&self, request: &mut v1::Request, grant: Option<&Grant>) -> Made<'_> {
         let (trace, place) = trace::child(request.trace.as_ref());
         request.trace = Some(trace);
         let skill = self.route.own_skill(&request.skill);
@@ -310,6 +311,8 @@ impl Try<'_> {
             peer: self.route.node.unwrap_or_else(|| self.inner.engine.node()),
             path: None,
             request_bytes: content_bytes(request.content.as_ref()),
+            depth: grant.map(|grant| grant.depth),
+            budget: grant.map(CallBudget::of),
         };
         Made::begin(self.inner.engine.spans(), skill, heading, Instant::now())
     }

@@ -4,7 +4,7 @@ use super::lifecycle::{Inner, Node};
 use super::options::NodeOptions;
 use super::shown::NodeCounts;
 use crate::audit::{Audit, InMemory};
-use crate::budget::Treasury;
+use crate::budget::{Allowance, KillSwitch, Terms, Treasury};
 use crate::executor::blocking;
 use crate::home::Home;
 use crate::mesh::Mesh;
@@ -73,6 +73,56 @@ impl Node {
         self.inner().engine.spans().watchers().add(Arc::downgrade(&watcher))
     }
 
+    /// A switch for one request of somebody who is not of the mesh, of whom `who` is the name that
+    /// a listener counts by: with the limits of `call`, and within what all of its requests may
+    /// spend in an hour.
+    ///
+    /// The most of the request is set aside of the hour before it begins; where `call` does not
+    /// limit a component that `hour` does, that is all that is left of it, so that give `call` a
+    /// limit for each where requests are to run beside each other. What the request used, with
+    /// grants that nobody settles in full, takes the place of that when its budget is over, and
+    /// counts for an hour from then, and up to `HOUR_SLOT` longer: in no interval of one hour more
+    /// is begun, nor spent, than the limit. Nothing that runs is stopped for its hour.
+    ///
+    /// A node with a name keeps the hours in its store, each part before its request begins; what
+    /// is set aside when it is killed counts as spent. A node without one keeps them in memory, so
+    /// that its next process gives the hour anew.
+    ///
+    /// ```
+    /// use hubless::budget::{Allowance, Component, Terms};
+    /// use hubless::{Kind, Node, NodeOptions};
+    ///
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let options = NodeOptions { memory_only: true, ..NodeOptions::default() };
+    /// # let node = Node::start(options).await?;
+    /// let calls = |most| Allowance::UNLIMITED.with(Component::Calls, Some(most));
+    /// let switch = node.hourly_switch("alice", Terms::of(calls(2)), calls(3)).await?;
+    /// let over = node.hourly_switch("alice", Terms::of(calls(2)), calls(3)).await.unwrap_err();
+    /// assert_eq!((over.kind, over.field.as_deref()), (Kind::BudgetExhausted, Some("calls")));
+    /// // Nothing was called under the first one.
+    /// drop(switch);
+    /// assert!(node.hourly_switch("alice", Terms::of(calls(2)), calls(3)).await.is_ok());
+    /// # Ok::<(), hubless::Error>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// `budget_exhausted`, code `hour`, with the component as field and its limit, for what does
+    /// not fit into what is left; with the time after which it does, where that is known. `busy`:
+    /// code `hour` at the bounds `HOUR_PRINCIPALS` and `HOUR_OPEN`, code `store` where the store of
+    /// the node fails. `invalid_argument` for a name of more than `HOUR_NAME_BYTES`.
+    ///
+    /// # Cancellation
+    /// Nothing stays set aside.
+    pub async fn hourly_switch(
+        &self,
+        who: &str,
+        call: Terms,
+        hour: Allowance,
+    ) -> Result<KillSwitch> {
+        self.inner().engine.treasury().hourly_switch(who, call, hour).await
+    }
+
     /// Writes into the audit log, and tells who counts it, that a gateway in front of this node
     /// refused a client, by its principal, something about the agent of this name; empty: it did
     /// not come that far.
@@ -99,10 +149,10 @@ pub(super) async fn treasury(
     let (home, name): (_, Name) = (home.clone(), name.parse()?);
     let Opened { store, contents } = blocking(move || SharedStore::open(&home, &name)).await?;
     let store = Arc::new(store);
-    let Contents { rows, past, sums } = contents;
+    let Contents { rows, past, sums, hours } = contents;
     audit.begin(Some((Arc::clone(&store), past)), started);
     tally.begin(&store, sums);
-    Treasury::stored(mesh.clone(), Arc::clone(audit), (store, rows)).await
+    Treasury::stored(mesh.clone(), Arc::clone(audit), (store, rows, hours)).await
 }
 
 /// Renews and ends leases, and says last words again.

@@ -2,11 +2,13 @@
 
 use super::ids::{RequestId, SpanId, TraceId};
 use super::otlp::{Names, Resource};
+use super::paid::CallBudget;
 use super::span::{Heading, Outcome, Span};
 use crate::call::trace::Place;
 use crate::node::Path;
 use hubless_proto::error::{Error, Kind};
 use hubless_proto::identity::{AgentId, MeshId, NodeKey};
+use hubless_proto::killswitch::{Allowance, Amount, BudgetId, Component};
 use hubless_proto::wire::words::CallSide;
 use std::time::Duration;
 
@@ -27,9 +29,21 @@ pub(super) fn span(trace: u8, id: u8, parent: Option<u8>) -> Span {
         peer: NodeKey::from_bytes([8; 32]),
         path: Some(Path::Direct),
         request_bytes: Some(5),
+        depth: Some(3),
+        budget: Some(budget()),
     };
     let error = Error::refusal(Kind::Busy, "queue", "secret-4711");
     Span::ended(heading, Duration::from_micros(1_500), Outcome::failed(&error))
+}
+
+/// One that paid: seven of forty tokens were spent.
+pub(super) fn budget() -> CallBudget {
+    let tokens = |count| Amount::ZERO.with(Component::OutputTokens, count).unwrap();
+    CallBudget {
+        id: BudgetId::from_bytes([9; 32]),
+        limit: Allowance::UNLIMITED.with(Component::OutputTokens, Some(40)),
+        spent: Some(tokens(7)),
+    }
 }
 
 /// A node whose spans are written.

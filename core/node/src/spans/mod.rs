@@ -11,6 +11,7 @@ mod fixtures;
 mod ids;
 mod otlp;
 mod outlet;
+mod paid;
 mod post;
 mod recorder;
 mod ring;
@@ -19,6 +20,7 @@ mod tree;
 mod watch;
 
 pub use ids::{RequestId, SpanId, TraceId};
+pub use paid::CallBudget;
 pub use tree::{Trace, TraceCall, TraceNode};
 pub use watch::{CallWatcher, EndedCall, Refuser};
 

@@ -2,8 +2,10 @@
 //! writes it (<https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/>); or many in one
 //! `ExportTraceServiceRequest`, which has the same fields.
 
+use super::paid::CallBudget;
 use super::span::Span;
 use hubless_proto::identity::{MeshId, NodeKey};
+use hubless_proto::killswitch::Component;
 use hubless_proto::wire::words::CallSide;
 use serde_json::{Value, json};
 
@@ -93,6 +95,9 @@ fn attributes(span: &Span, resource: &Resource) -> Vec<Value> {
     all.extend(span.path.map(|path| text("hubless.path", path.name())));
     all.extend(span.request_bytes.map(|bytes| number("hubless.request.bytes", bytes)));
     all.extend(span.answer_bytes.map(|bytes| number("hubless.answer.bytes", bytes)));
+    all.extend(span.hop.map(|hop| number("hubless.hop", hop.into())));
+    all.extend(span.budget.iter().flat_map(paid));
+    all.extend(span.kill_reason().map(|why| text("hubless.kill.reason", why.name())));
     if span.side == CallSide::Handled {
         all.push(number("hubless.queue_us", span.queue_us));
     }
@@ -110,6 +115,29 @@ fn attributes(span: &Span, resource: &Resource) -> Vec<Value> {
         ]);
     }
     all
+}
+
+/// The budget that paid: its id, the limits of the call, and what was spent where that is known.
+fn paid(budget: &CallBudget) -> Vec<Value> {
+    let mut all = vec![text("hubless.budget.id", &budget.id.to_string())];
+    for component in Component::ALL {
+        let name = attribute(component);
+        let limit = budget.limit.of(component);
+        all.extend(limit.map(|limit| number(&format!("hubless.budget.limit.{name}"), limit)));
+        let spent = budget.spent.map(|spent| spent.of(component));
+        all.extend(spent.map(|spent| number(&format!("hubless.budget.spent.{name}"), spent)));
+    }
+    all
+}
+
+/// As attributes are written.
+const fn attribute(component: Component) -> &'static str {
+    match component {
+        Component::InputTokens => "input_tokens",
+        Component::OutputTokens => "output_tokens",
+        Component::CostMicros => "cost_micros",
+        Component::Calls => "calls",
+    }
 }
 
 /// An answer leaves the status unset, as OpenTelemetry asks of libraries.
@@ -136,8 +164,9 @@ fn number(key: &str, value: u64) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixtures::{resource, span};
+    use super::super::fixtures::{budget, resource, span};
     use super::*;
+    use hubless_proto::killswitch::{Allowance, Amount};
     use hubless_proto::limits::{ID_BYTES, NAME_CHARS, TRACE_LINE_BYTES};
 
     fn keys(span: &Value) -> Vec<String> {
@@ -173,6 +202,31 @@ mod tests {
     }
 
     #[test]
+    fn a_call_with_a_budget_says_its_hop_its_limits_and_why_it_was_stopped() {
+        let made = Span { kind: "killed".into(), code: "operator".into(), ..span(1, 2, Some(3)) };
+        let said = |span: &Span, key: &str| {
+            let read = read(&line(span, &resource(Names::Own)));
+            let all = read["attributes"].as_array().unwrap().clone();
+            all.into_iter().find(|one| one["key"] == key).map(|one| one["value"].clone())
+        };
+        for (key, value) in [
+            ("hubless.hop", json!({"intValue": "3"})),
+            ("hubless.budget.id", json!({"stringValue": "09".repeat(32)})),
+            ("hubless.budget.limit.output_tokens", json!({"intValue": "40"})),
+            ("hubless.budget.spent.output_tokens", json!({"intValue": "7"})),
+            ("hubless.budget.spent.calls", json!({"intValue": "0"})),
+            ("hubless.kill.reason", json!({"stringValue": "operator"})),
+        ] {
+            assert_eq!(said(&made, key), Some(value), "{key}");
+        }
+        assert_eq!(said(&made, "hubless.budget.limit.calls"), None, "it is not limited");
+        let free = Span { budget: None, hop: None, code: "canary".into(), ..made };
+        for key in ["hubless.hop", "hubless.budget.id", "hubless.kill.reason"] {
+            assert_eq!(said(&free, key), None, "{key}");
+        }
+    }
+
+    #[test]
     fn names_of_opentelemetry_are_there_for_who_opts_in() {
         let wanted = Names::of("http, gen_ai_latest_experimental");
         assert_eq!((wanted, Names::of("http/dup")), (Names::WithGenAi, Names::Own));
@@ -189,6 +243,12 @@ mod tests {
             started_us: u64::MAX,
             request_bytes: Some(u64::MAX),
             answer_bytes: Some(u64::MAX),
+            hop: Some(u32::MAX),
+            budget: Some(CallBudget {
+                limit: Allowance::exactly(&Amount::MAX),
+                spent: Some(Amount::MAX),
+                ..budget()
+            }),
             ..span(1, 2, Some(3))
         };
         let line = line(&longest, &resource(Names::WithGenAi));

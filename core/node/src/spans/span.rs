@@ -1,15 +1,16 @@
 //! One call as one of its two nodes saw it.
 
 use super::ids::{RequestId, SpanId, TraceId};
+use super::paid::CallBudget;
 use crate::call::core::micros;
 use crate::call::trace::Place;
 use crate::chance;
 use crate::node::Path;
-use hubless_proto::error::{Error, Result};
+use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{AgentId, NodeKey};
 use hubless_proto::limits::ID_BYTES;
 use hubless_proto::wire::v1::{self, event, part};
-use hubless_proto::wire::words::CallSide;
+use hubless_proto::wire::words::{CallSide, TripReason};
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -54,6 +55,11 @@ pub(crate) struct Span {
     pub(crate) request_bytes: Option<u64>,
     /// Bytes of the parts that were answered with, where they are known.
     pub(crate) answer_bytes: Option<u64>,
+    /// Depth in its tree of calls, from 1, where this side knows it: of a call with a budget that
+    /// of its grant, of another one only that it begins the tree.
+    pub(crate) hop: Option<u32>,
+    /// What paid for it.
+    pub(crate) budget: Option<CallBudget>,
 }
 
 /// What is known of a call when it begins.
@@ -67,6 +73,9 @@ pub(crate) struct Heading {
     pub(crate) peer: NodeKey,
     pub(crate) path: Option<Path>,
     pub(crate) request_bytes: Option<u64>,
+    /// Depth of its grant.
+    pub(crate) depth: Option<u32>,
+    pub(crate) budget: Option<CallBudget>,
 }
 
 /// What is known of it at its end.
@@ -85,6 +94,7 @@ impl Span {
         let duration_us = micros(took);
         let Outcome { kind, mut code, usage, answer_bytes, queue } = outcome;
         code.truncate(code.floor_char_boundary(ID_BYTES));
+        let begins = heading.side == CallSide::Made && heading.place.parent.is_none();
         Self {
             trace_id: heading.place.trace,
             span_id: heading.place.span,
@@ -104,7 +114,15 @@ impl Span {
             usage: sums(&usage),
             request_bytes: heading.request_bytes,
             answer_bytes,
+            hop: heading.depth.or_else(|| begins.then_some(1)),
+            budget: heading.budget,
         }
+    }
+
+    /// Why its budget was stopped; none: it was not, or the call ended of something else.
+    pub(crate) fn kill_reason(&self) -> Option<TripReason> {
+        let killed = self.kind == Kind::Killed.name();
+        killed.then(|| self.code.parse().ok()).flatten()
     }
 
     /// As a peer is told it; the trace is what was asked for.
@@ -127,6 +145,8 @@ impl Span {
             usage: Some(self.usage.clone()),
             request_bytes: self.request_bytes,
             answer_bytes: self.answer_bytes,
+            hop: self.hop,
+            budget: self.budget.as_ref().map(CallBudget::to_wire),
         }
     }
 
@@ -152,6 +172,8 @@ impl Span {
             usage: told.usage.unwrap_or_default(),
             request_bytes: told.request_bytes,
             answer_bytes: told.answer_bytes,
+            hop: told.hop,
+            budget: told.budget.as_ref().map(CallBudget::from_wire).transpose()?,
         })
     }
 }
@@ -187,7 +209,7 @@ impl Outcome {
 
 /// A kind that this version knows costs no memory of its own.
 fn named_kind(kind: &str) -> Cow<'static, str> {
-    let known = kind.parse::<hubless_proto::Kind>().map(|kind| Cow::Borrowed(kind.name()));
+    let known = kind.parse::<Kind>().map(|kind| Cow::Borrowed(kind.name()));
     known.unwrap_or_else(|_| Cow::Owned(kind.to_owned()))
 }
 
@@ -234,7 +256,8 @@ mod tests {
         let told = own.to_wire();
         assert_eq!(told.check(), Ok(()));
         assert_eq!(Span::from_wire(own.trace_id, told).unwrap(), own);
-        let root = span(1, 2, None);
+        assert_eq!(own.hop, Some(3), "of its grant");
+        let root = Span { budget: None, hop: None, ..span(1, 2, None) };
         assert_eq!(Span::from_wire(root.trace_id, root.to_wire()).unwrap(), root);
         assert!(!format!("{own:?}").contains("4711"), "no message of an error");
     }

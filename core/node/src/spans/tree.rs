@@ -4,6 +4,7 @@
 //! are shown as roots of their own.
 
 use super::ids::{RequestId, SpanId, TraceId};
+use super::paid::CallBudget;
 use super::span::Span;
 use crate::node::Path;
 use hubless_proto::identity::{AgentId, NodeKey};
@@ -97,6 +98,11 @@ pub struct TraceCall {
     pub request_bytes: Option<u64>,
     /// Bytes of the parts that were answered with.
     pub answer_bytes: Option<u64>,
+    /// Depth in its tree of calls, from 1; none: not known. That of its grant, where it has a
+    /// budget.
+    pub hop: Option<u32>,
+    /// What paid for it; none: nothing, or nobody knows.
+    pub budget: Option<CallBudget>,
     /// The calls that its handler made, by their start.
     pub calls: Vec<Self>,
 }
@@ -202,6 +208,8 @@ fn call(span: &Span, node_key: NodeKey, language: String) -> TraceCall {
         usage: span.usage.clone(),
         request_bytes: span.request_bytes,
         answer_bytes: span.answer_bytes,
+        hop: span.hop,
+        budget: span.budget.clone(),
         calls: Vec::new(),
     }
 }
@@ -215,6 +223,12 @@ impl TraceCall {
         self.request_bytes = self.request_bytes.or(handled.request_bytes);
         // The callee counts the pieces that it sent ahead as well.
         self.answer_bytes = handled.answer_bytes.or(self.answer_bytes);
+        self.hop = self.hop.or(handled.hop);
+        // The callee knows what was spent of what it was granted; both name the same budget.
+        let same = |one: &&CallBudget| self.budget.as_ref().is_none_or(|own| own.id == one.id);
+        if let Some(budget) = handled.budget.as_ref().filter(same) {
+            self.budget = Some(budget.clone());
+        }
         if !self.kind.is_empty() {
             // A refusal carries no usage: what was used before it is known here.
             self.usage = handled.usage.clone();
@@ -323,6 +337,28 @@ mod tests {
         let trace = tree(vec![(2, "python", vec![handled(2, &first), second])]);
         assert_eq!((trace.calls.len(), trace.calls[0].calls.len()), (1, 1));
         assert_eq!(trace.calls[0].made, None);
+    }
+
+    #[test]
+    fn what_was_spent_is_the_callees_word_about_the_budget_that_its_caller_names() {
+        let budget = |id, spent| CallBudget {
+            id: hubless_proto::killswitch::BudgetId::from_bytes([id; 32]),
+            spent,
+            ..super::super::fixtures::budget()
+        };
+        let spent = super::super::fixtures::budget().spent;
+        for (said, told, wanted) in [
+            (Some(budget(1, None)), Some(budget(1, spent)), Some(budget(1, spent))),
+            (Some(budget(1, None)), Some(budget(2, spent)), Some(budget(1, None))),
+            (Some(budget(1, None)), None, Some(budget(1, None))),
+            (None, Some(budget(2, spent)), Some(budget(2, spent))),
+            (None, None, None),
+        ] {
+            let first = Span { budget: said, ..made(1, None) };
+            let answered = Span { budget: told, ..handled(2, &first) };
+            let trace = tree(vec![(1, "rust", vec![first]), (2, "c", vec![answered])]);
+            assert_eq!(trace.calls[0].budget, wanted);
+        }
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! The file: whose it is, who has it open, which version wrote it.
 
 use super::audit::Past;
+use super::hours;
 use super::sums::{self, Sum};
 use crate::home::{Lock, check_private};
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::killswitch::Row;
 use hubless_proto::metering::till;
+use hubless_proto::policy::HourRow;
 use rusqlite::{Connection, OpenFlags};
 use std::fmt::Display;
 use std::fs::OpenOptions;
@@ -17,7 +19,7 @@ use std::time::Duration;
 const APPLICATION: i64 = 0x4842_4C53;
 
 /// Counts the forms that the tables had.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 
 /// How long a commit waits for a reader that puts a store in order which a crash left.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -33,6 +35,10 @@ const TABLES: [&str; VERSION as usize] = [
      CREATE TABLE usage (side TEXT, key TEXT, calls INTEGER NOT NULL, failed INTEGER NOT NULL,
          in_full INTEGER NOT NULL, input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL,
          cost_micros INTEGER NOT NULL, PRIMARY KEY (side, key)) STRICT, WITHOUT ROWID;",
+    // What principals of a listener have set aside and spent of their hours.
+    "CREATE TABLE hours (who TEXT, part BLOB, input_tokens INTEGER NOT NULL,
+         output_tokens INTEGER NOT NULL, cost_micros INTEGER NOT NULL, calls INTEGER NOT NULL,
+         PRIMARY KEY (who, part)) STRICT, WITHOUT ROWID;",
 ];
 
 /// What a store holds.
@@ -43,6 +49,8 @@ pub(crate) struct Contents {
     pub(crate) past: Past,
     /// What calls used.
     pub(crate) sums: Vec<Sum>,
+    /// What principals may spend in an hour.
+    pub(crate) hours: Vec<HourRow>,
 }
 
 /// Who else may be there when a store is opened.
@@ -86,7 +94,8 @@ impl File {
     pub(super) fn contents(&self) -> Result<Contents> {
         let (connection, path) = (&self.connection, &self.path);
         let (rows, sums) = (ledger(connection, path)?, sums::all(connection, path)?);
-        Ok(Contents { rows, past: self.past()?, sums })
+        let hours = hours::all(connection, path)?;
+        Ok(Contents { rows, past: self.past()?, sums, hours })
     }
 
     /// What the store of a gateway holds: the rows of its till, and where its audit log ends.

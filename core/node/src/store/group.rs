@@ -6,6 +6,7 @@ use hubless_proto::audit::{Head, Link};
 use hubless_proto::error::Result;
 use hubless_proto::killswitch::Write;
 use hubless_proto::metering::till;
+use hubless_proto::policy::HourWrite;
 
 const PUT: &str = "INSERT INTO ledger VALUES (?1, ?2) ON CONFLICT DO UPDATE SET row = ?2";
 const DELETE: &str = "DELETE FROM ledger WHERE key = ?1";
@@ -22,6 +23,8 @@ pub(crate) enum Change {
     Forget(Head),
     /// A sum of what calls used.
     Usage(Box<Sum>),
+    /// Of what principals may spend in an hour.
+    Hour(HourWrite),
 }
 
 /// What a store is about to do, for those who test what becomes of it.
@@ -58,6 +61,7 @@ impl File {
                 }
                 Change::Forget(head) => self.forget(*head),
                 Change::Usage(sum) => self.put_sum(sum),
+                Change::Hour(write) => self.write_hour(write),
             };
             written.map_err(|error| self.failed("write", &error))?;
         }

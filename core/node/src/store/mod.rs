@@ -9,6 +9,7 @@
 mod audit;
 mod file;
 mod group;
+mod hours;
 mod shared;
 mod sums;
 mod thread;

@@ -9,7 +9,8 @@ use hubless_proto::killswitch::{
     Allowance, Amount, Budget, CallId, Component, Ending, GrantId, Input, Keeping, Ledger, Now,
     Order, Output, Owner, ReservationId, Row, Share, Terms, Write,
 };
-use hubless_proto::limits::{AUDIT_FORGOTTEN, AUDIT_ROWS, STORE_GROUP};
+use hubless_proto::limits::{AMOUNT_MAX, AUDIT_FORGOTTEN, AUDIT_ROWS, STORE_GROUP};
+use hubless_proto::policy::{HourPart, HourRow, HourWrite};
 use hubless_proto::wire::words::{RefundPolicy, Spends};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -96,7 +97,7 @@ fn one_process_has_it_open() {
 #[test]
 fn what_is_not_a_store_of_this_version_is_refused_and_left_alone() {
     let bad = [
-        ("PRAGMA user_version = 3", "newer_format"),
+        ("PRAGMA user_version = 4", "newer_format"),
         ("PRAGMA application_id = 5", "not_a_store"),
         ("PRAGMA application_id = 0; PRAGMA user_version = 0", "not_a_store"),
     ];
@@ -416,7 +417,8 @@ fn a_store_of_the_first_version_gets_a_log_and_keeps_its_rows() {
     let (store, _) = Store::open(&path).unwrap();
     write(&store, some_rows()).unwrap();
     drop(store);
-    let older = "DROP TABLE audit; DROP TABLE audit_end; DROP TABLE usage; PRAGMA user_version = 1";
+    let older = "DROP TABLE audit; DROP TABLE audit_end; DROP TABLE usage; DROP TABLE hours; \
+                 PRAGMA user_version = 1";
     rusqlite::Connection::open(&path).unwrap().execute_batch(older).unwrap();
     assert!(audited(&path).is_empty(), "read as it is, without a log");
     let (store, contents) = Store::open_whole(&path).unwrap();
@@ -425,6 +427,37 @@ fn a_store_of_the_first_version_gets_a_log_and_keeps_its_rows() {
     drop(store);
     super::append(&path, pin("a"), 1).unwrap();
     assert_eq!(audited(&path).len(), 1);
+}
+
+#[test]
+fn hours_are_kept_and_a_store_of_the_second_version_begins_with_none() {
+    let (_folder, path) = place();
+    let (open, spent) =
+        (HourPart::Open(GrantId::from_bytes([3; 16])), HourPart::Spent { over_ms: u64::MAX });
+    let row = |who: &str, part, count| HourRow { who: who.to_owned(), part, amount: tokens(count) };
+    let write = |store: &Store, writes: Vec<HourWrite>| {
+        let (answer, answered) = mpsc::channel();
+        let changes = writes.into_iter().map(super::Change::Hour).collect();
+        store.change(changes, move |result| answer.send(result).unwrap());
+        answered.recv().unwrap().unwrap();
+    };
+    let (store, contents) = Store::open_whole(&path).unwrap();
+    assert!(contents.hours.is_empty());
+    let all = [row("a", open, 5), row("a", spent, AMOUNT_MAX), row("b", open, 7)];
+    write(&store, all.clone().map(HourWrite::Put).into());
+    write(&store, vec![HourWrite::Put(row("a", open, 6))]);
+    write(&store, vec![HourWrite::Delete("b".to_owned(), open)]);
+    drop(store);
+    let (store, mut contents) = Store::open_whole(&path).unwrap();
+    contents.hours.sort_by_key(|row| row.part);
+    assert_eq!(contents.hours, [row("a", open, 6), row("a", spent, AMOUNT_MAX)]);
+    drop(store);
+    let older = "DROP TABLE hours; PRAGMA user_version = 2";
+    rusqlite::Connection::open(&path).unwrap().execute_batch(older).unwrap();
+    assert!(Store::open_whole(&path).unwrap().1.hours.is_empty());
+    let strange = "INSERT INTO hours VALUES ('a', x'01', 1, 1, 1, 1)";
+    rusqlite::Connection::open(&path).unwrap().execute_batch(strange).unwrap();
+    assert_eq!(Store::open_whole(&path).map(|_| ()).unwrap_err().code, "broken_store");
 }
 
 #[test]

@@ -105,6 +105,11 @@ pub const CODES: &[Code] = &[
         "the call may cost more than the spending key has left",
     ),
     code("budget_exists", &[Conflict], "a budget of this id was open before: make another"),
+    code(
+        "budget_file",
+        &[Configuration],
+        "a line of the budget file of a listener is wrong: the message says which and why",
+    ),
     code("caller", &[Denied], "the agent does not take this caller"),
     code("caller_kind", &[Unsupported], "callers of this kind are not served by this version"),
     code("calls", &[Busy], "too many calls of the gateway are open"),
@@ -159,6 +164,11 @@ pub const CODES: &[Code] = &[
     code("hops", &[HopLimit], "the path of the request is too long"),
     code("host", &[Denied], "the listener does not go by this name"),
     code("host_behind", &[Busy], "the agent's process is behind with its events"),
+    code(
+        "hour",
+        &[BudgetExhausted, Busy],
+        "what the client may spend in an hour does not allow it: wait, or ask for less",
+    ),
     code("incomplete", &[Transport], "a message or part broke off before its end"),
     code("input", &[Unsupported], "the caller answers no questions"),
     code(

@@ -101,6 +101,48 @@ impl Terms {
         Ok(terms)
     }
 
+    /// Reads limits that somebody foreign asks for, of a call that others pay; as [`Self::read`].
+    ///
+    /// # Errors
+    /// As [`Self::read`]; `invalid_argument` for `leaseMs` and `strict`, which limit nothing that
+    /// is spent, and cost those who pay.
+    pub fn read_foreign(path: &str, value: &Value) -> Result<Self> {
+        let terms = Self::read(path, value)?;
+        match ["leaseMs", "strict"].into_iter().find(|field| value.get(field).is_some()) {
+            None => Ok(terms),
+            Some(field) => {
+                let message = "expected limits only: how a budget is renewed is for who pays it";
+                Err(Error::invalid(&join(path, field), message))
+            }
+        }
+    }
+
+    /// The same with the smaller limit of each; what is not limited here may be there.
+    ///
+    /// ```
+    /// use hubless_proto::killswitch::{Component, Terms};
+    /// use serde_json::json;
+    ///
+    /// let own = Terms::read("", &json!({"calls": 5, "outputTokens": 100})).unwrap();
+    /// let asked = Terms::read("", &json!({"calls": 9, "inputTokens": 7})).unwrap();
+    /// let both = own.lowered_to(&asked).ceiling;
+    /// assert_eq!(both.of(Component::Calls), Some(5));
+    /// assert_eq!(both.of(Component::InputTokens), Some(7));
+    /// assert_eq!(both.of(Component::OutputTokens), Some(100));
+    /// ```
+    #[must_use]
+    pub fn lowered_to(&self, asked: &Self) -> Self {
+        Self {
+            ceiling: self.ceiling.min(&asked.ceiling),
+            soft: self.soft.min(&asked.soft),
+            wall_time_ms: least(self.wall_time_ms, asked.wall_time_ms),
+            depth: least(self.depth, asked.depth),
+            fan_out: least(self.fan_out, asked.fan_out),
+            lease_ms: self.lease_ms,
+            strict: self.strict,
+        }
+    }
+
     /// A switch that limits nothing must have been meant.
     fn check_said(&self, path: &str, object: &Map<String, Value>) -> Result<()> {
         let field = join(path, "unlimited");
@@ -142,6 +184,11 @@ impl Terms {
             strict: wire.strict,
         }
     }
+}
+
+/// The smaller of two limits; none: there is none.
+fn least<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+    one.into_iter().chain(other).min()
 }
 
 /// A switch that is on only where it is said.
@@ -233,6 +280,29 @@ mod tests {
         for (value, field) in bad {
             let error = Terms::read("", &value).unwrap_err();
             assert_eq!(error.field.as_deref(), Some(field), "{value}");
+        }
+    }
+
+    #[test]
+    fn who_is_foreign_lowers_each_limit_and_raises_none() {
+        let read = |value| Terms::read_foreign("", &value).unwrap();
+        let own = Terms::read(
+            "",
+            &json!({"calls": 5, "costMicros": 7, "wallTimeMs": 100, "depth": 4, "leaseMs": 500}),
+        );
+        let own = own.unwrap();
+        let asked = json!({"calls": 9, "costMicros": 6, "inputTokens": 3, "wallTimeMs": 99,
+            "fanOut": 2, "depth": 16, "soft": {"calls": 1}});
+        let both = own.lowered_to(&read(asked));
+        let wanted = json!({"calls": 5, "costMicros": 6, "inputTokens": 3, "wallTimeMs": 99,
+            "fanOut": 2, "depth": 4, "soft": {"calls": 1}, "leaseMs": 500});
+        assert_eq!(both, Terms::read("", &wanted).unwrap());
+        assert_eq!(own.lowered_to(&read(json!({"unlimited": true}))), own);
+        let none = Terms::default().lowered_to(&read(json!({"calls": 0})));
+        assert_eq!(none.ceiling.of(Component::Calls), Some(0));
+        for (field, value) in [("leaseMs", json!(1)), ("strict", json!(true))] {
+            let error = Terms::read_foreign("b", &json!({"calls": 1, field: value})).unwrap_err();
+            assert_eq!(error.field, Some(format!("b.{field}")));
         }
     }
 

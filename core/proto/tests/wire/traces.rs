@@ -1,7 +1,8 @@
 //! What a node tells of a trace: its bounds and forms.
 
 use hubless_proto::error::Error;
-use hubless_proto::limits::{MESSAGE_FRAME_BYTES, NAME_CHARS, TRACE_CALLS};
+use hubless_proto::killswitch::{Allowance, Amount};
+use hubless_proto::limits::{AMOUNT_MAX, MESSAGE_FRAME_BYTES, NAME_CHARS, TRACE_CALLS};
 use hubless_proto::wire::decode::decode;
 use hubless_proto::wire::frame::FrameType;
 use hubless_proto::wire::v1;
@@ -26,6 +27,16 @@ fn call() -> v1::TraceCall {
         usage: Some(v1::Usage { input_tokens: u64::MAX, ..Default::default() }),
         request_bytes: Some(u64::MAX),
         answer_bytes: Some(u64::MAX),
+        hop: Some(u32::MAX),
+        budget: Some(budget()),
+    }
+}
+
+fn budget() -> v1::TraceBudget {
+    v1::TraceBudget {
+        id: vec![6; 32].into(),
+        limit: Some(Allowance::exactly(&Amount::MAX).to_wire()),
+        spent: Some(Amount::MAX.to_wire()),
     }
 }
 
@@ -67,6 +78,16 @@ fn a_call_that_no_node_could_mean_is_refused() {
         ),
     ];
     for (field, bad) in rows {
+        assert_eq!(arrives(vec![bad]).unwrap_err().field.as_deref(), Some(field));
+    }
+    let much = v1::Amount { calls: AMOUNT_MAX + 1, ..Default::default() };
+    let budgets = [
+        ("budget", v1::TraceBudget { id: vec![6; 31].into(), ..budget() }),
+        ("limit", v1::TraceBudget { limit: None, ..budget() }),
+        ("calls", v1::TraceBudget { spent: Some(much), ..budget() }),
+    ];
+    for (field, bad) in budgets {
+        let bad = v1::TraceCall { budget: Some(bad), ..call() };
         assert_eq!(arrives(vec![bad]).unwrap_err().field.as_deref(), Some(field));
     }
     let root = v1::TraceCall { parent: vec![].into(), ..call() };

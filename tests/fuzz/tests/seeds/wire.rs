@@ -275,6 +275,12 @@ fn traced() -> v1::TraceCalls {
         code: "queue".into(),
         usage: Some(v1::Usage { input_tokens: 3, ..Default::default() }),
         answer_bytes: Some(7),
+        hop: Some(2),
+        budget: Some(v1::TraceBudget {
+            id: vec![6; 32].into(),
+            limit: Some(v1::Allowance { calls: 4, ..Default::default() }),
+            spent: Some(v1::Amount { calls: 1, ..Default::default() }),
+        }),
         ..Default::default()
     };
     v1::TraceCalls { calls: vec![call], more: true, language: "rust".into() }

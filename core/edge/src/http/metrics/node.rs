@@ -2,6 +2,7 @@
 
 use super::names::{Names, OTHER};
 use hubless::Node;
+use hubless::budget::{Component, StopTimes};
 use hubless::node::Path;
 use hubless::usage::{By, Used};
 use prometheus_client::collector::Collector;
@@ -11,6 +12,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 /// Name and text of a metric.
 type Named = (&'static str, &'static str);
@@ -88,6 +90,10 @@ impl Numbers {
         counters(to, ("budget_trips", "Stops of budgets that this node heard of."), trips)?;
         let named = ("budget_overruns", "Spendings that took more than was set aside for them.");
         counters(to, named, [([], budgets.overruns)])?;
+        let used = Component::ALL.map(|one| ([("component", one.name())], budgets.used.of(one)));
+        let named = ("budget_used", "What budgets that were opened here had used at their end.");
+        counters(to, named, used)?;
+        stops(to, &budgets.stop_times)?;
         let sent = ([("direction", "sent")], counts.traffic.sent_bytes);
         let received = ([("direction", "received")], counts.traffic.received_bytes);
         let named = ("connection_bytes", "Bytes that connections carried, packets included.");
@@ -104,6 +110,21 @@ impl Collector for Numbers {
         self.reached(&mut to)?;
         self.spending(&mut to)
     }
+}
+
+/// How long stops took to reach everything: what this node, at which the budget began, can know.
+fn stops(to: &mut DescriptorEncoder<'_>, times: &StopTimes) -> fmt::Result {
+    let end_s = |end: &Duration| match *end {
+        Duration::MAX => f64::INFINITY,
+        end => end.as_secs_f64(),
+    };
+    let buckets: Vec<_> = times.within.iter().map(|(end, count)| (end_s(end), *count)).collect();
+    let help = "From the stop of a budget that was opened here until none of its grants was open: \
+                each holder said its last word after its handlers had ended, or was written off.";
+    let kind = MetricType::Histogram;
+    let mut metric = to.encode_descriptor("kill_propagation_seconds", help, None, kind)?;
+    let sum = times.sum.as_secs_f64();
+    metric.encode_histogram::<[Label<'_>; 0]>(sum, times.count, &buckets, None)
 }
 
 fn counters<'a, const N: usize>(

@@ -32,11 +32,20 @@ impl Checked for v1::TraceCall {
         optional_id("path", &self.path)?;
         optional_id("kind", &self.kind)?;
         optional_id("code", &self.code)?;
+        self.budget.iter().try_for_each(Checked::check)?;
         match &self.usage {
             Some(usage) if !usage.by_model.is_empty() => {
                 Err(Error::invalid("usage", "expected the sums only"))
             }
             Some(_) | None => Ok(()),
         }
+    }
+}
+
+impl Checked for v1::TraceBudget {
+    fn check(&self) -> Result<()> {
+        bytes32("budget", &self.id)?;
+        self.limit.as_ref().ok_or_else(|| Error::invalid("limit", "expected a limit"))?.check()?;
+        self.spent.iter().try_for_each(Checked::check)
     }
 }
