@@ -93,16 +93,25 @@ impl House {
         ceiling: u64,
         ca: Option<PathBuf>,
     ) -> Self {
+        Self::with(provider, ceiling, |options| options.provider.ca = ca).await
+    }
+
+    /// One whose options are changed before it starts.
+    pub(crate) async fn with(
+        provider: Arc<Provider>,
+        ceiling: u64,
+        change: impl FnOnce(&mut GatewayOptions),
+    ) -> Self {
         let (home, root) = (tempfile::tempdir().unwrap(), fresh_root());
         let opened = Home::open(Some(home.path())).unwrap();
         let name = "front".parse().unwrap();
         let key = root.chain().root;
         let registered = Root { key, label: "team".to_owned(), ceiling: micros(ceiling) };
         add_root(&opened, &name, registered).await.unwrap();
-        let mut asked = ProviderOptions::new(&provider.url(), KEY.to_owned().into()).unwrap();
-        asked.ca = ca;
+        let asked = ProviderOptions::new(&provider.url(), KEY.to_owned().into()).unwrap();
         let mut options = GatewayOptions::new(asked, prices());
         options.http.listen = "127.0.0.1:0".parse().unwrap();
+        change(&mut options);
         let gateway = GatewayEdge::start(&opened, &name, options).await.unwrap();
         let clients = [1, 2, 3, 4].map(|last| client([127, 0, 0, last].into()));
         Self { gateway, provider, root, home, clients, turn: AtomicUsize::new(0) }

@@ -1,8 +1,13 @@
 //! Answers that come piece by piece.
 
 use super::house::{Answer, CAP, House, PATIENCE, chat};
-use super::provider::Mode;
+use super::provider::{Mode, Provider};
+use axum::body::Bytes;
+use axum::http::Request;
+use h2::client::Builder;
 use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::net::TcpStream;
 
 /// The pieces of a stream, and whether it said that it was done.
 fn pieces(said: &Answer) -> (Vec<Value>, bool) {
@@ -32,6 +37,32 @@ async fn a_stream_is_paid_what_was_used_whether_its_client_asked_for_that_or_not
     let bill = house.provider.bill();
     assert_eq!(bill.micros, 16);
     assert!(bill.bodies.iter().all(|body| body["stream_options"]["include_usage"] == true));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_nobody_takes_gives_back_its_place_at_the_provider() {
+    let most = House::bound(&json!({"stream": true}));
+    let idle = Duration::from_millis(600);
+    let provider = Provider::start(Mode::Wait).await;
+    let house = House::with(provider, 10_000, |options| options.http.idle_time = idle).await;
+    let stream = TcpStream::connect(house.gateway.address()).await.unwrap();
+    let made = Builder::new().initial_window_size(0).handshake::<_, Bytes>(stream).await;
+    let (client, connection) = made.unwrap();
+    let ends = tokio::spawn(connection);
+    let post = Request::post(format!("{}/chat/completions", house.gateway.url()));
+    let post = post.header("content-type", "application/json");
+    let post = post.header("authorization", format!("Bearer {}", house.root.text().as_str()));
+    let mut client = client.ready().await.unwrap();
+    let (head, mut sender) = client.send_request(post.body(()).unwrap(), false).unwrap();
+    let body = chat(&json!({"stream": true})).to_string();
+    sender.send_data(body.into(), true).unwrap();
+    // The provider waits for its caller, which waits for a client that takes nothing.
+    let head = tokio::time::timeout(PATIENCE, head).await.unwrap().unwrap();
+    assert_eq!((head.status().as_u16(), house.account().1), (200, most));
+    let gone = tokio::time::timeout(PATIENCE, house.provider.gone.notified()).await;
+    assert!(gone.is_ok(), "the provider goes on");
+    assert_eq!(house.settled().await, most);
+    assert!(tokio::time::timeout(PATIENCE, ends).await.is_ok(), "the connection goes on");
 }
 
 #[tokio::test(flavor = "multi_thread")]
