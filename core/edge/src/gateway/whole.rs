@@ -10,9 +10,10 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use hubless::till::Held;
 use hubless::web::{self, read};
+use hubless_proto::killswitch::Amount;
 use hubless_proto::limits::{PROVIDER_ANSWER_BYTES, PROVIDER_ERROR_BYTES};
+use hubless_proto::metering::Usage;
 use hubless_proto::metering::prices::Model;
-use hubless_proto::metering::{Micros, Usage};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -68,7 +69,7 @@ pub(super) async fn refusal(
     if matches!(status.as_u16(), 408 | 499 | 502 | 504 | 520..=527) {
         drop(held);
     } else {
-        held.settle(Micros::ZERO).await.map_err(fault::fault)?;
+        held.settle(Amount::ZERO).await.map_err(fault::fault)?;
     }
     // What it says of its key shows a part of it.
     if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN {
