@@ -110,6 +110,8 @@ static void ask_for_the_rest(blocking *of) {
     ask(of, hubless_call_trip(of->call, NULL));
     ask(of, hubless_call_provider(of->call, NULL, &provider, NULL));
     hubless_provider_free(provider);
+    ask(of, hubless_call_provider_for(of->call, NULL, &provider, NULL));
+    hubless_provider_free(provider);
 }
 
 static void ask_for_peers(blocking *of) {

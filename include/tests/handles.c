@@ -325,6 +325,8 @@ static void wrong_call(void *bad, const char *of) {
     NAMED("call", hubless_call_trip_async(bad, on_done, NULL, &err));
     NAMED("call", hubless_call_provider(bad, NULL, &provider, &err));
     NAMED("call", hubless_call_provider_async(bad, NULL, on_provider, NULL, &err));
+    NAMED("call", hubless_call_provider_for(bad, NULL, &provider, &err));
+    NAMED("call", hubless_call_provider_for_async(bad, NULL, on_provider, NULL, &err));
     REFUSED("call", hubless_call_finalf(bad, "x"));
     REFUSED("call", hubless_call_jsonf(bad, "1"));
     if (strcmp(of, "call") != 0) {

@@ -8,7 +8,7 @@
 #define URL "http://127.0.0.1:9/v1"
 /* A key of a root whose seed is 32 times 1. */
 #define KEY                                                                                        \
-    "hbl_AoqI4910CfGV_VLbLTy6XXLKZwm_HZQSG_N0iAG0D29cAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE"
+    "hbl_A4qI4910CfGV_VLbLTy6XXLKZwm_HZQSG_N0iAG0D29cAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE"
 
 /* Ends a call with the base URL, or as it was refused. */
 static void answer(hubless_call *call, hubless_status status, hubless_provider *provider,
@@ -39,6 +39,42 @@ static void on_tells(hubless_call *call, void *user) {
 }
 
 static const uint64_t most = 40;
+static const hubless_allowance limits = {.input_tokens = {1, 30}, .output_tokens = {1, 0}};
+
+static void on_limits(hubless_call *call, void *user) {
+    (void)user;
+    CHECK(hubless_call_provider_for_async(call, &limits, on_provider, call, NULL) == HUBLESS_OK);
+}
+
+/* What is no most, or does not fit, gives nothing; the call answers with the code of the last. */
+static void *try_others(void *call) {
+    hubless_error err = HUBLESS_ERROR_INIT;
+    hubless_provider *provider = NULL;
+    hubless_allowance wrong = {.calls = HUBLESS_AT_MOST(1)};
+    hubless_status status = hubless_call_provider_for(call, &wrong, &provider, &err);
+    CHECK(status == HUBLESS_INVALID_ARGUMENT && suite_is(err.field, "calls"));
+    hubless_error_clear(&err);
+    wrong = (hubless_allowance){.output_tokens = HUBLESS_AT_MOST(UINT64_MAX)};
+    status = hubless_call_provider_for(call, &wrong, &provider, &err);
+    CHECK(status == HUBLESS_INVALID_ARGUMENT && suite_is(err.field, "maxOutput"));
+    hubless_error_clear(&err);
+    wrong = (hubless_allowance){.input_tokens = HUBLESS_AT_MOST(201)};
+    status = hubless_call_provider_for(call, &wrong, &provider, &err);
+    CHECK(status == HUBLESS_BUDGET_EXHAUSTED && suite_is(err.code, "input_exceeded"));
+    hubless_error_clear(&err);
+    CHECK(provider == NULL);
+    status = hubless_call_provider_for(call, NULL, &provider, &err);
+    answer(call, status, provider, &err);
+    hubless_error_clear(&err);
+    return NULL;
+}
+
+static void on_others(hubless_call *call, void *user) {
+    pthread_t thread;
+    (void)user;
+    CHECK(pthread_create(&thread, NULL, try_others, call) == 0);
+    pthread_detach(thread);
+}
 
 static void *wait_for_it(void *call) {
     hubless_error err = HUBLESS_ERROR_INIT;
@@ -139,6 +175,46 @@ static void a_handler_gets_base_url_and_key_paid_from_its_grant(void) {
     CHECK(hubless_node_close(node, 1000) == HUBLESS_OK);
 }
 
+/* Asks an agent under a switch that limits tokens and cost, and checks what its key took. */
+static void takes(hubless_node *node, const char *to, const hubless_amount *taken) {
+    hubless_content content = hubless_content_text(HUBLESS_STR("x"));
+    hubless_switch_options terms = {.size = sizeof terms,
+                                    .input_tokens = HUBLESS_AT_MOST(800),
+                                    .output_tokens = HUBLESS_AT_MOST(400),
+                                    .cost_micros = HUBLESS_AT_MOST(4000)};
+    hubless_switch *kill_switch = NULL;
+    CHECK(hubless_switch_new(&terms, &kill_switch, NULL) == HUBLESS_OK);
+    hubless_request_options under = {.size = sizeof under, .kill_switch = kill_switch};
+    hubless_reply_info info = {.size = sizeof info};
+    hubless_reply *reply = NULL;
+    CHECK(hubless_request(node, hubless_cstr(to), &content, &under, &reply, NULL) == HUBLESS_OK);
+    CHECK(hubless_reply_get(reply, &info, NULL) == HUBLESS_OK);
+    CHECK(info.input_tokens == taken->input_tokens && info.output_tokens == taken->output_tokens);
+    CHECK(info.cost_micros == taken->cost_micros && info.charged_in_full == 0);
+    CHECK(hubless_reply_free(reply) == HUBLESS_OK);
+    CHECK(hubless_switch_free(kill_switch) == HUBLESS_OK);
+}
+
+static void each_component_is_set_aside_by_itself(void) {
+    hubless_node_options with = {.size = sizeof with,
+                                 .memory_only = 1,
+                                 .gateway = HUBLESS_STR(URL),
+                                 .gateway_key = HUBLESS_STR(KEY)};
+    hubless_node *node = NULL;
+    CHECK(hubless_node_start(&with, &node, NULL) == HUBLESS_OK);
+    register_at(node, "limits", on_limits, NULL);
+    register_at(node, "others", on_others, NULL);
+    register_at(node, "tells", on_tells, &most);
+    /* Nobody listens there, so all that is set aside is charged: of what no most is given of, a
+     * quarter of the grant, which is a quarter of the budget. */
+    takes(node, "limits", &(hubless_amount){.input_tokens = 30, .cost_micros = 250});
+    takes(node, "others",
+          &(hubless_amount){.input_tokens = 50, .output_tokens = 25, .cost_micros = 250});
+    takes(node, "tells",
+          &(hubless_amount){.input_tokens = 50, .output_tokens = 25, .cost_micros = most});
+    CHECK(hubless_node_close(node, 1000) == HUBLESS_OK);
+}
+
 static void without_a_gateway_the_reason_is_said(void) {
     hubless_node_options wrong = {.size = sizeof wrong,
                                   .memory_only = 1,
@@ -176,6 +252,7 @@ static void without_a_gateway_the_reason_is_said(void) {
 const test provider_tests[] = {
     {"a handler gets base URL and key, paid from its grant",
      a_handler_gets_base_url_and_key_paid_from_its_grant},
+    {"each component is set aside by itself", each_component_is_set_aside_by_itself},
     {"without a gateway the reason is said", without_a_gateway_the_reason_is_said},
     {NULL, NULL},
 };

@@ -9,7 +9,7 @@ import { type Content, decodeContent, decodePart, Encoder, type Part, plain } fr
 import { type ErrorKind, HublessError } from './errors.js';
 import type { Node } from './node.js';
 import type { ContextData, RequestOptions } from './options.js';
-import { decodeProvider, type Provider } from './provider.js';
+import { decodeProvider, type Provider, type ProviderOptions } from './provider.js';
 import { jsonSchemaOf, type Schema } from './schema.js';
 import type { Session } from './session.js';
 import { encodeLimits, Spend, type SpendLimits } from './spend.js';
@@ -274,26 +274,34 @@ export class CallContext {
 
   /**
    * Gives a base URL and a short-lived key of the node's metering gateway, for a client of OpenAI's
-   * API in this handler. What the key may pay is set aside in the grant of the call first:
-   * `maxCost`, in millionths of the currency, or a quarter of what is free. Each time it is another
-   * key. All of them end with the call, with the stop of its budget, or with its total deadline,
-   * and after ten minutes at the latest; what the gateway says they cost is charged at the end of
-   * the call, and all that was set aside where it says nothing.
+   * API in this handler. What the key may take is set aside in the grant of the call first:
+   * `maxInput` and `maxOutput` tokens and `maxCost`, in millionths of the currency, each a quarter
+   * of what is free unless it is said. What the budget does not limit, and is not said, only the
+   * node's own key limits; it counts in the usage of the answer alone. Each time it is another key.
+   * All of them end with the call, with the stop of its budget, or with its total deadline, and
+   * after ten minutes at the latest; what the gateway says they took is charged at the end of the
+   * call, and all that was set aside where it says nothing.
    *
-   * @throws HublessError - `configuration`: code `no_budget`, `no_gateway`, or `token_limit` under
-   *   a budget that limits tokens, which a gateway does not count; `budget_exhausted` where it does
-   *   not fit
+   * @throws HublessError - `configuration`: code `no_budget`, `no_gateway`, or `token_limit` where
+   *   tokens are to be limited and the node's own key is of version 2, which limits cost alone;
+   *   `budget_exhausted` where it does not fit
    *
    * @example
    * await node.agent({ name: 'thinks' }, async (_, ctx) => {
-   *   const { baseUrl, apiKey } = await ctx.provider({ maxCost: 20_000 });
+   *   const { baseUrl, apiKey } = await ctx.provider({ maxOutput: 2_000, maxCost: 20_000 });
    *   return fetch(`${baseUrl}/models`, { headers: { authorization: `Bearer ${apiKey}` } });
    * });
    * await assert.rejects(node.request('thinks'), { kind: 'configuration' });
    */
-  async provider(options: { maxCost?: number } = {}): Promise<Provider> {
-    const maxCost = options.maxCost === undefined ? undefined : carried(options.maxCost);
-    const body = { call: this.#id, maxCost };
+  async provider(options: ProviderOptions = {}): Promise<Provider> {
+    const most = (limit?: number) => (limit === undefined ? undefined : carried(limit));
+    const { maxInput, maxOutput, maxCost } = options;
+    const body = {
+      call: this.#id,
+      maxInput: most(maxInput),
+      maxOutput: most(maxOutput),
+      maxCost: most(maxCost),
+    };
     type Wire = Parameters<typeof decodeProvider>[0];
     return decodeProvider(await this.#session.run<Wire>('call.provider', body));
   }

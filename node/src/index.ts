@@ -61,7 +61,7 @@ export {
 export type { Credential, CredentialProvider } from './offers.js';
 export type * from './options.js';
 export { type Description, type Found, type FoundSkill, Peer } from './peer.js';
-export type { Provider } from './provider.js';
+export type { Provider, ProviderOptions } from './provider.js';
 export type { Reply, Timing, Usage } from './reply.js';
 export type { AgentRequest, RequestInput, Target } from './request.js';
 export type { InputOf, JsonSchema, OutputOf, Schema, StandardSchema } from './schema.js';

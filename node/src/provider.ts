@@ -24,6 +24,16 @@ export interface Provider {
   readonly expires: Date;
 }
 
+/** The most that a key may take; what is left out is a quarter of what is free of it. */
+export interface ProviderOptions {
+  /** Tokens that models read. */
+  readonly maxInput?: number;
+  /** Tokens that they write. */
+  readonly maxOutput?: number;
+  /** Cost, in millionths of the currency. */
+  readonly maxCost?: number;
+}
+
 /** Reads the record of the contract. */
 export function decodeProvider(wire: {
   baseUrl: string;

@@ -7,7 +7,7 @@ import { isError, makeSwitch, startNode } from './support.mjs';
 
 const gateway = 'http://127.0.0.1:9/v1';
 // A key of a root whose seed is 32 times 1.
-const gatewayKey = `hbl_AoqI4910CfGV_VLbLTy6XXLKZwm_HZQSG_N0iAG0D29c${'AQEB'.repeat(10)}AQE`;
+const gatewayKey = `hbl_A4qI4910CfGV_VLbLTy6XXLKZwm_HZQSG_N0iAG0D29c${'AQEB'.repeat(10)}AQE`;
 
 test('a handler gets base URL and key, paid from its grant', async (t) => {
   const node = await startNode(t, { gateway, gatewayKey });
@@ -29,6 +29,33 @@ test('a handler gets base URL and key, paid from its grant', async (t) => {
     assert.ok(left > 0 && left <= 600_000, `${left} ms`);
   }
   assert.equal(new Set([gatewayKey, ...given.map(({ apiKey }) => apiKey)]).size, 3);
+});
+
+test('each component is set aside by itself', async (t) => {
+  const node = await startNode(t, { gateway, gatewayKey });
+  await node.agent({ name: 'thinks' }, async (most, ctx) => {
+    const much = { kind: 'budget_exhausted', code: 'input_exceeded' };
+    await assert.rejects(ctx.provider({ maxInput: 201 }), isError(much));
+    for (const field of ['maxInput', 'maxOutput', 'maxCost']) {
+      const amount = { kind: 'invalid_argument', code: 'amount', field };
+      for (const wrong of [-1, 0.5, 2 ** 53]) {
+        await assert.rejects(ctx.provider({ [field]: wrong }), isError(amount));
+      }
+    }
+    await ctx.provider(most);
+  });
+  const all = { inputTokens: 800, outputTokens: 400, costMicros: 4_000 };
+  // Nobody listens there: all that is set aside is charged.
+  for (const [most, taken] of [
+    [{ maxInput: 30, maxOutput: 0 }, [30, 0, 250]],
+    [{ maxInput: 30, maxOutput: 20, maxCost: 10 }, [30, 20, 10]],
+  ]) {
+    const killSwitch = makeSwitch(t, all);
+    const { usage } = await node.request('thinks', most, { killSwitch });
+    for (const amount of [usage, killSwitch.spent]) {
+      assert.deepEqual([amount.inputTokens, amount.outputTokens, amount.costMicros], taken);
+    }
+  }
 });
 
 test('what is missing is said', async (t) => {

@@ -172,19 +172,34 @@ class Call:
         """
         await self._do("call.trip", {})
 
-    async def provider(self, *, max_cost: int | None = None) -> Provider:
+    async def provider(
+        self,
+        *,
+        max_input: int | None = None,
+        max_output: int | None = None,
+        max_cost: int | None = None,
+    ) -> Provider:
         """Gives a base URL and a short-lived key, for a client of OpenAI's API in this handler.
 
-        It is one of the node's metering gateway. What it may pay is set aside in the grant of the
-        call first: ``max_cost``, in 1e-6 of the currency, or a quarter of what is free. Each time
-        it is another key. All of them end with the call, with the stop of its budget, or with its
-        total deadline, and after ten minutes at the latest; what the gateway says they cost is
-        charged at the end of the call, and all that was set aside where it says nothing.
-        ``ConfigurationError``: code ``no_budget``, ``no_gateway``, or ``token_limit`` under a
-        budget that limits tokens, which a gateway does not count; ``BudgetExhaustedError``: it
-        does not fit.
+        It is one of the node's metering gateway. What it may take is set aside in the grant of the
+        call first: ``max_input`` and ``max_output`` tokens and ``max_cost``, in 1e-6 of the
+        currency, each a quarter of what is free unless it is said. What the budget does not limit,
+        and is not said, only the node's own key limits; it counts in the usage of the answer
+        alone. Each time it is another key. All of them end with the call, with the stop of its
+        budget, or with its total deadline, and after ten minutes at the latest; what the gateway
+        says they took is charged at the end of the call, and all that was set aside where it says
+        nothing. ``ConfigurationError``: code ``no_budget``, ``no_gateway``, or ``token_limit``
+        where tokens are to be limited and the node's own key is of version 2, which limits cost
+        alone; ``BudgetExhaustedError``: it does not fit.
         """
-        body = _wire.compact({"call": self.id, "maxCost": max_cost})
+        body = _wire.compact(
+            {
+                "call": self.id,
+                "maxInput": max_input,
+                "maxOutput": max_output,
+                "maxCost": max_cost,
+            }
+        )
         return Provider.of((await self.node.session.call("call.provider", body))[0])
 
     async def _do(self, op: str, body: Mapping[str, Any]) -> None:
@@ -332,9 +347,18 @@ class ThreadCall:
         """Stops this call and everything below it, as ``Call.trip``; its thread goes on."""
         self.wait(self.inner.trip())
 
-    def provider(self, *, max_cost: int | None = None) -> Provider:
+    def provider(
+        self,
+        *,
+        max_input: int | None = None,
+        max_output: int | None = None,
+        max_cost: int | None = None,
+    ) -> Provider:
         """Gives a base URL and a short-lived key; see ``Call.provider``."""
-        return self.wait(self.inner.provider(max_cost=max_cost))
+        asking = self.inner.provider(
+            max_input=max_input, max_output=max_output, max_cost=max_cost
+        )
+        return self.wait(asking)
 
     def request(self, to: Any, value: Any = None, /, **arguments: Any) -> Any:
         """Calls another agent as a child of this call; the arguments of ``Node.request``."""

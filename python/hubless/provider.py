@@ -23,7 +23,7 @@ class Provider:
 
     >>> @node.agent
     ... async def think(ctx: hubless.Call) -> str:
-    ...     provider: hubless.Provider = await ctx.provider(max_cost=20_000)
+    ...     provider: hubless.Provider = await ctx.provider(max_output=2_000, max_cost=20_000)
     ...     return provider.base_url
     >>> try:
     ...     await node.request("think")

@@ -11,7 +11,7 @@ from hubless import Call, KillSwitch, Provider, ThreadCall, errors
 
 URL = "http://127.0.0.1:9/v1"
 # A key of a root whose seed is 32 times 1.
-KEY = "hbl_AoqI4910CfGV_VLbLTy6XXLKZwm_HZQSG_N0iAG0D29c" + "AQEB" * 10 + "AQE"
+KEY = "hbl_A4qI4910CfGV_VLbLTy6XXLKZwm_HZQSG_N0iAG0D29c" + "AQEB" * 10 + "AQE"
 
 
 async def test_a_handler_gets_base_url_and_key_paid_from_its_grant() -> None:
@@ -39,6 +39,33 @@ async def test_a_handler_gets_base_url_and_key_paid_from_its_grant() -> None:
         left = one.expires - datetime.now(timezone.utc)
         assert timedelta(0) < left <= timedelta(minutes=10)
     assert len({KEY, *(one.api_key for one in given)}) == 3
+
+
+async def test_each_component_is_set_aside_by_itself() -> None:
+    async with hubless.Node.start(gateway=URL, gateway_key=KEY) as node:
+
+        @node.agent
+        async def think(ctx: Call) -> None:
+            with pytest.raises(errors.BudgetExhaustedError) as much:
+                await ctx.provider(max_input=201)
+            assert much.value.code == "input_exceeded"
+            for name, field in (("max_input", "maxInput"), ("max_output", "maxOutput")):
+                with pytest.raises(errors.InvalidArgumentError) as negative:
+                    await ctx.provider(**{name: -1})
+                assert (negative.value.field, negative.value.code) == (field, "amount")
+            await ctx.provider(max_input=30, max_output=0)
+
+        @node.agent
+        def blocks(ctx: ThreadCall) -> None:
+            ctx.provider(max_input=30, max_output=20, max_cost=10)
+
+        # Nobody listens there: all that is set aside is charged.
+        for agent, taken in {"think": (30, 0, 250), "blocks": (30, 20, 10)}.items():
+            with KillSwitch(input_tokens=800, output_tokens=400, cost_micros=4_000) as switch:
+                usage = (await node.request(agent)).usage
+            assert (usage.input_tokens, usage.output_tokens, usage.cost_micros) == taken
+            spent = switch.spent
+            assert (spent.input_tokens, spent.output_tokens, spent.cost_micros) == taken
 
 
 async def test_what_is_missing_is_said(node: hubless.Node) -> None:

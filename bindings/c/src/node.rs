@@ -85,7 +85,7 @@ pub struct hubless_node_options {
     /// none: that of `HUBLESS_GATEWAY_SIGNER`.
     pub gateway_signer: hubless_str,
     /// What comes back of the grants of calls that other nodes answer: `signed`, what they say that
-    /// they did not use; `provider`, of cost only what receipts of the gateway show unpaid;
+    /// they did not use; `provider`, only what receipts of the gateway show unpaid;
     /// `never`, nothing. One word for all of them, or one for each class: `member`, nodes that
     /// showed a token of this node's mesh, and `external`, all others. None: that of
     /// `HUBLESS_REFUND`, else `member=signed,external=never`.

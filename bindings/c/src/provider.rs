@@ -3,8 +3,9 @@
 //! Owns: handles of what was given. Must not know what a key may pay. Tested by
 //! `include/tests/provider.c`.
 
+use crate::amount::hubless_allowance;
 use crate::entry::{entry, fill, give_handle};
-use crate::fault::{Result, hubless_error};
+use crate::fault::{Fault, Result, hubless_error};
 use crate::handles::Handle;
 use crate::operation::Operation;
 use crate::pending::Done;
@@ -50,14 +51,8 @@ pub(crate) struct Provider {
     until_ms: u64,
 }
 
-/// Gives a base URL and a short-lived key of the node's metering gateway. What the key may pay is
-/// set aside in the grant of the call first: `max_cost`, in 1e-6 of the currency unit, or, for
-/// NULL, a quarter of what is free. Each time it is another key. All of them end with the call,
-/// with the stop of its budget, or with its total deadline, and after ten minutes at the latest;
-/// what the gateway says they cost is charged at the end of the call, and all that was set aside
-/// where it says nothing. `HUBLESS_CONFIGURATION`: code `no_budget`, `no_gateway`, or `token_limit`
-/// under a budget that limits tokens, which a gateway does not count; `HUBLESS_BUDGET_EXHAUSTED`:
-/// it does not fit. Blocks shortly.
+/// As `hubless_call_provider_for`, with a most of the cost alone: `max_cost`, in 1e-6 of the
+/// currency unit; NULL: none. Blocks shortly.
 ///
 /// # Safety
 /// `max_cost` is NULL or readable; `provider` is writable; `err` is NULL or initialised.
@@ -69,7 +64,9 @@ pub unsafe extern "C" fn hubless_call_provider(
     err: *mut hubless_error,
 ) -> hubless_status {
     // SAFETY: the caller vouches for the pointers in this function.
-    unsafe { entry(err, || give_handle("provider", provider, || asking(call, max_cost)?.wait())) }
+    unsafe {
+        entry(err, || give_handle("provider", provider, || asking(call, &cost(max_cost))?.wait()))
+    }
 }
 
 /// As `hubless_call_provider`, without blocking.
@@ -88,22 +85,85 @@ pub unsafe extern "C" fn hubless_call_provider_async(
     unsafe {
         entry(err, || {
             let tell = tell::handle(("on_provider", on_provider), User(user))?;
-            asking(call, max_cost)?.begin(tell)
+            asking(call, &cost(max_cost))?.begin(tell)
         })
     }
 }
 
-unsafe fn asking(
+/// Gives a base URL and a short-lived key of the node's metering gateway. What the key may take of
+/// input tokens, output tokens and cost is set aside in the grant of the call first: of each the
+/// most that is given, or a quarter of what is free; NULL: none is given. What the budget does not
+/// limit, and no most is given of, is limited by the node's own key alone, and counts in the usage
+/// of the answer only. Each time it is another key. All of them end with the call, with the stop of
+/// its budget, or with its total deadline, and after ten minutes at the latest; what the gateway
+/// says they took is charged at the end of the call, and all that was set aside where it says
+/// nothing. `HUBLESS_CONFIGURATION`: code `no_budget`, `no_gateway`, or `token_limit` where tokens
+/// are to be limited and the node's own key is of version 2, which limits cost alone;
+/// `HUBLESS_BUDGET_EXHAUSTED`: it does not fit; `HUBLESS_INVALID_ARGUMENT` for a most of calls,
+/// which a gateway does not count. Blocks shortly.
+///
+/// # Safety
+/// `most` is NULL or readable; `provider` is writable; `err` is NULL or initialised.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hubless_call_provider_for(
     call: *const hubless_call,
-    max_cost: *const u64,
+    most: *const hubless_allowance,
+    provider: *mut *mut hubless_provider,
+    err: *mut hubless_error,
+) -> hubless_status {
+    // SAFETY: the caller vouches for the pointers in this function.
+    unsafe {
+        entry(err, || give_handle("provider", provider, || asking(call, &given(most))?.wait()))
+    }
+}
+
+/// As `hubless_call_provider_for`, without blocking.
+///
+/// # Safety
+/// `most` is NULL or readable; `err` is NULL or initialised.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hubless_call_provider_for_async(
+    call: *const hubless_call,
+    most: *const hubless_allowance,
+    on_provider: hubless_on_provider,
+    user: *mut c_void,
+    err: *mut hubless_error,
+) -> hubless_status {
+    // SAFETY: the caller vouches for the pointers in this function.
+    unsafe {
+        entry(err, || {
+            let tell = tell::handle(("on_provider", on_provider), User(user))?;
+            asking(call, &given(most))?.begin(tell)
+        })
+    }
+}
+
+/// A most of the cost, or none.
+unsafe fn cost(max_cost: *const u64) -> hubless_allowance {
+    // SAFETY: the callers vouch for the amount.
+    let cost = unsafe { max_cost.as_ref() }.copied();
+    hubless_allowance { cost_micros: cost.into(), ..hubless_allowance::UNLIMITED }
+}
+
+/// The most that is given, or none.
+unsafe fn given(most: *const hubless_allowance) -> hubless_allowance {
+    // SAFETY: the callers vouch for the limits.
+    unsafe { most.as_ref() }.copied().unwrap_or(hubless_allowance::UNLIMITED)
+}
+
+fn asking(
+    call: *const hubless_call,
+    most: &hubless_allowance,
 ) -> Result<Operation<Handle<hubless_provider>>> {
     let open = CALLS.get(call)?;
     let mut body = Map::new();
     body.insert("call".to_owned(), json!(open.id));
-    // SAFETY: the callers vouch for the amount.
-    if let Some(most) = unsafe { max_cost.as_ref() } {
-        body.insert("maxCost".to_owned(), json!(most));
+    if most.calls.limited != 0 {
+        return Err(Fault::invalid("calls", "expected none: a gateway counts no calls"));
     }
+    most.input_tokens.put("maxInput", &mut body)?;
+    most.output_tokens.put("maxOutput", &mut body)?;
+    most.cost_micros.put("maxCost", &mut body)?;
     let node = Arc::clone(&open.node);
     Ok(Operation::new(node, "call.provider", Value::Object(body), keep))
 }

@@ -184,6 +184,49 @@ fn a_key_is_issued_offline_spent_and_shown_and_no_secret_is_logged() {
 }
 
 #[test]
+fn roots_and_keys_limit_tokens_where_it_is_said_and_no_key_is_paid_more_of_them() {
+    let home = Home::new();
+    let provider = Provider::start(true);
+    let add = ["gateway", "root", "add", "--name", "front", "--json", "--ceiling", "1000000"];
+    let added = home.run(&[&add[..], &["--ceiling-output", "500"]].concat()).ok().json();
+    let secret = added["key"].as_str().unwrap();
+    let issue = |from: &str, more: &[&str]| {
+        let flags = ["gateway", "key", "--from", from, "--limit", "5000", "--ttl", "10m"];
+        home.run(&[&flags[..], &["--json"], more].concat())
+    };
+    let narrow = issue(secret, &["--limit-input", "900", "--limit-output", "56"]).ok().json();
+    let limits = ["limitMicros", "limitInputTokens", "limitOutputTokens"];
+    assert_eq!(limits.map(|name| narrow[name].as_u64()), [Some(5000), Some(900), Some(56)]);
+    let narrow = narrow["key"].as_str().unwrap();
+    // What is not said is as it is above.
+    let below = issue(narrow, &["--limit-output", "5"]).ok().json();
+    assert_eq!(limits.map(|name| below[name].as_u64()), [Some(5000), Some(900), Some(5)]);
+    let wide = issue(secret, &[]).ok().json();
+    assert_eq!((&wide["limitInputTokens"], &wide["limitMicros"]), (&Value::Null, &json!(5000)));
+    let wider = issue(narrow, &["--limit-output", "57"]);
+    assert_eq!((wider.code, &wider.error()["code"]), (Some(4), &json!("bad_chain")));
+    for (flag, field) in [("--limit-input", "limit_input"), ("--limit-output", "limit_output")] {
+        let refused = issue(secret, &[flag, "1.5"]).error();
+        assert_eq!((&refused["code"], &refused["field"]), (&json!("amount"), &json!(field)));
+    }
+    let exposed = expose(&home, &provider);
+    // Room for one call of 50 tokens beside the seven of the first.
+    assert_eq!(answer(send(&exposed.serving, narrow)).0, 200);
+    let (status, refused) = answer(send(&exposed.serving, narrow));
+    assert_eq!((status, &refused["error"]["code"]), (429, &json!("budget_exhausted")));
+    let message = refused["error"]["message"].as_str().unwrap();
+    assert!(message.contains("outputTokens"), "{message}");
+    let rows = home.run(&["gateway", "show", "--name", "front", "--json"]).ok().lines();
+    for (row, limit) in rows.iter().zip([500, 56]) {
+        assert_eq!(row["limitOutputTokens"], limit);
+        assert_eq!((&row["spentInputTokens"], &row["spentOutputTokens"]), (&json!(5), &json!(7)));
+    }
+    let prose = home.run(&["gateway", "show", "--name", "front"]).ok().out;
+    assert!(prose.contains("spent 12 + 0 of 1000000  input 5 + 0  output 7 + 0 of 500"), "{prose}");
+    assert!(prose.contains("input 5 + 0 of 900  output 7 + 0 of 56"), "{prose}");
+}
+
+#[test]
 fn a_gateway_that_is_killed_in_the_middle_of_a_call_charges_all_of_it() {
     let home = Home::new();
     let mute = Provider::start(false);

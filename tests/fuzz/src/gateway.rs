@@ -18,7 +18,8 @@ pub fn spend_key(data: &[u8]) -> bool {
     assert_eq!(chain.as_ref(), Ok(key.chain()));
     for pair in key.chain().links.windows(2) {
         if let [above, below] = pair {
-            assert!(below.limit <= above.limit && below.until_ms <= above.until_ms);
+            assert!(below.limit.min(&above.limit) == below.limit);
+            assert!(below.until_ms <= above.until_ms);
         }
     }
     if let Some(last) = key.chain().links.last() {

@@ -6,7 +6,7 @@ use crate::json::content::{ContentIn, Intake};
 use crate::json::inbound::turns;
 use crate::json::parse;
 use crate::json::shown::Outlet;
-use hubless::budget::Provider;
+use hubless::budget::{Provider, ProviderMost};
 use hubless::call::body::Bodies;
 use hubless::call::content::Content;
 use hubless_proto::error::{Result, Retry};
@@ -202,16 +202,23 @@ async fn set_aside(job: Job<'_>) -> Result<Outcome> {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ProviderIn {
     call: u64,
+    max_input: Option<Value>,
+    max_output: Option<Value>,
     max_cost: Option<Value>,
 }
 
 async fn provider(job: Job<'_>) -> Result<Outcome> {
-    let ProviderIn { call, max_cost } = job.read()?;
+    let ProviderIn { call, max_input, max_output, max_cost } = job.read()?;
     // What is no amount is refused where amounts are.
-    let max_cost = max_cost.map(|most| most.as_u64().unwrap_or(u64::MAX));
+    let amount = |most: Option<Value>| most.map(|most| most.as_u64().unwrap_or(u64::MAX));
+    let most = ProviderMost {
+        input_tokens: amount(max_input),
+        output_tokens: amount(max_output),
+        cost_micros: amount(max_cost),
+    };
     let open = open(&job, call)?;
     drop(open.order.lock().await);
-    let Provider { base_url, api_key, until_ms } = open.call().provider(max_cost).await?;
+    let Provider { base_url, api_key, until_ms } = open.call().provider_for(most).await?;
     let out = json!({ "baseUrl": base_url, "apiKey": api_key.reveal(), "untilMs": until_ms });
     Ok(Outcome::of(&out))
 }

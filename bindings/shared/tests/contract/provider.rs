@@ -7,7 +7,7 @@ const CALL: u8 = 3;
 const URL: &str = "http://127.0.0.1:9/v1";
 /// A key of a root whose seed is 32 times 1.
 const KEY: &str =
-    "hbl_AoqI4910CfGV_VLbLTy6XXLKZwm_HZQSG_N0iAG0D29cAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE";
+    "hbl_A4qI4910CfGV_VLbLTy6XXLKZwm_HZQSG_N0iAG0D29cAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE";
 
 /// A node of these options whose agent `think` is there.
 fn thinking(options: &Value) -> Host {
@@ -45,6 +45,31 @@ fn a_key_is_told_and_paid_from_the_grant() {
         (&reply["usage"]["costMicros"], &reply["usage"]["chargedInFull"]),
         (&json!(40), &json!(false))
     );
+}
+
+#[test]
+fn each_component_is_set_aside_by_itself() {
+    let options = json!({"memoryOnly": true, "gateway": URL, "gatewayKey": KEY});
+    let mut host = thinking(&options);
+    let terms = json!({"inputTokens": 800, "outputTokens": 400, "costMicros": 4_000});
+    let (request, call) = asked(&mut host, Some(terms));
+    for (most, left) in [("maxInput", 200), ("maxOutput", 100), ("maxCost", 1_000)] {
+        let mut body = json!({ "call": call });
+        body[most] = json!(left + 1);
+        assert_eq!(host.failed("call.provider", body)["kind"], "budget_exhausted", "{most}");
+        for wrong in [json!(-1), json!(0.5), json!("5"), json!(1_u64 << 53)] {
+            let mut body = json!({ "call": call });
+            body[most] = wrong;
+            let amount = host.failed("call.provider", body);
+            assert_eq!((&amount["field"], &amount["code"]), (&json!(most), &json!("amount")));
+        }
+    }
+    // Nobody listens there: all that is set aside is charged.
+    host.done("call.provider", json!({"call": call, "maxInput": 30, "maxOutput": 0}));
+    host.done("call.final", json!({ "call": call }));
+    let usage = host.end_of(request).body["usage"].clone();
+    let said = ["inputTokens", "outputTokens", "costMicros"].map(|name| usage[name].as_u64());
+    assert_eq!(said, [Some(30), Some(0), Some(250)], "{usage}");
 }
 
 #[test]

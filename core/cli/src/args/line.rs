@@ -332,8 +332,9 @@ const GATEWAY: &str = "Keys and accounts of a metering gateway.
 
 A root is a key with a ceiling at one gateway: register it at no other, since each would pay its \
 ceiling. Whoever holds a key may spend by it, and issue narrower keys below it without asking \
-anybody; the gateway pays no key more than its limit, nor all keys below another one together more \
-than that one's. `root add` and `root remove` are for a gateway that does not run.
+anybody; the gateway pays no key more than its limits, nor all keys below another one together \
+more than that one's: of cost, of tokens read and of tokens written, each that is limited. \
+`root add` and `root remove` are for a gateway that does not run.
 
 A program whose node has such a key (HUBLESS_GATEWAY, HUBLESS_GATEWAY_KEY) gets keys for its \
 handlers, each paid from the budget of one call, by `ctx.provider()`. They end with the call, and \
@@ -346,7 +347,7 @@ pay any more; with HUBLESS_REFUND=never nothing. HUBLESS_REFUND=signed believes 
 The default is member=signed,external=never: whoever shows no token of the mesh gets a price.
 
 hubless gateway root add --name front --ceiling 5000000    # prints the root's key, once
-hubless gateway key --from - --limit 200000 --ttl 10m < root.key
+hubless gateway key --from - --limit 200000 --limit-output 50000 --ttl 10m < root.key
 hubless gateway show --name front";
 
 /// What `gateway` does.
@@ -366,6 +367,12 @@ pub(crate) enum Gateway {
         /// Most that it may pay, in millionths of the currency
         #[arg(long, value_name = "MICROS")]
         limit: String,
+        /// Most tokens that models may read for it; without: as many as for the key it is below
+        #[arg(long, value_name = "TOKENS")]
+        limit_input: Option<String>,
+        /// The same of tokens that they may write
+        #[arg(long, value_name = "TOKENS")]
+        limit_output: Option<String>,
         /// Its life, at most that of the key it is below: 30s, 10m, 2h, 7d
         #[arg(long, value_name = "TIME")]
         ttl: String,
@@ -389,6 +396,12 @@ pub(crate) enum GatewayRoot {
         /// Most that may ever be paid below it, in millionths of the currency
         #[arg(long, value_name = "MICROS")]
         ceiling: String,
+        /// Most tokens that models may ever read below it; without: not limited
+        #[arg(long, value_name = "TOKENS")]
+        ceiling_input: Option<String>,
+        /// The same of tokens that they may write
+        #[arg(long, value_name = "TOKENS")]
+        ceiling_output: Option<String>,
         /// What a person calls it
         #[arg(long, default_value = "")]
         label: String,

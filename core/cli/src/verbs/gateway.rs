@@ -10,6 +10,7 @@ use hubless::till::{self, accounts, add_root, remove_root};
 use hubless::{Error, Kind, Result};
 use hubless_edge::gateway::{GatewayEdge, GatewayOptions, ProviderOptions};
 use hubless_proto::identity::{Name, RootKey};
+use hubless_proto::killswitch::{Allowance, Amount, Component};
 use hubless_proto::limits;
 use hubless_proto::metering::Micros;
 use hubless_proto::metering::chain::{LinkId, SpendKey};
@@ -104,7 +105,10 @@ fn tell(context: &Context, gateway: &GatewayEdge) -> Result<()> {
 pub(super) async fn run(context: &Context, action: Gateway) -> Result<()> {
     match action {
         Gateway::Root { action } => root(context, action).await,
-        Gateway::Key { from, limit, ttl } => key(context, from, (&limit, &ttl)),
+        Gateway::Key { from, limit, limit_input, limit_output, ttl } => {
+            let limit = limits_of("limit", &limit, [limit_input, limit_output])?;
+            key(context, from, limit, &ttl)
+        }
         Gateway::Show { name } => show(context, &name.parse()?).await,
     }
 }
@@ -112,8 +116,8 @@ pub(super) async fn run(context: &Context, action: Gateway) -> Result<()> {
 async fn root(context: &Context, action: GatewayRoot) -> Result<()> {
     let home = home(context)?;
     match action {
-        GatewayRoot::Add { name, ceiling, label, key } => {
-            let ceiling = micros("ceiling", &ceiling)?;
+        GatewayRoot::Add { name, ceiling, ceiling_input, ceiling_output, label, key } => {
+            let ceiling = limits_of("ceiling", &ceiling, [ceiling_input, ceiling_output])?;
             let given: Option<RootKey> = key.as_deref().map(root_key).transpose()?;
             let fresh = given.is_none().then(till::fresh_root);
             let made = fresh.as_ref().map(|fresh| fresh.chain().root);
@@ -150,9 +154,8 @@ fn added(context: &Context, root: RootKey, fresh: Option<&SpendKey>) -> Result<(
     output::line(&text)
 }
 
-fn key(context: &Context, from: String, (limit, ttl): (&str, &str)) -> Result<()> {
+fn key(context: &Context, from: String, limit: Allowance, ttl: &str) -> Result<()> {
     let from = if from == "-" { input::secret("the key")? } else { Zeroizing::new(from) };
-    let limit = micros("limit", limit)?;
     let wrong = || Error::invalid("ttl", "expected a span such as 30s, 10m, 2h or 7d");
     let life: Duration = span(ttl).filter(|life| !life.is_zero()).ok_or_else(wrong)?;
     let issued = till::issue(&SpendKey::read(from.trim())?, limit, life)?;
@@ -164,7 +167,10 @@ fn key(context: &Context, from: String, (limit, ttl): (&str, &str)) -> Result<()
         "gateway_key",
         &json!({
             "key": issued.text().as_str(), "root": issued.chain().root,
-            "link": link.map(|link| link.id.to_string()), "limitMicros": limit,
+            "link": link.map(|link| link.id.to_string()),
+            "limitMicros": link.map(|link| link.limit.of(Component::CostMicros)),
+            "limitInputTokens": link.map(|link| link.limit.of(Component::InputTokens)),
+            "limitOutputTokens": link.map(|link| link.limit.of(Component::OutputTokens)),
             "untilMs": link.map(|link| link.until_ms),
         }),
     )
@@ -209,30 +215,74 @@ fn print(context: &Context, one: &AccountView, depth: usize) -> Result<()> {
     };
     let mut parts = vec![
         format!("{}{}", "  ".repeat(depth), who.trim_end()),
-        format!("spent {} + {} of {}", one.spent, one.reserved, one.limit),
+        taken("spent", one, Component::CostMicros),
     ];
+    for (word, component) in
+        [("input", Component::InputTokens), ("output", Component::OutputTokens)]
+    {
+        let is_used = one.spent.plus_at_most(&one.reserved).of(component) > 0;
+        let is_limited = one.limit.of(component).is_some();
+        parts.extend((is_used || is_limited).then(|| taken(word, one, component)));
+    }
     parts.extend(one.until_ms.map(|until_ms| format!("until {}", moment(until_ms))));
     parts.extend(one.stopped.then(|| "stopped: a provider took too much".to_owned()));
     parts.extend(one.ended.then(|| "ended: its call is over".to_owned()));
     output::line(&parts.join("  "))
 }
 
+/// What was paid and is set aside of a component, and of how much.
+fn taken(word: &str, one: &AccountView, component: Component) -> String {
+    let of = |amount: &Amount| amount.of(component);
+    let all = format!("{word} {} + {}", of(&one.spent), of(&one.reserved));
+    match one.limit.of(component) {
+        Some(limit) => format!("{all} of {limit}"),
+        None => all,
+    }
+}
+
 fn shown(one: &AccountView) -> Value {
     let id = |id: LinkId| id.to_string();
-    json!({
+    let mut all = json!({
         "root": one.root, "link": one.link.map(id), "parent": one.parent.map(id),
-        "label": one.label, "limitMicros": one.limit, "spentMicros": one.spent,
-        "reservedMicros": one.reserved, "untilMs": one.until_ms, "stopped": one.stopped,
-        "ended": one.ended,
-    })
+        "label": one.label, "untilMs": one.until_ms, "stopped": one.stopped, "ended": one.ended,
+    });
+    for (name, component) in [
+        ("Micros", Component::CostMicros),
+        ("InputTokens", Component::InputTokens),
+        ("OutputTokens", Component::OutputTokens),
+    ] {
+        all[format!("limit{name}")] = one.limit.of(component).into();
+        all[format!("spent{name}")] = one.spent.of(component).into();
+        all[format!("reserved{name}")] = one.reserved.of(component).into();
+    }
+    all
 }
 
 fn root_key(text: &str) -> Result<RootKey> {
     text.parse().map_err(|error: Error| error.with_field("key"))
 }
 
-fn micros(field: &str, text: &str) -> Result<Micros> {
-    text.parse().map_err(|error: Error| error.with_field(field))
+/// Limits of a cost and of tokens that models read and write, each named by its flag.
+fn limits_of(flag: &str, cost: &str, [input, output]: [Option<String>; 2]) -> Result<Allowance> {
+    let number = |field: &str, text: &str| {
+        let read: Result<Micros> = text.parse();
+        let wrong = || {
+            let message = format!("expected an integer from 0 to {}", limits::AMOUNT_MAX);
+            Error::invalid(field, message)
+                .with_code("amount")
+                .with_limit("AMOUNT_MAX", limits::AMOUNT_MAX)
+        };
+        read.map(Micros::value).map_err(|_| wrong())
+    };
+    let mut limits = Allowance::UNLIMITED.with(Component::CostMicros, Some(number(flag, cost)?));
+    for (component, name, most) in
+        [(Component::InputTokens, "input", input), (Component::OutputTokens, "output", output)]
+    {
+        let field = format!("{flag}_{name}");
+        let most = most.as_deref().map(|most| number(&field, most)).transpose()?;
+        limits = limits.with(component, most);
+    }
+    Ok(limits)
 }
 
 fn home(context: &Context) -> Result<Home> {

@@ -11,11 +11,12 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use hubless::till::{GatewayTill, Held};
 use hubless::{Error, Kind};
+use hubless_proto::killswitch::Amount;
 use hubless_proto::metering::bound::{self, Answer, Bounded};
 use hubless_proto::metering::chain::Chain;
 use hubless_proto::metering::prices::Prices;
 use hubless_proto::metering::till::over;
-use hubless_proto::metering::{Micros, Usage, word};
+use hubless_proto::metering::{Usage, word};
 use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
@@ -113,7 +114,8 @@ async fn ask(
     });
     let bounded = bounded.await.map_err(|_| Error::new(Kind::Internal, "the count panicked"))?;
     let (bounded, model) = bounded.map_err(fault::fault)?;
-    let mut held = desk.till.reserve(&chain, bounded.max).await.map_err(fault::fault)?;
+    let most = bounded.most().map_err(fault::fault)?;
+    let mut held = desk.till.reserve(&chain, most).await.map_err(fault::fault)?;
     held.serve(&model);
     pay(&desk, service, (held, bounded)).await
 }
@@ -140,7 +142,7 @@ async fn pay(
         Ok(response) => response,
         Err(why) => {
             if matches!(why, Unanswered::NeverSent) {
-                held.settle(Micros::ZERO).await.map_err(fault::fault)?;
+                held.settle(Amount::ZERO).await.map_err(fault::fault)?;
             }
             return Err(why.into());
         }

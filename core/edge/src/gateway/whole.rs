@@ -10,9 +10,10 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use hubless::till::Held;
 use hubless::web::{self, read};
+use hubless_proto::killswitch::Amount;
 use hubless_proto::limits::{PROVIDER_ANSWER_BYTES, PROVIDER_ERROR_BYTES};
+use hubless_proto::metering::Usage;
 use hubless_proto::metering::prices::Model;
-use hubless_proto::metering::{Micros, Usage};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -101,7 +102,7 @@ pub(super) async fn refusal(
     let pause = response.headers().get(RETRY_AFTER).cloned();
     let undecided = match Cost::of(status, pause.is_some()) {
         Cost::Nothing => {
-            held.settle(Micros::ZERO).await.map_err(fault::fault)?;
+            held.settle(Amount::ZERO).await.map_err(fault::fault)?;
             None
         }
         Cost::All => None,
@@ -114,7 +115,7 @@ pub(super) async fn refusal(
     }
     let body = read(response, PROVIDER_ERROR_BYTES).await;
     if let Some(held) = undecided.filter(|_| !is_worked_on(body.as_deref())) {
-        held.settle(Micros::ZERO).await.map_err(fault::fault)?;
+        held.settle(Amount::ZERO).await.map_err(fault::fault)?;
     }
     let is_json = |body: &Bytes| serde_json::from_slice::<IgnoredAny>(body).is_ok();
     let body = body.filter(|body| !provider.is_named_in(body) && is_json(body));

@@ -3,6 +3,7 @@
 use super::house::{CAP, House};
 use super::provider::{Mode, Provider};
 use hubless_proto::audit::Event;
+use hubless_proto::killswitch::{Allowance, Component};
 use hubless_proto::metering::chain::SpendKey;
 use serde_json::json;
 use std::sync::Arc;
@@ -43,6 +44,88 @@ async fn a_key_that_is_issued_on_tenfold_is_paid_once() {
     // The root's money is there for another one.
     let other = House::key(&house.root, most);
     assert_eq!(house.chat(&other, &json!({})).await.status, 200);
+}
+
+/// What is limited, and how much of it so many calls may take.
+fn limit(component: Component, calls: u64) -> Allowance {
+    let each = House::most(&json!({})).of(component);
+    Allowance::UNLIMITED.with(component, Some(calls * each))
+}
+
+/// What a gateway counts.
+const COUNTED: [Component; 3] =
+    [Component::InputTokens, Component::OutputTokens, Component::CostMicros];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_issued_on_tenfold_is_paid_once_in_each_component() {
+    for component in COUNTED {
+        let provider = Provider::start(Mode::Answer(u64::MAX)).await;
+        let house = House::limited(provider, Allowance::UNLIMITED).await;
+        let house = Arc::new(house);
+        let limit = limit(component, 3);
+        let parent = House::key_of(&house.root, limit);
+        let children: Vec<_> = (0..10).map(|_| Arc::new(House::key_of(&parent, limit))).collect();
+        let answered = crowd(&house, &children, 3).await;
+        let bill = house.provider.bill();
+        assert!(answered >= 3 && bill.calls == answered, "{answered} {}", bill.calls);
+        let (billed, most) = (bill.amount(), limit.of(component).unwrap());
+        assert!(billed.of(component) <= most, "{} of {most}", billed.of(component));
+        assert_eq!(house.spent(), billed, "{component:?}");
+        // The root goes on, as it does for another key.
+        let other = House::key_of(&house.root, limit);
+        assert_eq!(house.chat(&other, &json!({})).await.status, 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_root_that_limits_tokens_pays_no_more_of_them_whatever_its_keys_allow() {
+    for component in COUNTED {
+        let provider = Provider::start(Mode::Answer(u64::MAX)).await;
+        let house = House::limited(provider, limit(component, 2)).await;
+        let house = Arc::new(house);
+        // One that limits nothing, and one of before, which cannot limit tokens.
+        let all = House::key_of(&house.root, Allowance::UNLIMITED);
+        let keys = [all, House::key_of_before(&house.root, 1_000_000)].map(Arc::new);
+        assert_eq!(keys[1].chain().links[0].limit.of(Component::OutputTokens), None);
+        let answered = crowd(&house, &keys, 10).await;
+        let billed = house.provider.bill().amount();
+        assert!(answered >= 2, "{answered}");
+        let most = limit(component, 2).of(component).unwrap();
+        assert!(billed.of(component) <= most, "{} of {most}", billed.of(component));
+        assert_eq!(house.spent(), billed, "{component:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_of_before_pays_what_it_allows_of_cost() {
+    let most = House::bound(&json!({}));
+    let house = House::new(1_000 * most, Mode::Answer(u64::MAX)).await;
+    let key = Arc::new(House::key_of_before(&house.root, 2 * most));
+    let house = Arc::new(house);
+    let answered = crowd(&house, &[Arc::clone(&key)], 20).await;
+    let bill = house.provider.bill();
+    assert!(answered >= 2 && bill.micros <= 2 * most, "{answered} {}", bill.micros);
+    assert_eq!(house.spent(), bill.amount());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_reads_more_than_the_bound_is_noticed_though_it_costs_less() {
+    let most = House::most(&json!({}));
+    let read = most.of(Component::InputTokens) + 1;
+    let house = House::new(1_000_000, Mode::Hungry(read)).await;
+    let key = House::key(&house.root, 100_000);
+    assert_eq!(house.chat(&key, &json!({})).await.status, 200);
+    let bill = house.provider.bill();
+    assert!(bill.micros < most.of(Component::CostMicros), "it wrote less than it might");
+    assert_eq!(house.spent(), bill.amount(), "what was taken is charged");
+    assert_eq!(house.chat(&key, &json!({})).await.error(), (429, "stopped".to_owned()));
+    // The control: as much as the bound.
+    house.provider.set(Mode::Hungry(read - 1));
+    let other = House::key(&house.root, 100_000);
+    for _ in 0..2 {
+        assert_eq!(house.chat(&other, &json!({})).await.status, 200);
+    }
+    assert_eq!(house.provider.bill().calls, 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -100,4 +183,28 @@ async fn two_gateways_pay_their_slices_and_no_more() {
     let bill = provider.bill().micros;
     assert!(bill <= 2 * slice && one.account().0 + two.account().0 == bill, "{bill}");
     assert!(one.account().0 <= slice && two.account().0 <= slice);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_gateways_pay_their_slices_of_each_component_and_no_more() {
+    for component in COUNTED {
+        let provider = Provider::start(Mode::Answer(u64::MAX)).await;
+        let slice = limit(component, 2);
+        let tenfold = |house: &Arc<House>| {
+            let child = House::key_of(&house.root, slice);
+            let keys: Vec<_> = (0..10).map(|_| Arc::new(House::key_of(&child, slice))).collect();
+            let house = Arc::clone(house);
+            async move { crowd(&house, &keys, 3).await }
+        };
+        let open = || House::limited(Arc::clone(&provider), Allowance::UNLIMITED);
+        let (one, two) = (Arc::new(open().await), Arc::new(open().await));
+        let (at_one, at_two) = tokio::join!(tenfold(&one), tenfold(&two));
+        assert!(at_one >= 2 && at_two >= 2, "{at_one} {at_two}");
+        let (billed, most) = (provider.bill().amount(), slice.of(component).unwrap());
+        assert!(billed.of(component) <= 2 * most, "{} of {most}", billed.of(component));
+        for house in [&one, &two] {
+            assert!(house.spent().of(component) <= most);
+        }
+        assert_eq!(one.spent().plus(&two.spent()), Some(billed), "{component:?}");
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::house::{CAP, House, answer, chat};
 use super::provider::{KEY, Mode, Provider, nowhere};
+use hubless_proto::killswitch::{Allowance, Component};
 use hubless_proto::limits::{PROVIDER_ANSWER_BYTES, PROVIDER_ERROR_BYTES};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -15,8 +16,8 @@ async fn a_call_is_paid_what_was_used_and_each_side_sees_only_its_own_key() {
     assert_eq!(said.json()["choices"][0]["message"]["content"], "yes");
     let bill = house.provider.bill();
     // Five letters in, seven tokens out.
-    assert_eq!((bill.calls, bill.micros), (1, 12));
-    assert_eq!(house.account(), (12, 0));
+    assert_eq!((bill.calls, bill.micros, bill.input, bill.output), (1, 12, 5, 7));
+    assert_eq!((house.account(), house.spent()), ((12, 0), bill.amount()));
     let head = bill.heads[0].to_lowercase();
     assert!(head.starts_with("post /v1/chat/completions "), "{head}");
     assert!(head.contains(&format!("authorization: bearer {KEY}")), "{head}");
@@ -37,6 +38,7 @@ async fn what_nobody_said_is_charged_in_full() {
     let house = House::new(10_000, Mode::Silent(7)).await;
     assert_eq!(house.chat(&house.root, &json!({})).await.status, 200);
     assert_eq!(house.account(), (most, 0));
+    assert_eq!(house.spent(), House::most(&json!({})), "of each component");
     house.provider.set(Mode::Lose(7));
     let lost = house.chat(&house.root, &json!({})).await;
     assert_eq!(lost.error(), (502, "provider_lost".to_owned()));
@@ -45,6 +47,7 @@ async fn what_nobody_said_is_charged_in_full() {
     house.provider.set(Mode::Answer(1));
     assert_eq!(house.chat(&house.root, &json!({})).await.status, 200);
     assert_eq!(house.account(), (2 * most + 6, 0));
+    assert_eq!(house.spent().of(Component::OutputTokens), 2 * CAP + 1);
     assert!(house.provider.bill().micros <= house.account().0);
 }
 
@@ -158,10 +161,19 @@ async fn embeddings_are_paid_by_what_was_read() {
     assert_eq!(answer(sent).await.status, 200);
     assert!(house.provider.bill().heads[0].starts_with("POST /v1/embeddings "));
     assert_eq!(house.account().1, 0);
+    assert_eq!(house.spent().of(Component::OutputTokens), 0, "nothing is written");
+    // A key that may write nothing is enough for it.
+    let limits = Allowance::UNLIMITED.with(Component::OutputTokens, Some(0));
+    let reads = House::key_of(&house.root, limits);
+    let sent = house.post("embeddings", &reads.text(), &body).send().await.unwrap();
+    assert_eq!(answer(sent).await.status, 200);
+    let refused = house.chat(&reads, &json!({})).await;
+    assert_eq!(refused.error(), (429, "budget_exhausted".to_owned()));
+    assert_eq!(house.spent(), house.provider.bill().amount());
     let unpriced = json!({ "model": "m", "input": "x", "batch": true });
     let sent = house.post("embeddings", &house.root.text(), &unpriced).send().await.unwrap();
     assert_eq!(answer(sent).await.error(), (400, "unpriced".to_owned()));
-    assert_eq!(house.provider.bill().calls, 1);
+    assert_eq!(house.provider.bill().calls, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,11 +1,14 @@
 //! A gateway with a provider, a root, and who asks.
 
 use super::provider::{KEY, Mode, Provider};
+use data_encoding::BASE64URL_NOPAD;
 use hubless::audit::LogFile;
 use hubless::home::Home;
 use hubless::till::{add_root, fresh_root, issue};
 use hubless_edge::gateway::{GatewayEdge, GatewayOptions, ProviderOptions};
 use hubless_proto::audit::{Entry, Event};
+use hubless_proto::identity::{Domain, SecretKey};
+use hubless_proto::killswitch::{Allowance, Amount, Component};
 use hubless_proto::metering::Micros;
 use hubless_proto::metering::chain::SpendKey;
 use hubless_proto::metering::prices::Prices;
@@ -21,6 +24,7 @@ use tempfile::TempDir;
 
 /// Longest wait for what comes within moments.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+const COST: Component = Component::CostMicros;
 /// The cap of the model's output, in tokens and in millionths.
 pub(crate) const CAP: u64 = 50;
 
@@ -87,6 +91,11 @@ impl House {
         Self::believing(provider, ceiling, None).await
     }
 
+    /// One before a provider, with a root of these limits.
+    pub(crate) async fn limited(provider: Arc<Provider>, ceiling: Allowance) -> Self {
+        Self::made(provider, ceiling, |_| ()).await
+    }
+
     /// One before a provider whose certificate must come from those of this file, if one is given.
     pub(crate) async fn believing(
         provider: Arc<Provider>,
@@ -102,11 +111,19 @@ impl House {
         ceiling: u64,
         change: impl FnOnce(&mut GatewayOptions),
     ) -> Self {
+        Self::made(provider, micros(ceiling).into(), change).await
+    }
+
+    async fn made(
+        provider: Arc<Provider>,
+        ceiling: Allowance,
+        change: impl FnOnce(&mut GatewayOptions),
+    ) -> Self {
         let (home, root) = (tempfile::tempdir().unwrap(), fresh_root());
         let opened = Home::open(Some(home.path())).unwrap();
         let name = "front".parse().unwrap();
         let key = root.chain().root;
-        let registered = Root { key, label: "team".to_owned(), ceiling: micros(ceiling) };
+        let registered = Root { key, label: "team".to_owned(), ceiling };
         add_root(&opened, &name, registered).await.unwrap();
         let asked = ProviderOptions::new(&provider.url(), KEY.to_owned().into()).unwrap();
         let mut options = GatewayOptions::new(asked, prices());
@@ -124,9 +141,36 @@ impl House {
         bounded.max.value()
     }
 
+    /// The same of each component.
+    pub(crate) fn most(more: &Value) -> Amount {
+        let body = chat(more).to_string();
+        let bounded = hubless_proto::metering::bound::chat(&prices(), body.as_bytes()).unwrap();
+        bounded.most().unwrap()
+    }
+
     /// A key below another one.
     pub(crate) fn key(parent: &SpendKey, limit: u64) -> SpendKey {
-        issue(parent, micros(limit), Duration::from_secs(600)).unwrap()
+        Self::key_of(parent, micros(limit).into())
+    }
+
+    /// A key below another one, of these limits.
+    pub(crate) fn key_of(parent: &SpendKey, limits: Allowance) -> SpendKey {
+        issue(parent, limits, Duration::from_secs(600)).unwrap()
+    }
+
+    /// A key below that of a root as version 2 made it: it limits cost alone.
+    pub(crate) fn key_of_before(root: &SpendKey, limit: u64) -> SpendKey {
+        let text = root.text();
+        let bytes = BASE64URL_NOPAD.decode(&text.as_bytes()[4..]).unwrap();
+        let (head, seed) = bytes.split_at(bytes.len() - 32);
+        let parent = SecretKey::from_seed(seed.try_into().unwrap());
+        let child = SecretKey::from_seed([7; 32]);
+        let (from_ms, until_ms) = (1, u64::MAX);
+        let numbers = [limit, from_ms, until_ms].map(u64::to_be_bytes).concat();
+        let mut signed = [&[2][..], &head[1..], &numbers, &[0; 32], &child.public()].concat();
+        signed.extend(parent.sign(Domain::Link, &signed));
+        signed.extend(&child.seed()[..]);
+        SpendKey::read(&format!("hbl_{}", BASE64URL_NOPAD.encode(&signed))).unwrap()
     }
 
     pub(crate) fn post(&self, path: &str, key: &str, body: &Value) -> RequestBuilder {
@@ -146,10 +190,15 @@ impl House {
         answer(request.send().await.unwrap()).await
     }
 
-    /// The root's account: paid, set aside.
+    /// What was paid below the root, each component.
+    pub(crate) fn spent(&self) -> Amount {
+        self.gateway.till().accounts()[0].spent
+    }
+
+    /// The root's account: paid, set aside, in millionths.
     pub(crate) fn account(&self) -> (u64, u64) {
         let root = &self.gateway.till().accounts()[0];
-        (root.spent.value(), root.reserved.value())
+        (root.spent.of(COST), root.reserved.of(COST))
     }
 
     /// Waits until nothing is set aside, and gives what was paid.

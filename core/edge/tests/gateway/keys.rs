@@ -2,7 +2,7 @@
 
 use super::house::{House, PATIENCE, answer, chat, micros};
 use super::provider::{Mode, nowhere};
-use hubless::budget::{Allowance, Amount, Component, KillSwitch, Terms};
+use hubless::budget::{Allowance, Amount, Component, KillSwitch, ProviderMost, Terms};
 use hubless::{
     Agent, AgentOptions, Call, Content, Error, Kind, Node, NodeOptions, Reply, RequestOptions,
     Result, handler,
@@ -84,6 +84,151 @@ async fn a_key_of_a_call_is_paid_from_its_grant_and_the_rest_comes_back() {
     assert_eq!(house.provider.bill().calls, 1);
 }
 
+/// A switch that limits each component, to so many times what a request may take.
+fn ordinary(times: u64) -> KillSwitch {
+    let most = House::most(&json!({}));
+    let counted = Component::ALL.into_iter().filter(|one| one.is_reported());
+    let limits = counted.fold(Allowance::UNLIMITED, |limits, component| {
+        limits.with(component, Some(times * most.of(component)))
+    });
+    KillSwitch::new(Terms::of(limits))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn under_a_budget_of_tokens_and_cost_each_is_paid_and_comes_back_by_itself() {
+    let most = House::most(&json!({}));
+    let house = Arc::new(House::new(1_000_000_000, Mode::Answer(7)).await);
+    let node = node(&house.gateway.url(), &House::key(&house.root, 100_000_000)).await;
+    let own = Arc::clone(&house);
+    agent(&node, "think", move |call| {
+        let house = Arc::clone(&own);
+        async move {
+            let ask = async |key: &str| {
+                let post = house.post("chat/completions", key, &chat(&json!({})));
+                answer(post.send().await.unwrap()).await
+            };
+            // A quarter of the grant of each, which is room for one.
+            let provider = call.provider(None).await?;
+            let key = provider.api_key.reveal();
+            let link = *SpendKey::read(key)?.chain().links.last().unwrap();
+            for component in Component::ALL {
+                let wanted = component.is_reported().then(|| most.of(component));
+                assert_eq!(link.limit.of(component), wanted, "{component:?}");
+            }
+            assert_eq!(ask(key).await.status, 200);
+            assert_eq!(ask(key).await.error(), (429, "budget_exhausted".to_owned()));
+            // With room for one more by its cost and input, and none by its output.
+            let narrow = ProviderMost {
+                input_tokens: Some(most.of(Component::InputTokens)),
+                output_tokens: Some(most.of(Component::OutputTokens) - 1),
+                cost_micros: Some(most.of(COST)),
+            };
+            let provider = call.provider_for(narrow).await?;
+            let said = ask(provider.api_key.reveal()).await;
+            assert!(said.text.contains("outputTokens"), "{said:?}");
+            assert_eq!(said.error(), (429, "budget_exhausted".to_owned()));
+            Ok(Content::default())
+        }
+    })
+    .await;
+    let budget = ordinary(16);
+    let reply = ask(&node, "think", Some(&budget)).await.unwrap();
+    let billed = house.provider.bill().amount();
+    let usage = reply.usage;
+    assert_eq!((usage.input_tokens, usage.output_tokens, usage.cost_micros), (5, 7, 12));
+    assert!(!usage.charged_in_full);
+    // Counted by the provider.
+    let spent = budget.spent().with(Component::Calls, 0).unwrap();
+    assert_eq!((spent, house.spent()), (billed, billed));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_is_never_paid_more_of_any_component_than_its_grant() {
+    let most = House::most(&json!({}));
+    let house = Arc::new(House::new(1_000_000_000, Mode::Answer(u64::MAX)).await);
+    let node = node(&house.gateway.url(), &House::key(&house.root, 100_000_000)).await;
+    // Which component runs out first is different each time.
+    for narrow in Component::ALL.into_iter().filter(|one| one.is_reported()) {
+        let before = house.provider.bill().amount();
+        let own = Arc::clone(&house);
+        let think = agent(&node, "think", move |call| {
+            let house = Arc::clone(&own);
+            async move {
+                let granted = call.granted().unwrap_or(Allowance::NOTHING);
+                let half = |one| granted.of(one).map(|most: u64| most / 2);
+                let most = ProviderMost {
+                    input_tokens: half(Component::InputTokens),
+                    output_tokens: half(Component::OutputTokens),
+                    cost_micros: half(COST),
+                };
+                let refused = loop {
+                    let provider = match call.provider_for(most).await {
+                        Ok(provider) => provider,
+                        Err(error) => break error,
+                    };
+                    let key = SpendKey::read(provider.api_key.reveal())?;
+                    let all = key.chain().links.last().unwrap().limit;
+                    // Ten keys of all that this one has, each used until it is refused.
+                    for seed in 10..20 {
+                        let link = key.chain().links.last().unwrap();
+                        let child = key.issue([seed; 32], all, (link.issued_ms, link.until_ms))?;
+                        while house.chat(&child, &json!({"max_tokens": 9})).await.status == 200 {}
+                    }
+                };
+                assert_eq!(refused.kind, Kind::BudgetExhausted, "{refused}");
+                Ok(Content::text(granted.to_json().to_string()))
+            }
+        })
+        .await;
+        let counted = Component::ALL.into_iter().filter(|one| one.is_reported());
+        let limits = counted.fold(Allowance::UNLIMITED, |limits, component| {
+            let times = if component == narrow { 8 } else { 80 };
+            limits.with(component, Some(times * most.of(component)))
+        });
+        let budget = KillSwitch::new(Terms::of(limits));
+        let reply = ask(&node, "think", Some(&budget)).await.unwrap();
+        let granted = serde_json::from_str(&reply.content.joined_text()).unwrap();
+        let granted = Amount::read("", &granted_of(granted)).unwrap();
+        let billed = house.provider.bill().amount().without(&before);
+        assert!(billed.of(narrow) > 0, "{narrow:?}");
+        assert!(billed.is_within(&granted), "{billed:?} of {granted:?}");
+        assert_eq!(budget.spent().with(Component::Calls, 0).unwrap(), billed, "{narrow:?}");
+        think.unregister(Duration::ZERO).await.unwrap();
+    }
+}
+
+/// The components that are granted, without calls, which may not be limited.
+fn granted_of(mut granted: serde_json::Value) -> serde_json::Value {
+    granted.as_object_mut().unwrap().remove(Component::Calls.name());
+    granted
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_limits_is_in_the_usage_of_the_answer_alone() {
+    let house = Arc::new(House::new(1_000_000_000, Mode::Answer(7)).await);
+    let node = node(&house.gateway.url(), &House::key(&house.root, 100_000_000)).await;
+    let own = Arc::clone(&house);
+    agent(&node, "think", move |call| {
+        let house = Arc::clone(&own);
+        async move {
+            let provider = call.provider(None).await?;
+            let key = provider.api_key.reveal();
+            let post = house.post("chat/completions", key, &chat(&json!({})));
+            assert_eq!(answer(post.send().await.unwrap()).await.status, 200);
+            Ok(Content::default())
+        }
+    })
+    .await;
+    for limited in Component::ALL.into_iter().filter(|one| one.is_reported()) {
+        let budget = KillSwitch::new(Terms::of(Allowance::UNLIMITED.with(limited, Some(100_000))));
+        let usage = ask(&node, "think", Some(&budget)).await.unwrap().usage;
+        assert_eq!((usage.input_tokens, usage.output_tokens, usage.cost_micros), (5, 7, 12));
+        let wanted = [5, 7, 12][limited as usize];
+        let spent = budget.spent().with(Component::Calls, 0).unwrap();
+        assert_eq!(spent, Amount::ZERO.with(limited, wanted).unwrap());
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_keys_and_calls_take_together_is_never_more_than_the_grant() {
     let most = House::bound(&json!({}));
@@ -156,6 +301,15 @@ async fn without_a_word_of_the_gateway_all_of_a_key_is_charged() {
     let budget = switch(400);
     let reply = ask(&node, "think", Some(&budget)).await.unwrap();
     assert_eq!((reply.usage.cost_micros, budget.spent().of(COST)), (40, 40));
+    // Of each component, if it was set aside.
+    let budget = ordinary(16);
+    let usage = ask(&node, "think", Some(&budget)).await.unwrap().usage;
+    let most = House::most(&json!({}));
+    assert_eq!(usage.cost_micros, 40);
+    assert_eq!(usage.input_tokens, most.of(Component::InputTokens));
+    assert_eq!(usage.output_tokens, most.of(Component::OutputTokens));
+    let spent = budget.spent().with(Component::Calls, 0).unwrap();
+    assert_eq!(spent, most.with(COST, 40).unwrap());
 }
 
 /// What asking for a key is refused with.
@@ -176,15 +330,19 @@ async fn what_no_key_can_be_made_of_is_said() {
     let with = node("http://127.0.0.1:9/v1", &small).await;
     let memory_only = NodeOptions { memory_only: true, ..NodeOptions::default() };
     let without = Node::start(memory_only).await.unwrap();
-    let tokens = Allowance::UNLIMITED.with(COST, Some(400));
-    let tokens = KillSwitch::new(Terms::of(tokens.with(Component::OutputTokens, Some(400))));
+    let tokens = || {
+        let limits = Allowance::UNLIMITED.with(COST, Some(400));
+        KillSwitch::new(Terms::of(limits.with(Component::OutputTokens, Some(400))))
+    };
+    let refused_tokens = tokens();
+    let before = node("http://127.0.0.1:9/v1", &House::key_of_before(&root, 100)).await;
     let calls = Allowance::UNLIMITED.with(Component::Calls, Some(9));
     let calls = KillSwitch::new(Terms::of(calls));
     let (cost, other) = (switch(4_000), switch(4_000));
     for (node, budget, max_cost, kind, code) in [
         (&with, None, Some(1), Kind::Configuration, "no_budget"),
         (&without, Some(&other), Some(1), Kind::Configuration, "no_gateway"),
-        (&with, Some(&tokens), Some(1), Kind::Configuration, "token_limit"),
+        (&before, Some(&refused_tokens), Some(1), Kind::Configuration, "token_limit"),
         (&with, Some(&calls), None, Kind::InvalidArgument, "amount"),
         (&with, Some(&calls), Some(u64::MAX), Kind::InvalidArgument, "amount"),
         (&with, Some(&cost), Some(3_000), Kind::BudgetExhausted, "cost_exceeded"),
@@ -194,6 +352,28 @@ async fn what_no_key_can_be_made_of_is_said() {
         assert_eq!((error.kind, error.code.as_str()), (kind, code), "{error}");
     }
     assert_eq!(cost.spent().of(COST), 0, "what was refused costs nothing");
+    // The control: a key of today limits tokens, and one of before cost alone.
+    for (node, budget) in [(&with, tokens()), (&before, switch(400))] {
+        let asks = agent(node, "can", |call| async move {
+            call.provider(Some(1)).await.map(|_| Content::default())
+        });
+        let asks = asks.await;
+        ask(node, "can", Some(&budget)).await.unwrap();
+        asks.unregister(Duration::ZERO).await.unwrap();
+    }
+    for (most, field) in [
+        (ProviderMost { input_tokens: Some(u64::MAX), ..ProviderMost::default() }, "maxInput"),
+        (ProviderMost { output_tokens: Some(1 << 53), ..ProviderMost::default() }, "maxOutput"),
+        (ProviderMost { cost_micros: Some(1 << 53), ..ProviderMost::default() }, "maxCost"),
+    ] {
+        let asks = agent(&with, "asks", move |call| async move {
+            call.provider_for(most).await.map(|_| Content::default())
+        });
+        let asks = asks.await;
+        let error = ask(&with, "asks", Some(&cost)).await.unwrap_err();
+        assert_eq!((error.code.as_str(), error.field.as_deref()), ("amount", Some(field)));
+        asks.unregister(Duration::ZERO).await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

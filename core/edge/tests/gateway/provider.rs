@@ -1,5 +1,7 @@
 //! A provider of its own: it counts what it is asked, and bills by itself.
 
+use hubless_proto::killswitch::{Amount, Component};
+use hubless_proto::metering::Micros;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -29,6 +31,8 @@ pub(crate) enum Mode {
     Silent(u64),
     /// Bills so many tokens whatever the cap.
     Greedy(u64),
+    /// Bills so many tokens of input, and writes one.
+    Hungry(u64),
     /// An error at once.
     Status(u16),
     /// Bills as much as the cap allows, and says this error, of this code, and when to come again.
@@ -76,6 +80,9 @@ pub(crate) struct Provider {
 pub(crate) struct Bill {
     pub(crate) calls: usize,
     pub(crate) micros: u64,
+    /// Tokens that it read, and that it wrote.
+    pub(crate) input: u64,
+    pub(crate) output: u64,
     /// Heads and bodies of what it was asked.
     pub(crate) heads: Vec<String>,
     pub(crate) bodies: Vec<Value>,
@@ -87,6 +94,15 @@ pub(crate) fn nowhere() -> (TcpSocket, SocketAddr) {
     held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = held.local_addr().unwrap();
     (held, address)
+}
+
+impl Bill {
+    /// What it bills of each component.
+    pub(crate) fn amount(&self) -> Amount {
+        let all = Amount::from(Micros::new(self.micros).unwrap());
+        let all = all.with(Component::InputTokens, self.input).unwrap();
+        all.with(Component::OutputTokens, self.output).unwrap()
+    }
 }
 
 impl Provider {
@@ -178,7 +194,10 @@ impl Provider {
     }
 
     fn charge(&self, input: u64, output: u64) -> Value {
-        self.bill.lock().unwrap().micros += input + output;
+        let mut bill = self.bill.lock().unwrap();
+        bill.micros += input + output;
+        bill.input += input;
+        bill.output += output;
         json!({ "prompt_tokens": input, "completion_tokens": output,
             "total_tokens": input + output })
     }
@@ -202,6 +221,10 @@ impl Provider {
             }
             Mode::Greedy(tokens) => {
                 let usage = self.charge(input, tokens);
+                reply(stream, "200 OK", &whole(usage).to_string(), "").await
+            }
+            Mode::Hungry(read) => {
+                let usage = self.charge(read, 1);
                 reply(stream, "200 OK", &whole(usage).to_string(), "").await
             }
             Mode::Status(status) => refuse(stream, status, "no").await,
@@ -288,6 +311,7 @@ impl Provider {
             Mode::Answer(_)
             | Mode::Silent(_)
             | Mode::Greedy(_)
+            | Mode::Hungry(_)
             | Mode::Status(_)
             | Mode::Fails(..)
             | Mode::Tells(_)

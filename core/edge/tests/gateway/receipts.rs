@@ -1,13 +1,13 @@
 //! Grants of which only receipts of the gateway free something, over real nodes and sockets.
 
-use super::house::{House, PATIENCE, answer, chat, micros};
+use super::house::{House, PATIENCE, answer, chat};
 use super::keys::{agent, ask, switch};
 use super::provider::Mode;
 use hubless::budget::{Allowance, Amount, Component, KillSwitch};
 use hubless::home::Home;
 use hubless::till::GatewayTill;
 use hubless::{Call, Content, Kind, Node, NodeOptions, RequestOptions, Result};
-use hubless_proto::killswitch::{GrantId, Receipt, ReservationId};
+use hubless_proto::killswitch::{GrantId, PaidTokens, Receipt, ReservationId};
 use hubless_proto::metering::word::{self, Purpose};
 use serde_json::json;
 use std::sync::Arc;
@@ -145,25 +145,88 @@ fn cost(micros: u64) -> Amount {
     Amount::ZERO.with(COST, micros).unwrap()
 }
 
+/// A switch that limits cost and tokens, to so many times what a request may take.
+fn ordinary(times: u64) -> (KillSwitch, Allowance) {
+    let most = House::most(&json!({}));
+    let counted = Component::ALL.into_iter().filter(|one| one.is_reported());
+    let limits = counted.fold(Allowance::UNLIMITED, |limits, component| {
+        limits.with(component, Some(times * most.of(component)))
+    });
+    (KillSwitch::new(hubless::budget::Terms::of(limits)), limits)
+}
+
+/// What is charged of tokens and cost, once nothing is set aside any more.
+async fn charged_of(budget: &KillSwitch, ceiling: Allowance) -> Amount {
+    charged(budget, ceiling.of(COST).unwrap()).await;
+    let spent = budget.spent();
+    assert_eq!(budget.remaining(), ceiling.without(&spent), "nothing is stranded");
+    spent.with(Component::Calls, 0).unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn tokens_of_which_receipts_say_nothing_are_charged_in_full() {
+async fn tokens_that_the_gateway_signs_are_charged_at_any_depth_and_the_rest_comes_back() {
     let house = Arc::new(House::new(1_000_000_000, Mode::Answer(7)).await);
     let home = tempfile::tempdir().unwrap();
     let root = Node::start(careful(&house, &home)).await.unwrap();
-    let worker = Node::start(paying(&house, &home)).await.unwrap();
-    agent(&worker, "spend", |call| async move {
-        call.spend(cost(50)).await?.used(cost(20));
-        Ok(Content::default())
+    let (middle, worker) = (
+        Node::start(paying(&house, &home)).await.unwrap(),
+        Node::start(paying(&house, &home)).await.unwrap(),
+    );
+    thinks(&worker, &house, |_| async { Ok(Content::default()) }).await;
+    let asks = middle.clone();
+    agent(&middle, "manage", move |call| {
+        let asks = asks.clone();
+        async move {
+            call.spend(Amount::ZERO).await?.used(Amount::ZERO);
+            let asked = RequestOptions::new("think", Content::default());
+            let parent = Some(call.parent());
+            asks.request(RequestOptions { parent, wait_ms: Some(20_000), ..asked }).await?;
+            Ok(Content::default())
+        }
     })
     .await;
+    for to in ["think", "manage"] {
+        let before = house.provider.bill().amount();
+        let (budget, ceiling) = ordinary(256);
+        ask(&root, to, Some(&budget)).await.unwrap();
+        // Counted by the provider.
+        let billed = house.provider.bill().amount().without(&before);
+        assert!(billed.of(Component::InputTokens) > 0 && billed.of(Component::OutputTokens) > 0);
+        assert_eq!(charged_of(&budget, ceiling).await, billed, "{to}");
+    }
+    for node in [root, middle, worker] {
+        node.close(Duration::from_secs(1)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_of_which_no_receipt_speaks_are_charged_in_full() {
+    let house = Arc::new(House::new(1_000_000_000, Mode::Answer(7)).await);
+    let home = tempfile::tempdir().unwrap();
     let limits = Allowance::UNLIMITED.with(COST, Some(400));
     let limits = limits.with(Component::OutputTokens, Some(80));
-    let budget = KillSwitch::new(hubless::budget::Terms::of(limits));
-    ask(&root, "spend", Some(&budget)).await.unwrap();
-    assert_eq!(charged(&budget, 400).await, 20);
-    assert_eq!(budget.spent().of(Component::OutputTokens), 20, "a quarter was granted");
-    root.close(Duration::from_secs(1)).await;
-    worker.close(Duration::from_secs(1)).await;
+    // An issuer whose key is of before has none that limits tokens for a grant that does: the
+    // control is one whose key is of today.
+    let of_before = House::key_of_before(&house.root, 1_000_000);
+    let of_today = House::key(&house.root, 1_000_000);
+    for (key, cost, tokens) in [(of_before, 100, 20), (of_today, 20, 0)] {
+        let options = careful(&house, &home);
+        let key = Some(key.text().to_string().into());
+        let root = Node::start(NodeOptions { gateway_key: key, ..options }).await.unwrap();
+        let worker = Node::start(paying(&house, &home)).await.unwrap();
+        agent(&worker, "spend", |call| async move {
+            call.spend(self::cost(50)).await?.used(self::cost(20));
+            Ok(Content::default())
+        })
+        .await;
+        let budget = KillSwitch::new(hubless::budget::Terms::of(limits));
+        ask(&root, "spend", Some(&budget)).await.unwrap();
+        let spent = charged(&budget, 400).await;
+        // A quarter was granted.
+        assert_eq!((spent, budget.spent().of(Component::OutputTokens)), (cost, tokens));
+        root.close(Duration::from_secs(1)).await;
+        worker.close(Duration::from_secs(1)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -196,6 +259,7 @@ async fn the_end_of_a_key_gives_a_receipt_that_holds_under_the_key_of_the_gatewa
         link: *link.id.as_bytes(),
         limit_micros: 5_000,
         used_micros: 36,
+        tokens: Some(PaidTokens { used_input: 15, used_output: 21, ..PaidTokens::default() }),
         calls: 3,
         model: "m".into(),
         provider_request_id: "req-7".into(),
@@ -203,7 +267,8 @@ async fn the_end_of_a_key_gives_a_receipt_that_holds_under_the_key_of_the_gatewa
     assert_eq!(receipt, wanted);
     assert_eq!(house.provider.bill().micros, 36);
     let paid = word::read_paid(said.text.as_bytes()).unwrap();
-    assert_eq!((paid.spent, paid.reserved), (micros(36), micros(0)));
+    let billed = house.provider.bill().amount();
+    assert_eq!((paid.spent, paid.reserved), (billed, Amount::ZERO));
     // Without a purpose there is none.
     let said = end(word::end(None)).await;
     assert_eq!((said.status, word::read_receipt(said.text.as_bytes())), (200, None));

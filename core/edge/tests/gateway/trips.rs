@@ -8,7 +8,7 @@ use hubless::till::fresh_root;
 use hubless::{Content, Node, NodeOptions};
 use hubless_proto::audit::{Entry, Event, Outcome};
 use hubless_proto::identity::SecretKey;
-use hubless_proto::killswitch::{BudgetId, Origin, Statement, Trip};
+use hubless_proto::killswitch::{Amount, BudgetId, Component, Origin, Statement, Trip};
 use hubless_proto::metering::chain::SpendKey;
 use hubless_proto::metering::word;
 use serde_json::json;
@@ -169,7 +169,8 @@ async fn a_gateway_is_told_by_who_has_a_key_and_believes_roots_alone() {
     assert_eq!(post(word::END, &teller, "{}").await.error(), (401, "bad_chain".to_owned()));
     let said = post(word::END, &key.text(), "{}").await;
     let paid = word::read_paid(said.text.as_bytes()).unwrap();
-    assert_eq!((paid.spent.value(), paid.reserved.value()), (5, 0));
+    assert_eq!((paid.spent, paid.reserved), (house.provider.bill().amount(), Amount::ZERO));
+    assert_eq!(paid.spent.of(Component::CostMicros), 5);
     // One that was ended tells of nothing.
     assert_eq!(post(word::TRIP, &key.text(), &word::trip(&trip)).await.error().1, "killed");
     assert_eq!(post(word::END, "sk-other", "{}").await.error(), (401, "bad_chain".to_owned()));

@@ -9,12 +9,11 @@ use crate::{chance, executor};
 use bytes::Bytes;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::NodeKey;
-use hubless_proto::killswitch::{BudgetId, Message, Receipt, Trip};
+use hubless_proto::killswitch::{Allowance, BudgetId, Message, Receipt, Trip};
 use hubless_proto::limits;
 use hubless_proto::metering::chain::SpendKey;
 use hubless_proto::metering::till::Paid;
-use hubless_proto::metering::word::Purpose;
-use hubless_proto::metering::{Micros, word};
+use hubless_proto::metering::word::{self, Purpose};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -93,20 +92,20 @@ impl Gateway {
         self.base.as_str().trim_end_matches('/')
     }
 
-    /// The most that a key of it can be for.
-    pub(super) fn most(&self) -> Micros {
-        self.key.chain().links.last().map_or(Micros::MAX, |link| link.limit)
+    /// The most that a key of it can be for, of each component.
+    pub(super) fn most(&self) -> Allowance {
+        self.key.chain().links.last().map_or(Allowance::UNLIMITED, |link| link.limit)
     }
 
     /// A key that ends with the stop of a budget, and no later than that of this node.
     ///
     /// # Errors
     /// `auth`: code `expired` when the time of the node's own key is over, `bad_chain` for more
-    /// than it allows.
+    /// than it allows, and for a limit of tokens below one of version 2.
     pub(super) fn issue(
         &self,
         budget: BudgetId,
-        limit: Micros,
+        limit: Allowance,
         (now_ms, until_ms): (u64, u64),
     ) -> Result<SpendKey> {
         let chain = self.key.chain();
@@ -142,15 +141,16 @@ impl Gateway {
         purpose: Option<Purpose>,
         body: &[u8],
     ) -> Option<(Paid, Option<Bytes>)> {
-        let paid = word::read_paid(body)?;
+        // A gateway that counts cost alone takes no key that limits tokens.
+        let cost = || if key.limits_tokens() { None } else { word::read_cost(body) };
+        let paid = word::read_paid(body).or_else(cost)?;
         let wanted = purpose.zip(key.chain().links.last());
         let receipt = wanted.and_then(|(purpose, link)| {
             let shown = word::read_receipt(body)?;
             let said = Receipt::open(&shown).ok()?;
-            let cost = paid.spent.plus_at_most(paid.reserved).value();
             let fits = Some(said.gateway) == self.signer
                 && (said.grant, said.reservation) == (purpose.grant, purpose.reservation)
-                && (said.link, said.used_micros) == (*link.id.as_bytes(), cost);
+                && (said.link, said.used()) == (*link.id.as_bytes(), paid.total());
             fits.then_some(shown)
         });
         if receipt.is_none() && purpose.is_some() {
@@ -281,7 +281,10 @@ pub(super) fn none_named() -> Error {
 mod tests {
     use super::*;
     use hubless_proto::identity::SecretKey;
-    use hubless_proto::killswitch::{GrantId, Origin, ReservationId, Statement};
+    use hubless_proto::killswitch::{
+        Amount, Component, GrantId, Origin, PaidTokens, ReservationId, Statement,
+    };
+    use hubless_proto::metering::Micros;
     use hubless_proto::wire::words::TripReason;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpListener, TcpSocket};
@@ -290,6 +293,12 @@ mod tests {
 
     fn root() -> SpendKey {
         SpendKey::root(&SecretKey::from_seed([1; 32]))
+    }
+
+    /// What was paid: so much cost, and five tokens that were written.
+    fn cost_of(micros: u64) -> Paid {
+        let spent = Amount::from(Micros::new(micros).unwrap());
+        Paid { spent: spent.with(Component::OutputTokens, 5).unwrap(), ..Paid::default() }
     }
 
     fn gateway(url: &str) -> Result<Option<Arc<Gateway>>> {
@@ -362,16 +371,16 @@ mod tests {
             (Some("gatewayKey"), "bad_chain")
         );
         let made = gateway("http://127.0.0.1:1/v1/").unwrap().unwrap();
-        assert_eq!((made.url(), made.most()), ("http://127.0.0.1:1/v1", Micros::MAX));
-        let key = made.issue(BUDGET, Micros::ZERO, (5, 9)).unwrap();
+        assert_eq!((made.url(), made.most()), ("http://127.0.0.1:1/v1", Allowance::UNLIMITED));
+        let key = made.issue(BUDGET, Micros::ZERO.into(), (5, 9)).unwrap();
         assert_eq!(key.chain().links[0].budget, Some(BUDGET));
     }
 
     #[tokio::test]
     async fn what_is_no_word_of_a_cost_is_none() {
         let key = gateway("http://127.0.0.1:1").unwrap().unwrap();
-        let key = key.issue(BUDGET, Micros::ZERO, (5, 9)).unwrap();
-        let said = Paid { spent: Micros::new(7).unwrap(), reserved: Micros::ZERO };
+        let key = key.issue(BUDGET, Micros::ZERO.into(), (5, 9)).unwrap();
+        let said = cost_of(7);
         let whole = word::paid(said);
         let fitting = format!("{whole:<width$}", width = limits::PROVIDER_WORD_BYTES);
         let ask = async |body: String| {
@@ -382,6 +391,9 @@ mod tests {
         assert_eq!(ask(fitting.clone()).await, Some(said));
         assert_eq!(ask(fitting + " ").await, None);
         assert_eq!(ask("{}".to_owned()).await, None);
+        // One that counts cost alone cannot say what a key cost that may limit tokens.
+        let before = r#"{"spentMicros": 7, "reservedMicros": 0}"#;
+        assert_eq!(ask(before.to_owned()).await, None);
         // It takes the post, and never says a word.
         let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/v1", mute.local_addr().unwrap());
@@ -394,7 +406,7 @@ mod tests {
         let key = root().issue_for(BUDGET, [9; 32], Micros::MAX, (5, 9)).unwrap();
         let reservation = ReservationId::from_bytes([2; 16]);
         let purpose = Purpose { grant: GrantId::from_bytes([1; 16]), reservation };
-        let paid = Paid { spent: Micros::new(7).unwrap(), reserved: Micros::ZERO };
+        let paid = cost_of(7);
         let good = Receipt {
             gateway: signer.node_key(),
             provider: "front".to_owned(),
@@ -403,6 +415,7 @@ mod tests {
             link: *key.chain().links[0].id.as_bytes(),
             limit_micros: Micros::MAX.value(),
             used_micros: 7,
+            tokens: Some(PaidTokens { used_output: 5, ..PaidTokens::default() }),
             calls: 1,
             model: String::new(),
             provider_request_id: String::new(),
@@ -427,6 +440,7 @@ mod tests {
         for wrong in [
             by_stranger.sign(&stranger).unwrap(),
             Receipt { used_micros: 6, ..good.clone() }.sign(&signer).unwrap(),
+            Receipt { tokens: None, ..good.clone() }.sign(&signer).unwrap(),
             Receipt { link: [3; 32], ..good.clone() }.sign(&signer).unwrap(),
             Receipt { grant: GrantId::from_bytes([3; 16]), ..good.clone() }.sign(&signer).unwrap(),
             Receipt { reservation: Receipt::WHOLE, ..good }.sign(&signer).unwrap(),
@@ -451,7 +465,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_gateway_that_was_silent_is_heard_at_last() {
-        let paid = Paid { spent: Micros::new(7).unwrap(), reserved: Micros::ZERO };
+        let paid = cost_of(7);
         // As many posts are lost as a word is asked for in time, and some more.
         let url = saying_after(5, word::paid(paid)).await;
         let late = gateway(&url).unwrap().unwrap();

@@ -47,7 +47,7 @@ pub use hubless_proto::killswitch::{
 };
 pub use hubless_proto::wire::words::TripReason;
 pub use operator::StopReport;
-pub use provider::Provider;
+pub use provider::{Provider, ProviderMost};
 pub(crate) use redeem::Redeemed;
 pub(crate) use refunds::Refunds;
 pub use report::{AccountReport, BudgetReport, of_home};

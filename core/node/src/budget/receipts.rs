@@ -13,7 +13,6 @@ use hubless_proto::killswitch::{
     Amount, Frame, Grant, GrantId, Input, Message, Receipt, Settlement,
 };
 use hubless_proto::limits;
-use hubless_proto::metering::Micros;
 use hubless_proto::metering::chain::SpendKey;
 use hubless_proto::metering::word::Purpose;
 use hubless_proto::wire::v1;
@@ -165,12 +164,12 @@ impl Treasury {
 }
 
 impl Funded {
-    /// Issues the key that goes with the grant, for all that it may cost; without one all of the
-    /// grant is charged.
+    /// Issues the key that goes with the grant, for all that it may take of each component; without
+    /// one all of the grant is charged. Below a key that cannot limit tokens there is none for a
+    /// grant that does.
     pub(crate) fn key_by(&mut self, gateway: &Gateway) {
         let (grant, signer) = (self.grant().clone(), gateway.signer());
-        let cost = grant.amount.of(Component::CostMicros);
-        let limit = cost.and_then(Micros::new).unwrap_or(Micros::MAX).min(gateway.most());
+        let limit = grant.amount.min(&gateway.most()).with(Component::Calls, None);
         let life_ms = u64::try_from(limits::PROVIDER_KEY_LIFE.as_millis()).unwrap_or(u64::MAX);
         let now_ms = now_ms();
         let times = (now_ms, now_ms.saturating_add(life_ms));
@@ -187,6 +186,9 @@ impl Funded {
             // Given up meanwhile.
             treasury.forget_key(&grant.id);
         }
-        self.frame(shown, Frame { link, limit_micros: limit.value(), signer });
+        let (limit_input, limit_output) =
+            (limit.of(Component::InputTokens), limit.of(Component::OutputTokens));
+        let limit_micros = limit.of(Component::CostMicros).unwrap_or(limits::AMOUNT_MAX);
+        self.frame(shown, Frame { link, limit_micros, limit_input, limit_output, signer });
     }
 }

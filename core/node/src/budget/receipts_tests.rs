@@ -17,7 +17,8 @@ use hubless_proto::audit::{Entry, Event};
 use hubless_proto::error::Kind;
 use hubless_proto::identity::{AgentId, NodeKey, SecretKey};
 use hubless_proto::killswitch::{
-    CallId, Grant, GrantId, Message, Order, Reading, Receipt, ReservationId, Settlement, Share,
+    CallId, Grant, GrantId, Message, Order, PaidTokens, Reading, Receipt, ReservationId,
+    Settlement, Share,
 };
 use hubless_proto::metering::Micros;
 use hubless_proto::metering::chain::SpendKey;
@@ -48,8 +49,9 @@ fn receipt(key: &SpendKey, grant: GrantId, used: u64) -> Receipt {
         reservation: Receipt::WHOLE,
         grant,
         link: *link.id.as_bytes(),
-        limit_micros: link.limit.value(),
+        limit_micros: link.limit.of(COST).unwrap(),
         used_micros: used,
+        tokens: Some(PaidTokens::default()),
         calls: 1,
         model: String::new(),
         provider_request_id: String::new(),
@@ -91,7 +93,7 @@ async fn say(mut stream: TcpStream, used: u64, by: &SecretKey) {
     let key = SpendKey::read(shown.trim()).unwrap();
     let purpose = word::read_end(body.as_bytes()).unwrap().unwrap();
     let said = Receipt { gateway: by.node_key(), ..receipt(&key, purpose.grant, used) };
-    let paid = Paid { spent: Micros::new(used).unwrap(), reserved: Micros::ZERO };
+    let paid = Paid { spent: Micros::new(used).unwrap().into(), ..Paid::default() };
     let body = word::receipted(paid, &said.sign(by).unwrap());
     let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length";
     let answer = format!("{head}: {}\r\n\r\n{body}", body.len());

@@ -75,7 +75,8 @@ impl Call {
     }
 }
 
-fn usage(used: &Amount) -> v1::Usage {
+/// An amount as it counts in the usage of an answer.
+pub(super) fn usage(used: &Amount) -> v1::Usage {
     v1::Usage {
         input_tokens: used.of(Component::InputTokens),
         output_tokens: used.of(Component::OutputTokens),

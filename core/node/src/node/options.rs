@@ -61,10 +61,10 @@ pub struct NodeOptions {
     /// `HUBLESS_GATEWAY_SIGNER`, else no receipt is.
     pub gateway_signer: Option<String>,
     /// What comes back of the grants of calls that other nodes answer: `signed`, what they say
-    /// that they did not use; `provider`, of cost only what receipts of the gateway show that
-    /// nobody can pay any more, and of tokens nothing; `never`, nothing. One word for all of them,
-    /// or one for each class: `member`, nodes that showed a token of this node's mesh, and
-    /// `external`, all others. None: `HUBLESS_REFUND`, else `member=signed,external=never`.
+    /// that they did not use; `provider`, only what receipts of the gateway show that nobody can
+    /// pay any more; `never`, nothing. One word for all of them, or one for each class: `member`,
+    /// nodes that showed a token of this node's mesh, and `external`, all others. None:
+    /// `HUBLESS_REFUND`, else `member=signed,external=never`.
     pub refund: Option<String>,
     /// Language of the program that the node is in, for traces; none: `rust`.
     #[serde(skip)]

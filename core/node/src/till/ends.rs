@@ -6,7 +6,8 @@ use crate::engine::lock;
 use bytes::Bytes;
 use hubless_proto::audit::{Entry, Event};
 use hubless_proto::error::{Error, Kind, Result};
-use hubless_proto::killswitch::{Receipt, Trip};
+use hubless_proto::killswitch::{Component, PaidTokens, Receipt, Trip};
+use hubless_proto::limits::AMOUNT_MAX;
 use hubless_proto::metering::chain::{self, Chain};
 use hubless_proto::metering::till::{Paid, ReservationId};
 use hubless_proto::metering::word::Purpose;
@@ -56,14 +57,22 @@ impl GatewayTill {
         let paid = self.end(chain).await?;
         let Some(last) = chain.links.last() else { return Err(no_link()) };
         let served = lock(&self.till).served(&last.id);
+        let (limit, used) = (last.limit, paid.total());
+        let tokens = PaidTokens {
+            used_input: used.of(Component::InputTokens),
+            used_output: used.of(Component::OutputTokens),
+            limit_input: limit.of(Component::InputTokens),
+            limit_output: limit.of(Component::OutputTokens),
+        };
         let receipt = Receipt {
             gateway: self.signer(),
             provider: self.name().as_str().to_owned(),
             reservation: purpose.reservation,
             grant: purpose.grant,
             link: *last.id.as_bytes(),
-            limit_micros: last.limit.value(),
-            used_micros: paid.spent.plus_at_most(paid.reserved).value(),
+            limit_micros: limit.of(Component::CostMicros).unwrap_or(AMOUNT_MAX),
+            used_micros: used.of(Component::CostMicros),
+            tokens: Some(tokens),
             calls: served.calls,
             model: served.model,
             provider_request_id: served.request,

@@ -2,14 +2,14 @@
 
 use super::open::{GatewayTill, answer};
 use hubless_proto::error::Result;
+use hubless_proto::killswitch::Amount;
 use hubless_proto::limits::RECEIPT_TEXT_BYTES;
-use hubless_proto::metering::Micros;
 use hubless_proto::metering::till::{Committed, ReservationId};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-/// Money that is set aside for one call of a provider. Dropping it charges all of it, since then
-/// nobody knows what the call used; [`Held::settle`] charges what was used.
+/// Tokens and money that are set aside for one call of a provider. Dropping it charges all of them,
+/// since then nobody knows what the call used; [`Held::settle`] charges what was used.
 #[derive(Debug)]
 #[must_use = "dropping it charges all of it"]
 pub struct Held {
@@ -21,7 +21,7 @@ pub struct Held {
     /// Fires when the call is to be cut.
     cut: CancellationToken,
     /// What dropping it charges: nothing until the call may begin.
-    on_drop: Micros,
+    on_drop: Amount,
     /// Model that the provider is asked for, and what it calls the call.
     call: Option<(String, String)>,
 }
@@ -33,16 +33,16 @@ impl Held {
         cut: CancellationToken,
         key: String,
     ) -> Self {
-        Self { till, id: Some(id), key, cut, on_drop: Micros::ZERO, call: None }
+        Self { till, id: Some(id), key, cut, on_drop: Amount::ZERO, call: None }
     }
 
     /// The call may begin from here on.
-    pub(super) fn arm(&mut self, max: Micros) {
+    pub(super) fn arm(&mut self, max: Amount) {
         self.on_drop = max;
     }
 
-    /// The most that the call may cost.
-    pub const fn max(&self) -> Micros {
+    /// The most that the call may take of each component.
+    pub const fn max(&self) -> Amount {
         self.on_drop
     }
 
@@ -72,15 +72,16 @@ impl Held {
         self.cut.clone().cancelled_owned()
     }
 
-    /// Charges what the call used; durable when this returns. More than was set aside is charged
-    /// as well, and stops the key.
+    /// Charges what the call used; durable when this returns. More of a component than was set
+    /// aside is charged as well, and stops the key.
     ///
     /// # Errors
     /// `configuration`: what the store says; then all of it is charged at the next start.
     ///
     /// # Cancellation
     /// What was used is charged.
-    pub async fn settle(mut self, used: Micros) -> Result<Committed> {
+    pub async fn settle(mut self, used: impl Into<Amount>) -> Result<Committed> {
+        let used = used.into();
         let Some(id) = self.id.take() else { return Ok(Committed::Within) };
         let (outcome, written) = self.till.settle(id, (&self.key, used), self.said())?;
         answer(written).await?;

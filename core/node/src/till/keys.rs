@@ -3,7 +3,7 @@
 use crate::chance;
 use hubless_proto::error::Result;
 use hubless_proto::identity::SecretKey;
-use hubless_proto::metering::Micros;
+use hubless_proto::killswitch::Allowance;
 use hubless_proto::metering::chain::SpendKey;
 use std::time::Duration;
 
@@ -24,14 +24,18 @@ pub fn fresh_root() -> SpendKey {
     SpendKey::root(&SecretKey::from_seed(chance::bytes()))
 }
 
-/// A key below another one, from now on for so long, or as long as that one; asks nobody.
+/// A key below another one, from now on for so long, or as long as that one; asks nobody. What
+/// `limit` does not limit, as a bare cost does not limit tokens, is limited as that one limits it.
 ///
 /// # Errors
 /// As [`SpendKey::issue`], and so for a key whose time is over.
-pub fn issue(key: &SpendKey, limit: Micros, life: Duration) -> Result<SpendKey> {
+pub fn issue(key: &SpendKey, limit: impl Into<Allowance>, life: Duration) -> Result<SpendKey> {
     let now_ms = chance::now_ms();
     let life_ms = u64::try_from(life.as_millis()).unwrap_or(u64::MAX);
-    let above_ms = key.chain().links.last().map_or(u64::MAX, |link| link.until_ms);
+    let above = key.chain().links.last();
+    let above_ms = above.map_or(u64::MAX, |link| link.until_ms);
     let until_ms = now_ms.saturating_add(life_ms).min(above_ms);
+    let limit = limit.into();
+    let limit = above.map_or(limit, |above| limit.or(&above.limit));
     key.issue(chance::bytes(), limit, (now_ms, until_ms))
 }

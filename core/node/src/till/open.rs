@@ -11,8 +11,7 @@ use crate::store::{Change, Past, SharedStore};
 use hubless_proto::audit::{Entry, Event};
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{Name, NodeKey, SecretKey};
-use hubless_proto::killswitch::{Amount, Component};
-use hubless_proto::metering::Micros;
+use hubless_proto::killswitch::Amount;
 use hubless_proto::metering::chain::{self, Chain};
 use hubless_proto::metering::till::{
     AccountView, Committed, ReservationId, Root, Row, Till, Write, over,
@@ -40,12 +39,14 @@ pub(crate) const FOLDER_OF_GATEWAYS: &str = "gateways";
 /// let home = Home::open(Some(folder.path()))?;
 /// let (name, key) = ("front".parse()?, SpendKey::root(&SecretKey::from_seed([1; 32])));
 /// let ceiling = Micros::new(100).unwrap();
-/// add_root(&home, &name, Root { key: key.chain().root, label: "team".into(), ceiling }).await?;
+/// let root = key.chain().root;
+/// let team = Root { key: root, label: "team".into(), ceiling: ceiling.into() };
+/// add_root(&home, &name, team).await?;
 /// let till = GatewayTill::open(&home, &name).await?;
 /// let held: Held = till.reserve(key.chain(), ceiling).await?;
 /// // ... the provider is called ...
 /// held.settle(Micros::new(10).unwrap()).await?;
-/// assert_eq!(till.accounts()[0].spent.value(), 10);
+/// assert_eq!(till.accounts()[0].spent, Micros::new(10).unwrap().into());
 /// till.close().await?;
 /// # Ok::<(), hubless::Error>(())
 /// # }).unwrap();
@@ -113,8 +114,8 @@ impl GatewayTill {
         chain.inspect_err(|error| self.note_key(by, error))
     }
 
-    /// Sets aside the most that a call can cost; durable when this returns. What is refused for
-    /// want of money is in the audit log.
+    /// Sets aside the most that a call can take of each component; durable when this returns. What
+    /// is refused for want of it is in the audit log.
     ///
     /// # Errors
     /// As [`Till::reserve`], `killed` as well for a key that ends meanwhile; `configuration`: what
@@ -122,7 +123,8 @@ impl GatewayTill {
     ///
     /// # Cancellation
     /// Nothing is charged.
-    pub async fn reserve(self: &Arc<Self>, chain: &Chain, max: Micros) -> Result<Held> {
+    pub async fn reserve(self: &Arc<Self>, chain: &Chain, max: impl Into<Amount>) -> Result<Held> {
+        let max = max.into();
         let reserved = {
             let mut till = lock(&self.till);
             let reserved = till.reserve(chain, max, now_ms());
@@ -137,7 +139,7 @@ impl GatewayTill {
         let mut held = Held::new(Arc::clone(self), id, cut, key_name(chain));
         answer(written).await?;
         if held.is_cut() {
-            held.settle(Micros::ZERO).await?;
+            held.settle(Amount::ZERO).await?;
             return Err(over());
         }
         held.arm(max);
@@ -197,7 +199,7 @@ impl GatewayTill {
     pub(super) fn settle(
         &self,
         id: ReservationId,
-        (key, used): (&str, Micros),
+        (key, used): (&str, Amount),
         call: Option<(&str, &str)>,
     ) -> Result<(Committed, oneshot::Receiver<Result<()>>)> {
         let (outcome, written) = {
@@ -207,11 +209,9 @@ impl GatewayTill {
             (outcome, self.write(writes))
         };
         if outcome == Committed::Overrun {
-            // A cost is within what can be counted.
-            let spent = Amount::ZERO.with(Component::CostMicros, used.value()).unwrap_or_default();
             let entry = Entry::of(Event::ProviderOverrun).by(key).named(self.name.as_str());
-            self.audit.record(entry.spent(&spent));
-            tracing::warn!(key, %used, "a provider took more than was set aside; key stopped");
+            self.audit.record(entry.spent(&used));
+            tracing::warn!(key, ?used, "a provider took more than was set aside; key stopped");
         }
         Ok((outcome, written))
     }
@@ -278,7 +278,7 @@ pub(super) fn key_name(chain: &Chain) -> String {
 
 /// The row that says that a root was registered.
 pub(super) fn root_added(root: &Root) -> Entry {
-    let ceiling =
-        Amount::ZERO.with(Component::CostMicros, root.ceiling.value()).unwrap_or_default();
+    // Of what is not limited there is nothing to say.
+    let ceiling = root.ceiling.held();
     Entry::of(Event::GatewayRootAdded).named(&root.key.to_string()).spent(&ceiling)
 }

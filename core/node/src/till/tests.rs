@@ -7,7 +7,7 @@ use crate::meter::{Subject, obey, subject};
 use hubless_proto::audit::{Event, Row};
 use hubless_proto::error::Kind;
 use hubless_proto::identity::{Name, SecretKey};
-use hubless_proto::killswitch::{Origin, Statement, Trip};
+use hubless_proto::killswitch::{Amount, Component, Origin, Statement, Trip};
 use hubless_proto::metering::Micros;
 use hubless_proto::metering::chain::SpendKey;
 use hubless_proto::metering::till::{Committed, Root};
@@ -17,6 +17,10 @@ use std::path::Path;
 
 fn micros(value: u64) -> Micros {
     Micros::new(value).unwrap()
+}
+
+fn cost(amount: &Amount) -> u64 {
+    amount.of(Component::CostMicros)
 }
 
 fn key() -> SpendKey {
@@ -29,7 +33,8 @@ fn name() -> Name {
 
 async fn with_root(folder: &Path, ceiling: u64) -> Home {
     let home = Home::open(Some(folder)).unwrap();
-    let root = Root { key: key().chain().root, label: "r".to_owned(), ceiling: micros(ceiling) };
+    let root =
+        Root { key: key().chain().root, label: "r".to_owned(), ceiling: micros(ceiling).into() };
     add_root(&home, &name(), root).await.unwrap();
     home
 }
@@ -80,12 +85,12 @@ fn what_was_open_when_the_process_was_killed_is_charged_in_full() {
     let other = runtime.block_on(GatewayTill::open(&home, &name())).unwrap_err();
     assert_eq!((other.kind, other.code.as_str()), (Kind::Conflict, "locked"));
     let seen = runtime.block_on(accounts(&home, &name())).unwrap();
-    assert_eq!((seen[0].spent, seen[0].reserved), (micros(4), micros(30)));
+    assert_eq!((seen[0].spent, seen[0].reserved), (micros(4).into(), micros(30).into()));
     // Killed with a signal that it cannot see.
     drop(gateway);
     let till = runtime.block_on(GatewayTill::open(&home, &name())).unwrap();
     let seen = till.accounts();
-    assert_eq!((seen[0].spent, seen[0].reserved), (micros(34), micros(0)));
+    assert_eq!((seen[0].spent, seen[0].reserved), (micros(34).into(), micros(0).into()));
     assert!(runtime.block_on(till.reserve(key().chain(), micros(67))).is_err());
     assert!(runtime.block_on(till.reserve(key().chain(), micros(66))).is_ok(), "the rest is there");
     runtime.block_on(till.close()).unwrap();
@@ -99,15 +104,15 @@ async fn the_store_is_private_and_what_is_dropped_is_charged() {
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     let till = GatewayTill::open(&home, &name()).await.unwrap();
     let held = till.reserve(key().chain(), micros(40)).await.unwrap();
-    assert_eq!(held.max(), micros(40));
+    assert_eq!(held.max(), micros(40).into());
     drop(held);
-    assert_eq!(till.accounts()[0].spent, micros(40));
+    assert_eq!(till.accounts()[0].spent, micros(40).into());
     let held = till.reserve(key().chain(), micros(60)).await.unwrap();
     held.settle(micros(0)).await.unwrap();
     till.close().await.unwrap();
     // A closed till pays nothing.
     assert_eq!(till.reserve(key().chain(), micros(1)).await.unwrap_err().kind, Kind::Closed);
-    assert_eq!(accounts(&home, &name()).await.unwrap()[0].spent, micros(40));
+    assert_eq!(accounts(&home, &name()).await.unwrap()[0].spent, micros(40).into());
     let none = accounts(&home, &"other".parse().unwrap()).await.unwrap_err();
     assert_eq!(none.kind, Kind::NotFound);
     let memory = GatewayTill::open(&Home::memory(), &name()).await.unwrap_err();
@@ -176,7 +181,7 @@ fn ends_of_keys_outlive_a_process_that_is_killed() {
             ("end", shown) => {
                 let chain = till.known(shown, "test").unwrap();
                 let paid = runtime.block_on(till.end(&chain)).unwrap();
-                format!("{} + {}", paid.spent, paid.reserved)
+                format!("{} + {}", cost(&paid.spent), cost(&paid.reserved))
             }
             (_, shown) => {
                 let chain = till.admit(shown, "test").unwrap();
@@ -212,7 +217,11 @@ fn ends_of_keys_outlive_a_process_that_is_killed() {
     drop(gateway);
     let till = runtime.block_on(GatewayTill::open(&home, &name())).unwrap();
     let root = till.accounts()[0].clone();
-    assert_eq!((root.spent, root.reserved), (micros(10), micros(0)), "charged in full");
+    assert_eq!(
+        (root.spent, root.reserved),
+        (micros(10).into(), micros(0).into()),
+        "charged in full"
+    );
     for refused in [&stopped, &other, &of(11)] {
         let again = runtime.block_on(till.reserve(refused.chain(), micros(1)));
         assert_eq!(again.unwrap_err().kind, Kind::Killed);

@@ -12,6 +12,7 @@ use hubless::usage::{self, By};
 use hubless::{Kind, Result, keys, till};
 use hubless_proto::audit::Row;
 use hubless_proto::identity::Name;
+use hubless_proto::killswitch::Component;
 use hubless_proto::metering::till::AccountView;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -92,9 +93,9 @@ fn account(view: &AccountView) -> Value {
         "root": view.root.to_string(),
         "link": view.link.map(|link| link.to_string()),
         "label": view.label,
-        "limitMicros": view.limit.value(),
-        "spentMicros": view.spent.value(),
-        "reservedMicros": view.reserved.value(),
+        "limitMicros": view.limit.of(Component::CostMicros),
+        "spentMicros": view.spent.of(Component::CostMicros),
+        "reservedMicros": view.reserved.of(Component::CostMicros),
         "untilMs": view.until_ms,
         "stopped": view.stopped,
     })

@@ -192,7 +192,9 @@ async fn gateway(home: &Home) {
     let (name, root): (Name, _) = ("front".parse().unwrap(), SpendKey::root(&key(16)));
     let micros = |value| Micros::new(value).unwrap();
     let (known, ceiling) = (root.chain().root, micros(1_000));
-    add_root(home, &name, Root { key: known, label: "team".to_owned(), ceiling }).await.unwrap();
+    add_root(home, &name, Root { key: known, label: "team".to_owned(), ceiling: ceiling.into() })
+        .await
+        .unwrap();
     let child = root.issue([17; 32], micros(500), (NOW, END)).unwrap();
     let till = GatewayTill::open(home, &name).await.unwrap();
     let chain = till.admit(&child.text(), "http").unwrap();

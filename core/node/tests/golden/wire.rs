@@ -6,7 +6,7 @@ use bytes::Bytes;
 use hubless::membership::{Membership, Ticket};
 use hubless_proto::audit::{Head, Row as AuditRow};
 use hubless_proto::error::{Error, Result};
-use hubless_proto::killswitch::{Message, Row};
+use hubless_proto::killswitch::{Component, Message, Row};
 use hubless_proto::metering::chain::SpendKey;
 use hubless_proto::template::Template;
 use hubless_proto::wire::announcement::open_agent;
@@ -257,7 +257,7 @@ fn spending_key(text: &str) -> Result<Value> {
     let links = key.chain().links.iter().map(|link| {
         json!({
             "id": link.id.to_string(),
-            "limitMicros": link.limit.value(),
+            "limitMicros": link.limit.of(Component::CostMicros),
             "issuedMs": link.issued_ms,
             "untilMs": link.until_ms,
         })

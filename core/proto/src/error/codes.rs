@@ -326,7 +326,7 @@ pub const CODES: &[Code] = &[
     code("tls", &[Configuration], "certificate and key cannot be used"),
     code("token", &[Auth, Expired], "a token is missing, wrong or over"),
     code("token_file", &[Configuration], "a line of the token file is wrong"),
-    code("token_limit", &[Configuration], "a gateway counts no tokens: limit the cost instead"),
+    code("token_limit", &[Configuration], "the key of a gateway limits no tokens: issue it anew"),
     code("token_run", &[Prompt], "too many letters or white space in a row to be counted"),
     code("tokens", &[Prompt], "more tokens than the agent takes"),
     code("too_deep", &[Json, Auth], "JSON is nested, or a token attenuated, too deep"),

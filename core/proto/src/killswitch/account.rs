@@ -275,9 +275,8 @@ impl Account {
     pub(super) fn at_least_shown(&self, used: Amount) -> Amount {
         let receipts = self.shown.iter().filter_map(|shown| Receipt::open(shown).ok());
         let whole = receipts.filter(|receipt| receipt.reservation == Receipt::WHOLE);
-        let cost = whole.map(|receipt| receipt.used_micros).max().unwrap_or_default();
-        let cost = Amount::ZERO.with(super::Component::CostMicros, cost).unwrap_or_default();
-        used.max(&cost.min(&self.amount().most()))
+        let paid = whole.fold(Amount::ZERO, |paid, receipt| paid.max(&receipt.used()));
+        used.max(&paid.min(&self.amount().most()))
     }
 
     /// Planted: takes a grant for two.

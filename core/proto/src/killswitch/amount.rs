@@ -270,6 +270,16 @@ impl Allowance {
         least
     }
 
+    /// Each component as it is limited, else as that of the other.
+    #[must_use]
+    pub fn or(&self, other: &Self) -> Self {
+        let mut all = *self;
+        for (own, other) in all.0.iter_mut().zip(other.0) {
+            *own = own.or(other);
+        }
+        all
+    }
+
     /// A quarter of each component, rounded up, so that something is left to pass on.
     #[must_use]
     pub fn quarter(&self) -> Self {
@@ -460,6 +470,9 @@ mod tests {
             prop_assert_eq!(Allowance::of_wire(&a.to_wire()), a);
             prop_assert_eq!(a.allows(&used), a.exceeded(&used).is_none());
             prop_assert!(a.quarter().held().is_within(&a.held()));
+            let half = a.with(Component::Calls, None);
+            prop_assert_eq!(half.or(&a), a);
+            prop_assert_eq!(a.or(&Allowance::NOTHING).most().min(&a.most()), a.held());
             prop_assert!(a.without(&used).held().is_within(&a.held()));
         }
     }

@@ -401,8 +401,9 @@ fn believed_overrun(sub: &Sub, settlement: &Settlement) -> Amount {
     }
 }
 
-/// What a last word costs where only receipts free: tokens, of which they say nothing, in full,
-/// cost but for what they show that nobody can pay any more, and calls, which nodes count.
+/// What a last word costs where only receipts free: tokens and cost, each but for what they show
+/// that nobody can pay any more, and calls, which nodes count. What the grant does not limit costs
+/// what was used, by the word of the holder or of the gateway: there nothing is to be freed.
 fn by_receipts(sub: &Sub, settlement: &Settlement, used: Amount) -> (Amount, Option<Breach>) {
     let full = in_full(sub).max(&used);
     let shown = match evidence(&sub.grant, sub.frame.as_ref(), settlement) {
@@ -410,12 +411,16 @@ fn by_receipts(sub: &Sub, settlement: &Settlement, used: Amount) -> (Amount, Opt
         Ok(None) => return (but_calls(full, &used), None),
         Err(breach) => return (full, Some(breach)),
     };
-    let cost = Component::CostMicros;
-    if used.of(cost) < shown.used_micros.min(sub.grant.amount.most().of(cost)) {
+    let amount = &sub.grant.amount;
+    let limited = |all: Amount| {
+        let free = Component::ALL.into_iter().filter(|one| amount.of(*one).is_none());
+        free.fold(all, |all, one| all.with(one, 0).unwrap_or(all))
+    };
+    if !limited(shown.used.min(&amount.most())).is_within(&used) {
         return (full, Some(Breach::UsedUnderSeen));
     }
-    let kept = full.of(cost).saturating_sub(shown.free_micros).max(used.of(cost));
-    (but_calls(full.with(cost, kept).unwrap_or(full), &used), None)
+    let paid = shown.used.without(&limited(shown.used));
+    (but_calls(full.without(&shown.free).max(&used).max(&paid), &used), None)
 }
 
 /// What is charged in full, but for calls: nodes count them, so they always settle exactly.

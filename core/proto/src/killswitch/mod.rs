@@ -51,7 +51,7 @@ pub use ledger::{CutView, Ledger, Owner, View};
 pub use message::{Message, Settlement};
 pub use operator::OperatorStop;
 pub use outbox::Keeping;
-pub use receipt::{Frame, Receipt};
+pub use receipt::{Frame, PaidTokens, Receipt};
 pub use redeem::{Claim, RedeemCode};
 pub use row::{Key, Row, Write};
 pub use terms::{Budget, Terms};

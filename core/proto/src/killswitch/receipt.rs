@@ -2,10 +2,10 @@
 //! receipts of a grant, which its holder chains, and what they show to its issuer.
 
 use super::io::Breach;
-use super::{Grant, GrantId, ReservationId, Settlement};
+use super::{Allowance, Amount, Component, Grant, GrantId, ReservationId, Settlement};
 use crate::error::{Error, Kind, Result};
 use crate::identity::{Domain, NodeKey, SecretKey, verify};
-use crate::limits::{RECEIPT_BYTES, RECEIPT_TEXT_BYTES, RECEIPTS};
+use crate::limits::{AMOUNT_MAX, RECEIPT_BYTES, RECEIPT_TEXT_BYTES, RECEIPTS};
 use crate::wire::decode::decode_within;
 use crate::wire::record::{Digest, digest};
 use crate::wire::v1;
@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 ///
 /// ```
 /// use hubless_proto::identity::SecretKey;
-/// use hubless_proto::killswitch::{GrantId, Receipt, ReservationId};
+/// use hubless_proto::killswitch::{GrantId, PaidTokens, Receipt, ReservationId};
 ///
 /// let gateway = SecretKey::from_seed([1; 32]);
 /// let receipt = Receipt {
@@ -29,6 +29,7 @@ use std::collections::BTreeSet;
 ///     link: [4; 32],
 ///     limit_micros: 500,
 ///     used_micros: 20,
+///     tokens: Some(PaidTokens { used_input: 9, ..PaidTokens::default() }),
 ///     calls: 1,
 ///     model: "m".into(),
 ///     provider_request_id: "req-1".into(),
@@ -55,12 +56,27 @@ pub struct Receipt {
     pub limit_micros: u64,
     /// What is paid by it, and set aside for calls that were cut.
     pub used_micros: u64,
+    /// The same of tokens; none: the gateway counts cost alone.
+    pub tokens: Option<PaidTokens>,
     /// Calls that were paid by it or below it.
     pub calls: u64,
     /// Model of the last of them; empty: not known.
     pub model: String,
     /// Id of the last of them, as the provider names it; empty: it names none.
     pub provider_request_id: String,
+}
+
+/// Tokens of which a receipt speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct PaidTokens {
+    /// What models read, and what is set aside for calls that were cut.
+    pub used_input: u64,
+    /// The same of what they wrote.
+    pub used_output: u64,
+    /// Most that the key could pay of input; none: it was not limited.
+    pub limit_input: Option<u64>,
+    /// The same of output.
+    pub limit_output: Option<u64>,
 }
 
 /// The key of a gateway that was issued with a grant, as its issuer remembers it: whatever is paid
@@ -71,22 +87,39 @@ pub struct Frame {
     pub link: Digest,
     /// Most that it may pay, in millionths; at most what the grant allows.
     pub limit_micros: u64,
+    /// The same of tokens that models read; none: not limited.
+    pub limit_input: Option<u64>,
+    /// The same of those that they write.
+    pub limit_output: Option<u64>,
     /// Key under which the receipts of the gateway are believed.
     pub signer: NodeKey,
 }
 
-/// What the receipts of a grant show, in millionths.
+/// What the receipts of a grant show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Evidence {
-    /// What was paid.
-    pub(super) used_micros: u64,
-    /// What can never be paid any more.
-    pub(super) free_micros: u64,
+    /// What was paid, as far as it was counted.
+    pub(super) used: Amount,
+    /// What can never be paid any more: nothing of what the key did not limit, or nobody counted.
+    pub(super) free: Amount,
 }
 
 impl Receipt {
     /// Stands for the reservation of the key that came with the grant.
     pub const WHOLE: ReservationId = ReservationId::from_bytes([0; 16]);
+
+    /// What was paid, as far as the gateway counts it.
+    pub fn used(&self) -> Amount {
+        let PaidTokens { used_input, used_output, .. } = self.tokens.unwrap_or_default();
+        let all = [
+            (Component::InputTokens, used_input),
+            (Component::OutputTokens, used_output),
+            (Component::CostMicros, self.used_micros),
+        ];
+        all.into_iter().fold(Amount::ZERO, |sum, (component, used)| {
+            sum.with(component, used.min(AMOUNT_MAX)).unwrap_or(sum)
+        })
+    }
 
     /// The head of the chain of these receipts; none: there are none.
     pub fn head(shown: &[Bytes]) -> Option<Digest> {
@@ -124,6 +157,7 @@ impl Receipt {
         let wire: v1::Receipt = decode_within(record.signed.clone(), RECEIPT_BYTES)?;
         let gateway = NodeKey::from_slice(&wire.gateway)?;
         verify(&gateway, Domain::Receipt, &record.signed, &record.signature)?;
+        let tokens = PaidTokens::of_wire(&wire);
         Ok(Self {
             gateway,
             provider: wire.provider,
@@ -132,6 +166,7 @@ impl Receipt {
             link: super::grant::digest_of_wire(&wire.link)?,
             limit_micros: wire.limit_micros,
             used_micros: wire.used_micros,
+            tokens,
             calls: wire.calls,
             model: wire.model,
             provider_request_id: wire.provider_request_id,
@@ -139,6 +174,7 @@ impl Receipt {
     }
 
     fn to_wire(&self) -> v1::Receipt {
+        let tokens = self.tokens;
         v1::Receipt {
             gateway: self.gateway.to_wire(),
             provider: self.provider.clone(),
@@ -150,16 +186,37 @@ impl Receipt {
             calls: self.calls,
             model: self.model.clone(),
             provider_request_id: self.provider_request_id.clone(),
+            used_input_tokens: tokens.map(|tokens| tokens.used_input),
+            used_output_tokens: tokens.map(|tokens| tokens.used_output),
+            limit_input_tokens: tokens.and_then(|tokens| tokens.limit_input),
+            limit_output_tokens: tokens.and_then(|tokens| tokens.limit_output),
         }
     }
 }
 
+impl PaidTokens {
+    fn of_wire(wire: &v1::Receipt) -> Option<Self> {
+        let (used_input, used_output) = wire.used_input_tokens.zip(wire.used_output_tokens)?;
+        let (limit_input, limit_output) = (wire.limit_input_tokens, wire.limit_output_tokens);
+        Some(Self { used_input, used_output, limit_input, limit_output })
+    }
+}
+
 impl Frame {
+    /// Most that it may pay of each component.
+    pub fn limit(&self) -> Allowance {
+        let limits = Allowance::UNLIMITED.with(Component::CostMicros, Some(self.limit_micros));
+        let limits = limits.with(Component::InputTokens, self.limit_input);
+        limits.with(Component::OutputTokens, self.limit_output)
+    }
+
     pub(super) fn to_wire(self) -> v1::Frame {
         v1::Frame {
             link: Bytes::copy_from_slice(&self.link),
             limit_micros: self.limit_micros,
             signer: self.signer.to_wire(),
+            limit_input_tokens: self.limit_input,
+            limit_output_tokens: self.limit_output,
         }
     }
 
@@ -167,6 +224,8 @@ impl Frame {
         Ok(Self {
             link: super::grant::digest_of_wire(&wire.link)?,
             limit_micros: wire.limit_micros,
+            limit_input: wire.limit_input_tokens,
+            limit_output: wire.limit_output_tokens,
             signer: NodeKey::from_slice(&wire.signer)?,
         })
     }
@@ -200,7 +259,7 @@ pub(super) fn evidence(
     }
     let frame = frame.ok_or(Breach::ReceiptForeign)?;
     let (mut links, mut reservations) = (BTreeSet::new(), BTreeSet::new());
-    let (mut whole, mut below_micros) = (None, 0u64);
+    let (mut whole, mut below) = (None, Amount::ZERO);
     for receipt in shown {
         let receipt = Receipt::open(receipt).map_err(|_| Breach::ReceiptAltered)?;
         if receipt.gateway != frame.signer || receipt.grant != grant.id {
@@ -210,16 +269,21 @@ pub(super) fn evidence(
             return Err(Breach::ReceiptRepeated);
         }
         if receipt.link == frame.link {
-            whole = Some(receipt.used_micros);
+            whole = Some((receipt.used(), receipt.tokens.is_some()));
         } else {
-            below_micros = below_micros.saturating_add(receipt.used_micros);
+            below = below.plus_at_most(&receipt.used());
         }
     }
-    let used_micros = whole.ok_or(Breach::ReceiptsMissing)?;
-    if below_micros > used_micros {
+    let (used, counts_tokens) = whole.ok_or(Breach::ReceiptsMissing)?;
+    if !below.is_within(&used) {
         // A key that is not below the one of the grant.
         return Err(Breach::ReceiptForeign);
     }
-    let free_micros = frame.limit_micros.saturating_sub(used_micros);
-    Ok(Some(Evidence { used_micros, free_micros }))
+    let free = frame.limit().held().without(&used);
+    if counts_tokens {
+        return Ok(Some(Evidence { used, free }));
+    }
+    let cost = free.of(Component::CostMicros);
+    let free = Amount::ZERO.with(Component::CostMicros, cost).unwrap_or_default();
+    Ok(Some(Evidence { used, free }))
 }

@@ -1,6 +1,7 @@
 //! Money.
 
 use crate::error::{Error, Result};
+use crate::killswitch::{Allowance, Amount, Component};
 use crate::limits::AMOUNT_MAX;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::fmt;
@@ -58,6 +59,21 @@ impl Micros {
     #[must_use]
     pub const fn without(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
+    }
+}
+
+/// That much cost, and no tokens.
+impl From<Micros> for Amount {
+    fn from(cost: Micros) -> Self {
+        // A cost is within what can be counted.
+        Self::ZERO.with(Component::CostMicros, cost.0).unwrap_or_default()
+    }
+}
+
+/// At most that much cost; tokens are not limited.
+impl From<Micros> for Allowance {
+    fn from(cost: Micros) -> Self {
+        Self::UNLIMITED.with(Component::CostMicros, Some(cost.0))
     }
 }
 

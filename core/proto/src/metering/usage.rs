@@ -2,6 +2,8 @@
 
 use super::Micros;
 use super::prices::Model;
+use crate::killswitch::{Amount, Component};
+use crate::limits::AMOUNT_MAX;
 use serde_json::Value;
 
 /// Tokens of one call, as its provider counted them.
@@ -52,6 +54,17 @@ impl Usage {
     pub fn price(&self, model: &Model) -> Micros {
         model.price_at_most(self.input_tokens, self.cached_tokens, self.output_tokens)
     }
+
+    /// What it takes of each component, as far as that can be counted.
+    pub fn amount(&self, model: &Model) -> Amount {
+        let tokens = [
+            (Component::InputTokens, self.input_tokens),
+            (Component::OutputTokens, self.output_tokens),
+        ];
+        tokens.into_iter().fold(self.price(model).into(), |all: Amount, (component, tokens)| {
+            all.with(component, tokens.min(AMOUNT_MAX)).unwrap_or(all)
+        })
+    }
 }
 
 /// A number that may be missing; none: it is there and is none.
@@ -65,7 +78,22 @@ fn number(value: Option<&Value>) -> Option<Option<u64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metering::prices::Prices;
     use serde_json::json;
+
+    #[test]
+    fn more_than_can_be_counted_is_the_most_that_can() {
+        let table = json!({"models": {"m": {"input_micros": 1_000_000,
+            "output_micros": 2_000_000, "max_output_tokens": 1}}});
+        let prices = Prices::read(&table).unwrap();
+        let model = prices.of("m").unwrap();
+        let of = |input_tokens, output_tokens| {
+            let used = Usage { input_tokens, cached_tokens: 0, output_tokens }.amount(model);
+            Component::ALL.map(|component| used.of(component))
+        };
+        assert_eq!(of(3, 4), [3, 4, 11, 0]);
+        assert_eq!(of(u64::MAX, 1), [AMOUNT_MAX, 1, AMOUNT_MAX, 0]);
+    }
 
     #[test]
     fn what_is_not_whole_says_nothing() {

@@ -1,16 +1,15 @@
 //! What a node and a gateway say to each other, as JSON.
 
-use super::Micros;
 use super::till::Paid;
 use crate::error::{Error, Result};
-use crate::killswitch::{GrantId, ReservationId, Trip};
+use crate::killswitch::{Component, GrantId, ReservationId, Trip};
 use crate::limits::{CONTROL_FRAME_BYTES, RECEIPT_BYTES};
 use crate::wire::decode::decode_within;
 use crate::wire::v1;
 use bytes::Bytes;
 use data_encoding::BASE64URL_NOPAD;
 use prost::Message as _;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// Path below the base URL of a gateway at which a key is ended.
 pub const END: &str = "hubless/end";
@@ -104,16 +103,16 @@ pub fn read_end(body: &[u8]) -> Result<Option<Purpose>> {
 /// use hubless_proto::metering::word::{read_paid, read_receipt, receipted};
 /// use hubless_proto::metering::{Micros, till::Paid};
 ///
-/// let said = Paid { spent: Micros::new(5).unwrap(), reserved: Micros::ZERO };
+/// let said = Paid { spent: Micros::new(5).unwrap().into(), ..Paid::default() };
 /// let body = receipted(said, &Bytes::from_static(b"signed"));
 /// assert_eq!(read_paid(body.as_bytes()), Some(said));
 /// assert_eq!(read_receipt(body.as_bytes()).as_deref(), Some(&b"signed"[..]));
 /// assert_eq!(read_receipt(b"{}"), None);
 /// ```
-pub fn receipted(Paid { spent, reserved }: Paid, receipt: &Bytes) -> String {
-    let receipt = BASE64URL_NOPAD.encode(receipt);
-    let said = json!({ "spentMicros": spent, "reservedMicros": reserved, "receipt": receipt });
-    said.to_string()
+pub fn receipted(said: Paid, receipt: &Bytes) -> String {
+    let mut said = fields(&said);
+    said.insert("receipt".to_owned(), BASE64URL_NOPAD.encode(receipt).into());
+    Value::Object(said).to_string()
 }
 
 /// Reads the receipt beside what a key cost, which nobody has checked; none: there is none, or one
@@ -127,20 +126,58 @@ pub fn read_receipt(body: &[u8]) -> Option<Bytes> {
 /// The body that says what a key cost.
 ///
 /// ```
-/// use hubless_proto::metering::word::{paid, read_paid};
+/// use hubless_proto::killswitch::{Amount, Component};
+/// use hubless_proto::metering::word::{paid, read_cost, read_paid};
 /// use hubless_proto::metering::{Micros, till::Paid};
 ///
-/// let said = Paid { spent: Micros::new(5).unwrap(), reserved: Micros::ZERO };
+/// let cost = Paid { spent: Micros::new(5).unwrap().into(), ..Paid::default() };
+/// let spent = cost.spent.with(Component::OutputTokens, 7)?;
+/// let said = Paid { spent, ..cost };
 /// assert_eq!(read_paid(paid(said).as_bytes()), Some(said));
 /// assert_eq!(read_paid(b"{\"spentMicros\": 5}"), None);
+/// // A gateway that counts cost alone.
+/// let before = b"{\"spentMicros\": 5, \"reservedMicros\": 0}";
+/// assert_eq!((read_paid(before), read_cost(before)), (None, Some(cost)));
+/// # Ok::<(), hubless_proto::Error>(())
 /// ```
-pub fn paid(Paid { spent, reserved }: Paid) -> String {
-    json!({ "spentMicros": spent, "reservedMicros": reserved }).to_string()
+pub fn paid(said: Paid) -> String {
+    Value::Object(fields(&said)).to_string()
 }
 
-/// Reads what a key cost; none: nobody said it.
+/// Reads what a key cost, each component; none: nobody said it whole.
 pub fn read_paid(body: &[u8]) -> Option<Paid> {
+    read(body, &NAMES)
+}
+
+/// Reads the cost alone, as a gateway says it that counts no tokens: for keys that limit none.
+pub fn read_cost(body: &[u8]) -> Option<Paid> {
+    read(body, &[COST])
+}
+
+/// A component by its fields: paid, and set aside.
+type Names = (Component, [&'static str; 2]);
+
+const COST: Names = (Component::CostMicros, ["spentMicros", "reservedMicros"]);
+const NAMES: [Names; 3] = [
+    COST,
+    (Component::InputTokens, ["spentInputTokens", "reservedInputTokens"]),
+    (Component::OutputTokens, ["spentOutputTokens", "reservedOutputTokens"]),
+];
+
+fn fields(said: &Paid) -> Map<String, Value> {
+    let both = NAMES.into_iter().flat_map(|(component, [spent, reserved])| {
+        [(spent, said.spent.of(component)), (reserved, said.reserved.of(component))]
+    });
+    both.map(|(name, much)| (name.to_owned(), much.into())).collect()
+}
+
+fn read(body: &[u8], names: &[Names]) -> Option<Paid> {
     let body: Value = serde_json::from_slice(body).ok()?;
-    let micros = |field: &str| body.get(field).and_then(Value::as_u64).and_then(Micros::new);
-    Some(Paid { spent: micros("spentMicros")?, reserved: micros("reservedMicros")? })
+    let number = |field: &str| body.get(field).and_then(Value::as_u64);
+    let mut said = Paid::default();
+    for (component, [spent, reserved]) in names {
+        said.spent = said.spent.with(*component, number(spent)?).ok()?;
+        said.reserved = said.reserved.with(*component, number(reserved)?).ok()?;
+    }
+    Some(said)
 }

@@ -168,6 +168,14 @@ static void spend_drop(const unsigned char *arg) {
 
 static void call_provider(const unsigned char *arg) {
     uint64_t most = arg[1];
+    hubless_allowance limits = {.output_tokens = HUBLESS_AT_MOST(arg[1]),
+                                .calls = {.limited = arg[2] >> 7}};
+    if (arg[2] & 2) {
+        began(hubless_call_provider_for_async(handle_of(CALL, arg[0]),
+                                              arg[2] & 1 ? NULL : &limits, on_provider, NULL,
+                                              error_of(arg[3])));
+        return;
+    }
     began(hubless_call_provider_async(handle_of(CALL, arg[0]), arg[2] & 1 ? NULL : &most,
                                       on_provider, NULL, error_of(arg[3])));
 }

@@ -47,6 +47,7 @@ void run_depth(hubless_call *call, const hubless_call_info *info);
 void run_trace(hubless_call *call, const hubless_call_info *info);
 void run_talk(hubless_call *call, const hubless_call_info *info);
 void run_spender(hubless_call *call, const hubless_call_info *info);
+void run_metered(hubless_call *call, const hubless_call_info *info);
 void run_needy(hubless_call *call, const hubless_call_info *info);
 void run_pass(hubless_call *call, const hubless_call_info *info);
 void run_stray(hubless_call *call, const hubless_call_info *info);

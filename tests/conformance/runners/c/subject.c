@@ -177,6 +177,8 @@ static subject subjects[] = {
      .options = "{\"flags\": {\"recordsInteractionContext\": true}}"},
     {.name = "spender", .run = run_spender,
      .skill = "{\"id\": \"spend\", \"effect\": \"AT_MOST_ONCE\", \"spends\": \"tokens\"}"},
+    {.name = "metered", .run = run_metered,
+     .skill = "{\"id\": \"spend\", \"effect\": \"AT_MOST_ONCE\", \"spends\": \"tokens\"}"},
     {.name = "thrifty", .run = run_spender,
      .skill = "{\"id\": \"spend\", \"spends\": \"none\"}"},
     {.name = "silent", .run = run_ok, .skill = "{\"id\": \"silent\", \"spends\": \"tokens\"}"},

@@ -19,6 +19,7 @@ import kotlinx.coroutines.SupervisorJob
 import kotlinx.coroutines.async
 import kotlinx.coroutines.future.await
 import kotlinx.coroutines.runBlocking
+import kotlinx.coroutines.withContext
 import kotlinx.serialization.Serializable
 import kotlinx.serialization.json.Json
 import kotlinx.serialization.json.JsonArray
@@ -27,6 +28,10 @@ import kotlinx.serialization.json.JsonPrimitive
 import kotlinx.serialization.json.buildJsonObject
 import kotlinx.serialization.json.decodeFromJsonElement
 import kotlinx.serialization.json.put
+import java.net.URI
+import java.net.http.HttpClient
+import java.net.http.HttpRequest
+import java.net.http.HttpResponse
 import java.util.concurrent.CompletableFuture
 import kotlin.concurrent.thread
 
@@ -42,6 +47,19 @@ internal data class Spending(val most: Spent, val used: Spent? = null, val times
 
 @Serializable
 internal data class SpendingAnswer(val spent: Int, val granted: JsonElement?)
+
+@Serializable
+internal data class Wanted(
+    val inputTokens: Long? = null,
+    val outputTokens: Long? = null,
+    val costMicros: Long? = null,
+)
+
+@Serializable
+internal data class Metering(val most: Wanted, val times: Int = 1)
+
+@Serializable
+internal data class Metered(val answered: Int, val status: Int)
 
 @Serializable
 internal data class Pass(val to: List<String>, val value: JsonElement)
@@ -66,6 +84,7 @@ internal class Spenders(private val subject: Subject) {
             }
         }
         subject.add<Spending, SpendingAnswer>("spender", spends) { spent(it) }
+        subject.add<Metering, Metered>("metered", spends) { metered(it) }
         val none: AgentOptions.() -> Unit = {
             skill {
                 id = "spend"
@@ -91,6 +110,24 @@ internal class Spenders(private val subject: Subject) {
             asked.used?.let { spend.used(it.inputTokens, it.outputTokens, it.costMicros) }
         }
         return SpendingAnswer(asked.times, granted?.json())
+    }
+
+    private suspend fun CallContext.metered(asked: Metering): Metered {
+        val (input, output, cost) = asked.most
+        val given = provider(maxCost = cost, maxInput = input, maxOutput = output)
+        val post = HttpRequest.newBuilder(URI("${given.baseUrl}/chat/completions"))
+            .header("authorization", "Bearer ${given.apiKey}")
+            .header("content-type", "application/json")
+            .POST(HttpRequest.BodyPublishers.ofString(ASKED))
+            .build()
+        var (answered, status) = 0 to OK
+        while (status == OK && answered < asked.times) {
+            status = withContext(Dispatchers.IO) {
+                client.send(post, HttpResponse.BodyHandlers.ofString()).statusCode()
+            }
+            if (status == OK) answered++
+        }
+        return Metered(answered, status)
     }
 
     private suspend fun CallContext.passed(asked: Pass): JsonElement {
@@ -136,4 +173,14 @@ internal class Spenders(private val subject: Subject) {
     )
 
     private fun way(run: suspend (suspend () -> Reply) -> Reply) = run
+
+    private companion object {
+        const val OK = 200
+        const val ASKED =
+            """{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hello"}]}"""
+
+        /** The gateway speaks HTTP/1.1. */
+        val client: HttpClient =
+            HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build()
+    }
 }

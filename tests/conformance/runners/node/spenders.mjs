@@ -7,6 +7,7 @@ import { factory, HublessError } from '../../../../node/dist/index.mjs';
 export function spenders(node) {
   return {
     spender: { skill: 'spend', effect: 'AT_MOST_ONCE', spends: 'tokens', handler: spend },
+    metered: { skill: 'spend', effect: 'AT_MOST_ONCE', spends: 'tokens', handler: metered },
     thrifty: { skill: 'spend', spends: 'none', handler: spend },
     silent: { spends: 'tokens', handler: () => 'ok' },
     needy: {
@@ -30,6 +31,23 @@ async function spend({ most, used, times = 1 }, ctx) {
     open.used({ input: used.inputTokens, output: used.outputTokens, cost: used.costMicros });
   }
   return { spent: times, granted: ctx.granted ?? null };
+}
+
+const ASKED = { model: 'm', max_tokens: 9, messages: [{ role: 'user', content: 'hello' }] };
+
+async function metered({ most, times = 1 }, ctx) {
+  const { inputTokens: maxInput, outputTokens: maxOutput, costMicros: maxCost } = most;
+  const { baseUrl, apiKey } = await ctx.provider({ maxInput, maxOutput, maxCost });
+  const headers = { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' };
+  const post = { method: 'POST', headers, body: JSON.stringify(ASKED) };
+  let [answered, status] = [0, 200];
+  while (status === 200 && answered < times) {
+    const response = await fetch(`${baseUrl}/chat/completions`, post);
+    await response.text();
+    status = response.status;
+    if (status === 200) answered++;
+  }
+  return { answered, status };
 }
 
 async function pass({ to: [next, ...others], value }, ctx) {

@@ -2,7 +2,10 @@
 
 import asyncio
 import contextlib
+import json
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Sequence
 from typing import Any
 
@@ -94,6 +97,30 @@ async def spender(
         # Those without a word stay open.
         spendings.pop_all()
     return {"spent": times, "granted": None if ctx.granted is None else said(ctx.granted)}
+
+
+ASKED = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hello"}]}
+
+
+def _posted(provider: hubless.Provider) -> int:
+    head = {"authorization": f"Bearer {provider.api_key}", "content-type": "application/json"}
+    url = f"{provider.base_url}/chat/completions"
+    request = urllib.request.Request(url, json.dumps(ASKED).encode(), head)
+    try:
+        with urllib.request.urlopen(request, timeout=20) as response:
+            response.read()
+            return int(response.status)
+    except urllib.error.HTTPError as refused:
+        return int(refused.code)
+
+
+async def metered(most: dict[str, Any], times: int = 1, *, ctx: Call) -> dict[str, Any]:
+    provider = await ctx.provider(**renamed(most, SPENT, "max_"))
+    answered, status = 0, 200
+    while status == 200 and answered < times:
+        status = await asyncio.to_thread(_posted, provider)
+        answered += status == 200
+    return {"answered": answered, "status": status}
 
 
 async def needy(*, ctx: Call) -> str:

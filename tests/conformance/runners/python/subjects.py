@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import date
 from typing import Any, TypedDict
 
-from budgets import hand_on, needy, spender
+from budgets import hand_on, metered, needy, spender
 from endurance import hold, pour, poured, usage
 from strays import Strays
 
@@ -340,6 +340,7 @@ SUBJECTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "open": (depth, {"requirements": Requirements(allow_external_connections=True)}),
     "trace": (trace, {}),
     "spender": (spender, {"skill": SPEND}),
+    "metered": (metered, {"skill": SPEND}),
     "thrifty": (spender, {"skill": Skill(id="spend", spends="none")}),
     "silent": (always_ok, {"skill": Skill(id="silent", spends="tokens")}),
     "equipped": (always_ok, {"descriptor": Descriptor(needs={"tools": ["add"]})}),

@@ -2,7 +2,7 @@
 
 use super::{NOW, Seed, agent, node};
 use hubless_proto::audit::{Entry, Event, Row};
-use hubless_proto::identity::{Address, SecretKey};
+use hubless_proto::identity::{Address, Domain, SecretKey};
 use serde_json::json;
 
 pub(super) fn all() -> Vec<Seed> {
@@ -114,11 +114,16 @@ fn outside() -> Vec<Seed> {
 }
 
 fn gateway() -> Vec<Seed> {
+    use hubless_proto::killswitch::{Allowance, Component};
     use hubless_proto::metering::{Micros, chain::SpendKey};
     let root = SpendKey::root(&SecretKey::from_seed([1; 32]));
     let micros = |value| Micros::new(value).unwrap();
     let child = root.issue([2; 32], micros(500), (NOW, NOW + 60_000)).unwrap();
-    let below = child.issue([3; 32], micros(50), (NOW, NOW + 6_000)).unwrap();
+    let limits = [(Component::InputTokens, None), (Component::OutputTokens, Some(7))];
+    let limits = limits
+        .into_iter()
+        .fold(micros(50).into(), |all: Allowance, (one, most)| all.with(one, most));
+    let below = child.issue([3; 32], limits, (NOW, NOW + 6_000)).unwrap();
     let key = |key: &SpendKey| key.text().as_bytes().to_vec();
     let chat = json!({"model": "m", "stream": true, "max_tokens": 7, "messages": [
         {"role": "system", "content": "be brief"},
@@ -134,9 +139,20 @@ fn gateway() -> Vec<Seed> {
         ("spend_key", "root", key(&root)),
         ("spend_key", "child", key(&child)),
         ("spend_key", "below", key(&below)),
+        ("spend_key", "before", key_of_before()),
         ("chat_request", "all", text(chat)),
         ("chat_request", "refused", text(unpriced)),
         ("embeddings_request", "two", text(embeddings)),
         ("prices", "all", text(prices)),
     ]
+}
+
+/// A key of one link as version 2 had it: the cost alone is limited.
+fn key_of_before() -> Vec<u8> {
+    let [root, child] = [1, 2].map(|seed| SecretKey::from_seed([seed; 32]));
+    let numbers = [500, NOW, NOW + 60_000].map(u64::to_be_bytes).concat();
+    let mut key = [&[2][..], &root.public(), &numbers, &[0; 32], &child.public()].concat();
+    key.extend(root.sign(Domain::Link, &key));
+    key.extend(&child.seed()[..]);
+    format!("hbl_{}", data_encoding::BASE64URL_NOPAD.encode(&key)).into_bytes()
 }

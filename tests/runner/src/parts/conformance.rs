@@ -57,6 +57,7 @@ pub(crate) fn ring() -> Result<Outcome> {
         })?;
     }
     outcome += through_all()?;
+    outcome += super::metered::run()?;
     Ok(outcome)
 }
 
@@ -235,7 +236,7 @@ fn serving(
 
 /// Starts a program in a home, runs `calls` with the id of its process once it says that it is
 /// ready, and ends it.
-fn beside(
+pub(super) fn beside(
     run: &Run,
     (name, mut command): (&str, Command),
     home: &Path,

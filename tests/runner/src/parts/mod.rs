@@ -13,6 +13,7 @@ mod large;
 mod lint;
 mod long;
 mod memory;
+mod metered;
 mod network;
 mod nightly;
 mod rust;

@@ -110,7 +110,7 @@ pub fn chat(prices: &Prices, body: &[u8]) -> Result<Bounded> {
     let body = value.to_string();
     let input_tokens = input::tokens(&model, &body, &value, pieces)?;
     let max = model.dearest(input_tokens, output_tokens)?;
-    Ok(Bounded { body, model, max, output_tokens, answer })
+    Ok(Bounded { body, model, max, input_tokens, output_tokens, answer })
 }
 
 /// Sets the cap of the output, or lowers it to that of the model. It is sent in the field that the

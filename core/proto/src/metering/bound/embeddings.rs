@@ -34,7 +34,8 @@ pub fn embeddings(prices: &Prices, body: &[u8]) -> Result<Bounded> {
     let body = value.to_string();
     let input_tokens = input::tokens(&model, &body, &value, inputs)?;
     let max = model.dearest(input_tokens, 0)?;
-    Ok(Bounded { body, model, max, output_tokens: 0, answer: Answer::Whole })
+    let output_tokens = 0;
+    Ok(Bounded { body, model, max, input_tokens, output_tokens, answer: Answer::Whole })
 }
 
 /// A text, a list of texts, of tokens, or of lists of tokens.

@@ -1,11 +1,10 @@
 //! A key as its holder has it.
 
-use super::link::{self, Chain, Link, LinkId, VERSION, bad, cut};
+use super::link::{self, Chain, Link, LinkId, Version, bad, cut};
 use crate::error::Result;
 use crate::identity::{Domain, RootKey, SecretKey};
-use crate::killswitch::BudgetId;
+use crate::killswitch::{Allowance, BudgetId, Component};
 use crate::limits::{KEY_LINKS, KEY_TEXT_BYTES};
-use crate::metering::Micros;
 use data_encoding::BASE64URL_NOPAD;
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -35,6 +34,7 @@ const SEED_BYTES: usize = 32;
 pub struct SpendKey {
     /// Head and links, as they were signed.
     signed: Vec<u8>,
+    version: Version,
     chain: Chain,
     seed: SecretKey,
 }
@@ -43,8 +43,8 @@ impl SpendKey {
     /// The key of a root.
     pub fn root(secret: &SecretKey) -> Self {
         let root = RootKey::from_bytes(secret.public());
-        let signed = [&[VERSION], &root.as_bytes()[..]].concat();
-        Self { signed, chain: Chain { root, links: Vec::new() }, seed: secret.clone() }
+        let (version, chain) = (Version::Vector, Chain { root, links: Vec::new() });
+        Self { signed: head(version, &root), version, chain, seed: secret.clone() }
     }
 
     /// Reads the text of a key of any root.
@@ -68,17 +68,24 @@ impl SpendKey {
         if seed.public() != chain.holder() {
             return Err(bad("expected the seed of the last link"));
         }
-        Ok(Self { signed: signed.to_vec(), chain, seed })
+        let version = signed.first().map(|version| Version::of(*version));
+        Ok(Self { signed: signed.to_vec(), version: version.ok_or_else(cut)??, chain, seed })
     }
 
-    /// A key below this one, that may spend at most `limit` between two Unix times in
-    /// milliseconds; `seed` are 32 random bytes.
+    /// A key below this one, that may spend at most `limit` of each component between two Unix
+    /// times in milliseconds; `seed` are 32 random bytes. A bare cost limits no tokens, which only
+    /// a key may that is not limited in them either. Calls are not counted.
     ///
     /// # Errors
-    /// `auth`, code `bad_chain`: a limit or an end beyond that of this key, or one link more than
-    /// `KEY_LINKS`.
-    pub fn issue(&self, seed: [u8; SEED_BYTES], limit: Micros, times: (u64, u64)) -> Result<Self> {
-        self.extend(seed, limit, times, None)
+    /// `auth`, code `bad_chain`: a limit or an end beyond that of this key, a limit of tokens below
+    /// a key that cannot say it ([`SpendKey::limits_tokens`]), or one link more than `KEY_LINKS`.
+    pub fn issue(
+        &self,
+        seed: [u8; SEED_BYTES],
+        limit: impl Into<Allowance>,
+        times: (u64, u64),
+    ) -> Result<Self> {
+        self.extend(seed, limit.into(), times, None)
     }
 
     /// As [`SpendKey::issue`]; the key ends with the stop of a budget, and so do those below it.
@@ -89,16 +96,16 @@ impl SpendKey {
         &self,
         budget: BudgetId,
         seed: [u8; SEED_BYTES],
-        limit: Micros,
+        limit: impl Into<Allowance>,
         times: (u64, u64),
     ) -> Result<Self> {
-        self.extend(seed, limit, times, Some(budget))
+        self.extend(seed, limit.into(), times, Some(budget))
     }
 
     fn extend(
         &self,
         mut seed: [u8; SEED_BYTES],
-        limit: Micros,
+        limit: Allowance,
         (issued_ms, until_ms): (u64, u64),
         budget: Option<BudgetId>,
     ) -> Result<Self> {
@@ -107,16 +114,26 @@ impl SpendKey {
         if self.chain.links.len() >= KEY_LINKS {
             return Err(bad("expected fewer links").with_limit("KEY_LINKS", KEY_LINKS as u64));
         }
-        let next = holder.public();
-        let body = link::body(limit, (issued_ms, until_ms), budget, next);
-        let mut signed = [&self.signed[..], &body].concat();
+        let (next, limit) = (holder.public(), limit.with(Component::Calls, None));
+        // Of the key of a root nobody signed a version yet.
+        let is_root = self.chain.is_root();
+        let version = if is_root { Version::Vector } else { self.version };
+        let body = link::body(version, &limit, (issued_ms, until_ms), budget, next)?;
+        let above = if is_root { head(version, &self.chain.root) } else { self.signed.clone() };
+        let mut signed = [above, body].concat();
         let id = LinkId::from_bytes(Sha256::digest(&signed).into());
         let link = Link { id, limit, issued_ms, until_ms, budget, next };
         link::check_narrower(&self.chain, &link)?;
         signed.extend(self.seed.sign(Domain::Link, &signed));
         let mut chain = self.chain.clone();
         chain.links.push(link);
-        Ok(Self { signed, chain, seed: holder })
+        Ok(Self { signed, version, chain, seed: holder })
+    }
+
+    /// False for one below links of version 2, which limit cost alone: no key below it can limit
+    /// tokens.
+    pub fn limits_tokens(&self) -> bool {
+        self.chain.is_root() || self.version == Version::Vector
     }
 
     /// What it may spend.
@@ -136,6 +153,11 @@ impl SpendKey {
     }
 }
 
+/// The bytes before all links.
+fn head(version: Version, root: &RootKey) -> Vec<u8> {
+    [&[version.byte()], &root.as_bytes()[..]].concat()
+}
+
 impl fmt::Debug for SpendKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SpendKey(..)")
@@ -146,11 +168,15 @@ impl fmt::Debug for SpendKey {
 mod tests {
     use super::*;
     use crate::error::Kind;
+    use crate::limits::AMOUNT_MAX;
+    use crate::metering::Micros;
     use crate::metering::chain::link::HEAD_BYTES;
     use crate::metering::chain::verify;
     use proptest::prelude::*;
 
     const NOW_MS: u64 = 1_000_000;
+    /// Limits no component.
+    const NO_LIMIT: u64 = u64::MAX;
 
     fn root() -> SpendKey {
         SpendKey::root(&SecretKey::from_seed([1; 32]))
@@ -168,10 +194,16 @@ mod tests {
         })
     }
 
-    /// A key with one more link, signed by its holder, whatever it allows.
+    /// A key with one more link, signed by its holder, whatever it allows of cost.
     fn forged(below: &SpendKey, limit: u64, times: (u64, u64)) -> String {
+        forged_vector(below, &[NO_LIMIT, NO_LIMIT, limit], times)
+    }
+
+    /// The same, whatever it allows of each component of its version.
+    fn forged_vector(below: &SpendKey, limits: &[u64], times: (u64, u64)) -> String {
         let holder = SecretKey::from_seed([99; 32]);
-        let numbers = [limit, times.0, times.1].map(u64::to_be_bytes).concat();
+        let numbers = limits.iter().copied().chain([times.0, times.1]);
+        let numbers: Vec<u8> = numbers.flat_map(u64::to_be_bytes).collect();
         let mut signed = [&below.signed[..], &numbers, &[0; 32], &holder.public()].concat();
         signed.extend(below.seed.sign(Domain::Link, &signed));
         signed.extend(&holder.seed()[..]);
@@ -240,6 +272,93 @@ mod tests {
             let issued = Micros::new(limit).map(|limit| parent.issue([9; 32], limit, times));
             assert!(issued.is_none_or(|issued| issued.is_ok() == wanted.is_empty()));
         }
+    }
+
+    /// Limits of input tokens, output tokens and cost.
+    fn limits(all: [Option<u64>; 3]) -> Allowance {
+        let mut limits = Allowance::UNLIMITED;
+        for (component, most) in Component::ALL.into_iter().zip(all) {
+            limits = limits.with(component, most);
+        }
+        limits
+    }
+
+    #[test]
+    fn a_link_is_narrower_in_each_component_alone() {
+        let times = (NOW_MS, NOW_MS + 9);
+        let said = |all: [Option<u64>; 3]| all.map(|most| most.unwrap_or(NO_LIMIT));
+        let most = Some(AMOUNT_MAX);
+        for (above, below, is_narrower) in [
+            ([Some(5), Some(6), Some(7)], [Some(5), Some(6), Some(7)], true),
+            ([Some(5), Some(6), Some(7)], [Some(0), Some(0), Some(0)], true),
+            ([Some(5), Some(6), Some(7)], [Some(6), Some(6), Some(7)], false),
+            ([Some(5), Some(6), Some(7)], [Some(5), Some(7), Some(7)], false),
+            ([Some(5), Some(6), Some(7)], [Some(5), Some(6), Some(8)], false),
+            ([Some(5), Some(6), Some(7)], [None, Some(6), Some(7)], false),
+            ([Some(5), Some(6), Some(7)], [Some(5), None, Some(7)], false),
+            ([Some(5), Some(6), Some(7)], [Some(5), Some(6), None], false),
+            ([None, None, None], [most, most, most], true),
+            ([None, None, None], [None, Some(0), None], true),
+            ([None, Some(6), None], [None, Some(6), None], true),
+            ([None, Some(6), None], [None, None, None], false),
+            ([most, most, most], [None, None, None], false),
+        ] {
+            let parent = root().issue([2; 32], limits(above), times).unwrap();
+            let issued = parent.issue([9; 32], limits(below), times);
+            let wanted = if is_narrower { "" } else { "bad_chain" };
+            assert_eq!(issued.err().map_or_else(String::new, |error| error.code), wanted);
+            let text = forged_vector(&parent, &said(below), times);
+            assert_eq!(code(&text), wanted, "{below:?} below {above:?}");
+            if is_narrower {
+                let read = SpendKey::read(&text).unwrap();
+                assert_eq!(read.chain().links[1].limit, limits(below));
+            }
+        }
+        // What cannot be counted is no limit, and not taken for none.
+        for wrong in [AMOUNT_MAX + 1, u64::MAX - 1] {
+            for index in 0..3 {
+                let mut limits = [NO_LIMIT; 3];
+                limits[index] = wrong;
+                assert_eq!(code(&forged_vector(&root(), &limits, times)), "bad_chain");
+            }
+        }
+    }
+
+    /// The key of a root as version 2 had it.
+    fn of_before() -> SpendKey {
+        let (version, root) = (Version::Cost, root());
+        SpendKey { signed: head(version, &root.chain.root), version, ..root }
+    }
+
+    #[test]
+    fn links_of_version_2_limit_cost_alone_and_so_do_those_below_them() {
+        let times = (NOW_MS, NOW_MS + 9);
+        let old = forged_vector(&of_before(), &[7], times);
+        let read = SpendKey::read(&old).unwrap();
+        assert_eq!(read.chain().links[0].limit, limits([None, None, Some(7)]));
+        assert_eq!((&*read.text(), code(&old)), (&old, String::new()));
+        assert!(!read.limits_tokens());
+        // Below it is what limits cost, of the same version, and nothing that limits tokens.
+        let below = read.issue([3; 32], micros(7), times).unwrap();
+        assert_eq!(SpendKey::read(&below.text()).unwrap().chain(), below.chain());
+        assert_eq!(code(&forged_vector(&read, &[8], times)), "bad_chain");
+        assert_eq!(code(&forged_vector(&read, &[NO_LIMIT], times)), "bad_chain");
+        for wrong in [
+            limits([Some(1), None, Some(1)]),
+            limits([None, Some(1), Some(1)]),
+            limits([None, None, None]),
+        ] {
+            assert_eq!(read.issue([3; 32], wrong, times).unwrap_err().code, "bad_chain");
+        }
+        // A link of one version is none below that of another one.
+        assert_eq!(code(&forged_vector(&read, &[NO_LIMIT, NO_LIMIT, 5], times)), "bad_chain");
+        assert_eq!(code(&forged_vector(&root(), &[5], times)), "bad_chain");
+        // Of the key of a root nothing is signed yet: what is below it is of the version of today.
+        let before = SpendKey::read(&of_before().text()).unwrap();
+        assert!(before.limits_tokens() && before.text() != root().text());
+        let one = limits([Some(1), None, None]);
+        let [below, same] = [&before, &root()].map(|key| key.issue([3; 32], one, times).unwrap());
+        assert_eq!((below.text(), code(&below.text())), (same.text(), String::new()));
     }
 
     #[test]
@@ -317,6 +436,23 @@ mod tests {
             let read = SpendKey::read(&issued.text()).unwrap();
             prop_assert_eq!(read.chain(), issued.chain());
             prop_assert_eq!(read.text(), issued.text());
+        }
+
+        #[test]
+        fn every_vector_of_limits_reads_back(
+            all: [Option<u64>; 3], less in proptest::array::uniform3(0..=100_u64),
+        ) {
+            let times = (NOW_MS, NOW_MS + 9);
+            let all = all.map(|most| most.map(|most| most % (AMOUNT_MAX + 1)));
+            let above = root().issue([2; 32], limits(all), times).unwrap();
+            let mut narrow = all;
+            for (most, less) in narrow.iter_mut().zip(less) {
+                *most = most.map(|most| most * less / 100);
+            }
+            let below = above.issue([3; 32], limits(narrow), times).unwrap();
+            let read = SpendKey::read(&below.text()).unwrap();
+            prop_assert_eq!(read.chain(), below.chain());
+            prop_assert_eq!(read.chain().links[1].limit, limits(narrow));
         }
     }
 }

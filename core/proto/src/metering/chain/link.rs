@@ -2,22 +2,62 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::identity::{Domain, RootKey, hex, verify as verify_signature};
-use crate::killswitch::BudgetId;
-use crate::limits::{CLOCK_SKEW, KEY_LINKS, PROVIDER_KEY_LIFE, ms};
-use crate::metering::Micros;
+use crate::killswitch::{Allowance, BudgetId, Component};
+use crate::limits::{AMOUNT_MAX, CLOCK_SKEW, KEY_LINKS, PROVIDER_KEY_LIFE, ms};
 use sha2::{Digest, Sha256};
 use std::fmt;
 
-/// First byte of every key.
-pub(super) const VERSION: u8 = 2;
 /// Version and root.
 pub(super) const HEAD_BYTES: usize = 1 + 32;
-/// Limit, two times, the budget, the next key.
-const BODY_BYTES: usize = 3 * 8 + 32 + 32;
+/// Two times, the budget, the next key.
+const REST_BYTES: usize = 2 * 8 + 32 + 32;
 /// Stands where a link is of no budget.
 const NO_BUDGET: [u8; 32] = [0; 32];
-/// A link with its signature.
-const LINK_BYTES: usize = BODY_BYTES + 64;
+/// Stands where a component is not limited.
+const UNLIMITED: u64 = u64::MAX;
+const SIGNATURE_BYTES: usize = 64;
+
+/// What the links of a key are: its first byte, which every link signs as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Version {
+    /// Links limit cost alone: whatever tokens are, nobody limited them.
+    Cost,
+    /// Links limit each component, or say that they do not.
+    Vector,
+}
+
+impl Version {
+    pub(super) const fn byte(self) -> u8 {
+        match self {
+            Self::Cost => 2,
+            Self::Vector => 3,
+        }
+    }
+
+    pub(super) fn of(byte: u8) -> Result<Self> {
+        let all = [Self::Cost, Self::Vector];
+        let found = all.into_iter().find(|one| one.byte() == byte);
+        found.ok_or_else(|| bad("expected a key of version 2 or 3"))
+    }
+
+    /// What a link of it limits, in the order of its bytes.
+    const fn components(self) -> &'static [Component] {
+        match self {
+            Self::Cost => &[Component::CostMicros],
+            Self::Vector => {
+                &[Component::InputTokens, Component::OutputTokens, Component::CostMicros]
+            }
+        }
+    }
+
+    const fn body_bytes(self) -> usize {
+        self.components().len() * 8 + REST_BYTES
+    }
+
+    const fn link_bytes(self) -> usize {
+        self.body_bytes() + SIGNATURE_BYTES
+    }
+}
 
 /// The id of a link: a digest of it and of all links before it, so that nobody can choose one that
 /// another link has.
@@ -47,8 +87,8 @@ impl fmt::Display for LinkId {
 pub struct Link {
     /// Its id.
     pub id: LinkId,
-    /// Most that may be paid below it, in all.
-    pub limit: Micros,
+    /// Most that may be paid below it, in all, of each component; calls are not counted.
+    pub limit: Allowance,
     /// Unix time in milliseconds at which it was made.
     pub issued_ms: u64,
     /// Unix time in milliseconds from which on it is worth nothing.
@@ -99,15 +139,31 @@ impl Chain {
 }
 
 /// The bytes of a link before its signature.
+///
+/// # Errors
+/// `auth`, code `bad_chain`: a limit that links of this version cannot say.
 pub(super) fn body(
-    limit: Micros,
+    version: Version,
+    limit: &Allowance,
     (issued_ms, until_ms): (u64, u64),
     budget: Option<BudgetId>,
     next: [u8; 32],
-) -> Vec<u8> {
-    let numbers = [limit.value(), issued_ms, until_ms].map(u64::to_be_bytes);
+) -> Result<Vec<u8>> {
+    let said = version.components();
+    let unsaid = Component::ALL.into_iter().filter(|one| !said.contains(one));
+    if unsaid.into_iter().any(|one| limit.of(one).is_some()) {
+        let message = "the key is of version 2, which limits cost alone: expected one that was \
+                       issued anew";
+        return Err(bad(message));
+    }
+    let limits = said.iter().map(|one| limit.of(*one));
+    if version == Version::Cost && limit.of(Component::CostMicros).is_none() {
+        return Err(bad("expected a limit of the cost"));
+    }
+    let numbers = limits.map(|most| most.unwrap_or(UNLIMITED)).chain([issued_ms, until_ms]);
+    let numbers: Vec<u8> = numbers.flat_map(u64::to_be_bytes).collect();
     let budget = budget.map_or(NO_BUDGET, |budget| *budget.as_bytes());
-    [&numbers.concat(), &budget[..], &next].concat()
+    Ok([&numbers[..], &budget, &next].concat())
 }
 
 /// Checks everything of a key that needs no clock; `is_known` says whether a root is one whose
@@ -125,7 +181,7 @@ pub(super) fn body(
 /// let limit = Micros::new(500).unwrap();
 /// let child = root.issue([2; 32], limit, (1_000, 61_000))?;
 /// let chain = verify(&child.text(), |known| *known == root.chain().root)?;
-/// assert_eq!((chain.links.len(), chain.links[0].limit), (1, limit));
+/// assert_eq!((chain.links.len(), chain.links[0].limit), (1, limit.into()));
 /// assert!(chain.check_time(2_000).is_ok());
 /// assert_eq!(chain.check_time(61_000).unwrap_err().code, "expired");
 /// assert_eq!(verify(&child.text(), |_| false).unwrap_err().code, "unknown_root");
@@ -139,13 +195,12 @@ pub fn verify(text: &str, is_known: impl Fn(&RootKey) -> bool) -> Result<Chain> 
 pub(super) fn read(bytes: &[u8], is_known: impl Fn(&RootKey) -> bool) -> Result<Chain> {
     let (head, links) = bytes.split_at_checked(HEAD_BYTES).ok_or_else(cut)?;
     let (version, root) = head.split_first().ok_or_else(cut)?;
-    if *version != VERSION {
-        return Err(bad("expected a key of version 2"));
-    }
-    if !links.len().is_multiple_of(LINK_BYTES) {
+    let version = Version::of(*version)?;
+    let link_bytes = version.link_bytes();
+    if !links.len().is_multiple_of(link_bytes) {
         return Err(cut());
     }
-    if links.len() / LINK_BYTES > KEY_LINKS {
+    if links.len() / link_bytes > KEY_LINKS {
         let error = bad("expected fewer links");
         return Err(error.with_limit("KEY_LINKS", KEY_LINKS as u64));
     }
@@ -155,10 +210,11 @@ pub(super) fn read(bytes: &[u8], is_known: impl Fn(&RootKey) -> bool) -> Result<
         return Err(Error::refusal(Kind::Auth, "unknown_root", message));
     }
     let mut chain = Chain { root, links: Vec::new() };
-    for (index, link) in links.chunks_exact(LINK_BYTES).enumerate() {
-        let signed = bytes.get(..HEAD_BYTES + index * LINK_BYTES + BODY_BYTES).ok_or_else(cut)?;
-        let (body, signature) = link.split_at_checked(BODY_BYTES).ok_or_else(cut)?;
-        let link = narrower(&chain, body, signed)?;
+    for (index, link) in links.chunks_exact(link_bytes).enumerate() {
+        let body_bytes = version.body_bytes();
+        let signed = bytes.get(..HEAD_BYTES + index * link_bytes + body_bytes).ok_or_else(cut)?;
+        let (body, signature) = link.split_at_checked(body_bytes).ok_or_else(cut)?;
+        let link = narrower((&chain, version), body, signed)?;
         verify_signature(&chain.holder(), Domain::Link, signed, signature)
             .map_err(|_| bad("the signature of a link does not hold"))?;
         chain.links.push(link);
@@ -167,15 +223,23 @@ pub(super) fn read(bytes: &[u8], is_known: impl Fn(&RootKey) -> bool) -> Result<
 }
 
 /// Reads a link that allows no more than those before it.
-fn narrower(chain: &Chain, body: &[u8], signed: &[u8]) -> Result<Link> {
+fn narrower((chain, version): (&Chain, Version), body: &[u8], signed: &[u8]) -> Result<Link> {
     let mut rest = body;
     let mut number = || {
         let (number, after) = rest.split_first_chunk().ok_or_else(cut)?;
         rest = after;
         Ok::<_, Error>(u64::from_be_bytes(*number))
     };
-    let (limit, issued_ms, until_ms) = (number()?, number()?, number()?);
-    let limit = Micros::new(limit).ok_or_else(|| bad("expected a limit that can be counted"))?;
+    let mut limit = Allowance::UNLIMITED;
+    for component in version.components() {
+        let most = number()?;
+        let is_unlimited = most == UNLIMITED && version == Version::Vector;
+        if most > AMOUNT_MAX && !is_unlimited {
+            return Err(bad("expected a limit that can be counted"));
+        }
+        limit = limit.with(*component, (!is_unlimited).then_some(most));
+    }
+    let (issued_ms, until_ms) = (number()?, number()?);
     let (budget, next) = rest.split_first_chunk::<32>().ok_or_else(cut)?;
     let link = Link {
         id: LinkId(Sha256::digest(signed).into()),
@@ -201,13 +265,22 @@ pub(super) fn check_narrower(chain: &Chain, link: &Link) -> Result<()> {
         return Err(error.with_limit("PROVIDER_KEY_LIFE", most_ms));
     }
     let Some(parent) = chain.links.last() else { return Ok(()) };
-    if link.limit > parent.limit {
-        return Err(bad("expected a limit of at most that of the link before"));
+    if !is_narrower(&link.limit, &parent.limit) {
+        return Err(bad("expected limits of at most those of the link before"));
     }
     if link.until_ms > parent.until_ms {
         return Err(bad("expected an end no later than that of the link before"));
     }
     Ok(())
+}
+
+/// True when each component that is limited above is limited to no more.
+fn is_narrower(limit: &Allowance, above: &Allowance) -> bool {
+    Component::ALL.into_iter().all(|component| match (limit.of(component), above.of(component)) {
+        (_, None) => true,
+        (None, Some(_)) => false,
+        (Some(limit), Some(above)) => limit <= above,
+    })
 }
 
 pub(super) fn cut() -> Error {

@@ -1,8 +1,7 @@
 //! One account.
 
 use crate::identity::RootKey;
-use crate::killswitch::BudgetId;
-use crate::metering::Micros;
+use crate::killswitch::{Allowance, Amount, BudgetId, Component};
 use crate::metering::chain::LinkId;
 use serde::{Deserialize, Serialize};
 
@@ -13,8 +12,8 @@ pub struct Root {
     pub key: RootKey,
     /// What a person calls it; at most `NAME_CHARS`.
     pub label: String,
-    /// Most that may ever be paid below it.
-    pub ceiling: Micros,
+    /// Most that may ever be paid below it, of each component; calls are not counted.
+    pub ceiling: Allowance,
 }
 
 /// What was paid by a key, for its receipt.
@@ -40,12 +39,12 @@ pub struct AccountView {
     pub parent: Option<LinkId>,
     /// What a person calls the root; empty for links.
     pub label: String,
-    /// Most that may be paid.
-    pub limit: Micros,
+    /// Most that may be paid, of each component.
+    pub limit: Allowance,
     /// What was paid.
-    pub spent: Micros,
+    pub spent: Amount,
     /// What is set aside.
-    pub reserved: Micros,
+    pub reserved: Amount,
     /// Unix time in milliseconds at which it ends; none: never.
     pub until_ms: Option<u64>,
     /// True once a provider took more than was set aside: nothing more is paid.
@@ -54,13 +53,13 @@ pub struct AccountView {
     pub ended: bool,
 }
 
-/// What was paid and is set aside, of at most a limit.
+/// What was paid and is set aside, of at most a limit of each component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Account {
-    pub(super) limit: Micros,
-    pub(super) spent: Micros,
+    pub(super) limit: Allowance,
+    pub(super) spent: Amount,
     /// Sum of the open reservations; not written down, since their own rows are.
-    pub(super) reserved: Micros,
+    pub(super) reserved: Amount,
     /// Open reservations, some of which may be of nothing.
     pub(super) calls: usize,
     pub(super) stopped: bool,
@@ -69,35 +68,40 @@ pub(super) struct Account {
 }
 
 impl Account {
-    pub(super) const fn new(limit: Micros) -> Self {
+    pub(super) const fn new(limit: Allowance) -> Self {
         Self {
             limit,
-            spent: Micros::ZERO,
-            reserved: Micros::ZERO,
+            spent: Amount::ZERO,
+            reserved: Amount::ZERO,
             calls: 0,
             stopped: false,
             ended: false,
         }
     }
 
-    /// True while so much more fits.
-    pub(super) fn has_room(&self, more: Micros) -> bool {
-        let taken = self.spent.plus(self.reserved).and_then(|taken| taken.plus(more));
-        taken.is_some_and(|all| all <= self.limit)
+    /// What of so much more does not fit; none: it fits. A component that is not limited has room
+    /// as long as it can be counted.
+    pub(super) fn lacks(&self, more: &Amount) -> Option<Component> {
+        let most = self.limit.most();
+        Component::ALL.into_iter().find(|component| {
+            let of = |amount: &Amount| amount.of(*component);
+            // Three numbers below 2^53 have a sum.
+            of(&self.spent) + of(&self.reserved) + of(more) > of(&most)
+        })
     }
 
     /// True when nothing would be lost without it.
     pub(super) fn is_blank(&self) -> bool {
-        self.spent == Micros::ZERO && self.calls == 0 && !self.stopped && !self.ended
+        self.spent.is_zero() && self.calls == 0 && !self.stopped && !self.ended
     }
 
-    pub(super) fn hold(&mut self, max: Micros) {
+    pub(super) fn hold(&mut self, max: &Amount) {
         self.reserved = self.reserved.plus_at_most(max);
         self.calls += 1;
     }
 
     /// Takes a reservation back and pays what was used of it, or beyond it.
-    pub(super) fn pay(&mut self, held: Micros, used: Micros) {
+    pub(super) fn pay(&mut self, held: &Amount, used: &Amount) {
         self.reserved = self.reserved.without(held);
         self.calls = self.calls.saturating_sub(1);
         self.spent = self.spent.plus_at_most(used);

@@ -5,9 +5,8 @@ use super::ends::{Tripped, over};
 use super::row::{Row, RowKey, Write, broken};
 use crate::error::{Error, Kind, Result};
 use crate::identity::RootKey;
-use crate::killswitch::BudgetId;
+use crate::killswitch::{Amount, BudgetId, Component};
 use crate::limits::{NAME_CHARS, TILL_RESERVATIONS, TILL_ROOTS};
-use crate::metering::Micros;
 use crate::metering::chain::{Chain, Link, LinkId};
 use std::collections::BTreeMap;
 
@@ -20,8 +19,8 @@ pub struct ReservationId(pub(super) u64);
 pub enum Committed {
     /// No more was used than was set aside.
     Within,
-    /// The provider took more: all of it is charged, and the key that paid is stopped, with those
-    /// below it.
+    /// The provider took more of a component: all of it is charged, and the key that paid is
+    /// stopped, with those below it.
     Overrun,
 }
 
@@ -33,7 +32,8 @@ pub enum Committed {
 ///
 /// let micros = |value| Micros::new(value).unwrap();
 /// let key = SpendKey::root(&SecretKey::from_seed([1; 32]));
-/// let root = Root { key: key.chain().root, label: "team".into(), ceiling: micros(100) };
+/// let ceiling = micros(100).into();
+/// let root = Root { key: key.chain().root, label: "team".into(), ceiling };
 /// let mut till = Till::default();
 /// till.add(root)?;
 /// let (first, rows) = till.reserve(key.chain(), micros(60), 0)?;
@@ -60,7 +60,7 @@ pub(super) struct Open {
     pub(super) root: RootKey,
     /// Last link of the chain; none: the root's own key.
     pub(super) link: Option<LinkId>,
-    pub(super) max: Micros,
+    pub(super) max: Amount,
 }
 
 impl Till {
@@ -84,7 +84,7 @@ impl Till {
             return Err(error.with_limit("TILL_ROOTS", TILL_ROOTS as u64));
         }
         let Root { key, label, ceiling } = root;
-        let account = Account::new(ceiling);
+        let account = Account::new(ceiling.with(Component::Calls, None));
         self.roots.insert(key, RootAccount { account, label, links: 0, forgotten_ms: 0 });
         Ok(self.rows(key, &[]))
     }
@@ -117,8 +117,9 @@ impl Till {
         self.roots.contains_key(key)
     }
 
-    /// Sets aside the most that a call can cost, at every link of a verified chain and at its
-    /// root; the writes are to be durable before the call begins.
+    /// Sets aside the most that a call can take of each component, at every link of a verified
+    /// chain and at its root; the writes are to be durable before the call begins. Calls are not
+    /// counted.
     ///
     /// # Errors
     /// `auth`: code `unknown_root`, `expired` or `bad_chain`; `killed`: a key that was ended, or
@@ -129,11 +130,12 @@ impl Till {
     pub fn reserve(
         &mut self,
         chain: &Chain,
-        max: Micros,
+        max: impl Into<Amount>,
         now_ms: u64,
     ) -> Result<(ReservationId, Vec<Write>)> {
+        let max = counted(max.into());
         self.admit(chain, now_ms)?;
-        self.check_room(chain, max)?;
+        self.check_room(chain, &max)?;
         if self.open.len() >= TILL_RESERVATIONS {
             let error = Error::refusal(Kind::Busy, "calls", "too many calls are open");
             return Err(error.with_limit("TILL_RESERVATIONS", TILL_RESERVATIONS as u64));
@@ -141,11 +143,11 @@ impl Till {
         let mut writes = self.open_accounts(chain, now_ms)?;
         let link = chain.links.last().map(|link| link.id);
         let path: Vec<_> = chain.links.iter().map(|link| link.id).collect();
-        self.each(chain.root, &path, |account| account.hold(max));
+        self.each(chain.root, &path, |account| account.hold(&max));
         let id = self.next;
         self.next += 1;
         let open = Open { root: chain.root, link, max };
-        writes.push(Write::Put(Row::Open { id, root: open.root, link: open.link, max }));
+        writes.push(Write::put(Row::Open { id, root: open.root, link: open.link, max }));
         self.open.insert(id, open);
         Ok((ReservationId(id), writes))
     }
@@ -154,7 +156,11 @@ impl Till {
     ///
     /// # Errors
     /// `not_found`: it has ended.
-    pub fn commit(&mut self, id: ReservationId, used: Micros) -> Result<(Committed, Vec<Write>)> {
+    pub fn commit(
+        &mut self,
+        id: ReservationId,
+        used: impl Into<Amount>,
+    ) -> Result<(Committed, Vec<Write>)> {
         self.commit_call(id, used, None)
     }
 
@@ -166,17 +172,19 @@ impl Till {
     pub fn commit_call(
         &mut self,
         id: ReservationId,
-        used: Micros,
+        used: impl Into<Amount>,
         call: Option<(&str, &str)>,
     ) -> Result<(Committed, Vec<Write>)> {
+        let used = counted(used.into());
         let gone = || Error::new(Kind::NotFound, "the reservation has ended");
         let Open { root, link, max } = self.open.remove(&id.0).ok_or_else(gone)?;
         let path = self.path(root, link)?;
-        self.each(root, &path, |account| account.pay(max, used));
-        if let Some((model, request)) = call.filter(|_| used > Micros::ZERO) {
+        self.each(root, &path, |account| account.pay(&max, &used));
+        if let Some((model, request)) = call.filter(|_| !used.is_zero()) {
             self.serve(&path, model, request);
         }
-        let outcome = if used > max { Committed::Overrun } else { Committed::Within };
+        let within = used.is_within(&max);
+        let outcome = if within { Committed::Within } else { Committed::Overrun };
         if outcome == Committed::Overrun {
             match link.and_then(|link| self.links.get_mut(&link)) {
                 Some(link) => link.account.stopped = true,
@@ -229,7 +237,7 @@ impl Till {
         chain.check_time(now_ms.max(root.forgotten_ms))
     }
 
-    fn check_room(&self, chain: &Chain, max: Micros) -> Result<()> {
+    fn check_room(&self, chain: &Chain, max: &Amount) -> Result<()> {
         let known = |link: &Link| {
             let known = self.links.get(&link.id).map(|link| link.account.clone());
             known.unwrap_or_else(|| Account::new(link.limit))
@@ -243,10 +251,11 @@ impl Till {
             let message = "the key is stopped: a provider took more than was set aside";
             return Err(Error::refusal(Kind::Killed, "stopped", message));
         }
-        if accounts.iter().all(|account| account.has_room(max)) {
+        let Some(lacking) = accounts.iter().find_map(|account| account.lacks(max)) else {
             return Ok(());
-        }
-        let message = format!("the call may cost {max} millionths, more than the key has left");
+        };
+        let (much, name) = (max.of(lacking), lacking.name());
+        let message = format!("the call may take {much} of {name}, more than the key has left");
         Err(Error::refusal(Kind::BudgetExhausted, "budget_exhausted", message))
     }
 
@@ -277,7 +286,7 @@ impl Till {
         self.links.insert(link.id, link_account);
         self.root(root)?.links += 1;
         self.above(parent, |link| link.below += 1);
-        Ok(self.link_row(link.id).map(Write::Put))
+        Ok(self.link_row(link.id).map(Write::put))
     }
 
     pub(super) fn each(
@@ -299,4 +308,9 @@ impl Till {
     pub(super) fn root(&mut self, key: RootKey) -> Result<&mut RootAccount> {
         self.roots.get_mut(&key).ok_or_else(|| broken("there is no such root"))
     }
+}
+
+/// What is counted of an amount: all but calls, which nobody limits here.
+fn counted(amount: Amount) -> Amount {
+    amount.with(Component::Calls, 0).unwrap_or(amount)
 }

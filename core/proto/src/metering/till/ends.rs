@@ -4,18 +4,25 @@ use super::accounts::{Open, ReservationId, Till};
 use super::row::{Row, RowKey, Write};
 use crate::error::{Error, Kind, Result};
 use crate::identity::RootKey;
-use crate::killswitch::BudgetId;
+use crate::killswitch::{Amount, BudgetId};
 use crate::limits::{CLOCK_SKEW, PROVIDER_KEY_LIFE, TILL_TRIPS, ms};
-use crate::metering::Micros;
 use crate::metering::chain::{Chain, LinkId};
 
 /// What a key that was ended cost: no more than both together is ever paid by it and below it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Paid {
     /// What was paid.
-    pub spent: Micros,
+    pub spent: Amount,
     /// What is set aside for calls that are open.
-    pub reserved: Micros,
+    pub reserved: Amount,
+}
+
+impl Paid {
+    /// The most that is ever paid.
+    #[must_use]
+    pub fn total(&self) -> Amount {
+        self.spent.plus_at_most(&self.reserved)
+    }
 }
 
 /// A budget that was stopped.
@@ -57,16 +64,15 @@ impl Till {
                 let message = "nothing is known of the key any more";
                 return Err(Error::refusal(Kind::Auth, "expired", message));
             }
-            let nothing = Paid { spent: Micros::ZERO, reserved: Micros::ZERO };
-            return Ok((nothing, Vec::new(), Vec::new()));
+            return Ok((Paid::default(), Vec::new(), Vec::new()));
         }
         let mut writes = self.open_accounts(chain, now_ms)?;
-        let mut paid = Paid { spent: Micros::ZERO, reserved: Micros::ZERO };
+        let mut paid = Paid::default();
         if let Some(link) = self.links.get_mut(&last.id) {
             link.account.ended = true;
             paid = Paid { spent: link.account.spent, reserved: link.account.reserved };
         }
-        writes.extend(self.link_row(last.id).map(Write::Put));
+        writes.extend(self.link_row(last.id).map(Write::put));
         let open = self.open_below(|_, path| path.contains(&last.id));
         Ok((paid, open, writes))
     }
@@ -91,7 +97,7 @@ impl Till {
             // A key that was issued a moment ago, by a clock that is ahead, ends by then.
             let until_ms = now_ms.saturating_add(ms(PROVIDER_KEY_LIFE + CLOCK_SKEW));
             self.trips.insert(budget, Tripped { teller, until_ms });
-            writes.push(Write::Put(Row::Trip { budget, teller, until_ms }));
+            writes.push(Write::put(Row::Trip { budget, teller, until_ms }));
         }
         let of = |till: &Self, path: &[LinkId]| {
             path.iter().any(|id| till.links.get(id).is_some_and(|link| link.budget == Some(budget)))

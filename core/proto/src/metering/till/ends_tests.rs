@@ -3,7 +3,7 @@
 use super::*;
 use crate::error::Kind;
 use crate::identity::SecretKey;
-use crate::killswitch::BudgetId;
+use crate::killswitch::{Amount, BudgetId};
 use crate::limits::{CLOCK_SKEW, PROVIDER_KEY_LIFE, TILL_LINK_SHARE, TILL_LINKS, TILL_TRIPS};
 use crate::metering::Micros;
 use crate::metering::chain::SpendKey;
@@ -23,7 +23,7 @@ fn root() -> SpendKey {
 fn till() -> Till {
     let mut till = Till::default();
     let key = root().chain().root;
-    till.add(Root { key, label: String::new(), ceiling: micros(1_000) }).unwrap();
+    till.add(Root { key, label: String::new(), ceiling: micros(1_000).into() }).unwrap();
     till
 }
 
@@ -96,12 +96,13 @@ fn a_key_that_is_ended_pays_nothing_more_and_says_what_it_cost() {
     rows.extend(writes);
     let (paid, cut, writes) = till.end(key.chain(), NOW_MS).unwrap();
     rows.extend(writes);
-    assert_eq!((paid.spent, paid.reserved, cut), (micros(7), micros(30), vec![open]));
+    let wanted = (micros(7).into(), micros(30).into(), vec![open]);
+    assert_eq!((paid.spent, paid.reserved, cut), wanted);
     for till in [&mut till, &mut again(&rows)] {
         assert!(is_killed(till, &key) && is_killed(till, &below) && !is_killed(till, &twin));
         till.commit(open, micros(30)).unwrap();
         let (paid, cut, _) = till.end(key.chain(), NOW_MS).unwrap();
-        assert_eq!((paid.spent, paid.reserved, cut), (micros(37), micros(0), vec![]));
+        assert_eq!((paid.spent, paid.reserved, cut), (micros(37).into(), Amount::ZERO, vec![]));
         assert!(till.accounts().iter().filter(|one| one.ended).count() == 1);
     }
 }
@@ -109,14 +110,14 @@ fn a_key_that_is_ended_pays_nothing_more_and_says_what_it_cost() {
 #[test]
 fn a_key_that_was_never_used_is_ended_as_well() {
     let (mut till, key) = (till(), of_budget(2));
-    assert_eq!(till.end(key.chain(), NOW_MS).unwrap().0.spent, micros(0));
+    assert_eq!(till.end(key.chain(), NOW_MS).unwrap().0.spent, Amount::ZERO);
     assert!(is_killed(&mut till, &key));
     // One whose time is over needs no account to pay nothing.
     let accounts = till.accounts().len();
-    assert_eq!(till.end(of_budget(8).chain(), ENDS_MS).unwrap().0.spent, micros(0));
+    assert_eq!(till.end(of_budget(8).chain(), ENDS_MS).unwrap().0.spent, Amount::ZERO);
     assert_eq!(till.accounts().len(), accounts);
     let late = root().issue([8; 32], micros(5), (ENDS_MS * 9, ENDS_MS * 10)).unwrap();
-    assert_eq!(till.end(late.chain(), ENDS_MS * 10).unwrap().0.spent, micros(0));
+    assert_eq!(till.end(late.chain(), ENDS_MS * 10).unwrap().0.spent, Amount::ZERO);
     till.root(root().chain().root).unwrap().forgotten_ms = ENDS_MS * 10;
     assert_eq!(till.end(late.chain(), NOW_MS).unwrap_err().code, "expired");
     let error = till.end(root().chain(), NOW_MS).unwrap_err();

@@ -62,7 +62,7 @@ impl Till {
         }
         for (id, open) in open {
             let path = till.path(open.root, open.link)?;
-            till.each(open.root, &path, |account| account.hold(open.max));
+            till.each(open.root, &path, |account| account.hold(&open.max));
             till.next = till.next.max(id.saturating_add(1));
             till.open.insert(id, open);
         }
@@ -112,7 +112,7 @@ impl Till {
             forgotten_ms: root.forgotten_ms,
         });
         let links = path.iter().filter_map(|id| self.link_row(*id));
-        root.into_iter().chain(links).map(Write::Put).collect()
+        root.into_iter().chain(links).map(Write::put).collect()
     }
 
     pub(super) fn link_row(&self, id: LinkId) -> Option<Row> {

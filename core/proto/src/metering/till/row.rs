@@ -3,10 +3,11 @@
 use super::Served;
 use crate::error::{Error, Kind, Result};
 use crate::identity::RootKey;
-use crate::killswitch::BudgetId;
+use crate::killswitch::{Allowance, Amount, BudgetId, Component};
+use crate::limits::AMOUNT_MAX;
 use crate::metering::Micros;
 use crate::metering::chain::LinkId;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// One row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,9 +19,9 @@ pub enum Row {
         /// What a person calls it.
         label: String,
         /// Most that may be paid below it.
-        ceiling: Micros,
+        ceiling: Allowance,
         /// What was paid.
-        spent: Micros,
+        spent: Amount,
         /// True once nothing more is paid by the root's own key.
         stopped: bool,
         /// Links that end by then are worth nothing.
@@ -35,9 +36,9 @@ pub enum Row {
         /// Link above it; none: the root.
         parent: Option<LinkId>,
         /// Most that may be paid below it.
-        limit: Micros,
+        limit: Allowance,
         /// What was paid.
-        spent: Micros,
+        spent: Amount,
         /// Unix time in milliseconds at which it ends.
         until_ms: u64,
         /// True once nothing more is paid: a provider took too much.
@@ -67,7 +68,7 @@ pub enum Row {
         /// Last link of the chain that pays; none: the root alone.
         link: Option<LinkId>,
         /// What is set aside.
-        max: Micros,
+        max: Amount,
     },
 }
 
@@ -88,7 +89,7 @@ pub enum RowKey {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Write {
     /// The row is this from here on.
-    Put(Row),
+    Put(Box<Row>),
     /// The row is no more.
     Delete(RowKey),
 }
@@ -100,8 +101,13 @@ enum Form {
     Root {
         key: RootKey,
         label: String,
-        ceiling: Micros,
+        #[serde(deserialize_with = "said")]
+        ceiling: Option<Micros>,
+        #[serde(default, rename = "ceilingTokens")]
+        ceiling_tokens: TokenLimits,
         spent: Micros,
+        #[serde(default, rename = "spentTokens")]
+        spent_tokens: Tokens,
         stopped: bool,
         #[serde(rename = "forgottenMs")]
         forgotten_ms: u64,
@@ -110,8 +116,13 @@ enum Form {
         id: String,
         root: RootKey,
         parent: Option<String>,
-        limit: Micros,
+        #[serde(deserialize_with = "said")]
+        limit: Option<Micros>,
+        #[serde(default, rename = "limitTokens")]
+        limit_tokens: TokenLimits,
         spent: Micros,
+        #[serde(default, rename = "spentTokens")]
+        spent_tokens: Tokens,
         #[serde(rename = "untilMs")]
         until_ms: u64,
         stopped: bool,
@@ -133,7 +144,74 @@ enum Form {
         root: RootKey,
         link: Option<String>,
         max: Micros,
+        #[serde(default, rename = "maxTokens")]
+        max_tokens: Tokens,
     },
+}
+
+/// Tokens beside a cost; a row of a gateway that counted cost alone has none.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tokens {
+    input: u64,
+    output: u64,
+}
+
+/// Limits of tokens beside that of a cost; null, as in a row of a gateway that counted cost alone:
+/// not limited.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TokenLimits {
+    #[serde(deserialize_with = "said")]
+    input: Option<u64>,
+    #[serde(deserialize_with = "said")]
+    output: Option<u64>,
+}
+
+/// What may be null, and is there: a limit that is missing is not one that is not limited.
+fn said<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    Option::deserialize(from)
+}
+
+fn apart(amount: &Amount) -> (Micros, Tokens) {
+    let of = |component| amount.of(component);
+    let (input, output) = (of(Component::InputTokens), of(Component::OutputTokens));
+    (Micros::at_most(of(Component::CostMicros).into()), Tokens { input, output })
+}
+
+fn joined(cost: Micros, Tokens { input, output }: &Tokens) -> Result<Amount> {
+    let all = Amount::from(cost).with(Component::InputTokens, *input);
+    let all = all.and_then(|all| all.with(Component::OutputTokens, *output));
+    all.map_err(|_| broken("expected an amount that can be counted"))
+}
+
+fn limits_apart(limits: &Allowance) -> (Option<Micros>, TokenLimits) {
+    let of = |component| limits.of(component);
+    let (input, output) = (of(Component::InputTokens), of(Component::OutputTokens));
+    (
+        of(Component::CostMicros).map(|most| Micros::at_most(most.into())),
+        TokenLimits { input, output },
+    )
+}
+
+fn limits_joined(cost: Option<Micros>, tokens: &TokenLimits) -> Result<Allowance> {
+    let limits = [
+        (Component::InputTokens, tokens.input),
+        (Component::OutputTokens, tokens.output),
+        (Component::CostMicros, cost.map(Micros::value)),
+    ];
+    limits.into_iter().try_fold(Allowance::UNLIMITED, |all, (component, most)| {
+        if most.is_some_and(|most| most > AMOUNT_MAX) {
+            return Err(broken("expected a limit that can be counted"));
+        }
+        Ok(all.with(component, most))
+    })
+}
+
+impl Write {
+    pub(super) fn put(row: Row) -> Self {
+        Self::Put(Box::new(row))
+    }
 }
 
 impl Row {
@@ -152,7 +230,18 @@ impl Row {
         let text = |id: &LinkId| id.to_string();
         let form = match self.clone() {
             Self::Root { key, label, ceiling, spent, stopped, forgotten_ms } => {
-                Form::Root { key, label, ceiling, spent, stopped, forgotten_ms }
+                let (ceiling, ceiling_tokens) = limits_apart(&ceiling);
+                let (spent, spent_tokens) = apart(&spent);
+                Form::Root {
+                    key,
+                    label,
+                    ceiling,
+                    ceiling_tokens,
+                    spent,
+                    spent_tokens,
+                    stopped,
+                    forgotten_ms,
+                }
             }
             Self::Link {
                 id,
@@ -168,12 +257,16 @@ impl Row {
             } => {
                 let (id, parent) = (text(&id), parent.as_ref().map(text));
                 let budget = budget.map(|budget| budget.to_string());
+                let (limit, limit_tokens) = limits_apart(&limit);
+                let (spent, spent_tokens) = apart(&spent);
                 Form::Link {
                     id,
                     root,
                     parent,
                     limit,
+                    limit_tokens,
                     spent,
+                    spent_tokens,
                     until_ms,
                     stopped,
                     ended,
@@ -185,7 +278,8 @@ impl Row {
                 Form::Trip { budget: budget.to_string(), teller, until_ms }
             }
             Self::Open { id, root, link, max } => {
-                Form::Open { id, root, link: link.as_ref().map(text), max }
+                let (max, max_tokens) = apart(&max);
+                Form::Open { id, root, link: link.as_ref().map(text), max, max_tokens }
             }
         };
         // Nothing of a row keeps it from being written.
@@ -199,7 +293,18 @@ impl Row {
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         let form = serde_json::from_slice(bytes).map_err(|_| broken("expected a row of a till"))?;
         Ok(match form {
-            Form::Root { key, label, ceiling, spent, stopped, forgotten_ms } => {
+            Form::Root {
+                key,
+                label,
+                ceiling,
+                ceiling_tokens,
+                spent,
+                spent_tokens,
+                stopped,
+                forgotten_ms,
+            } => {
+                let ceiling = limits_joined(ceiling, &ceiling_tokens)?;
+                let spent = joined(spent, &spent_tokens)?;
                 Self::Root { key, label, ceiling, spent, stopped, forgotten_ms }
             }
             Form::Link {
@@ -207,7 +312,9 @@ impl Row {
                 root,
                 parent,
                 limit,
+                limit_tokens,
                 spent,
+                spent_tokens,
                 until_ms,
                 stopped,
                 ended,
@@ -216,6 +323,8 @@ impl Row {
             } => {
                 let (id, parent) = (id_of(&id)?, parent.as_deref().map(id_of).transpose()?);
                 let budget = budget.as_deref().map(budget_of).transpose()?;
+                let limit = limits_joined(limit, &limit_tokens)?;
+                let spent = joined(spent, &spent_tokens)?;
                 Self::Link {
                     id,
                     root,
@@ -232,8 +341,10 @@ impl Row {
             Form::Trip { budget, teller, until_ms } => {
                 Self::Trip { budget: budget_of(&budget)?, teller, until_ms }
             }
-            Form::Open { id, root, link, max } => {
-                Self::Open { id, root, link: link.as_deref().map(id_of).transpose()?, max }
+            Form::Open { id, root, link, max, max_tokens } => {
+                let (link, max) =
+                    (link.as_deref().map(id_of).transpose()?, joined(max, &max_tokens)?);
+                Self::Open { id, root, link, max }
             }
         })
     }

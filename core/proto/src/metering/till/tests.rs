@@ -3,6 +3,7 @@
 use super::*;
 use crate::error::Kind;
 use crate::identity::SecretKey;
+use crate::killswitch::{Allowance, Amount, Component};
 use crate::limits::{TILL_LINKS, TILL_RESERVATIONS, TILL_ROOTS};
 use crate::metering::Micros;
 use crate::metering::chain::{LinkId, SpendKey};
@@ -21,7 +22,7 @@ fn root_key() -> SpendKey {
 }
 
 fn root(ceiling: u64) -> Root {
-    Root { key: root_key().chain().root, label: "r".to_owned(), ceiling: micros(ceiling) }
+    Root { key: root_key().chain().root, label: "r".to_owned(), ceiling: micros(ceiling).into() }
 }
 
 fn below(parent: &SpendKey, index: u64, limit: u64, ends_ms: u64) -> SpendKey {
@@ -50,7 +51,7 @@ impl Kept {
 }
 
 fn spent(till: &Till) -> u64 {
-    till.accounts()[0].spent.value()
+    till.accounts()[0].spent.of(Component::CostMicros)
 }
 
 #[test]
@@ -213,31 +214,167 @@ fn rows_that_do_not_belong_together_are_refused() {
     }
 }
 
+/// What is counted here.
+const COUNTED: [Component; 3] =
+    [Component::InputTokens, Component::OutputTokens, Component::CostMicros];
+
+/// So much input, output and cost.
+fn amount(all: [u64; 3]) -> Amount {
+    let each = COUNTED.into_iter().zip(all);
+    each.fold(Amount::ZERO, |sum, (component, much)| sum.with(component, much).unwrap())
+}
+
+/// Limits of input, output and cost.
+fn limits(all: [Option<u64>; 3]) -> Allowance {
+    let each = COUNTED.into_iter().zip(all);
+    each.fold(Allowance::UNLIMITED, |limits, (component, most)| limits.with(component, most))
+}
+
+/// A key of these limits.
+fn within(parent: &SpendKey, index: u64, all: [Option<u64>; 3]) -> SpendKey {
+    let mut seed = [8; 32];
+    seed[..8].copy_from_slice(&index.to_be_bytes());
+    parent.issue(seed, limits(all), (NOW_MS, ENDS_MS)).unwrap()
+}
+
+#[test]
+fn each_component_is_limited_by_itself_and_named_where_it_is_not_there() {
+    let mut till = Till::default();
+    let ceiling = limits([Some(100), None, Some(100)]);
+    till.add(Root { ceiling, ..root(0) }).unwrap();
+    let key = within(&root_key(), 1, [Some(10), Some(10), None]);
+    for (wanted, lacking) in [
+        ([10, 10, 100], None),
+        ([11, 0, 0], Some("inputTokens")),
+        ([0, 11, 0], Some("outputTokens")),
+        // What the key does not limit, its root does.
+        ([0, 0, 101], Some("costMicros")),
+        ([11, 11, 100], Some("inputTokens")),
+    ] {
+        match (till.reserve(key.chain(), amount(wanted), NOW_MS), lacking) {
+            (Ok((id, _)), None) => drop(till.commit(id, Amount::ZERO).unwrap()),
+            (Err(error), Some(name)) => {
+                assert_eq!(error.code, "budget_exhausted");
+                assert!(error.message.contains(name), "{error}");
+            }
+            (reserved, _) => panic!("{wanted:?}: {reserved:?}"),
+        }
+    }
+    // What nobody limits is counted all the same, and is no more than can be.
+    let most = crate::limits::AMOUNT_MAX;
+    let (id, _) = till.reserve(root_key().chain(), amount([0, most, 0]), NOW_MS).unwrap();
+    till.commit(id, amount([0, most, 0])).unwrap();
+    assert_eq!(till.accounts()[0].spent, amount([0, most, 0]));
+    let more = till.reserve(root_key().chain(), amount([0, 1, 0]), NOW_MS).unwrap_err();
+    assert_eq!(more.code, "budget_exhausted");
+}
+
+#[test]
+fn more_of_any_component_than_was_set_aside_stops_the_key() {
+    for (index, used) in [[6, 0, 0], [0, 6, 0], [0, 0, 6]].into_iter().enumerate() {
+        let mut till = Till::default();
+        till.add(root(1_000)).unwrap();
+        let key = within(&root_key(), index as u64, [Some(50), Some(50), Some(50)]);
+        let mut pay = |used| {
+            let (id, _) = till.reserve(key.chain(), amount([5; 3]), NOW_MS)?;
+            Ok::<_, crate::Error>(till.commit(id, amount(used)).unwrap().0)
+        };
+        // The control: as much as was set aside is no more than that.
+        assert_eq!(pay([5; 3]).unwrap(), Committed::Within);
+        assert_eq!(pay(used).unwrap(), Committed::Overrun);
+        assert_eq!(pay([0; 3]).unwrap_err().code, "stopped", "{used:?}");
+        let all = amount([5; 3]).plus(&amount(used)).unwrap();
+        assert_eq!(till.accounts()[0].spent, all, "it is charged all the same");
+    }
+}
+
+#[test]
+fn calls_are_not_counted() {
+    let mut till = Till::default();
+    let ceiling = Allowance::UNLIMITED.with(Component::Calls, Some(0));
+    till.add(Root { ceiling, ..root(0) }).unwrap();
+    let key = root_key().issue([5; 32], ceiling, (NOW_MS, ENDS_MS)).unwrap();
+    assert_eq!(key.chain().links[0].limit, Allowance::UNLIMITED);
+    let call = amount([1; 3]).with(Component::Calls, 1).unwrap();
+    let (id, _) = till.reserve(key.chain(), call, NOW_MS).unwrap();
+    assert_eq!(till.commit(id, call).unwrap().0, Committed::Within);
+    assert_eq!(till.accounts()[0].spent, amount([1; 3]));
+}
+
+/// Rows as version 0.1.0 wrote them.
+#[test]
+fn rows_of_a_gateway_that_counted_cost_alone_are_read() {
+    let key = root_key().chain().root;
+    let rows = [
+        format!(
+            r#"{{"row":"root","key":"{key}","label":"team","ceiling":1000,"spent":100,
+            "stopped":false,"forgottenMs":0}}"#
+        ),
+        format!(r#"{{"row":"open","id":7,"root":"{key}","link":null,"max":40}}"#),
+    ];
+    let read = |row: &String| Row::decode(row.as_bytes());
+    let mut till = Till::load(rows.iter().map(|row| read(row).unwrap()).collect()).unwrap();
+    let account = till.accounts().remove(0);
+    assert_eq!((account.limit, account.spent), (micros(1_000).into(), micros(100).into()));
+    assert_eq!(account.reserved, micros(40).into());
+    let (_, writes) = till.reserve(root_key().chain(), amount([5, 6, 860]), NOW_MS).unwrap();
+    // What it writes is read as it was, tokens among it.
+    for write in writes.into_iter().chain(till.recover().unwrap()) {
+        if let Write::Put(row) = write {
+            assert_eq!(Row::decode(&row.encode()).unwrap(), *row);
+        }
+    }
+    assert_eq!(till.accounts()[0].spent, amount([5, 6, 1_000]));
+    // A limit that is not there is not one that does not limit.
+    for (row, gone) in [(0, "\"ceiling\":1000,"), (0, ",\"spent\":100"), (1, ",\"max\":40")] {
+        let broken = rows[row].replace(gone, "");
+        assert_ne!(broken, rows[row]);
+        assert_eq!(read(&broken).unwrap_err().code, "broken_store", "{broken}");
+    }
+    for tokens in [r#"{"input":1}"#, r#"{"input":-1,"output":null}"#, "null", "[]"] {
+        let with = format!(r#""ceilingTokens":{tokens},"ceiling""#);
+        let broken = rows[0].replace(r#""ceiling""#, &with);
+        assert_eq!(read(&broken).unwrap_err().code, "broken_store", "{broken}");
+    }
+    let large = format!(r#""spentTokens":{{"input":{},"output":0}},"spent""#, u64::MAX);
+    assert!(read(&rows[0].replace(r#""spent""#, &large)).is_err());
+}
+
 #[derive(Debug, Clone)]
 enum Step {
-    /// By which key, how much.
-    Reserve(usize, u64),
-    /// Which of the open ones, which part of its most in percent.
-    Commit(usize, u64),
+    /// By which key, how much of each component.
+    Reserve(usize, [u64; 3]),
+    /// Which of the open ones, which part of its most in percent, of each component.
+    Commit(usize, [u64; 3]),
     Crash,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let each = proptest::array::uniform3;
     let one = prop_oneof![
-        4 => (0..13_usize, 0..40_u64).prop_map(|(key, max)| Step::Reserve(key, max)),
-        3 => (0..8_usize, 0..=100_u64).prop_map(|(open, part)| Step::Commit(open, part)),
+        4 => (0..16_usize, each(0..30_u64)).prop_map(|(key, max)| Step::Reserve(key, max)),
+        3 => (0..8_usize, each(0..101_u64)).prop_map(|(open, part)| Step::Commit(open, part)),
         1 => Just(Step::Crash),
     ];
     proptest::collection::vec(one, 1..60)
 }
 
-/// The root's own key, three below it, three below each of two of those, three below one of them;
-/// each wider than what is above it can pay together.
+/// The most that is paid below the root.
+const CEILING: [u64; 3] = [100, 90, 110];
+
+/// The root's own key, three below it, three below each of two of those, and so on; each wider
+/// than what is above it can pay together, in one component or another, or not limited in it.
 fn keys() -> Vec<SpendKey> {
     let mut keys = vec![root_key()];
-    for (parent, limit) in [(0, 60), (1, 60), (2, 50), (4, 40)] {
+    for (parent, all) in [
+        (0, [Some(60), Some(200), Some(200)]),
+        (0, [None, Some(50), None]),
+        (1, [Some(60), Some(40), Some(60)]),
+        (4, [Some(50), Some(40), Some(20)]),
+        (7, [Some(20), Some(40), Some(20)]),
+    ] {
         for child in 0..3 {
-            let key = below(&keys[parent], (parent * 10 + child) as u64, limit, ENDS_MS);
+            let key = within(&keys[parent], (parent * 10 + keys.len() + child) as u64, all);
             keys.push(key);
         }
     }
@@ -246,17 +383,18 @@ fn keys() -> Vec<SpendKey> {
 
 /// What was really paid, by link; none: by the root.
 #[derive(Default)]
-struct Ledger(BTreeMap<Option<LinkId>, u64>);
+struct Ledger(BTreeMap<Option<LinkId>, [u64; 3]>);
 
 impl Ledger {
-    fn pay(&mut self, key: &SpendKey, used: u64) {
-        *self.0.entry(None).or_default() += used;
-        for link in &key.chain().links {
-            *self.0.entry(Some(link.id)).or_default() += used;
+    fn pay(&mut self, key: &SpendKey, used: [u64; 3]) {
+        let links = key.chain().links.iter().map(|link| Some(link.id));
+        for link in links.chain([None]) {
+            let paid = self.0.entry(link).or_default();
+            *paid = std::array::from_fn(|index| paid[index] + used[index]);
         }
     }
 
-    fn of(&self, link: Option<LinkId>) -> u64 {
+    fn of(&self, link: Option<LinkId>) -> [u64; 3] {
         self.0.get(&link).copied().unwrap_or_default()
     }
 }
@@ -265,15 +403,15 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
     #[test]
     fn nothing_is_paid_beyond_any_limit_and_nothing_is_stranded(steps in steps()) {
-        let ceiling = 100;
         let (mut till, mut kept, mut paid) = (Till::default(), Kept::default(), Ledger::default());
-        kept.write(till.add(root(ceiling)).unwrap());
+        let ceiling = limits(CEILING.map(Some));
+        kept.write(till.add(Root { ceiling, ..root(0) }).unwrap());
         let keys = keys();
-        let mut open: Vec<(ReservationId, usize, u64)> = Vec::new();
+        let mut open: Vec<(ReservationId, usize, [u64; 3])> = Vec::new();
         for step in steps {
             match step {
                 Step::Reserve(key, max) => {
-                    let reserved = till.reserve(keys[key].chain(), micros(max), NOW_MS);
+                    let reserved = till.reserve(keys[key].chain(), amount(max), NOW_MS);
                     if let Ok((id, writes)) = reserved {
                         kept.write(writes);
                         open.push((id, key, max));
@@ -281,9 +419,9 @@ proptest! {
                 }
                 Step::Commit(which, part) if which < open.len() => {
                     let (id, key, max) = open.swap_remove(which);
-                    let used = max * part / 100;
+                    let used = std::array::from_fn(|index| max[index] * part[index] / 100);
                     paid.pay(&keys[key], used);
-                    kept.write(till.commit(id, micros(used)).unwrap().1);
+                    kept.write(till.commit(id, amount(used)).unwrap().1);
                 }
                 Step::Commit(..) => {}
                 Step::Crash => {
@@ -295,23 +433,29 @@ proptest! {
                     kept.write(till.recover().unwrap());
                 }
             }
-            prop_assert!(paid.of(None) <= ceiling);
+            for (paid, most) in paid.of(None).into_iter().zip(CEILING) {
+                prop_assert!(paid <= most, "{paid} of {most}");
+            }
             for link in keys.iter().flat_map(|key| &key.chain().links) {
-                prop_assert!(paid.of(Some(link.id)) <= link.limit.value());
+                let paid = paid.of(Some(link.id));
+                prop_assert!(link.limit.allows(&amount(paid)), "{paid:?} of {:?}", link.limit);
             }
             prop_assert_eq!(kept.load().accounts(), till.accounts());
         }
         for (id, key, max) in open {
             paid.pay(&keys[key], max);
-            kept.write(till.commit(id, micros(max)).unwrap().1);
+            kept.write(till.commit(id, amount(max)).unwrap().1);
         }
         for account in kept.load().accounts() {
-            prop_assert_eq!(account.reserved, Micros::ZERO, "nothing is stranded");
-            prop_assert_eq!(account.spent.value(), paid.of(account.link));
+            prop_assert_eq!(account.reserved, Amount::ZERO, "nothing is stranded");
+            prop_assert_eq!(account.spent, amount(paid.of(account.link)));
         }
-        // What is left can be had, to the last millionth.
-        let left = ceiling - paid.of(None);
-        prop_assert!(till.reserve(keys[0].chain(), micros(left), NOW_MS).is_ok());
-        prop_assert!(till.reserve(keys[0].chain(), micros(1), NOW_MS).is_err());
+        // What is left can be had, to the last token and millionth.
+        let paid = paid.of(None);
+        let left = std::array::from_fn(|index| CEILING[index] - paid[index]);
+        prop_assert!(till.reserve(keys[0].chain(), amount(left), NOW_MS).is_ok());
+        for more in [[1, 0, 0], [0, 1, 0], [0, 0, 1]] {
+            prop_assert!(till.reserve(keys[0].chain(), amount(more), NOW_MS).is_err());
+        }
     }
 }

@@ -18,6 +18,11 @@ fn component(field: &str, value: u64) -> Result<()> {
     Err(Error::invalid(field, message).with_limit("AMOUNT_MAX", AMOUNT_MAX))
 }
 
+/// Those that are there.
+fn components(all: &[(&str, Option<u64>)]) -> Result<()> {
+    all.iter().try_for_each(|(field, value)| value.map_or(Ok(()), |value| component(field, value)))
+}
+
 fn id(field: &str, bytes: &[u8]) -> Result<()> {
     exactly(field, bytes, 16)
 }
@@ -132,6 +137,17 @@ impl Checked for v1::Receipt {
         bytes32("link", &self.link)?;
         component("limit_micros", self.limit_micros)?;
         component("used_micros", self.used_micros)?;
+        if self.used_input_tokens.is_some() != self.used_output_tokens.is_some() {
+            let message = "expected tokens of both ways, or of none";
+            return Err(Error::invalid("used_output_tokens", message));
+        }
+        let tokens = [
+            ("used_input_tokens", self.used_input_tokens),
+            ("used_output_tokens", self.used_output_tokens),
+            ("limit_input_tokens", self.limit_input_tokens),
+            ("limit_output_tokens", self.limit_output_tokens),
+        ];
+        components(&tokens)?;
         check_text("provider", &self.provider)?;
         check_text("model", &self.model)?;
         check_text("provider_request_id", &self.provider_request_id)
@@ -142,6 +158,11 @@ impl Checked for v1::Frame {
     fn check(&self) -> Result<()> {
         bytes32("link", &self.link)?;
         component("limit_micros", self.limit_micros)?;
+        let tokens = [
+            ("limit_input_tokens", self.limit_input_tokens),
+            ("limit_output_tokens", self.limit_output_tokens),
+        ];
+        components(&tokens)?;
         bytes32("signer", &self.signer)
     }
 }

@@ -210,20 +210,30 @@ public class CallContext internal constructor(
      * Gives a base URL and a short-lived key of the node's metering gateway, for a client of
      * OpenAI's API in this handler.
      *
-     * What the key may pay is set aside in the grant of the call first. Each time it is another
-     * key. All of them end with the call, with the stop of its budget, or with its total deadline,
-     * and after ten minutes at the latest; what the gateway says they cost is charged at the end of
-     * the call, and all that was set aside where it says nothing.
+     * What the key may take is set aside in the grant of the call first: of each the most that is
+     * given, or a quarter of what is free. What the budget does not limit, and no most is given of,
+     * only the node's own key limits; it counts in the usage of the answer alone. Each time it is
+     * another key. All of them end with the call, with the stop of its budget, or with its total
+     * deadline, and after ten minutes at the latest; what the gateway says they took is charged at
+     * the end of the call, and all that was set aside where it says nothing.
      *
-     * @param maxCost most cost, in millionths of the currency unit; null: a quarter of what is free
+     * @param maxCost most cost, in millionths of the currency unit
+     * @param maxInput most tokens that models read
+     * @param maxOutput most tokens that they write
      * @throws HublessException kind `configuration`: code `no_budget`, `no_gateway`, or
-     *   `token_limit` under a budget that limits tokens, which a gateway does not count; kind
-     *   `budget_exhausted` if it does not fit
+     *   `token_limit` where tokens are to be limited and the node's own key is of version 2, which
+     *   limits cost alone; kind `budget_exhausted` if it does not fit
      * @sample dev.hubless.samples.ProviderSamples.provider
      */
-    public suspend fun provider(maxCost: Long? = null): Provider {
+    public suspend fun provider(
+        maxCost: Long? = null,
+        maxInput: Long? = null,
+        maxOutput: Long? = null,
+    ): Provider {
         val body = obj {
             put("call", handle)
+            some("maxInput", maxInput)
+            some("maxOutput", maxOutput)
             some("maxCost", maxCost)
         }
         val given = node.session.call("call.provider", body).body

@@ -42,6 +42,32 @@ class ProviderTest {
         }
 
     @Test
+    fun `each component is set aside by itself`() =
+        withNode({
+            gateway = URL
+            gatewayKey = KEY
+        }) {
+            agent<Long, String>("think") { most ->
+                val much = failure(ErrorKind.BUDGET_EXHAUSTED) { provider(maxInput = 201) }
+                assertEquals("input_exceeded", much.code)
+                val input = failure(ErrorKind.INVALID_ARGUMENT) { provider(maxInput = -1) }
+                assertEquals("maxInput" to "amount", input.field to input.code)
+                val output = failure(ErrorKind.INVALID_ARGUMENT) { provider(maxOutput = -1) }
+                assertEquals("maxOutput" to "amount", output.field to output.code)
+                provider(maxInput = 30, maxOutput = most).baseUrl
+            }
+            KillSwitch(inputTokens = 800, outputTokens = 400, costMicros = 4_000).use { switch ->
+                val usage = ask("think", 0L) { killSwitch = switch }.usage
+                // Nobody listens there: all that is set aside is charged.
+                assertEquals(30L to 0L, usage.inputTokens to usage.outputTokens)
+                assertEquals(250L, usage.costMicros)
+                val spent = switch.spent
+                assertEquals(30L to 0L, spent.inputTokens to spent.outputTokens)
+                assertEquals(250L, spent.costMicros)
+            }
+        }
+
+    @Test
     fun `what is missing is said`() = withNode {
         thinkers()
         val none = failure(ErrorKind.CONFIGURATION) { request<String>("think", 1L) }
@@ -88,6 +114,6 @@ class ProviderTest {
         const val URL = "http://127.0.0.1:9/v1"
 
         /** A key of a root whose seed is 32 times 1. */
-        val KEY = "hbl_AoqI4910CfGV_VLbLTy6XXLKZwm_HZQSG_N0iAG0D29c" + "AQEB".repeat(10) + "AQE"
+        val KEY = "hbl_A4qI4910CfGV_VLbLTy6XXLKZwm_HZQSG_N0iAG0D29c" + "AQEB".repeat(10) + "AQE"
     }
 }

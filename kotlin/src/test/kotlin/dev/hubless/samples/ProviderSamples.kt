@@ -17,7 +17,7 @@ class ProviderSamples {
     @Test
     fun provider() = withNode {
         agent<String, String>("think") {
-            val given: Provider = provider(maxCost = 20_000)
+            val given: Provider = provider(maxOutput = 2_000, maxCost = 20_000)
             client(given.baseUrl, given.apiKey)
         }
         val refused = failure(ErrorKind.CONFIGURATION) { request<String>("think", "why?") }
