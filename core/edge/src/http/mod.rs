@@ -54,9 +54,7 @@ pub fn requests(bytes: &[u8], piece: usize) -> Option<(usize, usize)> {
     gate::requests(bytes, piece).ok()
 }
 
-/// Reads the body of a request for an agent; true: it is one.
-///
-/// For those who test readers of what others send.
+/// As [`requests`], of the body of a request for an agent; true: it is one.
 pub fn is_request(body: &[u8]) -> bool {
     form::request("agent", "edge:http:anonymous", body).is_ok()
 }

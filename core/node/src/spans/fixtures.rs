@@ -36,6 +36,26 @@ pub(super) fn span(trace: u8, id: u8, parent: Option<u8>) -> Span {
     Span::ended(heading, Duration::from_micros(1_500), Outcome::failed(&error))
 }
 
+/// A span of a call that failed with this code.
+pub(super) fn failed_with(code: &str) -> Span {
+    let own = span(1, 2, None);
+    let heading = Heading {
+        place: Place { trace: own.trace_id, span: own.span_id, parent: None },
+        side: own.side,
+        request: own.request_id,
+        attempt: own.attempt,
+        agent: own.agent_id,
+        name: own.name,
+        peer: own.peer,
+        path: own.path,
+        request_bytes: None,
+        depth: None,
+        budget: None,
+    };
+    let error = Error::refusal(Kind::Busy, code, "");
+    Span::ended(heading, Duration::ZERO, Outcome::failed(&error))
+}
+
 /// One that paid: seven of forty tokens were spent.
 pub(super) fn budget() -> CallBudget {
     let tokens = |count| Amount::ZERO.with(Component::OutputTokens, count).unwrap();

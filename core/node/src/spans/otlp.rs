@@ -236,9 +236,10 @@ mod tests {
 
     #[test]
     fn the_longest_line_is_within_its_bound() {
+        let code = "\u{1}\"".repeat(ID_BYTES);
         let longest = Span {
             name: "n".repeat(NAME_CHARS),
-            code: "\u{1}".repeat(ID_BYTES),
+            code: super::super::fixtures::failed_with(&code).code,
             kind: "stale_attempt".into(),
             started_us: u64::MAX,
             request_bytes: Some(u64::MAX),
@@ -251,6 +252,7 @@ mod tests {
             }),
             ..span(1, 2, Some(3))
         };
+        assert_eq!(longest.code, "\"".repeat(ID_BYTES));
         let line = line(&longest, &resource(Names::WithGenAi));
         assert!(line.len() <= TRACE_LINE_BYTES, "{}", line.len());
     }

@@ -93,6 +93,8 @@ impl Span {
     pub(crate) fn ended(heading: Heading, took: Duration, outcome: Outcome) -> Self {
         let duration_us = micros(took);
         let Outcome { kind, mut code, usage, answer_bytes, queue } = outcome;
+        // No peer takes one with control characters, and each takes six letters in a line.
+        code.retain(|letter| !letter.is_control());
         code.truncate(code.floor_char_boundary(ID_BYTES));
         let begins = heading.side == CallSide::Made && heading.place.parent.is_none();
         Self {

@@ -171,7 +171,7 @@ impl Hours {
 
     /// What counts for a principal: set aside, or spent within the hour.
     pub fn charge(&self, who: &str, now_ms: u64) -> Amount {
-        let now_ms = self.now_ms.max(now_ms);
+        let now_ms = self.now_ms.max(now_ms.min(limits::AMOUNT_MAX));
         self.accounts.get(who).map_or(Amount::ZERO, |account| account.charge(now_ms))
     }
 
