@@ -52,20 +52,30 @@ async fn a_trace_is_gathered_from_every_node_and_outlives_the_caller() {
 
 /// What a span in a trace file says under this name; none: nothing.
 fn said(span: &Value, key: &str) -> Option<Value> {
-    let all = span["attributes"].as_array().unwrap();
-    all.iter().find(|one| one["key"] == key).map(|one| one["value"].clone())
+    span["attributes"]
+        .as_array()?
+        .iter()
+        .find(|one| one["key"] == key)
+        .map(|one| one["value"].clone())
 }
 
-#[tokio::test]
-async fn a_span_says_which_budget_paid_how_deep_it_is_and_why_it_was_stopped() {
-    let home = tempfile::tempdir().unwrap();
-    let files = ["one", "two"].map(|name| home.path().join(format!("{name}.jsonl")));
+/// A budgeted call that is answered, one that is stopped, and one without a budget.
+struct Told {
+    one: Node,
+    two: Node,
+    answered: TraceId,
+    stopped: TraceId,
+    free: TraceId,
+}
+
+/// `front` at one node asks `model` there, and is asked from the other; each writes to its file.
+async fn told(home: &std::path::Path, files: &[std::path::PathBuf; 2]) -> Told {
     let start = |file: &std::path::PathBuf| {
-        let home = Some(home.path().join("home"));
+        let home = Some(home.join("home"));
         let trace = Some(file.display().to_string().into());
         Node::start(NodeOptions { home, trace, ..NodeOptions::default() })
     };
-    std::fs::create_dir_all(home.path().join("home")).unwrap();
+    std::fs::create_dir_all(home.join("home")).unwrap();
     let (one, two) = (start(&files[0]).await.unwrap(), start(&files[1]).await.unwrap());
     let began = Arc::<Notify>::default();
     let told = Arc::clone(&began);
@@ -113,6 +123,14 @@ async fn a_span_says_which_budget_paid_how_deep_it_is_and_why_it_was_stopped() {
     assert_eq!(waiting.await.unwrap().unwrap_err().kind, Kind::Killed);
     let stopped = STOPPED.parse().unwrap();
     let free = two.request(ask("front", json!("x"))).await.unwrap().trace_id;
+    Told { one, two, answered, stopped, free }
+}
+
+#[tokio::test]
+async fn a_span_says_which_budget_paid_how_deep_it_is_and_why_it_was_stopped() {
+    let home = tempfile::tempdir().unwrap();
+    let files = ["one", "two"].map(|name| home.path().join(format!("{name}.jsonl")));
+    let Told { one, two, answered, stopped, free } = told(home.path(), &files).await;
     // The tree joins what both sides know.
     let trace = two.trace(answered).await.unwrap();
     let front = &trace.calls[0];
