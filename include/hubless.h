@@ -2814,14 +2814,8 @@ hubless_status hubless_poll(const hubless_node *node,
                             hubless_error *err);
 
 /**
- * Gives a base URL and a short-lived key of the node's metering gateway. What the key may pay is
- * set aside in the grant of the call first: `max_cost`, in 1e-6 of the currency unit, or, for
- * NULL, a quarter of what is free. Each time it is another key. All of them end with the call,
- * with the stop of its budget, or with its total deadline, and after ten minutes at the latest;
- * what the gateway says they cost is charged at the end of the call, and all that was set aside
- * where it says nothing. `HUBLESS_CONFIGURATION`: code `no_budget`, `no_gateway`, or `token_limit`
- * under a budget that limits tokens, which a gateway does not count; `HUBLESS_BUDGET_EXHAUSTED`:
- * it does not fit. Blocks shortly.
+ * As `hubless_call_provider_for`, with a most of the cost alone: `max_cost`, in 1e-6 of the
+ * currency unit; NULL: none. Blocks shortly.
  *
  * # Safety
  * `max_cost` is NULL or readable; `provider` is writable; `err` is NULL or initialised.
@@ -2842,6 +2836,39 @@ hubless_status hubless_call_provider_async(const hubless_call *call,
                                            hubless_on_provider on_provider,
                                            void *user,
                                            hubless_error *err);
+
+/**
+ * Gives a base URL and a short-lived key of the node's metering gateway. What the key may take of
+ * input tokens, output tokens and cost is set aside in the grant of the call first: of each the
+ * most that is given, or a quarter of what is free; NULL: none is given. What the budget does not
+ * limit, and no most is given of, is limited by the node's own key alone, and counts in the usage
+ * of the answer only. Each time it is another key. All of them end with the call, with the stop of
+ * its budget, or with its total deadline, and after ten minutes at the latest; what the gateway
+ * says they took is charged at the end of the call, and all that was set aside where it says
+ * nothing. `HUBLESS_CONFIGURATION`: code `no_budget`, `no_gateway`, or `token_limit` where tokens
+ * are to be limited and the node's own key is of version 2, which limits cost alone;
+ * `HUBLESS_BUDGET_EXHAUSTED`: it does not fit; `HUBLESS_INVALID_ARGUMENT` for a most of calls,
+ * which a gateway does not count. Blocks shortly.
+ *
+ * # Safety
+ * `most` is NULL or readable; `provider` is writable; `err` is NULL or initialised.
+ */
+hubless_status hubless_call_provider_for(const hubless_call *call,
+                                         const hubless_allowance *most,
+                                         hubless_provider **provider,
+                                         hubless_error *err);
+
+/**
+ * As `hubless_call_provider_for`, without blocking.
+ *
+ * # Safety
+ * `most` is NULL or readable; `err` is NULL or initialised.
+ */
+hubless_status hubless_call_provider_for_async(const hubless_call *call,
+                                               const hubless_allowance *most,
+                                               hubless_on_provider on_provider,
+                                               void *user,
+                                               hubless_error *err);
 
 /**
  * Tells what a client is to be given.
