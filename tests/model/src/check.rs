@@ -3,7 +3,7 @@
 use crate::model::Model;
 use crate::plan::Plan;
 use crate::world::{Action, World};
-use stateright::{Checker as _, HasDiscoveries, Model as Checked, Property};
+use stateright::{Checker, HasDiscoveries, Model as Checked, Property};
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -129,13 +129,26 @@ pub enum Until {
 
 /// Visits the states of a plan, nearest first.
 pub fn search(plan: Plan, until: Until) -> Found {
-    let (name, started) = (plan.name, Instant::now());
+    let started = Instant::now();
     let builder = Model::new(plan).checker().threads(2);
     let (builder, most) = match until {
         Until::States(most) => (builder.finish_when(HasDiscoveries::AllFailures), most),
         Until::Broken(most) => (builder.finish_when(HasDiscoveries::AnyFailures), most),
     };
-    let checker = builder.target_state_count(most).spawn_bfs().join();
+    found(&builder.target_state_count(most).spawn_bfs().join(), most, started)
+}
+
+/// Visits all states of a plan, deepest first: of those that were seen it keeps a number each, and
+/// few wait to be looked at, so that there may be many more.
+pub fn walk(plan: Plan) -> Found {
+    let started = Instant::now();
+    let builder = Model::new(plan).checker().threads(2);
+    let builder = builder.finish_when(HasDiscoveries::AllFailures);
+    found(&builder.spawn_dfs().join(), usize::MAX, started)
+}
+
+/// What a search that is over found.
+fn found(checker: &impl Checker<Model>, most: usize, started: Instant) -> Found {
     let (mut broken, mut missing) = (Vec::new(), Vec::new());
     let mut discoveries = checker.discoveries();
     for property in checker.model().properties() {
@@ -148,7 +161,7 @@ pub fn search(plan: Plan, until: Until) -> Found {
     }
     broken.sort_by_key(|(_, steps)| steps.len());
     Found {
-        name,
+        name: checker.model().plan.name,
         states: checker.unique_state_count(),
         depth: checker.max_depth(),
         exhausted: checker.state_count() < most && broken.is_empty(),

@@ -2,11 +2,14 @@
 //! runs, and what is spent is counted beside it.
 //!
 //! `plan` says who calls whom and what may happen, `local` moves one node, `world` is one
-//! state of all and what was really spent, `model` moves it, `liar` is what a dishonest node can
-//! say, `check` says what must hold, `plans` names the configurations. `tests/models.rs` exhausts
-//! them; `tests/faults.rs`, built with one planted fault at a time, demands that it is found.
+//! state of all and what was really spent, `model` moves it, `alone` says which steps need not be
+//! taken in every order, `liar` is what a dishonest node can say, `check` says what must hold,
+//! `plans` names the configurations. `tests/models.rs` exhausts them, `tests/orders.rs` compares
+//! what is seen in every order and in some; `tests/faults.rs`, built with one planted fault at a
+//! time, demands that it is found.
 #![allow(clippy::unwrap_used, reason = "a model that cannot go on fails")]
 
+mod alone;
 pub mod check;
 mod liar;
 pub mod local;

@@ -6,7 +6,7 @@ use crate::killswitch::{
 };
 use crate::liar::is_of_use;
 use crate::local::{Effect, Local, Step, count, print_of, secret, tokens};
-use crate::plan::{Plan, Renewal};
+use crate::plan::{Histories, Plan, Renewal};
 use crate::world::{Action, Letter, Said, Seen, Spent, World};
 use hubless_proto::identity::{AgentId, NodeKey};
 use hubless_proto::wire::record::Digest;
@@ -28,10 +28,13 @@ pub struct Model {
     pub(crate) beacons: RwLock<BTreeMap<Digest, Beacon>>,
 }
 
-type Taken = Arc<(Arc<Local>, Vec<Effect>)>;
+pub(crate) type Taken = Arc<(Arc<Local>, Vec<Effect>)>;
 
 impl Model {
     /// The model of a plan.
+    ///
+    /// # Panics
+    /// Where leaves are to go first in a plan in which they are not alone.
     pub fn new(plan: Plan) -> Self {
         let keys: Vec<_> = (0..plan.nodes).map(|node| secret(node).node_key()).collect();
         let ceiling = Allowance::UNLIMITED.with(Component::OutputTokens, Some(plan.ceiling));
@@ -39,14 +42,16 @@ impl Model {
         let strict = plan.liar.is_some_and(|liar| liar.renewal == Renewal::Root);
         let terms = Terms { lease_ms, strict, ..Terms::of(ceiling) };
         let budget = Budget::new(keys[0], [7; 16], terms, 0);
-        Self {
+        let model = Self {
             plan,
             budget,
             keys,
             steps: RwLock::default(),
             locals: RwLock::default(),
             beacons: RwLock::default(),
-        }
+        };
+        assert!(model.plan.histories == Histories::All || model.leaves_are_alone());
+        model
     }
 
     /// The budget is open, and everybody heard everybody's clock unless time passes.
@@ -129,8 +134,16 @@ impl Model {
         }
     }
 
-    /// Everything that may happen in a state.
+    /// Everything that may happen in a state, in the order of the plan.
     pub fn possible(&self, world: &World, actions: &mut Vec<Action>) {
+        actions.extend(self.first_leaf(world));
+        if actions.is_empty() {
+            self.possible_at_all(world, actions);
+        }
+    }
+
+    /// Everything that may happen in a state.
+    pub fn possible_at_all(&self, world: &World, actions: &mut Vec<Action>) {
         let plan = &self.plan;
         let holds = |node: usize, account: usize| {
             world.nodes[node].charges.contains_key(&self.account(account))
@@ -149,17 +162,7 @@ impl Model {
             let at = (0..plan.nodes).filter(|node| ends && holds(*node, cut + 1) && !over(*node));
             actions.extend(at.map(|node| Action::Finish(cut + 1, node)));
         }
-        for (spend, wanted) in plan.spends.iter().enumerate() {
-            match world.spends[spend] {
-                Spent::Not if holds(wanted.at, wanted.of) => actions.push(Action::Reserve(spend)),
-                Spent::Running => {
-                    actions.extend((0..=wanted.most).map(|n| Action::Commit(spend, Some(n))));
-                    let unknown = plan.mishaps.unknown.then_some(Action::Commit(spend, None));
-                    actions.extend(unknown);
-                }
-                Spent::Not | Spent::Asked | Spent::Refused | Spent::Done(_) | Spent::Lost => {}
-            }
-        }
+        (0..plan.spends.len()).for_each(|spend| self.possible_of(world, spend, actions));
         if plan.mishaps.trips && world.stopped_at.is_none() {
             actions.push(Action::Trip);
         }
@@ -171,12 +174,27 @@ impl Model {
             if pending > 0 {
                 actions.push(Action::Persist(node));
             }
-            if world.crashes < plan.mishaps.crashes {
+            if self.may_die(world, node) {
                 actions.extend((0..=pending).map(|count| Action::Crash(node, count)));
             }
         }
         self.possible_in_time(world, actions);
         self.possible_lies(world, actions);
+    }
+
+    /// What may become of a spending.
+    pub(crate) fn possible_of(&self, world: &World, spend: usize, actions: &mut Vec<Action>) {
+        let wanted = self.plan.spends[spend];
+        let held = || world.nodes[wanted.at].charges.contains_key(&self.account(wanted.of));
+        match world.spends[spend] {
+            Spent::Not if held() => actions.push(Action::Reserve(spend)),
+            Spent::Running => {
+                actions.extend((0..=wanted.most).map(|n| Action::Commit(spend, Some(n))));
+                let unknown = self.plan.mishaps.unknown.then_some(Action::Commit(spend, None));
+                actions.extend(unknown);
+            }
+            Spent::Not | Spent::Asked | Spent::Refused | Spent::Done(_) | Spent::Lost => {}
+        }
     }
 
     pub(crate) fn is_liar(&self, node: usize) -> bool {
@@ -311,9 +329,14 @@ impl Model {
 
     /// True when a letter makes a difference to whom it is for, or to what that one says.
     pub(crate) fn tells(&self, world: &World, letter: &Letter) -> bool {
-        let step = Step::Input(Box::new(self.heard(letter)));
-        let taken = self.take(world, letter.to, &step);
+        let taken = self.hears(world, letter);
         taken.0.print != world.nodes[letter.to].print || !taken.1.is_empty()
+    }
+
+    /// What a letter makes of whom it is for.
+    pub(crate) fn hears(&self, world: &World, letter: &Letter) -> Taken {
+        let step = Step::Input(Box::new(self.heard(letter)));
+        self.take(world, letter.to, &step)
     }
 
     /// Takes one step of one node.

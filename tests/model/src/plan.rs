@@ -75,12 +75,24 @@ pub struct Liar {
 pub struct Mishaps {
     /// Nodes that may die and come back, in all.
     pub crashes: u8,
+    /// The only node that may; none: any.
+    pub dies: Option<usize>,
     /// Whether callers may ask for their grants back.
     pub recalls: bool,
     /// Whether the root may stop the budget.
     pub trips: bool,
     /// Whether nobody may know what a call of a provider cost.
     pub unknown: bool,
+}
+
+/// Which histories are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Histories {
+    /// Each, whatever the order of what happens at different nodes.
+    All,
+    /// What happens to the last grant of a chain by its holder alone goes before everything else
+    /// (`alone.rs`).
+    LeavesFirst,
 }
 
 /// One configuration. Node 0 is the root.
@@ -104,6 +116,8 @@ pub struct Plan {
     pub time: Option<Time>,
     /// A dishonest node; none: all are honest.
     pub liar: Option<Liar>,
+    /// Which histories are looked at.
+    pub histories: Histories,
 }
 
 impl Plan {

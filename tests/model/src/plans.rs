@@ -1,6 +1,6 @@
 //! The configurations that are looked at: root 0, its callees A and D, and C below A.
 
-use crate::plan::{Cut, Liar, Mishaps, Plan, Renewal, Spend, Store, Time};
+use crate::plan::{Cut, Histories, Liar, Mishaps, Plan, Renewal, Spend, Store, Time};
 
 /// Where the gate looks for planted faults. Without a fault every state of each is seen by
 /// `tests/models.rs`, so that nothing is found here but what a fault does.
@@ -19,7 +19,8 @@ const fn spend(of: usize, at: usize, most: u64) -> Spend {
     Spend { of, at, most }
 }
 
-const ONE_CRASH: Mishaps = Mishaps { crashes: 1, recalls: true, trips: false, unknown: false };
+const ONE_CRASH: Mishaps =
+    Mishaps { crashes: 1, dies: None, recalls: true, trips: false, unknown: false };
 
 /// A call that fails over from A to D while A may still spend.
 pub fn called_again() -> Plan {
@@ -33,6 +34,7 @@ pub fn called_again() -> Plan {
         store: Store::AtOnce,
         time: None,
         liar: None,
+        histories: Histories::All,
     }
 }
 
@@ -48,6 +50,7 @@ pub fn late() -> Plan {
         store: Store::Late,
         time: None,
         liar: None,
+        histories: Histories::All,
     }
 }
 
@@ -73,6 +76,7 @@ pub fn deep() -> Plan {
         store: Store::AtOnce,
         time: None,
         liar: None,
+        histories: Histories::All,
     }
 }
 
@@ -88,6 +92,7 @@ pub fn wide() -> Plan {
         store: Store::AtOnce,
         time: None,
         liar: None,
+        histories: Histories::All,
     }
 }
 
@@ -108,6 +113,7 @@ pub fn twice() -> Plan {
         store: Store::AtOnce,
         time: None,
         liar: None,
+        histories: Histories::All,
     }
 }
 
@@ -125,6 +131,7 @@ pub fn lease(slow: u64, ticks: u64, heard: u64) -> Plan {
         store: Store::AtOnce,
         time: Some(Time { ticks, lease: 3, heard, slow }),
         liar: None,
+        histories: Histories::All,
     }
 }
 
@@ -161,6 +168,7 @@ pub fn between(renewal: Renewal, ticks: u64, asks: u8) -> Plan {
         store: Store::AtOnce,
         time: Some(Time { ticks, lease: 3, heard: 0, slow: 1 }),
         liar: Some(Liar { node: A, renewal, asks }),
+        histories: Histories::All,
     }
 }
 
@@ -183,5 +191,31 @@ pub fn spec() -> Plan {
         store: Store::AtOnce,
         time: None,
         liar: None,
+        histories: Histories::All,
+    }
+}
+
+/// The same where one node alone may die, leaves first: as one node dies at most, those of all nodes
+/// together are every history of it.
+pub fn spec_where_dies(node: usize) -> Plan {
+    let names = ["spec, root dies", "spec, A dies", "spec, D dies", "spec, C dies"];
+    Plan { name: names[node], ..leaves_first(spec(), node) }
+}
+
+/// A plan where one node alone may die, and leaves go first.
+pub fn leaves_first(plan: Plan, node: usize) -> Plan {
+    let mishaps = Mishaps { dies: Some(node), ..plan.mishaps };
+    Plan { mishaps, histories: Histories::LeavesFirst, ..plan }
+}
+
+/// A call below a call beside another one: small enough to look at how any two steps go together.
+pub fn beside() -> Plan {
+    let c = C + 1;
+    Plan {
+        name: "beside",
+        ceiling: 2,
+        cuts: vec![call(0, A, 1), call(0, D, 2), call(1, c, 3)],
+        spends: vec![spend(2, D, 1), spend(3, c, 1)],
+        ..spec()
     }
 }

@@ -9,6 +9,36 @@ use hubless_model::plans;
 /// States of one search at most; every fault shows itself within a part of that.
 const MOST: usize = 2_000_000;
 
+/// True when something is broken in one of these plans.
+fn is_broken(plans: impl IntoIterator<Item = Plan>) -> bool {
+    plans.into_iter().any(|plan| {
+        let found = search(plan, Until::Broken(MOST));
+        println!("{found}");
+        !found.broken.is_empty()
+    })
+}
+
+/// What is broken in a plan in every order is so where leaves go first. That without a fault
+/// nothing is either way is in `orders.rs`.
+#[test]
+fn leaves_first_a_planted_fault_is_found_as_well() {
+    // The others show themselves by a recall, a stop, time, or a second node of one call.
+    let is_shown = cfg!(any(
+        feature = "fault-check-then-act",
+        feature = "fault-post-paid",
+        feature = "fault-settle-before-close",
+        feature = "fault-duplicate-settle",
+        feature = "fault-duplicate-grant",
+        feature = "fault-root-forgets",
+        feature = "fault-holder-forgets",
+    ));
+    if is_shown {
+        let nodes = 0..plans::wide().nodes;
+        assert!(is_broken([plans::wide()]), "in every order");
+        assert!(is_broken(nodes.map(|node| plans::leaves_first(plans::wide(), node))));
+    }
+}
+
 #[test]
 fn a_planted_fault_is_found_and_none_otherwise() {
     let mut plans: Vec<Plan> = plans::GATE.iter().map(|plan| plan()).collect();

@@ -30,6 +30,8 @@ pub(crate) enum Program {
     Demo,
     /// The agents of the runaway.
     Runaway,
+    /// The agent of the chains whose processes are killed.
+    Link,
 }
 
 /// Where the programs are, and the package that they import.
@@ -119,23 +121,26 @@ impl Language {
     }
 
     const fn place(self, program: Program) -> &'static str {
-        use Program::{Conformance, Demo, HelloAgent, HelloCaller, Runaway};
+        use Program::{Conformance, Demo, HelloAgent, HelloCaller, Link, Runaway};
         match (self, program) {
             (Self::Python, HelloAgent) => "python/examples/hello_agent.py",
             (Self::Python, HelloCaller) => "python/examples/hello_caller.py",
             (Self::Python, Conformance) => "tests/conformance/runners/python/runner.py",
             (Self::Python, Demo) => "tests/demo/python/maker.py",
             (Self::Python, Runaway) => "tests/demo/python/runaway.py",
+            (Self::Python, Link) => "tests/chaos/python/link.py",
             (Self::Node, HelloAgent) => "node/examples/hello_agent.mjs",
             (Self::Node, HelloCaller) => "node/examples/hello_caller.mjs",
             (Self::Node, Conformance) => "tests/conformance/runners/node/runner.mjs",
             (Self::Node, Demo) => "tests/demo/node/renderer.mjs",
             (Self::Node, Runaway) => "tests/demo/node/runaway.mjs",
+            (Self::Node, Link) => "tests/chaos/node/link.mjs",
             (Self::C, HelloAgent) => "target/c/hello_agent",
             (Self::C, HelloCaller) => "target/c/hello_caller",
             (Self::C, Conformance) => "target/c/conformance",
             (Self::C, Demo) => "target/c/digester",
             (Self::C, Runaway) => "target/c/runaway",
+            (Self::C, Link) => "target/c/link",
             (Self::Kotlin, _) => "kotlin",
         }
     }
@@ -148,6 +153,7 @@ const fn kotlin_class(program: Program) -> &'static str {
         Program::Conformance => "dev.hubless.conformance.RunnerKt",
         Program::Demo => "dev.hubless.demo.CheckerKt",
         Program::Runaway => "dev.hubless.demo.RunawayKt",
+        Program::Link => "dev.hubless.chaos.LinkKt",
     }
 }
 

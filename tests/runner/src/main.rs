@@ -7,6 +7,7 @@
 
 mod bench;
 mod bounded;
+mod chaos;
 mod count;
 mod demo;
 mod generate;
@@ -40,6 +41,9 @@ enum Command {
         /// Parts to run; none: all.
         parts: Vec<String>,
     },
+    /// Kills agents of four languages over a bad network, and counts what they spent: what the part
+    /// `killswitch` does, with other kills or another seed.
+    Chaos(chaos::Options),
     /// Builds everything, then runs the ten-line programs of the four languages.
     Hello,
     /// Measures: all, or what is named; tables and plots go to `target/bench`.
@@ -53,6 +57,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Demo(options) => demo::run(&options),
+        Command::Chaos(options) => chaos::run(&options),
         Command::Verify { parts } => Ok(parts::verify(&parts)),
         Command::Hello => prepare::everything()
             .and_then(|()| hello::all(language::Origin::Checkout))

@@ -1,7 +1,8 @@
 //! The ledger of the KillSwitch in every state of small configurations, and with planted faults,
-//! each of which must be found.
+//! each of which must be found; and processes that spend and are killed.
 
 use super::rust;
+use crate::chaos;
 use crate::count::Outcome;
 use crate::house::Result;
 use crate::prepare::TESTING;
@@ -33,6 +34,7 @@ pub(crate) fn run() -> Result<Outcome> {
     let mut outcome = models(&[])?;
     outcome += gates()?;
     outcome += killed(&[])?;
+    outcome += chaos::everyday();
     Ok(outcome)
 }
 
@@ -41,6 +43,7 @@ pub(crate) fn long() -> Result<Outcome> {
     let mut outcome = models(&[("HUBLESS_MODEL_STEPS", "100000000")])?;
     outcome += gate(None)?;
     outcome += killed(&[("HUBLESS_TEST_ROUNDS", "200")])?;
+    outcome += chaos::long();
     Ok(outcome)
 }
 

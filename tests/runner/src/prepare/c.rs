@@ -21,13 +21,14 @@ struct Program {
     sources: &'static [&'static str],
 }
 
-const PROGRAMS: [Program; 6] = [
+const PROGRAMS: [Program; 7] = [
     Program { name: "hello_agent", sources: &["include/examples/hello_agent.c"] },
     Program { name: "hello_caller", sources: &["include/examples/hello_caller.c"] },
     Program { name: "conformance", sources: &["tests/conformance/runners/c", SUPPORT] },
     Program { name: "digester", sources: &["tests/demo/c", SUPPORT] },
     Program { name: "runaway", sources: &["tests/demo/c/runaway/runaway.c"] },
     Program { name: "boundary", sources: &["tests/boundary/c/subject.c"] },
+    Program { name: "link", sources: &["tests/chaos/c/link.c"] },
 ];
 
 /// Programs of the guide.

@@ -16,6 +16,7 @@ pub(super) fn prepare() -> Result<()> {
         "tests/conformance/runners/kotlin",
         "tests/demo/kotlin",
         "tests/boundary/kotlin",
+        "tests/chaos/kotlin",
         "tests/bench/kotlin",
     ];
     let output = root().join("kotlin/target/classpath.txt");
