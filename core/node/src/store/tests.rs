@@ -444,7 +444,7 @@ fn hours_are_kept_and_a_store_of_the_second_version_begins_with_none() {
     let (store, contents) = Store::open_whole(&path).unwrap();
     assert!(contents.hours.is_empty());
     let all = [row("a", open, 5), row("a", spent, AMOUNT_MAX), row("b", open, 7)];
-    write(&store, all.clone().map(HourWrite::Put).into());
+    write(&store, all.map(HourWrite::Put).into());
     write(&store, vec![HourWrite::Put(row("a", open, 6))]);
     write(&store, vec![HourWrite::Delete("b".to_owned(), open)]);
     drop(store);
