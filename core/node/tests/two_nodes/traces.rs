@@ -50,143 +50,147 @@ async fn a_trace_is_gathered_from_every_node_and_outlives_the_caller() {
     assert_eq!((left.missing.as_slice(), left.nodes.len()), (&[gone][..], 2));
 }
 
-/// What a span in a trace file says under this name; none: nothing.
-fn said(span: &Value, key: &str) -> Option<Value> {
-    span["attributes"]
-        .as_array()?
-        .iter()
-        .find(|one| one["key"] == key)
-        .map(|one| one["value"].clone())
-}
-
-/// A budgeted call that is answered, one that is stopped, and one without a budget.
-struct Told {
+/// Two nodes that write their spans, and two agents of the first: one that passes on to the other,
+/// which spends.
+struct Writing {
+    home: tempfile::TempDir,
     one: Node,
     two: Node,
-    answered: TraceId,
-    stopped: TraceId,
-    free: TraceId,
+    /// Fires when the one that spends waits for its stop.
+    waits: Arc<Notify>,
 }
 
-/// `front` at one node asks `model` there, and is asked from the other; each writes to its file.
-async fn told(home: &std::path::Path, files: &[std::path::PathBuf; 2]) -> Told {
-    let start = |file: &std::path::PathBuf| {
-        let home = Some(home.join("home"));
-        let trace = Some(file.display().to_string().into());
-        Node::start(NodeOptions { home, trace, ..NodeOptions::default() })
-    };
-    std::fs::create_dir_all(home.join("home")).unwrap();
-    let (one, two) = (start(&files[0]).await.unwrap(), start(&files[1]).await.unwrap());
-    let began = Arc::<Notify>::default();
-    let told = Arc::clone(&began);
-    register(&one, json!({"name": "model"}), move |call, content| {
-        let told = Arc::clone(&told);
-        async move {
-            let spend = call.spend(tokens(7)).await?;
-            if content.decoded() == Some(json!("wait")) {
-                told.notify_one();
-                return Err(call.cancelled().await);
+impl Writing {
+    async fn new() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let start = |name: &str| {
+            let trace = Some(home.path().join(format!("{name}.jsonl")));
+            let home = Some(home.path().join("home"));
+            Node::start(NodeOptions { home, trace, ..NodeOptions::default() })
+        };
+        std::fs::create_dir_all(home.path().join("home")).unwrap();
+        let (one, two) = (start("one").await.unwrap(), start("two").await.unwrap());
+        let waits = Arc::<Notify>::default();
+        let told = Arc::clone(&waits);
+        register(&one, json!({"name": "model"}), move |call, content| {
+            let told = Arc::clone(&told);
+            async move {
+                let spend = call.spend(tokens(7)).await?;
+                if content.decoded() == Some(json!("wait")) {
+                    told.notify_one();
+                    return Err(call.cancelled().await);
+                }
+                spend.used(tokens(5));
+                Ok(content)
             }
-            spend.used(tokens(5));
-            Ok(content)
+        })
+        .await;
+        let inner = one.clone();
+        register(&one, json!({"name": "front"}), move |call, content| {
+            let inner = inner.clone();
+            async move {
+                let mut request = ask("model", content.decoded().unwrap());
+                request.parent = Some(call.parent());
+                Ok(inner.request(request).await?.content)
+            }
+        })
+        .await;
+        Self { home, one, two, waits }
+    }
+
+    /// The spans of each, once both have ended.
+    async fn written(self) -> [Vec<Value>; 2] {
+        for node in [self.one, self.two] {
+            node.close(Duration::from_secs(5)).await;
         }
-    })
-    .await;
-    let inner = one.clone();
-    register(&one, json!({"name": "front"}), move |call, content| {
-        let inner = inner.clone();
-        async move {
-            let mut request = ask("model", content.decoded().unwrap());
-            request.parent = Some(call.parent());
-            Ok(inner.request(request).await?.content)
-        }
-    })
-    .await;
-    let limits = Allowance::UNLIMITED.with(TOKENS, Some(1_600));
-    let switch = KillSwitch::new(Terms::of(limits));
-    let paid = |value: &str| {
-        let mut request = ask("front", json!(value));
-        request.kill_switch = Some(switch.clone());
-        if value == "wait" {
-            let traceparent = STOPPED.to_owned();
-            request.trace = Some(Trace { traceparent, ..Trace::default() });
-        }
-        request
-    };
-    let answered = two.request(paid("x")).await.unwrap().trace_id;
-    let waiting = tokio::spawn({
-        let (two, request) = (two.clone(), paid("wait"));
-        async move { two.request(request).await }
-    });
-    began.notified().await;
-    switch.trip(TripReason::Operator);
-    assert_eq!(waiting.await.unwrap().unwrap_err().kind, Kind::Killed);
-    let stopped = STOPPED.parse().unwrap();
-    let free = two.request(ask("front", json!("x"))).await.unwrap().trace_id;
-    Told { one, two, answered, stopped, free }
+        ["one", "two"].map(|name| {
+            let text = std::fs::read_to_string(self.home.path().join(format!("{name}.jsonl")));
+            let text = text.unwrap();
+            let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+            lines.map(|all| all["resourceSpans"][0]["scopeSpans"][0]["spans"][0].clone()).collect()
+        })
+    }
+}
+
+fn tokens(count: u64) -> Amount {
+    Amount::ZERO.with(TOKENS, count).unwrap()
+}
+
+/// The span of one side of a call in a trace.
+fn find(all: &[Value], trace: &TraceId, name: &str, kind: u64) -> Value {
+    let wanted = json!([trace.to_string(), format!("invoke_agent {name}"), kind]);
+    let is = |span: &&Value| json!([span["traceId"], span["name"], span["kind"]]) == wanted;
+    all.iter().find(is).cloned().unwrap_or_else(|| panic!("{wanted}: {all:?}"))
+}
+
+/// What a span says under this name; null: nothing.
+fn said(span: &Value, key: &str) -> Value {
+    let mut all = span["attributes"].as_array().into_iter().flatten();
+    let found = all.find(|one| one["key"] == key);
+    found.map(|one| one["value"].clone()).unwrap_or_default()
+}
+
+fn number(count: u64) -> Value {
+    json!({"intValue": count.to_string()})
 }
 
 #[tokio::test]
 async fn a_span_says_which_budget_paid_how_deep_it_is_and_why_it_was_stopped() {
-    let home = tempfile::tempdir().unwrap();
-    let files = ["one", "two"].map(|name| home.path().join(format!("{name}.jsonl")));
-    let Told { one, two, answered, stopped, free } = told(home.path(), &files).await;
+    let nodes = Writing::new().await;
+    let two = nodes.two.clone();
+    let switch = KillSwitch::new(Terms::of(Allowance::UNLIMITED.with(TOKENS, Some(1_600))));
+    let paid = |value: &str| {
+        let mut request = ask("front", json!(value));
+        request.kill_switch = Some(switch.clone());
+        request
+    };
+    let answered = two.request(paid("x")).await.unwrap().trace_id;
+    let mut waiting = paid("wait");
+    let traceparent = STOPPED.to_owned();
+    waiting.trace = Some(Trace { traceparent, ..Trace::default() });
+    let waiting = tokio::spawn({
+        let two = two.clone();
+        async move { two.request(waiting).await }
+    });
+    nodes.waits.notified().await;
+    switch.trip(TripReason::Operator);
+    assert_eq!(waiting.await.unwrap().unwrap_err().kind, Kind::Killed);
+    let stopped = STOPPED.parse().unwrap();
+    let free = two.request(ask("front", json!("x"))).await.unwrap().trace_id;
     // The tree joins what both sides know.
     let trace = two.trace(answered).await.unwrap();
-    let front = &trace.calls[0];
-    let model = &front.calls[0];
+    let (front, model) = (&trace.calls[0], &trace.calls[0].calls[0]);
     assert_eq!((front.hop, model.hop), (Some(1), Some(2)));
     let budgets = [front, model].map(|call| call.budget.clone().unwrap());
+    let id = json!({"stringValue": budgets[0].id.to_string()});
     assert_eq!(budgets[0].id, budgets[1].id);
-    let of =
-        |at: usize| (budgets[at].limit.of(TOKENS), budgets[at].spent.map(|spent| spent.of(TOKENS)));
-    assert_eq!([of(0), of(1)], [(Some(400), Some(5)), (Some(100), Some(5))]);
-    for node in [one, two] {
-        node.close(Duration::from_secs(5)).await;
-    }
-    let spans = files.map(|file| {
-        let text = std::fs::read_to_string(file).unwrap();
-        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        lines.map(|all| all["resourceSpans"][0]["scopeSpans"][0]["spans"][0].clone()).collect()
-    });
-    let [of_one, of_two]: [Vec<Value>; 2] = spans;
-    let find = |all: &[Value], trace: &TraceId, name: &str, kind: u64| {
-        let wanted = json!([trace.to_string(), format!("invoke_agent {name}"), kind]);
-        let is = |span: &&Value| json!([span["traceId"], span["name"], span["kind"]]) == wanted;
-        all.iter().find(is).cloned().unwrap_or_else(|| panic!("{wanted}: {all:?}"))
-    };
-    let number = |count: u64| Some(json!({"intValue": count.to_string()}));
-    let id = Some(json!({"stringValue": budgets[0].id.to_string()}));
-    let limit = "hubless.budget.limit.output_tokens";
+    let known = budgets.map(|one| (one.limit.of(TOKENS), one.spent.map(|all| all.of(TOKENS))));
+    assert_eq!(known, [(Some(400), Some(5)), (Some(100), Some(5))]);
+    let [of_one, of_two] = nodes.written().await;
     let spent = "hubless.budget.spent.output_tokens";
     // Name, whose file, kind, hop, limit, what was spent where that side knows it.
     for (name, all, kind, hop, most, used) in [
-        ("front", &of_two, 3, 1, 400, None),
+        ("front", &of_two, 3, 1, 400, Value::Null),
         ("front", &of_one, 2, 1, 400, number(5)),
-        ("model", &of_one, 3, 2, 100, None),
+        ("model", &of_one, 3, 2, 100, Value::Null),
         ("model", &of_one, 2, 2, 100, number(5)),
     ] {
         let span = find(all, &answered, name, kind);
         assert_eq!(said(&span, "hubless.budget.id"), id, "{name} {kind}");
         assert_eq!(said(&span, "hubless.hop"), number(hop), "{name} {kind}");
-        assert_eq!(said(&span, limit), number(most), "{name} {kind}");
-        assert_eq!(said(&span, spent), used, "{name} {kind}");
-        assert_eq!(said(&span, "hubless.kill.reason"), None, "{name} {kind}");
-        let span = find(all, &stopped, name, kind);
-        let why = said(&span, "hubless.kill.reason");
-        assert_eq!(why, Some(json!({"stringValue": "operator"})), "{name} {kind}");
+        let limit = said(&span, "hubless.budget.limit.output_tokens");
+        assert_eq!((limit, said(&span, spent)), (number(most), used), "{name} {kind}");
+        assert_eq!(said(&span, "hubless.kill.reason"), Value::Null, "{name} {kind}");
+        let why = said(&find(all, &stopped, name, kind), "hubless.kill.reason");
+        assert_eq!(why, json!({"stringValue": "operator"}), "{name} {kind}");
     }
     // What was set aside when it was stopped is charged in full.
     assert_eq!(said(&find(&of_one, &stopped, "model", 2), spent), number(7));
     // Without a budget only who begins the tree knows where it is in it.
     let hops = [(&of_two, "front", 3), (&of_one, "front", 2), (&of_one, "model", 3)];
     let hops = hops.map(|(all, name, kind)| said(&find(all, &free, name, kind), "hubless.hop"));
-    assert_eq!(hops, [number(1), None, None]);
-    assert_eq!(said(&find(&of_two, &free, "front", 3), "hubless.budget.id"), None);
-}
-
-fn tokens(count: u64) -> Amount {
-    Amount::ZERO.with(TOKENS, count).unwrap()
+    assert_eq!(hops, [number(1), Value::Null, Value::Null]);
+    assert_eq!(said(&find(&of_two, &free, "front", 3), "hubless.budget.id"), Value::Null);
 }
 
 #[tokio::test]
