@@ -27,7 +27,7 @@
 //! For this to be so nobody may be stopped, and no time may pass: plans in which that can happen
 //! are not looked at so, nor those in which a node may die between a write and its disk. What is
 //! said here is checked in `tests/orders.rs`: the steps commute in every state of a plan, and plans
-//! that can be seen whole either way show the same, with each planted fault as well.
+//! that can be seen whole either way show the same; `tests/faults.rs` does with two planted faults.
 
 use crate::killswitch::{GrantId, Message};
 use crate::local::{Effect, print_of};

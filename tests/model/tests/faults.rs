@@ -22,16 +22,8 @@ fn is_broken(plans: impl IntoIterator<Item = Plan>) -> bool {
 /// nothing is either way is in `orders.rs`.
 #[test]
 fn leaves_first_a_planted_fault_is_found_as_well() {
-    // The others show themselves by a recall, a stop, time, or a second node of one call.
-    let is_shown = cfg!(any(
-        feature = "fault-check-then-act",
-        feature = "fault-post-paid",
-        feature = "fault-settle-before-close",
-        feature = "fault-duplicate-settle",
-        feature = "fault-duplicate-grant",
-        feature = "fault-root-forgets",
-        feature = "fault-holder-forgets",
-    ));
+    // Those that a crash in this plan shows.
+    let is_shown = cfg!(any(feature = "fault-root-forgets", feature = "fault-holder-forgets"));
     if is_shown {
         let nodes = 0..plans::wide().nodes;
         assert!(is_broken([plans::wide()]), "in every order");

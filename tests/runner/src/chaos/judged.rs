@@ -112,7 +112,7 @@ fn label_of<'a>(shown: &Value, budgets: &'a Budgets) -> Option<&'a str> {
 }
 
 /// What a budget is charged with: as long as it is open, all that is set aside as well. None: it
-/// has just ended, and the log does not say yet with what ([`stranded`] waits for that).
+/// is over, and the log does not say with what ([`unsummed`]).
 fn charge(shown: &Value) -> Option<Used> {
     let accounts = shown["accounts"].as_array().into_iter().flatten();
     let root = accounts.filter(|account| account["agent"].is_null());
@@ -122,12 +122,15 @@ fn charge(shown: &Value) -> Option<Used> {
     open.reduce(Used::plus).or_else(over)
 }
 
-/// Stranded budget, as the stores say: what is not over, has no sum, or still has a grant.
+/// Budgets that are over, of which the log does not say with what.
+pub(super) fn unsummed(shown: &[Value]) -> Vec<String> {
+    let unsaid = |one: &&Value| one["state"] == "over" && !one["spent"].is_object();
+    shown.iter().filter(unsaid).map(Value::to_string).collect()
+}
+
+/// Stranded budget, as the stores say: what is not over, or still has a grant.
 pub(super) fn stranded(shown: &[Value]) -> Vec<String> {
-    let left = |one: &&Value| {
-        let is_empty = one["accounts"] == Value::Array(vec![]);
-        one["state"] != "over" || !one["spent"].is_object() || !is_empty
-    };
+    let left = |one: &&Value| one["state"] != "over" || one["accounts"] != Value::Array(vec![]);
     shown.iter().filter(left).map(Value::to_string).collect()
 }
 
@@ -213,7 +216,8 @@ mod tests {
         let held = json!({"state": "over", "spent": {}, "accounts": [{}]});
         let open = json!({"state": "tripped", "spent": {}, "accounts": []});
         let unsaid = json!({"state": "over", "spent": null, "accounts": []});
-        assert_eq!(stranded(&[over, held, open, unsaid]).len(), 3);
+        let all = [over, held, open, unsaid];
+        assert_eq!((stranded(&all).len(), unsummed(&all).len()), (2, 1));
         assert_eq!(set_aside(&budgets()), Vec::<String>::new());
         for (name, value) in [
             ("open", json!(1)),

@@ -128,6 +128,7 @@ fn play(options: &Options) -> Result<(Vec<String>, String)> {
     faults.extend(over);
     faults.extend(judged::uncharged(&book, &budgets, &shown));
     faults.extend(stranded.into_iter().map(|one| format!("stranded: {one}")));
+    faults.extend(judged::unsummed(&shown).iter().map(|one| format!("no sum: {one}")));
     faults.extend(book.twice.iter().map(|call| format!("ran twice: {call}")));
     faults.extend(controls(&seen, &book, &budgets));
     if seen.settled > SETTLED {
@@ -194,7 +195,8 @@ fn quiet(cast: &Cast) -> Result<Vec<serde_json::Value>> {
     let end = Instant::now() + SETTLED;
     loop {
         let shown = cast.budgets()?;
-        if judged::stranded(&shown).is_empty() || Instant::now() > end {
+        let left = judged::stranded(&shown).len() + judged::unsummed(&shown).len();
+        if left == 0 || Instant::now() > end {
             return Ok(shown);
         }
         std::thread::sleep(LOOK);
