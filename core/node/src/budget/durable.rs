@@ -10,8 +10,9 @@ use crate::executor::blocking;
 use crate::mesh::Mesh;
 use crate::store::{SharedStore, closed};
 use hubless_proto::error::{Error, Kind, Result};
-use hubless_proto::killswitch::{Ending, Input, Keeping, Ledger, Owner, Row};
+use hubless_proto::killswitch::{BudgetId, Ending, GrantId, Input, Keeping, Ledger, Owner, Row};
 use hubless_proto::policy::HourRow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 impl Treasury {
@@ -31,11 +32,10 @@ impl Treasury {
         let recovered = blocking(move || {
             let counted = Counted::beside(&path);
             let told = counted.read()?;
-            let ledger = recover(owner, rows, told);
-            let (ledger, opened) = ledger.map_err(|error| crate::store::broken(&path, &error))?;
-            Ok((ledger, counted, opened))
+            let recovered = recover(owner, rows, told);
+            Ok((recovered.map_err(|error| crate::store::broken(&path, &error))?, counted))
         });
-        let (ledger, counted, opened) = recovered.await?;
+        let (Recovered { ledger, opened, budgets }, counted) = recovered.await?;
         let written = Arc::<Written>::default();
         let stored = Stored { store: Arc::clone(&store), written: Arc::clone(&written) };
         let treasury = Self::with(mesh, Box::new(stored), ledger, (written, audit));
@@ -50,7 +50,7 @@ impl Treasury {
                 );
             }
             state.left.extend(roots.iter().chain(&held));
-            state.name_roots(&roots);
+            state.roots = budgets;
             roots
         });
         for grant in roots {
@@ -154,10 +154,20 @@ impl Treasury {
     }
 }
 
+/// What a store says of the processes before this one.
+pub(super) struct Recovered {
+    pub(super) ledger: Ledger,
+    /// How many had it open, this one among them.
+    pub(super) opened: u64,
+    /// The budgets that were open, by their accounts: one in which nothing was is over by now, and
+    /// what it came to is told by its name.
+    pub(super) budgets: BTreeMap<GrantId, BudgetId>,
+}
+
 /// A store without the row that says since when it knows everything is new: earlier processes of
 /// this node may have had another. One that counts fewer processes than `told` of is an older copy
-/// of what it was. With the ledger comes how many had it open, this process among them.
-pub(super) fn recover(owner: Owner, rows: Vec<Row>, told: u64) -> Result<(Ledger, u64)> {
+/// of what it was.
+pub(super) fn recover(owner: Owner, rows: Vec<Row>, told: u64) -> Result<Recovered> {
     let said = rows.iter().find_map(Row::since).map(|(_, opened)| opened);
     let is_whole = said.is_some_and(|opened| opened >= told);
     if said.is_some() && !is_whole {
@@ -168,11 +178,14 @@ pub(super) fn recover(owner: Owner, rows: Vec<Row>, told: u64) -> Result<(Ledger
             was held is charged in full"
         );
     }
+    let shown = Ledger::shown(rows.iter().cloned())?;
+    let name = |root: GrantId| Some((root, shown.origin(&root)?.budget_id()));
+    let budgets = shown.roots().into_iter().filter_map(name).collect();
     let recover = if is_whole { Ledger::recover } else { Ledger::recover_partly };
     let mut ledger = recover(owner, rows, now())?;
     let opened = said.unwrap_or_default().max(told).saturating_add(1);
     ledger.opened(opened);
-    Ok((ledger, opened))
+    Ok(Recovered { ledger, opened, budgets })
 }
 
 /// What a program is told that wants to spend.

@@ -1,5 +1,6 @@
 //! A ledger whose store fails at any of its writes, and what is still known afterwards.
 
+use super::durable::recover;
 use super::rows::{Rows, Written};
 use super::treasury::now;
 use super::{
@@ -232,6 +233,21 @@ async fn a_detached_grant_outlives_its_call_its_switch_and_its_process() {
     found.sort();
     assert_eq!(found, ["open", "recalled"]);
     mesh.close(std::time::Duration::ZERO).await;
+}
+
+/// It is over before anything else is done, and told of by its name.
+#[tokio::test]
+async fn a_stopped_budget_in_which_nothing_is_open_has_its_name_at_the_next_start() {
+    let node = Node::new(u64::MAX).await;
+    let root = node.switch.open(&node.treasury).await.unwrap();
+    let budget = lock(&node.treasury.state).ledger.origin(&root).unwrap().budget_id();
+    node.switch.trip(TripReason::Operator);
+    let owner = Owner { node: node.treasury.node(), instance: u64::MAX, keeping: Keeping::Durable };
+    let rows: Vec<Row> = lock(&node.rows).values().cloned().collect();
+    let found = recover(owner, rows, 0).unwrap();
+    assert!(found.ledger.roots().is_empty(), "it is over");
+    assert_eq!(found.budgets, BTreeMap::from([(root, budget)]));
+    node.mesh.close(std::time::Duration::ZERO).await;
 }
 
 #[tokio::test]

@@ -118,13 +118,6 @@ impl State {
         }
     }
 
-    /// Names the budgets of an earlier process that are open.
-    pub(super) fn name_roots(&mut self, roots: &[GrantId]) {
-        let named =
-            roots.iter().filter_map(|root| Some((*root, self.ledger.origin(root)?.budget_id())));
-        self.roots = named.collect();
-    }
-
     /// The operator of the mesh stops budgets, as `from` says; those of which something is here.
     pub(super) fn operator_stop(
         &mut self,
