@@ -4,9 +4,11 @@
 
 mod kept;
 mod line;
+mod root;
 
 pub(crate) use kept::{Budget, Id, Invite, Pin, Secret, Trust};
 pub(crate) use line::{
-    Arguments, Audit, AuditShow, Call, Config, Expose, ExposeGateway, Find, Gateway, GatewayRoot,
-    Global, Http, Serve, Verb,
+    Arguments, Audit, AuditShow, Call, Config, Expose, ExposeGateway, Find, Gateway, Global, Http,
+    Serve, Verb,
 };
+pub(crate) use root::GatewayRoot;
