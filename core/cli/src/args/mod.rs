@@ -5,9 +5,11 @@
 mod expose;
 mod kept;
 mod line;
+mod root;
 
 pub(crate) use expose::{Expose, ExposeGateway, Http};
 pub(crate) use kept::{Budget, Id, Invite, Pin, Secret, Trust};
 pub(crate) use line::{
-    Arguments, Audit, AuditShow, Call, Config, Find, Gateway, GatewayRoot, Global, Serve, Verb,
+    Arguments, Audit, AuditShow, Call, Config, Find, Gateway, Global, Serve, Verb,
 };
+pub(crate) use root::GatewayRoot;

@@ -14,6 +14,8 @@ mod ends_tests;
 mod keep;
 mod places;
 mod row;
+#[cfg(test)]
+mod row_tests;
 
 #[cfg(test)]
 mod tests;
