@@ -169,6 +169,8 @@ fn retry_after(status: StatusCode, error: &Error) -> Option<u64> {
     let wait = status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE;
     match error.retry {
         Retry::AfterMs(ms) => Some(ms.div_ceil(1_000).max(1)),
+        // What was spent does not come back by itself.
+        _ if matches!(error.kind, Kind::BudgetExhausted | Kind::Killed) => None,
         Retry::Later | Retry::Never if wait => Some(1),
         Retry::Later | Retry::Never => None,
     }

@@ -89,6 +89,8 @@ impl Writing {
         register(&one, json!({"name": "front"}), move |call, content| {
             let inner = inner.clone();
             async move {
+                // Silent, it would be charged all that it was granted.
+                call.spend(Amount::ZERO).await?.used(Amount::ZERO);
                 let mut request = ask("model", content.decoded().unwrap());
                 request.parent = Some(call.parent());
                 Ok(inner.request(request).await?.content)
