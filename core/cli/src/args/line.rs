@@ -386,8 +386,6 @@ pub(crate) enum Gateway {
     },
 }
 
-}
-
 /// What `audit` does.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Audit {

@@ -418,7 +418,8 @@ fn a_holder_says_what_its_own_calls_spent_as_well() {
     let soft = Allowance::UNLIMITED.with(Component::OutputTokens, Some(4));
     let root = world.open(0, Terms { soft, ..terms(ceiling(100, 100, 20)) });
     world.work();
-    let grant = granted(&mut world, root, 20);
+    let grant = world.cut(0, root, 1, Allowance::UNLIMITED);
+    world.work();
     let inside = world.cut(1, grant, 1, Allowance::UNLIMITED);
     world.work();
     world.reserve(1, inside, amount(5, 5));
