@@ -24,7 +24,14 @@ export interface Provider {
   readonly expires: Date;
 }
 
-/** The most that a key may take; what is left out is a quarter of what is free of it. */
+/**
+ * The most that a key may take; what is left out is a quarter of what is free of it.
+ *
+ * @example
+ * const most: ProviderOptions = { maxInput: 8_000, maxOutput: 1_000 };
+ * await node.agent({ name: 'limits' }, async (_, ctx) => (await ctx.provider(most)).baseUrl);
+ * await assert.rejects(node.request('limits'), { kind: 'configuration', code: 'no_budget' });
+ */
 export interface ProviderOptions {
   /** Tokens that models read. */
   readonly maxInput?: number;

@@ -3,9 +3,9 @@
 //! A *leaf* is a grant from which nothing is cut, at a node that cannot die any more. What happens
 //! to it is the business of its holder alone: the grant comes, a handler reserves, spends and
 //! commits or does none of it, the call ends, the acknowledgement comes. Under
-//! [`Histories::LeavesFirst`] a state in which a leaf has such a step is left by the steps of the first
-//! such leaf and by no other. Of every history in which others move meanwhile there is one left
-//! that shows whatever that one does:
+//! [`Histories::LeavesFirst`] a state in which a leaf has such a step is left by the steps of the
+//! first such leaf and by no other. Of every history in which others move meanwhile there is one
+//! left that shows whatever that one does:
 //!
 //! - *They do not disturb each other.* A step of a leaf reads and writes the account of the leaf at
 //!   its holder and what was spent from it, and sends last words; a step of anybody else touches

@@ -195,8 +195,8 @@ pub fn spec() -> Plan {
     }
 }
 
-/// The same where one node alone may die, leaves first: as one node dies at most, those of all nodes
-/// together are every history of it.
+/// The same where one node alone may die, leaves first: as one node dies at most, those of all
+/// nodes together are every history of it.
 pub fn spec_where_dies(node: usize) -> Plan {
     let names = ["spec, root dies", "spec, A dies", "spec, D dies", "spec, C dies"];
     Plan { name: names[node], ..leaves_first(spec(), node) }

@@ -48,8 +48,8 @@ The most that a call can cost is set aside on disk before the provider is asked,
 key and at every key above it; what was used is charged after. What does not fit is refused with \
 429, insufficient_quota. A call whose use nobody said is charged in full: a lost answer, a failure \
 (500), a stream that its client left, a gateway that was killed. What a price does not bound is \
-refused: several answers, images, audio, files, tools that the provider runs, other service tiers, and \
-unknown fields.
+refused: several answers, images, audio, files, tools that the provider runs, other service tiers, \
+and unknown fields.
 
 The price file is TOML; prices are millionths of the currency for a million tokens, and a name \
 that ends in * stands for all that begin so, where all of them cost the same: variants may have \

@@ -341,6 +341,7 @@ pub const CODES: &[Code] = &[
     code("trips", &[Busy], "the gateway keeps too many stopped budgets: their keys end by time"),
     code("undeclared_tool", &[Denied], "the caller did not offer this tool"),
     code("unexpected_frame", &[Transport], "a frame that does not belong here"),
+    code("unheard", &[Busy], "nothing is known yet of the clock of the callee's node: call again"),
     code("unknown_caller", &[Auth], "the calling agent was not shown on this connection"),
     code("unknown_kind", &[Unsupported], "a message of a kind that is not known here"),
     code("unknown_node", &[Transport], "the node is not known, or is gone"),

@@ -4,8 +4,8 @@
 //! Each row is a line of JSON, `{"table", "row", "metrics"}`, which the runner makes tables of;
 //! `quick` makes a few of each. Owns: the workloads. Must not know: how a ledger works. A
 //! benchmark, not a test: nothing fails on a time, but more spent than allowed, something left
-//! behind, or a crowd in which the other two ways lose nothing, ends it with status 1. Told `spender` or `root`, it is a process that is killed by
-//! itself.
+//! behind, or a crowd in which the other two ways lose nothing, ends it with status 1. Told
+//! `spender` or `root`, it is a process that is killed by itself.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::print_stdout,

@@ -257,7 +257,8 @@ fn summary(seen: &Seen, book: &Book, budgets: &Budgets) -> String {
         "killed {kills} times, {struck} at work: {answered} chains answered, {whole} whole, \
          others {others:?}; \
          {spendings} spendings under {} budgets, {} of which were used up, {overspent} overspent; \
-         datagrams {lost} lost, {twice} repeated, {late} overtaken; {stranded} stranded after {} ms",
+         datagrams {lost} lost, {twice} repeated, {late} overtaken; {stranded} stranded after {} \
+         ms",
         budgets.len(),
         stopped_by_limits(budgets),
         settled.as_millis(),
