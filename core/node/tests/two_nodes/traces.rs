@@ -93,7 +93,9 @@ impl Writing {
                 call.spend(Amount::ZERO).await?.used(Amount::ZERO);
                 let mut request = ask("model", content.decoded().unwrap());
                 request.parent = Some(call.parent());
-                Ok(inner.request(request).await?.content)
+                // Beside this function, which may be dropped before the request has ended.
+                let asked = tokio::spawn(async move { inner.request(request).await });
+                Ok(asked.await.unwrap()?.content)
             }
         })
         .await;
