@@ -384,6 +384,11 @@ impl CallCore {
         }
     }
 
+    /// True once its last event has left.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.state().ended
+    }
+
     /// The last holder dropped it.
     pub(crate) fn abandoned(&self) {
         self.done.cancel();

@@ -44,38 +44,48 @@ pub(crate) async fn first(
     engine: &Engine,
     hosted: &Hosted,
     arrival: Arrival,
-    end: CalleeEnd,
+    mut end: CalleeEnd,
 ) -> Option<(Arrival, CalleeEnd, Memo)> {
-    let (memo, met) = match met(engine, hosted, &arrival).await {
-        Ok(met) => met,
-        Err(error) => {
-            note_refused(engine, &arrival.caller, Some(hosted), &error);
-            refuse(engine, &end, arrival.request.trace.as_ref(), &error).await;
-            return None;
-        }
-    };
-    match met {
-        Met::New => return Some((arrival, end, memo)),
-        Met::Ended(whose, kept) => {
-            give_back(engine, whose, &arrival);
-            let again = kept.and_then(|kept| kept.again());
-            for down in again.unwrap_or_else(|| vec![kept::untold()]) {
-                // A caller that went away needs no answer.
-                let _ = end.events.send(down).await;
-            }
-        }
-        Met::Running(whose, core) => {
-            give_back(engine, whose, &arrival);
-            if let Err(error) = join(core, whose, end).await {
-                let (error, end) = *error;
-                if whose == Whose::Another {
-                    note_refused(engine, &arrival.caller, Some(hosted), &error);
-                }
+    let until = Instant::now() + BETWEEN;
+    loop {
+        let (memo, met) = match met(engine, hosted, &arrival).await {
+            Ok(met) => met,
+            Err(error) => {
+                note_refused(engine, &arrival.caller, Some(hosted), &error);
                 refuse(engine, &end, arrival.request.trace.as_ref(), &error).await;
+                return None;
             }
+        };
+        let (whose, core) = match met {
+            Met::New => return Some((arrival, end, memo)),
+            Met::Ended(whose, kept) => {
+                give_back(engine, whose, &arrival);
+                let again = kept.and_then(|kept| kept.again());
+                for down in again.unwrap_or_else(|| vec![kept::untold()]) {
+                    // A caller that went away needs no answer.
+                    let _ = end.events.send(down).await;
+                }
+                return None;
+            }
+            Met::Running(whose, core) => (whose, core),
+        };
+        let joined = join(core.clone(), whose, end).await;
+        if let Err(failed) = joined {
+            let (error, back) = *failed;
+            if core.is_some_and(|core| core.has_ended()) && Instant::now() < until {
+                // What is remembered of it is being written down: it tells more in a moment.
+                end = back;
+                sleep(LOOK).await;
+                continue;
+            }
+            if whose == Whose::Another {
+                note_refused(engine, &arrival.caller, Some(hosted), &error);
+            }
+            refuse(engine, &back, arrival.request.trace.as_ref(), &error).await;
         }
+        give_back(engine, whose, &arrival);
+        return None;
     }
-    None
 }
 
 enum Met {
