@@ -9,7 +9,7 @@ use hubless_proto::wire::decode::decode;
 use hubless_proto::wire::frame::{Frame, FrameType, decode_data};
 use hubless_proto::wire::v1::{self, event};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// Nothing is wrong; the other half just wants no more.
@@ -144,29 +144,64 @@ async fn send(
     (ledger, mut outgoing): (&Ledger, Outgoing),
     events: &mut mpsc::Receiver<Down>,
 ) -> Result<(), End> {
-    let mut last = false;
+    let (mut last, mut refused) = (false, false);
+    let mut broken = None;
     while !last || outgoing.is_open() {
         // In no order: neither events nor bytes hold the others back.
         tokio::select! {
             room = ledger.next() => writer.message(FrameType::Room, &room).await?,
             down = events.recv(), if !last && outgoing.has_room() => {
+                let ended = down.as_ref().is_none_or(|down| is_last(&down.event));
+                refused = down.as_ref().is_some_and(|down| is_refusal(&down.event));
+                if let Some((_, error)) = broken.take_if(|_| ended && !refused) {
+                    return Err(End::Broken(error));
+                }
                 let Down { mut event, bodies } = down.unwrap_or_else(unanswered);
                 last = is_last(&event);
                 outgoing.add(&mut event, bodies);
                 writer.message(FrameType::Event, &event).await?;
+                if refused && broken.is_some() {
+                    return Ok(());
+                }
             }
             chunk = outgoing.next(), if outgoing.is_open() => match chunk {
                 Some((index, Ok(chunk))) => writer.data(index, chunk).await?,
+                // Nothing of it counts any more; a reset would take back why.
+                Some((_, Err(error))) if refused => {
+                    tracing::debug!(%error, "a part of what was refused has no end");
+                    return Ok(());
+                }
                 Some((_, Err(error))) if last => {
                     tracing::debug!(%error, "a streamed part of the answer failed");
                     return Err(End::Reset(CancelCode::Cancelled as u64));
                 }
-                Some((_, Err(error))) => return Err(End::Broken(error)),
+                // Where its handler was stopped, the end of the call follows and says why.
+                Some((_, Err(error))) => {
+                    broken.get_or_insert((Instant::now() + LAST_WORD, error));
+                }
                 None => {}
             },
+            error = given_up_on(&broken), if broken.is_some() => {
+                return Err(End::Broken(error));
+            }
         }
     }
     Ok(())
+}
+
+/// The error of a part that broke off, once the end of its call is not waited for any longer.
+async fn given_up_on(broken: &Option<(Instant, Error)>) -> Error {
+    match broken {
+        Some((until, error)) => {
+            sleep_until(*until).await;
+            error.clone()
+        }
+        None => std::future::pending().await,
+    }
+}
+
+const fn is_refusal(event: &v1::Event) -> bool {
+    matches!(event.kind, Some(event::Kind::Rejection(_)))
 }
 
 /// What the caller gets when the engine lets a call fall.
