@@ -177,7 +177,7 @@ async fn send(
                 }
                 // Where its handler was stopped, the end of the call follows and says why.
                 Some((_, Err(error))) => {
-                    broken.get_or_insert((Instant::now() + LAST_WORD, error));
+                    broken.get_or_insert_with(|| (Instant::now() + LAST_WORD, error));
                 }
                 None => {}
             },
