@@ -1,8 +1,12 @@
-//! Targets for what a metering gateway reads: spending keys, requests for a provider, price tables.
+//! Targets for what a metering gateway reads: spending keys, requests for a provider, price tables,
+//! words between it and the nodes, rows of its till.
 
+use hubless_proto::killswitch::{Component::CostMicros, Receipt};
 use hubless_proto::metering::bound::{self, Bounded};
 use hubless_proto::metering::chain::{SpendKey, verify};
 use hubless_proto::metering::prices::Prices;
+use hubless_proto::metering::till::{Paid, Row};
+use hubless_proto::metering::word;
 use serde_json::json;
 
 /// Most tokens of an answer, by the table of every run.
@@ -48,6 +52,38 @@ pub fn prices(data: &[u8]) -> bool {
     let Ok(table) = serde_json::from_slice(data) else { return false };
     let Ok(prices) = Prices::read(&table) else { return false };
     assert!(prices.names().all(|name| prices.of(name).is_ok()));
+    true
+}
+
+/// What a node and a gateway say to each other: whatever is read is written and read the same.
+pub fn word(data: &[u8]) -> bool {
+    let mut taken = false;
+    if let Ok(purpose) = word::read_end(data) {
+        assert_eq!(word::read_end(word::end(purpose).as_bytes()), Ok(purpose));
+        taken = true;
+    }
+    if let Ok(said) = word::read_trip(data) {
+        assert_eq!(word::read_trip(word::trip(&said).as_bytes()), Ok(said));
+        taken = true;
+    }
+    if let Some(said) = word::read_paid(data) {
+        assert_eq!(word::read_paid(word::paid(said).as_bytes()), Some(said));
+        let cost = word::read_cost(data).expect("who says all says the cost");
+        let costs = |said: Paid| [said.spent, said.reserved].map(|all| all.of(CostMicros));
+        assert_eq!(costs(cost), costs(said));
+        taken = true;
+    }
+    if let Some(bytes) = word::read_receipt(data) {
+        assert!(bytes.len() <= hubless_proto::limits::RECEIPT_BYTES);
+        taken |= Receipt::open(&bytes).is_ok();
+    }
+    taken
+}
+
+/// A row of a till, as whoever can write the file may have changed it.
+pub fn till_row(data: &[u8]) -> bool {
+    let Ok(row) = Row::decode(data) else { return false };
+    assert_eq!(Row::decode(&row.encode()).as_ref(), Ok(&row));
     true
 }
 

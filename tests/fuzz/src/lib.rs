@@ -10,6 +10,7 @@
 pub mod gateway;
 pub mod mutate;
 pub mod outside;
+pub mod spread;
 pub mod targets;
 
 /// A decoder under test.
@@ -66,4 +67,8 @@ targets! {
     gateway::chat_request,
     gateway::embeddings_request,
     gateway::prices,
+    gateway::word,
+    gateway::till_row,
+    spread::digests,
+    spread::delta,
 }

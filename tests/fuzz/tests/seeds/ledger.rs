@@ -80,7 +80,7 @@ pub(super) fn code() -> hubless_proto::killswitch::RedeemCode {
     RedeemCode::new(node().node_key(), secret, &claim)
 }
 
-fn trip() -> (hubless_proto::killswitch::Trip, v1::SignedRecord) {
+pub(super) fn trip() -> (hubless_proto::killswitch::Trip, v1::SignedRecord) {
     use hubless_proto::killswitch::{Origin, Statement, Trip};
     let by = node().node_key();
     let origin = Origin { root: by, nonce: [1; 16] };

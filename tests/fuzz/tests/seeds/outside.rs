@@ -6,7 +6,7 @@ use hubless_proto::identity::{Address, Domain, SecretKey};
 use serde_json::json;
 
 pub(super) fn all() -> Vec<Seed> {
-    [lines(), texts(), outside(), gateway()].concat()
+    [lines(), texts(), outside(), gateway(), till()].concat()
 }
 
 fn lines() -> Vec<Seed> {
@@ -144,6 +144,45 @@ fn gateway() -> Vec<Seed> {
         ("chat_request", "refused", text(unpriced)),
         ("embeddings_request", "two", text(embeddings)),
         ("prices", "all", text(prices)),
+    ]
+}
+
+/// What a node and a gateway say to each other, and rows of its till.
+fn till() -> Vec<Seed> {
+    use hubless_proto::identity::RootKey;
+    use hubless_proto::killswitch::{Amount, Component, GrantId, Receipt, ReservationId};
+    use hubless_proto::metering::chain::LinkId;
+    use hubless_proto::metering::till::{Paid, Row};
+    use hubless_proto::metering::{Micros, word};
+    let spent = Amount::from(Micros::new(5).unwrap());
+    let reserved = spent.with(Component::OutputTokens, 7).unwrap();
+    let said = Paid { spent, reserved };
+    let (grant, link) = (GrantId::from_bytes([1; 16]), [2; 32]);
+    let purpose = word::Purpose { grant, reservation: ReservationId::from_bytes([3; 16]) };
+    let gateway = node();
+    let receipt = Receipt {
+        gateway: gateway.node_key(),
+        provider: "p".into(),
+        reservation: Receipt::WHOLE,
+        grant,
+        link,
+        limit_micros: 50,
+        used_micros: 5,
+        tokens: None,
+        calls: 1,
+        model: "m".into(),
+        provider_request_id: "r".into(),
+    };
+    let receipted = word::receipted(said, &receipt.sign(&gateway).unwrap());
+    let (root, link) = (RootKey::from_bytes(agent().public()), LinkId::from_bytes(link));
+    let open = Row::Open { id: 4, root, link: Some(link), max: reserved };
+    vec![
+        ("word", "end", word::end(Some(purpose)).into_bytes()),
+        ("word", "trip", word::trip(&super::ledger::trip().0).into_bytes()),
+        ("word", "paid", word::paid(said).into_bytes()),
+        ("word", "receipted", receipted.into_bytes()),
+        ("word", "refused", b"{\"grant\": \"x\"}".to_vec()),
+        ("till_row", "open", open.encode()),
     ]
 }
 

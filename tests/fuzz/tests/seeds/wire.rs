@@ -11,7 +11,7 @@ use std::time::Duration;
 
 pub(super) fn all() -> Vec<Seed> {
     let calls = [events(), messages(), frames()].concat();
-    [calls, records(), control()].concat()
+    [calls, records(), control(), numbers()].concat()
 }
 
 fn term() -> Term {
@@ -229,6 +229,39 @@ fn records() -> Vec<Seed> {
     ]
 }
 
+/// A node and its agent as members pass them on.
+fn spread() -> v1::RecordDelta {
+    use v1::spread_record::Record;
+    let all = announcement();
+    let agents = all.agents.into_iter().map(Record::Agent);
+    let records = all.node.map(Record::Node).into_iter().chain(agents);
+    let spread = |record| v1::SpreadRecord { record: Some(record), hops: 1, here: true };
+    v1::RecordDelta { records: records.map(spread).collect(), pushed: true }
+}
+
+/// Each thing that members say of the records that they hold.
+fn numbers() -> Vec<Seed> {
+    use v1::record_digests::Says;
+    let rows = v1::RecordRows { spans: vec![1; 32].into(), rows: vec![2; 64].into() };
+    let wants = v1::RecordWants { names: vec![3; 32].into(), rest: vec![4; 32].into() };
+    let all = [
+        ("compare", Says::Compare(vec![5; 16].into())),
+        ("buckets", Says::Buckets(vec![6; 256 * 16].into())),
+        ("same", Says::Buckets(Bytes::new())),
+        ("rows", Says::Rows(rows)),
+        ("wants", Says::Wants(wants)),
+        ("offer", Says::Offer(vec![7; 64].into())),
+        ("ask", Says::Ask(vec![8; 32].into())),
+        ("suspects", Says::Suspects(vec![9; 80].into())),
+    ];
+    let seed =
+        |(name, says)| ("digests", name, v1::RecordDigests { says: Some(says) }.encode_to_vec());
+    let answered = v1::RecordDelta { pushed: false, ..spread() };
+    let deltas = [("pushed", spread()), ("answered", answered)];
+    let deltas = deltas.map(|(name, delta)| ("delta", name, delta.encode_to_vec()));
+    all.into_iter().map(seed).chain(deltas).collect()
+}
+
 fn control() -> Vec<Seed> {
     let seed = |name, bytes| ("control", name, bytes);
     let ack = v1::HelloAck { version: 1, role: "member".into() };
@@ -238,9 +271,7 @@ fn control() -> Vec<Seed> {
     let redeemed = v1::Redeemed { token: vec![1; 307].into(), rejection: None };
     let rows = v1::RecordRows { spans: vec![1; 32].into(), rows: vec![2; 64].into() };
     let digests = v1::RecordDigests { says: Some(v1::record_digests::Says::Rows(rows)) };
-    let node = announcement().node.map(v1::spread_record::Record::Node);
-    let spread = v1::SpreadRecord { record: node, hops: 1, here: true };
-    let delta = v1::RecordDelta { records: vec![spread], pushed: true };
+    let delta = spread();
     vec![
         seed("hello_ack", ack.encode_to_vec()),
         seed("drained", v1::Drained::default().encode_to_vec()),
