@@ -179,13 +179,20 @@ impl Ledger {
         }
     }
 
-    /// The budget that an account is of, by grants that were all cut here.
+    /// The budget that an account is of, by grants that were all cut here. A grant of another node
+    /// may have the id of one that was, and is none.
     fn root_above(&self, grant: GrantId) -> Option<GrantId> {
         let mut id = grant;
-        while !self.accounts.get(&id)?.is_root() {
+        loop {
+            let account = self.accounts.get(&id)?;
+            if account.is_root() {
+                return Some(id);
+            }
+            if account.is_remote(&self.owner.node) {
+                return None;
+            }
             id = *self.cut_from.get(&id)?;
         }
-        Some(id)
     }
 
     /// What is known to be spent from an account: here, below it on this node, and below that as
@@ -193,7 +200,9 @@ impl Ledger {
     pub(super) fn known(&self, grant: GrantId) -> Amount {
         let Some(account) = self.accounts.get(&grant) else { return Amount::ZERO };
         let open = account.subs.values().filter(|sub| sub.state.is_open());
-        let known = |sub: &Sub| sub.seen.max(&self.known(sub.grant.id));
+        let here = |sub: &Sub| sub.grant.audience == self.owner.node;
+        let below = |sub: &Sub| if here(sub) { self.known(sub.grant.id) } else { Amount::ZERO };
+        let known = |sub: &Sub| sub.seen.max(&below(sub));
         open.fold(account.used(), |sum, sub| sum.plus_at_most(&known(sub)))
     }
 

@@ -92,6 +92,34 @@ fn the_same_id_with_other_bytes_is_refused_even_after_its_end() {
     assert_eq!(held, 1, "it is held once, however often it comes");
 }
 
+/// The holder of a grant may cut one of its own by the same id. What is spent of that is nothing of
+/// the budget that the first was cut from.
+#[test]
+fn a_grant_by_the_id_of_another_stops_no_budget_but_its_own() {
+    let (mut world, root, grant) = three();
+    let terms = Terms { lease_ms: LEASE_MS, depth: Some(1), ..Terms::of(ceiling(50, 50, 20)) };
+    let own = world.open(1, terms);
+    world.work();
+    let shown = world.cut(1, own, 0, Allowance::exactly(&amount(5, 5)));
+    world.work();
+    let forged = Grant { id: grant, ..world.grants[&shown].clone() };
+    let message = Message::Grant(Box::new(forged));
+    world.input(0, Input::Receive { from: world.key(1), message });
+    world.work();
+    assert!(world.held.contains(&(0, grant)), "{:?}", world.audits);
+    world.cut(0, grant, 2, Allowance::exactly(&amount(1, 1)));
+    world.work();
+    let refused = world.refusals.last().unwrap();
+    assert_eq!((refused.kind, refused.code.as_str()), (Kind::HopLimit, "depth"));
+    let budget = world.origin(&root);
+    assert_eq!(world.nodes[0].ledger.tripped(&budget).map(|said| said.reason), None);
+    // What is too much of the budget itself stops it.
+    world.reserve(0, root, amount(101, 0));
+    world.work();
+    let reason = world.nodes[0].ledger.tripped(&budget).map(|said| said.reason);
+    assert_eq!(reason, Some(TripReason::OutputExceeded));
+}
+
 #[test]
 fn a_last_word_that_does_not_add_up_costs_the_whole_grant() {
     for (said, seen, breach) in [
