@@ -8,7 +8,7 @@ use crate::engine::lock;
 use crate::store::{Change, SharedStore};
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::killswitch::GrantId;
-use hubless_proto::limits::HOUR_NAME_BYTES;
+use hubless_proto::limits::{HOUR_NAME_BYTES, HOUR_SLOT, ms};
 use hubless_proto::policy::{HourRow, HourWrite, Hours, Wanted};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -54,9 +54,34 @@ impl Time {
     }
 }
 
+/// The most of a request that may begin, once it is durable that it is set aside.
+type Begun = (Allowance, oneshot::Receiver<Result<()>>);
+
+/// Why a request may not begin.
+struct Full {
+    error: Error,
+    /// True while a last charge of the same principal is on its way.
+    settling: bool,
+}
+
 impl State {
+    /// The time of the hours. It never jumps; where the clock of the machine was behind and is put
+    /// right, what is kept is moved along, so that a later process counts it as long as this one.
     fn now_ms(&mut self) -> u64 {
-        self.time.get_or_insert_with(Time::begin).now_ms()
+        let now_ms = self.time.get_or_insert_with(Time::begin).now_ms();
+        let ahead_ms = chance::now_ms().saturating_sub(now_ms);
+        if ahead_ms < ms(HOUR_SLOT) {
+            return now_ms;
+        }
+        tracing::info!(ahead_ms, "the clock was put forward; hourly budgets go on");
+        let writes = self.hours.put_forward(ahead_ms);
+        if !writes.is_empty() {
+            // If it fails, so does what comes after.
+            self.write(writes, |_| ());
+        }
+        let time = Time::begin();
+        self.time = Some(time);
+        time.now_ms()
     }
 
     /// Hands rows over; the answer comes once they are durable, and those before.
@@ -105,13 +130,8 @@ impl Hourly {
         }
     }
 
-    fn is_settling(&self, who: &str) -> bool {
-        let state = lock(&self.state);
-        state.settling.iter().any(|id| state.hours.whose(id) == Some(who))
-    }
-
     /// Sets the most of a request aside; it may begin once that is durable.
-    fn begin(&self, wanted: &Wanted<'_>) -> Result<(Allowance, oneshot::Receiver<Result<()>>)> {
+    fn begin(&self, wanted: &Wanted<'_>) -> std::result::Result<Begun, Full> {
         let mut state = lock(&self.state);
         let now_ms = state.now_ms();
         let mut writes = state.hours.forget(now_ms);
@@ -127,7 +147,11 @@ impl Hourly {
                 let _ = answer.send(result);
             });
         }
-        begun.map(|most| (most, durable))
+        begun.map(|most| (most, durable)).map_err(|error| Full {
+            // Seen under the same lock: what ends later fires for who waits by then.
+            settling: state.settling.iter().any(|id| state.hours.whose(id) == Some(wanted.who)),
+            error,
+        })
     }
 }
 
@@ -185,7 +209,7 @@ impl Treasury {
         loop {
             let mut charged = std::pin::pin!(self.hourly.charged.notified());
             charged.as_mut().enable();
-            let error = match self.hourly.begin(&wanted) {
+            let Full { error, settling } = match self.hourly.begin(&wanted) {
                 Ok((most, durable)) => {
                     let (treasury, id) = (Arc::clone(self), made.account);
                     let ticket = Ticket { treasury, id, settles: false };
@@ -193,9 +217,9 @@ impl Treasury {
                     durable.map_err(|error| refused(&error))?;
                     return Ok(made.within(most, ticket));
                 }
-                Err(error) => error,
+                Err(full) => full,
             };
-            let waits = error.kind == Kind::BudgetExhausted && self.hourly.is_settling(who);
+            let waits = error.kind == Kind::BudgetExhausted && settling;
             if !waits || timeout_at(until, charged).await.is_err() {
                 return Err(error);
             }

@@ -37,11 +37,23 @@ impl Treasury {
             let mut settled = std::pin::pin!(self.settled.notified());
             settled.as_mut().enable();
             let cut = self.cut_now(from, order.clone()).await;
-            let waits = |error: &Error| {
-                let settling = error.kind == Kind::BudgetExhausted && self.is_settling(from);
-                settling || error.code == UNHEARD
+            let Err(error) = &cut else { return cut };
+            let exhausted = error.kind == Kind::BudgetExhausted;
+            let waits = (exhausted && self.is_settling(from)) || error.code == UNHEARD;
+            // The word may have come after there was too little, and before it was asked for.
+            let came = async {
+                tokio::select! {
+                    biased;
+                    () = &mut settled => true,
+                    () = std::future::ready(()) => false,
+                }
             };
-            if !cut.as_ref().is_err_and(waits) || timeout_at(until, settled).await.is_err() {
+            let again = if waits {
+                timeout_at(until, settled).await.is_ok()
+            } else {
+                exhausted && Instant::now() < until && came.await
+            };
+            if !again {
                 return cut;
             }
         }

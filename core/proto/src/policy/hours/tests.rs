@@ -132,6 +132,26 @@ fn a_later_process_counts_what_was_set_aside_in_full_and_what_was_spent_as_long_
     assert_eq!((again, writes), (hours, Vec::new()));
 }
 
+#[test]
+fn what_was_spent_before_a_clock_is_put_forward_counts_as_long_for_a_later_process() {
+    let later_ms = 5 * HOUR_MS + 7;
+    for told in [true, false] {
+        let (mut hours, mut kept) = (Hours::new(), Rows::new());
+        apply(&mut kept, vec![hours.begin(&wanted(0, 100, 100), 0).unwrap().write]);
+        apply(&mut kept, hours.end(id(0), &tokens(100), 0));
+        if told {
+            apply(&mut kept, hours.put_forward(later_ms));
+            assert_eq!(hours.charge("one", later_ms), tokens(100));
+        }
+        let (again, _) = Hours::recover(kept.into_values(), later_ms);
+        assert_eq!(again.charge("one", later_ms), tokens(if told { 100 } else { 0 }));
+        if told {
+            let over_ms = later_ms + HOUR_MS + 2 * ms(limits::HOUR_SLOT);
+            assert_eq!(again.charge("one", over_ms), Amount::ZERO, "it counts no longer than that");
+        }
+    }
+}
+
 /// What is on the disk.
 type Rows = BTreeMap<(String, HourPart), HourRow>;
 

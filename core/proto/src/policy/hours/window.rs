@@ -169,6 +169,26 @@ impl Hours {
         writes
     }
 
+    /// The clock was wrong, and is put forward: what was spent counts for as long as it did.
+    pub fn put_forward(&mut self, by_ms: u64) -> Vec<HourWrite> {
+        let by_ms = by_ms.next_multiple_of(ms(limits::HOUR_SLOT));
+        self.now_ms = self.tick(self.now_ms.saturating_add(by_ms));
+        self.swept_ms = self.swept_ms.saturating_add(by_ms);
+        let (mut gone, mut writes) = (Vec::new(), Vec::new());
+        for (who, account) in &mut self.accounts {
+            for (over_ms, amount) in std::mem::take(&mut account.spent) {
+                let part = HourPart::Spent { over_ms };
+                gone.push(HourWrite::Delete(who.clone(), part));
+                let over_ms = over_ms.saturating_add(by_ms);
+                let amount = account.spend(over_ms, &amount);
+                let part = HourPart::Spent { over_ms };
+                writes.push(HourWrite::Put(HourRow { who: who.clone(), part, amount }));
+            }
+        }
+        gone.append(&mut writes);
+        gone
+    }
+
     /// What counts for a principal: set aside, or spent within the hour.
     pub fn charge(&self, who: &str, now_ms: u64) -> Amount {
         let now_ms = self.now_ms.max(now_ms.min(limits::AMOUNT_MAX));
