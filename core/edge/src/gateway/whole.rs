@@ -135,9 +135,11 @@ pub(super) async fn refusal(
     Ok(shown)
 }
 
-/// True for the body of an error about a prompt that was worked on.
+/// True for the body of an error about a prompt that was worked on, and for one that did not come
+/// whole: it may have been that.
 fn is_worked_on(body: Option<&[u8]>) -> bool {
-    let said = body.and_then(|body| serde_json::from_slice::<Value>(body).ok());
+    let Some(body) = body else { return true };
+    let said = serde_json::from_slice::<Value>(body).ok();
     let code = said.as_ref().and_then(|said| said.pointer("/error/code")?.as_str());
     code.is_some_and(|code| WORKED_ON.contains(&code))
 }

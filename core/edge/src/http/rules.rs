@@ -24,6 +24,8 @@ const ANONYMOUS: &str = "edge:http:anonymous";
 /// Who asks before it is known who, by the address: apart from those who may ask without a name, so
 /// that a page that is refused uses up nothing of the programs beside it.
 const UNPROVEN: &str = "edge:http:unproven";
+/// What browsers ask before a page may, by their address.
+const PREFLIGHT: &str = "edge:http:preflight";
 
 /// What a listener asks of every request.
 #[derive(Debug)]
@@ -55,7 +57,9 @@ impl Rules {
         let judged = self.judge(head);
         self.rate(&match &judged {
             Ok(Admitted::Principal(principal)) => counted(principal, address),
-            Ok(Admitted::Preflight) | Err(_) => format!("{UNPROVEN}:{}", network(address)),
+            // A page that may ask is not held up by those beside it that may not.
+            Ok(Admitted::Preflight) => format!("{PREFLIGHT}:{}", network(address)),
+            Err(_) => format!("{UNPROVEN}:{}", network(address)),
         })?;
         judged
     }
@@ -291,14 +295,17 @@ mod tests {
         let token = ("authorization", "Bearer 0123456789abcdefghijkl");
         let local = ("host", "127.0.0.1:8420");
         let page = ("origin", "https://page.example");
-        let mut asks = head("/", &[local, page]);
-        asks.method = Method::OPTIONS;
+        let asks = || {
+            let mut asks = head("/", &[local, page]);
+            asks.method = Method::OPTIONS;
+            asks
+        };
         for (tokens, refused) in [
             ("alice 0123456789abcdefghijkl", head("/", &[local])),
             ("", head("/", &[("host", "attacker.example")])),
             ("", head("/", &[local, ("origin", "https://attacker.example")])),
             ("", head("/", &[])),
-            ("", asks),
+            ("", asks()),
         ] {
             let rules = rules(tokens);
             let first = status(&rules, &refused);
@@ -320,6 +327,9 @@ mod tests {
             assert_eq!(elsewhere, first, "another address has its own share");
             let good = head("/", &[local, token]);
             assert_eq!(status(&rules, &good), 200, "{first}");
+            if first != 200 {
+                assert_eq!(status(&rules, &asks()), 200, "a page that may ask: {first}");
+            }
         }
     }
 }

@@ -23,8 +23,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use tower::Service;
 
-/// Most of an answer that one stream among others is given at once, in bytes: what the library was
-/// given it keeps, and whether the peer takes it is not seen.
+/// Most of an answer that is given at once, in bytes: what the library was given it keeps, and
+/// whether the peer takes it is not seen.
 const PIECE_BYTES: usize = 16 * limits::KIB;
 /// Name of the header by which a client tells its requests apart.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -238,15 +238,33 @@ impl HttpBody for Counted {
 impl Counted {
     /// A frame as it is given; what is too much of it at once is kept.
     fn cut(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
-        if !self.running.stream {
-            return frame;
-        }
         match frame.into_data() {
             Ok(mut bytes) => {
                 self.rest = bytes.split_off(PIECE_BYTES.min(bytes.len()));
                 Frame::data(bytes)
             }
             Err(trailers) => trailers,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt as _;
+
+    #[tokio::test]
+    async fn an_answer_is_given_in_pieces_on_every_kind_of_connection() {
+        let activity = Arc::new(Activity::default());
+        activity.begin();
+        for running in [Running::begun(&activity), Running::stream(&activity)] {
+            let body = Body::from(vec![7; 5 * PIECE_BYTES + 1]);
+            let mut counted = Counted { body, rest: Bytes::new(), running };
+            let mut pieces = Vec::new();
+            while let Some(frame) = counted.frame().await {
+                pieces.push(frame.unwrap().into_data().unwrap().len());
+            }
+            assert_eq!(pieces, [vec![PIECE_BYTES; 5], vec![1]].concat());
         }
     }
 }

@@ -150,7 +150,8 @@ async fn what_a_provider_says_has_a_bound() {
     house.provider.set(Mode::Large(400, PROVIDER_ERROR_BYTES + 1));
     let said = house.chat(&house.root, &json!({})).await;
     assert_eq!(said.error(), (400, "provider_error".to_owned()));
-    assert_eq!(house.account(), (6 + most, 0));
+    // What it said may have been that it worked on the prompt.
+    assert_eq!(house.account(), (6 + 2 * most, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

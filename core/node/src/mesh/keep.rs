@@ -110,7 +110,7 @@ pub(super) async fn distant_told(shared: &Arc<Shared>) {
                 // One that it dialled itself may have come meanwhile.
                 if failed && !task.book.is_near(node) && task.peers.of(node).is_empty() {
                     task.book.gone(node);
-                    task.host.gone(node);
+                    task.vanished(node);
                 }
             });
         }

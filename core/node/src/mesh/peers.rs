@@ -324,7 +324,7 @@ impl Shared {
 
     /// Tells the engine that a process of a node is no more. What the next one said of its clock
     /// stays known: it is said again, since the engine forgets it with all that it knew.
-    fn vanished(&self, node: NodeKey) {
+    pub(super) fn vanished(&self, node: NodeKey) {
         self.host.gone(node);
         let connections = self.peers.of(node);
         let next = connections.iter().filter(|one| one.is_usable()).filter_map(|c| c.greeting());

@@ -156,17 +156,20 @@ async fn introduce(
     shared.host.noted(audit::peer_accepted(&greeting.caller));
     let member = greeting.is_member();
     let node = connection.peer();
+    let Greeting { instance, clock_ms, .. } = greeting;
     if member {
-        let Greeting { instance, clock_ms, .. } = greeting;
         shared.book.said(node, greeting.node.clone(), tunnel.remote_ip());
         if shared.parted.contains(node, instance) {
             // Its first words were behind the news that it leaves.
             shared.book.gone(node);
         }
-        shared.host.clock(node, Reading { instance, clock_ms });
     }
     connection.ready(greeting, own_end_ms);
     shared.joined(connection);
+    if member {
+        // The end of an older connection makes it forgotten, and says again what the table holds.
+        shared.host.clock(node, Reading { instance, clock_ms });
+    }
     if let Some(greeting) = connection.greeting() {
         // A list that came meanwhile put out those that had introduced themselves, not this one.
         membership.check_keys(&greeting.keys)?;
@@ -384,12 +387,12 @@ fn end(shared: &Arc<Shared>, connection: &Arc<Connection>, reason: Option<CloseR
             | CloseReason::Gone,
         ) => {
             shared.book.gone(node);
-            shared.host.gone(node);
+            shared.vanished(node);
         }
         // It broke: whoever knows the node may still find it where it was.
         None => {
             shared.book.lost(node);
-            shared.host.gone(node);
+            shared.vanished(node);
         }
     }
 }
