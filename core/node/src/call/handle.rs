@@ -262,7 +262,8 @@ impl Call {
             check_json("schema", &schema_json)?;
         }
         let answer = self.core().ask(Question::Input { prompt, schema_json }).await?;
-        if let (Some(schema), Some(value)) = (schema, answer.decoded()) {
+        if let Some(schema) = schema {
+            let value = answer.decoded().unwrap_or_default();
             schemas::check(&schema.to_string(), &value, "content")?;
         }
         Ok(answer)

@@ -41,6 +41,8 @@ pub(crate) struct Attempt {
     /// process; empty: none.
     pub(crate) output_schema: String,
     pub(crate) started: Instant,
+    /// When the request left, with its callee found, reached and paid for.
+    pub(crate) sent: Instant,
     /// When an attempt of which nothing was heard makes room for one at another node; none: there
     /// is no other, or it may not be asked.
     pub(crate) heard_by: Option<Instant>,
@@ -239,7 +241,7 @@ impl Attempt {
         let content = std::mem::take(&mut answer.pieces).end(whole);
         self.check(answer, &content.message)?;
         let mut timing = last.timing.unwrap_or_default();
-        timing.network_us = micros(self.started.elapsed())
+        timing.network_us = micros(self.sent.elapsed())
             .saturating_sub(timing.queue_us)
             .saturating_sub(timing.handler_us);
         Ok(Reply {

@@ -332,7 +332,7 @@ impl Try<'_> {
         let (tools, output_schema) = (request.tools.clone(), judged_by(&request, remote));
         let (mut end, callee) = pipe();
         end.parent.clone_from(&self.prepared.parent);
-        let (path, agent) = if remote {
+        let (path, agent, sent) = if remote {
             let message = request.content.take().unwrap_or_default();
             let Content { message, bodies } = split::split(Content { message, bodies })?;
             request.content = Some(message);
@@ -343,8 +343,8 @@ impl Try<'_> {
                 request.from = bytes::Bytes::new();
             }
             let sending = Sending { request, bodies, again: self.again() };
-            let path = match self.send(node, sending, callee).await {
-                Ok(path) => path,
+            let (path, sent) = match self.send(node, sending, callee).await {
+                Ok(sent) => sent,
                 Err(Sent::Nothing(error)) => {
                     if let Some(funded) = funded {
                         funded.unsent();
@@ -353,7 +353,7 @@ impl Try<'_> {
                 }
                 Err(Sent::Something(error)) => return Err(error),
             };
-            (if path.relayed { Path::Relay } else { Path::Direct }, node)
+            (if path.relayed { Path::Relay } else { Path::Direct }, node, sent)
         } else {
             let node = self.inner.engine.node();
             let caller = match request.edge.as_str() {
@@ -361,8 +361,9 @@ impl Try<'_> {
                 edge => Caller::edge(node, edge)?,
             };
             self.prepared.time(&mut request);
+            let sent = Instant::now();
             self.inner.engine.inbound(caller, request, bodies, callee);
-            (Path::InProcess, node)
+            (Path::InProcess, node, sent)
         };
         made.via(path);
         let attempt = Attempt {
@@ -379,6 +380,7 @@ impl Try<'_> {
             total_deadline: self.prepared.total_deadline,
             output_schema,
             started: if self.number == 1 { self.started } else { began },
+            sent,
             heard_by: (self.spare == Spare::Sent).then(|| Instant::now() + limits::SILENT_PATH),
         };
         let tool_host = self.prepared.tool_host.clone();
@@ -397,18 +399,20 @@ impl Try<'_> {
     }
 
     /// Sends the request, once there is a stream for it: to dial may take as long as the call has.
+    /// Gives the moment in which it left, too.
     async fn send(
         &self,
         node: NodeKey,
         sending: Sending,
         callee: CalleeEnd,
-    ) -> std::result::Result<CallPath, Sent> {
+    ) -> std::result::Result<(CallPath, Instant), Sent> {
         let mesh = &self.inner.mesh;
         let lane = mesh.ready(node, self.patience()).await.map_err(Sent::Nothing)?;
+        let left = Instant::now();
         let time = |request: &mut v1::Request| self.prepared.time(request);
         let sent = mesh.send_on(lane, sending, time, callee);
         match tokio::time::timeout_at(self.prepared.deadline(), sent).await {
-            Ok(sent) => sent.map_err(Sent::Nothing),
+            Ok(sent) => sent.map(|path| (path, left)).map_err(Sent::Nothing),
             Err(_) => Err(Sent::Something(unreached())),
         }
     }

@@ -40,8 +40,10 @@ where
         let answer = (self.0)(call.clone(), content);
         tokio::spawn(async move {
             let answer = tokio::select! {
-                answer = answer => answer,
+                // First: what was given up goes on no further, however ready it is.
+                biased;
                 _ = call.cancelled() => return,
+                answer = answer => answer,
             };
             // The caller may be gone, or the handler may have ended the call by itself.
             let _ = match answer {

@@ -20,6 +20,33 @@ async fn an_answer_comes_back_with_who_gave_it() {
     assert_eq!(reply.path, hubless::node::Path::InProcess);
 }
 
+/// The bytes of the blob that a content is.
+fn blob_of(content: &Content) -> bytes::Bytes {
+    let [part] = content.message.parts.as_slice() else { panic!("one part: {content:?}") };
+    let Some(v1::part::Kind::Blob(blob)) = &part.kind else { panic!("a blob: {content:?}") };
+    blob.bytes.clone()
+}
+
+#[tokio::test]
+async fn within_a_process_the_bytes_of_a_blob_are_handed_on_and_not_copied() {
+    let node = memory_node().await;
+    let (seen, mut at) = mpsc::unbounded_channel();
+    register(&node, json!({"name": "keep", "contentTypesIn": ["*/*"]}), move |_, content| {
+        seen.send(blob_of(&content).as_ptr() as usize).unwrap();
+        async move { Ok(content) }
+    })
+    .await;
+    let bytes = bytes::Bytes::from(vec![7; 256 * 1_024]);
+    let media_type = "application/octet-stream".to_owned();
+    let blob = v1::Blob { media_type, bytes: bytes.clone(), ..v1::Blob::default() };
+    let part = v1::Part { kind: Some(v1::part::Kind::Blob(blob)), ..v1::Part::default() };
+    let mut request = ask("keep", Value::Null);
+    request.content.message = v1::Content { parts: vec![part], ..v1::Content::default() };
+    let reply = node.request(request).await.unwrap();
+    let sent = bytes.as_ptr() as usize;
+    assert_eq!((at.recv().await.unwrap(), blob_of(&reply.content).as_ptr() as usize), (sent, sent));
+}
+
 #[tokio::test]
 async fn by_id_and_by_address_it_is_the_same_agent() {
     let node = memory_node().await;
@@ -133,6 +160,24 @@ async fn an_answer_says_what_it_cost_and_how_long_it_took() {
         time *= 2;
         assert!(time < Duration::from_secs(20), "{rest:?} for all else");
     }
+}
+
+#[tokio::test]
+async fn what_a_call_waits_for_before_it_is_sent_is_no_time_on_the_way() {
+    let node = memory_node().await;
+    let began = Instant::now();
+    let asking = node.clone();
+    let mut request = ask("late", json!("x"));
+    request.wait_ms = Some(60_000);
+    let late = tokio::spawn(async move { asking.request(request).await });
+    let wait = Duration::from_secs(2);
+    tokio::time::sleep(wait).await;
+    register(&node, json!({"name": "late"}), |_, c| async move { Ok(c) }).await;
+    let registered = began.elapsed();
+    let reply = late.await.unwrap().unwrap();
+    let way = Duration::from_micros(reply.timing.network_us);
+    // Bounded by what came after the wait, however busy the machine is.
+    assert!(way <= began.elapsed() - wait, "{way:?} of {:?} after {registered:?}", began.elapsed());
 }
 
 #[tokio::test]

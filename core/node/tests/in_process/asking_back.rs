@@ -2,8 +2,9 @@
 
 use super::support::{agent, ask, memory_node, register};
 use hubless::foreign::{Answer, InputHost, ToolHost};
-use hubless::{Content, Error, Kind, RequestOptions};
+use hubless::{Bodies, Content, Error, Kind, RequestOptions};
 use hubless_proto::limits;
+use hubless_proto::wire::v1;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -206,4 +207,39 @@ async fn a_callee_may_ask_back_and_its_waiting_does_not_count() {
     assert_eq!(reply.content.decoded(), Some(json!({"got": "this one"})));
     let error = node.request(ask("ask", json!("x"))).await.unwrap_err();
     assert_eq!(error.kind, Kind::Unsupported);
+}
+
+#[tokio::test]
+async fn an_answer_to_a_question_holds_the_schema_whatever_its_form() {
+    struct Says(v1::Content);
+    impl InputHost for Says {
+        fn input(&self, _: Content, _: Option<Value>) -> Answer<Content> {
+            let answer = Content { message: self.0.clone(), bodies: Bodies::none() };
+            Box::pin(async move { Ok(answer) })
+        }
+    }
+    let node = memory_node().await;
+    register(&node, json!({"name": "ask"}), |call, _| async move {
+        let schema = json!({"type": "object", "required": ["city"]});
+        call.input(Content::text("where?"), Some(&schema)).await
+    })
+    .await;
+    let value = |value| Content::value(value).message;
+    let (fits, text) = (value(json!({"city": "Bern"})), Content::text("Bern").message);
+    let two =
+        v1::Content { parts: [fits.parts.clone(), text.parts.clone()].concat(), ..fits.clone() };
+    let answers = [
+        (fits, None),
+        (value(json!({"town": "Bern"})), Some("json")),
+        (text, Some("json")),
+        (v1::Content::default(), Some("json")),
+        (two, Some("json")),
+    ];
+    for (answer, refused) in answers {
+        let shown = format!("{answer:?}");
+        let mut request = ask("ask", json!("x"));
+        request.input_host = Some(Arc::new(Says(answer)));
+        let kind = node.request(request).await.err().map(|error| error.kind.name());
+        assert_eq!(kind, refused, "{shown}");
+    }
 }
