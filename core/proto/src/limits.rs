@@ -713,6 +713,8 @@ limits! {
     PROVIDER_ERROR_BYTES: usize = 64 * KIB;
     /// One event of a streamed answer of a provider, in bytes.
     PROVIDER_EVENT_BYTES: usize = MIB;
+    /// Threads of the runtime of a process.
+    RUNTIME_WORKERS: usize = 64;
     /// Steps of the script of a fake peer, and requests of one recording.
     TESTING_STEPS: usize = 10_000;
     /// Bytes of a recording, of the requests that a fake peer remembers, and of the streamed parts

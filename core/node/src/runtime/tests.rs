@@ -1,7 +1,7 @@
 //! Records and locks, alive and left behind.
 
 use super::folder::{Folder, Found, lock_path, record_path};
-use super::watch::poll;
+use super::watch::{follow_by, start};
 use super::*;
 use crate::home::{Home, Lock};
 use hubless_proto::identity::{NodeKey, SecretKey};
@@ -165,7 +165,8 @@ async fn polling_sees_arrivals_and_ends_where_nothing_can_be_watched() {
     let (_folder, home) = home();
     let (sender, mut seen) = mpsc::channel(16);
     let folder = Folder::new(home.folders().unwrap());
-    let polling = tokio::spawn(poll(folder, node(9), sender));
+    let none = std::io::Error::other("no more watches");
+    let polling = tokio::spawn(follow_by(Err(none), folder, node(9), sender));
     let presence = present(&home, 1);
     let arrived = next(&mut seen).await;
     assert!(matches!(arrived, Sighting::Seen(key, _) if key == node(1)));
@@ -174,6 +175,28 @@ async fn polling_sees_arrivals_and_ends_where_nothing_can_be_watched() {
     assert!(matches!(gone, Sighting::Gone(key, _) if key == node(1)));
     drop(seen);
     polling.abort();
+}
+
+/// Otherwise each of many nodes that looks would wake all others.
+#[test]
+fn the_kernel_tells_of_writers_and_not_of_readers() {
+    let (_folder, home) = home();
+    let _presence = present(&home, 1);
+    let folders = home.folders().unwrap();
+    let mut watched = start(&Folder::new(folders)).unwrap();
+    let mut told = || match watched.read_events(&mut [0; 4_096]) {
+        Ok(events) => events.count(),
+        Err(error) => {
+            assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+            0
+        }
+    };
+    let mut reader = Folder::new(folders);
+    assert!(matches!(reader.examine(node(1)), Ok(Found::Record(_))));
+    assert!(File::open(lock_path(&folders.locks(), node(1))).unwrap().metadata().is_ok());
+    assert_eq!(told(), 0, "it was only read");
+    let _other = present(&home, 2);
+    assert!(told() > 0, "a record came");
 }
 
 #[tokio::test]

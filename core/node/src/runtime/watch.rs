@@ -49,6 +49,16 @@ pub(crate) async fn watch(folders: &Folders, own: NodeKey, to: mpsc::Sender<Vec<
 pub(super) async fn follow(folder: Folder, own: NodeKey, to: mpsc::Sender<Vec<Sighting>>) {
     // Watch first, then look: what comes between is seen twice, not never.
     let started = start(&folder);
+    follow_by(started, folder, own, to).await;
+}
+
+/// The same, as it can be watched.
+pub(super) async fn follow_by(
+    started: std::io::Result<Inotify>,
+    folder: Folder,
+    own: NodeKey,
+    to: mpsc::Sender<Vec<Sighting>>,
+) {
     let Some(mut folder) = report(folder, None, own, &to).await else { return };
     if to.send(Vec::new()).await.is_err() {
         return;
@@ -85,7 +95,7 @@ pub(super) async fn follow(folder: Folder, own: NodeKey, to: mpsc::Sender<Vec<Si
 }
 
 /// Looks at the whole folder each second.
-pub(super) async fn poll(mut folder: Folder, own: NodeKey, to: mpsc::Sender<Vec<Sighting>>) {
+async fn poll(mut folder: Folder, own: NodeKey, to: mpsc::Sender<Vec<Sighting>>) {
     let mut ticks = interval(POLL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
@@ -98,7 +108,7 @@ pub(super) async fn poll(mut folder: Folder, own: NodeKey, to: mpsc::Sender<Vec<
 }
 
 /// The narrow mask matters: with opens and reads in it, each reader would wake every other.
-fn start(folder: &Folder) -> std::io::Result<Inotify> {
+pub(super) fn start(folder: &Folder) -> std::io::Result<Inotify> {
     let inotify = Inotify::init()?;
     let mut watches = inotify.watches();
     watches.add(folder.records(), WatchMask::MOVED_TO | WatchMask::DELETE | WatchMask::ONLYDIR)?;
