@@ -65,7 +65,10 @@ export class Agent {
     await this.#host.health(this.handle, state);
   }
 
-  /** Runs the checks that a request would meet, without calling the handler. */
+  /**
+   * Runs the checks that a request would meet, without calling the handler. Nothing is counted, so
+   * neither its rate nor its queue is asked.
+   */
   async check(request: RequestInput): Promise<HublessError | undefined> {
     return this.#host.check(this, request);
   }

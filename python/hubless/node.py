@@ -378,7 +378,7 @@ class Node:
     async def check(self, agent: Agent, to_check: Any = MISSING, /, **arguments: Any) -> None:
         """Runs the checks of an agent hosted here without calling it; raises its refusal.
 
-        Rate and queue are not counted.
+        Nothing is counted, so neither its rate nor its queue is asked.
         """
         await agent
         composed = Asked(to_check, **_split(arguments)).compose(agent.name)

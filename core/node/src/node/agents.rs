@@ -126,7 +126,7 @@ impl Node {
     }
 
     /// Runs the checks of a hosted agent on a request, as a caller of this node, without calling
-    /// it; nothing is counted.
+    /// it. Nothing is counted, so neither its rate nor its queue is asked.
     ///
     /// # Errors
     /// `not_found` when no such agent lives here; a refusal is the inner error.

@@ -164,7 +164,10 @@ public fun Node.events(
     }
 }
 
-/** Runs the checks of an agent hosted here without calling it; null if it would be accepted. */
+/**
+ * Runs the checks of an agent hosted here without calling it; null if it would be accepted.
+ * Nothing is counted, so neither its rate nor its queue is asked.
+ */
 public suspend fun Node.check(
     agent: RegisteredAgent,
     input: Any? = null,
