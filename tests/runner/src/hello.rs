@@ -14,8 +14,6 @@ use std::time::Duration;
 const STARTED_MS: &str = "30000";
 /// The bound of a program, which starts, asks once and ends.
 const BOUND: Duration = Duration::from_secs(60);
-/// What every setting of ours begins with.
-const SETTING: &str = "HUBLESS_";
 
 /// Each language's agent called from itself and from every other.
 ///
@@ -115,13 +113,9 @@ impl Home {
         Ok(Self(home))
     }
 
-    /// Lets a program start there, with the settings of nobody. The folder of the runtime is that
-    /// of the session, which the system makes; everything else is where it is by default.
+    /// Lets a program start there. The folder of the runtime is that of the session, which the
+    /// system makes; everything else is where it is by default.
     fn of<'a>(&self, command: &'a mut Command) -> &'a mut Command {
-        let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-        for name in names.filter(|name| name.starts_with(SETTING)) {
-            command.env_remove(name);
-        }
         for folder in ["XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"] {
             command.env_remove(folder);
         }

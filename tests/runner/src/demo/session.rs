@@ -4,6 +4,7 @@ use super::run::Asker;
 use super::told::{self, Told};
 use super::{place, timeline};
 use crate::house::{self, Result};
+use crate::bounded;
 use crate::language::{Language, Origin, Program};
 use crate::process::{Process, Silence};
 use serde_json::{Value, json};
@@ -16,6 +17,8 @@ const POLL: Duration = Duration::from_millis(2);
 /// How long the last events of other processes may take after the end of a report.
 const LAST_EVENTS: Duration = Duration::from_secs(5);
 
+/// The bound of a command, which waits for what it looks for.
+const BOUND: Duration = Duration::from_secs(60);
 struct Member {
     language: Language,
     node_key: String,
@@ -147,8 +150,8 @@ impl Session {
     pub(super) fn published(&self, skill: &str) -> Result<Value> {
         let mut command = Command::new(house::built("hubless"));
         command.args(["find", "--skill", skill, "--wait", "10000", "--json"]);
-        let output = command.env("HUBLESS_HOME", &self.home).output();
-        let output = output.map_err(|error| format!("hubless: {error}"))?;
+        let output = bounded::output(command.env("HUBLESS_HOME", &self.home), BOUND);
+        let (output, _) = output.map_err(|error| format!("hubless: {error}"))?;
         let said = String::from_utf8_lossy(&output.stdout);
         serde_json::from_str(said.lines().next().unwrap_or_default())
             .map_err(|_| format!("hubless find: {said}{}", String::from_utf8_lossy(&output.stderr)))
