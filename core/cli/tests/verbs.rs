@@ -56,12 +56,20 @@ fn status_and_find_show_what_there_is() {
         (status["agents"] != json!([])).then_some(status)
     });
     assert_eq!(status["agents"][0]["name"], "child");
-    assert_eq!(status["peers"][0]["agents"], 1);
+    let peer = &status["peers"][0];
+    assert_eq!(fields(peer), ["agents", "connections", "nodeKey", "path", "rttUs"]);
+    assert_eq!((&peer["agents"], &peer["path"]), (&json!(1), &json!("direct")));
+    assert!(peer["rttUs"].as_u64().is_some_and(|us| us > 0), "{peer}");
     let prose = eventually("the agent", || {
         let prose = home.run(&["status"]).ok().out;
         prose.contains("[test.child]").then_some(prose)
     });
     assert!(prose.contains("nodes    1\n"), "{prose}");
+    let node = prose.lines().find(|line| line.starts_with("  ")).unwrap();
+    let (key, way) = node.trim_start().split_once("  direct, ").unwrap();
+    assert_eq!(json!(key), peer["nodeKey"], "{node}");
+    let (rtt, agents) = way.split_once(" ms  ").unwrap();
+    assert!(rtt.parse::<f64>().is_ok_and(|ms| ms > 0.0) && agents == "agents: 1", "{node}");
 
     let plain = home.run(&["find", "does", "what", "--wait", WAIT, "--json"]).ok().json();
     assert_eq!((&plain["schema"], plain.get("explain")), (&json!("hubless.found/1"), None));
