@@ -5,7 +5,7 @@ mod support;
 
 use serde_json::{Value, json};
 use std::io::{Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use support::{Home, Ran, Serve, bare, eventually, run};
 
@@ -583,6 +583,61 @@ fn completions_and_manual_pages_are_made_of_the_same_table() {
     let page = home.run(&["man", "call"]).ok().out;
     assert!(page.contains(".TH") && page.contains("\\-\\-stream"), "{page}");
     assert!(home.run(&["man"]).ok().out.contains("HUBLESS_HOME"));
+}
+
+/// Files and folders below a folder.
+fn below(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(below(&path));
+        }
+        found.push(path);
+    }
+    found
+}
+
+#[test]
+fn doctor_names_whatever_of_the_data_folder_others_can_read() {
+    use std::os::unix::fs::PermissionsExt;
+    let (host, home) = (Home::new(), Home::new());
+    // One of each kind: keys, a token of another mesh, pins, secrets, logs, the store of a node.
+    let ticket = host.run(&["invite", "--bearer"]).ok().out;
+    home.feed(&["join", "-"], ticket.as_bytes()).ok();
+    home.run(&["id", "new", "worker"]).ok();
+    home.run(&["id", "token", "--fact", "team=finance"]).ok();
+    home.feed(&["secret", "set", "https://agents.example"], b"word").ok();
+    let served = home.serve(&["--name", "child", "--node", "front"], &[]);
+    home.run(&["pin", "set", "child", served.serving["agentId"].as_str().unwrap()]).ok();
+    drop(served);
+    let keys = || {
+        let lines = home.run(&["doctor", "--json"]).lines();
+        lines.into_iter().find(|line| line["check"] == "keys").unwrap()
+    };
+    assert_eq!(keys()["state"], "ok", "{}", keys());
+    let kept = below(&home.path().join("data"));
+    for ending in ["root.key", "token", "worker.key", "front.key", "front.db", "pins.json"] {
+        assert!(kept.iter().any(|path| path.ends_with(ending)), "{ending}: {kept:?}");
+    }
+    // Folders that a home always has are closed when it is opened.
+    let own = |path: &&PathBuf| path.is_file() || path.parent().unwrap().ends_with("meshes");
+    let opened: Vec<_> = kept.iter().filter(own).collect();
+    let modes = opened.iter().map(|path| std::fs::metadata(path).unwrap().permissions());
+    let modes: Vec<_> = modes.collect();
+    for path in &opened {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let said = keys();
+    let detail: Vec<_> = said["detail"].as_str().unwrap().split([' ', ',']).collect();
+    assert_eq!(said["state"], "fail");
+    let named = |path: &&PathBuf| detail.contains(&path.to_str().unwrap());
+    let unnamed: Vec<_> = opened.iter().filter(|path| !named(path)).collect();
+    assert!(unnamed.is_empty(), "{unnamed:?} are open and not named");
+    for (path, mode) in opened.iter().zip(modes) {
+        std::fs::set_permissions(path, mode).unwrap();
+    }
+    assert_eq!(keys()["state"], "ok", "{}", keys());
 }
 
 #[test]
