@@ -113,6 +113,16 @@ fn call_prints_text_json_bytes_and_pieces() {
     assert_eq!((&lines[1]["value"], &lines[1]["append"]), (&json!("1 "), &json!(true)));
     assert_eq!(lines[2]["usage"]["inputTokens"], 3);
 
+    // Progress is prose on stderr, or a line of JSON.
+    let words = ["call", "child", "steps", "--stream"];
+    let told = reaches(&home, &words).ok();
+    assert_eq!((told.out.as_str(), told.err.as_str()), ("done\n", " 50 % half\nlater\n"));
+    let lines = reaches(&home, &[&words[..], &["--json"]].concat()).ok().lines();
+    let schemas: Vec<_> = lines.iter().map(|line| line["schema"].as_str().unwrap()).collect();
+    assert_eq!(schemas, ["hubless.progress/1", "hubless.progress/1", "hubless.reply/1"]);
+    assert_eq!((&lines[0]["note"], &lines[0]["fraction"]), (&json!("half"), &json!(0.5)));
+    assert_eq!((&lines[1]["note"], &lines[1]["fraction"]), (&json!("later"), &Value::Null));
+
     // It looks for the reasons first, and then calls.
     let explained = eventually("the reasons", || {
         let explained = reaches(&home, &["call", "child", "echo x", "--explain"]).ok();
@@ -518,7 +528,7 @@ fn doctor_finds_faults_and_names_the_fix() {
         line["state"].as_str().unwrap().to_owned()
     };
     let lines = home.run(&["doctor", "--json"]).ok().lines();
-    for check in ["folders", "keys", "ports", "node", "records"] {
+    for check in ["folders", "keys", "watches", "ports", "node", "records"] {
         assert_eq!(state(&lines, check), "ok", "{check}");
     }
     assert_eq!(state(&lines, "peers"), "warn");
@@ -538,6 +548,13 @@ fn doctor_finds_faults_and_names_the_fix() {
     assert_eq!(state(&ran.lines(), "ports"), "warn");
     let ran = run(home.command(&["doctor", "--json"]).env("HUBLESS_LISTEN", "nowhere"), b"");
     assert_eq!((ran.code, state(&ran.lines(), "ports").as_str()), (Some(1), "fail"));
+    // A node that does not start is told, with what it says.
+    let ran = run(home.command(&["doctor", "--json"]).env("HUBLESS_REFUND", "provider"), b"");
+    let lines = ran.lines();
+    assert_eq!((ran.code, state(&lines, "node").as_str()), (Some(1), "fail"));
+    let node = lines.iter().find(|line| line["check"] == "node").unwrap();
+    assert!(node["detail"].as_str().unwrap().contains("HUBLESS_GATEWAY_SIGNER"), "{node}");
+    assert!(lines.iter().all(|line| line["check"] != "peers"), "nobody looked");
 
     use std::os::unix::fs::PermissionsExt;
     let key = home.path().join("data/own/root.key");
@@ -554,35 +571,6 @@ fn doctor_finds_faults_and_names_the_fix() {
         "{}",
         prose.out
     );
-}
-
-#[test]
-fn completions_and_manual_pages_are_made_of_the_same_table() {
-    let home = Home::new();
-    for shell in ["bash", "zsh", "fish"] {
-        let script = home.run(&["completions", shell]).ok().out;
-        for word in ["doctor", "serve", "concurrency", "skill-file", "listen"] {
-            assert!(script.contains(word), "{shell}: {word}");
-        }
-        let json = home.run(&["completions", shell, "--json"]).ok().json();
-        assert_eq!(json["script"], script);
-    }
-    // What bash makes of it; the others need their shells.
-    let script = home.path().join("hubless.bash");
-    std::fs::write(&script, home.run(&["completions", "bash"]).ok().out).unwrap();
-    let ask = format!(
-        "source {}; COMP_WORDS=(hubless pin ''); COMP_CWORD=2; _hubless hubless '' pin; \
-         echo \"${{COMPREPLY[@]}}\"",
-        script.display()
-    );
-    let output = std::process::Command::new("bash").args(["--norc", "-c", &ask]).output().unwrap();
-    let words = String::from_utf8(output.stdout).unwrap();
-    for word in ["list", "set", "remove", "--home"] {
-        assert!(words.split_whitespace().any(|one| one == word), "{word}: {words}");
-    }
-    let page = home.run(&["man", "call"]).ok().out;
-    assert!(page.contains(".TH") && page.contains("\\-\\-stream"), "{page}");
-    assert!(home.run(&["man"]).ok().out.contains("HUBLESS_HOME"));
 }
 
 /// Files and folders below a folder.
@@ -638,6 +626,35 @@ fn doctor_names_whatever_of_the_data_folder_others_can_read() {
         std::fs::set_permissions(path, mode).unwrap();
     }
     assert_eq!(keys()["state"], "ok", "{}", keys());
+}
+
+#[test]
+fn completions_and_manual_pages_are_made_of_the_same_table() {
+    let home = Home::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = home.run(&["completions", shell]).ok().out;
+        for word in ["doctor", "serve", "concurrency", "skill-file", "listen"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+        let json = home.run(&["completions", shell, "--json"]).ok().json();
+        assert_eq!(json["script"], script);
+    }
+    // What bash makes of it; the others need their shells.
+    let script = home.path().join("hubless.bash");
+    std::fs::write(&script, home.run(&["completions", "bash"]).ok().out).unwrap();
+    let ask = format!(
+        "source {}; COMP_WORDS=(hubless pin ''); COMP_CWORD=2; _hubless hubless '' pin; \
+         echo \"${{COMPREPLY[@]}}\"",
+        script.display()
+    );
+    let output = std::process::Command::new("bash").args(["--norc", "-c", &ask]).output().unwrap();
+    let words = String::from_utf8(output.stdout).unwrap();
+    for word in ["list", "set", "remove", "--home"] {
+        assert!(words.split_whitespace().any(|one| one == word), "{word}: {words}");
+    }
+    let page = home.run(&["man", "call"]).ok().out;
+    assert!(page.contains(".TH") && page.contains("\\-\\-stream"), "{page}");
+    assert!(home.run(&["man"]).ok().out.contains("HUBLESS_HOME"));
 }
 
 #[test]
