@@ -212,14 +212,16 @@ async def commands(node: hubless.Node) -> None:
             task.add_done_callback(tasks.discard)
 
 
+def register(node: hubless.Node) -> hubless.Agent:
+    skill = Skill(effect="IDEMPOTENT", tags=["report", "weather"])
+    return node.register(
+        weather_report, name="weather-report", tags=["report", "weather"], skill=skill
+    )
+
+
 async def main() -> None:
     async with hubless.Node.start() as node:
-        agent = await node.register(
-            weather_report,
-            name="weather-report",
-            tags=["report", "weather"],
-            skill=Skill(effect="IDEMPOTENT", tags=["report", "weather"]),
-        )
+        agent = await register(node)
         who = {"name": agent.name, "address": agent.address, "nodeKey": node.node_key}
         tell("ready", language="python", **who, pid=os.getpid())
         serving = [asyncio.create_task(node.serve()), asyncio.create_task(commands(node))]
