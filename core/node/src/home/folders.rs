@@ -77,8 +77,8 @@ impl Home {
         Ok((data, default_run(from_env("XDG_RUNTIME_DIR"), &std::env::temp_dir(), uid)))
     }
 
-    /// As [`Self::open`], but a home without folders where none can be written; says that once in the life
-    /// of the process, on standard error, since logging is off unless asked for.
+    /// As [`Self::open`], but a home without folders where none can be written; says that once in
+    /// the life of the process, on standard error, since logging is off unless asked for.
     ///
     /// # Errors
     /// As [`Self::open`], unless the only reason is that nothing can be written there.
