@@ -6,7 +6,8 @@ use hubless_tidy::{
 };
 use std::collections::BTreeSet;
 
-const CODE: [&str; 9] = ["rs", "py", "pyi", "ts", "mjs", "kt", "c", "h", "proto"];
+const CODE: [&str; 14] =
+    ["rs", "py", "pyi", "ts", "mts", "cts", "mjs", "cjs", "js", "kt", "java", "c", "h", "proto"];
 
 /// What the README shows of files, in its order.
 const README: [&str; 12] = [
@@ -47,10 +48,11 @@ fn programs_that_say_hello_have_ten_lines_at_most() {
 #[test]
 fn functions_outside_rust_are_short() {
     let mut all = 0;
-    for ending in ["py", "ts", "mjs", "kt", "c"] {
-        let sources = tree::sources(&[ending]);
+    let languages = [&["py"][..], &["ts", "mts", "cts"], &["mjs", "cjs", "js"], &["kt"], &["c"]];
+    for endings in languages {
+        let sources = tree::sources(endings);
         let count = functions::count(&sources);
-        assert!(count >= 100, "read only {count} functions of {ending} files");
+        assert!(count >= 100, "read only {count} functions of {endings:?}");
         all += count;
         none(functions::too_large(&sources));
     }
