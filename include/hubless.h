@@ -806,7 +806,7 @@ typedef struct {
      */
     uint32_t depth;
     /**
-     * `local`, `member`, `bridged`, `external` or `edge`.
+     * `local`, `member`, `bridged`, `external` or `edge`; this version refuses `bridged` ones.
      */
     hubless_str caller_kind;
     /**

@@ -26,7 +26,7 @@ import type { WireCall, WireContent, WirePart } from './wire.js';
  * assert.equal((await node.request('who')).value, 'local');
  */
 export interface Caller {
-  /** How the caller is related to this node. */
+  /** How the caller is related to this node; `bridged` calls are refused by this version. */
   kind: 'local' | 'member' | 'bridged' | 'external' | 'edge';
   /** Key of its node. */
   node: string;

@@ -60,7 +60,8 @@ def to_record(value: Any) -> dict[str, Any]:
 class Caller:
     """Is who asks, as the node found out; never taken from the message.
 
-    ``kind`` is ``local``, ``member``, ``bridged``, ``external`` or ``edge``.
+    ``kind`` is ``local``, ``member``, ``bridged``, ``external`` or ``edge``; this version refuses
+    the calls of ``bridged`` ones.
 
     >>> @node.agent
     ... async def who(ctx: hubless.Call) -> str:

@@ -36,7 +36,7 @@ pub struct hubless_call_info {
     pub deadline_ms: u64,
     /// Depth of nested calls, 0 at the outside.
     pub depth: u32,
-    /// `local`, `member`, `bridged`, `external` or `edge`.
+    /// `local`, `member`, `bridged`, `external` or `edge`; this version refuses `bridged` ones.
     pub caller_kind: hubless_str,
     /// Key of the calling node.
     pub caller_node: hubless_str,

@@ -2,6 +2,7 @@
 
 use crate::args::Global;
 use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
+use hubless::home::Home;
 use hubless::node::{Listen, NodeOptions};
 use hubless::{Error, Kind, Result};
 use hubless_proto::identity::MeshId;
@@ -53,6 +54,20 @@ pub(crate) struct Setting {
     pub(crate) from: String,
 }
 
+impl Setting {
+    /// The same without what nobody else is to read: a key, or a password in a URL.
+    pub(crate) fn shown(&self) -> Self {
+        let hidden = |value: &String| match self.name {
+            "gatewayKey" => HIDDEN.to_owned(),
+            _ => without_user(value),
+        };
+        Self { value: self.value.as_ref().map(hidden), ..self.clone() }
+    }
+}
+
+/// What stands for a secret.
+const HIDDEN: &str = "(hidden)";
+
 /// All settings.
 #[derive(Debug)]
 pub(crate) struct Settings {
@@ -100,8 +115,9 @@ impl Settings {
         let flag = |value: &Option<String>, name: &str| -> Placed {
             value.clone().map(|value| (value, name.to_owned()))
         };
-        let all = vec![
-            setting("home", [shown, None, None], None),
+        let mut all = vec![setting("home", [shown, None, None], None)];
+        all.extend(folders(home.as_ref()));
+        all.extend([
             setting(
                 "mesh",
                 [flag(&global.mesh, "--mesh"), variable("HUBLESS_MESH"), text_of(file.mesh)],
@@ -120,7 +136,13 @@ impl Settings {
             setting("zones", [None, variable("HUBLESS_ZONES"), words_of(file.zones)], None),
             setting("log", [None, variable("HUBLESS_LOG"), text_of(file.log)], None),
             setting("gateway", [None, variable("HUBLESS_GATEWAY"), text_of(file.gateway)], None),
-        ];
+        ]);
+        // What each node reads by itself, in every language; the file knows none of them.
+        all.extend(
+            OF_NODES.map(|(name, from, otherwise)| {
+                setting(name, [None, variable(from), None], otherwise)
+            }),
+        );
         Ok(Self { all, home: home.map(|(home, _)| home) })
     }
 
@@ -214,6 +236,36 @@ fn setting(name: &'static str, places: [Placed; 3], otherwise: Option<&str>) -> 
         Some((value, from)) => Setting { name, value: Some(value), from },
         None => Setting { name, value: otherwise.map(str::to_owned), from: "default".to_owned() },
     }
+}
+
+/// Variables that the nodes of the command follow as all others do, and their defaults.
+const OF_NODES: [(&str, &str, Option<&str>); 4] = [
+    ("gatewayKey", "HUBLESS_GATEWAY_KEY", None),
+    ("gatewaySigner", "HUBLESS_GATEWAY_SIGNER", None),
+    ("refund", "HUBLESS_REFUND", Some("member=signed,external=never")),
+    ("trace", "HUBLESS_TRACE", None),
+];
+
+/// The folders in use, which follow from `home`.
+fn folders(home: Option<&(PathBuf, String)>) -> [Setting; 2] {
+    let from = home.map_or_else(|| "default".to_owned(), |(_, from)| from.clone());
+    // Where the platform names none there is none: everything is in memory.
+    let places = Home::places(home.map(|(home, _)| home.as_path())).ok();
+    let folder = |name, path: Option<&PathBuf>| {
+        let value = path.map(|path| path.display().to_string());
+        Setting { name, value, from: from.clone() }
+    };
+    let (data, run) = places.as_ref().map(|(data, run)| (data, run)).unzip();
+    [folder("data", data), folder("runtime", run)]
+}
+
+/// A URL without the user and password that it may have.
+fn without_user(value: &str) -> String {
+    let parts = value.split_once("://").and_then(|(scheme, rest)| {
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        authority.rsplit_once('@').map(|(_, host)| format!("{scheme}://{HIDDEN}@{host}{path}"))
+    });
+    parts.unwrap_or_else(|| value.to_owned())
 }
 
 fn variable_os(name: &str) -> Option<OsString> {

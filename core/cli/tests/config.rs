@@ -49,6 +49,86 @@ fn flags_come_before_variables_before_the_file_before_defaults() {
 }
 
 #[test]
+fn each_setting_comes_from_the_variable_before_the_file() {
+    let home = Home::new();
+    let text = "mesh = \"own\"\nlisten = \"127.0.0.1\"\nport = 1\nzones = \"eu\"\n\
+                log = \"warn\"\ngateway = \"http://127.0.0.1:1\"\n";
+    let path = file(&home, text);
+    let mesh = "00".repeat(32);
+    let show = ["config", "show", "--json"];
+    for (line, (name, in_file, variable, value)) in [
+        ("mesh", "own", "HUBLESS_MESH", mesh.as_str()),
+        ("listen", "127.0.0.1", "HUBLESS_LISTEN", "all"),
+        ("port", "1", "HUBLESS_PORT", "2"),
+        ("zones", "eu", "HUBLESS_ZONES", "us,on-prem"),
+        ("log", "warn", "HUBLESS_LOG", "error"),
+        ("gateway", "http://127.0.0.1:1", "HUBLESS_GATEWAY", "http://127.0.0.1:2"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let ran = run(&mut home.command(&show), b"").ok();
+        let place = json!(format!("{path}:{}", line + 1));
+        assert_eq!(setting(&ran, name), (json!(in_file), place), "{name}");
+        let ran = run(home.command(&show).env(variable, value), b"").ok();
+        assert_eq!(setting(&ran, name), (json!(value), json!(variable)), "{name}");
+    }
+}
+
+#[test]
+fn what_the_nodes_of_the_command_follow_is_shown_and_no_secret_of_it() {
+    let home = Home::new();
+    let show = ["config", "show", "--json"];
+    let ran = run(&mut home.command(&show), b"").ok();
+    let unset = (Value::Null, json!("default"));
+    for name in ["gatewayKey", "gatewaySigner", "trace"] {
+        assert_eq!(setting(&ran, name), unset, "{name}");
+    }
+    let refund = json!("member=signed,external=never");
+    assert_eq!(setting(&ran, "refund"), (refund, json!("default")));
+    let url = "https://user:canary@collector.example/v1/traces";
+    let variables = [
+        ("gatewayKey", "HUBLESS_GATEWAY_KEY", "canary", "(hidden)"),
+        ("gatewaySigner", "HUBLESS_GATEWAY_SIGNER", "public", "public"),
+        ("refund", "HUBLESS_REFUND", "never", "never"),
+        ("trace", "HUBLESS_TRACE", url, "https://(hidden)@collector.example/v1/traces"),
+    ];
+    let with = |arguments: &[&str]| {
+        let mut command = home.command(arguments);
+        command.envs(variables.map(|(_, name, value, _)| (name, value)));
+        run(&mut command, b"").ok()
+    };
+    let ran = with(&show);
+    for (name, variable, _, shown) in variables {
+        assert_eq!(setting(&ran, name), (json!(shown), json!(variable)), "{name}");
+    }
+    let prose = with(&["config", "show"]).out;
+    assert!(prose.contains("HUBLESS_GATEWAY_KEY"), "{prose}");
+    assert!(!prose.contains("canary") && !ran.out.contains("canary"), "{prose}{}", ran.out);
+}
+
+#[test]
+fn the_folders_in_use_are_shown_wherever_they_come_from() {
+    let home = Home::new();
+    let show = ["config", "show", "--json"];
+    let ran = run(&mut home.command(&show), b"").ok();
+    for (name, folder) in [("data", "data"), ("runtime", "run")] {
+        let path = json!(home.path().join(folder).to_str().unwrap());
+        assert_eq!(setting(&ran, name), (path, json!("HUBLESS_HOME")));
+    }
+    let mut nowhere = bare(&show);
+    nowhere.env("XDG_DATA_HOME", home.path()).env("XDG_RUNTIME_DIR", home.path());
+    let ran = run(&mut nowhere, b"").ok();
+    assert_eq!(setting(&ran, "home"), (Value::Null, json!("default")));
+    let path = json!(home.path().join("hubless").to_str().unwrap());
+    for name in ["data", "runtime"] {
+        assert_eq!(setting(&ran, name), (path.clone(), json!("default")));
+    }
+    // Shown, and not made.
+    assert!(!home.path().join("hubless").exists());
+}
+
+#[test]
 fn a_wrong_value_is_traced_to_its_place() {
     let home = Home::new();
     let path = home.path().join("hubless.toml").to_str().unwrap().to_owned();

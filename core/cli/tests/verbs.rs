@@ -5,7 +5,7 @@ mod support;
 
 use serde_json::{Value, json};
 use std::io::{Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use support::{Home, Ran, Serve, bare, eventually, run};
 
@@ -56,12 +56,20 @@ fn status_and_find_show_what_there_is() {
         (status["agents"] != json!([])).then_some(status)
     });
     assert_eq!(status["agents"][0]["name"], "child");
-    assert_eq!(status["peers"][0]["agents"], 1);
+    let peer = &status["peers"][0];
+    assert_eq!(fields(peer), ["agents", "connections", "nodeKey", "path", "rttUs"]);
+    assert_eq!((&peer["agents"], &peer["path"]), (&json!(1), &json!("direct")));
+    assert!(peer["rttUs"].as_u64().is_some_and(|us| us > 0), "{peer}");
     let prose = eventually("the agent", || {
         let prose = home.run(&["status"]).ok().out;
         prose.contains("[test.child]").then_some(prose)
     });
     assert!(prose.contains("nodes    1\n"), "{prose}");
+    let node = prose.lines().find(|line| line.starts_with("  ")).unwrap();
+    let (key, way) = node.trim_start().split_once("  direct, ").unwrap();
+    assert_eq!(json!(key), peer["nodeKey"], "{node}");
+    let (rtt, agents) = way.split_once(" ms  ").unwrap();
+    assert!(rtt.parse::<f64>().is_ok_and(|ms| ms > 0.0) && agents == "agents: 1", "{node}");
 
     let plain = home.run(&["find", "does", "what", "--wait", WAIT, "--json"]).ok().json();
     assert_eq!((&plain["schema"], plain.get("explain")), (&json!("hubless.found/1"), None));
@@ -104,6 +112,16 @@ fn call_prints_text_json_bytes_and_pieces() {
     assert_eq!(schemas, ["hubless.chunk/1", "hubless.chunk/1", "hubless.reply/1"]);
     assert_eq!((&lines[1]["value"], &lines[1]["append"]), (&json!("1 "), &json!(true)));
     assert_eq!(lines[2]["usage"]["inputTokens"], 3);
+
+    // Progress is prose on stderr, or a line of JSON.
+    let words = ["call", "child", "steps", "--stream"];
+    let told = reaches(&home, &words).ok();
+    assert_eq!((told.out.as_str(), told.err.as_str()), ("done\n", " 50 % half\nlater\n"));
+    let lines = reaches(&home, &[&words[..], &["--json"]].concat()).ok().lines();
+    let schemas: Vec<_> = lines.iter().map(|line| line["schema"].as_str().unwrap()).collect();
+    assert_eq!(schemas, ["hubless.progress/1", "hubless.progress/1", "hubless.reply/1"]);
+    assert_eq!((&lines[0]["note"], &lines[0]["fraction"]), (&json!("half"), &json!(0.5)));
+    assert_eq!((&lines[1]["note"], &lines[1]["fraction"]), (&json!("later"), &Value::Null));
 
     // It looks for the reasons first, and then calls.
     let explained = eventually("the reasons", || {
@@ -510,7 +528,7 @@ fn doctor_finds_faults_and_names_the_fix() {
         line["state"].as_str().unwrap().to_owned()
     };
     let lines = home.run(&["doctor", "--json"]).ok().lines();
-    for check in ["folders", "keys", "ports", "node", "records"] {
+    for check in ["folders", "keys", "watches", "ports", "node", "records"] {
         assert_eq!(state(&lines, check), "ok", "{check}");
     }
     assert_eq!(state(&lines, "peers"), "warn");
@@ -530,6 +548,13 @@ fn doctor_finds_faults_and_names_the_fix() {
     assert_eq!(state(&ran.lines(), "ports"), "warn");
     let ran = run(home.command(&["doctor", "--json"]).env("HUBLESS_LISTEN", "nowhere"), b"");
     assert_eq!((ran.code, state(&ran.lines(), "ports").as_str()), (Some(1), "fail"));
+    // A node that does not start is told, with what it says.
+    let ran = run(home.command(&["doctor", "--json"]).env("HUBLESS_REFUND", "provider"), b"");
+    let lines = ran.lines();
+    assert_eq!((ran.code, state(&lines, "node").as_str()), (Some(1), "fail"));
+    let node = lines.iter().find(|line| line["check"] == "node").unwrap();
+    assert!(node["detail"].as_str().unwrap().contains("HUBLESS_GATEWAY_SIGNER"), "{node}");
+    assert!(lines.iter().all(|line| line["check"] != "peers"), "nobody looked");
 
     use std::os::unix::fs::PermissionsExt;
     let key = home.path().join("data/own/root.key");
@@ -546,6 +571,61 @@ fn doctor_finds_faults_and_names_the_fix() {
         "{}",
         prose.out
     );
+}
+
+/// Files and folders below a folder.
+fn below(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(below(&path));
+        }
+        found.push(path);
+    }
+    found
+}
+
+#[test]
+fn doctor_names_whatever_of_the_data_folder_others_can_read() {
+    use std::os::unix::fs::PermissionsExt;
+    let (host, home) = (Home::new(), Home::new());
+    // One of each kind: keys, a token of another mesh, pins, secrets, logs, the store of a node.
+    let ticket = host.run(&["invite", "--bearer"]).ok().out;
+    home.feed(&["join", "-"], ticket.as_bytes()).ok();
+    home.run(&["id", "new", "worker"]).ok();
+    home.run(&["id", "token", "--fact", "team=finance"]).ok();
+    home.feed(&["secret", "set", "https://agents.example"], b"word").ok();
+    let served = home.serve(&["--name", "child", "--node", "front"], &[]);
+    home.run(&["pin", "set", "child", served.serving["agentId"].as_str().unwrap()]).ok();
+    drop(served);
+    let keys = || {
+        let lines = home.run(&["doctor", "--json"]).lines();
+        lines.into_iter().find(|line| line["check"] == "keys").unwrap()
+    };
+    assert_eq!(keys()["state"], "ok", "{}", keys());
+    let kept = below(&home.path().join("data"));
+    for ending in ["root.key", "token", "worker.key", "front.key", "front.db", "pins.json"] {
+        assert!(kept.iter().any(|path| path.ends_with(ending)), "{ending}: {kept:?}");
+    }
+    // Folders that a home always has are closed when it is opened.
+    let own = |path: &&PathBuf| path.is_file() || path.parent().unwrap().ends_with("meshes");
+    let opened: Vec<_> = kept.iter().filter(own).collect();
+    let modes = opened.iter().map(|path| std::fs::metadata(path).unwrap().permissions());
+    let modes: Vec<_> = modes.collect();
+    for path in &opened {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let said = keys();
+    let detail: Vec<_> = said["detail"].as_str().unwrap().split([' ', ',']).collect();
+    assert_eq!(said["state"], "fail");
+    let named = |path: &&PathBuf| detail.contains(&path.to_str().unwrap());
+    let unnamed: Vec<_> = opened.iter().filter(|path| !named(path)).collect();
+    assert!(unnamed.is_empty(), "{unnamed:?} are open and not named");
+    for (path, mode) in opened.iter().zip(modes) {
+        std::fs::set_permissions(path, mode).unwrap();
+    }
+    assert_eq!(keys()["state"], "ok", "{}", keys());
 }
 
 #[test]

@@ -182,7 +182,7 @@ static void on_call(hubless_call *call, void *user) {
     "{\"id\": \"digest_table\", \"title\": \"Digest a table\", \"effect\": \"PURE\", "             \
     "\"description\": \"Reads a CSV table once: bytes, SHA-256, rows, and sum, minimum and "       \
     "maximum of each column of figures in tenths\", \"tags\": [\"digest\", \"csv\"], "             \
-    "\"modesIn\": [\"text/csv\"]}"
+    "\"modesIn\": [\"text/csv\"], \"attributes\": {\"language\": \"c\"}}"
 
 int main(void) {
     hubless_node *node = NULL;

@@ -32,6 +32,7 @@ suspend fun main() = hubless {
             skill {
                 id = "check_figures"
                 effect = Effect.PURE
+                attribute("language", "kotlin")
                 description = "Recompute figures from the raw CSV in integers and compare each one"
             }
         },

@@ -51,6 +51,7 @@ const agent = await node.register(
         description: 'Render a Vega-Lite chart with inline data to an SVG picture',
         tags: ['chart', 'svg'],
         effect: 'PURE',
+        attributes: { language: 'node' },
         input: Chart,
         output: Picture,
       },

@@ -84,7 +84,7 @@ class Work:
         peer = await self.node.peer(TEXTS[skill], skill=skill, exclude=exclude, wait=FIND_SECONDS)
         who = {"agent": peer.name, "address": peer.address, "nodeKey": peer.node_key}
         score = {"score": peer.score, "path": peer.path, "ms": since(began)}
-        tell("found", skill=skill, **who, **score)
+        tell("found", skill=skill, **who, language=language_of(peer, skill), **score)
         self.peers[skill] = peer
         return peer
 
@@ -102,7 +102,8 @@ class Work:
             **sizes,
         )
         what = f"{skill}: {shown['chart']}" if shown else skill
-        self.credits.append({"what": what, "name": peer.name, "address": peer.address})
+        who = {"name": peer.name, "address": peer.address}
+        self.credits.append({"what": what, "language": language_of(peer, skill), **who})
         return reply.value
 
     def gone(self, peer: Peer, skill: str, error: hubless.Error) -> Peer:
@@ -117,6 +118,12 @@ class Work:
             answer = await self.ask("render_chart", {"spec": spec}, chart=title)
             drawn[title] = answer["svg"]
         return drawn
+
+
+def language_of(peer: Peer, skill: str) -> str:
+    """Gives what an agent says of itself in an attribute of its skill."""
+    facts = (one.get("attributes", {}) for one in peer.skills if one["id"] == skill)
+    return str(next(facts, {}).get("language", ""))
 
 
 def size_of(value: Any) -> int:
@@ -205,14 +212,16 @@ async def commands(node: hubless.Node) -> None:
             task.add_done_callback(tasks.discard)
 
 
+def register(node: hubless.Node) -> hubless.Agent:
+    skill = Skill(effect="IDEMPOTENT", tags=["report", "weather"])
+    return node.register(
+        weather_report, name="weather-report", tags=["report", "weather"], skill=skill
+    )
+
+
 async def main() -> None:
     async with hubless.Node.start() as node:
-        agent = await node.register(
-            weather_report,
-            name="weather-report",
-            tags=["report", "weather"],
-            skill=Skill(effect="IDEMPOTENT", tags=["report", "weather"]),
-        )
+        agent = await register(node)
         who = {"name": agent.name, "address": agent.address, "nodeKey": node.node_key}
         tell("ready", language="python", **who, pid=os.getpid())
         serving = [asyncio.create_task(node.serve()), asyncio.create_task(commands(node))]

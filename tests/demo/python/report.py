@@ -91,12 +91,13 @@ def agents(work: list[dict[str, str]]) -> str:
     rows = "".join(
         "<tr>"
         + "".join(
-            f'<td class="text">{escape(one[name])}</td>' for name in ("what", "name", "address")
+            f'<td class="text">{escape(one[name])}</td>'
+            for name in ("what", "language", "name", "address")
         )
         + "</tr>"
         for one in work
     )
     return (
-        "<h2>Who did what</h2><table><thead><tr><th>Work</th><th>Agent</th><th>Address</th></tr>"
-        f"</thead><tbody>{rows}</tbody></table>"
+        "<h2>Who did what</h2><table><thead><tr><th>Work</th><th>Language</th><th>Agent</th>"
+        f"<th>Address</th></tr></thead><tbody>{rows}</tbody></table>"
     )

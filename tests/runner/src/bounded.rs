@@ -4,6 +4,7 @@
 //! in its environment, and is found by it in whatever group of processes it is: in a group of
 //! their own commands would not hear of a person's Ctrl-C.
 
+use crate::settings;
 use rustix::fd::OwnedFd;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::io;
@@ -34,13 +35,14 @@ impl Watch {
     }
 }
 
-/// Starts a command that is killed, with all that it started, when `bound` is over.
+/// Starts a command, without the settings of the user, that is killed, with all that it started,
+/// when `bound` is over.
 pub(crate) fn start(command: &mut Command, bound: Duration) -> io::Result<(Child, Watch)> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let outer = std::env::var(MARK).unwrap_or_default();
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let mark = format!("{outer}{}.{number}/", std::process::id());
-    let child = command.env(MARK, &mark).spawn()?;
+    let child = settings::own_only(command).env(MARK, &mark).spawn()?;
     let (ended, over) = sync_channel(1);
     let watcher = std::thread::spawn(move || {
         let late = over.recv_timeout(bound) == Err(RecvTimeoutError::Timeout);

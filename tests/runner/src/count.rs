@@ -34,6 +34,17 @@ impl Outcome {
         Self { failed: 1, notes: vec![note], ..Self::default() }
     }
 
+    /// What a part comes to; where it cannot run, one skipped test with the reason.
+    ///
+    /// # Errors
+    /// As `run`.
+    pub(crate) fn unless(
+        fault: Option<String>,
+        run: impl FnOnce() -> Result<Self>,
+    ) -> Result<Self> {
+        fault.map_or_else(run, |fault| Ok(Self::skip(&fault)))
+    }
+
     /// One skipped test.
     pub(crate) fn skip(note: &str) -> Self {
         Self { skipped: 1, notes: vec![format!("skipped: {note}")], ..Self::default() }
@@ -313,6 +324,13 @@ mod tests {
             surefire_reasons(report),
             ["skipped: dev.X.waits: needs \"a < b\"", "skipped: dev.X.rests: no reason was given"]
         );
+    }
+
+    #[test]
+    fn a_part_that_cannot_run_is_skipped_with_the_reason() {
+        let skipped = Outcome::unless(Some("git is missing".to_owned()), || panic!("it ran"));
+        assert_eq!(skipped, Ok(Outcome::skip("git is missing")));
+        assert_eq!(Outcome::unless(None, || Ok(counted(1, 0, 0))), Ok(counted(1, 0, 0)));
     }
 
     #[test]

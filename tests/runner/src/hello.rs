@@ -3,7 +3,7 @@
 
 use crate::bounded;
 use crate::count::Outcome;
-use crate::house::{self, Result};
+use crate::house::{self, Result, root};
 use crate::language::{Language, Origin, Program};
 use crate::process::Process;
 use std::path::PathBuf;
@@ -14,8 +14,6 @@ use std::time::Duration;
 const STARTED_MS: &str = "30000";
 /// The bound of a program, which starts, asks once and ends.
 const BOUND: Duration = Duration::from_secs(60);
-/// What every setting of ours begins with.
-const SETTING: &str = "HUBLESS_";
 
 /// Each language's agent called from itself and from every other.
 ///
@@ -52,6 +50,34 @@ pub(crate) fn from(origin: Origin, callee: Language, callers: &[Language]) -> Re
 /// A program could not be started.
 pub(crate) fn pair(name: &str, agent: Command, caller: Command, look: Command) -> Result<Outcome> {
     converse(name, agent, vec![(name.to_owned(), caller)], look)
+}
+
+/// One language's agent and caller, started by the lines that the README names.
+///
+/// # Errors
+/// The README names none, or a program could not be started.
+pub(crate) fn named(language: Language) -> Result<Outcome> {
+    let readme = root().join("README.md");
+    let readme = std::fs::read_to_string(&readme).map_err(|error| error.to_string())?;
+    let lines = lines(&readme, language);
+    let [agent, caller] = lines.ok_or("the README does not say how its programs are started")?;
+    let shell = |line: &str| {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("exec {line}")]).current_dir(root());
+        command
+    };
+    let name = format!("readme-{}", language.name());
+    let greeted = caller.rsplit(' ').next().unwrap_or_default().to_owned();
+    let look = Command::new(house::built("hubless"));
+    converse(&name, shell(agent), vec![(greeted, shell(caller))], look)
+}
+
+/// The lines that start an agent and a caller, in the README's table of them.
+fn lines(readme: &str, language: Language) -> Option<[&str; 2]> {
+    let row = format!("| {} | `", language.title());
+    let row = readme.lines().find_map(|line| line.strip_prefix(&row))?;
+    let (agent, rest) = row.split_once("` | `")?;
+    Some([agent, rest.strip_suffix("` |")?])
 }
 
 /// Starts the agent, and once it is found each caller, which is asked to greet its name: once, so
@@ -115,13 +141,9 @@ impl Home {
         Ok(Self(home))
     }
 
-    /// Lets a program start there, with the settings of nobody. The folder of the runtime is that
-    /// of the session, which the system makes; everything else is where it is by default.
+    /// Lets a program start there. The folder of the runtime is that of the session, which the
+    /// system makes; everything else is where it is by default.
     fn of<'a>(&self, command: &'a mut Command) -> &'a mut Command {
-        let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-        for name in names.filter(|name| name.starts_with(SETTING)) {
-            command.env_remove(name);
-        }
         for folder in ["XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"] {
             command.env_remove(folder);
         }
@@ -138,5 +160,21 @@ impl Drop for Home {
     fn drop(&mut self) {
         // Nothing that is left does harm: the next run removes it.
         let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_says_how_the_programs_of_each_language_are_started() {
+        let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+        for language in Language::ALL {
+            let [agent, caller] = lines(&readme, language).unwrap();
+            assert_ne!(agent, caller, "{}", language.title());
+        }
+        assert_eq!(lines("| C | `a b` | `c d` |", Language::C), Some(["a b", "c d"]));
+        assert_eq!(lines("| C | `a b` |", Language::C), None);
     }
 }

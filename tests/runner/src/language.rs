@@ -72,6 +72,16 @@ impl Language {
         }
     }
 
+    /// Its name in texts for people.
+    pub(crate) const fn title(self) -> &'static str {
+        match self {
+            Self::Python => "Python",
+            Self::Node => "Node.js",
+            Self::Kotlin => "Kotlin",
+            Self::C => "C",
+        }
+    }
+
     /// A command that starts one of its programs.
     ///
     /// # Errors

@@ -19,6 +19,7 @@ mod package;
 mod parts;
 mod prepare;
 mod process;
+mod settings;
 mod step;
 mod toolchain;
 

@@ -1,6 +1,7 @@
 //! A process that the runner starts, talks to by lines and ends; killed when dropped.
 
 use crate::house::Result;
+use crate::settings;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -25,7 +26,7 @@ pub(crate) enum Silence {
 }
 
 impl Process {
-    /// Starts a command; its stderr goes to `log`.
+    /// Starts a command without the settings of the user; its stderr goes to `log`.
     ///
     /// # Errors
     /// It could not be started.
@@ -36,7 +37,7 @@ impl Process {
         }
         let log = std::fs::File::create(log).map_err(fault)?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
-        let mut child = command.spawn().map_err(fault)?;
+        let mut child = settings::own_only(command).spawn().map_err(fault)?;
         let stdin = child.stdin.take();
         let stdout = child.stdout.take().ok_or_else(|| format!("{name}: no stdout"))?;
         let (sender, lines) = channel();

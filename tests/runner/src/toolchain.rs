@@ -1,7 +1,8 @@
 //! The toolchains that must be there, and what to do when one is not.
 
 use crate::bounded;
-use crate::house::Result;
+use crate::house::{Result, root};
+use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ struct Tool {
     advice: &'static str,
 }
 
-const TOOLS: [Tool; 7] = [
+const TOOLS: [Tool; 6] = [
     Tool {
         name: "Python",
         program: "python3",
@@ -53,13 +54,6 @@ const TOOLS: [Tool; 7] = [
         advice: "install Maven 3.6 or newer",
     },
     Tool {
-        name: "git",
-        program: "git",
-        version_flag: "--version",
-        lowest: (2, 0),
-        advice: "install git 2 or newer",
-    },
-    Tool {
         name: "C compiler",
         program: "cc",
         version_flag: "--version",
@@ -77,6 +71,15 @@ const MAKE: Tool = Tool {
     advice: "install GNU make 3.81 or newer",
 };
 
+/// What only those parts need that look at the files of the checkout as git knows them.
+const GIT: Tool = Tool {
+    name: "git",
+    program: "git",
+    version_flag: "--version",
+    lowest: (2, 0),
+    advice: "install git 2 or newer",
+};
+
 /// Checks every toolchain.
 ///
 /// # Errors
@@ -89,6 +92,18 @@ pub(crate) fn check() -> Result<()> {
 /// What is wrong with `make`: the parts that need it are skipped with this reason.
 pub(crate) fn make_fault() -> Option<String> {
     fault(&MAKE)
+}
+
+/// What keeps git from saying which files are ours: the parts that ask it are skipped with this
+/// reason.
+pub(crate) fn git_fault() -> Option<String> {
+    fault(&GIT).or_else(|| no_checkout(&root()))
+}
+
+/// Sources that came as an archive have nothing that git could tell.
+fn no_checkout(root: &Path) -> Option<String> {
+    let missing = !root.join(".git").exists();
+    missing.then(|| format!("{} is no checkout of git: clone it", root.display()))
 }
 
 /// Whether a program is here and does what it is asked.
@@ -138,7 +153,7 @@ fn version(text: &str) -> Option<(u32, u32)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{TOOLS, Tool, answers, fault, judge, version};
+    use super::{GIT, TOOLS, Tool, answers, fault, judge, no_checkout, version};
 
     #[test]
     fn a_program_that_is_missing_or_fails_does_not_answer() {
@@ -166,6 +181,15 @@ mod tests {
         };
         let said = "Nothing (hubless-tool-that-nobody-has) is missing: install nothing";
         assert_eq!(fault(&tool).as_deref(), Some(said));
+    }
+
+    #[test]
+    fn the_demo_needs_no_git_and_an_archive_of_sources_has_nothing_to_ask_it() {
+        assert!(TOOLS.iter().all(|tool| tool.program != GIT.program));
+        let folder = tempfile::tempdir().unwrap();
+        assert!(no_checkout(folder.path()).unwrap().ends_with("is no checkout of git: clone it"));
+        std::fs::write(folder.path().join(".git"), "gitdir: elsewhere").unwrap();
+        assert_eq!(no_checkout(folder.path()), None);
     }
 
     #[test]

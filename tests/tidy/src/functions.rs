@@ -51,7 +51,7 @@ fn begins(ending: &str, line: &str) -> bool {
     match ending {
         "py" => code.starts_with("def ") || code.starts_with("async def "),
         "kt" => code.contains("fun ") && !code.starts_with("//") && !code.starts_with('*'),
-        "ts" | "mts" | "mjs" => {
+        "ts" | "mts" | "cts" | "mjs" | "cjs" | "js" => {
             let control = ["if", "for", "while", "switch", "return", "catch", "}"].contains(&first);
             let named = code.contains("function ") || code.starts_with("async ");
             let method = line.ends_with(") {") || line.ends_with("> {") || line.ends_with('(');
@@ -190,6 +190,7 @@ mod tests {
             ("ts", "export async function f(x: number) {\n", "  x();\n", "}\n"),
             ("ts", "  async f(x: number): Promise<void> {\n", "    x();\n", "  }\n"),
             ("mjs", "function f(x) {\n", "  x();\n", "}\n"),
+            ("js", "function f(x) {\n", "  x();\n", "}\n"),
             ("c", "static int f(int x)\n{\n", "    x();\n", "}\n"),
         ];
         for (ending, head, line, end) in shapes {

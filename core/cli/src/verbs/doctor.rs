@@ -2,7 +2,7 @@
 
 use super::run::{Context, GRACE};
 use crate::output;
-use hubless::home::Home;
+use hubless::home::{Folders, Home};
 use hubless::node::{FindOptions, Listen};
 use hubless::{Error, Kind, Result};
 use hubless_proto::identity::NodeKey;
@@ -38,19 +38,20 @@ struct Line {
 pub(super) async fn run(context: &Context) -> Result<()> {
     let mut lines = Vec::new();
     let home = Home::open(context.settings.home());
-    match &home {
-        Ok(home) => lines.extend(files(home)),
-        Err(error) => lines.push(Line {
+    let folders = home.as_ref().ok().and_then(Home::folders);
+    lines.extend(folders.map(files).into_iter().flatten());
+    if let Err(error) = &home {
+        lines.push(Line {
             check: "folders",
             state: State::Fail,
             detail: error.to_string(),
             fix: "make the folder yours alone (chmod 700), or set HUBLESS_HOME to another one",
-        }),
+        });
     }
     lines.push(watches());
     lines.extend(ports(context));
     lines.extend(mesh(context).await);
-    if let Some(folders) = home.as_ref().ok().and_then(Home::folders) {
+    if let Some(folders) = folders {
         // After a node has looked: it removes what the dead left.
         lines.push(records(&folders.records()));
     }
@@ -81,34 +82,23 @@ fn ok(check: &'static str, detail: String) -> Line {
     Line { check, state: State::Ok, detail, fix: "" }
 }
 
-/// Modes of folders and keys, and the records that are there.
-fn files(home: &Home) -> Vec<Line> {
-    let Some(folders) = home.folders() else {
-        return vec![Line {
-            check: "folders",
-            state: State::Warn,
-            detail: "no writable home: everything is in memory, other processes are not found"
-                .to_owned(),
-            fix: "set HUBLESS_HOME to a folder that can be written",
-        }];
-    };
-    let mut lines = vec![ok(
-        "folders",
-        format!("data {}, runtime {}", folders.data().display(), folders.run().display()),
-    )];
+/// Where the folders are, and the modes of what is kept.
+fn files(folders: &Folders) -> [Line; 2] {
+    let (data, run) = (folders.data().display(), folders.run().display());
     let mut open = Vec::new();
-    keys(folders.data(), &mut open);
-    lines.push(if open.is_empty() {
-        ok("keys", "no key can be read by others".to_owned())
+    opened(folders.data(), &mut open);
+    let keys = if open.is_empty() {
+        ok("keys", "no key, token or store can be read by others".to_owned())
     } else {
         Line {
             check: "keys",
             state: State::Fail,
             detail: format!("can be read by others: {}", open.join(", ")),
-            fix: "chmod 600 each of them; if others may have read one, make a new identity",
+            fix: "chmod 600 each file and 700 each folder of them; if others may have read a key, \
+                  make a new identity",
         }
-    });
-    lines
+    };
+    [ok("folders", format!("data {data}, runtime {run}")), keys]
 }
 
 /// Whether everything among the records is one: a private file that is named after a node key.
@@ -140,15 +130,16 @@ fn records(folder: &Path) -> Line {
     }
 }
 
-fn keys(folder: &Path, open: &mut Vec<String>) {
+/// What of the data folder others may read: nothing of it is for them.
+fn opened(folder: &Path, open: &mut Vec<String>) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
+        // What is gone meanwhile, such as a file on its way to its place, is open to nobody.
         let Ok(about) = std::fs::symlink_metadata(&path) else { continue };
         if about.is_dir() {
-            keys(&path, open);
+            opened(&path, open);
         }
-        let secret = path.extension().is_some_and(|ending| ending == "key" || ending == "json");
-        if secret && about.permissions().mode() & 0o077 != 0 {
+        if about.permissions().mode() & 0o077 != 0 {
             open.push(path.display().to_string());
         }
     }

@@ -2,6 +2,7 @@
 
 use super::run::Context;
 use crate::args::Arguments;
+use crate::config::Setting;
 use crate::output;
 use clap::CommandFactory;
 use hubless::{Error, Kind, Result};
@@ -12,12 +13,12 @@ use serde_json::json;
 /// # Errors
 /// `internal` when stdout cannot be written.
 pub(super) fn config(context: &Context) -> Result<()> {
-    for setting in &context.settings.all {
+    for setting in context.settings.all.iter().map(Setting::shown) {
         if context.json {
-            output::object("setting", setting)?;
+            output::object("setting", &setting)?;
         } else {
             let value = setting.value.as_deref().unwrap_or("(unset)");
-            output::line(&format!("{:<8} {value:<24} {}", setting.name, setting.from))?;
+            output::line(&format!("{:<13} {value:<28} {}", setting.name, setting.from))?;
         }
     }
     Ok(())

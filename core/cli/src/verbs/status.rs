@@ -2,12 +2,15 @@
 
 use super::run::{Context, GRACE};
 use crate::output;
-use hubless::Result;
-use hubless::node::{FindOptions, Scope};
+use hubless::node::{FindOptions, PeerView, Scope};
+use hubless::spans::TraceId;
+use hubless::{Node, Result};
+use hubless_proto::limits;
 use hubless_proto::query::Query;
 use serde_json::json;
+use tokio::time::timeout;
 
-/// Prints mesh, nodes and agents.
+/// Prints mesh, nodes and agents. A node that is not reached within `FIND_WAIT` is shown as such.
 ///
 /// # Errors
 /// What keeps a node from starting.
@@ -16,6 +19,7 @@ pub(super) async fn run(context: &Context) -> Result<()> {
     // The first look at the runtime folder is over when a search has been answered.
     let looked = node.find(Query::read(json!({}))?, FindOptions::default()).await;
     let agents = looked.and_then(|_| node.list_agents(Scope::All));
+    reach(&node).await;
     let status = node.status();
     let home = node.home();
     node.close(GRACE).await;
@@ -35,8 +39,26 @@ pub(super) async fn run(context: &Context) -> Result<()> {
     output::line(&format!("version  {}", status.version))?;
     output::line(&format!("nodes    {}", status.peers.len()))?;
     for peer in &status.peers {
-        output::line(&format!("  {}  agents: {}", peer.node_key, peer.agents))?;
+        output::line(&format!("  {}  {}  agents: {}", peer.node_key, way(peer), peer.agents))?;
     }
     output::line(&format!("agents   {}", agents.len()))?;
     agents.iter().try_for_each(super::find::print)
+}
+
+/// Connects to the nodes that are known, since a node that found others has spoken with none yet,
+/// and how one is reached shows its connection. They are asked what every member is told at once:
+/// what they know of a trace, here of one that nobody has.
+async fn reach(node: &Node) {
+    let nobodys = TraceId::from_bytes([0xff; 16]);
+    // Who was not reached in time, or gave no answer, has no path.
+    let _ = timeout(limits::FIND_WAIT, node.trace(nobodys)).await;
+}
+
+/// How a node is reached, for a person.
+fn way(peer: &PeerView) -> String {
+    match (peer.path, peer.rtt_us) {
+        (Some(path), Some(us)) => format!("{}, {}.{:03} ms", path.name(), us / 1_000, us % 1_000),
+        (Some(path), None) => path.name().to_owned(),
+        (None, _) => "not reached".to_owned(),
+    }
 }

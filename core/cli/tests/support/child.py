@@ -107,6 +107,10 @@ def answer(call, request):
         for number in range(int(words[0])):
             event(call, chunk={"part": {"text": f"{number} "}, "append": number > 0})
         event(call, final={"usage": {"inputTokens": 3}})
+    elif command == "steps":
+        event(call, progress={"note": "half", "fraction": 0.5})
+        event(call, progress={"note": "later"})
+        final(call, {"text": "done"})
     elif command == "environment":
         final(call, {"data": dict(os.environ)})
     elif command == "process":

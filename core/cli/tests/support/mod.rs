@@ -1,6 +1,8 @@
 //! What the tests of the command share: the built command, in a home of its own.
 #![allow(dead_code, clippy::unwrap_used, reason = "each test binary uses a part of it")]
 
+pub(crate) mod provider;
+
 use hubless::{Content, Node, NodeOptions, Reply, RequestOptions, Result};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read as _, Write};

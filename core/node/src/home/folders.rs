@@ -58,24 +58,27 @@ impl Home {
     /// # Errors
     /// `configuration` with the path and what is wrong with it; the message names `HUBLESS_HOME`.
     pub fn open(root: Option<&Path>) -> Result<Self> {
-        let (data, run) = match root.map(Path::to_owned).or_else(|| from_env("HUBLESS_HOME")) {
-            Some(root) => (root.join("data"), root.join("run")),
-            None => {
-                let native = || choose_native_strategy().ok().map(|native| native.data_dir());
-                let uid = rustix::process::getuid().as_raw();
-                let temporary = std::env::temp_dir();
-                (
-                    default_data(from_env("XDG_DATA_HOME"), native)?,
-                    default_run(from_env("XDG_RUNTIME_DIR"), &temporary, uid),
-                )
-            }
-        };
+        let (data, run) = Self::places(root)?;
         let folders = Folders::open(data, run)?;
         Ok(Self { folders: Some(Arc::new(folders)) })
     }
 
-    /// The same, but a home without folders where none can be written; says that once in the life
-    /// of the process, on standard error, since logging is off unless asked for.
+    /// Where the data and the runtime folder are that [`Self::open`] opens; neither is looked at.
+    ///
+    /// # Errors
+    /// `configuration`, code `not_writable`, where no home folder of this user is known.
+    pub fn places(root: Option<&Path>) -> Result<(PathBuf, PathBuf)> {
+        if let Some(root) = root.map(Path::to_owned).or_else(|| from_env("HUBLESS_HOME")) {
+            return Ok((root.join("data"), root.join("run")));
+        }
+        let native = || choose_native_strategy().ok().map(|native| native.data_dir());
+        let data = default_data(from_env("XDG_DATA_HOME"), native)?;
+        let uid = rustix::process::getuid().as_raw();
+        Ok((data, default_run(from_env("XDG_RUNTIME_DIR"), &std::env::temp_dir(), uid)))
+    }
+
+    /// As [`Self::open`], but a home without folders where none can be written; says that once in
+    /// the life of the process, on standard error, since logging is off unless asked for.
     ///
     /// # Errors
     /// As [`Self::open`], unless the only reason is that nothing can be written there.

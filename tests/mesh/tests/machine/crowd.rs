@@ -9,6 +9,9 @@ const CROWD: usize = 100;
 /// All see each other within this time of the moment when the last had its node, not counting
 /// what other programs took of the machine meanwhile.
 const ALL_US: u64 = 2_000_000;
+/// All see each other within this time of the moment when they were told to start, by the clock:
+/// whatever the machine does meanwhile, in every crowd.
+const SINCE_START_US: u64 = 10_000_000;
 /// A killed one is gone from every other's view within this time.
 const GONE_US: u64 = 200_000;
 /// One tick of the kernel's accounts, in microseconds.
@@ -69,6 +72,8 @@ fn all_see_all(crowd: &mut [Subject]) -> u64 {
         all as f64 / 1_000.0,
         others as f64 / 1_000.0
     );
+    let whole = complete.iter().max().unwrap() - began;
+    assert!(whole < SINCE_START_US, "the last saw all {whole} us after the start");
     all.saturating_sub(others)
 }
 

@@ -8,6 +8,7 @@ use super::report::Report;
 use super::{about, plot};
 use crate::demo::{self, Trips};
 use crate::house::Result;
+use crate::settings;
 use serde_json::Value;
 use std::process::Command;
 
@@ -77,7 +78,7 @@ fn limits(scale: Scale, programs: &Programs, tables: &mut [(&str, Table)]) -> Re
         command.arg("quick");
     }
     eprintln!("  limits: minutes, unless this is a quick run");
-    let done = command.stderr(std::process::Stdio::inherit()).output();
+    let done = settings::own_only(&mut command).stderr(std::process::Stdio::inherit()).output();
     let done = done.map_err(|error| format!("{program:?}: {error}"))?;
     for line in String::from_utf8_lossy(&done.stdout).lines() {
         let (table, row, samples) = told(line)?;

@@ -7,6 +7,7 @@ use crate::house::{self, Result};
 use crate::language::{Language, Origin, Program};
 use crate::prepare;
 use crate::process::Process;
+use crate::settings;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -84,7 +85,7 @@ fn judged([_, middle, high]: [f64; 3], rounds: usize, target_ms: u32) -> State {
 fn time(command: &mut Command) -> Result<Duration> {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let started = Instant::now();
-    let status = command.status().map_err(|error| error.to_string())?;
+    let status = settings::own_only(command).status().map_err(|error| error.to_string())?;
     let took = started.elapsed();
     if status.success() { Ok(took) } else { Err(format!("{command:?} ended with {status}")) }
 }

@@ -1,5 +1,6 @@
 //! The main job: four agents in four languages make a report together (`tests/demo/DEMO.md`).
 
+mod command;
 mod figures;
 mod place;
 mod provider;

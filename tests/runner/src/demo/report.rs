@@ -1,7 +1,7 @@
 //! Whether a report says, and its charts show, what was computed independently.
 
 use crate::count::Outcome;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::Path;
 
 const MONTHS: [&str; 12] =
@@ -19,6 +19,31 @@ const CELLS: [&str; 7] = [
     "wettest",
 ];
 
+/// What each report is made of: work, as the page names it, and the language that does it.
+const WORK: [(&str, &str); 6] = [
+    ("digest_table", "c"),
+    ("render_chart: Mean temperature by month", "node"),
+    ("render_chart: Precipitation by month", "node"),
+    ("render_chart: Days by kind of weather", "node"),
+    ("render_chart: Daily maximum temperature", "node"),
+    ("check_figures", "kotlin"),
+];
+
+/// An agent as its process said when it was ready.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Agent {
+    language: String,
+    name: String,
+    address: String,
+}
+
+impl Agent {
+    pub(super) fn new(language: &str, name: &str, address: &str) -> Self {
+        let [language, name, address] = [language, name, address].map(str::to_owned);
+        Self { language, name, address }
+    }
+}
+
 /// What was computed apart from the agents.
 pub(super) struct Expected {
     /// The figures as `tests/demo/DEMO.md` lays them out.
@@ -29,17 +54,17 @@ pub(super) struct Expected {
     pub(super) digest: Value,
 }
 
-/// Checks one report and the answer that came with it.
-pub(super) fn check(file: &Path, answer: &Value, expected: &Expected) -> Outcome {
-    let Expected { figures: expected, highs, digest } = expected;
-    let Ok(html) = std::fs::read_to_string(file) else {
-        return Outcome::failure(format!("{} was not written", file.display()));
-    };
+/// Checks the answer that comes with a report.
+pub(super) fn answer(answer: &Value, expected: &Expected) -> Outcome {
+    let Expected { figures: expected, digest, .. } = expected;
     let mut outcome = Outcome::one(answer.get("figures") == Some(expected), || {
         format!("the figures differ: {:?} is not {expected}", answer.get("figures"))
     });
-    let ok = answer.pointer("/check/ok") == Some(&Value::Bool(true));
-    outcome += Outcome::one(ok, || format!("the check is not ok: {:?}", answer.get("check")));
+    // Every figure was compared: a checker that compares none would find all of them right.
+    let check = json!({"ok": true, "compared": leaves(expected), "mismatches": []});
+    outcome += Outcome::one(answer.get("check") == Some(&check), || {
+        format!("the check is not {check}: {:?}", answer.get("check"))
+    });
     outcome += Outcome::one(answer.get("digest") == Some(digest), || {
         format!("the digest differs: {:?} is not {digest}", answer.get("digest"))
     });
@@ -47,9 +72,57 @@ pub(super) fn check(file: &Path, answer: &Value, expected: &Expected) -> Outcome
     outcome += Outcome::one(days.iter().all(|days| *days == Some(&Value::from(DAYS))), || {
         format!("{days:?} are not the {DAYS} days of the table")
     });
-    outcome += cells(&html, expected);
-    outcome += charts(&html, expected, highs);
     outcome
+}
+
+/// Checks the page of a report that these agents made.
+pub(super) fn page(file: &Path, expected: &Expected, agents: &[Agent]) -> Outcome {
+    let Expected { figures, highs, .. } = expected;
+    let Ok(html) = std::fs::read_to_string(file) else {
+        return Outcome::failure(format!("{} was not written", file.display()));
+    };
+    let mut outcome = cells(&html, figures);
+    outcome += charts(&html, figures, highs);
+    let wrong = work_faults(&html, agents);
+    outcome += Outcome::one(wrong.is_empty(), || wrong.join("\n"));
+    outcome
+}
+
+/// How many single values there are in it.
+fn leaves(value: &Value) -> usize {
+    match value {
+        Value::Object(fields) => fields.values().map(leaves).sum(),
+        Value::Array(items) => items.iter().map(leaves).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 1,
+    }
+}
+
+/// What is wrong with the table of who did what: each work stands there once, in order, with an
+/// agent of its language that was there.
+fn work_faults(html: &str, agents: &[Agent]) -> Vec<String> {
+    let table = html.split_once("<h2>Who did what</h2>").map_or("", |(_, rest)| rest);
+    let table = table.split_once("</table>").map_or("", |(table, _)| table);
+    let rows: Vec<Vec<_>> = table.split("<tr>").map(|row| texts(row).collect()).collect();
+    let rows: Vec<_> = rows.into_iter().filter(|row| !row.is_empty()).collect();
+    let mut faults = Vec::new();
+    let told: Vec<_> =
+        rows.iter().map(|row| row.iter().take(2).copied().collect::<Vec<_>>()).collect();
+    if told != WORK.map(|(work, language)| vec![work, language]) {
+        faults.push(format!("who did what: {told:?}"));
+    }
+    let was_there = |row: &&Vec<&str>| {
+        let [_, language, name, address] = row[..] else { return false };
+        agents.contains(&Agent::new(language, name, address))
+    };
+    let stranger = rows.iter().find(|row| !was_there(row));
+    faults.extend(stranger.map(|row| format!("who did what: {row:?} is none of {agents:?}")));
+    faults
+}
+
+/// Texts of the cells of a row.
+fn texts(row: &str) -> impl Iterator<Item = &str> {
+    let cells = row.split("<td").skip(1);
+    cells.filter_map(|cell| Some(cell.split_once('>')?.1.split_once('<')?.0))
 }
 
 /// Every figure of each year stands in the cell of the table that names it.
@@ -210,6 +283,41 @@ mod tests {
         assert_eq!(shown("2012-01-31"), "Jan 31, 2012");
         assert_eq!([bare("2.70"), bare("8.23"), bare("10.00")], ["2.7", "8.23", "10"]);
         assert_eq!([decimal(128), decimal(50), decimal(-6)], ["12.8", "5", "-0.6"]);
+    }
+
+    #[test]
+    fn every_figure_is_counted_once() {
+        let figures = json!({"days": 2, "years": [{"year": 1, "hottest": {"date": "x"}}, {}]});
+        assert_eq!(leaves(&figures), 3);
+    }
+
+    #[test]
+    fn work_that_is_missing_or_of_a_stranger_is_told() {
+        let agents = [("c", "digester"), ("node", "renderer"), ("kotlin", "checker")];
+        let agents = agents.map(|(language, name)| Agent::new(language, name, "1:A.B.C"));
+        let row = |work: &str, language: &str| {
+            let agent = agents.iter().find(|agent| agent.language == language).unwrap();
+            let cells = [work, language, &agent.name, &agent.address];
+            format!(
+                "<tr>{}</tr>",
+                cells.map(|cell| format!("<td class=\"t\">{cell}</td>")).concat()
+            )
+        };
+        let rows = WORK.map(|(work, language)| row(work, language));
+        let page = |rows: &[String]| {
+            let head = "<h2>Who did what</h2><table><thead><tr><th>Work</th></tr></thead>";
+            format!("<table><tr><td>1</td></tr></table>{head}{}</table>", rows.concat())
+        };
+        assert_eq!(work_faults(&page(&rows), &agents), Vec::<String>::new());
+        for at in 0..rows.len() {
+            let mut less = rows.to_vec();
+            less.remove(at);
+            assert_eq!(work_faults(&page(&less), &agents).len(), 1, "without row {at}");
+            let mut other = rows.to_vec();
+            other[at] = other[at].replace("1:A.B.C", "1:D.E.F");
+            assert_eq!(work_faults(&page(&other), &agents).len(), 1, "row {at} of a stranger");
+        }
+        assert!(!work_faults("", &agents).is_empty());
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! One run, a run with a kill, and the test of both.
 
-use super::report::Expected;
+use super::report::{Agent, Expected};
 use super::session::Session;
-use super::{figures, report, runaway};
-use crate::count::Outcome;
-use crate::house::{self, Result};
+use super::told::DRAWING;
+use super::{command, figures, report, runaway};
+use crate::count::{self, Outcome};
+use crate::house::{self, Result, venv_program};
 use crate::prepare;
+use crate::step::Step;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -40,8 +42,6 @@ const REPORT: Duration = Duration::from_secs(90);
 const AFTER_KILL: Duration = Duration::from_secs(5);
 /// How long a renderer takes for each chart when it is to be killed in the middle.
 const SLOW_MS: u32 = 400;
-/// The renderer's skill.
-const DRAWING: &str = "render_chart";
 
 /// Shows the demo: a report, then a second one whose renderer is killed on the way.
 ///
@@ -73,8 +73,8 @@ fn folder(named: Option<&Path>) -> Result<PathBuf> {
     std::path::absolute(&named).map_err(|error| format!("{}: {error}", named.display()))
 }
 
-/// The part `demo` of `cargo verify`: both askers, the figures, the charts, the timeline, the
-/// fail-over.
+/// The part `demo` of `cargo verify`: the command as a person types it, both askers, the figures,
+/// the charts, the timeline, the fail-over, and what the maker does where others disagree.
 pub(crate) fn test() -> Result<Outcome> {
     let out = house::target().join("demo-test");
     // An old report would hide one that was not written.
@@ -89,8 +89,9 @@ pub(crate) fn test() -> Result<Outcome> {
     for asker in [Asker::Python, Asker::C] {
         let folder = out.join(format!("{asker:?}").to_lowercase());
         match plain(asker, &folder, false) {
-            Ok(Plain { answer, untold, renderer }) => {
-                outcome += report::check(&folder.join("report.html"), &answer, &expected);
+            Ok(Plain { answer, untold, renderer, agents }) => {
+                outcome += report::answer(&answer, &expected);
+                outcome += report::page(&folder.join("report.html"), &expected, &agents);
                 outcome += Outcome::one(untold.is_empty(), || {
                     format!("timeline asked by {asker:?}: {}", untold.join("\n"))
                 });
@@ -101,12 +102,27 @@ pub(crate) fn test() -> Result<Outcome> {
             }
             Err(message) => outcome += Outcome::failure(format!("asked by {asker:?}: {message}")),
         }
-        outcome += failed_over(asker, &folder.join("fail-over"), &expected);
     }
+    outcome += failed_over(Asker::C, &out.join("c/fail-over"), &expected);
+    outcome += command::test(&out.join("command"), &expected)?;
+    outcome += disagreements()?;
     outcome += Outcome::one(answers.first() == answers.last() && answers.len() == 2, || {
         "both askers did not get the same figures".to_owned()
     });
     outcome += runaway::test();
+    Ok(outcome)
+}
+
+/// Tests of the maker, whose agents say what is wrong.
+fn disagreements() -> Result<Outcome> {
+    let step = Step::new("demo: test of the maker", venv_program("python"));
+    let step = step.args(["-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider"]);
+    let done = step.args(["-c", "python/pyproject.toml", "tests/demo/python"]).run()?;
+    let mut outcome = count::pytest(&done.output);
+    if !done.ok || outcome.passed == 0 {
+        outcome.failed = outcome.failed.max(1);
+        outcome.notes.push(done.tail(60));
+    }
     Ok(outcome)
 }
 
@@ -118,7 +134,11 @@ fn failed_over(asker: Asker, out: &Path, expected: &Expected) -> Outcome {
             return Outcome::failure(format!("fail-over asked by {asker:?}: {message}"));
         }
     };
-    let mut outcome = report::check(&out.join("report.html"), &second.answer, expected);
+    let mut outcome = report::answer(&second.answer, expected);
+    outcome += report::page(&out.join("report.html"), expected, &second.agents);
+    outcome += Outcome::one(second.untold.is_empty(), || {
+        format!("timeline of the fail-over asked by {asker:?}: {}", second.untold.join("\n"))
+    });
     outcome += Outcome::one(second.after_kill <= AFTER_KILL, || {
         format!("complete {} ms after the kill", second.after_kill.as_millis())
     });
@@ -143,6 +163,7 @@ struct Plain {
     untold: Vec<String>,
     /// The renderer as others find it.
     renderer: Value,
+    agents: Vec<Agent>,
 }
 
 /// One report with one renderer.
@@ -153,14 +174,18 @@ fn plain(asker: Asker, out: &Path, show: bool) -> Result<Plain> {
     let answer = session.finished(asker, end)?;
     let untold = session.untold(asker);
     let renderer = session.published(DRAWING)?;
+    let agents = session.agents();
     session.close()?;
-    Ok(Plain { answer, untold, renderer })
+    Ok(Plain { answer, untold, renderer, agents })
 }
 
 /// What the run with the kill gave.
 struct FailOver {
     answer: Value,
     after_kill: Duration,
+    /// What its timeline does not tell.
+    untold: Vec<String>,
+    agents: Vec<Agent>,
 }
 
 /// A report whose renderer is killed while it draws the second chart.
@@ -173,8 +198,11 @@ fn fail_over(asker: Asker, out: &Path, show: bool) -> Result<FailOver> {
     let killed = session.kill(&in_use)?;
     let answer = session.finished(asker, end)?;
     let after_kill = killed.elapsed();
+    let mut untold = session.untold(asker);
+    untold.extend(session.untold_of_loss());
+    let agents = session.agents();
     session.close()?;
-    Ok(FailOver { answer, after_kill })
+    Ok(FailOver { answer, after_kill, untold, agents })
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! The processes of one run, and what they say.
 
+use super::report::Agent;
 use super::run::Asker;
 use super::told::{self, Told};
 use super::{place, timeline};
+use crate::bounded;
 use crate::house::{self, Result};
 use crate::language::{Language, Origin, Program};
 use crate::process::{Process, Silence};
@@ -15,6 +17,8 @@ const READY: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(2);
 /// How long the last events of other processes may take after the end of a report.
 const LAST_EVENTS: Duration = Duration::from_secs(5);
+/// The bound of a command, which waits for what it looks for.
+const BOUND: Duration = Duration::from_secs(60);
 
 struct Member {
     language: Language,
@@ -27,6 +31,8 @@ pub(super) struct Session {
     name: &'static str,
     home: PathBuf,
     members: Vec<Member>,
+    /// Who was ready, those that were killed since included.
+    agents: Vec<Agent>,
     /// Everything that was said and not looked at yet.
     heard: Vec<Told>,
     /// Everything that was looked at, in that order.
@@ -38,8 +44,9 @@ impl Session {
     /// Starts one process of each language, all at once, and waits until each is ready.
     pub(super) fn start(name: &'static str, slow_ms: u32, show: bool) -> Result<Self> {
         let home = place::home(name)?;
-        let (members, heard, told) = (Vec::new(), Vec::new(), Vec::new());
-        let mut session = Self { name, home, members, heard, told, show };
+        let (heard, told) = (Vec::new(), Vec::new());
+        let (members, agents) = (Vec::new(), Vec::new());
+        let mut session = Self { name, home, members, agents, heard, told, show };
         for language in Language::ALL {
             session.spawn(language, language.name(), slow_ms)?;
         }
@@ -84,8 +91,9 @@ impl Session {
                 timeline::print(member.language, &event);
             }
             if event.get("event") == Some(&json!("ready")) {
-                let key = event.get("nodeKey").and_then(Value::as_str);
-                key.unwrap_or_default().clone_into(&mut member.node_key);
+                let text = |key| event.get(key).and_then(Value::as_str).unwrap_or_default();
+                text("nodeKey").clone_into(&mut member.node_key);
+                self.agents.push(Agent::new(text("language"), text("name"), text("address")));
                 return Ok(());
             }
         }
@@ -140,6 +148,16 @@ impl Session {
         told::faults(asker, &self.told)
     }
 
+    /// What the timeline of a report does not tell of the renderer that was lost on the way.
+    pub(super) fn untold_of_loss(&self) -> Vec<String> {
+        told::faults_of_loss(&self.told)
+    }
+
+    /// The agents that took part.
+    pub(super) fn agents(&self) -> Vec<Agent> {
+        self.agents.clone()
+    }
+
     /// What the command prints of the best agent with this skill.
     ///
     /// # Errors
@@ -147,8 +165,8 @@ impl Session {
     pub(super) fn published(&self, skill: &str) -> Result<Value> {
         let mut command = Command::new(house::built("hubless"));
         command.args(["find", "--skill", skill, "--wait", "10000", "--json"]);
-        let output = command.env("HUBLESS_HOME", &self.home).output();
-        let output = output.map_err(|error| format!("hubless: {error}"))?;
+        let output = bounded::output(command.env("HUBLESS_HOME", &self.home), BOUND);
+        let (output, _) = output.map_err(|error| format!("hubless: {error}"))?;
         let said = String::from_utf8_lossy(&output.stdout);
         serde_json::from_str(said.lines().next().unwrap_or_default())
             .map_err(|_| format!("hubless find: {said}{}", String::from_utf8_lossy(&output.stderr)))
@@ -240,9 +258,9 @@ mod tests {
         command.args(["-c", &format!("{}\n{then}", lines.join("\n"))]);
         let process = Process::start("shell", &mut command, &folder.join("log")).unwrap();
         let member = Member { language: Language::Python, node_key: String::new(), process };
-        let (heard, told) = (Vec::new(), Vec::new());
+        let (agents, heard, told) = (Vec::new(), Vec::new(), Vec::new());
         let home = folder.join("home");
-        Session { name: "test", home, members: vec![member], heard, told, show: false }
+        Session { name: "test", home, members: vec![member], agents, heard, told, show: false }
     }
 
     const WAITS: &str = "cat >/dev/null";
@@ -263,11 +281,14 @@ mod tests {
     #[test]
     fn what_a_process_said_before_its_end_counts() {
         let folder = tempfile::tempdir().unwrap();
-        let ready = json!({"event": "ready", "nodeKey": "k"});
+        let who = ("python", "weather-report", "1:A.B.C");
+        let ready = json!({"event": "ready", "nodeKey": "k", "language": who.0, "name": who.1,
+            "address": who.2});
         let done = json!({"event": "done", "result": {"charts": 4}});
         let mut session = session(folder.path(), &[ready, done], "exit 0");
         session.ready(0).unwrap();
         assert_eq!(session.members[0].node_key, "k");
+        assert_eq!(session.agents(), [Agent::new(who.0, who.1, who.2)]);
         let end = Instant::now() + READY;
         assert_eq!(session.finished(Asker::Python, end).unwrap(), json!({"charts": 4}));
     }

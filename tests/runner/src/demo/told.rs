@@ -4,7 +4,9 @@ use crate::language::Language;
 use serde_json::Value;
 
 /// What the maker finds others by.
-const SKILLS: [&str; 3] = ["digest_table", "render_chart", "check_figures"];
+const SKILLS: [&str; 3] = ["digest_table", DRAWING, "check_figures"];
+/// What the renderer is found by, which is killed in the second run.
+pub(super) const DRAWING: &str = "render_chart";
 /// What the asker finds the maker by, where it is another process.
 const REPORT: &str = "weather_report";
 
@@ -27,6 +29,31 @@ pub(super) fn faults(asker: Language, told: &[Told]) -> Vec<String> {
     if !of(told, asker, "progress").into_iter().any(heard) {
         faults.push(format!("{} heard no progress", asker.name()));
     }
+    faults
+}
+
+/// What the events do not tell of a renderer that was lost in the middle: that another one was
+/// found instead, and that nobody called the lost one again.
+pub(super) fn faults_of_loss(told: &[Told]) -> Vec<String> {
+    let text = |event: &Value, key: &str| event[key].as_str().unwrap_or_default().to_owned();
+    let maker = told.iter().filter(|(teller, _)| *teller == Language::Python);
+    let events: Vec<_> = maker.map(|(_, event)| event).collect();
+    let is = |event: &Value, kind: &str| event["event"] == kind && event["skill"] == DRAWING;
+    let Some(at) = events.iter().position(|event| is(event, "lost")) else {
+        return vec![format!("nobody told that {DRAWING} was lost")];
+    };
+    let (before, after) = events.split_at(at);
+    let lost = text(events[at], "nodeKey");
+    let mut faults = Vec::new();
+    if !before.iter().any(|event| is(event, "found") && text(event, "nodeKey") == lost) {
+        faults.push(format!("what was lost had not been found: {}", events[at]));
+    }
+    let again: Vec<_> = after.iter().copied().filter(|event| is(event, "found")).collect();
+    faults.extend(fault(&again, "found", DRAWING).map(|fault| format!("after the loss: {fault}")));
+    let back = |event: &&&Value| {
+        (is(event, "found") || is(event, "calling")) && text(event, "nodeKey") == lost
+    };
+    faults.extend(after.iter().find(back).map(|event| format!("the lost one again: {event}")));
     faults
 }
 
@@ -110,6 +137,33 @@ mod tests {
                     assert_eq!(faults(asker, &told).len(), 1, "{member} of {event}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_loss_is_told_with_the_one_that_was_found_instead() {
+        let event = |kind: &str, key: &str| {
+            let event = json!({"event": kind, "skill": DRAWING, "nodeKey": key, "ms": 0.5,
+                "address": "1:A.B.C", "path": "direct"});
+            (Language::Python, event)
+        };
+        let told = [
+            event("found", "one"),
+            event("calling", "one"),
+            event("lost", "one"),
+            event("found", "two"),
+            event("calling", "two"),
+        ];
+        assert_eq!(faults_of_loss(&told), Vec::<String>::new());
+        for missing in [0, 2, 3] {
+            let mut without = told.to_vec();
+            without.remove(missing);
+            assert_eq!(faults_of_loss(&without).len(), 1, "without {missing}");
+        }
+        for (at, kind) in [(3, "found"), (4, "calling")] {
+            let mut same = told.to_vec();
+            same[at] = event(kind, "one");
+            assert_eq!(faults_of_loss(&same).len(), 1, "{kind} the lost one");
         }
     }
 

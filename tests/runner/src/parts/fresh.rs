@@ -4,6 +4,7 @@ use super::sources;
 use crate::count::{self, Outcome};
 use crate::house::{Result, root, target, text};
 use crate::step::Step;
+use crate::toolchain;
 use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,10 @@ const COMPILED: [&str; 3] = [".fingerprint", "build", "deps"];
 /// Clones HEAD and runs `hello` there; downloads come from the user's caches, crates of others from
 /// what this checkout compiled, and ours from the last run, if their sources are the same.
 pub(crate) fn run() -> Result<Outcome> {
+    Outcome::unless(toolchain::git_fault(), cloned)
+}
+
+fn cloned() -> Result<Outcome> {
     let folder = target().join("fresh");
     let (clone, home) = (folder.join("clone"), folder.join("home"));
     for left in [&clone, &home] {

@@ -82,9 +82,10 @@ fn suite(language: Language, step: Step, parse: fn(&str) -> Outcome) -> Result<O
     Ok(outcome)
 }
 
-/// Runs the ten-line programs and the samples of the guide.
+/// Runs the ten-line programs, as the README starts them as well, and the samples of the guide.
 fn programs(language: Language) -> Result<Outcome> {
     let mut outcome = hello::from(Origin::Checkout, language, &Language::ALL)?;
+    outcome += hello::named(language)?;
     outcome += docs::samples_of(language)?;
     Ok(outcome)
 }

@@ -2,6 +2,7 @@
 //! gateway: what is charged is held against what a provider counted, in another process.
 
 use super::conformance::{Run, beside, call, with_home};
+use crate::bounded;
 use crate::count::Outcome;
 use crate::house::{self, Result};
 use crate::language::{Language, Origin, Program};
@@ -96,7 +97,9 @@ impl Gateway {
             command
         };
         let add = ["gateway", "root", "add", "--json", "--name", "front"];
-        let added = hubless().args(add).args(["--ceiling", "1000000"]).output().map_err(say)?;
+        let mut adding = hubless();
+        let (added, _) =
+            bounded::output(adding.args(add).args(["--ceiling", "1000000"]), READY).map_err(say)?;
         let added: Value = serde_json::from_slice(&added.stdout)
             .map_err(|_| format!("gateway: {}", String::from_utf8_lossy(&added.stderr)))?;
         let prices = house::target().join("metered-prices.toml");

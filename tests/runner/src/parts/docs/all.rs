@@ -4,6 +4,7 @@ use super::{console, deploy, reference};
 use crate::count::Outcome;
 use crate::house::{self, Result, root};
 use crate::language::Language;
+use crate::settings;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
@@ -47,6 +48,6 @@ pub(super) fn ended(command: &Command) -> Result<Output> {
     if let Some(folder) = command.get_current_dir() {
         bounded.current_dir(folder);
     }
-    let done = bounded.stdin(Stdio::null()).output();
+    let done = settings::own_only(&mut bounded).stdin(Stdio::null()).output();
     done.map_err(|error| format!("{}: {error}", command.get_program().to_string_lossy()))
 }

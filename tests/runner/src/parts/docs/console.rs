@@ -3,6 +3,7 @@
 use super::all::{ended, place};
 use crate::count::Outcome;
 use crate::house::{Result, root, target};
+use crate::settings;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -66,7 +67,9 @@ impl Session {
             let mut shell = shell(&self.folder, &format!("exec {command}"));
             // It ends with its standard input or is killed, whichever comes first.
             shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-            let child = shell.spawn().map_err(|error| format!("{command}: {error}"))?;
+            let child = settings::own_only(&mut shell)
+                .spawn()
+                .map_err(|error| format!("{command}: {error}"))?;
             self.running.push(child);
             return Ok(Outcome::default());
         }
@@ -101,7 +104,7 @@ fn shell(folder: &Path, script: &str) -> Command {
     let mut command = Command::new("bash");
     command.args(["-c", script]).current_dir(folder);
     command.env("PATH", format!("{}:{path}", target().join("debug").display()));
-    command.env("HUBLESS_HOME", folder.join("home")).env_remove("HUBLESS_LOG");
+    command.env("HUBLESS_HOME", folder.join("home"));
     command
 }
 

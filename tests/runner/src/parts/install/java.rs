@@ -4,6 +4,7 @@ use crate::count::Outcome;
 use crate::house::{Result, root, text};
 use crate::language::{Language, installed};
 use crate::package::{Dist, Profile, VERSION, empty, notices, write};
+use crate::settings;
 use crate::step::Step;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -123,13 +124,13 @@ enum End {
 fn run((folder, class): (&Path, &str), options: &[&str], end: End, line: &str) -> Result<Outcome> {
     let home = folder.join("home");
     empty(&home)?;
-    let output = Command::new("timeout")
-        .args(["60", "java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"])
+    let mut java = Command::new("timeout");
+    java.args(["60", "java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"])
         .args(options)
         .args(["-cp", &read(&folder.join("classpath.txt"))?, class])
-        .env("HUBLESS_HOME", home)
-        .output()
-        .map_err(|error| format!("java: {error}"))?;
+        .env("HUBLESS_HOME", home);
+    let output =
+        settings::own_only(&mut java).output().map_err(|error| format!("java: {error}"))?;
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said).into_owned();
     let ended = if output.status.success() { End::Well } else { End::Badly };

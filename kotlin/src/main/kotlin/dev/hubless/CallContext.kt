@@ -35,7 +35,7 @@ public enum class CallerKind {
     /** A member of the mesh. */
     MEMBER,
 
-    /** Of a mesh that this one trusts. */
+    /** Of a mesh that this one trusts; this version refuses such calls (`unsupported`). */
     BRIDGED,
 
     /** A node without a token of the mesh. */

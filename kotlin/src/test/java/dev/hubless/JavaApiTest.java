@@ -44,7 +44,8 @@ class JavaApiTest {
 
     @BeforeEach
     void start() throws Exception {
-        node = AsyncNode.start(options -> options.setHome(SupportKt.getTestHome())).get(20, TimeUnit.SECONDS);
+        node = AsyncNode.start(options -> options.setHome(SupportKt.getTestHome()))
+                .get(20, TimeUnit.SECONDS);
     }
 
     @AfterEach
@@ -175,8 +176,10 @@ class JavaApiTest {
                     rules.setMaxTokens(20L);
                     return kotlin.Unit.INSTANCE;
                 }))
-                .handle(String.class, Double.class, (text, call) -> call.askCaller("which?", String.class)
-                        .thenCompose(answer -> call.callTool("lookup", new RateQuery(answer, 3), Double.class)))
+                .handle(String.class, Double.class, (text, call) -> call
+                        .askCaller("which?", String.class)
+                        .thenCompose(answer ->
+                                call.callTool("lookup", new RateQuery(answer, 3), Double.class)))
                 .get(20, TimeUnit.SECONDS);
         var refused = node.call("guarded").input("?").send().get(20, TimeUnit.SECONDS);
         assertEquals(ErrorKind.AUTH, refused.getRejection().getKind());
@@ -185,7 +188,8 @@ class JavaApiTest {
         var answer = node.call("guarded")
                 .input("?")
                 .onInput(question -> now("EURUSD"))
-                .tool("lookup", "looks a rate up", RateQuery.class, query -> now(query.pair().length() * 1.5))
+                .tool("lookup", "looks a rate up", RateQuery.class,
+                        query -> now(query.pair().length() * 1.5))
                 .request(Double.class)
                 .get(20, TimeUnit.SECONDS);
         assertEquals(9.0, answer);
@@ -231,7 +235,8 @@ class JavaApiTest {
     @Test
     void callsInsideAHandlerAreItsChildren() throws Exception {
         node.agent("inner")
-                .handleBlocking(String.class, Integer.class, (text, call) -> call.getContext().getDepth())
+                .handleBlocking(String.class, Integer.class,
+                        (text, call) -> call.getContext().getDepth())
                 .get(20, TimeUnit.SECONDS);
         node.agent("outer")
                 .handle(String.class, Integer.class, (text, call) ->

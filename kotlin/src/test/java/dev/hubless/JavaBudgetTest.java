@@ -37,7 +37,8 @@ class JavaBudgetTest {
 
     @BeforeEach
     void start() throws Exception {
-        node = AsyncNode.start(options -> options.setHome(SupportKt.getTestHome())).get(20, TimeUnit.SECONDS);
+        node = AsyncNode.start(options -> options.setHome(SupportKt.getTestHome()))
+                .get(20, TimeUnit.SECONDS);
         node.agent("think")
                 .handleBlocking(String.class, Long.class, (question, call) -> {
                     try (var spend = call.spend(0, 10).get(20, TimeUnit.SECONDS)) {
@@ -54,8 +55,9 @@ class JavaBudgetTest {
     }
 
     private static KillSwitch newSwitch() {
+        var minute = Duration.ofMinutes(1);
         return new KillSwitch(
-                new LimitsBuilder().outputTokens(400).calls(9).wallTime(Duration.ofMinutes(1)).build());
+                new LimitsBuilder().outputTokens(400).calls(9).wallTime(minute).build());
     }
 
     private static HublessException failure(CompletableFuture<?> asked) {
@@ -72,7 +74,8 @@ class JavaBudgetTest {
             var most = new Allowance(null, 40L);
             assertEquals(40L, call.max(most).request(Long.class).get(20, TimeUnit.SECONDS));
             assertEquals(new Allowance(null, 388L, null, 7L), budget.getRemaining());
-            var proxy = node.proxy(Thinker.class, "think", options -> options.setKillSwitch(budget));
+            var proxy = node.proxy(
+                    Thinker.class, "think", options -> options.setKillSwitch(budget));
             assertEquals(97L, proxy.think("?").get(20, TimeUnit.SECONDS));
             assertEquals(2 + 1, budget.tree().getChildren().size());
         }
@@ -84,7 +87,8 @@ class JavaBudgetTest {
         node.agent("pass")
                 .handle(String.class, Long.class, (question, call) -> call.spend()
                         .thenAccept(Spend::close)
-                        .thenCompose(none -> call.call("think").input(question).request(Long.class)))
+                        .thenCompose(none ->
+                                call.call("think").input(question).request(Long.class)))
                 .get(20, TimeUnit.SECONDS);
         try (var budget = newSwitch()) {
             var call = node.call("pass").input("?").killSwitch(budget);
@@ -107,7 +111,8 @@ class JavaBudgetTest {
     @Test
     void aRequestBesideTheCallIsRefused() throws Exception {
         node.agent("stray")
-                .handle(String.class, Long.class, (question, call) -> CompletableFuture.supplyAsync(() -> question)
+                .handle(String.class, Long.class, (question, call) -> CompletableFuture
+                        .supplyAsync(() -> question)
                         .thenCompose(text -> node.request("think", text, Long.class)))
                 .get(20, TimeUnit.SECONDS);
         try (var budget = newSwitch()) {
@@ -147,11 +152,15 @@ class JavaBudgetTest {
     @Test
     void limitsThatCannotBeAreRefused() {
         var negative = new LimitsBuilder().costMicros(-1).build();
-        assertEquals("costMicros", assertThrows(HublessException.class, () -> new KillSwitch(negative)).getField());
+        assertEquals("costMicros", refused(negative).getField());
         var nothing = new LimitsBuilder().build();
-        assertEquals("unlimited", assertThrows(HublessException.class, () -> new KillSwitch(nothing)).getCode());
+        assertEquals("unlimited", refused(nothing).getCode());
         var early = new LimitsBuilder().wallTime(Duration.ofNanos(-1)).build();
-        assertEquals("wallTimeMs", assertThrows(HublessException.class, () -> new KillSwitch(early)).getField());
+        assertEquals("wallTimeMs", refused(early).getField());
+    }
+
+    private static HublessException refused(Limits limits) {
+        return assertThrows(HublessException.class, () -> new KillSwitch(limits));
     }
 
     @Test
