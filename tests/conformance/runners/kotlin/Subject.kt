@@ -150,6 +150,7 @@ internal class Subject(private val node: Node, private val prefix: String) {
         registerCalls()
         Spenders(this).register()
         Enduring(this).register()
+        Skilled { count(it) }.register(node, prefix)
         node.agent<Content, Stats>("$prefix.stats") {
             Stats(runs.counts(), cancelled.counts(), Enduring.poured.get())
         }
@@ -377,7 +378,7 @@ internal class Subject(private val node: Node, private val prefix: String) {
     }
 
     private suspend fun <T> counted(name: String, call: CallContext, run: suspend () -> T): T {
-        runs.computeIfAbsent(name) { AtomicInteger() }.incrementAndGet()
+        count(name)
         try {
             return run()
         } catch (stopped: CancellationException) {
@@ -389,6 +390,10 @@ internal class Subject(private val node: Node, private val prefix: String) {
     }
 
     private fun Map<String, AtomicInteger>.counts() = mapValues { it.value.get() }
+    private fun count(name: String) {
+        runs.computeIfAbsent(name) { AtomicInteger() }.incrementAndGet()
+    }
+
 
     private fun AgentOptions.models() {
         contextProtocol = "pcp"
