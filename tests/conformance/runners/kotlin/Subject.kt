@@ -158,7 +158,8 @@ internal class Subject(private val node: Node, private val prefix: String) {
 
     private suspend fun registerMessages() {
         serve("echo", { skill { effect = Effect.PURE } }) { call ->
-            Content(call.content.parts.map { if (it is Part.Stream) copyOf(it) else it })
+            val (parts, metadata) = call.content.parts to call.content.metadata
+            Content(parts.map { if (it is Part.Stream) copyOf(it) else it }, metadata)
         }
         add<Addends, Sum>("sum", { sumSchemas() }) { Sum(it.a + it.b) }
         add<Content, JsonElement>("context") { seenOf(request.context) }
@@ -389,11 +390,11 @@ internal class Subject(private val node: Node, private val prefix: String) {
         }
     }
 
-    private fun Map<String, AtomicInteger>.counts() = mapValues { it.value.get() }
     private fun count(name: String) {
         runs.computeIfAbsent(name) { AtomicInteger() }.incrementAndGet()
     }
 
+    private fun Map<String, AtomicInteger>.counts() = mapValues { it.value.get() }
 
     private fun AgentOptions.models() {
         contextProtocol = "pcp"
