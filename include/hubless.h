@@ -702,13 +702,17 @@ typedef struct {
      */
     hubless_body *body;
     /**
-     * Announced size of a streamed part in bytes; 0: not known.
+     * Announced size of a streamed part, or of what a URI names, in bytes; 0: not known.
      */
     uint64_t stream_size;
     /**
      * Announced SHA-256 of a streamed part in hex.
      */
     hubless_str sha256;
+    /**
+     * Digest of what a URI names, such as `sha256:` and hex digits.
+     */
+    hubless_str digest;
 } hubless_part;
 
 /**

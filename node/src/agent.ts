@@ -210,7 +210,7 @@ export class AgentHost {
     const hosted = this.#hosted.get(wire.agent);
     if (!hosted) throw new Error('the agent is gone');
     const { implementation } = hosted;
-    const skill = skillOf(implementation, wire.skill);
+    const skill = implementation.skills.find(({ id }) => id === wire.skill);
     const instance = wire.fresh ? await implementation.create() : hosted.instance;
     if (!instance) throw new Error('the agent has no instance');
     try {
@@ -280,11 +280,6 @@ interface CountEvent {
 }
 
 type AnyIterator = AsyncIterator<unknown, unknown> | Iterator<unknown, unknown>;
-
-function skillOf(implementation: Implementation, id: string | undefined): SkillMethod | undefined {
-  const { skills } = implementation;
-  return skills.find((skill) => skill.id === id) ?? (skills.length === 1 ? skills[0] : undefined);
-}
 
 function isIterator(value: unknown): value is AnyIterator {
   if (typeof value !== 'object' || value === null) return false;

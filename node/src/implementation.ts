@@ -153,14 +153,14 @@ export function encodeSkills(skills: readonly SkillMethod[]): object[] {
   }));
 }
 
-/** The function of an instance that carries a skill. */
+/** The function of an instance that carries a skill; none: of an agent without skills. */
 export function methodOf(instance: object, skill: SkillMethod | undefined): Handler {
   if (typeof instance === 'function') return instance as Handler;
   const name = skill?.method ?? 'handle';
   const method: unknown = Reflect.get(instance, name);
   if (typeof method !== 'function') {
     const message = `the agent has no method ${name}`;
-    throw new HublessError({ kind: 'configuration', operation: 'call', message });
+    throw new HublessError({ kind: 'internal', operation: 'call', message });
   }
   return method.bind(instance) as Handler;
 }

@@ -4,6 +4,7 @@
  * `test/texts.test.mjs`.
  */
 
+import { types } from 'node:util';
 import { HublessError, messageOf } from './errors.js';
 import { native } from './native.js';
 
@@ -31,7 +32,38 @@ function written(value: object): string {
   }
   // What is no number becomes null without a word; only then is a second look worth its time.
   if (text.includes('null')) JSON.stringify(value, finite);
+  refuseFormless(value);
   return text;
+}
+
+/** Objects of which `JSON.stringify` leaves out what is in them, without a word. */
+const FORMLESS: readonly ((value: unknown) => boolean)[] = [
+  types.isMap,
+  types.isSet,
+  types.isWeakMap,
+  types.isWeakSet,
+  types.isPromise,
+  types.isRegExp,
+  types.isNativeError,
+  types.isAnyArrayBuffer,
+  types.isGeneratorObject,
+  ArrayBuffer.isView,
+];
+
+/** Throws for what JSON has no form for; what has a `toJSON` says its form itself. */
+function refuseFormless(value: unknown): void {
+  const [kind, isObject] = [typeof value, typeof value === 'object' && value !== null];
+  if (!isObject && kind !== 'function' && kind !== 'symbol') return;
+  if (typeof (value as { toJSON?: unknown }).toJSON === 'function') return;
+  if (!isObject) throw formless(`a ${kind}`);
+  const own = Object.getPrototypeOf(value);
+  const isPlain = own === Object.prototype || own === Array.prototype || own === null;
+  if (!isPlain && FORMLESS.some((is) => is(value))) throw formless(`a ${own.constructor.name}`);
+  for (const member of Object.values(value as object)) refuseFormless(member);
+}
+
+function formless(what: string): TypeError {
+  return new TypeError(`expected what JSON can say, got ${what}: send an object, a list or a text`);
 }
 
 function finite(_key: string, value: unknown): unknown {

@@ -178,7 +178,9 @@ export class Node {
     try {
       if (logger) listenForLogs(session, logger);
       const log = logger && (logLevel ?? 'info');
-      const body = { ...rest, log, orphans: encodeOrphans(orphans) };
+      // What else a number of JSON can be, `JSON.parse` would change.
+      const numbers = 'double';
+      const body = { ...rest, log, orphans: encodeOrphans(orphans), numbers };
       return new Node(session, await session.run<Started>('node.start', body));
     } catch (error) {
       session.close();

@@ -72,6 +72,28 @@ test('objects with handle, with skills, and classes', async (t) => {
   assert.deepEqual([await value(node, 'isolated'), await value(node, 'isolated')], [1, 1]);
 });
 
+test('one of several skills has to be named, unless one is called handle', async (t) => {
+  const node = await startNode(t);
+  const ran = [];
+  const tell = (id) => (_input, ctx) => {
+    ran.push(id);
+    return [id, ctx.skill];
+  };
+  const both = (one, two) => ({
+    skills: { [one]: {}, [two]: {} },
+    [one]: tell(one),
+    [two]: tell(two),
+  });
+  // A method that is no skill stands in for none.
+  await node.register({ ...both('a', 'b'), handle: tell('handle') }, { name: 'pair' });
+  await node.register(both('a', 'handle'), { name: 'whole' });
+  const unnamed = isError({ kind: 'not_found', code: 'skill', field: 'skill' });
+  await assert.rejects(node.request('pair'), unnamed);
+  assert.deepEqual(ran, []);
+  assert.deepEqual(await value(node, 'pair', 1, { skill: 'b' }), ['b', 'b']);
+  assert.deepEqual(await value(node, 'whole'), ['handle', 'handle']);
+});
+
 test('the only skill of an agent can have an id of its own', async (t) => {
   const node = await startNode(t);
   await node.agent({ name: 'rates', skill: 'rate' }, () => 1);

@@ -1,7 +1,9 @@
 /** Starting, ending, exiting, workers: what the process and the event loop see. */
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
@@ -131,6 +133,29 @@ test('SIGTERM ends an agent gracefully', async (t) => {
   assert.deepEqual(await agent.ended, { code: 0, signal: null, stderr: '' });
   const gone = async () => (await node.find('greet', { waitMs: 0 })).length === 0;
   await until(gone, 'the agent to be gone');
+});
+
+test('a call in flight ends after SIGTERM', async (t) => {
+  const home = freshHome(t);
+  const agent = run(t, 'test/programs/held_agent.mjs', { home });
+  const node = await startNode(t, { home });
+  const pipe = join(home, 'gate');
+  execFileSync('mkfifo', [pipe]);
+  await node.request('idle', 1, { waitMs: 20_000 });
+  const held = node.request('held', pipe, { waitMs: 20_000 });
+  // Opens when the handler has opened its end.
+  const gate = await open(pipe, 'w');
+  agent.child.kill('SIGTERM');
+  const taken = () =>
+    node.request('idle', 1, { waitMs: 0 }).then(
+      () => true,
+      () => false,
+    );
+  while (await taken());
+  await gate.write('let through');
+  await gate.close();
+  assert.equal((await held).value, 'let through');
+  assert.deepEqual(await agent.ended, { code: 0, signal: null, stderr: '' });
 });
 
 test('a peer killed in the middle of a call is a typed error', async (t) => {

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { HublessError, limits, Node, Rejected, text } from 'hubless';
+import { Content, data, HublessError, limits, Node, Rejected, text } from 'hubless';
 import { deferred, isError, startNode, until } from './support.mjs';
 
 test('asks an agent and gets a whole reply', async (t) => {
@@ -100,11 +100,77 @@ test('what cannot be JSON fails on this side, in requests and in answers', async
   await assert.rejects(node.request('big'), isError({ kind: 'handler_failed' }));
 });
 
+class Words extends Map {
+  toJSON() {
+    return Object.fromEntries(this);
+  }
+}
+
+class Point {
+  constructor(x, y) {
+    Object.assign(this, { x, y });
+  }
+}
+
+/** What JSON.stringify would leave out, or of which it would leave out what is in it. */
+const formless = {
+  'a Map': new Map([['a', 1]]),
+  'a Set': new Set([1]),
+  'a Uint8Array': { bytes: Uint8Array.of(1) },
+  'a Float64Array': Float64Array.of(0.5),
+  'an ArrayBuffer': [new ArrayBuffer(1)],
+  'a RegExp': /a/,
+  'an Error': new Error('lost'),
+  'a Promise': [Promise.resolve(1)],
+  'a member that is a function': { deep: [{ f: () => 1 }] },
+  'a member that is a symbol': { s: Symbol('s') },
+  'a function in a list': [() => 1],
+  'a data part of a Map': data(new Map([['a', 1]])),
+  'metadata with a Set': new Content(['x'], { all: new Set([1]) }),
+};
+for (const [what, value] of Object.entries(formless)) {
+  test(`${what} has no JSON form, and is refused in a request and in an answer`, async (t) => {
+    const node = await startNode(t);
+    let runs = 0;
+    await node.agent({ name: 'gives' }, () => {
+      runs += 1;
+      return value;
+    });
+    const refused = isError({ kind: 'invalid_argument', field: 'content' });
+    await assert.rejects(node.request('gives', value), refused);
+    assert.equal(runs, 0);
+    await assert.rejects(node.request('gives'), (error) => {
+      assert.match(error.message, /the answer is wrong: .*expected what JSON can say, got an? /);
+      return isError({ kind: 'handler_failed' })(error);
+    });
+    assert.equal(runs, 1);
+  });
+}
+
+test('what has a JSON form arrives in it', async (t) => {
+  const node = await startNode(t);
+  await node.agent({ name: 'echo' }, (input) => input);
+  for (const [value, form] of [
+    [{ a: undefined, b: 1 }, { b: 1 }],
+    [new Words([['a', 1]]), { a: 1 }],
+    [{ at: new Date(0) }, { at: '1970-01-01T00:00:00.000Z' }],
+    [new Point(1, 2), { x: 1, y: 2 }],
+    [Object.assign(Object.create(null), { a: [null] }), { a: [null] }],
+    [
+      [new Number(1), new String('x')],
+      [1, 'x'],
+    ],
+  ]) {
+    assert.deepEqual((await node.request('echo', value)).value, form);
+  }
+});
+
 test('text that is no Unicode is refused, NUL is carried', async (t) => {
   const node = await startNode(t);
   await node.agent({ name: 'echo' }, (input) => input);
   assert.equal((await node.request('echo', 'a\0b')).value, 'a\0b');
-  await assert.rejects(node.request('echo', '\ud800'), HublessError);
+  const refused = isError({ kind: 'invalid_argument', field: 'content' });
+  await assert.rejects(node.request('echo', '\ud800'), refused);
   assert.equal((await node.request('echo', 'still here')).value, 'still here');
 });
 

@@ -123,5 +123,8 @@ for (const [row, [field, use]] of numbers.entries()) {
 test('an answer that holds a number that is none fails the call', async (t) => {
   const node = await startNode(t);
   await node.agent({ name: 'odd' }, () => ({ odd: Number.NaN }));
-  await assert.rejects(node.request('odd'), /finite number, got NaN/);
+  await assert.rejects(node.request('odd'), (error) => {
+    assert.match(error.message, /the answer is wrong: .*finite number, got NaN/);
+    return isError({ kind: 'handler_failed' })(error);
+  });
 });

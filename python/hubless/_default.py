@@ -159,9 +159,7 @@ def serve(*, stdin: bool = False) -> None:
 
 
 async def _serve(stdin: bool) -> None:
-    node = await default()
-    await node.serve(stdin=stdin)
-    await node.close()
+    await (await default()).serve(stdin=stdin)
 
 
 async def request(to: To, value: Any = MISSING, /, **arguments: Any) -> Reply:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from . import _signature, _wire
-from .errors import ConfigurationError, InvalidArgumentError, NotFoundError
+from .errors import ConfigurationError, InternalError, InvalidArgumentError
 from .options import AuthFunction, Descriptor, Requirements, Skill, TokenCounter
 from .schema import hints_of
 
@@ -112,6 +112,13 @@ class Implementation:
                 "a function cannot be isolated: give a class or a factory", field="concurrency"
             )
         self.methods = self._read(handler, function, how)
+        only = next(iter(self.methods.values())) if len(self.methods) == 1 else None
+        # Skills that are only described are those of the one function that there is.
+        described = how.descriptor.skills if how.descriptor else ()
+        self._behind = {
+            **{str(skill.id): only for skill in described if only is not None},
+            **self.methods,
+        }
         self.name = _name(handler if handler is not None else factory)
         documented = handler if handler is not None else factory
         self.description = inspect.getdoc(documented) or ""
@@ -147,16 +154,12 @@ class Implementation:
             )
         return sample
 
-    def method(self, name: str | None) -> Method:
-        """Finds the skill that a call names; the only one, or ``handle``, where it names none."""
-        if name is not None and name in self.methods:
-            return self.methods[name]
-        if len(self.methods) == 1:
-            return next(iter(self.methods.values()))
-        for method in self.methods.values():
-            if method.attribute == "handle":
-                return method
-        raise NotFoundError(f"the agent has no skill {name}", code="skill", field="skill")
+    def method(self, skill: str | None) -> Method:
+        """Finds what stands behind the skill of a call; which one is meant the core has said."""
+        method = self._behind.get(skill or "")
+        if method is None:
+            raise InternalError(f"nothing stands behind the skill {skill} of the agent")
+        return method
 
     async def function(self, method: Method, fresh: bool) -> Callable[..., Any]:
         """Gives the function that answers a call, of a new instance where one is due."""
@@ -176,13 +179,17 @@ class Implementation:
 
 def _methods(example: Any, described: Skill) -> dict[str, Method]:
     found: dict[str, Method] = {}
-    for name, member in inspect.getmembers(example, callable):
+    members = inspect.getmembers(example, callable)
+    several = any(hasattr(member, _MARK) for _, member in members)
+    for name, member in members:
         marked: Skill | None = getattr(member, _MARK, None)
         if marked is None and name != "handle":
             continue
         signature = _signature.read(_bound(example, name, member))
         if name == "handle" and marked is None:
-            marked = described if described.id else replace(described, id=_name(example))
+            # Beside others it is the one that is meant where a request names none.
+            own = "handle" if several else _name(example)
+            marked = described if described.id else replace(described, id=own)
         method = Method(marked or Skill(), signature, name)
         found[str(method.record()["id"])] = method
     return found

@@ -209,9 +209,13 @@ class Node:
         await asyncio.gather(*others, return_exceptions=True)
 
     async def serve(self, *, stdin: bool = False) -> None:
-        """Serves until SIGTERM or SIGINT, with ``stdin`` also until standard input closes."""
+        """Serves until SIGTERM or SIGINT, with ``stdin`` also until standard input closes.
+
+        Then it closes the node: new calls are refused, and running ones have 10 s to end.
+        """
         await self.inbound.settled()
         await until_told(stdin)
+        await self.close()
 
     def keep(self, task: asyncio.Future[Any]) -> None:
         """Holds a task until it ends, at the latest with this node."""

@@ -265,9 +265,13 @@ class Node:
         _portal.run(self.inner.close(grace))
 
     def serve(self, *, stdin: bool = False) -> None:
-        """Serves until SIGTERM or SIGINT, with ``stdin`` also until standard input closes."""
+        """Serves until SIGTERM or SIGINT, with ``stdin`` also until standard input closes.
+
+        Then it closes the node: new calls are refused, and running ones have 10 s to end.
+        """
         _portal.run(self.inner.inbound.settled())
         asyncio.run(until_told(stdin))
+        self.close()
 
     def status(self) -> Mapping[str, Any]:
         """Gives keys, addresses, agents, peers with path and round trip, and running calls."""

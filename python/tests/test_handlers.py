@@ -119,7 +119,7 @@ class Counter:
 
 async def test_object_keeps_its_state_and_has_several_skills(node: hubless.Node) -> None:
     await node.register(Counter())
-    counts = [(await node.request("counter", skill="counter")).value for _ in range(2)]
+    counts = [(await node.request("counter", skill=skill)).value for skill in (None, "handle")]
     assert counts == [1, 2]
     assert (await node.request("counter", skill="double", x=4)).value == 8
     with pytest.raises(errors.NotFoundError):
@@ -139,8 +139,41 @@ async def test_isolated_agents_start_afresh(node: hubless.Node, way: str) -> Non
         await node.register(factory=make, name="counter")
     else:
         await node.register(Counter(), concurrency="isolated")
-    counts = [(await node.request("counter", skill="counter")).value for _ in range(3)]
+    counts = [(await node.request("counter")).value for _ in range(3)]
     assert counts == [1, 1, 1]
+
+
+async def test_one_of_several_skills_has_to_be_named(node: hubless.Node) -> None:
+    ran: list[str] = []
+
+    class Numbers:
+        @hubless.skill()
+        def double(self, x: int) -> int:
+            ran.append("double")
+            return x * 2
+
+        @hubless.skill()
+        def half(self, x: int) -> int:
+            ran.append("half")
+            return x // 2
+
+    await node.register(Numbers())
+    with pytest.raises(errors.NotFoundError, match="name one") as refused:
+        await node.request("numbers", x=4)
+    assert (refused.value.code, refused.value.field, ran) == ("skill", "skill", [])
+    assert (await node.request("numbers", skill="half", x=4)).value == 2
+
+
+async def test_one_function_stands_behind_all_skills_that_are_only_described(
+    node: hubless.Node,
+) -> None:
+    async def tell(ctx: Call) -> str | None:
+        return ctx.skill
+
+    described = Descriptor(skills=[hubless.Skill(id="handle"), hubless.Skill(id="other")])
+    await node.register(tell, descriptor=described)
+    for skill, told in ((None, "handle"), ("other", "other"), ("tell", "tell")):
+        assert (await node.request("tell", skill=skill)).value == told
 
 
 async def test_function_cannot_be_isolated(node: hubless.Node) -> None:

@@ -10,10 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
-from programs import Programs, line_of
+from programs import Programs, knows, line_of
 
 import hubless
 import hubless.sync
+from hubless import errors
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -87,6 +88,62 @@ def test_signals_end_a_serving_program_cleanly(programs: Programs, number: int) 
     agent.send_signal(number)
     assert agent.wait(10) == 0
     assert time.monotonic() - began < 5
+
+
+SERVING = {
+    "of a node": """
+async def main():
+    node = await hubless.Node.start()
+    register(node)
+    await node.serve()
+asyncio.run(main())
+""",
+    "of a node without async": """
+node = hubless.sync.Node.start()
+register(node)
+node.serve()
+""",
+    "of the default node": """
+register(hubless)
+hubless.serve()
+""",
+}
+
+
+@pytest.mark.parametrize("serving", SERVING.values(), ids=SERVING.keys())
+async def test_a_call_in_flight_ends_after_the_signal(
+    programs: Programs, tmp_path: Path, serving: str
+) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    program = programs.code(
+        f"""
+import asyncio, hubless, hubless.sync
+def register(node):
+    @node.agent
+    def idle() -> str:
+        return "idle"
+    @node.agent
+    def held() -> str:
+        with open({str(gate)!r}) as gate:
+            return gate.read()
+"""
+        + textwrap.dedent(serving)
+    )
+    async with hubless.Node.start() as node:
+        await knows(node, "held")
+        await knows(node, "idle")
+        assert (await node.request("idle")).value == "idle"
+        held = asyncio.create_task(node.request("held"))
+        # Opens when the handler has opened its end.
+        with await asyncio.to_thread(gate.open, "w") as opened:
+            program.send_signal(signal.SIGTERM)
+            with pytest.raises(errors.Error):
+                while True:
+                    await node.request("idle", timeout=5, options=hubless.Options(wait=0))
+            opened.write("let through")
+        assert (await held).value == "let through"
+    assert program.wait(30) == 0
 
 
 @pytest.mark.parametrize(

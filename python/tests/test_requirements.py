@@ -153,6 +153,36 @@ async def test_who_records_refuses_what_must_not_be_recorded(node: hubless.Node)
     assert (raised.value.field, runs) == ("dataPolicy.noRecording", [])
 
 
+async def test_the_nodes_own_mechanism_counts_where_an_agent_has_none(
+    node: hubless.Node,
+) -> None:
+    own = Requirements(auth=hubless.SharedSecret("its own"))
+    _, runs = await guarded(node, Requirements())
+    _, own_runs = await guarded(node, own, name="vault")
+
+    async def lets_in(request: hubless.AuthRequest) -> bool:
+        return request.credential == "the node's"
+
+    def given(secret: str) -> Options:
+        return Options(auth=hubless.Credential(secret))
+
+    for mechanism in (hubless.SharedSecret("the node's"), lets_in):
+        runs.clear()
+        own_runs.clear()
+        await node.set_auth(mechanism)
+        for options in (Options(), given("its own")):
+            with pytest.raises(errors.AuthError):
+                await node.request("gate", "x", options=options)
+        with pytest.raises(errors.AuthError):
+            await node.request("vault", "x", options=given("the node's"))
+        assert (runs, own_runs) == ([], [])
+        assert (await node.request("gate", "x", options=given("the node's"))).value == "in"
+        assert (await node.request("vault", "x", options=given("its own"))).value == "in"
+        assert (runs, own_runs) == ([1], [1])
+    await node.set_auth(None)
+    assert (await node.request("gate", "x")).value == "in"
+
+
 async def test_one_key_serves_two_names_only_where_both_allow_it(node: hubless.Node) -> None:
     rules = Requirements(allow_agent_duplication=True)
     first, _ = await guarded(node, rules, name="first", identity="twins")

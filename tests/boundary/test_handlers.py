@@ -110,6 +110,20 @@ async def test_serves_on_after_a_handler_that(
     await caller.settles(subject, handles=before["handles"] - gone)
 
 
+async def test_a_whole_number_arrives_as_it_is_or_not_at_all(
+    caller: Caller, subjects: Subjects
+) -> None:
+    large = 2**53 + 1
+    for language in ("python", "node"):
+        await caller.meets(subjects.running(language))
+    assert await caller.ask(subjects.running("python"), "steady", large) == large + 1
+    doubles = subjects.running("node")
+    with pytest.raises(errors.JsonError) as raised:
+        await caller.ask(doubles, "steady", large)
+    assert (raised.value.code, raised.value.field) == ("number_precision", "content")
+    assert await caller.ask(doubles, "steady", large - 3) == large - 2
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_ends_in_good_order_with_no_handle_left(subjects: Subjects, language: str) -> None:
     subject = subjects.running(language)

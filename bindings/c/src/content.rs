@@ -51,10 +51,12 @@ pub struct hubless_part {
     pub metadata_json: hubless_str,
     /// The streamed bytes. Given: one of `hubless_body_open`, or one that was received.
     pub body: *mut hubless_body,
-    /// Announced size of a streamed part in bytes; 0: not known.
+    /// Announced size of a streamed part, or of what a URI names, in bytes; 0: not known.
     pub stream_size: u64,
     /// Announced SHA-256 of a streamed part in hex.
     pub sha256: hubless_str,
+    /// Digest of what a URI names, such as `sha256:` and hex digits.
+    pub digest: hubless_str,
 }
 
 /// Content that is given: `text`, or `json`, or `parts`.
@@ -150,7 +152,14 @@ unsafe fn read_part(part: &hubless_part, attachments: &mut Vec<Bytes>) -> Result
             }
             HUBLESS_PART_URI => {
                 let uri = entry::need("text", part.text)?;
-                json!({"uri": {"uri": uri, "mediaType": media_type.unwrap_or_default()}})
+                let mut link = json!({"uri": uri, "mediaType": media_type.unwrap_or_default()});
+                if let Some(digest) = entry::text("digest", part.digest)? {
+                    set(&mut link, "digest", Value::String(digest));
+                }
+                if part.stream_size > 0 {
+                    set(&mut link, "size", json!(part.stream_size));
+                }
+                json!({ "uri": link })
             }
             HUBLESS_PART_STREAM => {
                 let body = BODIES.get(part.body)?;
@@ -230,6 +239,9 @@ struct UriIn {
     uri: String,
     #[serde(default)]
     media_type: String,
+    #[serde(default)]
+    digest: String,
+    size: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -333,6 +345,7 @@ fn show(
         body: std::ptr::null_mut(),
         stream_size: 0,
         sha256: hubless_str::NONE,
+        digest: hubless_str::NONE,
     };
     if let Some(blob) = part.blob {
         out.kind = HUBLESS_PART_BLOB;
@@ -342,6 +355,8 @@ fn show(
     } else if let Some(uri) = part.uri {
         (out.kind, out.text) = (HUBLESS_PART_URI, arena.text(uri.uri));
         out.media_type = arena.text(uri.media_type);
+        out.digest = arena.text(uri.digest);
+        out.stream_size = uri.size.unwrap_or_default();
     } else if let Some(stream) = part.stream {
         out.kind = HUBLESS_PART_STREAM;
         out.media_type = arena.text(stream.media_type);

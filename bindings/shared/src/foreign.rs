@@ -5,7 +5,7 @@
 
 use crate::event::{AUTH, CANCEL, COUNT, CREDENTIAL, Event, INPUT, TOOL};
 use crate::handler::AgentGate;
-use crate::json::shown::{Outlet, raw};
+use crate::json::shown::{Outlet, checked, raw};
 use crate::queue::lock;
 use crate::session::Session;
 use crate::table::next_id;
@@ -134,7 +134,10 @@ impl ToolHost for HostTools {
     fn call_tool(&self, name: String, arguments: Value) -> Answer<Content> {
         let request = self.request;
         let body = json!({"request": request, "name": name, "arguments": arguments});
-        let asked = move |_: &Session| Ok(Asked { kind: TOOL, body, attachments: vec![] });
+        let asked = move |session: &Session| {
+            checked(session, "arguments", &body.to_string())?;
+            Ok(Asked { kind: TOOL, body, attachments: vec![] })
+        };
         Box::pin(ask(Weak::clone(&self.session), asked, Question::Tool))
     }
 }

@@ -20,6 +20,7 @@ use hubless_proto::{Error, Kind, limits};
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, RwLock};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -29,6 +30,8 @@ use tokio::sync::oneshot;
 pub(crate) struct Session {
     /// Language of the host.
     pub(crate) language: &'static str,
+    /// True: the host has doubles and no other numbers.
+    pub(crate) doubles: AtomicBool,
     pub(crate) queue: Queue,
     /// The node, once it is started.
     pub(crate) node: RwLock<Option<Node>>,
@@ -56,6 +59,7 @@ pub(crate) fn open(language: &'static str) -> u64 {
     let id = next_id();
     let session = Arc::new(Session {
         language,
+        doubles: AtomicBool::new(false),
         queue: Queue::default(),
         node: RwLock::new(None),
         agents: Table::new("agent"),

@@ -113,6 +113,8 @@ limits! {
     RECORD_BODY_BYTES: usize = 8 * KIB;
     /// Skills of one descriptor.
     DESCRIPTOR_SKILLS: usize = 64;
+    /// Skills that a refusal lists, of an agent that was asked without naming one.
+    SKILLS_SHOWN: usize = 8;
     /// Context window of an agent that does not say, in tokens.
     CONTEXT_WINDOW_TOKENS: u64 = 32_000;
     /// Typed facts of one skill.

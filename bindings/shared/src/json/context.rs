@@ -5,7 +5,7 @@
 
 use crate::json::content::{Intake, PartIn, checked};
 use crate::json::parse;
-use crate::json::shown::{Outlet, PartOut, raw};
+use crate::json::shown::{Outlet, PartOut};
 use hubless::call::body::Bodies;
 use hubless_proto::wire::v1::{self, context_entry::Value};
 use hubless_proto::{Error, error::Result};
@@ -130,11 +130,11 @@ impl ContextOut {
     pub(crate) fn new(context: v1::Context, outlet: &mut Outlet<'_>) -> Result<Self> {
         let history = context.history.into_iter();
         Ok(Self {
-            entries: shown(context.entries)?,
+            entries: shown(context.entries, outlet)?,
             pages: context
                 .pages
                 .into_iter()
-                .map(|p| Ok(PageOut { name: p.name, entries: shown(p.entries)? }))
+                .map(|p| Ok(PageOut { name: p.name, entries: shown(p.entries, outlet)? }))
                 .collect::<Result<_>>()?,
             history: history
                 .map(|part| outlet.part(part, &mut Bodies::none()))
@@ -145,13 +145,13 @@ impl ContextOut {
     }
 }
 
-fn shown(entries: Vec<v1::ContextEntry>) -> Result<Vec<EntryOut>> {
+fn shown(entries: Vec<v1::ContextEntry>, outlet: &Outlet<'_>) -> Result<Vec<EntryOut>> {
     entries
         .into_iter()
         .map(|entry| {
             let (text, data) = match entry.value {
                 Some(Value::Text(text)) => (Some(text), None),
-                Some(Value::DataJson(data)) => (None, Some(raw(data)?)),
+                Some(Value::DataJson(data)) => (None, Some(outlet.data("context", data)?)),
                 None => (None, None),
             };
             Ok(EntryOut { key: entry.key, text, data, weight: entry.weight, links: entry.links })

@@ -1,7 +1,7 @@
 //! The JSON form of an inbound call (contract, section 5).
 
 use crate::json::context::ContextOut;
-use crate::json::shown::{ContentOut, Outlet, raw, values};
+use crate::json::shown::{ContentOut, Outlet, raw};
 use hubless::call::body::Bodies;
 use hubless::call::handle::Call;
 use hubless_proto::error::Result;
@@ -82,7 +82,7 @@ impl InboundOut {
             depth: request.depth,
             trace: call.trace().clone(),
             idempotency_key: request.idempotency_key.clone(),
-            metadata: values(request.metadata_json.clone())?,
+            metadata: outlet.values("metadata", request.metadata_json.clone())?,
             request_id: data_encoding::HEXLOWER.encode(&request.id),
             attempt: request.attempt,
             granted: call.granted().map(|granted| granted.to_json()),

@@ -6,11 +6,13 @@
 use crate::session::Session;
 use bytes::Bytes;
 use hubless::call::body::Bodies;
+use hubless_proto::wire::json_text::check_doubles;
 use hubless_proto::wire::v1::{self, part::Kind as PartKind};
 use hubless_proto::{Error, Kind, error::Result};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 type Metadata = BTreeMap<String, Box<RawValue>>;
 
@@ -122,7 +124,8 @@ impl<'a> Outlet<'a> {
             [only] => only.value(),
             _ => None,
         };
-        Ok(ContentOut { parts, metadata: values(content.metadata_json)?, value, text })
+        let metadata = self.values("content", content.metadata_json)?;
+        Ok(ContentOut { parts, metadata, value, text })
     }
 
     /// Shows one part with its `value` and `text`.
@@ -142,7 +145,7 @@ impl<'a> Outlet<'a> {
     pub(crate) fn part(&mut self, part: v1::Part, bodies: &mut Bodies) -> Result<PartOut> {
         let kind = match part.kind {
             Some(PartKind::Text(text)) => KindOut::Text(text),
-            Some(PartKind::DataJson(text)) => KindOut::Data(raw(text)?),
+            Some(PartKind::DataJson(text)) => KindOut::Data(self.data("content", text)?),
             Some(PartKind::Blob(blob)) => {
                 self.attachments.push(blob.bytes);
                 KindOut::Blob(BlobOut {
@@ -158,7 +161,25 @@ impl<'a> Outlet<'a> {
                 return Err(Error::refusal(Kind::Unsupported, "part", "a part of unknown kind"));
             }
         };
-        Ok(PartOut { kind, role: part.role, metadata: values(part.metadata_json)? })
+        let metadata = self.values("content", part.metadata_json)?;
+        Ok(PartOut { kind, role: part.role, metadata })
+    }
+
+    /// Shows JSON text that a peer wrote.
+    ///
+    /// # Errors
+    /// As `raw`; `number_precision` naming `field` where the host would change a number.
+    pub(crate) fn data(&self, field: &str, text: String) -> Result<Box<RawValue>> {
+        checked(self.session, field, &text)?;
+        raw(text)
+    }
+
+    /// Shows named JSON texts that a peer wrote.
+    ///
+    /// # Errors
+    /// As `data`.
+    pub(crate) fn values(&self, field: &str, texts: BTreeMap<String, String>) -> Result<Metadata> {
+        texts.into_iter().map(|(name, text)| Ok((name, self.data(field, text)?))).collect()
     }
 
     fn stream(&mut self, part: v1::StreamPart, bodies: &mut Bodies) -> Result<StreamOut> {
@@ -203,6 +224,14 @@ impl PartOut {
     }
 }
 
+/// Refuses JSON text with a number that the host of `session` would change.
+///
+/// # Errors
+/// `json`, code `number_precision`, naming `field`.
+pub(crate) fn checked(session: &Session, field: &str, text: &str) -> Result<()> {
+    if session.doubles.load(Ordering::Acquire) { check_doubles(field, text) } else { Ok(()) }
+}
+
 /// JSON text as a value.
 ///
 /// # Errors
@@ -211,12 +240,4 @@ pub(crate) fn raw(text: String) -> Result<Box<RawValue>> {
     let text = if text.is_empty() { "null".to_owned() } else { text };
     RawValue::from_string(text)
         .map_err(|_| Error::refusal(Kind::Json, "not_json", "expected JSON text from the peer"))
-}
-
-/// Named JSON texts as values.
-///
-/// # Errors
-/// As `raw`.
-pub(crate) fn values(texts: BTreeMap<String, String>) -> Result<Metadata> {
-    texts.into_iter().map(|(name, text)| Ok((name, raw(text)?))).collect()
 }

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 pub(super) async fn run(job: Job<'_>, name: &str) -> Result<Outcome> {
@@ -27,7 +28,7 @@ pub(super) async fn run(job: Job<'_>, name: &str) -> Result<Outcome> {
     }
 }
 
-const START: [&str; 16] = [
+const START: [&str; 17] = [
     "name",
     "mesh",
     "home",
@@ -44,6 +45,7 @@ const START: [&str; 16] = [
     "gatewaySigner",
     "refund",
     "testing",
+    "numbers",
 ];
 
 #[derive(Deserialize)]
@@ -51,13 +53,27 @@ struct OursIn {
     log: Option<String>,
     orphans: Option<Value>,
     testing: Option<u64>,
+    #[serde(default)]
+    numbers: Numbers,
+}
+
+/// The whole numbers that a host has.
+#[derive(Default, Deserialize, PartialEq)]
+#[serde(rename_all = "camelCase")]
+enum Numbers {
+    /// All.
+    #[default]
+    Exact,
+    /// Those of a double.
+    Double,
 }
 
 async fn start(job: Job<'_>) -> Result<Outcome> {
     job.only(&START)?;
     let mut options: NodeOptions = job.read()?;
     options.language = Some(job.session.language);
-    let OursIn { log, orphans, testing } = job.read()?;
+    let OursIn { log, orphans, testing, numbers } = job.read()?;
+    job.session.doubles.store(numbers == Numbers::Double, Ordering::Release);
     if let Some(mesh) = testing {
         testing::enter(&job, mesh, &mut options)?;
     }

@@ -4,7 +4,7 @@
 
 use super::{Job, Outcome, agents, unknown};
 use crate::json::parse::{body, required};
-use crate::json::shown::{ContentOut, Outlet, values};
+use crate::json::shown::{ContentOut, Outlet};
 use crate::queue::lock;
 use crate::table::Table;
 use bytes::Bytes;
@@ -275,7 +275,7 @@ fn show(asked: Asked, outlet: &mut Outlet<'_>) -> Result<AskedOut> {
         content: outlet.content(asked.content, &mut Bodies::none())?,
         caller: crate::json::caller(&asked.caller),
         conversation_id: asked.conversation_id,
-        metadata: values(asked.metadata)?,
+        metadata: outlet.values("metadata", asked.metadata)?,
         step: asked.step,
         ending: asked.ending.name(),
     })

@@ -10,6 +10,7 @@ mod defaults;
 mod given_up;
 mod harness;
 mod kept;
+mod numbers;
 mod provider;
 mod session;
 mod testing;

@@ -20,7 +20,7 @@ pub(crate) struct CallInfo {
     pub(crate) caller: Caller,
     pub(crate) agent: AgentId,
     pub(crate) agent_name: String,
-    /// True when the request names no skill, or one that the agent has.
+    /// True when the agent has the skill that is meant, or is asked as a whole.
     pub(crate) known_skill: bool,
     /// Node that runs it.
     pub(crate) node: NodeKey,

@@ -112,6 +112,14 @@ impl Hosted {
         self.policy.id()
     }
 
+    /// Writes down which skill a request means, for all that look at it from here on; a skill
+    /// that the agent does not have is left to the checks.
+    pub(crate) fn name_skill(&self, request: &mut v1::Request) {
+        if let Some(skill) = self.policy.descriptor().skill(&request.skill) {
+            request.skill.clone_from(&skill.id);
+        }
+    }
+
     /// True for an agent that lives only moments.
     pub(crate) fn is_transient(&self) -> bool {
         self.policy.descriptor().transient

@@ -55,7 +55,7 @@ pub(crate) async fn run(engine: Arc<Engine>, arrival: Arrival, end: CalleeEnd) {
     }
 }
 
-async fn here(engine: Arc<Engine>, arrival: Arrival, end: CalleeEnd) {
+async fn here(engine: Arc<Engine>, mut arrival: Arrival, end: CalleeEnd) {
     let hosted = match engine.called(&arrival.caller, &arrival.request) {
         Ok(hosted) => hosted,
         Err(error) => {
@@ -63,6 +63,7 @@ async fn here(engine: Arc<Engine>, arrival: Arrival, end: CalleeEnd) {
             return refuse(&engine, &end, arrival.request.trace.as_ref(), &error).await;
         }
     };
+    hosted.name_skill(&mut arrival.request);
     let first = memory::first(&engine, &hosted, arrival, end).await;
     let Some((arrival, end, memo)) = first else { return };
     let CalleeEnd { events, control, cancel } = end;

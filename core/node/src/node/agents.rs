@@ -144,6 +144,7 @@ impl Node {
         let mut message = prepared.request.clone();
         prepared.fill_named(&mut message)?;
         message.to = agent.to_wire();
+        hosted.name_skill(&mut message);
         let caller = Caller::local(inner.engine.node(), prepared.from);
         let admission = Admission {
             engine: &inner.engine,

@@ -80,12 +80,12 @@ impl Route {
         self.descriptor.skill(skill).map_or(Spends::Tokens, |skill| Spends::of(&skill.spends))
     }
 
-    /// This id as the agent itself says it, the empty one included; none: it has no such skill.
+    /// Id of the skill that is meant, as the agent itself says it; empty for one without skills
+    /// that is asked as a whole. None: it has no such skill.
     pub(super) fn own_skill(&self, skill: &str) -> Option<&str> {
-        if skill.is_empty() {
-            return Some("");
-        }
-        self.descriptor.skill(skill).map(|own| own.id.as_str())
+        let whole = skill.is_empty() && self.descriptor.skills.is_empty();
+        let own = self.descriptor.skill(skill).map(|own| own.id.as_str());
+        own.or_else(|| whole.then_some(""))
     }
 }
 

@@ -109,6 +109,45 @@ async fn the_short_form_says_prompt_content_schema_and_tools() {
 }
 
 #[tokio::test]
+async fn a_request_without_a_skill_means_the_only_one_or_the_one_called_handle() {
+    let node = memory_node().await;
+    let runs = Arc::new(AtomicUsize::new(0));
+    let whole = json!([{"id": "a"}, {"id": "handle", "inputSchema": {"type": "string"}}]);
+    for (name, skills, value, expected) in [
+        ("none", json!([]), json!("x"), Ok("")),
+        ("only", json!([{"id": "a"}]), json!("x"), Ok("a")),
+        ("two", json!([{"id": "a"}, {"id": "b"}]), json!("x"), Err((Kind::NotFound, "skill"))),
+        ("whole", whole.clone(), json!("x"), Ok("handle")),
+        ("strict", whole, json!(1), Err((Kind::Json, "schema"))),
+    ] {
+        let counted = Arc::clone(&runs);
+        let hosted = register(&node, json!({"name": name, "skills": skills}), move |call, _| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            async move { Ok(Content::text(call.request().skill.clone())) }
+        })
+        .await;
+        let before = runs.load(Ordering::SeqCst);
+        let checked = node.check(hosted.id(), ask(name, value.clone())).await.unwrap();
+        let said = node.request(ask(name, value)).await;
+        let ran = runs.load(Ordering::SeqCst) - before;
+        match expected {
+            Ok(skill) => {
+                assert_eq!(said.unwrap().content.joined_text(), skill, "{name}");
+                assert_eq!((checked, ran), (None, 1), "{name}");
+            }
+            Err(expected) => {
+                for error in [said.unwrap_err(), checked.unwrap()] {
+                    assert_eq!((error.kind, error.code.as_str()), expected, "{name}: {error:?}");
+                    let named = error.message.contains(r#"["a", "b"]"#);
+                    assert_eq!(named, error.kind == Kind::NotFound, "{error:?}");
+                }
+                assert_eq!(ran, 0, "{name}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_schema_of_the_call_holds_before_the_handler_and_after_it() {
     let node = memory_node().await;
     let runs = Arc::new(AtomicUsize::new(0));

@@ -246,6 +246,11 @@ pub const CODES: &[Code] = &[
     code("not_utf8", &[Transport], "a text is not UTF-8"),
     code("not_writable", &[Configuration], "the data folder cannot be written: see HUBLESS_HOME"),
     code("not_yet_valid", &[Expired], "a record comes from the future: set the clocks"),
+    code(
+        "number_precision",
+        &[Json],
+        "a whole number is beyond what the receiver's language keeps: send it as text",
+    ),
     code("open_calls", &[Conflict], "calls are open below this root: wait for their end"),
     code("operator", &[Killed], "somebody who may stopped the budget"),
     code("origin", &[Denied], "a page of this origin may not ask"),

@@ -4,13 +4,30 @@ use crate::error::{Kind, Result};
 use crate::wire::v1;
 pub use crate::wire::words::Effect;
 
+/// Id of the skill that is meant where an agent has several and a request names none.
+const WHOLE: &str = "handle";
+
 impl v1::Descriptor {
-    /// The skill that a request means by this id: where it names none, the only one.
+    /// The skill that a request means by this id. One that names none means the only one, and of
+    /// several the one that is called `handle`. None: there is no such skill, or none at all.
+    ///
+    /// ```
+    /// use hubless_proto::wire::v1::{Descriptor, Skill};
+    ///
+    /// let skill = |id: &str| Skill { id: id.to_owned(), ..Skill::default() };
+    /// let several = |ids: [&str; 2]| Descriptor {
+    ///     skills: ids.map(skill).to_vec(),
+    ///     ..Descriptor::default()
+    /// };
+    /// assert_eq!(several(["add", "handle"]).skill(""), Some(&skill("handle")));
+    /// assert_eq!(several(["add", "double"]).skill(""), None);
+    /// ```
     pub fn skill(&self, id: &str) -> Option<&v1::Skill> {
+        let named = |id: &str| self.skills.iter().find(|skill| skill.id == id);
         match (id, self.skills.as_slice()) {
             ("", [only]) => Some(only),
-            ("", _) => None,
-            (id, all) => all.iter().find(|skill| skill.id == id),
+            ("", _) => named(WHOLE),
+            (id, _) => named(id),
         }
     }
 }
@@ -41,6 +58,29 @@ impl Effect {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_only_skill_or_the_one_called_handle_is_meant_when_none_is_named() {
+        let skill = |id: &&str| v1::Skill { id: (*id).to_owned(), ..v1::Skill::default() };
+        let meant = |ids: &[&str], asked: &str| {
+            let skills = ids.iter().map(skill).collect();
+            let descriptor = v1::Descriptor { skills, ..v1::Descriptor::default() };
+            descriptor.skill(asked).map(|skill| skill.id.clone())
+        };
+        for (ids, asked, expected) in [
+            (&[][..], "", None),
+            (&[], "handle", None),
+            (&["a"], "", Some("a")),
+            (&["a"], "b", None),
+            (&["a", "b"], "", None),
+            (&["a", "b"], "b", Some("b")),
+            (&["a", "b"], "handle", None),
+            (&["a", "handle", "b"], "", Some("handle")),
+            (&["a", "handle"], "a", Some("a")),
+        ] {
+            assert_eq!(meant(ids, asked).as_deref(), expected, "{ids:?} asked for {asked:?}");
+        }
+    }
 
     #[test]
     fn a_loss_is_unknown_only_where_a_repeat_may_harm() {

@@ -64,21 +64,30 @@ impl Policy {
         &self.requirements
     }
 
-    /// The rules of the skill that a request names. A request that names none asks the only
-    /// skill, or the agent as a whole if it has none or several.
+    /// The rules of the skill that a request means (`Descriptor::skill`); none: an agent without
+    /// skills, which is asked as a whole.
     ///
     /// # Errors
-    /// `not_found`, code `skill`.
+    /// `not_found`, code `skill`: it has no such skill, or several where none is named.
     pub fn skill(&self, name: &str) -> Result<Option<&SkillRules>> {
-        if name.is_empty() {
-            let only = self.skills.values().next().filter(|_| self.skills.len() == 1);
-            return Ok(only);
+        let meant = self.descriptor.skill(name);
+        let rules = meant.and_then(|skill| self.skills.get(&skill.id));
+        if rules.is_none() && !(name.is_empty() && self.skills.is_empty()) {
+            return Err(self.no_skill(name));
         }
-        self.skills.get(name).map(Some).ok_or_else(|| {
-            Error::refusal(Kind::NotFound, "skill", "the agent has no such skill")
-                .with_field("skill")
-                .with_agent(self.id)
-        })
+        Ok(rules)
+    }
+
+    fn no_skill(&self, name: &str) -> Error {
+        let message = if name.is_empty() {
+            let ids: Vec<_> = self.skills.keys().take(limits::SKILLS_SHOWN).collect();
+            let more = self.skills.len().saturating_sub(ids.len());
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            format!("the agent has the skills {ids:?}{more}: name one")
+        } else {
+            "the agent has no such skill".to_owned()
+        };
+        Error::refusal(Kind::NotFound, "skill", message).with_field("skill").with_agent(self.id)
     }
 }
 
@@ -218,11 +227,41 @@ mod tests {
     }
 
     #[test]
-    fn the_only_skill_is_meant_when_none_is_named() {
+    fn of_several_skills_one_must_be_named_unless_one_is_called_handle() {
         let two = build(|_, _| (), AuthRule::None).unwrap();
-        assert!(two.skill("").unwrap().is_none() && two.skill("a").unwrap().is_some());
-        assert_eq!(two.skill("c").unwrap_err().kind, Kind::NotFound);
+        assert!(two.skill("a").unwrap().is_some());
+        for (asked, says) in [("c", "no such skill"), ("", r#"["a", "b"]: name one"#)] {
+            let error = two.skill(asked).unwrap_err();
+            assert_eq!((error.kind, error.code.as_str()), (Kind::NotFound, "skill"));
+            assert_eq!(error.field.as_deref(), Some("skill"));
+            assert!(error.message.contains(says), "{}", error.message);
+        }
         let one = build(|d, _| drop(d.skills.pop()), AuthRule::None).unwrap();
         assert!(one.skill("").unwrap().is_some());
+        let none = build(|d, _| d.skills.clear(), AuthRule::None).unwrap();
+        assert!(none.skill("").unwrap().is_none() && none.skill("a").is_err());
+        let whole = |d: &mut v1::Descriptor, _: &mut Vec<_>| {
+            d.skills[1].id = "handle".to_owned();
+            d.skills[1].effect = "PURE".to_owned();
+        };
+        let whole = build(whole, AuthRule::None).unwrap();
+        assert_eq!(whole.skill("").unwrap().map(|rules| rules.effect), Some(Effect::Pure));
+    }
+
+    #[test]
+    fn so_many_skills_are_told_of() {
+        let many = |count: usize| {
+            let policy = build(
+                |d, _| {
+                    let id = |n| format!("{n:0>width$}", width = limits::ID_BYTES);
+                    let skill = |n| v1::Skill { id: id(n), ..v1::Skill::default() };
+                    d.skills = (0..count).map(skill).collect();
+                },
+                AuthRule::None,
+            );
+            policy.unwrap().skill("").unwrap_err().message
+        };
+        let (all, more) = (many(limits::SKILLS_SHOWN), many(limits::DESCRIPTOR_SKILLS));
+        assert!(!all.contains("more") && more.contains(" and 56 more"), "{all} {more}");
     }
 }

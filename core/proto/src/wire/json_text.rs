@@ -48,6 +48,56 @@ pub fn check_json_depth(field: &str, text: &str) -> Result<()> {
     Ok(())
 }
 
+/// Refuses a JSON text with a whole number that a double does not write back in the same digits,
+/// such as 2^53 + 1: a language that has no other numbers would change it without a word.
+///
+/// ```
+/// use hubless_proto::wire::json_text::check_doubles;
+///
+/// assert!(check_doubles("content", r#"[9007199254740992, "9007199254740993"]"#).is_ok());
+/// let refused = check_doubles("content", "[9007199254740993]").unwrap_err();
+/// assert_eq!(refused.code, "number_precision");
+/// ```
+///
+/// # Errors
+/// `json`, code `number_precision`, naming `field`.
+pub fn check_doubles(field: &str, text: &str) -> Result<()> {
+    let (mut number, mut in_string, mut escaped) = (None, false, false);
+    for (at, byte) in text.bytes().chain([b' ']).enumerate() {
+        let in_number = matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
+        match (byte, number) {
+            _ if escaped => escaped = false,
+            (b'\\', _) if in_string => escaped = true,
+            (b'"', _) => in_string = !in_string,
+            (b'0'..=b'9' | b'-', None) if !in_string => number = Some(at),
+            (_, Some(from)) if !in_number => {
+                number = None;
+                if !text.get(from..at).is_none_or(is_kept_by_a_double) {
+                    return Err(imprecise(field));
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// True of fractions as well, which every language reads as doubles.
+fn is_kept_by_a_double(number: &str) -> bool {
+    // Doubles have all numbers of fewer digits.
+    let is_long = number.len() >= 16;
+    if !is_long || number.contains(['.', 'e', 'E']) {
+        return true;
+    }
+    number.parse::<f64>().is_ok_and(|double| double.to_string() == number)
+}
+
+fn imprecise(field: &str) -> Error {
+    let message = "expected whole numbers that a double keeps, which is sure up to 2^53, since the \
+                   receiver has no others: send larger ones as text";
+    Error::refusal(Kind::Json, "number_precision", message).with_field(field)
+}
+
 /// Reads everything and keeps nothing. Unlike `IgnoredAny` it looks into strings and numbers.
 struct Strict;
 
@@ -113,6 +163,61 @@ mod tests {
         }
         assert_eq!(check_json("x", &format!("\"{}\"", "[".repeat(1_000))), Ok(()));
         assert_eq!(check_json("x", &format!("\"\\\"{}\"", "[".repeat(1_000))), Ok(()));
+    }
+
+    #[test]
+    fn a_number_that_a_double_would_change_is_refused_wherever_it_stands() {
+        let kept = |text: &str| check_doubles("content", text).is_ok();
+        for number in [
+            "9007199254740993",
+            "-9007199254740993",
+            "18446744073709551615",
+            "18446744073709551616",
+            "12345678901234567890123456789",
+            &"9".repeat(400),
+        ] {
+            for text in [
+                number.to_owned(),
+                format!("[{number}]"),
+                format!("[1,{number} ]"),
+                format!("{{\"a\\\"\":{number}}}"),
+                format!("[\"\\\\\",{number}]"),
+            ] {
+                assert!(!kept(&text), "{text}");
+            }
+            for text in [
+                format!("\"{number}\""),
+                format!("{{\"{number}\":1}}"),
+                format!("\"\\\"{number}\""),
+                format!("0.{}", number.replace('-', "")),
+            ] {
+                assert!(kept(&text), "{text}");
+            }
+        }
+        for text in [
+            "9007199254740992",
+            "-9007199254740992",
+            "9007199254740994",
+            "0",
+            "-0",
+            "1e300",
+            "590295810358705700000",
+            "1000000000000000000000",
+            "12345678901234567e3",
+            "",
+            "[]",
+        ] {
+            assert!(kept(text), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_number_of_a_double_is_kept(number: f64) {
+            prop_assume!(number.is_finite());
+            let text = format!("[{number},{number:e}]");
+            prop_assert!(check_doubles("x", &text).is_ok());
+        }
     }
 
     #[test]

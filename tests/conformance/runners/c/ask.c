@@ -106,6 +106,7 @@ static json *reply_of(hubless_reply *reply) {
     json_set(out, "peer", text_of(got.node_key));
     json_set(out, "usage", usage_of(&got));
     json_set(out, "tracedAs", text_of(got.trace_id));
+    content_seen(out, &got.content);
     for (size_t i = 0; i < got.content.part_count; i++) {
         const hubless_part *part = &got.content.parts[i];
         if (part->kind == HUBLESS_PART_BLOB || part->kind == HUBLESS_PART_STREAM) {

@@ -81,7 +81,8 @@ void run_echo(hubless_call *call, const hubless_call_info *info) {
             parts[i].body = to[i];
         }
     }
-    hubless_content content = {.size = sizeof content, .parts = parts, .part_count = count};
+    hubless_content content = {.size = sizeof content, .parts = parts, .part_count = count,
+                               .metadata_json = info->content.metadata_json};
     hubless_call_final(call, &content, NULL);
     for (size_t i = 0; i < count; i++) {
         if (to[i] != NULL) {
@@ -238,6 +239,13 @@ void run_in(hubless_call *call, const hubless_call_info *info) {
 void run_ok(hubless_call *call, const hubless_call_info *info) {
     (void)info;
     answer_text(call, "ok");
+}
+
+/* Nothing but the id tells the skills of one function apart. */
+void run_skill(hubless_call *call, const hubless_call_info *info) {
+    int len = (int)info->skill.len;
+    hubless_call_jsonf(call, "{\"ran\": \"%.*s\", \"skill\": \"%.*s\"}", len, info->skill.data,
+                       len, info->skill.data);
 }
 
 void run_fail(hubless_call *call, const hubless_call_info *info) {

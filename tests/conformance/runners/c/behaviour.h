@@ -31,6 +31,7 @@ void run_count(hubless_call *call, const hubless_call_info *info);
 void run_slow(hubless_call *call, const hubless_call_info *info);
 void run_in(hubless_call *call, const hubless_call_info *info);
 void run_ok(hubless_call *call, const hubless_call_info *info);
+void run_skill(hubless_call *call, const hubless_call_info *info);
 void run_fail(hubless_call *call, const hubless_call_info *info);
 void run_refuse(hubless_call *call, const hubless_call_info *info);
 void run_decline(hubless_call *call, const hubless_call_info *info);

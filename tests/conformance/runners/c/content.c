@@ -41,12 +41,18 @@ static void prepare_part(const ask *what, prepared *made, const json *from) {
     const json *data = json_get(from, "data"), *uri = json_get(from, "uri");
     *part = (hubless_part){.size = sizeof *part};
     part->role = hubless_cstr(json_get_text(from, "role"));
+    if (json_get(from, "metadata") != NULL) {
+        made->about[at] = json_print(json_get(from, "metadata"));
+        part->metadata_json = hubless_cstr(made->about[at]);
+    }
     if (json_get(from, "blob") != NULL) {
         prepare_blob(what, made, json_get(from, "blob"));
     } else if (uri != NULL) {
         part->kind = HUBLESS_PART_URI;
         part->text = hubless_cstr(json_get_text(uri, "uri"));
         part->media_type = hubless_cstr(json_get_text(uri, "mediaType"));
+        part->digest = hubless_cstr(json_get_text(uri, "digest"));
+        part->stream_size = (uint64_t)json_get_number(uri, "size", 0);
     } else if (data != NULL) {
         made->texts[at] = json_print(data);
         part->kind = HUBLESS_PART_JSON;
@@ -66,11 +72,16 @@ void content_prepare(const ask *what, prepared *made) {
         .content = {.size = sizeof made->content},
         .parts = calloc(room, sizeof *made->parts),
         .texts = calloc(room, sizeof *made->texts),
+        .about = calloc(room + 1, sizeof *made->about),
         .bytes = calloc(room, sizeof *made->bytes),
         .written = calloc(room, sizeof(hubless_body *)),
         .sizes = calloc(room, sizeof *made->sizes),
         .room = room,
     };
+    if (json_get(content, "metadata") != NULL) {
+        made->about[room] = json_print(json_get(content, "metadata"));
+        made->content.metadata_json = hubless_cstr(made->about[room]);
+    }
     if (value != NULL) {
         made->texts[0] = json_print(value);
         made->content.json = hubless_cstr(made->texts[0]);
@@ -114,10 +125,61 @@ void content_drop(prepared *made) {
     for (size_t i = 0; i < made->room; i++) {
         free(made->texts[i]);
         free(made->bytes[i]);
+        free(made->about[i]);
     }
+    free(made->about[made->room]);
+    free(made->about);
     free(made->parts);
     free(made->texts);
     free(made->bytes);
     free((void *)made->written);
     free(made->sizes);
+}
+
+static void say(json *out, const char *name, hubless_str text) {
+    if (text.len > 0) {
+        json_set(out, name, json_string_of(text.data, text.len));
+    }
+}
+
+static void say_json(json *out, const char *name, hubless_str text) {
+    json *read = json_parse(text.data, text.len);
+    if (read != NULL) {
+        json_set(out, name, read);
+    }
+}
+
+static json *part_seen(const hubless_part *part) {
+    json *out = json_new(JSON_OBJECT), *about = json_new(JSON_OBJECT);
+    if (part->kind == HUBLESS_PART_TEXT) {
+        json_set(out, "text", json_string_of(part->text.data, part->text.len));
+    } else if (part->kind == HUBLESS_PART_JSON) {
+        say_json(out, "data", part->text);
+    } else if (part->kind == HUBLESS_PART_URI) {
+        say(about, "uri", part->text);
+        say(about, "mediaType", part->media_type);
+        say(about, "digest", part->digest);
+        if (part->stream_size > 0) {
+            json_set(about, "size", json_number((double)part->stream_size));
+        }
+        json_set(out, "uri", json_copy(about));
+    } else {
+        say(about, "mediaType", part->media_type);
+        say(about, "filename", part->filename);
+        json_set(out, "blob", json_copy(about));
+    }
+    json_free(about);
+    say(out, "role", part->role);
+    say_json(out, "metadata", part->metadata_json);
+    return out;
+}
+
+void content_seen(json *out, const hubless_received *content) {
+    json *parts = json_new(JSON_ARRAY);
+    for (size_t i = 0; i < content->part_count; i++) {
+        json_push(parts, part_seen(&content->parts[i]));
+    }
+    json_set(out, "parts", parts);
+    json_set(out, "metadata", json_new(JSON_OBJECT));
+    say_json(out, "metadata", content->metadata_json);
 }

@@ -242,7 +242,7 @@ static int one_holds(const char *key, const json *wanted, const json *outcome) {
     if (strcmp(key, "traceId") == 0) {
         return trace_holds(wanted, value);
     }
-    /* value, text, chunks, notes, outcomes, done, found, events */
+    /* value, text, chunks, notes, outcomes, done, found, events, parts, metadata */
     return json_equal(wanted, json_get(outcome, key));
 }
 

@@ -18,6 +18,7 @@ typedef struct {
     behaviour run;
     const char *options; /* further fields of `register` */
     const char *skill;   /* a skill, or NULL */
+    const char *skills;  /* several, or NULL */
     const char *requirements;
     int isolated;
     int stored; /* its key is kept, under its name */
@@ -189,6 +190,9 @@ static subject subjects[] = {
     {.name = "pour", .run = run_pour, .options = "{\"streaming\": true}"},
     {.name = "hold", .run = run_hold, .at_once = 1},
     {.name = "usage", .run = run_usage},
+    {.name = "pair", .run = run_skill, .skills = "[{\"id\": \"first\"}, {\"id\": \"second\"}]"},
+    {.name = "whole", .run = run_skill,
+     .skills = "[{\"id\": \"handle\"}, {\"id\": \"other\"}]"},
     {.name = "stats", .run = run_stats},
 };
 
@@ -262,6 +266,7 @@ int subject_register(hubless_node *node, const char *name) {
         hubless_agent_options options = {
             .size = sizeof options, .name = hubless_cstr(full),
             .options_json = hubless_cstr(of->options), .skill_json = hubless_cstr(of->skill),
+            .skills_json = hubless_cstr(of->skills),
             .requirements_json = hubless_cstr(of->requirements), .isolated = of->isolated,
             .identity = hubless_cstr(of->stored ? full : NULL),
             .on_call = on_call, .on_cancel = on_cancel, .on_auth = of->on_auth,

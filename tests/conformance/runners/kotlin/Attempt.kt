@@ -30,6 +30,8 @@ internal class Attempt(val seen: JsonObject, val reply: Reply? = null) {
                 put("text", reply.text)
                 put("usage", reply.usage.json())
                 put("tracedAs", reply.traceId)
+                put("parts", partsSeen(reply.content))
+                put("metadata", reply.content.metadata)
                 blob?.let { put("blob", it.json()) }
             }
             return Attempt(JsonObject(answer + more), reply)

@@ -30,7 +30,9 @@ internal fun differences(wanted: JsonObject, seen: JsonObject): List<String> {
 }
 
 private fun holds(word: String, wanted: JsonElement, seen: JsonObject): Boolean = when (word) {
-    "tracedAs", "value", "text", "chunks", "notes", "outcomes", "done", "found", "events" ->
+    "tracedAs", "value", "text", "chunks", "notes", "outcomes", "done", "found", "events",
+    "parts", "metadata",
+    ->
         same(wanted, seen[word] ?: JsonNull)
     "ends" -> text(seen["text"])?.endsWith(text(wanted).orEmpty()) == true
     "outcomesIn" -> outcomesIn(wanted.jsonObject, seen["kinds"] as? JsonObject)

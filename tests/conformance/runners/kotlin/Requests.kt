@@ -52,15 +52,19 @@ internal fun contentOf(json: JsonObject): Content {
             Content.of(Part.Data(value))
         }
     }
-    return Content(json["parts"]?.jsonArray.orEmpty().map { partOf(it.jsonObject) })
+    val metadata = json["metadata"]?.jsonObject ?: JsonObject(emptyMap())
+    return Content(json["parts"]?.jsonArray.orEmpty().map { partOf(it.jsonObject) }, metadata)
 }
 
 private fun partOf(json: JsonObject): Part {
     val role = json["role"]?.let { Role.valueOf(it.text().uppercase()) }
-    json["text"]?.let { return Part.Text(it.text(), role) }
-    json["data"]?.let { return Part.Data(it, role) }
+    val metadata = json["metadata"]?.jsonObject
+    json["text"]?.let { return Part.Text(it.text(), role, metadata) }
+    json["data"]?.let { return Part.Data(it, role, metadata) }
     json["uri"]?.jsonObject?.let {
-        return Part.Link(it.getValue("uri").text(), it["mediaType"]?.text())
+        val (type, digest) = it["mediaType"]?.text() to it["digest"]?.text()
+        val size = it["size"]?.jsonPrimitive?.long
+        return Part.Link(it.getValue("uri").text(), type, digest, size, metadata)
     }
     val blob = json.getValue("blob").jsonObject
     val type = blob.getValue("mediaType").text()
@@ -70,7 +74,7 @@ private fun partOf(json: JsonObject): Part {
         val sha256 = blob["sha256"]?.text()
         return Part.Stream(type, pattern(size, 100_000), filename, sha256 = sha256)
     }
-    return Part.Blob(type, ByteArray(size, ::patternByte), filename)
+    return Part.Blob(type, ByteArray(size, ::patternByte), filename, metadata)
 }
 
 /** Takes the fields of a case's request over; one that is not known is an error of the runner. */

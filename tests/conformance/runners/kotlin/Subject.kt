@@ -150,6 +150,7 @@ internal class Subject(private val node: Node, private val prefix: String) {
         registerCalls()
         Spenders(this).register()
         Enduring(this).register()
+        Skilled { count(it) }.register(node, prefix)
         node.agent<Content, Stats>("$prefix.stats") {
             Stats(runs.counts(), cancelled.counts(), Enduring.poured.get())
         }
@@ -157,7 +158,8 @@ internal class Subject(private val node: Node, private val prefix: String) {
 
     private suspend fun registerMessages() {
         serve("echo", { skill { effect = Effect.PURE } }) { call ->
-            Content(call.content.parts.map { if (it is Part.Stream) copyOf(it) else it })
+            val (parts, metadata) = call.content.parts to call.content.metadata
+            Content(parts.map { if (it is Part.Stream) copyOf(it) else it }, metadata)
         }
         add<Addends, Sum>("sum", { sumSchemas() }) { Sum(it.a + it.b) }
         add<Content, JsonElement>("context") { seenOf(request.context) }
@@ -377,7 +379,7 @@ internal class Subject(private val node: Node, private val prefix: String) {
     }
 
     private suspend fun <T> counted(name: String, call: CallContext, run: suspend () -> T): T {
-        runs.computeIfAbsent(name) { AtomicInteger() }.incrementAndGet()
+        count(name)
         try {
             return run()
         } catch (stopped: CancellationException) {
@@ -386,6 +388,10 @@ internal class Subject(private val node: Node, private val prefix: String) {
             }
             throw stopped
         }
+    }
+
+    private fun count(name: String) {
+        runs.computeIfAbsent(name) { AtomicInteger() }.incrementAndGet()
     }
 
     private fun Map<String, AtomicInteger>.counts() = mapValues { it.value.get() }

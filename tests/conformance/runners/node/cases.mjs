@@ -14,6 +14,7 @@ import {
 import { expectationHolds } from './expect.mjs';
 import { found, Operations } from './operations.mjs';
 import { PATIENCE_MS, Paying } from './paying.mjs';
+import { partsSeen } from './seen.mjs';
 import { digestOf, pattern, patternBytes } from './subjects.mjs';
 
 const DEEP_LEVELS = 100;
@@ -170,7 +171,7 @@ export class CaseRunner {
     got.wayOf = 'answer';
     const [part] = reply.content.blobs;
     const { value, text, usage, traceId: tracedAs } = reply;
-    const outcome = { value, text, usage, tracedAs };
+    const outcome = { value, text, usage, tracedAs, ...partsSeen(reply.content) };
     return part ? { ...outcome, blob: await digestOf(part) } : outcome;
   }
 

@@ -21,6 +21,8 @@ const checks = {
   chunks: (wanted, got) => isDeepStrictEqual(got.chunks, wanted),
   notes: (wanted, got) => isDeepStrictEqual(got.notes, wanted),
   blob: (wanted, got) => has(got.blob, wanted),
+  parts: (wanted, got) => isDeepStrictEqual(got.parts, wanted),
+  metadata: (wanted, got) => isDeepStrictEqual(got.metadata, wanted),
   outcomesIn: (wanted, got) => outcomesIn(got.kinds, wanted),
   outcomes: (wanted, got) => isDeepStrictEqual(got.outcomes, wanted),
   counted: (wanted, got) => wanted === sum(got.kinds),

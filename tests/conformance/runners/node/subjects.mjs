@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { blob, Content, factory, HublessError } from '../../../../node/dist/index.mjs';
 import { z } from '../../../../node/node_modules/zod/index.js';
 import { enduring, pouredPieces } from './endurance.mjs';
+import { registerSkilled } from './skilled.mjs';
 import { spenders } from './spenders.mjs';
 
 const PIECE_BYTES = 100_000;
@@ -42,25 +43,27 @@ const cancelled = {};
 
 /** Registers all subjects, their names behind `prefix.`. */
 export async function registerSubjects(node, prefix) {
+  await registerSkilled(node, prefix, count);
   for (const [name, { handler, ...options }] of Object.entries(subjects(node, prefix))) {
     const counted = countRuns(name, handler);
     await node.register(counted, { skill: name, ...options, name: `${prefix}.${name}` });
   }
 }
 
+function count(name) {
+  runs[name] = (runs[name] ?? 0) + 1;
+}
+
 function countRuns(name, handler) {
-  const count = () => {
-    runs[name] = (runs[name] ?? 0) + 1;
-  };
   if (handler instanceof Function) {
     return (input, ctx) => {
-      count();
+      count(name);
       return handler(input, ctx);
     };
   }
   const { create } = handler;
   return factory(() => {
-    count();
+    count(name);
     return create();
   });
 }

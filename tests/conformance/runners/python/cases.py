@@ -13,6 +13,7 @@ from typing import Any
 from budgets import PATIENCE_MS, Switched, amounts_of, settled, usage_of
 from expect import holds
 from operations import Operations, Outcome, found
+from seen import parts_seen
 from subjects import digest_of, pattern, pieces
 
 import hubless
@@ -286,7 +287,7 @@ def deep() -> Any:
 async def decoded(reply: hubless.Reply, way: dict[str, str]) -> dict[str, Any]:
     way.update(path=reply.path, peer=reply.agent.node_key, wayOf="answer")
     outcome = {"value": reply.value, "text": reply.text, "usage": usage_of(reply.usage)}
-    outcome["tracedAs"] = reply.trace_id
+    outcome |= {"tracedAs": reply.trace_id, **parts_seen(reply.content)}
     blobs = [part for part in reply.content.parts if isinstance(part, Blob)]
     return {**outcome, "blob": await digest_of(blobs[0])} if blobs else outcome
 

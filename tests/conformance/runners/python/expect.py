@@ -136,6 +136,8 @@ CHECKS: dict[str, Callable[[Any, dict[str, Any]], bool]] = {
     "chunks": lambda wanted, got: same(wanted, got.get("chunks")),
     "notes": lambda wanted, got: same(wanted, got.get("notes")),
     "blob": lambda wanted, got: has(wanted, got.get("blob")),
+    "parts": lambda wanted, got: same(wanted, got.get("parts")),
+    "metadata": lambda wanted, got: same(wanted, got.get("metadata")),
     "outcomesIn": outcomes_in,
     "outcomes": lambda wanted, got: same(wanted, got.get("outcomes")),
     "counted": lambda wanted, got: "kinds" in got and sum(got["kinds"].values()) == wanted,

@@ -10,6 +10,7 @@ from typing import Any, TypedDict
 
 from budgets import hand_on, metered, needy, spender
 from endurance import hold, pour, poured, usage
+from skilled import Pair, Whole
 from strays import Strays
 
 import hubless
@@ -371,4 +372,6 @@ async def register(node: hubless.Node, prefix: str) -> None:
     await node.register(counted("stray", stray), name=f"{prefix}.stray")
     await node.register(Fresh, name=f"{prefix}.fresh", concurrency="isolated")
     await node.register(Clone, name=f"{prefix}.clone", concurrency="isolated")
+    await node.register(Pair(runs), name=f"{prefix}.pair")
+    await node.register(Whole(runs), name=f"{prefix}.whole")
     await node.register(stats, name=f"{prefix}.stats")

@@ -55,6 +55,20 @@ class ValuesTest {
     }
 
     @Test
+    fun `keys that would lose an entry as text are refused`() {
+        for (map in listOf(
+            mapOf(1 to "a", "1" to "b"),
+            mapOf("a" to 1, null to 2),
+            mapOf("deep" to listOf(mapOf(null to 1))),
+        )) {
+            val refused = assertThrows(HublessException::class.java) { contentOfValue(map) }
+            assertEquals(ErrorKind.INVALID_ARGUMENT to "content", refused.kind to refused.field)
+        }
+        val mixed = contentOfValue(mapOf(1 to "a", "2" to "b"))
+        assertEquals(json("""{"1":"a","2":"b"}"""), mixed.value)
+    }
+
+    @Test
     fun `values become content by their type`() {
         assertEquals("hi", contentOfValue("hi").text)
         assertEquals(json("""{"x":1,"y":7,"label":null}"""), contentOfValue(Point(1)).value)

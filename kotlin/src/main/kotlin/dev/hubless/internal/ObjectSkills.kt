@@ -3,6 +3,8 @@ package dev.hubless.internal
 import dev.hubless.Agent
 import dev.hubless.AgentOptions
 import dev.hubless.CallContext
+import dev.hubless.ErrorDetails
+import dev.hubless.ErrorKind
 import dev.hubless.HublessException
 import dev.hubless.Skill
 import kotlin.reflect.KClass
@@ -78,13 +80,11 @@ internal class ObjectSkills private constructor(private val type: KClass<*>) {
         return { found.callBy(emptyMap()) }
     }
 
+    /** Which skill is meant, the core has said. */
     private fun find(call: CallContext): SkillFunction {
-        val wanted = call.request.skill
-        if (wanted != null) functions[wanted]?.let { return it }
-        return functions.values.singleOrNull() ?: throw HublessException(
-            dev.hubless.ErrorKind.NOT_FOUND,
-            "the agent has the skills ${functions.keys.sorted()}: name one",
-            code = "skill",
+        val skill = call.request.skill
+        return functions[skill] ?: throw HublessException(
+            ErrorDetails(ErrorKind.INTERNAL, "no function stands behind the skill $skill"),
         )
     }
 

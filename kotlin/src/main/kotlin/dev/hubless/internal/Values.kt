@@ -44,18 +44,28 @@ private fun elementOf(value: Any?): JsonElement = when (value) {
     is String -> JsonPrimitive(value)
     is Number -> if (value.javaClass in jdkSerializers) typed(value) else JsonPrimitive(value)
     is Boolean -> JsonPrimitive(value)
-    is Map<*, *> -> JsonObject(
-        value.entries.associate {
-            it.key.toString() to elementOf(it.value)
-        },
-    )
-
+    is Map<*, *> -> objectOf(value)
     is Iterable<*> -> JsonArray(value.map(::elementOf))
     is Array<*> -> JsonArray(value.map(::elementOf))
     is IntArray -> JsonArray(value.map(::JsonPrimitive))
     is LongArray -> JsonArray(value.map(::JsonPrimitive))
     is DoubleArray -> JsonArray(value.map(::JsonPrimitive))
     else -> typed(value)
+}
+
+/** Keys of JSON are texts: what would lose an entry as one is refused. */
+private fun objectOf(map: Map<*, *>): JsonObject {
+    val members = LinkedHashMap<String, JsonElement>()
+    for ((key, value) in map) {
+        val name = key?.toString() ?: throw invalidArgument(
+            "content",
+            "expected keys that are texts, got null",
+        )
+        if (members.put(name, elementOf(value)) != null) {
+            throw invalidArgument("content", "expected one key that is written \"$name\", got two")
+        }
+    }
+    return JsonObject(members)
 }
 
 private fun typed(value: Any): JsonElement =
