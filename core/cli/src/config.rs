@@ -239,11 +239,12 @@ fn setting(name: &'static str, places: [Placed; 3], otherwise: Option<&str>) -> 
 }
 
 /// Variables that the nodes of the command follow as all others do, and their defaults.
-const OF_NODES: [(&str, &str, Option<&str>); 4] = [
+const OF_NODES: [(&str, &str, Option<&str>); 5] = [
     ("gatewayKey", "HUBLESS_GATEWAY_KEY", None),
     ("gatewaySigner", "HUBLESS_GATEWAY_SIGNER", None),
     ("refund", "HUBLESS_REFUND", Some("member=signed,external=never")),
     ("trace", "HUBLESS_TRACE", None),
+    ("workers", "HUBLESS_WORKERS", Some("2")),
 ];
 
 /// The folders in use, which follow from `home`.

@@ -86,11 +86,13 @@ fn what_the_nodes_of_the_command_follow_is_shown_and_no_secret_of_it() {
     }
     let refund = json!("member=signed,external=never");
     assert_eq!(setting(&ran, "refund"), (refund, json!("default")));
+    assert_eq!(setting(&ran, "workers"), (json!("2"), json!("default")));
     let url = "https://user:canary@collector.example/v1/traces";
     let variables = [
         ("gatewayKey", "HUBLESS_GATEWAY_KEY", "canary", "(hidden)"),
         ("gatewaySigner", "HUBLESS_GATEWAY_SIGNER", "public", "public"),
         ("refund", "HUBLESS_REFUND", "never", "never"),
+        ("workers", "HUBLESS_WORKERS", "3", "3"),
         ("trace", "HUBLESS_TRACE", url, "https://(hidden)@collector.example/v1/traces"),
     ];
     let with = |arguments: &[&str]| {
