@@ -355,15 +355,8 @@ impl Try<'_> {
             };
             (if path.relayed { Path::Relay } else { Path::Direct }, node, sent)
         } else {
-            let node = self.inner.engine.node();
-            let caller = match request.edge.as_str() {
-                "" => Caller::local(node, self.prepared.from),
-                edge => Caller::edge(node, edge)?,
-            };
-            self.prepared.time(&mut request);
-            let sent = Instant::now();
-            self.inner.engine.inbound(caller, request, bodies, callee);
-            (Path::InProcess, node, sent)
+            let sent = self.hand_over(request, bodies, callee)?;
+            (Path::InProcess, self.inner.engine.node(), sent)
         };
         made.via(path);
         let attempt = Attempt {
@@ -396,6 +389,24 @@ impl Try<'_> {
             funded.answered();
         }
         reply
+    }
+
+    /// Gives the request to an agent of this node, and the moment in which it does.
+    fn hand_over(
+        &self,
+        mut request: v1::Request,
+        bodies: Bodies,
+        callee: CalleeEnd,
+    ) -> Result<Instant> {
+        let node = self.inner.engine.node();
+        let caller = match request.edge.as_str() {
+            "" => Caller::local(node, self.prepared.from),
+            edge => Caller::edge(node, edge)?,
+        };
+        self.prepared.time(&mut request);
+        let sent = Instant::now();
+        self.inner.engine.inbound(caller, request, bodies, callee);
+        Ok(sent)
     }
 
     /// Sends the request, once there is a stream for it: to dial may take as long as the call has.
