@@ -24,10 +24,12 @@ pub fn delta(data: &[u8]) -> bool {
     let bytes = Bytes::copy_from_slice(data);
     let Ok(wire) = decode::<v1::RecordDelta>(FrameType::RecordDelta, bytes) else { return false };
     let read = Message::<Sealed>::of_delta(wire);
-    let sealed: Vec<Sealed> = match &read.message {
-        Message::Push(carried) => carried.iter().map(|one| one.statement.clone()).collect(),
-        Message::Answer(records) => records.clone(),
-        other => panic!("records were read as {other:?}"),
+    let sealed: Vec<Sealed> = if let Message::Push(carried) = read.message {
+        carried.into_iter().map(|one| one.statement).collect()
+    } else if let Message::Answer(records) = read.message {
+        records
+    } else {
+        panic!("records were read as {:?}", read.message)
     };
     for one in &sealed {
         let again = Sealed::read(one.record().clone()).expect("what was read is read again");
