@@ -106,7 +106,7 @@ static void a_failure_that_is_refused_ends_nothing(void) {
     REFUSED("kind", .kind = -1);
     REFUSED("kind", .kind = HUBLESS_REJECTED);
     REFUSED("code", .code = {"\xff", 1});
-    REFUSED("message", .message = {"a\0b", 3});
+    REFUSED("message", .message = {"a\xff", 2});
     REFUSED("field", .field = {NULL, 1});
     REFUSED("has_retry", .has_retry = 2);
     REFUSED("has_retry", .retry = HUBLESS_RETRY_LATER);

@@ -71,6 +71,14 @@ static void on_event(const hubless_event *event, void *user) {
         }                                                                                          \
     } while (0)
 
+/* The same of a text that people are shown: the core leaves NULs out of it. */
+#define SHOWN(name, what)                                                                          \
+    do {                                                                                           \
+        if (row > 0) {                                                                             \
+            FIELD(name, what);                                                                     \
+        }                                                                                          \
+    } while (0)
+
 /* Each of them, with one after the other in place of `odd`. */
 #define EACH(...)                                                                                  \
     for (size_t row = 0; row < BAD; row++) {                                                       \
@@ -122,6 +130,9 @@ static void an_agent_refuses_them(void) {
         all[6].identity = odd;
         all[7].options_json = odd;
         for (int i = 0; i < 8; i++) {
+            if (row == 0 && i == 1) {
+                continue; /* A description is shown. */
+            }
             FIELD(fields[i], hubless_register(node, &all[i], NULL, &err));
         }
         FIELD("state", hubless_agent_health(agent, odd, &err));
@@ -189,6 +200,9 @@ static void a_request_refuses_them(void) {
         tools[3].effect = odd;
         tools[4].output_schema_json = odd;
         for (int i = 0; i < 5; i++) {
+            if (row == 0 && i == 1) {
+                continue; /* So is that of a tool. */
+            }
             hubless_request_options with = {.size = sizeof with, .tools = &tools[i],
                                             .tool_count = 1};
             asked(echo, &content, &with, parts[i]);
@@ -252,7 +266,7 @@ static void content_refuses_them(void) {
         }
         asked(echo, &json, NULL, "content");
         asked(echo, &about, NULL, "metadata_json");
-        FIELD("message", hubless_body_fail(body, odd, &err));
+        SHOWN("message", hubless_body_fail(body, odd, &err));
     })
     /* A refused one has ended nothing. */
     CHECK(hubless_body_fail(body, word, NULL) == HUBLESS_OK);
@@ -271,8 +285,8 @@ static void a_call_refuses_them(void) {
         hubless_call *call = all.call;
         CONTENT(hubless_call_final(call, &with, &err));
         FIELD("code", hubless_call_fail(call, HUBLESS_DENIED, odd, word, &err));
-        FIELD("message", hubless_call_fail(call, HUBLESS_DENIED, word, odd, &err));
-        FIELD("note", hubless_call_progress(call, odd, 0, &err));
+        SHOWN("message", hubless_call_fail(call, HUBLESS_DENIED, word, odd, &err));
+        SHOWN("note", hubless_call_progress(call, odd, 0, &err));
         CONTENT(hubless_call_chunk(call, &with, -1, &err));
         hubless_usage_report usage = {.size = sizeof usage};
         usage.model = odd;
@@ -319,7 +333,7 @@ static void an_answer_refuses_them(void) {
     EACH({
         hubless_content with = hubless_content_text(odd);
         CONTENT(hubless_answer(all.question, &with, &err));
-        FIELD("message", hubless_answer_fail(all.question, HUBLESS_DENIED, word, odd, &err));
+        SHOWN("message", hubless_answer_fail(all.question, HUBLESS_DENIED, word, odd, &err));
         FIELD("code", hubless_answer_fail(all.question, HUBLESS_DENIED, odd, word, &err));
     })
     CHECK(hubless_answer(all.question, &content, NULL) == HUBLESS_OK);
@@ -430,11 +444,51 @@ static void a_huge_text_is_refused_with_its_bound(void) {
     memset(bytes, 'x', HUGE);
     hubless_content content = hubless_content_text((hubless_str){bytes, HUGE});
     CHECK(hubless_request(suite_node(), echo, &content, NULL, &reply, &err) != HUBLESS_OK);
-    CHECK(err.kind == HUBLESS_TOO_LARGE && err.limit_value > 0 && err.limit_name.len > 0);
+    CHECK(err.kind == HUBLESS_TOO_LARGE && suite_is(err.limit_name, "REQUEST_BYTES"));
+    CHECK(err.limit_value == 64 << 20);
     hubless_error_clear(&err);
     free(bytes);
     CHECK(suite_ask("echo", "x", &reply, NULL) == HUBLESS_OK);
     CHECK(hubless_reply_free(reply) == HUBLESS_OK);
+}
+
+static void on_shows(hubless_call *call, void *user) {
+    (void)user;
+    CHECK(hubless_call_progress(call, bad[0], 0, NULL) == HUBLESS_OK);
+    CHECK(hubless_call_fail(call, HUBLESS_DENIED, word, bad[0], NULL) == HUBLESS_OK);
+}
+
+typedef struct {
+    volatile int notes, failed;
+} shown;
+
+static void on_shown(const hubless_event *event, void *user) {
+    shown *all = user;
+    if (event->kind == HUBLESS_EVENT_PROGRESS) {
+        CHECK(suite_is(event->note, "withnul"));
+        suite_count(&all->notes);
+    } else if (event->kind == HUBLESS_EVENT_FAILED) {
+        CHECK(event->error->kind == HUBLESS_DENIED);
+        CHECK(suite_is(event->error->message, "withnul"));
+        suite_count(&all->failed);
+    }
+}
+
+static void what_is_shown_comes_without_nul(void) {
+    hubless_text *text = NULL, *told = NULL;
+    shown all = {0, 0};
+    const hubless_content content = hubless_content_text(word);
+    hubless_agent_options options = hubless_agent_named("shows", on_shows, NULL);
+    options.description = bad[0];
+    CHECK(hubless_register(suite_node(), &options, NULL, NULL) == HUBLESS_OK);
+    CHECK(hubless_describe(suite_node(), HUBLESS_STR("shows"), &text, NULL) == HUBLESS_OK);
+    CHECK(hubless_json_get(hubless_text_get(text), HUBLESS_STR("/descriptor/description"), &told,
+                           NULL) == HUBLESS_OK);
+    CHECK(suite_is(hubless_text_get(told), "withnul"));
+    CHECK(hubless_text_free(told) == HUBLESS_OK && hubless_text_free(text) == HUBLESS_OK);
+    CHECK(hubless_stream(suite_node(), HUBLESS_STR("shows"), &content, NULL, on_shown, &all,
+                         NULL) == HUBLESS_OK);
+    CHECK(suite_reaches(&all.failed, 1) && all.notes == 1);
 }
 
 const test text_tests[] = {
@@ -447,6 +501,7 @@ const test text_tests[] = {
     {"an answer refuses bad texts", an_answer_refuses_them},
     {"a secret refuses bad texts", a_secret_refuses_them},
     {"what is kept and found refuses bad texts", what_is_kept_and_found_refuses_them},
+    {"what is shown comes without NUL", what_is_shown_comes_without_nul},
     {"a huge text is refused with its bound", a_huge_text_is_refused_with_its_bound},
     {NULL, NULL},
 };

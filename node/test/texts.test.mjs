@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Content, data, HublessError, text } from 'hubless';
+import { Content, data, text } from 'hubless';
 import { isError, startNode } from './support.mjs';
 
 /** Every place where a text goes in. */
@@ -45,6 +45,21 @@ const fields = {
   'a ticket': 'ticket',
 };
 
+/** The field that the refusal of a NUL names; places that are not here take one. */
+const nuls = {
+  'a target': 'to',
+  'a skill': 'skill',
+  'a conversation': 'conversationId',
+  'a key of repetition': 'idempotencyKey',
+  'a key of metadata': 'metadata',
+  'a secret': 'auth.secret',
+  'the name of an agent': 'name',
+  'a template': 'name',
+  'a target of credentials': 'target',
+  'a pin': 'agentId',
+  'a ticket': 'ticket',
+};
+
 async function echoing(t) {
   const node = await startNode(t);
   await node.agent({ name: 'echo' }, (input) => input);
@@ -61,13 +76,44 @@ for (const [place, use] of Object.entries(places)) {
     assert.equal((await node.request('echo', 'still here')).value, 'still here');
   });
 
-  test(`a NUL in ${place} is refused with a type or carried`, async (t) => {
+  const field = nuls[place];
+  test(`a NUL in ${place} is ${field ? 'refused with its field' : 'taken'}`, async (t) => {
     const node = await echoing(t);
-    const outcome = await use(node, 'a\0b').catch((error) => error);
-    if (outcome instanceof Error) assert.ok(outcome instanceof HublessError, `${outcome}`);
+    const used = use(node, 'a\0b');
+    if (field) await assert.rejects(used, isError({ kind: 'invalid_argument', field }));
+    else await used;
     assert.equal((await node.request('echo', 'still here')).value, 'still here');
   });
 }
+
+test('a NUL is left out of what is shown to people, and no part of a secret', async (t) => {
+  const node = await startNode(t);
+  const odd = 'a\0b';
+  const agent = await node.agent(
+    { name: 'shows', title: odd, description: odd },
+    async (_, ctx) => {
+      await ctx.progress(odd);
+      throw new Error(odd);
+    },
+  );
+  const { title, description } = (await node.describe('shows')).descriptor;
+  assert.deepEqual([title, description], ['ab', 'ab']);
+  const notes = [];
+  const read = async () => {
+    for await (const event of node.stream('shows', 1).events()) {
+      if (event.type === 'progress') notes.push(event.note);
+    }
+  };
+  await assert.rejects(read(), isError({ kind: 'handler_failed', message: 'ab' }));
+  assert.deepEqual(notes, ['ab']);
+  const refused = (field) => isError({ kind: 'invalid_argument', code: 'bad_text', field });
+  await assert.rejects(node.credentials.set(agent.agentId, odd), refused('secret'));
+  const guarded = { name: 'vault', requirements: { auth: { sharedSecret: odd } } };
+  await assert.rejects(
+    node.agent(guarded, () => 1),
+    refused('auth.sharedSecret'),
+  );
+});
 
 test('whole pairs and NULs arrive as they were sent', async (t) => {
   const node = await echoing(t);

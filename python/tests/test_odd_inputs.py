@@ -45,6 +45,45 @@ async def test_odd_text_is_refused_with_its_field(
     assert (await node.request("same", "x")).value == "x"
 
 
+async def test_nul_is_left_out_of_what_is_shown_and_no_part_of_a_secret(
+    node: hubless.Node,
+) -> None:
+    described = hubless.Descriptor(title=NUL, description=NUL)
+
+    @node.agent(descriptor=described)
+    async def shows(ctx: hubless.Call) -> None:
+        await ctx.progress(NUL)
+        raise errors.CallDeniedError(NUL)
+
+    descriptor = (await node.describe("shows")).descriptor
+    assert (descriptor["title"], descriptor["description"]) == ("ab", "ab")
+    notes: list[str | None] = []
+    with pytest.raises(errors.CallDeniedError) as denied:
+        async for event in node.stream("shows").events():
+            if isinstance(event, hubless.Progress):
+                notes.append(event.note)
+    assert (denied.value.message, notes) == ("ab", ["ab"])
+
+    guarded = hubless.Requirements(auth=hubless.SharedSecret(NUL))
+    agent = (await node.peer("shows")).agent_id
+    for field, use in (
+        ("auth.secret", lambda: node.request("same", options=Options(auth=_secret()))),
+        ("secret", lambda: node.credentials.set(agent, NUL)),
+        ("auth.sharedSecret", lambda: _register(node, guarded)),
+    ):
+        with pytest.raises(errors.InvalidArgumentError) as raised:
+            await use()
+        assert (raised.value.code, raised.value.field) == ("bad_text", field)
+
+
+def _secret() -> hubless.Credential:
+    return hubless.Credential(NUL)
+
+
+async def _register(node: hubless.Node, rules: hubless.Requirements) -> None:
+    await node.register(same, requirements=rules)
+
+
 @pytest.mark.parametrize("value", [HALF, {"key": [HALF]}, {HALF: 1}], ids=["text", "data", "key"])
 async def test_half_a_character_in_content_is_refused(node: hubless.Node, value: Any) -> None:
     await node.register(same)

@@ -1,7 +1,7 @@
 //! Agents of the program.
 
 use crate::entry::{
-    Options, entry, fill, function, give, in_callback, is_callback, json, options, text,
+    Options, any_text, entry, fill, function, give, in_callback, is_callback, json, options, text,
 };
 use crate::fault::{Fault, Result, hubless_error};
 use crate::handles::{Handle, lock};
@@ -265,8 +265,12 @@ unsafe fn body(given: &hubless_agent_options) -> Result<Value> {
     // SAFETY: the caller vouches for the texts.
     unsafe {
         let mut body = object("options_json", given.options_json)?;
-        for (name, value) in [("name", given.name), ("description", given.description)] {
-            if let Some(value) = text(name, value)? {
+        let texts = [
+            ("name", text("name", given.name)?),
+            ("description", any_text("description", given.description)?),
+        ];
+        for (name, value) in texts {
+            if let Some(value) = value {
                 body.insert(name.to_owned(), Value::String(value));
             }
         }

@@ -1,6 +1,6 @@
 //! Streamed parts: read and written in pieces.
 
-use crate::entry::{bytes, entry, function, give, give_handle, text};
+use crate::entry::{any_text, bytes, entry, function, give, give_handle};
 use crate::fault::{Fault, Result, hubless_error};
 use crate::handles::{Handle, handle};
 use crate::operation::{Operation, nothing};
@@ -184,7 +184,7 @@ pub unsafe extern "C" fn hubless_body_fail(
     // SAFETY: the caller vouches for the pointers in this function.
     unsafe {
         entry(err, || {
-            let message = text("message", message)?.unwrap_or_default();
+            let message = any_text("message", message)?.unwrap_or_default();
             let open = BODIES.remove(body)?;
             let body = json!({"body": open.id, "message": message});
             open.node.tell("body.fail", (body, Vec::new()))

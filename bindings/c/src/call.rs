@@ -3,7 +3,7 @@
 use crate::amount::hubless_allowance;
 use crate::arena::Arena;
 use crate::content::{self, ContentIn, Received, hubless_content, hubless_received};
-use crate::entry::{entry, fill, give, in_callback, is_callback, text};
+use crate::entry::{any_text, entry, fill, give, in_callback, is_callback, text};
 use crate::fault::{Fault, Result, hubless_error};
 use crate::handles::{handle, lock};
 use crate::state::{Agent, CALLS, Node, SPENDS, User};
@@ -325,7 +325,7 @@ pub unsafe extern "C" fn hubless_call_progress(
     unsafe {
         entry(err, || {
             let open = CALLS.get(call)?;
-            let note = text("note", note)?.unwrap_or_default();
+            let note = any_text("note", note)?.unwrap_or_default();
             let mut body = json!({"call": open.id, "note": note});
             if fraction >= 0.0 {
                 content::set(&mut body, "fraction", json!(fraction));

@@ -4,7 +4,7 @@
 
 use crate::call;
 use crate::content;
-use crate::entry::{Options, entry, options, text};
+use crate::entry::{Options, any_text, entry, options, text};
 use crate::fault::{
     Fault, HUBLESS_RETRY_AFTER, HUBLESS_RETRY_LATER, HUBLESS_RETRY_NEVER, Result, hubless_error,
 };
@@ -85,7 +85,7 @@ pub(crate) unsafe fn failure(kind: i32, code: hubless_str, message: hubless_str)
     let known = Kind::ALL.into_iter().find(|known| known.row().c == kind);
     let kind = known.ok_or_else(|| Fault::invalid("kind", "expected a kind of error"))?;
     // SAFETY: as the caller says.
-    let (code, message) = unsafe { (text("code", code)?, text("message", message)?) };
+    let (code, message) = unsafe { (text("code", code)?, any_text("message", message)?) };
     Ok(json!({"kind": kind.name(), "code": code, "message": message.unwrap_or_default()}))
 }
 

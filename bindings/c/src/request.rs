@@ -4,7 +4,7 @@ use crate::agent::object;
 use crate::amount::hubless_allowance;
 use crate::callback::hubless_on_reply;
 use crate::content::{self, hubless_content};
-use crate::entry::{self, Options, entry, function, give_handle, json, options, text};
+use crate::entry::{self, Options, any_text, entry, function, give_handle, json, options, text};
 use crate::fault::{Result, hubless_error};
 use crate::handles::{Handle, lock};
 use crate::operation::Operation;
@@ -296,10 +296,11 @@ pub(crate) unsafe fn lend_tools(
         let mut shown = Vec::new();
         for tool in entry::array("tools", first, count)? {
             let name = entry::need("tools.name", tool.name)?;
+            let about = any_text("tools.description", tool.description)?;
             let run = function("tools.on_tool", tool.on_tool)?;
             let mut about = json!({
                 "name": name,
-                "description": text("tools.description", tool.description)?.unwrap_or_default(),
+                "description": about.unwrap_or_default(),
                 "inputSchema": json("tools.input_schema_json", tool.input_schema_json)?,
                 "effect": text("tools.effect", tool.effect)?.unwrap_or_default(),
             });

@@ -9,6 +9,7 @@ use hubless_proto::audit::{Entry, Event};
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{AgentId, MeshId, Name};
 use hubless_proto::limits;
+use hubless_proto::wire::text::check_secret;
 use hubless_proto::wire::v1;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -52,9 +53,13 @@ impl Credentials {
     /// Keeps a credential for a target, in memory.
     ///
     /// # Errors
-    /// `invalid_argument` for a target that is no id; `too_large` beyond 1,000.
+    /// `invalid_argument` for a target that is no id and a secret with a NUL; `too_large` beyond
+    /// 1,000.
     pub fn set(&self, target: &str, secret: Secret) -> Result<()> {
         let target = checked(target)?;
+        if let Secret::Plain(auth) = &secret {
+            check_secret("secret", &auth.secret)?;
+        }
         let mut memory = lock(&self.memory);
         if memory.len() >= limits::CREDENTIALS && !memory.contains_key(&target) {
             return Err(full("credentials", "CREDENTIALS", limits::CREDENTIALS));
@@ -69,6 +74,7 @@ impl Credentials {
     /// As [`Credentials::set`]; `configuration` for a file that cannot be written.
     pub fn store(&self, target: &str, auth: v1::Auth) -> Result<()> {
         let target = checked(target)?;
+        check_secret("secret", &auth.secret)?;
         self.file.change(|entries| {
             if entries.len() >= limits::CREDENTIALS && !entries.contains_key(&target) {
                 return Err(full("credentials", "CREDENTIALS", limits::CREDENTIALS));

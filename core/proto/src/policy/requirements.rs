@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::fields::Fields;
 use crate::identity::AgentId;
 use crate::limits;
+use crate::wire::text::check_secret;
 use crate::wire::v1;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -258,6 +259,7 @@ impl AuthRule {
                     let message = format!("expected 1 to {} bytes", limits::SECRET_BYTES);
                     return Err(fields.wrong("sharedSecret", message));
                 }
+                check_secret(&fields.name("sharedSecret"), secret.reveal())?;
                 Self::SharedSecret(secret)
             }
             _ => {
@@ -357,6 +359,7 @@ mod tests {
             (json!({"auth": {"none": true, "host": true}}), "auth"),
             (json!({"auth": {"sharedSecret": ""}}), "auth.sharedSecret"),
             (json!({"auth": {"sharedSecret": ["canary"]}}), "auth.sharedSecret"),
+            (json!({"auth": {"sharedSecret": "a\0b"}}), "auth.sharedSecret"),
             (
                 json!({"auth": {"sharedSecret": "x".repeat(limits::SECRET_BYTES + 1)}}),
                 "auth.sharedSecret",

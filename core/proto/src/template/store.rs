@@ -15,10 +15,14 @@ impl Templates {
     /// Keeps a template, in the place of one of the same name.
     ///
     /// # Errors
-    /// `invalid_argument` for a name that is empty or above `NAME_CHARS`; `too_large`.
+    /// `invalid_argument` for a name that is empty, above `NAME_CHARS` or holds control characters;
+    /// `too_large`.
     pub fn set(&mut self, name: &str, template: Template) -> Result<()> {
-        if name.is_empty() || name.chars().count() > limits::NAME_CHARS {
-            let message = format!("expected a name of 1 to {} letters", limits::NAME_CHARS);
+        let length = name.chars().count();
+        let is_long = length == 0 || length > limits::NAME_CHARS;
+        if is_long || name.chars().any(char::is_control) {
+            let most = limits::NAME_CHARS;
+            let message = format!("expected a name of 1 to {most} letters, none to control");
             return Err(Error::invalid("name", message));
         }
         if self.all.len() >= limits::TEMPLATES && !self.all.contains_key(name) {
@@ -65,7 +69,10 @@ mod tests {
         assert_eq!(error.limit.map(|limit| limit.name).as_deref(), Some("TEMPLATES"));
         assert!(all.remove("5") && !all.remove("5"));
         assert_eq!(all.named("5").unwrap_err().kind, Kind::NotFound);
-        assert!(all.set("", Template::default()).is_err());
+        for bad in ["", "a\0b", "a\n", &"x".repeat(limits::NAME_CHARS + 1)] {
+            let error = all.set(bad, Template::default()).unwrap_err();
+            assert_eq!((error.kind, error.field.as_deref()), (Kind::InvalidArgument, Some("name")));
+        }
         assert_eq!(all.names().count(), limits::TEMPLATES - 1);
     }
 }

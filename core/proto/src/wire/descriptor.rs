@@ -31,6 +31,8 @@ pub fn fit(mut descriptor: v1::Descriptor) -> Result<v1::Descriptor> {
         let message = format!("expected at most {DESCRIPTOR_SKILLS} skills");
         return Err(too_large(message, "DESCRIPTOR_SKILLS", DESCRIPTOR_SKILLS));
     }
+    let title = descriptor.title.len();
+    super::text::clean_line(&mut descriptor.title, title);
     super::text::clean(&mut descriptor.description, DESCRIPTION_BYTES);
     let (mut fits, mut above) = (None, SKILL_DESCRIPTION_CHARS + 1);
     let mut chars = SKILL_DESCRIPTION_CHARS;

@@ -67,6 +67,18 @@ pub fn check_text(field: &str, text: &str) -> Result<()> {
     Ok(())
 }
 
+/// Checks a credential: no NUL. Where texts end there, half of a secret would be the secret.
+///
+/// # Errors
+/// `invalid_argument`, code `bad_text`, naming `field`.
+pub fn check_secret(field: &str, secret: &str) -> Result<()> {
+    if secret.contains('\0') {
+        let error = Error::invalid(field, "expected a secret without NUL");
+        return Err(error.with_code("bad_text"));
+    }
+    Ok(())
+}
+
 fn is_layout(letter: char) -> bool {
     matches!(letter, '\n' | '\t')
 }
@@ -104,6 +116,8 @@ mod tests {
         }
         assert!(check_id("skill", "résumé/été 1").is_ok());
         assert!(check_text("label", "").is_ok());
+        assert_eq!(check_secret("secret", "a\0b").unwrap_err().field.as_deref(), Some("secret"));
+        assert!(check_secret("secret", "a\nb").is_ok());
         assert!(check_text("label", &"a".repeat(TEXT_BYTES + 1)).is_err());
     }
 

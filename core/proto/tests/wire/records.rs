@@ -329,6 +329,14 @@ fn a_descriptor_that_cannot_fit_is_refused() {
 }
 
 #[test]
+fn what_an_agent_says_of_itself_is_shown_without_control_characters() {
+    let odd = || "a\0b".to_owned();
+    let body = v1::Descriptor { title: odd(), description: odd(), ..Default::default() };
+    let fitted = descriptor::fit(body).unwrap();
+    assert_eq!((fitted.title.as_str(), fitted.description.as_str()), ("ab", "ab"));
+}
+
+#[test]
 fn a_description_of_a_skill_is_cut_at_its_bound() {
     let skill = v1::Skill { id: "s".into(), description: "é".repeat(1_000), ..Default::default() };
     let body = v1::Descriptor { name: "a".into(), skills: vec![skill], ..Default::default() };

@@ -7,7 +7,7 @@ use crate::identity::AgentId;
 use crate::limits as l;
 use crate::wire::decode::Checked;
 use crate::wire::json_text::check_json;
-use crate::wire::text::{check_id, check_text};
+use crate::wire::text::{check_id, check_secret, check_text};
 use crate::wire::v1;
 
 impl Checked for v1::Request {
@@ -124,7 +124,8 @@ impl Checked for v1::Accept {
 impl Checked for v1::Auth {
     fn check(&self) -> Result<()> {
         check_text("auth.scheme", &self.scheme)?;
-        long_text("auth.secret", &self.secret)
+        long_text("auth.secret", &self.secret)?;
+        check_secret("auth.secret", &self.secret)
     }
 }
 

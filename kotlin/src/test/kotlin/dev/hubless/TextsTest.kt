@@ -57,6 +57,21 @@ class TextsTest {
         "a ticket" to "ticket",
     )
 
+    /** The field that the refusal of a NUL names; places that are not here take one. */
+    private val nuls: Map<String, String> = mapOf(
+        "a target" to "to",
+        "a skill" to "skill",
+        "a conversation" to "conversationId",
+        "a key of repetition" to "idempotencyKey",
+        "a key of metadata" to "metadata",
+        "a secret" to "auth.secret",
+        "the name of an agent" to "name",
+        "a template" to "name",
+        "a target of credentials" to "target",
+        "a pin" to "agentId",
+        "a ticket" to "ticket",
+    )
+
     /** Every place where JSON goes in, with the field that the error names. */
     private val numbers: List<Pair<String, suspend Node.(Double) -> Any?>> = listOf(
         "content" to { ask("echo", it) },
@@ -129,10 +144,31 @@ class TextsTest {
     }
 
     @TestFactory
-    fun `a NUL is refused with a kind or carried`(): List<DynamicTest> = everywhere { _, into ->
-        val outcome = runCatching { into("a\u0000b") }
-        val refusal = outcome.exceptionOrNull()
-        assertTrue(refusal == null || refusal is HublessException, "$refusal")
+    fun `a NUL is refused with its field or taken`(): List<DynamicTest> = everywhere { at, into ->
+        val field = nuls[at]
+        if (field == null) {
+            into("a\u0000b")
+        } else {
+            val refused = failure(ErrorKind.INVALID_ARGUMENT) { into("a\u0000b") }
+            assertEquals(field, refused.field, "$refused")
+        }
+    }
+
+    @Test
+    fun `a NUL is left out of what is shown to people and no part of a secret`() = withNode {
+        val odd = "a\u0000b"
+        val shows = agent<String, String>("shows", odd) {
+            throw HublessException(ErrorKind.DENIED, odd)
+        }
+        assertEquals("ab", (describe("shows").descriptor["description"] as JsonPrimitive).content)
+        assertEquals("ab", failure(ErrorKind.DENIED) { ask("shows", "?") }.message)
+        val secret = failure(ErrorKind.INVALID_ARGUMENT) { credentials.set(shows.agentId, odd) }
+        assertEquals("bad_text" to "secret", secret.code to secret.field)
+        val guarded = failure(ErrorKind.INVALID_ARGUMENT) {
+            val rules: AgentOptions.() -> Unit = { requirements { sharedSecret(odd) } }
+            agent<String, String>("vault", configure = rules) { it }
+        }
+        assertEquals("auth.sharedSecret", guarded.field)
     }
 
     @Test
