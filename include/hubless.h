@@ -2518,7 +2518,8 @@ hubless_status hubless_load_agents_async(const hubless_node *node,
 
 /**
  * Runs the checks of a hosted agent on a request without calling it; gives `{}` or
- * `{rejection: …}`. Nothing is counted, so neither its rate nor its queue is asked. Blocks shortly.
+ * `{rejection: …}`. Nothing is counted, so neither its rate nor its queue is asked.
+ * Blocks shortly.
  *
  * # Safety
  * All pointers are valid; `given` may be NULL; `err` is NULL or initialised.

@@ -3,7 +3,7 @@
 use crate::amount::hubless_allowance;
 use crate::arena::Arena;
 use crate::content::{self, ContentIn, Received, hubless_content, hubless_received};
-use crate::entry::{any_text, entry, fill, give, in_callback, is_callback, text};
+use crate::entry::{any_text, entry, fill, give, in_callback, is_callback};
 use crate::fault::{Fault, Result, hubless_error};
 use crate::handles::{handle, lock};
 use crate::state::{Agent, CALLS, Node, SPENDS, User};

@@ -158,7 +158,7 @@ async fn run(
     let looked = tokio::time::timeout_at(late, looked).await;
     let mut route = looked.unwrap_or_else(|_| Err(unreached()))?;
     let mut asked = inner.complete(&prepared, &route).await?;
-    redeem(inner, &mut prepared, &route).await?;
+    funds::redeem(inner, &mut prepared, &route).await?;
     let effect = prepared.effect.unwrap_or_else(|| route.effect(&asked.skill));
     let attempts = prepared.retry.attempts.max(1);
     let mut bodies = Some(std::mem::take(&mut prepared.bodies));
@@ -224,29 +224,6 @@ async fn run(
     }
 }
 
-/// Turns the code of a request, if it has one, into what pays for it. Last of all, with the callee
-/// found and reached: a request that cannot be sent leaves it to be redeemed.
-async fn redeem(inner: &Inner, prepared: &mut Prepared, route: &Route) -> Result<()> {
-    let Some(code) = prepared.redeem.take() else { return Ok(()) };
-    let node = route.node.ok_or_else(|| no_host(route))?;
-    let redeeming = async {
-        if route.remote(inner) {
-            inner.mesh.meet(node, Wait::Until(prepared.deadline())).await?;
-        }
-        // What comes of a code is said by its own node, and never by a callee.
-        inner.redeem(&code).await.map_err(|error| Error { origin: None, ..error })
-    };
-    let late = || Err(Error::new(Kind::Deadline, "the redeem code was not redeemed in time"));
-    let funds = tokio::time::timeout_at(prepared.deadline(), redeeming).await;
-    let funds = funds.unwrap_or_else(|_| late()).map_err(|error| {
-        // Connections end a moment before the node that closes them.
-        let own = inner.mesh.is_closed() && error.kind == Kind::Transport && !error.rejection;
-        if own { closed() } else { error }
-    });
-    prepared.funds = Some(Arc::new(funds?));
-    Ok(())
-}
-
 /// True when the node that was asked no longer has the agent.
 fn is_gone(error: &Error) -> bool {
     let refused = error.kind == Kind::NotFound && error.rejection;
@@ -275,7 +252,7 @@ impl Try<'_> {
     /// Cuts the grant of this attempt; none: the call has no budget.
     async fn fund(&self, request: &v1::Request, cuts: u32) -> Result<Option<Funded>> {
         let Some(funds) = &self.prepared.funds else { return Ok(None) };
-        let node = self.route.node.ok_or_else(|| no_host(self.route))?;
+        let node = self.route.host()?;
         if self.route.remote(self.inner) {
             // The first lease runs from what the callee's clock last read.
             self.inner.mesh.meet(node, self.patience()).await?;
@@ -336,7 +313,7 @@ impl Try<'_> {
             let message = request.content.take().unwrap_or_default();
             let Content { message, bodies } = split::split(Content { message, bodies })?;
             request.content = Some(message);
-            let node = self.route.node.ok_or_else(|| no_host(self.route))?;
+            let node = self.route.host()?;
             self.inner.announce_now();
             if self.inner.is_closing() {
                 // Its agents are shown no more: what still runs asks as the node.
@@ -487,8 +464,4 @@ fn judged_by(request: &v1::Request, remote: bool) -> String {
 
 fn unreached() -> Error {
     Error::new(Kind::Deadline, "the node could not be reached in time")
-}
-
-fn no_host(route: &Route) -> Error {
-    Error::new(Kind::NotFound, "no node that hosts this agent is known").with_agent(route.agent)
 }

@@ -1,11 +1,13 @@
 //! What pays for a request: the switch that it names, or the grant of the call that it belongs to.
 
-use super::lifecycle::Inner;
+use super::lifecycle::{Inner, closed};
+use super::prepare::Prepared;
 use super::request::RequestOptions;
 use super::resolve::Route;
 use crate::budget::{Allowance, Funded, KillSwitch, Orphans, Redeemed, Treasury};
 use crate::call::handle::Parent;
 use crate::chance;
+use crate::mesh::Wait;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::NodeKey;
 use hubless_proto::killswitch::{CallId, GrantId, Order, RedeemCode, Share};
@@ -30,6 +32,29 @@ pub(super) struct Funds {
     from_outside: bool,
     /// Keeps the grant that a code became.
     _redeemed: Option<Redeemed>,
+}
+
+/// Turns the code of a request, if it has one, into what pays for it. Last of all, with the callee
+/// found and reached: a request that cannot be sent leaves it to be redeemed.
+pub(super) async fn redeem(inner: &Inner, prepared: &mut Prepared, route: &Route) -> Result<()> {
+    let Some(code) = prepared.redeem.take() else { return Ok(()) };
+    let node = route.host()?;
+    let redeeming = async {
+        if route.remote(inner) {
+            inner.mesh.meet(node, Wait::Until(prepared.deadline())).await?;
+        }
+        // What comes of a code is said by its own node, and never by a callee.
+        inner.redeem(&code).await.map_err(|error| Error { origin: None, ..error })
+    };
+    let late = || Err(Error::new(Kind::Deadline, "the redeem code was not redeemed in time"));
+    let funds = tokio::time::timeout_at(prepared.deadline(), redeeming).await;
+    let funds = funds.unwrap_or_else(|_| late()).map_err(|error| {
+        // Connections end a moment before the node that closes them.
+        let own = inner.mesh.is_closed() && error.kind == Kind::Transport && !error.rejection;
+        if own { closed() } else { error }
+    });
+    prepared.funds = Some(Arc::new(funds?));
+    Ok(())
 }
 
 /// True when a request would carry a grant.

@@ -66,6 +66,17 @@ impl Route {
         self.node != Some(inner.mesh.node_key())
     }
 
+    /// The node that is asked.
+    ///
+    /// # Errors
+    /// `not_found` where none is known.
+    pub(super) fn host(&self) -> Result<NodeKey> {
+        self.node.ok_or_else(|| {
+            let message = "no node that hosts this agent is known";
+            Error::new(Kind::NotFound, message).with_agent(self.agent)
+        })
+    }
+
     pub(super) fn is_same(&self, other: &Self) -> bool {
         (self.agent, self.node) == (other.agent, other.node)
     }
