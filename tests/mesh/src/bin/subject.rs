@@ -181,6 +181,8 @@ async fn register(
     let options = AgentOptions {
         name: name.to_owned(),
         skills: vec![
+            // What a call asks that names none.
+            skill("handle", "AT_MOST_ONCE"),
             skill("echo", "PURE"),
             skill("slow", "PURE"),
             skill("hang", "AT_MOST_ONCE"),
