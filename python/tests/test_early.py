@@ -24,7 +24,8 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> FakeCore:
 
 def call_of(text: str) -> dict[str, Any]:
     content = {"parts": [{"text": text}], "value": text, "text": text}
-    return {"agent": AGENT, "content": content, "caller": CALLER, "deadlineMs": 60_000}
+    about = {"agent": AGENT, "skill": "early", "caller": CALLER, "deadlineMs": 60_000}
+    return {**about, "content": content}
 
 
 def auth_of(agent: int | None) -> dict[str, Any]:
