@@ -27,13 +27,15 @@ pub(super) async fn run(job: Job<'_>, name: &str) -> Result<Outcome> {
     }
 }
 
-const START: [&str; 16] = [
+const START: [&str; 18] = [
     "name",
     "mesh",
     "home",
     "listen",
     "port",
     "zones",
+    "relays",
+    "relayCa",
     "log",
     "memoryOnly",
     "maxConcurrency",
