@@ -12,9 +12,11 @@ mod link;
 mod loss;
 mod members;
 mod nat;
+mod relay;
 mod shim;
 mod silent;
 mod spaces;
+mod two_nats;
 
 use hubless_mesh_tests::{Spawn, Subject};
 use link::Link;
