@@ -397,6 +397,10 @@ static void run_file(runner *of, const char *path, const char *only) {
     of->failed += cases == NULL;
     for (size_t i = 0; cases != NULL && i < cases->count; i++) {
         if (chosen(only, json_get_text(cases->items[i], "id"))) {
+            char go[16];
+            if (json_get(cases->items[i], "waits") != NULL && fgets(go, sizeof go, stdin) == NULL) {
+                break;
+            }
             run_case(of, cases->items[i]);
         }
     }

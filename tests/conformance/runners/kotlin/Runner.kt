@@ -6,6 +6,7 @@ import dev.hubless.serve
 import kotlinx.serialization.json.Json
 import kotlinx.serialization.json.JsonArray
 import kotlinx.serialization.json.JsonObject
+import kotlinx.serialization.json.boolean
 import kotlinx.serialization.json.buildJsonObject
 import kotlinx.serialization.json.jsonPrimitive
 import kotlinx.serialization.json.put
@@ -58,6 +59,7 @@ private suspend fun Node.callAll(to: String, cases: List<JsonObject>): Int {
     caller.waitForSubject()
     var failed = 0
     for (case in cases) {
+        if (case["waits"]?.jsonPrimitive?.boolean == true) readlnOrNull()
         val outcome = caller.run(case)
         if (!outcome.ok) failed++
         say(outcome.json())

@@ -3,7 +3,7 @@
  * as `tests/conformance/SUBJECT.md` says. Uses the public API of the package only.
  */
 
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Node } from '../../../../node/dist/index.mjs';
@@ -49,6 +49,7 @@ async function call() {
     const only = values.only?.split(',');
     for (const one of readCases(values.cases)) {
       if (only && !only.includes(one.id)) continue;
+      if (one.waits) readSync(0, Buffer.alloc(8));
       const line = await runner.run(one);
       tally[line.ok ? 'passed' : 'failed'] += 1;
       print(line);

@@ -43,6 +43,8 @@ async def call(to: str, cases: Path, only: list[str]) -> int:
         for case in read(cases):
             if only and case["id"] not in only:
                 continue
+            if case.get("waits"):
+                await asyncio.to_thread(sys.stdin.readline)
             line = await runner.run(case)
             passed, failed = passed + line["ok"], failed + (not line["ok"])
             show(line)

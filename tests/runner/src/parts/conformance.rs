@@ -295,7 +295,7 @@ pub(super) fn called(
     eprintln!("  {part}: {pair}");
     command.args(["call", "--to", callee, "--cases"]).arg(file).env("HUBLESS_HOME", home);
     let log = house::logs().join(format!("{part}-{caller}-{callee}.log"));
-    let runner = Process::start(&pair, &mut command, &log)?;
+    let mut runner = Process::start(&pair, &mut command, &log)?;
     let mut outcome = Outcome::default();
     let (mut seen, mut all_held) = (BTreeSet::new(), true);
     let patience = CASE + longest(&cases);
@@ -309,6 +309,9 @@ pub(super) fn called(
         seen.insert(case.to_owned());
         all_held &= line.get("ok").and_then(Value::as_bool) == Some(true);
         after(&line, runner.id());
+        if waits_after(&cases, case) {
+            runner.say("go")?;
+        }
         let wrong = fault(&line);
         outcome += Outcome::one(wrong.is_none(), || {
             format!("{pair}: {case}: {} {line}", wrong.unwrap_or_default())
@@ -322,6 +325,12 @@ pub(super) fn called(
         outcome += Outcome::failure(format!("{message} ({})", log.display()));
     }
     Ok(outcome)
+}
+
+/// True where the case that follows is not to begin before this one is looked at.
+fn waits_after(cases: &[Value], id: &str) -> bool {
+    let mut next = cases.iter().skip_while(|case| case["id"] != id).skip(1);
+    next.next().is_some_and(|case| case["waits"] == true)
 }
 
 /// The patience of the case that has most of it.

@@ -89,19 +89,13 @@ type Growth = BTreeMap<String, (u64, u64)>;
 fn blobs((caller, callee): (Language, Language), home: &Path, subject: u32) -> Result<Outcome> {
     let mut growth = Growth::new();
     let mut before = (0, 0);
-    let mut earlier = 0;
     let after = |case: &Value, runner: u32| {
         let id = case.get("case").and_then(Value::as_str).unwrap_or_default();
         let now = (peak(runner), peak(subject));
         if !id.starts_with("warm-up") {
-            // Nobody waits between two cases: by the time that the peak before the control is read,
-            // it may have begun. Where nothing lies about, the peak before that is as good.
-            let tidy = matches!(caller, Language::C | Language::Python);
-            let from = if id == HELD && tidy { before.0.min(earlier) } else { before.0 };
-            let grown = (now.0.saturating_sub(from), now.1.saturating_sub(before.1));
+            let grown = (now.0.saturating_sub(before.0), now.1.saturating_sub(before.1));
             growth.insert(id.to_owned(), grown);
         }
-        earlier = before.0;
         for process in [runner, subject] {
             forget_peak(process);
         }
