@@ -135,7 +135,7 @@ impl ToolHost for HostTools {
         let request = self.request;
         let body = json!({"request": request, "name": name, "arguments": arguments});
         let asked = move |session: &Session| {
-            checked(session, "arguments", &body.to_string())?;
+            checked(session, "arguments", || body.to_string())?;
             Ok(Asked { kind: TOOL, body, attachments: vec![] })
         };
         Box::pin(ask(Weak::clone(&self.session), asked, Question::Tool))

@@ -170,7 +170,7 @@ impl<'a> Outlet<'a> {
     /// # Errors
     /// As `raw`; `number_precision` naming `field` where the host would change a number.
     pub(crate) fn data(&self, field: &str, text: String) -> Result<Box<RawValue>> {
-        checked(self.session, field, &text)?;
+        checked(self.session, field, || text.as_str())?;
         raw(text)
     }
 
@@ -224,12 +224,20 @@ impl PartOut {
     }
 }
 
-/// Refuses JSON text with a number that the host of `session` would change.
+/// Refuses JSON text with a number that the host of `session` would change; the text is asked for
+/// only where it has to be looked at.
 ///
 /// # Errors
 /// `json`, code `number_precision`, naming `field`.
-pub(crate) fn checked(session: &Session, field: &str, text: &str) -> Result<()> {
-    if session.doubles.load(Ordering::Acquire) { check_doubles(field, text) } else { Ok(()) }
+pub(crate) fn checked<T: AsRef<str>>(
+    session: &Session,
+    field: &str,
+    text: impl FnOnce() -> T,
+) -> Result<()> {
+    if !session.doubles.load(Ordering::Acquire) {
+        return Ok(());
+    }
+    check_doubles(field, text().as_ref())
 }
 
 /// JSON text as a value.

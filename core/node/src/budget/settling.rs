@@ -39,21 +39,15 @@ impl Treasury {
             let cut = self.cut_now(from, order.clone()).await;
             let Err(error) = &cut else { return cut };
             let exhausted = error.kind == Kind::BudgetExhausted;
-            let waits = (exhausted && self.is_settling(from)) || error.code == UNHEARD;
-            // The word may have come after there was too little, and before it was asked for.
-            let came = async {
-                tokio::select! {
-                    biased;
-                    () = &mut settled => true,
-                    () = std::future::ready(()) => false,
-                }
-            };
-            let again = if waits {
-                timeout_at(until, settled).await.is_ok()
+            let wait = if error.code == UNHEARD || (exhausted && self.is_settling(from)) {
+                until
+            } else if exhausted && Instant::now() < until {
+                // The word may have come after there was too little, and before it was asked for.
+                Instant::now()
             } else {
-                exhausted && Instant::now() < until && came.await
+                return cut;
             };
-            if !again {
+            if timeout_at(wait, settled).await.is_err() {
                 return cut;
             }
         }

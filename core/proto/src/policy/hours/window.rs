@@ -171,22 +171,23 @@ impl Hours {
 
     /// The clock was wrong, and is put forward: what was spent counts for as long as it did.
     pub fn put_forward(&mut self, by_ms: u64) -> Vec<HourWrite> {
-        let by_ms = by_ms.next_multiple_of(ms(limits::HOUR_SLOT));
+        let by_ms = by_ms.min(limits::AMOUNT_MAX).next_multiple_of(ms(limits::HOUR_SLOT));
         self.now_ms = self.tick(self.now_ms.saturating_add(by_ms));
         self.swept_ms = self.swept_ms.saturating_add(by_ms);
-        let (mut gone, mut writes) = (Vec::new(), Vec::new());
+        let (mut writes, mut moved) = (Vec::new(), Vec::new());
         for (who, account) in &mut self.accounts {
             for (over_ms, amount) in std::mem::take(&mut account.spent) {
                 let part = HourPart::Spent { over_ms };
-                gone.push(HourWrite::Delete(who.clone(), part));
+                writes.push(HourWrite::Delete(who.clone(), part));
                 let over_ms = over_ms.saturating_add(by_ms);
                 let amount = account.spend(over_ms, &amount);
                 let part = HourPart::Spent { over_ms };
-                writes.push(HourWrite::Put(HourRow { who: who.clone(), part, amount }));
+                moved.push(HourWrite::Put(HourRow { who: who.clone(), part, amount }));
             }
         }
-        gone.append(&mut writes);
-        gone
+        // Last: what was moved may stand where something else was.
+        writes.append(&mut moved);
+        writes
     }
 
     /// What counts for a principal: set aside, or spent within the hour.
