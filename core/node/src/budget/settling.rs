@@ -39,15 +39,22 @@ impl Treasury {
             let cut = self.cut_now(from, order.clone()).await;
             let Err(error) = &cut else { return cut };
             let exhausted = error.kind == Kind::BudgetExhausted;
-            let wait = if error.code == UNHEARD || (exhausted && self.is_settling(from)) {
-                until
-            } else if exhausted && Instant::now() < until {
-                // The word may have come after there was too little, and before it was asked for.
-                Instant::now()
-            } else {
-                return cut;
+            let waits = (exhausted && self.is_settling(from)) || error.code == UNHEARD;
+            // The word may have come after there was too little, and before it was asked for. Not by
+            // a timer, which takes a millisecond: the stop of the call would overtake its reason.
+            let came = async {
+                tokio::select! {
+                    biased;
+                    () = &mut settled => true,
+                    () = std::future::ready(()) => false,
+                }
             };
-            if timeout_at(wait, settled).await.is_err() {
+            let again = if waits {
+                timeout_at(until, settled).await.is_ok()
+            } else {
+                exhausted && Instant::now() < until && came.await
+            };
+            if !again {
                 return cut;
             }
         }
