@@ -236,6 +236,28 @@ impl Membership {
         Ok(standing)
     }
 
+    /// Checks what a node shows at a relay: the token of a member, or the pass of a ticket, which
+    /// lets it to the relay and nowhere else.
+    ///
+    /// # Errors
+    /// `auth` with the reason.
+    pub(crate) fn let_by(&self, token: &[u8], node: NodeKey, now_ms: u64) -> Result<Standing> {
+        let refused = match self.verify(token, node, now_ms) {
+            Ok(standing) => return Ok(standing),
+            Err(refused) => refused,
+        };
+        // Only of a token that is good but names nobody may there be more to say.
+        if refused.code != "bad_token" {
+            return Err(refused);
+        }
+        let token::Statement { role, groups, zones, until_ms, named } =
+            token::verify_pass(token, self.mesh, node, now_ms)?;
+        let keys = [Some(*node.as_bytes()), named.member];
+        let keys: Vec<_> = keys.into_iter().flatten().collect();
+        self.check_keys(&keys)?;
+        Ok(Standing { role, groups, zones, until_ms, keys })
+    }
+
     fn verdict_id(token: &[u8], node: NodeKey) -> [u8; 32] {
         let mut hash = Sha256::new();
         hash.update(node.as_bytes());

@@ -20,6 +20,9 @@ use std::time::Duration;
 const TIME: Duration = Duration::from_secs(10);
 /// What names the key of a bearer ticket.
 const ADMITS: &str = "admits";
+/// What names the key of a pass: who has it may use the relays of the mesh and is in it no more
+/// than before.
+const PASSES: &str = "passes";
 
 /// What a token states about its node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +79,12 @@ pub(super) fn mint_bearer(
     issued_ms: u64,
 ) -> Result<Vec<u8>> {
     mint(root, (ADMITS, key), terms, Some(issued_ms))
+}
+
+/// Mints a pass for relays, for whoever has this key.
+pub(super) fn mint_pass(root: &SecretKey, key: &[u8; 32], until_ms: u64) -> Result<Vec<u8>> {
+    let terms = Terms { role: "", groups: &[], zones: &[], until_ms };
+    mint(root, (PASSES, key), terms, None)
 }
 
 /// Names a member key in the token of a bearer ticket.
@@ -140,6 +149,21 @@ pub(super) fn verify(token: &[u8], mesh: MeshId, node: NodeKey, now_ms: u64) -> 
         None => Err(refused("names no key", "bad_token")),
         Some(named) => statement(&mut authorizer, named, now_ms),
     }
+}
+
+/// Checks that a pass stands under `mesh` and names `node`, at `now_ms`.
+pub(super) fn verify_pass(
+    pass: &[u8],
+    mesh: MeshId,
+    node: NodeKey,
+    now_ms: u64,
+) -> Result<Statement> {
+    let mut authorizer = evaluate(&parse(pass, mesh)?, [], now_ms)?;
+    let key = only(&keys(&mut authorizer, PASSES, None)?)?;
+    if !keys(&mut authorizer, "node", Some(&key))?.contains(node.as_bytes()) {
+        return Err(refused("names another node", "wrong_node"));
+    }
+    statement(&mut authorizer, Named { bearer: None, member: Some(key) }, now_ms)
 }
 
 /// What a token of a member key states that is bound to no node.

@@ -17,12 +17,14 @@ mod keep;
 pub(crate) mod lifecycle;
 mod loads;
 mod membership;
+mod meshed;
 mod operator;
 mod options;
 mod prepare;
 mod publish;
 mod reach;
 pub(crate) mod read;
+mod relays;
 mod request;
 mod resolve;
 mod returns;
@@ -45,7 +47,7 @@ pub use found::{
 pub use handler::handler;
 pub use hubless_proto::query::Health;
 pub use lifecycle::Node;
-pub use membership::{InviteOptions, RevokeReport, invite, join};
+pub use membership::{InviteOptions, RevokeReport, invite, join, join_by};
 pub use options::{
     AgentFlags, AgentOptions, Concurrency, Identity, Listen, NodeOptions, SkillOptions,
 };

@@ -70,6 +70,10 @@ words! {
         PeerAccepted "peer_accepted"
         /// The introduction of a node on a connection was refused.
         PeerRefused "peer_refused"
+        /// A node was let in at the relay of this one.
+        RelayAccepted "relay_accepted"
+        /// A node was refused at the relay of this one.
+        RelayRefused "relay_refused"
         /// A call was refused before its handler ran.
         CallRefused "call_refused"
         /// Somebody said of a grant or budget what is not theirs to say.

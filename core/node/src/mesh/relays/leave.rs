@@ -1,0 +1,42 @@
+//! Connections that go by a relay which is there no more.
+
+use crate::link::{CloseReason, RelayUrl};
+use crate::mesh::connection::Connection;
+use crate::mesh::shared::Shared;
+use hubless_proto::identity::NodeKey;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+impl Shared {
+    /// Opens no more streams on what goes by this relay, and names the nodes at the other ends:
+    /// calls wait for another way to them instead of being lost on this one.
+    pub(super) fn give_up_relay(self: &Arc<Self>, relay: &RelayUrl) -> BTreeSet<NodeKey> {
+        let mut nodes = BTreeSet::new();
+        for connection in self.going_by(relay) {
+            connection.fell_silent();
+            nodes.insert(connection.peer());
+            if connection.start_drain() {
+                self.spawn(connection.drain(self.patience.drain));
+            }
+        }
+        nodes
+    }
+
+    /// Ends what goes by this relay, and names the nodes at the other ends. As long as there is a
+    /// connection to a node, the engine would send on its way what is to make another one.
+    pub(super) fn end_relayed(&self, relay: &RelayUrl) -> BTreeSet<NodeKey> {
+        let mut nodes = BTreeSet::new();
+        for connection in self.going_by(relay) {
+            nodes.insert(connection.peer());
+            // The node lives, as far as is known.
+            connection.close(CloseReason::Drained);
+        }
+        nodes
+    }
+
+    fn going_by(&self, relay: &RelayUrl) -> Vec<Arc<Connection>> {
+        let mut all = self.peers.all();
+        all.retain(|connection| connection.tunnel.relay().as_ref() == Some(relay));
+        all
+    }
+}
