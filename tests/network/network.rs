@@ -11,9 +11,11 @@ mod cut;
 mod link;
 mod loss;
 mod nat;
+mod relay;
 mod shim;
 mod silent;
 mod spaces;
+mod two_nats;
 
 use hubless_mesh_tests::{Spawn, Subject};
 use link::Link;

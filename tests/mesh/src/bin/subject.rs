@@ -8,11 +8,11 @@
 use hubless::budget::KillSwitch;
 use hubless::call::body::body;
 use hubless::membership::InviteOptions;
-use hubless::node::{Change, FindOptions, Identity, Listen, Path, SkillOptions, join};
+use hubless::node::{Change, FindOptions, Identity, Listen, Path, SkillOptions, join_by};
 use hubless::{
     AgentOptions, Call, Content, Error, Kind, Node, NodeOptions, RequestOptions, handler,
 };
-use hubless_mesh_tests::switches;
+use hubless_mesh_tests::{relays, switches};
 use hubless_proto::query::Query;
 use hubless_proto::wire::v1::{self, part};
 use serde_json::{Value, json};
@@ -81,7 +81,8 @@ async fn obey(
     match text("do").as_str() {
         "start" => *running = Some(start(subject, command).await?),
         "join" => {
-            let mesh = join(Some(&subject.home), &text("ticket")).await?;
+            let ca = command["relay_ca"].as_str().map(PathBuf::from);
+            let mesh = join_by(Some(&subject.home), &text("ticket"), ca.as_deref()).await?;
             say("joined", &json!({"mesh": mesh.to_string()}));
         }
         "invite" => {
@@ -108,7 +109,7 @@ async fn start(subject: &Subject, command: &Value) -> Result<Running, Error> {
     let listen = command["listen"].as_str().map(Listen::parse).transpose()?;
     let name = command["node"].as_str().map(str::to_owned);
     let home = Some(subject.home.clone());
-    let node = Node::start(NodeOptions { home, listen, name, ..NodeOptions::default() }).await?;
+    let node = Node::start(NodeOptions { home, listen, name, ..relays::said(command)? }).await?;
     let started = now_us();
     let mut agents = BTreeMap::new();
     let agent = register(subject, &node, &subject.name, Identity::default()).await?;
@@ -258,6 +259,7 @@ async fn drive(
             });
             say("status", &told);
         }
+        "relays" => say("relays", &json!({"relays": node.status().relays})),
         "close" => {
             node.close(GRACE).await;
             running.watching.abort();

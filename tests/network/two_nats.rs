@@ -1,0 +1,118 @@
+//! Two hosts, each behind a translator of its own, and two hosts outside for relays.
+
+use super::spaces::Namespaces;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::process::Command;
+use std::time::Duration;
+
+/// The hosts: two inside, their translators, what joins all outside, two relays.
+const HOSTS: [&str; 7] = ["left", "lgate", "right", "rgate", "hub", "one", "two"];
+/// A host inside, its translator, the network between them, and the translator as the outside
+/// sees it.
+const SIDES: [(&str, &str, &str, &str); 2] =
+    [("left", "lgate", "10.198.1", "192.0.2.1"), ("right", "rgate", "10.198.2", "192.0.2.2")];
+/// The hosts outside.
+pub(crate) const ONE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
+pub(crate) const TWO: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 11);
+/// The one port that a wall lets through.
+pub(crate) const PORT: u16 = 443;
+/// Time for a datagram that does not come.
+const SILENCE: Duration = Duration::from_millis(300);
+
+/// What a translator does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A socket has one port outside, whomever it writes to.
+    Cone,
+    /// It has another one for each.
+    Symmetric,
+    /// Nothing passes but TCP to one port.
+    Wall,
+}
+
+/// The namespaces.
+#[derive(Debug)]
+pub(crate) struct TwoNats {
+    pub(crate) spaces: Namespaces,
+}
+
+impl TwoNats {
+    /// Makes them; none, with the reason printed, where that cannot be done.
+    pub(crate) fn new(test: &'static str, kind: Kind) -> Option<Self> {
+        if Command::new("nft").arg("-V").output().is_err() {
+            eprintln!("skipped: translating addresses needs nft");
+            return None;
+        }
+        let spaces = Namespaces::new(test, &HOSTS)?;
+        spaces.ip("hub", "link add lan type bridge");
+        spaces.ip("hub", "link set lan up");
+        let plug = |host: &str, device: &str, address: &str| {
+            spaces.cable((host, device), ("hub", host));
+            spaces.ip("hub", &format!("link set {host} master lan"));
+            spaces.ip(host, &format!("addr add {address}/24 dev {device}"));
+        };
+        plug("one", "cable", &ONE.to_string());
+        plug("two", "cable", &TWO.to_string());
+        for (host, gate, network, outside) in SIDES {
+            plug(gate, "outside", outside);
+            spaces.cable((host, "cable"), (gate, "inside"));
+            spaces.ip(host, &format!("addr add {network}.2/24 dev cable"));
+            spaces.ip(gate, &format!("addr add {network}.1/24 dev inside"));
+            spaces.ip(host, &format!("route add default via {network}.1"));
+            spaces.run(gate, "sysctl -qw net.ipv4.ip_forward=1");
+        }
+        let nats = Self { spaces };
+        nats.translate(kind);
+        Some(nats)
+    }
+
+    fn translate(&self, kind: Kind) {
+        let how = if kind == Kind::Symmetric { "masquerade fully-random" } else { "masquerade" };
+        let mut orders = vec![
+            "add table ip hubless".to_owned(),
+            "add chain ip hubless leaving { type nat hook postrouting priority 100 ; }".to_owned(),
+            format!("add rule ip hubless leaving oifname outside {how}"),
+            // What nobody inside asked for is let fall without a word.
+            "add chain ip hubless coming { type filter hook input priority 0 ; }".to_owned(),
+            "add rule ip hubless coming iifname outside meta l4proto udp drop".to_owned(),
+        ];
+        if kind == Kind::Wall {
+            let chain = "add chain ip hubless passing { type filter hook forward priority 0 ; }";
+            orders.push(chain.to_owned());
+            for passing in [
+                "ct state established accept".to_owned(),
+                format!("iifname inside tcp dport {PORT} accept"),
+                "drop".to_owned(),
+            ] {
+                orders.push(format!("add rule ip hubless passing {passing}"));
+            }
+        }
+        for (_, gate, ..) in SIDES {
+            for order in &orders {
+                self.spaces.run(gate, &format!("nft {order}"));
+            }
+        }
+    }
+
+    /// Where datagrams of one socket on the left come from, as the two hosts outside see them;
+    /// none: they do not come.
+    pub(crate) fn seen_outside(&self) -> [Option<SocketAddrV4>; 2] {
+        let any = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
+        let sent = self.spaces.udp("left", any).unwrap();
+        [("one", ONE), ("two", TWO)].map(|(host, ip)| {
+            let heard = self.spaces.udp(host, SocketAddrV4::new(ip, 0)).unwrap();
+            heard.set_read_timeout(Some(SILENCE)).unwrap();
+            sent.send_to(b"x", heard.local_addr().unwrap()).unwrap();
+            match heard.recv_from(&mut [0]) {
+                Ok((_, std::net::SocketAddr::V4(from))) => Some(from),
+                _ => None,
+            }
+        })
+    }
+
+    /// Packets that came to a host outside.
+    pub(crate) fn received(&self, host: &str) -> u64 {
+        let counter = self.spaces.run(host, "cat /sys/class/net/cable/statistics/rx_packets");
+        counter.trim().parse().expect("a number of packets")
+    }
+}
