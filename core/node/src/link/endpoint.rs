@@ -195,6 +195,13 @@ impl Link {
         relays.anew.send_modify(|times| *times = times.wrapping_add(1));
     }
 
+    /// True for a tunnel by a relay that was begun anew with since: it leads nowhere any more.
+    pub(crate) fn is_stale(&self, tunnel: &Tunnel) -> bool {
+        let (Some(relays), Some(by)) = (&self.relays, tunnel.spelled_relay()) else { return false };
+        let known = relays.spelling(&RelayUrl::plain((*by).clone()));
+        known.is_some_and(|known| known != by)
+    }
+
     /// Lets the engine choose among the other relays.
     pub(crate) async fn leave_relay(&self, relay: &RelayUrl) {
         let url = self.relays.as_ref().and_then(|relays| relays.spelling(relay));

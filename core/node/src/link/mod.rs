@@ -1,8 +1,8 @@
 //! One QUIC endpoint, and tunnels to other nodes: the only place that knows the engine below.
 //!
 //! Owns: binding, dialling with deadlines of our own, limits of the transport, what the engine is
-//! told of relays. Must not know: frames, membership, agents. Tested here over loopback and, between
-//! processes, in `tests/mesh`.
+//! told of relays. Must not know: frames, membership, agents. Tested here over loopback and,
+//! between processes, in `tests/mesh`.
 
 mod config;
 mod crypto;

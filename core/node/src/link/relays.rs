@@ -253,7 +253,9 @@ impl Relays {
         if !self.named.contains(&relay) {
             return None;
         }
-        let state = if said.is_connected() {
+        // One that is begun anew with is not there before that is.
+        let is_current = self.spelling(&relay).as_ref() == Some(said.url());
+        let state = if said.is_connected() && is_current {
             HomeState::Connected
         } else if let Some(reason) = said.auth_denied_reason() {
             HomeState::Refused(reason.to_owned())

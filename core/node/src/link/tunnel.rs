@@ -137,13 +137,14 @@ impl Tunnel {
 
     /// The relay that the path in use goes by; none: it is direct.
     pub(crate) fn relay(&self) -> Option<RelayUrl> {
+        self.spelled_relay().map(|url| RelayUrl::plain((*url).clone()))
+    }
+
+    /// The same, as the engine was told of it.
+    pub(super) fn spelled_relay(&self) -> Option<iroh::RelayUrl> {
         let paths = self.connection.paths();
         let chosen = paths.iter().find(|path| path.is_selected())?;
-        if let TransportAddr::Relay(url) = chosen.remote_addr() {
-            Some(RelayUrl::plain((**url).clone()))
-        } else {
-            None
-        }
+        if let TransportAddr::Relay(url) = chosen.remote_addr() { Some(url.clone()) } else { None }
     }
 
     /// Round trip of the path in use, and whether it is relayed.

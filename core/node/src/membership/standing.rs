@@ -241,6 +241,7 @@ impl Membership {
     ///
     /// # Errors
     /// `auth` with the reason.
+    #[cfg(any(test, feature = "relay-server"))]
     pub(crate) fn let_by(&self, token: &[u8], node: NodeKey, now_ms: u64) -> Result<Standing> {
         let refused = match self.verify(token, node, now_ms) {
             Ok(standing) => return Ok(standing),

@@ -19,8 +19,11 @@ use hubless_proto::limits;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
+
+/// Two dials that are made at once are over within this time.
+const AT_ONCE: Duration = Duration::from_millis(500);
 
 /// Connections by peer.
 #[derive(Debug, Default)]
@@ -410,7 +413,7 @@ fn doubt_relayed(known: &[Arc<Connection>], coming: &Connection) {
         return;
     }
     for one in known {
-        if one.born().elapsed() > limits::SILENT_PATH && one.tunnel.way().relayed {
+        if one.born().elapsed() > AT_ONCE && one.tunnel.way().relayed {
             one.fell_silent();
         }
     }

@@ -34,6 +34,7 @@ pub(in crate::mesh) async fn keep(shared: &Arc<Shared>, roots: Option<Roots>) {
         }
         if is_connected(home.as_ref()) {
             shared.link.discover().await;
+            left.extend(shared.end_stale());
             reach(shared, &mut left);
         }
         let looks = doubted || dog.pause(home.as_ref(), Instant::now()).is_some();

@@ -34,6 +34,15 @@ impl Shared {
         nodes
     }
 
+    /// Ends what goes by relays as they were before they were begun anew with, and names the nodes
+    /// at the other ends.
+    pub(super) fn end_stale(&self) -> BTreeSet<NodeKey> {
+        let mut all = self.peers.all();
+        all.retain(|connection| self.link.is_stale(&connection.tunnel));
+        all.iter().for_each(|connection| connection.close(CloseReason::Drained));
+        all.iter().map(|connection| connection.peer()).collect()
+    }
+
     fn going_by(&self, relay: &RelayUrl) -> Vec<Arc<Connection>> {
         let mut all = self.peers.all();
         all.retain(|connection| connection.tunnel.relay().as_ref() == Some(relay));
