@@ -132,6 +132,8 @@ class Node:
         gateway_key: str | None = None,
         gateway_signer: str | None = None,
         refund: str | None = None,
+        relays: Sequence[str] = (),
+        relay_ca: str | os.PathLike[str] | None = None,
     ) -> Starting:
         """Joins this user's mesh on this machine; nothing needs to be configured.
 
@@ -155,9 +157,15 @@ class Node:
         key that ``hubless expose gateway`` prints (``HUBLESS_GATEWAY_SIGNER``); ``never``,
         nothing. That is one word for all of them, or one for each class: ``member``, nodes that
         showed a token of this node's mesh, and ``external``, all others; the default is
-        ``member=signed,external=never``.
+        ``member=signed,external=never``. ``relays`` are at most four URLs, such as
+        ``https://relay.example``, by which it can be reached and reaches others where there is no
+        direct way (``HUBLESS_RELAYS``, else those of the ticket by which its mesh was joined);
+        ``relay_ca`` is the file of the certificates, in PEM, that they are believed by, and by no
+        others (``HUBLESS_RELAY_CA``, else those that the machine trusts).
         """
-        folder, spans = (os.fspath(path) if path is not None else None for path in (home, trace))
+        folder, spans, believed = (
+            os.fspath(path) if path is not None else None for path in (home, trace, relay_ca)
+        )
         return Starting(
             Settings(
                 name,
@@ -175,6 +183,8 @@ class Node:
                 gateway_key,
                 gateway_signer,
                 refund,
+                relays,
+                believed,
             )
         )
 

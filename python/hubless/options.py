@@ -98,6 +98,8 @@ class Settings:
     gateway_key: str | None = field(default=None, repr=False)
     gateway_signer: str | None = None
     refund: str | None = None
+    relays: Sequence[str] = ()
+    relay_ca: str | None = None
     testing: int | None = None
 
     def record(self) -> dict[str, Any]:

@@ -28,13 +28,15 @@ pub(super) async fn run(job: Job<'_>, name: &str) -> Result<Outcome> {
     }
 }
 
-const START: [&str; 17] = [
+const START: [&str; 19] = [
     "name",
     "mesh",
     "home",
     "listen",
     "port",
     "zones",
+    "relays",
+    "relayCa",
     "log",
     "memoryOnly",
     "maxConcurrency",
