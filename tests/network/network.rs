@@ -14,6 +14,7 @@ mod nat;
 mod relay;
 mod shim;
 mod silent;
+mod six;
 mod spaces;
 mod two_nats;
 

@@ -40,7 +40,7 @@ impl Scene {
         let nats = TwoNats::new(test, kind)?;
         // The control: it translates as it should.
         match (kind, nats.seen_outside()) {
-            (Kind::Cone, [Some(one), Some(two)]) => assert_eq!(one, two),
+            (Kind::Cone | Kind::Double, [Some(one), Some(two)]) => assert_eq!(one, two),
             (Kind::Symmetric, [Some(one), Some(two)]) => assert_ne!(one.port(), two.port()),
             (Kind::Wall, [None, None]) => {}
             (kind, seen) => panic!("{kind:?}: {seen:?}"),
@@ -208,6 +208,16 @@ fn a_relayed_way_becomes_direct_on_the_same_connection() {
     assert_eq!(pair.connections(), 1, "it is the same connection");
     pair.anna.tell(&json!({"do": "release"}));
     assert_eq!(pair.answer("long")["path"], "relay", "it began there, and went on");
+}
+
+#[test]
+fn a_way_becomes_direct_through_two_translators_in_a_row() {
+    let Some(scene) = Scene::new("double", Kind::Double, &[ONE]) else { return };
+    let mut pair = scene.pair();
+    let relayed = pair.until("direct");
+    eprintln!("double and cone: {relayed} calls were relayed before the first direct one");
+    let (_, paths) = pair.calls_for(GAP_US);
+    assert_eq!(paths, ["direct"], "it stays so");
 }
 
 #[test]

@@ -5,8 +5,9 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::process::Command;
 use std::time::Duration;
 
-/// The hosts: two inside, their translators, what joins all outside, two relays.
-const HOSTS: [&str; 7] = ["left", "lgate", "right", "rgate", "hub", "one", "two"];
+/// The hosts: two inside, their translators, that of a provider, what joins all outside, two
+/// relays.
+const HOSTS: [&str; 8] = ["left", "lgate", "right", "rgate", "carrier", "hub", "one", "two"];
 /// A host inside, its translator, the network between them, and the translator as the outside
 /// sees it.
 const SIDES: [(&str, &str, &str, &str); 2] =
@@ -24,6 +25,8 @@ const SILENCE: Duration = Duration::from_millis(300);
 pub(crate) enum Kind {
     /// A socket has one port outside, whomever it writes to.
     Cone,
+    /// The same, with another one of the provider's before it on the left.
+    Double,
     /// It has another one for each.
     Symmetric,
     /// Nothing passes but TCP to one port.
@@ -54,7 +57,16 @@ impl TwoNats {
         plug("one", "cable", &ONE.to_string());
         plug("two", "cable", &TWO.to_string());
         for (host, gate, network, outside) in SIDES {
-            plug(gate, "outside", outside);
+            if kind == Kind::Double && host == "left" {
+                plug("carrier", "outside", outside);
+                spaces.cable((gate, "outside"), ("carrier", "inside"));
+                spaces.ip(gate, "addr add 100.64.0.2/24 dev outside");
+                spaces.ip("carrier", "addr add 100.64.0.1/24 dev inside");
+                spaces.ip(gate, "route add default via 100.64.0.1");
+                spaces.run("carrier", "sysctl -qw net.ipv4.ip_forward=1");
+            } else {
+                plug(gate, "outside", outside);
+            }
             spaces.cable((host, "cable"), (gate, "inside"));
             spaces.ip(host, &format!("addr add {network}.2/24 dev cable"));
             spaces.ip(gate, &format!("addr add {network}.1/24 dev inside"));
@@ -87,7 +99,8 @@ impl TwoNats {
                 orders.push(format!("add rule ip hubless passing {passing}"));
             }
         }
-        for (_, gate, ..) in SIDES {
+        let carrier = (kind == Kind::Double).then_some("carrier");
+        for gate in SIDES.map(|(_, gate, ..)| gate).into_iter().chain(carrier) {
             for order in &orders {
                 self.spaces.run(gate, &format!("nft {order}"));
             }

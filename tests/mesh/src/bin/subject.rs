@@ -109,7 +109,9 @@ async fn start(subject: &Subject, command: &Value) -> Result<Running, Error> {
     let listen = command["listen"].as_str().map(Listen::parse).transpose()?;
     let name = command["node"].as_str().map(str::to_owned);
     let home = Some(subject.home.clone());
-    let node = Node::start(NodeOptions { home, listen, name, ..relays::said(command)? }).await?;
+    let port = command["port"].as_u64().and_then(|port| u16::try_from(port).ok());
+    let options = NodeOptions { home, listen, port, name, ..relays::said(command)? };
+    let node = Node::start(options).await?;
     let started = now_us();
     let mut agents = BTreeMap::new();
     let agent = register(subject, &node, &subject.name, Identity::default()).await?;
