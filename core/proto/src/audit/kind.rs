@@ -109,6 +109,10 @@ words! {
         TokenRenewed "token_renewed"
         /// A key was revoked, or a list of revoked keys was shown.
         KeyRevoked "key_revoked"
+        /// A key of this data folder was written into a file that leaves it.
+        KeyExported "key_exported"
+        /// A key from such a file was taken into this data folder.
+        KeyImported "key_imported"
         /// A name was bound to a key.
         PinSet "pin_set"
         /// A bound name was forgotten.

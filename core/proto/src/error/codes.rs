@@ -68,6 +68,11 @@ pub const CODES: &[Code] = &[
         &[InvalidArgument],
         "a name is too long, or holds more than letters, digits, `-`, `_` and `.`",
     ),
+    code(
+        "bad_passphrase",
+        &[Auth],
+        "the passphrase does not open the file, or the file was changed",
+    ),
     code("bad_redeem_code", &[InvalidArgument], "the text is no redeem code, or not all of it"),
     code(
         "bad_request",
@@ -269,6 +274,7 @@ pub const CODES: &[Code] = &[
         &[BudgetExhausted, Killed],
         "the limit of output tokens does not allow it",
     ),
+    code("own_root", &[Conflict], "the data folder has a mesh of its own: take another folder"),
     code("panic", &[HandlerFailed], "the agent's or the caller's own function panicked"),
     code("parent", &[Killed], "the call above was stopped"),
     code(
