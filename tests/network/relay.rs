@@ -144,9 +144,8 @@ impl Pair {
     }
 
     fn answer(&mut self, text: &str) -> Value {
-        let answer = self.bert.expect(text, 2 * LONG, |event| {
-            (event["tag"] == text).then(|| event.clone())
-        });
+        let answer =
+            self.bert.expect(text, 2 * LONG, |event| (event["tag"] == text).then(|| event.clone()));
         assert_eq!(answer["event"], "reply", "{answer}");
         answer
     }

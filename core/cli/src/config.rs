@@ -107,9 +107,9 @@ impl Settings {
         // A relative folder is beside the file, wherever the command runs.
         let beside = path.parent().unwrap_or_else(|| Path::new(""));
         let own_home = file.home.map(|value| (beside.join(value.get_ref()), at(value.span())));
-        let relay_ca = file.relay_ca.map(|value| {
-            (beside.join(value.get_ref()).display().to_string(), at(value.span()))
-        });
+        let relay_ca = file
+            .relay_ca
+            .map(|value| (beside.join(value.get_ref()).display().to_string(), at(value.span())));
         let home = global.home.clone().map(|home| (home, "--home".to_owned()));
         let home = home
             .or_else(|| {

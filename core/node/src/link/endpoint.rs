@@ -3,6 +3,7 @@
 use super::relays::{Home, Relaying, Relays};
 use super::tunnel::Tunnel;
 use super::{ALPN, RelayUrl, config, crypto};
+use crate::chance::now_ms;
 use crate::mesh::Listen;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{NodeKey, SecretKey};
@@ -14,10 +15,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// Times that one dial begins anew since a relay is tried anew.
 const ANEW: u32 = 3;
+/// After this time the engine has begun with the relays of a dial.
+const LENT: Duration = Duration::from_millis(500);
 
 /// What to bind.
 #[derive(Debug)]
@@ -126,27 +129,37 @@ impl Link {
         let mut again = ANEW;
         loop {
             let mut anew = relays.map(|relays| relays.anew.subscribe());
-            let (by_relay, _lent) = relays.map(|relays| relays.ways(learned)).unzip();
+            let (by_relay, mut lent) = relays.map(|relays| relays.ways(learned)).unzip();
             let direct = addresses.iter().copied().map(TransportAddr::Ip);
             let ways = direct.chain(by_relay.into_iter().flatten());
             let connect = self.endpoint.connect(EndpointAddr::from_parts(key, ways), ALPN);
-            let outcome = tokio::select! {
-                biased;
-                outcome = timeout(limit, connect) => outcome,
-                () = changed(anew.as_mut()), if again > 0 => {
+            let mut dial = std::pin::pin!(timeout(limit, connect));
+            let mut begun = std::pin::pin!(sleep(LENT));
+            let outcome = loop {
+                tokio::select! {
+                    biased;
+                    outcome = &mut dial => break Some(outcome),
+                    () = changed(anew.as_mut()), if again > 0 => break None,
+                    () = &mut begun, if lent.is_some() => lent = None,
+                }
+            };
+            return match outcome {
+                None => {
                     again -= 1;
                     continue;
                 }
-            };
-            if let Some(relays) = relays.filter(|_| !matches!(outcome, Ok(Ok(_)))) {
-                relays.failed(learned);
-            }
-            return match outcome {
-                Ok(Ok(connection)) => Ok(Tunnel::new(connection)),
-                Ok(Err(error)) => Err(unreachable(node, &format!("{error:#}"))),
-                Err(_) => Err(unreachable(node, &format!("no answer within {limit:?}"))
+                Some(Ok(Ok(connection))) => Ok(Tunnel::new(connection)),
+                Some(Ok(Err(error))) => Err(unreachable(node, &format!("{error:#}"))),
+                Some(Err(_)) => Err(unreachable(node, &format!("no answer within {limit:?}"))
                     .with_limit("DIAL", limits::ms(limit))),
             };
+        }
+    }
+
+    /// A dial by this relay, which others named, was in vain, and nothing else goes by it.
+    pub(crate) fn relay_failed(&self, relay: &RelayUrl) {
+        if let Some(relays) = &self.relays {
+            relays.failed(relay, now_ms());
         }
     }
 
@@ -175,7 +188,11 @@ impl Link {
         let Some(relays) = &self.relays else { return };
         let mut said = self.endpoint.home_relay_status();
         loop {
-            let home = relays.seen(&said.get());
+            let now = said.get();
+            if let Some((url, config)) = relays.instead(&now) {
+                self.endpoint.insert_relay(url, config).await;
+            }
+            let home = relays.seen(&now);
             relays.home.send_if_modified(|known| {
                 let is_other = *known != home;
                 *known = home;
@@ -204,9 +221,17 @@ impl Link {
 
     /// Lets the engine choose among the other relays.
     pub(crate) async fn leave_relay(&self, relay: &RelayUrl) {
+        self.hush();
         let url = self.relays.as_ref().and_then(|relays| relays.spelling(relay));
         if let Some(url) = url {
             self.endpoint.remove_relay(&url).await;
+        }
+    }
+
+    /// Looks at relays without UDP, until one is connected to.
+    pub(crate) fn hush(&self) {
+        if let Some(relays) = &self.relays {
+            relays.hush();
         }
     }
 

@@ -10,6 +10,8 @@ mod endpoint;
 mod names;
 mod relay_url;
 mod relays;
+#[cfg(test)]
+mod relays_tests;
 mod tunnel;
 
 #[cfg(test)]

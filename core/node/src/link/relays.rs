@@ -13,18 +13,27 @@ use crate::mesh::Listen;
 use crate::web::Roots;
 use data_encoding::BASE64URL_NOPAD;
 use hubless_proto::error::Result;
+use hubless_proto::limits::ms;
 use iroh::endpoint::{Builder, RelayStatus};
 use iroh::tls::CaTlsConfig;
 use iroh::{NetReportConfig, RelayConfig, RelayMap, RelayMode, TransportAddr};
 use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{DigitallySignedStruct, SignatureScheme};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::watch;
 
-/// Relays of others whose spelling is remembered; further ones are spelled anew.
+/// Relays of others whose spelling is remembered; of further ones the oldest is spelled anew.
 const LEARNED: usize = 64;
+/// A relay of others that leads nowhere is spelled anew after this time, and not before: what began
+/// with it may still come to something.
+const STANDS: Duration = Duration::from_secs(30);
 
 /// Makes the token that this node shows to relays.
 pub(crate) type Pass = Arc<dyn Fn() -> Result<Vec<u8>> + Send + Sync>;
@@ -110,7 +119,8 @@ impl Spelling {
     }
 }
 
-/// Relays of others, told to the engine for one dial.
+/// Relays of others, told to the engine until it has begun with them: what it knows for longer it
+/// may choose to be reached by.
 #[derive(Debug)]
 pub(super) struct Lent<'a> {
     relays: &'a Relays,
@@ -158,10 +168,6 @@ impl Relays {
             .relay_mode(RelayMode::Custom(self.map.clone()))
             .net_report_config(probes)
             .dns_resolver(names::resolver(hosts, relaying.may_reach));
-        if !self.named.iter().any(RelayUrl::is_https) {
-            // A machine without any roots can use plain http all the same.
-            return builder;
-        }
         builder.ca_tls_config(believed(relaying.roots.clone()))
     }
 
@@ -173,17 +179,21 @@ impl Relays {
         for relay in &self.named {
             let Some(spelling) = spelled.get(relay) else { continue };
             let (url, config) = self.told(relay, *spelling);
-            if let Some(known) = self.map.get(&url) {
-                // What begins with it from now on shows the token of now.
-                let mut config = (*config).clone();
-                config.quic.clone_from(&known.quic);
-                self.map.insert(url.clone(), Arc::new(config));
-            }
+            // One that was left would be begun with without a token.
+            let Some(known) = self.map.get(&url) else { continue };
+            // What begins with it from now on shows the token of now.
+            let mut config = (*config).clone();
+            config.quic.clone_from(&known.quic);
+            self.map.insert(url.clone(), Arc::new(config));
             ways.push(TransportAddr::Relay(url));
         }
         for relay in learned.iter().filter(|relay| !self.named.contains(relay)) {
-            if spelled.len() >= LEARNED + self.named.len() {
-                spelled.retain(|known, _| self.named.contains(known));
+            if spelled.len() >= LEARNED + self.named.len() && !spelled.contains_key(relay) {
+                let learned = spelled.iter().filter(|(known, _)| !self.named.contains(known));
+                let oldest = learned.min_by_key(|(_, spelling)| spelling.time_ms);
+                if let Some(oldest) = oldest.map(|(known, _)| known.clone()) {
+                    spelled.remove(&oldest);
+                }
             }
             let spelling = *spelled.entry(relay.clone()).or_insert_with(|| Spelling::after(None));
             let (url, config) = self.told(relay, spelling);
@@ -194,11 +204,15 @@ impl Relays {
         (ways, lent)
     }
 
-    /// A dial by relays of others was in vain: they are spelled anew the next time, since the
-    /// engine may hold connections to them that show a token which is over.
-    pub(super) fn failed(&self, learned: &[RelayUrl]) {
+    /// A dial by this relay of others was in vain, and nothing else goes by it: it is spelled anew
+    /// the next time, since the engine may hold a connection to it that the relay refuses.
+    pub(super) fn failed(&self, relay: &RelayUrl, now_ms: u64) {
+        if self.named.contains(relay) {
+            return;
+        }
         let mut spelled = self.lock();
-        for relay in learned.iter().filter(|relay| !self.named.contains(relay)) {
+        let is_old = |one: &Spelling| now_ms.saturating_sub(one.time_ms) >= ms(STANDS);
+        if spelled.get(relay).is_some_and(is_old) {
             spelled.remove(relay);
         }
     }
@@ -246,6 +260,33 @@ impl Relays {
         last
     }
 
+    /// Takes back that relays are asked for an address: while there is no connection to one, the
+    /// engine would wait for answers by UDP that a firewall may keep away.
+    pub(super) fn hush(&self) {
+        for known in self.map.relays::<Vec<_>>() {
+            if known.quic.is_some() {
+                let mut told = (*known).clone();
+                told.quic = None;
+                self.map.insert(known.url.clone(), Arc::new(told));
+            }
+        }
+    }
+
+    /// What the engine is told again where it chose a relay of others, that was lent to it for a
+    /// dial: it looks at all of them once more.
+    pub(super) fn instead(
+        &self,
+        said: &[RelayStatus],
+    ) -> Option<(iroh::RelayUrl, Arc<RelayConfig>)> {
+        let chosen = RelayUrl::plain((**said.first()?.url()).clone());
+        if self.named.contains(&chosen) {
+            return None;
+        }
+        let spelled = self.named.iter().filter_map(|relay| self.spelling(relay));
+        let mut known = spelled.filter_map(|url| Some((url.clone(), self.map.get(&url)?)));
+        known.next()
+    }
+
     /// What the engine says of the relay that it chose; none: it chose none of ours.
     pub(super) fn seen(&self, said: &[RelayStatus]) -> Option<Home> {
         let said = said.first()?;
@@ -285,6 +326,18 @@ impl Relays {
         (url, Arc::new(config))
     }
 
+    /// Relays that the engine knows.
+    #[cfg(test)]
+    pub(super) fn known(&self) -> usize {
+        self.map.len()
+    }
+
+    /// As the engine does with one that is left.
+    #[cfg(test)]
+    pub(super) fn forget_for_tests(&self, url: &iroh::RelayUrl) {
+        self.map.remove(url);
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<RelayUrl, Spelling>> {
         self.spelled.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -300,10 +353,54 @@ fn believed(roots: Option<Roots>) -> CaTlsConfig {
                     .build()
                     .map_err(io::Error::other)?
             }
-            None => {
-                let verifier = rustls_platform_verifier::Verifier::new(provider);
-                Arc::new(verifier.map_err(io::Error::other)?)
-            }
+            None => match rustls_platform_verifier::Verifier::new(Arc::clone(&provider)) {
+                Ok(verifier) => Arc::new(verifier),
+                // Relays of plain http can be used all the same.
+                Err(why) => Arc::new(Nobody { why: why.to_string(), provider }),
+            },
         })
     }))
+}
+
+/// Believes no certificate, on a machine that says of nobody that it trusts them.
+#[derive(Debug)]
+struct Nobody {
+    why: String,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Nobody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let what = format!("{}; name the certificates to believe: relay_ca", self.why);
+        Err(rustls::Error::General(what))
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(rustls::Error::General(self.why.clone()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(rustls::Error::General(self.why.clone()))
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
 }

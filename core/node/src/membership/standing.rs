@@ -8,7 +8,7 @@ use crate::keys;
 use crate::mesh::MeshChoice;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{MeshId, NodeKey, SecretKey};
-use hubless_proto::limits;
+use hubless_proto::limits::{self, ms};
 use hubless_proto::wire::revoked::RevokedKeys;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -188,8 +188,20 @@ impl Membership {
     /// # Errors
     /// `internal` when signing fails.
     pub fn token_for(&self, node: NodeKey, now_ms: u64) -> Result<Vec<u8>> {
-        let life = u64::try_from(limits::NODE_TOKEN_LIFE.as_millis()).unwrap_or(u64::MAX);
-        let until_ms = now_ms.saturating_add(life);
+        self.token_until(node, now_ms.saturating_add(ms(limits::NODE_TOKEN_LIFE)))
+    }
+
+    /// The same for relays, which are shown one for as long as a connection to them may last: the
+    /// engine shows it again, by itself, when that is interrupted.
+    ///
+    /// # Errors
+    /// As [`Membership::token_for`].
+    pub(crate) fn relay_token(&self, node: NodeKey, now_ms: u64) -> Result<Vec<u8>> {
+        let life = ms(limits::RELAY_SESSION).saturating_add(ms(limits::NODE_TOKEN_LIFE));
+        self.token_until(node, now_ms.saturating_add(life))
+    }
+
+    fn token_until(&self, node: NodeKey, until_ms: u64) -> Result<Vec<u8>> {
         match &self.proof {
             Proof::Root(root) => {
                 let terms = Terms { role: OWN_ROLE, groups: &[], zones: &self.zones, until_ms };

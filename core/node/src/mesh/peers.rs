@@ -22,8 +22,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-/// Two dials that are made at once are over within this time.
-const AT_ONCE: Duration = Duration::from_millis(500);
+/// Two dials that are made at once are over within this time, or so many round trips.
+const AT_ONCE: (Duration, u32) = (Duration::from_millis(500), 6);
 
 /// Connections by peer.
 #[derive(Debug, Default)]
@@ -413,7 +413,9 @@ fn doubt_relayed(known: &[Arc<Connection>], coming: &Connection) {
         return;
     }
     for one in known {
-        if one.born().elapsed() > AT_ONCE && one.tunnel.way().relayed {
+        let way = one.tunnel.way();
+        let at_once = AT_ONCE.0.max(way.rtt * AT_ONCE.1);
+        if way.relayed && one.born().elapsed() > at_once {
             one.fell_silent();
         }
     }

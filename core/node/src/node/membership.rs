@@ -143,11 +143,7 @@ pub async fn join(home: Option<&Path>, ticket: &str) -> Result<MeshId> {
 ///
 /// # Cancellation
 /// As [`join`].
-pub async fn join_by(
-    home: Option<&Path>,
-    ticket: &str,
-    relay_ca: Option<&Path>,
-) -> Result<MeshId> {
+pub async fn join_by(home: Option<&Path>, ticket: &str, relay_ca: Option<&Path>) -> Result<MeshId> {
     let ticket = ticket.trim().parse::<membership::Ticket>()?;
     let (root, ca) = (home.map(Path::to_owned), relay_ca.map(Path::to_owned));
     let joined = executor::spawn(async move {

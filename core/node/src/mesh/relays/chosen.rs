@@ -29,7 +29,7 @@ pub(in crate::mesh) async fn relaying(
         return Ok(None);
     }
     let local = Arc::clone(local);
-    let pass = Arc::new(move || local.token(now_ms()));
+    let pass = Arc::new(move || local.membership().relay_token(local.node(), now_ms()));
     Ok(Some(Relaying { urls, roots: read(roots).await?, pass, may_reach }))
 }
 

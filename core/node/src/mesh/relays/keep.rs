@@ -77,9 +77,11 @@ async fn rest(
 /// one the engine says by itself that it is gone.
 fn end_unanswered(shared: &Arc<Shared>, answers: &[RelayUrl]) -> BTreeSet<NodeKey> {
     let home = shared.local.relays().into_iter().next();
-    let gone = shared.link.relays().iter().filter(|relay| {
-        !answers.contains(relay) && home.as_ref() != Some(*relay)
-    });
+    let gone = shared
+        .link
+        .relays()
+        .iter()
+        .filter(|relay| !answers.contains(relay) && home.as_ref() != Some(*relay));
     gone.flat_map(|relay| shared.end_relayed(relay)).collect()
 }
 
@@ -87,6 +89,7 @@ async fn obey(shared: &Arc<Shared>, act: Act, left: &mut BTreeSet<NodeKey>) {
     match act {
         Act::GiveUp(relay) => {
             tracing::info!(%relay, "a relay is there no more");
+            shared.link.hush();
             left.extend(shared.give_up_relay(&relay));
         }
         Act::Leave(relay) => {

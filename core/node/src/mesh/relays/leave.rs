@@ -43,6 +43,13 @@ impl Shared {
         all.iter().map(|connection| connection.peer()).collect()
     }
 
+    /// A dial by relays which a peer named was in vain.
+    pub(in crate::mesh) fn dialled_in_vain(&self, relays: &[RelayUrl]) {
+        for relay in relays.iter().filter(|relay| self.going_by(relay).is_empty()) {
+            self.link.relay_failed(relay);
+        }
+    }
+
     fn going_by(&self, relay: &RelayUrl) -> Vec<Arc<Connection>> {
         let mut all = self.peers.all();
         all.retain(|connection| connection.tunnel.relay().as_ref() == Some(relay));

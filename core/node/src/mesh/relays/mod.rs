@@ -13,6 +13,8 @@ mod probe;
 mod serving;
 mod waiting;
 mod watchdog;
+#[cfg(test)]
+mod watchdog_tests;
 
 pub(super) use chosen::{pass_of_ticket, relaying};
 pub(super) use keep::keep;

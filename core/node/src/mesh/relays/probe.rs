@@ -3,12 +3,15 @@
 use crate::link::RelayUrl;
 use crate::web::{self, Client, Patience, Roots};
 use hubless_proto::error::Result;
+use reqwest::header::CONNECTION;
 use std::time::Duration;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
-/// A relay answers within this time, or is not there.
-const ANSWER: Duration = Duration::from_secs(1);
+/// A relay answers within this time, or is not there: it takes three round trips.
+const ANSWER: Duration = Duration::from_secs(3);
+/// Where one has answered, the others are given so long.
+const OTHERS: Duration = Duration::from_millis(1_500);
 /// What a relay answers at.
 const PING: &str = "ping";
 
@@ -39,10 +42,21 @@ impl Probe {
             let (relay, client) = (relay.clone(), client.clone());
             asked.spawn(async move {
                 let url = web::below("relays", relay.url(), PING).ok()?;
-                let answer = timeout(ANSWER, client.get(url).send()).await.ok()?.ok()?;
+                let answer = timeout(ANSWER, client.get(url).header(CONNECTION, "close").send())
+                    .await
+                    .ok()?
+                    .ok()?;
                 answer.status().is_success().then_some(relay)
             });
         }
-        asked.join_all().await.into_iter().flatten().collect()
+        let (began, mut answers) = (Instant::now(), Vec::new());
+        loop {
+            let until = began + if answers.is_empty() { ANSWER } else { OTHERS };
+            // One that panicked answered nothing; those that are asked still are let go.
+            match timeout_at(until, asked.join_next()).await {
+                Ok(Some(answer)) => answers.extend(answer.ok().flatten()),
+                Ok(None) | Err(_) => return answers,
+            }
+        }
     }
 }

@@ -17,7 +17,7 @@ impl Mesh {
     /// Safe.
     pub async fn at_relay(&self, wait: Duration) -> Result<RelayUrl> {
         let none = |what: &str| Error::new(Kind::Transport, what).with_code("no_relay");
-        let told = "this node was told of no relay";
+        let told = "this node was told of no relay: name one (relays, HUBLESS_RELAYS)";
         let mut homes = self.shared.link.homes().ok_or_else(|| none(told))?;
         let is_in = |home: &Option<Home>| {
             home.as_ref().is_some_and(|home| home.state == HomeState::Connected)
@@ -31,8 +31,10 @@ impl Mesh {
             Some(Home { relay, state: HomeState::Refused(reason) }) => {
                 none(&format!("{relay} refuses this node: {reason}"))
             }
-            Some(Home { relay, .. }) => none(&format!("{relay} does not answer")),
-            None => none("no relay answers"),
+            Some(Home { relay, .. }) => none(&format!(
+                "{relay} does not answer: look whether it runs, and at its certificate"
+            )),
+            None => none("no relay answers: look whether they run, and at their certificates"),
         })
     }
 }
