@@ -40,8 +40,8 @@ impl Treasury {
             let Err(error) = &cut else { return cut };
             let exhausted = error.kind == Kind::BudgetExhausted;
             let waits = (exhausted && self.is_settling(from)) || error.code == UNHEARD;
-            // The word may have come after there was too little, and before it was asked for. Not by
-            // a timer, which takes a millisecond: the stop of the call would overtake its reason.
+            // The word may have come after there was too little, and before it was asked for. By a
+            // timer that would take a millisecond, and the stop of the call overtake its reason.
             let came = async {
                 tokio::select! {
                     biased;
