@@ -210,10 +210,10 @@ impl Relays {
         if self.named.contains(relay) {
             return;
         }
-        let mut spelled = self.lock();
-        let is_old = |one: &Spelling| now_ms.saturating_sub(one.time_ms) >= ms(STANDS);
-        if spelled.get(relay).is_some_and(is_old) {
-            spelled.remove(relay);
+        if let Some(spelling) = self.lock().get_mut(relay)
+            && now_ms.saturating_sub(spelling.time_ms) >= ms(STANDS)
+        {
+            *spelling = Spelling::after(Some(*spelling));
         }
     }
 

@@ -28,8 +28,6 @@ fn a_relay_of_others_is_spelled_anew_when_it_was_in_vain_for_long() {
     assert_eq!(relays.spelling(&theirs), Some(spelled.clone()), "it may still come to something");
     assert_eq!(relays.ways(std::slice::from_ref(&theirs)).0.pop(), first);
     relays.failed(&theirs, now_ms() + 60_000);
-    assert_eq!(relays.spelling(&theirs), None);
-    relays.ways(std::slice::from_ref(&theirs));
     assert_ne!(relays.spelling(&theirs), Some(spelled));
     // One of its own is the watchdog's.
     let own = relays.spelling(&url("own"));
