@@ -14,8 +14,16 @@ use std::time::Duration;
 const GAP_US: u64 = 1_000_000;
 /// Calls go on within this time after their relay is back, or by another one.
 const RESUMED_US: u64 = 5_000_000;
+/// A node is reached by a relay within this time, whatever another one does.
+const REACHED_US: u64 = 8_000_000;
+/// A host outside that there is not.
+const NOBODY: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 99);
+/// Calls go on within this time by another relay.
+const AT_ONCE_US: u64 = 5_000_000;
 /// So long calls are made to see that their way stays as it is.
 const STAYS_US: u64 = 3_000_000;
+/// The same after a relay was killed: until its path is idle for too long, and longer.
+const MISSED_US: u64 = 12_000_000;
 /// So long a relay is away before somebody calls, and again until it is back: the connections that
 /// went by it are gone by then, and the engine pauses for long between its own tries.
 const AWAY: Duration = Duration::from_secs(5);
@@ -139,15 +147,48 @@ fn adopt(from: &Path, home: &Path) {
 impl Pair {
     /// Calls once, and gives the answer.
     fn call(&mut self, text: &str) -> Value {
-        self.bert.tell(&json!({"do": "call", "to": self.reach, "text": text, "tag": text}));
+        self.begin("echo", text);
         self.answer(text)
     }
 
+    /// Begins a call, which its text names.
+    fn begin(&mut self, skill: &str, text: &str) {
+        self.bert.tell(&json!({"do": "call", "to": self.reach, "skill": skill, "text": text,
+            "tag": text}));
+    }
+
     fn answer(&mut self, text: &str) -> Value {
-        let answer =
-            self.bert.expect(text, 2 * LONG, |event| (event["tag"] == text).then(|| event.clone()));
+        let answer = self.end(text);
         assert_eq!(answer["event"], "reply", "{answer}");
         answer
+    }
+
+    /// How a call ended.
+    fn end(&mut self, text: &str) -> Value {
+        self.bert.expect(text, 2 * LONG, |event| (event["tag"] == text).then(|| event.clone()))
+    }
+
+    /// The end of a call that may be made again: an answer, or none where it says so.
+    fn again(&mut self, text: &str) -> Option<Value> {
+        let end = self.end(text);
+        let is_answer = end["event"] == "reply";
+        assert!(is_answer || end["kind"] == "transport", "it may be made again: {end}");
+        is_answer.then_some(end)
+    }
+
+    /// Calls again until an answer comes, as who calls would: what is lost with a connection may
+    /// be made again.
+    fn resumed(&mut self) -> Value {
+        let began = now_us();
+        for number in 0.. {
+            let text = format!("resumed {number}");
+            self.begin("echo", &text);
+            if let Some(answer) = self.again(&text) {
+                return answer;
+            }
+            assert!(now_us() - began < LONG.as_micros() as u64, "no call is answered");
+        }
+        unreachable!("it returned")
     }
 
     /// Calls one after the other until one goes this way; how many went another.
@@ -199,8 +240,7 @@ fn a_relayed_way_becomes_direct_on_the_same_connection() {
     let Some(scene) = Scene::new("cone", Kind::Cone, &[ONE]) else { return };
     let mut pair = scene.pair();
     // A call that is under way all the time.
-    pair.bert.tell(&json!({"do": "call", "to": pair.reach, "skill": "wait", "text": "long",
-        "tag": "long"}));
+    pair.begin("wait", "long");
     pair.anna.event("waiting");
     let relayed = pair.until("direct");
     eprintln!("cone and cone: {relayed} calls were relayed before the first direct one");
@@ -239,7 +279,7 @@ fn a_relay_that_is_killed_is_not_missed_by_what_goes_directly() {
     pair.until("direct");
     let (before, _) = pair.calls_for(GAP_US);
     scene.kill_relay(&mut pair);
-    let (gap, paths) = pair.calls_for(STAYS_US);
+    let (gap, paths) = pair.calls_for(MISSED_US);
     eprintln!("longest pause between two answers {} ms, before {} ms", gap / 1_000, before / 1_000);
     assert_eq!(paths, ["direct"]);
     assert!(gap < GAP_US, "a gap of {gap} us");
@@ -250,9 +290,11 @@ fn relayed_calls_go_on_when_their_relay_is_back() {
     let Some(mut scene) = Scene::new("back", Kind::Symmetric, &[ONE]) else { return };
     let mut pair = scene.pair();
     assert_eq!(pair.call("before")["path"], "relay");
+    pair.begin("wait", "once");
+    pair.anna.event("waiting");
     let (killed, ip) = scene.kill_relay(&mut pair);
     std::thread::sleep(AWAY);
-    pair.bert.tell(&json!({"do": "call", "to": pair.reach, "text": "away", "tag": "away"}));
+    pair.begin("echo", "away");
     std::thread::sleep(AWAY);
     let relay = scene.open(ip);
     let back = now_us();
@@ -264,20 +306,52 @@ fn relayed_calls_go_on_when_their_relay_is_back() {
     eprintln!("answered {} ms after the relay was back", took / 1_000);
     assert!(took < RESUMED_US, "only after {took} us");
     assert_eq!(pair.call("after")["path"], "relay");
+    // There was no other way for what runs at most once.
+    assert_eq!(pair.end("once")["kind"], "unknown_outcome");
     scene.relays.push((ip, relay));
 }
 
 #[test]
 fn relayed_calls_go_on_by_another_relay_at_once() {
-    let Some(mut scene) = Scene::new("two", Kind::Symmetric, &[ONE, TWO]) else { return };
-    let mut pair = scene.pair();
-    assert_eq!(pair.call("before")["path"], "relay");
-    let (killed, _) = scene.kill_relay(&mut pair);
-    let answer = pair.call("after");
-    let took = answer["at_us"].as_u64().unwrap().saturating_sub(killed);
-    eprintln!("answered {} ms after the relay was killed", took / 1_000);
-    assert_eq!(answer["path"], "relay");
-    assert!(took < RESUMED_US, "only after {took} us");
+    for (test, kind) in [("two", Kind::Symmetric), ("walls", Kind::Wall)] {
+        let Some(mut scene) = Scene::new(test, kind, &[ONE, TWO]) else { return };
+        let mut pair = scene.pair();
+        assert_eq!(pair.call("before")["path"], "relay");
+        // Under way when it is killed: one that runs at most once, and one that may run again.
+        pair.begin("wait", "once");
+        pair.anna.event("waiting");
+        pair.begin("slow", "again");
+        pair.anna.event("working");
+        let (killed, _) = scene.kill_relay(&mut pair);
+        let answer = pair.resumed();
+        let took = answer["at_us"].as_u64().unwrap().saturating_sub(killed);
+        eprintln!("{kind:?}: answered {} ms after the relay was killed", took / 1_000);
+        assert_eq!(answer["path"], "relay");
+        assert!(took < AT_ONCE_US, "{kind:?}: only after {took} us");
+        pair.again("again");
+        pair.anna.tell(&json!({"do": "release"}));
+        // Its connection went by both relays, and is there; or by the other one alone.
+        let once = pair.end("once");
+        eprintln!("{kind:?}: what runs at most once: {} {}", once["event"], once["kind"]);
+        assert!(once["event"] == "reply" || once["kind"] == "unknown_outcome", "{once}");
+    }
+}
+
+#[test]
+fn a_relay_that_does_not_answer_keeps_nobody_from_another() {
+    let Some(scene) = Scene::new("dark", Kind::Wall, &[ONE]) else { return };
+    let home = scene.at("told");
+    adopt(&scene.relay_home(ONE), &home);
+    let mut told = super::spawn(&scene.nats.spaces.name("left"), &home, "told");
+    // Nobody has this address: what goes there is lost.
+    let relays = [format!("https://{NOBODY}"), format!("https://{ONE}")];
+    told.start(&json!({"do": "start", "relays": relays, "relay_ca": scene.believed()}));
+    told.tell(&json!({"do": "at_relay"}));
+    let reached = told.event("at_relay");
+    let took = reached["took_us"].as_u64().unwrap();
+    eprintln!("beside one that is away: reached by a relay after {} ms", took / 1_000);
+    assert_eq!(reached["relay"], relays[1].as_str());
+    assert!(took < REACHED_US, "only after {took} us");
 }
 
 #[test]
@@ -285,7 +359,7 @@ fn a_mesh_that_was_told_of_no_relay_sends_it_nothing() {
     let Some(scene) = Scene::new("none", Kind::Cone, &[ONE]) else { return };
     let home = scene.at("quiet");
     adopt(&scene.relay_home(ONE), &home);
-    let before = scene.nats.received("one");
+    let before = scene.nats.sent("left");
     let left = scene.nats.spaces.name("left");
     let mut quiet = super::spawn(&left, &home, "quiet");
     let mut other = super::spawn(&left, &home, "other");
@@ -299,9 +373,17 @@ fn a_mesh_that_was_told_of_no_relay_sends_it_nothing() {
         closing.tell(&json!({"do": "close"}));
         closing.event("closed");
     }
-    assert_eq!(scene.nats.received("one"), before, "packets came to the relay");
-    // The control: a node that was told of it.
+    assert_eq!(scene.nats.sent("left"), before, "packets left the machine");
+    // The control: a node that was told of one sends packets, and to that one alone.
+    scene.nats.count_others("lgate", &[ONE]);
     let mut told = super::spawn(&left, &home, "told");
-    told.start(&json!({"do": "start", "relays": scene.urls(), "relay_ca": scene.believed()}));
-    super::spaces::until("packets at the relay", || scene.nats.received("one") > before + 5);
+    told.start(&json!({"do": "start", "listen": "all", "relays": scene.urls(),
+        "relay_ca": scene.believed()}));
+    told.tell(&json!({"do": "at_relay"}));
+    told.event("at_relay");
+    assert!(scene.nats.sent("left") > before + 5);
+    assert_eq!(scene.nats.others("lgate"), 0, "nobody else was asked anything");
+    // The control of that: one packet sent on purpose.
+    scene.nats.seen_outside();
+    assert!(scene.nats.others("lgate") > 0, "the counter counts");
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// The hosts: two inside, their translators, that of a provider, what joins all outside, two
 /// relays.
-const HOSTS: [&str; 8] = ["left", "lgate", "right", "rgate", "carrier", "hub", "one", "two"];
+const HOSTS: [&str; 8] = ["left", "lgate", "right", "rgate", "isp", "hub", "one", "two"];
 /// A host inside, its translator, the network between them, and the translator as the outside
 /// sees it.
 const SIDES: [(&str, &str, &str, &str); 2] =
@@ -58,12 +58,12 @@ impl TwoNats {
         plug("two", "cable", &TWO.to_string());
         for (host, gate, network, outside) in SIDES {
             if kind == Kind::Double && host == "left" {
-                plug("carrier", "outside", outside);
-                spaces.cable((gate, "outside"), ("carrier", "inside"));
+                plug("isp", "outside", outside);
+                spaces.cable((gate, "outside"), ("isp", "inside"));
                 spaces.ip(gate, "addr add 100.64.0.2/24 dev outside");
-                spaces.ip("carrier", "addr add 100.64.0.1/24 dev inside");
+                spaces.ip("isp", "addr add 100.64.0.1/24 dev inside");
                 spaces.ip(gate, "route add default via 100.64.0.1");
-                spaces.run("carrier", "sysctl -qw net.ipv4.ip_forward=1");
+                spaces.run("isp", "sysctl -qw net.ipv4.ip_forward=1");
             } else {
                 plug(gate, "outside", outside);
             }
@@ -99,8 +99,8 @@ impl TwoNats {
                 orders.push(format!("add rule ip hubless passing {passing}"));
             }
         }
-        let carrier = (kind == Kind::Double).then_some("carrier");
-        for gate in SIDES.map(|(_, gate, ..)| gate).into_iter().chain(carrier) {
+        let isp = (kind == Kind::Double).then_some("isp");
+        for gate in SIDES.map(|(_, gate, ..)| gate).into_iter().chain(isp) {
             for order in &orders {
                 self.spaces.run(gate, &format!("nft {order}"));
             }
@@ -123,9 +123,30 @@ impl TwoNats {
         })
     }
 
-    /// Packets that came to a host outside.
-    pub(crate) fn received(&self, host: &str) -> u64 {
-        let counter = self.spaces.run(host, "cat /sys/class/net/cable/statistics/rx_packets");
+    /// Packets that a host sent over its cable, to whomever.
+    pub(crate) fn sent(&self, host: &str) -> u64 {
+        let counter = self.spaces.run(host, "cat /sys/class/net/cable/statistics/tx_packets");
         counter.trim().parse().expect("a number of packets")
+    }
+
+    /// Counts from now on what leaves the network of a host, but what goes to one of these.
+    pub(crate) fn count_others(&self, gate: &str, but: &[Ipv4Addr]) {
+        let known: Vec<_> = but.iter().map(ToString::to_string).collect();
+        for order in [
+            "add chain ip hubless counting { type filter hook forward priority 10 ; }".to_owned(),
+            format!(
+                "add rule ip hubless counting oifname outside ip daddr != {{ {} }} counter",
+                known.join(", ")
+            ),
+        ] {
+            self.spaces.run(gate, &format!("nft {order}"));
+        }
+    }
+
+    /// Packets that were counted there.
+    pub(crate) fn others(&self, gate: &str) -> u64 {
+        let listed = self.spaces.run(gate, "nft list chain ip hubless counting");
+        let mut words = listed.split_whitespace().skip_while(|word| *word != "packets");
+        words.nth(1).expect("a counter").parse().expect("a number of packets")
     }
 }

@@ -261,6 +261,11 @@ async fn drive(
             });
             say("status", &told);
         }
+        "at_relay" => {
+            let began = now_us();
+            let relay = node.at_relay(hubless_mesh_tests::LONG).await?;
+            say("at_relay", &json!({"relay": relay.to_string(), "took_us": now_us() - began}));
+        }
         "relays" => say("relays", &json!({"relays": node.status().relays})),
         "close" => {
             node.close(GRACE).await;

@@ -23,13 +23,20 @@ impl Shared {
     }
 
     /// Ends what goes by this relay, and names the nodes at the other ends. As long as there is a
-    /// connection to a node, the engine would send on its way what is to make another one.
+    /// connection to a node, the engine would send on its way what is to make another one: one
+    /// that is left for another ends as well, where nothing else leads to the node.
     pub(super) fn end_relayed(&self, relay: &RelayUrl) -> BTreeSet<NodeKey> {
         let mut nodes = BTreeSet::new();
         for connection in self.going_by(relay) {
             nodes.insert(connection.peer());
             // The node lives, as far as is known.
             connection.close(CloseReason::Drained);
+        }
+        for node in &nodes {
+            let left = self.peers.of(*node);
+            if !left.iter().any(|connection| connection.is_usable()) {
+                left.iter().for_each(|connection| connection.close(CloseReason::Drained));
+            }
         }
         nodes
     }
