@@ -122,6 +122,7 @@ class Node:
         home: str | os.PathLike[str] | None = None,
         listen: Literal["loopback", "all"] | Sequence[str] | None = None,
         port: int | None = None,
+        lan: bool | None = None,
         zones: Sequence[str] = (),
         log: Literal["error", "warn", "info", "debug", "trace"] | None = None,
         memory_only: bool | None = None,
@@ -161,7 +162,9 @@ class Node:
         ``https://relay.example``, by which it can be reached and reaches others where there is no
         direct way (``HUBLESS_RELAYS``, else those of the ticket by which its mesh was joined);
         ``relay_ca`` is the file of the certificates, in PEM, that they are believed by, and by no
-        others (``HUBLESS_RELAY_CA``, else those that the machine trusts).
+        others (``HUBLESS_RELAY_CA``, else those that the machine trusts). ``lan`` meets nodes of
+        its mesh on the local networks that it listens to (loopback counts as all then), by
+        multicast DNS (RFC 6762), instead of what ``HUBLESS_LAN`` says.
         """
         folder, spans, believed = (
             os.fspath(path) if path is not None else None for path in (home, trace, relay_ca)
@@ -173,6 +176,7 @@ class Node:
                 folder,
                 listen,
                 port,
+                lan,
                 zones,
                 log,
                 memory_only,

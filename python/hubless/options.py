@@ -88,6 +88,7 @@ class Settings:
     home: str | None = None
     listen: str | Sequence[str] | None = None
     port: int | None = None
+    lan: bool | None = None
     zones: Sequence[str] = ()
     log: Literal["error", "warn", "info", "debug", "trace"] | None = None
     memory_only: bool | None = None

@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod cut;
+mod lan;
 mod link;
 mod loss;
 mod nat;

@@ -100,6 +100,9 @@ pub struct hubless_node_options {
     /// File of the certificates, in PEM, that relays are believed by, and by no others; none: that
     /// of `HUBLESS_RELAY_CA`, else those that the machine trusts.
     pub relay_ca: hubless_str,
+    /// 1: nodes of its mesh are met on the local networks that it listens to (loopback counts as
+    /// all then), by multicast DNS (RFC 6762); 0: as `HUBLESS_LAN` says.
+    pub lan: i32,
 }
 
 // SAFETY: `repr(C)`, begins with its size, all zero is a value.
@@ -298,6 +301,9 @@ unsafe fn start_body(given: &hubless_node_options) -> Result<Value> {
         }
         if given.port != 0 {
             body.insert("port".to_owned(), json!(given.port));
+        }
+        if given.lan != 0 {
+            body.insert("lan".to_owned(), json!(true));
         }
         if given.memory_only != 0 {
             body.insert("memoryOnly".to_owned(), json!(true));

@@ -21,6 +21,7 @@ struct File {
     listen: Option<Spanned<Words>>,
     home: Option<Spanned<PathBuf>>,
     port: Option<Spanned<u16>>,
+    lan: Option<Spanned<bool>>,
     zones: Option<Spanned<Words>>,
     relays: Option<Spanned<Words>>,
     relay_ca: Option<Spanned<PathBuf>>,
@@ -104,6 +105,7 @@ impl Settings {
             value.map(|value| (value.get_ref().joined(), at(value.span())))
         };
         let port = file.port.map(|value| (value.get_ref().to_string(), at(value.span())));
+        let lan = file.lan.map(|value| (value.get_ref().to_string(), at(value.span())));
         // A relative folder is beside the file, wherever the command runs.
         let beside = path.parent().unwrap_or_else(|| Path::new(""));
         let own_home = file.home.map(|value| (beside.join(value.get_ref()), at(value.span())));
@@ -139,6 +141,7 @@ impl Settings {
                 Some("loopback"),
             ),
             setting("port", [None, variable("HUBLESS_PORT"), port], None),
+            setting("lan", [None, variable("HUBLESS_LAN"), lan], None),
             setting("zones", [None, variable("HUBLESS_ZONES"), words_of(file.zones)], None),
             setting("relays", [None, variable("HUBLESS_RELAYS"), words_of(file.relays)], None),
             setting("relay_ca", [None, variable("HUBLESS_RELAY_CA"), relay_ca], None),
@@ -189,6 +192,7 @@ impl Settings {
             home: self.home.clone(),
             listen: Some(self.listen()?),
             gateway: self.value("gateway").map(str::to_owned),
+            lan: self.lan()?,
             zones: self.zones(),
             relays: self.relays()?,
             relay_ca: self.relay_ca(),
@@ -214,6 +218,16 @@ impl Settings {
     }
 
     /// Zones of the node; none: those of its token.
+    /// Whether nodes of the local network are met; none: nothing says so.
+    fn lan(&self) -> Result<Option<bool>> {
+        match self.value("lan") {
+            None | Some("") => Ok(None),
+            Some("1" | "true") => Ok(Some(true)),
+            Some("0" | "false") => Ok(Some(false)),
+            Some(_) => Err(self.blame("lan", "expected 1 or 0")),
+        }
+    }
+
     fn zones(&self) -> Vec<String> {
         self.words("zones").map(str::to_owned).collect()
     }

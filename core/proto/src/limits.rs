@@ -331,6 +331,8 @@ limits! {
     NODE_ZONES: usize = 16;
     /// Keys that a mesh lets in no more.
     REVOKED_KEYS: usize = 1_024;
+    /// Nodes of its local network that a node keeps contact with.
+    LAN_NODES: usize = 64;
     /// Relays that a node uses, that its record names, or a ticket of one minter.
     NODE_RELAYS: usize = 4;
     /// URL of a relay, in bytes.

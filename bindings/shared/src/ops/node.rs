@@ -28,12 +28,13 @@ pub(super) async fn run(job: Job<'_>, name: &str) -> Result<Outcome> {
     }
 }
 
-const START: [&str; 19] = [
+const START: [&str; 20] = [
     "name",
     "mesh",
     "home",
     "listen",
     "port",
+    "lan",
     "zones",
     "relays",
     "relayCa",

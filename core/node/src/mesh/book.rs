@@ -31,7 +31,7 @@ struct Entry {
     said: Option<Said>,
     /// The same, since that connection broke: a call that knows the node dials it there.
     lost: Option<Said>,
-    /// From a ticket.
+    /// From a ticket, or the local network.
     contact: Contact,
 }
 
@@ -40,11 +40,13 @@ struct Entry {
 struct Contact {
     addresses: Vec<SocketAddr>,
     relays: Vec<RelayUrl>,
+    /// On a local network, as it says there now.
+    met: Vec<SocketAddr>,
 }
 
 impl Contact {
     const fn is_empty(&self) -> bool {
-        self.addresses.is_empty() && self.relays.is_empty()
+        self.addresses.is_empty() && self.relays.is_empty() && self.met.is_empty()
     }
 }
 
@@ -101,8 +103,22 @@ impl Book {
     }
 
     pub(super) fn contact(&self, node: NodeKey, addresses: &[SocketAddr], relays: &[RelayUrl]) {
-        let contact = Contact { addresses: addresses.to_vec(), relays: relays.to_vec() };
-        self.change(|entries| entries.entry(node).or_default().contact = contact);
+        self.change(|entries| {
+            let contact = &mut entries.entry(node).or_default().contact;
+            contact.addresses = addresses.to_vec();
+            contact.relays = relays.to_vec();
+        });
+    }
+
+    /// Where a node is on a local network, as it says there; nowhere: it said good-bye.
+    pub(super) fn met(&self, node: NodeKey, addresses: Vec<SocketAddr>) {
+        self.change(|entries| {
+            let entry = entries.entry(node).or_default();
+            entry.contact.met = addresses;
+            if entry.is_lost() && entry.lost.is_none() {
+                entries.remove(&node);
+            }
+        });
     }
 
     /// The process that the file of a node in the runtime folder is of.
@@ -170,7 +186,8 @@ impl Book {
             }
         }
         if !contact.is_empty() {
-            let Contact { addresses, relays } = contact;
+            let Contact { mut addresses, relays, met } = contact;
+            addresses.extend(met);
             return Ok(Reach { addresses, relays, trusted: false });
         }
         Err(why.unwrap_or_else(|| {

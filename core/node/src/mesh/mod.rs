@@ -18,6 +18,7 @@ mod host;
 mod hostings;
 mod join;
 mod keep;
+mod lan;
 mod lane;
 mod local;
 mod options;

@@ -21,6 +21,9 @@ pub struct MeshOptions {
     pub listen: Listen,
     /// UDP port; 0: any.
     pub port: u16,
+    /// True: nodes of this mesh are met on the local networks that are listened to, by multicast
+    /// DNS. `Loopback` counts as `All` then.
+    pub lan: bool,
     /// Zones of the node; none: those of its token.
     pub zones: Vec<String>,
     /// Relays by which this node can be reached and reaches others, at most 4; none: those of the
@@ -41,6 +44,7 @@ impl MeshOptions {
             mesh: MeshChoice::Default,
             listen: Listen::Loopback,
             port: 0,
+            lan: false,
             zones: Vec::new(),
             relays: Vec::new(),
             relay_ca: None,

@@ -1,5 +1,6 @@
 //! Starting a node's part in its mesh, and what it does by itself from then on.
 
+use super::lan::{Lan, look};
 use super::local::Local;
 use super::peers::Peers;
 use super::shared::{Patience, Shared};
@@ -71,8 +72,9 @@ pub(super) async fn start(
     let presence = present(&home, key.node_key()).await?;
     // A mesh that was joined by a ticket of another machine is contact that the user asked for.
     let distant = membership.contacts().iter().any(is_distant);
+    let is_open = distant || options.lan;
     let listen =
-        if distant && options.listen == Listen::Loopback { Listen::All } else { options.listen };
+        if is_open && options.listen == Listen::Loopback { Listen::All } else { options.listen };
     let local = Arc::new(Local::new(key.clone(), membership)?);
     let relaying = relays::relaying(options.relays, options.relay_ca, &local).await?;
     let roots = relaying.as_ref().and_then(|relaying| relaying.roots.clone());
@@ -80,6 +82,9 @@ pub(super) async fn start(
     let bind = Bind { key: &key, listen: &listen, port, relays: relaying, paths };
     let link = Link::bind(bind).await?;
     local.set_addresses(link.addresses());
+    let (node, mesh) = (local.node(), local.mesh());
+    let lan = || Lan::open(node, mesh, &listen, &link.addresses());
+    let lan = options.lan.then(lan).transpose()?;
     local.set_relays(link.relays().to_vec());
     let shared = Arc::new(Shared {
         home,
@@ -111,6 +116,10 @@ pub(super) async fn start(
     }
     tasks(&shared);
     tend_relays(&shared, roots);
+    if let Some(lan) = lan {
+        let task = Arc::clone(&shared);
+        shared.spawn(async move { look(&task, lan).await });
+    }
     tracing::info!(
         node = %shared.local.node(),
         mesh = %shared.local.mesh(),

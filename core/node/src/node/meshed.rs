@@ -3,7 +3,7 @@
 use super::options::{Listen, NodeOptions};
 use crate::home::Home;
 use crate::mesh::{self, MeshChoice, MeshOptions, RelayUrl};
-use hubless_proto::error::Result;
+use hubless_proto::error::{Error, Result};
 use std::path::PathBuf;
 
 /// Options of the mesh of a node.
@@ -16,6 +16,7 @@ pub(super) fn options(options: &NodeOptions, home: Home) -> Result<MeshOptions> 
         mesh: choice(options.mesh.clone().or_else(|| options.surrounding("HUBLESS_MESH")))?,
         listen: listen(options)?,
         port: options.port.unwrap_or_default(),
+        lan: lan(options)?,
         zones: zones(options),
         relays: relays(options)?,
         relay_ca: relay_ca(options),
@@ -44,6 +45,17 @@ fn listen(options: &NodeOptions) -> Result<mesh::Listen> {
         Listen::All => mesh::Listen::All,
         Listen::Addresses(addresses) => mesh::Listen::Addresses(addresses),
     })
+}
+
+fn lan(options: &NodeOptions) -> Result<bool> {
+    if let Some(lan) = options.lan {
+        return Ok(lan);
+    }
+    match options.surrounding("HUBLESS_LAN").as_deref() {
+        None | Some("" | "0" | "false") => Ok(false),
+        Some("1" | "true") => Ok(true),
+        Some(_) => Err(Error::invalid("lan", "expected 1 or 0 in HUBLESS_LAN")),
+    }
 }
 
 fn zones(options: &NodeOptions) -> Vec<String> {

@@ -41,6 +41,9 @@ pub struct NodeOptions {
     pub listen: Option<Listen>,
     /// UDP port; none: any.
     pub port: Option<u16>,
+    /// True: nodes of its mesh are met on the local networks that it listens to (loopback counts as
+    /// all then), by multicast DNS (RFC 6762); none: `HUBLESS_LAN` (`1`), else they are not.
+    pub lan: Option<bool>,
     /// Zones that its agents say they are in, such as `eu` or `on-prem`: any in the user's own
     /// mesh, in a joined one those that its token names; none: `HUBLESS_ZONES` (separated by
     /// commas), else all that its token names.

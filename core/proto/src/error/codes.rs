@@ -191,6 +191,7 @@ pub const CODES: &[Code] = &[
     code("invite", &[Denied], "the invite is unknown, over or used up: ask for a new ticket"),
     code("key_in_use", &[Conflict], "another process has this key: end it, or take another name"),
     code("keys", &[Busy], "the call has too many keys of its gateway: use those it has"),
+    code("lan", &[Configuration], "nodes on the local network cannot be met: the message says why"),
     code("lease_lost", &[Killed], "the issuer of the grant was not heard in time"),
     code("ledger", &[Busy], "no more grants fit into the ledger of this node"),
     code("links", &[Busy], "too many keys of this root live"),

@@ -110,7 +110,8 @@ async fn start(subject: &Subject, command: &Value) -> Result<Running, Error> {
     let name = command["node"].as_str().map(str::to_owned);
     let home = Some(subject.home.clone());
     let port = command["port"].as_u64().and_then(|port| u16::try_from(port).ok());
-    let options = NodeOptions { home, listen, port, name, ..relays::said(command)? };
+    let lan = command["lan"].as_bool();
+    let options = NodeOptions { home, listen, port, lan, name, ..relays::said(command)? };
     let node = Node::start(options).await?;
     let started = now_us();
     let mut agents = BTreeMap::new();

@@ -224,6 +224,7 @@ public class Node private constructor(private val options: NodeOptions) : AutoCl
             some("gatewayKey", options.gatewayKey)
             some("gatewaySigner", options.gatewaySigner)
             some("refund", options.refund)
+            options.lan?.let { put("lan", it) }
             if (options.relays.isNotEmpty()) put("relays", textArray(options.relays))
             some("relayCa", options.relayCa?.toAbsolutePath()?.toString())
             some("orphans", options.orphans?.json())
