@@ -278,7 +278,7 @@ static void agents_are_found_and_asked_in_the_zones_of_their_node(void) {
 }
 
 static void a_node_refuses_what_is_no_relay(void) {
-    hubless_node_options options = {.size = sizeof options, .memory_only = true};
+    hubless_node_options options = {.size = sizeof options, .memory_only = 1};
     hubless_node *node = NULL;
     hubless_error err = HUBLESS_ERROR_INIT;
     // Nobody is there: the node goes on without it.

@@ -24,7 +24,6 @@ mod prepare;
 mod publish;
 mod reach;
 pub(crate) mod read;
-mod relays;
 mod request;
 mod resolve;
 mod returns;
@@ -38,7 +37,6 @@ mod templates;
 mod trace;
 mod watching;
 mod world;
-mod zones;
 
 pub use agents::Agent;
 pub use found::{

@@ -252,16 +252,7 @@ async fn drive(
             let names: Vec<_> = found.iter().map(|found| found.name.clone()).collect();
             say("found", &json!({"names": names}));
         }
-        "status" => {
-            let status = serde_json::to_value(node.status()).unwrap_or_default();
-            let handled = subject.handled.load(Ordering::SeqCst);
-            let counts = node.counts();
-            let (repeats, merged) = (counts.repeats, counts.merged);
-            let told = json!({
-                "status": status, "handled": handled, "repeats": repeats, "merged": merged,
-            });
-            say("status", &told);
-        }
+        "status" => say("status", &status(subject, &node)),
         "at_relay" => {
             let began = now_us();
             let relay = node.at_relay(hubless_mesh_tests::LONG).await?;
@@ -276,6 +267,15 @@ async fn drive(
         _ => return budget(running, what, command).await,
     }
     Ok(())
+}
+
+fn status(subject: &Subject, node: &Node) -> Value {
+    let status = serde_json::to_value(node.status()).unwrap_or_default();
+    let handled = subject.handled.load(Ordering::SeqCst);
+    let counts = node.counts();
+    json!({
+        "status": status, "handled": handled, "repeats": counts.repeats, "merged": counts.merged,
+    })
 }
 
 async fn budget(running: &mut Running, what: &str, command: &Value) -> Result<(), Error> {

@@ -1,8 +1,8 @@
 //! What the options of a node, and the variables around it, say to its mesh.
 
-use super::options::{Listen, NodeOptions};
 use crate::home::Home;
 use crate::mesh::{self, MeshChoice, MeshOptions, RelayUrl};
+use crate::node::options::{Listen, NodeOptions};
 use hubless_proto::error::{Error, Result};
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 ///
 /// # Errors
 /// `invalid_argument` naming the option.
-pub(super) fn options(options: &NodeOptions, home: Home) -> Result<MeshOptions> {
+pub(in crate::node) fn options(options: &NodeOptions, home: Home) -> Result<MeshOptions> {
     Ok(MeshOptions {
         name: options.name.clone(),
         mesh: choice(options.mesh.clone().or_else(|| options.surrounding("HUBLESS_MESH")))?,

@@ -1,7 +1,7 @@
 //! The relay that a node serves.
 
-use super::lifecycle::Node;
 use crate::mesh::{Mesh, RelayUrl};
+use crate::node::lifecycle::Node;
 use crate::relay::RelayOptions;
 #[cfg(feature = "relay-server")]
 use crate::{engine::lock, relay::RelayServer};
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// The relay of a node, while it is open; most nodes have none.
 #[derive(Debug, Default)]
-pub(super) struct ServedRelay {
+pub(in crate::node) struct ServedRelay {
     url: Option<RelayUrl>,
     #[cfg(feature = "relay-server")]
     server: Mutex<Option<RelayServer>>,
@@ -26,14 +26,17 @@ impl ServedRelay {
     /// # Errors
     /// As [`Node::start`]; `unsupported`, code `relay_server`, where none was built in.
     #[cfg(feature = "relay-server")]
-    pub(super) async fn start(options: Option<&RelayOptions>, mesh: &Mesh) -> Result<Self> {
+    pub(in crate::node) async fn start(
+        options: Option<&RelayOptions>,
+        mesh: &Mesh,
+    ) -> Result<Self> {
         let Some(options) = options else { return Ok(Self::default()) };
         let server = RelayServer::start(options, mesh.door()).await?;
         Ok(Self { url: Some(server.url().clone()), server: Mutex::new(Some(server)) })
     }
 
     #[cfg(not(feature = "relay-server"))]
-    pub(super) fn start(
+    pub(in crate::node) fn start(
         options: Option<&RelayOptions>,
         _: &Mesh,
     ) -> impl Future<Output = Result<Self>> + use<> {
@@ -45,7 +48,7 @@ impl ServedRelay {
 
     /// Ends it.
     #[cfg(feature = "relay-server")]
-    pub(super) async fn close(&self) {
+    pub(in crate::node) async fn close(&self) {
         let server = lock(&self.server).take();
         if let Some(server) = server {
             server.close().await;
@@ -53,7 +56,7 @@ impl ServedRelay {
     }
 
     #[cfg(not(feature = "relay-server"))]
-    pub(super) fn close(&self) -> impl Future<Output = ()> + use<> {
+    pub(in crate::node) fn close(&self) -> impl Future<Output = ()> + use<> {
         std::future::ready(())
     }
 }
