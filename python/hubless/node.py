@@ -140,34 +140,29 @@ class Node:
 
         A ``name`` keeps the node's key; ``home`` is the data folder instead of the platform's;
         ``listen`` says who can connect (this machine); ``zones`` are where its agents say they are,
-        such as ``eu`` or ``on-prem``, for callers whose data policy asks: any in this user's own
-        mesh, in one that was joined those of its ticket (``HUBLESS_ZONES``, else all of the
-        ticket); ``log`` is the least level handed to the logger ``hubless`` (that logger's own
-        level). ``orphans`` is what a request gets that belongs to no call and has no switch while
-        this node handles a call with a budget, as one that has lost its context: ``refuse``
+        such as ``eu``: any in this user's own mesh, in one that was joined those of its ticket
+        (``HUBLESS_ZONES``, else all of the ticket); ``log`` is the least level handed to the logger
+        ``hubless`` (that logger's own level). ``orphans`` is what a request gets that belongs to no
+        call and has no switch while this node handles a call with a budget: ``refuse``
         (``ConfigurationError``, code ``orphan``), ``allow``, or a budget of its own. ``trace`` is a
-        file that the spans of its calls are appended to, as JSON Lines of OTLP, or the URL of a
-        collector that they are posted to, such as ``http://127.0.0.1:4318/v1/traces``, instead of
-        that of ``HUBLESS_TRACE``. ``gateway`` is the base URL of the metering gateway of
-        ``Call.provider``, such as ``http://127.0.0.1:8430/v1``, and ``gateway_key`` the spending
-        key that this node has of it, instead of those of ``HUBLESS_GATEWAY`` and
-        ``HUBLESS_GATEWAY_KEY``. ``refund`` says what comes back of the grants of calls that other
-        nodes answer, instead of ``HUBLESS_REFUND``: ``signed``, what they say that they did not
-        use; ``provider``, of cost only what receipts of the gateway show unpaid, which hold under
+        file that spans are appended to, as JSON Lines of OTLP, or the URL of a collector, such as
+        ``http://127.0.0.1:4318/v1/traces`` (``HUBLESS_TRACE``). ``gateway`` is the base URL of the
+        metering gateway of ``Call.provider``, such as ``http://127.0.0.1:8430/v1``, and
+        ``gateway_key`` the spending key that this node has of it (``HUBLESS_GATEWAY``,
+        ``HUBLESS_GATEWAY_KEY``). ``refund`` says what comes back of the grants of calls that other
+        nodes answer (``HUBLESS_REFUND``): ``signed``, what they say that they did not use;
+        ``provider``, of cost only what receipts of the gateway show unpaid, under
         ``gateway_signer``, the key that ``hubless expose gateway`` prints
-        (``HUBLESS_GATEWAY_SIGNER``); ``never``, nothing. That is one word for all of them, or one
-        for each class: ``member``, nodes that showed a token of this node's mesh, and ``external``,
-        all others; the default is ``member=signed,external=never``. ``relays`` are at most four
-        URLs, such as ``https://relay.example``, by which it can be reached and reaches others where
-        there is no direct way (``HUBLESS_RELAYS``, else those of the ticket by which its mesh was
-        joined); ``relay_ca`` is the file of the certificates, in PEM, that they are believed by,
-        and by no others (``HUBLESS_RELAY_CA``, else those that the machine trusts). ``lan`` meets
-        nodes of its mesh on the local networks that it listens to (loopback counts as all then), by
-        multicast DNS (RFC 6762), instead of what ``HUBLESS_LAN`` says.
+        (``HUBLESS_GATEWAY_SIGNER``); ``never``, nothing: one word for all, or one for each class,
+        ``member``, nodes that showed a token of its mesh, and ``external``; default
+        ``member=signed,external=never``. ``relays`` are at most four URLs, such as
+        ``https://relay.example``, by which it can be reached and reaches others
+        (``HUBLESS_RELAYS``, else those of the ticket of its mesh), believed by the certificates of
+        the file ``relay_ca`` alone (``HUBLESS_RELAY_CA``, else by those that the machine trusts).
+        ``lan`` meets nodes of its mesh on the local networks that it listens to (loopback counts as
+        all then), by multicast DNS (RFC 6762; ``HUBLESS_LAN``).
         """
-        folder, spans, believed = (
-            os.fspath(path) if path is not None else None for path in (home, trace, relay_ca)
-        )
+        folder, spans, believed = (_path(path) for path in (home, trace, relay_ca))
         return Starting(
             Settings(
                 name,
@@ -519,6 +514,10 @@ async def join(ticket: str, *, home: str | os.PathLike[str] | None = None) -> st
         return str(answer["meshId"])
     finally:
         session.shut()
+
+
+def _path(path: str | os.PathLike[str] | None) -> str | None:
+    return None if path is None else os.fspath(path)
 
 
 def _lookup(

@@ -93,8 +93,11 @@ pub(in crate::mesh) async fn look(shared: &Arc<Shared>, lan: Lan) {
                     shared.book.met(node, Vec::new());
                 }
             }
-            // Of what it asks, and what it found without an address.
-            _ => {}
+            // What it asks, and what it found without an address. The set of the library may grow.
+            ServiceEvent::SearchStarted(_)
+            | ServiceEvent::ServiceFound(..)
+            | ServiceEvent::SearchStopped(_)
+            | _ => {}
         }
     }
     tracing::warn!("nodes on the local network are met no more: restart this node");
