@@ -1385,6 +1385,11 @@ typedef struct {
      * of `HUBLESS_RELAY_CA`, else those that the machine trusts.
      */
     hubless_str relay_ca;
+    /**
+     * 1: nodes of its mesh are met on the local networks that it listens to (loopback counts as
+     * all then), by multicast DNS (RFC 6762); 0: as `HUBLESS_LAN` says.
+     */
+    int32_t lan;
 } hubless_node_options;
 
 /**
