@@ -10,8 +10,8 @@ use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey};
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::SecretKey;
-use pkcs8::der::pem::PemLabel;
 use pkcs8::der::asn1::OctetStringRef;
+use pkcs8::der::pem::PemLabel;
 use pkcs8::pkcs5::pbes2::{Kdf, Parameters, ScryptParams};
 use pkcs8::pkcs5::scrypt::Params;
 use pkcs8::{EncryptedPrivateKeyInfoRef, LineEnding, SecretDocument};
@@ -51,7 +51,8 @@ pub(super) fn seal(key: &SecretKey, passphrase: &str) -> Result<Zeroizing<String
     let sealed = how.encrypt(passphrase, plain.as_bytes());
     let sealed = sealed.map_err(|error| failed(error.to_string()))?;
     let data = OctetStringRef::new(&sealed).map_err(|error| failed(error.to_string()))?;
-    let info = EncryptedPrivateKeyInfoRef { encryption_algorithm: how.into(), encrypted_data: data };
+    let info =
+        EncryptedPrivateKeyInfoRef { encryption_algorithm: how.into(), encrypted_data: data };
     let document = SecretDocument::try_from(info).map_err(|error| failed(error.to_string()))?;
     let text = document.to_pem(EncryptedPrivateKeyInfoRef::PEM_LABEL, LineEnding::LF);
     text.map_err(|error| failed(error.to_string()))
@@ -122,14 +123,15 @@ mod tests {
     fn a_file_that_was_changed_gives_no_key() {
         let key = SecretKey::from_seed([7; 32]);
         let sealed = seal(&key, PASSPHRASE).unwrap();
-        let (label, document) = SecretDocument::from_pem(&sealed).unwrap();
+        let (_, document) = SecretDocument::from_pem(&sealed).unwrap();
         let bytes = document.as_bytes();
         // Of the last 96 bytes, which are the encrypted key, some of each block.
         for place in (bytes.len() - 96..bytes.len()).step_by(15) {
             let mut changed = bytes.to_vec();
             changed[place] ^= 1;
             let document = SecretDocument::try_from(changed).unwrap();
-            let text = document.to_pem(label, LineEnding::LF).unwrap();
+            let text =
+                document.to_pem(EncryptedPrivateKeyInfoRef::PEM_LABEL, LineEnding::LF).unwrap();
             assert_eq!(code(unseal(&text, PASSPHRASE)), "bad_passphrase", "{place}");
         }
     }
@@ -143,7 +145,7 @@ mod tests {
         }
         let salt = Salt::new([1; 16]).unwrap();
         let cost = |cost_parameter, block_size, parallelization| ScryptParams {
-            salt: salt.clone(),
+            salt,
             cost_parameter,
             block_size,
             parallelization,
