@@ -409,7 +409,7 @@ mod tests {
         let relay = |name: &str| format!("https://{name}.example").parse().unwrap();
         let behind = Minter { relays: vec![relay("relay")], ..minter("127.0.0.1:1") };
         let options = InviteOptions::default();
-        let ticket = invite(&home, &[behind.clone()], &options, NOW).unwrap();
+        let ticket = invite(&home, std::slice::from_ref(&behind), &options, NOW).unwrap();
         let told = &ticket.minters[0];
         assert!(told.addresses.is_empty(), "{told:?}");
         assert_eq!(told.relays, behind.relays);
