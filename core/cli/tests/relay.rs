@@ -62,6 +62,9 @@ fn what_a_relay_cannot_use_is_named_with_its_flag() {
         (&["--rate", "1"][..], 2, "rate"),
         (&["--connections", "0"][..], 2, "connections"),
         (&["--host", "a b"][..], 2, "host"),
+        (&["--listen", "0.0.0.0:0"][..], 2, "host"),
+        (&["--url", "relay.example"][..], 2, "url"),
+        (&["--url", "https://relay.example", "--host", "relay.example"][..], 2, "url"),
         (&["--tls-cert", file, "--tls-key", file][..], 1, ""),
     ] {
         let ran = home.run(&[&["relay", "serve", "--json"][..], flags].concat());
@@ -71,6 +74,21 @@ fn what_a_relay_cannot_use_is_named_with_its_flag() {
     }
     let alone = home.run(&["relay", "serve", "--json", "--tls-cert", file]);
     assert_eq!((alone.code, &alone.error()["code"]), (Some(2), &json!("usage")));
+}
+
+#[test]
+fn a_relay_behind_a_proxy_says_the_url_of_the_proxy() {
+    let home = Home::new();
+    let every = ["relay", "serve", "--json", "--listen", "0.0.0.0:0"];
+    for (flags, url) in [
+        (&["--url", "https://relay.example"][..], "https://relay.example"),
+        (&["--host", "relay.example"][..], "http://relay.example:"),
+    ] {
+        let relay = Serve::start(home.command(&[&every[..], flags].concat()), &home);
+        let said = relay.serving["url"].as_str().unwrap();
+        assert!(said.starts_with(url), "{said}");
+        assert_eq!(said == url, flags[0] == "--url", "{said}");
+    }
 }
 
 #[test]

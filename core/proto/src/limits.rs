@@ -343,6 +343,8 @@ limits! {
     RELAY_MEMBER_CONNECTIONS: usize = 64;
     /// Connections of one relay that have not proven yet whose they are.
     RELAY_HANDSHAKES: usize = 128;
+    /// The same of one source: an address of IPv4, or a network of 64 bits of IPv6.
+    RELAY_SOURCE_HANDSHAKES: usize = 32;
     /// Time for a connection to a relay to prove whose it is.
     RELAY_HANDSHAKE: Duration = Duration::from_secs(10);
     /// Bytes a second that a relay takes of one connection, unless it is told another number.

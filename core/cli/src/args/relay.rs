@@ -10,14 +10,16 @@ pub(crate) const RELAY: &str = "Relays, for nodes that have no direct way to eac
 who comes to join it by a ticket, and carries what is encrypted from end to end: it sees keys of \
 nodes and sizes. Every connection that is let in or refused is a row of the audit log \
 (audit show --kind relay_accepted, relay_refused; kept on disk with --node). Without --tls-cert it \
-speaks plain HTTP, for a proxy before it that has the certificate and passes WebSockets on; with \
-it, UDP of the same port tells nodes at which address they are seen, by which they find direct \
-ways. Nodes use it that are told to: relays = [\"https://relay.example\"] in hubless.toml, or \
+speaks plain HTTP, for a proxy before it that has the certificate and passes WebSockets on, by \
+the --url that members use; with it, UDP of the same port tells nodes at which address they are \
+seen, by which they find direct ways: that alone answers whoever asks, without a bound on how many \
+do. Nodes use it that are told to: relays = [\"https://relay.example\"] in hubless.toml, or \
 HUBLESS_RELAYS; relay_ca (HUBLESS_RELAY_CA) names the certificates to believe where the machine \
 does not. Who joins by a ticket of a node with a relay uses that relay.
 
 hubless relay serve --listen 0.0.0.0:443 --host relay.example --tls-cert cert.pem --tls-key \
-key.pem";
+key.pem
+hubless relay serve --url https://relay.example";
 
 /// What `relay` does.
 #[derive(Debug, Subcommand)]
@@ -30,9 +32,13 @@ pub(crate) enum Relay {
 #[derive(Debug, Args)]
 pub(crate) struct RelayServe {
     /// Name of its host in the URL that it prints [default: the address of --listen, which is
-    /// 127.0.0.1:3340 unless it is given]
+    /// 127.0.0.1:3340 unless it is given]; needed where that is every address, as 0.0.0.0
     #[arg(long, value_name = "NAME")]
     pub(crate) host: Option<String>,
+    /// The URL that it prints and members use, where a proxy before it has another one; without
+    /// --host
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
     /// Certificate chain in PEM; with --tls-key
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub(crate) tls_cert: Option<PathBuf>,

@@ -3,6 +3,7 @@
 use super::run::Context;
 use crate::args::RelayServe;
 use crate::output;
+use hubless::mesh::RelayUrl;
 use hubless::node::EndSignals;
 use hubless::relay::RelayOptions;
 use hubless::{Error, Kind, Node, NodeOptions, Result};
@@ -38,8 +39,10 @@ pub(super) async fn serve(
 }
 
 fn options(given: RelayServe, listen: Option<String>) -> Result<RelayOptions> {
+    let url = given.url.map(|url| url.parse::<RelayUrl>()).transpose();
     let mut options = RelayOptions {
         host: given.host,
+        url: url.map_err(|error| error.with_field("url"))?,
         tls_cert: given.tls_cert,
         tls_key: given.tls_key,
         bytes_per_s: given.rate,

@@ -56,6 +56,9 @@ pub struct Standing {
     pub zones: Vec<String>,
     /// End of the token, Unix time in milliseconds.
     pub until_ms: u64,
+    /// End of the membership, which outlives the token of the node; of a pass, its own. None: the
+    /// root named the node.
+    pub(crate) member_until_ms: Option<u64>,
     /// Keys that it rests on: of the node, and of the member and the bearer ticket where it has
     /// them.
     pub(crate) keys: Vec<[u8; 32]>,
@@ -234,10 +237,10 @@ impl Membership {
             return Ok(standing);
         }
         let found = token::verify(token, self.mesh, node, now_ms)?;
-        let token::Statement { role, groups, zones, until_ms, named } = found;
+        let token::Statement { role, groups, zones, until_ms, member_until_ms, named } = found;
         let keys = [Some(*node.as_bytes()), named.member, named.bearer];
         let keys = keys.into_iter().flatten().collect();
-        let standing = Standing { role, groups, zones, until_ms, keys };
+        let standing = Standing { role, groups, zones, until_ms, member_until_ms, keys };
         let mut verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
         if verdicts.len() >= limits::TOKEN_VERDICTS {
             verdicts.retain(|_, kept| now_ms < kept.until_ms);
@@ -263,12 +266,13 @@ impl Membership {
         if refused.code != "bad_token" {
             return Err(refused);
         }
-        let token::Statement { role, groups, zones, until_ms, named } =
+        let token::Statement { role, groups, zones, until_ms, named, .. } =
             token::verify_pass(token, self.mesh, node, now_ms)?;
         let keys = [Some(*node.as_bytes()), named.member];
         let keys: Vec<_> = keys.into_iter().flatten().collect();
         self.check_keys(&keys)?;
-        Ok(Standing { role, groups, zones, until_ms, keys })
+        let member_until_ms = Some(until_ms);
+        Ok(Standing { role, groups, zones, until_ms, member_until_ms, keys })
     }
 
     fn verdict_id(token: &[u8], node: NodeKey) -> [u8; 32] {
@@ -342,8 +346,8 @@ mod tests {
                 let mut id = [0; 32];
                 id[..8].copy_from_slice(&n.to_be_bytes());
                 let (role, groups, zones) = (String::new(), Vec::new(), Vec::new());
-                let keys = Vec::new();
-                let standing = Standing { role, groups, zones, until_ms, keys };
+                let (keys, member_until_ms) = (Vec::new(), None);
+                let standing = Standing { role, groups, zones, until_ms, member_until_ms, keys };
                 verdicts.insert(id, standing);
             }
         };

@@ -4,6 +4,7 @@ use hubless_proto::audit::Entry;
 use hubless_proto::error::Result;
 use hubless_proto::identity::NodeKey;
 use std::fmt::Debug;
+use std::time::Duration;
 
 /// Who may come in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub(crate) struct Guest {
     pub(crate) member: Option<[u8; 32]>,
     /// Keys that it rests on.
     pub(crate) keys: Vec<[u8; 32]>,
+    /// How long it may stay; none: as long as any.
+    pub(crate) stays: Option<Duration>,
 }
 
 /// The mesh of a relay. No method may block or wait.

@@ -9,10 +9,16 @@
 #[cfg(feature = "relay-server")]
 mod admission;
 #[cfg(feature = "relay-server")]
+mod control;
+#[cfg(feature = "relay-server")]
 mod door;
+#[cfg(feature = "relay-server")]
+mod entrance;
 #[cfg(feature = "relay-server")]
 mod gate;
 mod options;
+#[cfg(feature = "relay-server")]
+mod places;
 #[cfg(feature = "relay-server")]
 mod server;
 #[cfg(feature = "relay-server")]

@@ -5,6 +5,8 @@ mod calls;
 pub(crate) mod hosts;
 mod meeting;
 #[cfg(feature = "relay-server")]
+mod relay_server;
+#[cfg(feature = "relay-server")]
 mod relays;
 mod renewal;
 mod revocation;
