@@ -41,7 +41,7 @@ impl Treasury {
             let exhausted = error.kind == Kind::BudgetExhausted;
             let waits = (exhausted && self.is_settling(from)) || error.code == UNHEARD;
             // The word may have come after there was too little, and before it was asked for. By a
-            // timer that would take a millisecond, and the stop of the call overtake its reason.
+            // timer that would take a millisecond, in which the stop of the call would come first.
             let came = async {
                 tokio::select! {
                     biased;
