@@ -107,10 +107,10 @@ async fn a_call_waits_while_its_node_is_dialled_again() {
     let silent = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let book = &two.a.shared_for_tests().book;
     assert!(book.gone(node), "it was known from the folder");
-    book.contact(node, &[silent.local_addr().unwrap()]);
+    book.contact(node, &[silent.local_addr().unwrap()], &[]);
     let tried = async {
         silent.recv_from(&mut [0; 2_048]).await.unwrap();
-        book.contact(node, &two.b.addresses());
+        book.contact(node, &two.b.addresses(), &[]);
     };
     let (mut again, ()) = timeout(LONG, async { tokio::join!(call(&two.a, node, "", "2"), tried) })
         .await

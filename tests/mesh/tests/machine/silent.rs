@@ -23,9 +23,11 @@ fn stop(subject: &Subject) {
     let tasks = format!("/proc/{}/task", subject.id());
     // One that ended meanwhile has no file.
     let runs = |stat: String| stat.rsplit(')').next().is_some_and(|rest| !rest.starts_with(" T"));
-    while std::fs::read_dir(&tasks).unwrap().flatten().any(|task| {
-        std::fs::read_to_string(task.path().join("stat")).is_ok_and(runs)
-    }) {
+    while std::fs::read_dir(&tasks)
+        .unwrap()
+        .flatten()
+        .any(|task| std::fs::read_to_string(task.path().join("stat")).is_ok_and(runs))
+    {
         assert!(Instant::now() < end, "it does not stop");
         std::thread::yield_now();
     }
@@ -33,9 +35,7 @@ fn stop(subject: &Subject) {
 
 /// The end of the call with this tag.
 fn ended(asker: &mut Subject, tag: &str) -> Value {
-    asker.expect("the end of a call", LONG, |event| {
-        (event["tag"] == tag).then(|| event.clone())
-    })
+    asker.expect("the end of a call", LONG, |event| (event["tag"] == tag).then(|| event.clone()))
 }
 
 #[test]
