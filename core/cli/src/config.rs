@@ -217,7 +217,6 @@ impl Settings {
         Listen::parse(text).map_err(|error| self.blame("listen", &error.message))
     }
 
-    /// Zones of the node; none: those of its token.
     /// Whether nodes of the local network are met; none: nothing says so.
     fn lan(&self) -> Result<Option<bool>> {
         match self.value("lan") {
@@ -228,6 +227,7 @@ impl Settings {
         }
     }
 
+    /// Zones of the node; none: those of its token.
     fn zones(&self) -> Vec<String> {
         self.words("zones").map(str::to_owned).collect()
     }

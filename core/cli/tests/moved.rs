@@ -5,7 +5,7 @@ mod support;
 
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
-use support::Home;
+use support::{Home, run};
 
 const PASSPHRASE: &[u8] = b"correct horse\n";
 
@@ -15,12 +15,18 @@ fn an_identity_moves_by_a_file_and_its_passphrase() {
     let made = old.run(&["id", "new", "weather", "--json"]).ok().json();
     let file = old.path().join("weather.pem");
     let file = file.to_str().unwrap();
-    let export = ["id", "export", "weather", "--out", file, "--json"];
-    let said = old.feed(&export, PASSPHRASE).ok().json();
+    // A bare name is one in the folder where the command runs.
+    let export = ["id", "export", "weather", "--out", "weather.pem", "--json"];
+    let there = || {
+        let mut command = old.command(&export);
+        command.current_dir(old.path());
+        command
+    };
+    let said = run(&mut there(), PASSPHRASE).ok().json();
     assert_eq!((&said["agentId"], &said["text"]), (&made["agentId"], &Value::Null));
     let mode = std::fs::metadata(file).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    let again = old.feed(&export, PASSPHRASE);
+    let again = run(&mut there(), PASSPHRASE);
     assert_eq!(again.error()["code"], "name_taken", "nothing is written over");
 
     let import = ["id", "import", "elsewhere", "--file", file, "--json"];

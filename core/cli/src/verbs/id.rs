@@ -4,15 +4,16 @@
 use super::run::Context;
 use crate::args::Id;
 use crate::{input, output};
-use hubless::home::{self, Home};
+use hubless::home::Home;
 use hubless::keys::Which;
 use hubless::membership::Credential;
 use hubless::{Error, Kind, Result, keys};
 use hubless_proto::identity::{AgentId, MeshId, Name};
 use hubless_proto::policy::StatedFact;
 use serde_json::json;
-use std::fs::File;
-use std::io::Read;
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 use zeroize::Zeroizing;
@@ -100,10 +101,14 @@ fn export(context: &Context, home: &Home, which: &Which, out: Option<&Path>) -> 
     }
     let passphrase = input::new_passphrase(&format!("a passphrase for {}", words(which)))?;
     let (text, public) = keys::export(home, which, &passphrase)?;
-    if let Some(file) = out
-        && !home::write_new(file, text.as_bytes())?
-    {
-        return Err(taken(file));
+    if let Some(file) = out {
+        write_new(file, text.as_bytes()).map_err(|error| {
+            if error.kind() == ErrorKind::AlreadyExists {
+                return taken(file);
+            }
+            let message = format!("cannot write {}: {error}", file.display());
+            Error::new(Kind::Configuration, message).with_code("file")
+        })?;
     }
     if context.json {
         let mut said = shown(which, public);
@@ -116,6 +121,13 @@ fn export(context: &Context, home: &Home, which: &Which, out: Option<&Path>) -> 
     }
     output::say("keep the passphrase: without it nobody reads the file");
     Ok(())
+}
+
+/// Writes a file that is not there yet, for its owner alone.
+fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 /// Takes a key out of such a file.

@@ -155,6 +155,8 @@ fn write_file(path: &Path, bytes: &[u8], sync: bool) -> std::io::Result<()> {
 
 fn sync_folder(path: &Path) -> Result<()> {
     let Some(folder) = path.parent() else { return Ok(()) };
+    // That of a bare name is the one of this process.
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let synced = File::open(folder).and_then(|folder| folder.sync_all());
     synced.map_err(|error| io_error("sync", folder, &error))
 }

@@ -1,13 +1,13 @@
 //! Keys in files that leave this machine, encrypted by a passphrase.
 //!
-//! Owns: that what is written is a form which other tools read (PKCS #8, RFC 5958, in PEM, RFC
-//! 7468; PBES2 with scrypt and AES-256-CBC, RFC 8018 and RFC 7914), that a file which was changed
-//! gives no key, and that none makes this machine compute for long. Must not know: whose key it is,
-//! or where it is kept.
+//! Owns: that what is written has a known form (PKCS #8 of version 2, with the public half, RFC
+//! 5958, in PEM, RFC 7468; PBES2 with scrypt and AES-256-CBC, RFC 8018 and RFC 7914), that a file
+//! which was changed gives no key, and that none makes this machine compute for long. Must not
+//! know: whose key it is, or where it is kept.
 
 use super::store::random;
 use ed25519_dalek::SigningKey;
-use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey};
+use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey, KeypairBytes};
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::SecretKey;
 use pkcs8::der::asn1::OctetStringRef;
@@ -48,7 +48,13 @@ pub(super) fn seal(key: &SecretKey, passphrase: &str) -> Result<Zeroizing<String
     // With the public half: what was changed below the passphrase does not match it.
     let plain = SigningKey::from_bytes(&key.seed()).to_pkcs8_der();
     let plain = plain.map_err(|error| failed(error.to_string()))?;
-    let sealed = how.encrypt(passphrase, plain.as_bytes());
+    wrap(how, plain.as_bytes(), passphrase)
+}
+
+/// Encrypts what stands in the file.
+fn wrap(how: Parameters, plain: &[u8], passphrase: &str) -> Result<Zeroizing<String>> {
+    let failed = |what: String| Error::new(Kind::Internal, format!("cannot seal a key: {what}"));
+    let sealed = how.encrypt(passphrase, plain);
     let sealed = sealed.map_err(|error| failed(error.to_string()))?;
     let data = OctetStringRef::new(&sealed).map_err(|error| failed(error.to_string()))?;
     let info =
@@ -58,7 +64,8 @@ pub(super) fn seal(key: &SecretKey, passphrase: &str) -> Result<Zeroizing<String
     text.map_err(|error| failed(error.to_string()))
 }
 
-/// Reads a key from the text of a file that [`seal`] wrote, or another tool in the same form.
+/// Reads a key from the text of a file that [`seal`] wrote, or another tool in the same form. One
+/// without the public half (version 1) is refused: nothing would show that it was changed.
 ///
 /// # Errors
 /// `configuration`, code `bad_file`, for what is no such file, or asks for more than 1 GiB; `auth`,
@@ -85,7 +92,11 @@ pub(super) fn unseal(text: &str, passphrase: &str) -> Result<SecretKey> {
         Error::new(Kind::Auth, message).with_code("bad_passphrase")
     };
     let plain = info.decrypt(passphrase).map_err(|_| closed())?;
-    let key = SigningKey::from_pkcs8_der(plain.as_bytes()).map_err(|_| closed())?;
+    let pair = KeypairBytes::from_pkcs8_der(plain.as_bytes()).map_err(|_| closed())?;
+    if pair.public_key.is_none() {
+        return Err(bad("expected a key with its public half (PKCS #8 of version 2)"));
+    }
+    let key = SigningKey::try_from(&pair).map_err(|_| closed())?;
     Ok(SecretKey::from_seed(key.to_bytes()))
 }
 
@@ -134,6 +145,15 @@ mod tests {
                 document.to_pem(EncryptedPrivateKeyInfoRef::PEM_LABEL, LineEnding::LF).unwrap();
             assert_eq!(code(unseal(&text, PASSPHRASE)), "bad_passphrase", "{place}");
         }
+    }
+
+    #[test]
+    fn a_key_without_its_public_half_is_refused() {
+        let pair = KeypairBytes { secret_key: [7; 32], public_key: None };
+        let cost = Params::new(10, R, P).unwrap();
+        let how = Parameters::generate_scrypt_aes256cbc(cost, &[1; 16], [2; 16]).unwrap();
+        let text = wrap(how, pair.to_pkcs8_der().unwrap().as_bytes(), PASSPHRASE).unwrap();
+        assert_eq!(code(unseal(&text, PASSPHRASE)), "bad_file");
     }
 
     #[test]

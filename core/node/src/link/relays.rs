@@ -187,7 +187,7 @@ impl Relays {
             self.map.insert(url.clone(), Arc::new(config));
             ways.push(TransportAddr::Relay(url));
         }
-        for relay in learned.iter().filter(|relay| !self.named.contains(relay)) {
+        for relay in learned.iter().filter(|relay| self.is_others(relay)) {
             if spelled.len() >= LEARNED + self.named.len() && !spelled.contains_key(relay) {
                 let learned = spelled.iter().filter(|(known, _)| !self.named.contains(known));
                 let oldest = learned.min_by_key(|(_, spelling)| spelling.time_ms);
@@ -202,6 +202,12 @@ impl Relays {
             ways.push(TransportAddr::Relay(url));
         }
         (ways, lent)
+    }
+
+    /// True for a relay of others. One at the host of a named relay is none: what the operator
+    /// names may be anywhere, and a peer would choose a port there.
+    fn is_others(&self, relay: &RelayUrl) -> bool {
+        !self.named.iter().any(|named| named.host() == relay.host())
     }
 
     /// A dial by this relay of others was in vain, and nothing else goes by it: it is spelled anew

@@ -38,7 +38,9 @@ fn a_relay_of_others_is_spelled_anew_when_it_was_in_vain_for_long() {
 #[test]
 fn relays_of_others_are_told_for_as_long_as_they_are_lent() {
     let relays = relays(&["own"]);
-    let (ways, lent) = relays.ways(&[url("theirs"), url("own")]);
+    // A peer that names another port of our own relay's host leads nowhere.
+    let port = "http://own.example:6379".parse().unwrap();
+    let (ways, lent) = relays.ways(&[url("theirs"), url("own"), port]);
     assert_eq!((ways.len(), relays.known()), (2, 2));
     drop(lent);
     assert_eq!(relays.known(), 1, "the engine cannot choose it");

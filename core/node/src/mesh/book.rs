@@ -181,7 +181,12 @@ impl Book {
             };
             match reach {
                 Ok(reach) if reach.addresses.is_empty() && reach.relays.is_empty() => {}
-                Ok(reach) => return Ok(reach),
+                Ok(mut reach) => {
+                    // It may be at another address by now than it said in its record.
+                    let met = contact.met.iter().filter(|at| !reach.addresses.contains(at));
+                    reach.addresses.extend(met.copied().collect::<Vec<_>>());
+                    return Ok(reach);
+                }
                 Err(error) => why = Some(error),
             }
         }

@@ -17,7 +17,14 @@ pub(super) struct Network {
 }
 
 impl Network {
-    fn holds(&self, ip: IpAddr) -> bool {
+    /// The network of an address of this machine.
+    #[cfg(test)]
+    pub(super) const fn new(ip: IpAddr, mask: IpAddr) -> Self {
+        Self { ip, mask }
+    }
+
+    /// True for an address of this network.
+    pub(super) fn holds(&self, ip: IpAddr) -> bool {
         match (self.ip, self.mask, ip) {
             (IpAddr::V4(own), IpAddr::V4(mask), IpAddr::V4(ip)) => own & mask == ip & mask,
             (IpAddr::V6(own), IpAddr::V6(mask), IpAddr::V6(ip)) => own & mask == ip & mask,

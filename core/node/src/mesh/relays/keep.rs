@@ -17,13 +17,7 @@ use tokio::time::sleep;
 pub(in crate::mesh) async fn keep(shared: &Arc<Shared>, roots: Option<Roots>) {
     let relays = shared.link.relays();
     let Some(mut homes) = shared.link.homes() else { return };
-    let probe = match Probe::new(relays, roots.as_ref()) {
-        Ok(probe) => probe,
-        Err(error) => {
-            tracing::warn!(%error, "the relays of this node cannot be watched");
-            return;
-        }
-    };
+    let probe = Probe::new(relays, roots.as_ref());
     let mut dog = Watchdog::new(relays, Instant::now());
     let (mut left, mut doubted, mut before) = (BTreeSet::new(), false, None);
     loop {

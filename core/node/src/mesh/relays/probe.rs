@@ -2,7 +2,6 @@
 
 use crate::link::RelayUrl;
 use crate::web::{self, Client, Patience, Roots};
-use hubless_proto::error::Result;
 use reqwest::header::CONNECTION;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -20,16 +19,20 @@ const PING: &str = "ping";
 pub(super) struct Probe(Vec<(RelayUrl, Client)>);
 
 impl Probe {
-    /// # Errors
-    /// `configuration`, code `tls`, without the roots that this machine trusts.
-    pub(super) fn new(relays: &[RelayUrl], roots: Option<&Roots>) -> Result<Self> {
+    /// One for which no client is to be had, as without the roots that this machine trusts, never
+    /// answers.
+    pub(super) fn new(relays: &[RelayUrl], roots: Option<&Roots>) -> Self {
         let patience = Patience { connect: ANSWER, silence: ANSWER };
         let client = |relay: &RelayUrl| {
             let own = Roots::of(relay.url());
             let roots = roots.filter(|_| relay.is_https()).unwrap_or(&own);
-            Ok((relay.clone(), web::client(roots, patience)?))
+            let client = web::client(roots, patience);
+            client
+                .inspect_err(|error| tracing::warn!(%relay, %error, "a relay cannot be watched"))
+                .ok()
+                .map(|client| (relay.clone(), client))
         };
-        relays.iter().map(client).collect::<Result<_>>().map(Self)
+        Self(relays.iter().filter_map(client).collect())
     }
 
     /// Those that answer.
