@@ -204,10 +204,11 @@ impl Relays {
         (ways, lent)
     }
 
-    /// True for a relay of others. One at the host of a named relay is none: what the operator
-    /// names may be anywhere, and a peer would choose a port there.
+    /// True for a relay of others. One whose host has the name of a named relay's is none: what the
+    /// operator names may be anywhere, and a peer would choose a port there.
     fn is_others(&self, relay: &RelayUrl) -> bool {
-        !self.named.iter().any(|named| named.host() == relay.host())
+        let is_of_name = |named: &RelayUrl| relay.ip().is_none() && named.host() == relay.host();
+        !self.named.iter().any(|named| named == relay || is_of_name(named))
     }
 
     /// A dial by this relay of others was in vain, and nothing else goes by it: it is spelled anew

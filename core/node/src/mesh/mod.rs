@@ -1,8 +1,7 @@
 //! The tunnels between nodes: who is there, one connection to each, calls over them.
 //!
-//! Owns: this node's endpoint, the connection to each peer with its control stream, its relays, the
-//! pumps between streams and the ends of a call. Must not know: what an agent may do, how agents
-//! are chosen, any language. Tested beside each part and, between processes, in `tests/mesh`.
+//! Owns: this node's endpoint, connections with their control streams, relays, the pumps between
+//! streams and calls. Must not know: agents, languages. Tested beside each part, and `tests/mesh`.
 
 mod book;
 mod call_in;

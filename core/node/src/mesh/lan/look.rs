@@ -127,7 +127,7 @@ pub(in crate::mesh) async fn look(shared: &Arc<Shared>, mut lan: Lan) {
 fn meet(shared: &Arc<Shared>, met: Met, kept: &mut BTreeMap<NodeKey, AbortOnDropHandle<()>>) {
     let Met { node, addresses } = met;
     let addresses = near(addresses, &networks());
-    if addresses.is_empty() || (kept.len() >= limits::LAN_NODES && !kept.contains_key(&node)) {
+    if addresses.is_empty() || !has_room(kept, node) {
         tracing::debug!(%node, "a node on the local network is left alone");
         return;
     }
@@ -137,6 +137,11 @@ fn meet(shared: &Arc<Shared>, met: Met, kept: &mut BTreeMap<NodeKey, AbortOnDrop
         let task = Arc::clone(shared);
         AbortOnDropHandle::new(tokio::spawn(async move { keep::contact(&task, node).await }))
     });
+}
+
+/// True for a node with which contact is kept, or one more that may be kept contact with.
+fn has_room<T>(kept: &BTreeMap<NodeKey, T>, node: NodeKey) -> bool {
+    kept.len() < limits::LAN_NODES || kept.contains_key(&node)
 }
 
 /// Leaves of what was said the addresses of our own networks, as many as a node has. Anybody on
@@ -150,6 +155,15 @@ fn near(addresses: Vec<SocketAddr>, networks: &[Network]) -> Vec<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn contact_is_kept_with_so_many() {
+        let node = |number: usize| NodeKey::from_bytes([u8::try_from(number).unwrap(); 32]);
+        let mut kept: BTreeMap<_, _> = (1..limits::LAN_NODES).map(|n| (node(n), ())).collect();
+        assert!(has_room(&kept, node(100)));
+        kept.insert(node(100), ());
+        assert!(!has_room(&kept, node(101)) && has_room(&kept, node(100)));
+    }
 
     #[test]
     fn what_is_said_on_the_network_leads_to_that_network_alone() {

@@ -283,12 +283,16 @@ async fn another_relay_takes_over_at_once() {
         called(&pair.b, &pair.a, "before").await;
     }
     let first = pair.a.relays()[0].clone();
+    let same = pair.b.relays()[0] == first;
     let (gone, _stays) = if *one.url() == first { (one, two) } else { (two, one) };
     let began = Instant::now();
     gone.close().await;
     let path = called_within(&pair.b, &pair.a, "by the other", limits::SILENT_PATH).await;
     assert_eq!(path.name(), "relay");
-    assert!(began.elapsed() < RESUMED, "{:?}", began.elapsed());
+    // Who is reached by another one learns from the end of the connection alone: nothing here
+    // sends calls again.
+    let most = if same { RESUMED } else { 2 * RESUMED };
+    assert!(began.elapsed() < most, "{:?}", began.elapsed());
     called(&pair.a, &pair.b, "back").await;
     let renamed = async {
         while pair.a.relays()[0] == first {

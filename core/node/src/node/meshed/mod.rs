@@ -1,5 +1,5 @@
 //! A node and its mesh: what its options say to it, the relay that it serves there, and the zones
-//! that it is believed to be in. Must not know: what travels over the mesh. Tested beside each part.
+//! that it is believed to be in. Must not know: what travels over the mesh. Tested beside each.
 
 mod options;
 mod relays;
