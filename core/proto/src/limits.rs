@@ -491,6 +491,18 @@ limits! {
     REPLICA_FORGED: usize = 1_024;
     /// Offered records that were asked for and did not come yet.
     REPLICA_ASKED: usize = 4_096;
+    /// Members that a node stays connected to for the records of its mesh, though no call is made.
+    RECORD_LINKS: usize = 3;
+    /// A connection on which no call was made is closed after this time without records, while
+    /// there are `RECORD_LINKS` others.
+    RECORD_LINK_IDLE: Duration = Duration::from_secs(60);
+    /// Members that are dialled at once for the records of the mesh.
+    RECORD_DIALS: usize = 8;
+    /// Messages of members about records that wait to be read.
+    RECORD_MESSAGES: usize = 64;
+    /// Agents of a node are found no more when it was taken for lost so long; with the silence by
+    /// which its peers notice that, `SUSPECT` after its end.
+    FADE: Duration = Duration::from_secs(20);
     /// A node that others take for lost says so often at most that it lives.
     REFUTE: Duration = Duration::from_secs(10);
     /// Watchers of a directory.

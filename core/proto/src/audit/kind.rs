@@ -105,6 +105,8 @@ words! {
         TokenRenewed "token_renewed"
         /// A key was revoked, or a list of revoked keys was shown.
         KeyRevoked "key_revoked"
+        /// A record of the directory was brought and not taken.
+        RecordRefused "record_refused"
         /// A name was bound to a key.
         PinSet "pin_set"
         /// A bound name was forgotten.

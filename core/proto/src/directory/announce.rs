@@ -21,6 +21,8 @@ pub enum Source {
     Folder,
     /// The connection to a member of the mesh.
     Member,
+    /// The records that members pass on; signatures and pace were checked where it was taken.
+    Spread,
     /// The connection to a node without a token.
     External,
 }
@@ -63,7 +65,8 @@ impl Directory {
     }
 
     /// A node shows all agents that it hosts: what this source showed before and is not among them
-    /// is gone, unless another source shows it.
+    /// is gone, unless another source shows it. What members pass on is no such source beside the
+    /// folder, from which it is taken.
     pub fn replace(
         &mut self,
         source: Source,
@@ -77,6 +80,9 @@ impl Directory {
             let host = self.entries.get_mut(id).and_then(|entry| entry.hosts.get_mut(&node));
             let gone = host.is_some_and(|host| {
                 host.sources.clear(source);
+                if source == Source::Folder {
+                    host.sources.clear(Source::Spread);
+                }
                 host.sources.is_none()
             });
             if gone {
@@ -130,7 +136,7 @@ impl Directory {
         now_ms: u64,
     ) -> Result<()> {
         let lazy = match source {
-            Source::Own | Source::Folder => true,
+            Source::Own | Source::Folder | Source::Spread => true,
             Source::Member | Source::External => false,
         };
         let opened = if lazy {

@@ -42,6 +42,7 @@ pub(super) struct Sources {
     own: bool,
     folder: bool,
     member: bool,
+    spread: bool,
     external: bool,
 }
 
@@ -51,6 +52,7 @@ impl Sources {
             Source::Own => self.own = true,
             Source::Folder => self.folder = true,
             Source::Member => self.member = true,
+            Source::Spread => self.spread = true,
             Source::External => self.external = true,
         }
     }
@@ -60,13 +62,14 @@ impl Sources {
             Source::Own => self.own = false,
             Source::Folder => self.folder = false,
             Source::Member => self.member = false,
+            Source::Spread => self.spread = false,
             Source::External => self.external = false,
         }
     }
 
     /// True when the node is of the own mesh.
     pub(super) const fn is_member(self) -> bool {
-        self.own || self.folder || self.member
+        self.own || self.folder || self.member || self.spread
     }
 
     pub(super) const fn is_none(self) -> bool {

@@ -26,7 +26,9 @@ impl NodeRow {
     pub(super) fn admit(&mut self, source: Source, now_ms: u64) -> Result<()> {
         let (name, most) = match source {
             Source::Own => ("HOSTED_AGENTS", limits::HOSTED_AGENTS),
-            Source::Folder | Source::Member => ("MEMBER_RECORDS", limits::MEMBER_RECORDS),
+            Source::Folder | Source::Member | Source::Spread => {
+                ("MEMBER_RECORDS", limits::MEMBER_RECORDS)
+            }
             Source::External => ("EXTERNAL_RECORDS", limits::EXTERNAL_RECORDS),
         };
         if self.agents.len() >= most {
@@ -36,6 +38,8 @@ impl NodeRow {
         match source {
             // What lies in the own user's folder was written by the own user.
             Source::Own | Source::Folder => Ok(()),
+            // Counted where they were taken: what is refused here is not brought again.
+            Source::Spread => Ok(()),
             Source::Member | Source::External => self.rate.count(now_ms),
         }
     }

@@ -147,13 +147,15 @@ impl<S: Statement> Replica<S> {
     }
 }
 
-impl<S> Fresh<S> {
-    /// True unless the member has it: it brought it, or reads it in the folder of this machine.
+impl<S: Statement> Fresh<S> {
+    /// True unless the member has it: it brought it, or reads it in the folder of this machine,
+    /// where nothing lies of what was taken back.
     fn is_for(&self, to: NodeKey, nearness: Nearness) -> bool {
-        match (self.origin, nearness) {
-            (Origin::Member(from), _) => from != to,
-            (Origin::Own | Origin::Folder, Nearness::Near) => false,
-            (Origin::Own | Origin::Folder, Nearness::Far) => true,
+        match (self.origin, nearness, self.statement.claim().key) {
+            (Origin::Member(from), ..) => from != to,
+            (Origin::Own | Origin::Folder, Nearness::Far, _) => true,
+            (_, Nearness::Near, RowKey::Left(..) | RowKey::Ended(_)) => true,
+            (_, Nearness::Near, RowKey::Node(_) | RowKey::Agent(..)) => false,
         }
     }
 }

@@ -45,6 +45,7 @@ fn a_member_has_a_bounded_number_of_live_records() {
         .collect();
     assert_eq!(show(1, 1).to(&mut all, Source::Member, NOW), "too_large/");
     assert_eq!(show(1, 1).to(&mut all, Source::Folder, NOW), "too_large/");
+    assert_eq!(show(1, 1).to(&mut all, Source::Spread, NOW), "too_large/");
     assert_eq!(show(1, 2).to(&mut all, Source::Member, NOW), "ok");
 }
 

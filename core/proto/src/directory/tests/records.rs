@@ -290,3 +290,25 @@ fn a_folder_says_everything_and_a_connection_adds() {
     all.gone(&node(1), NOW);
     assert!(all.is_empty() && all.ends.is_empty() && all.nodes.is_empty());
 }
+
+#[test]
+fn what_members_pass_on_of_a_node_in_the_folder_ends_with_its_file() {
+    let mut all = directory();
+    assert_eq!(show(1, 1).to(&mut all, Source::Spread, NOW), "ok");
+    assert_eq!(show(2, 2).to(&mut all, Source::Spread, NOW), "ok");
+    assert!(all.find(&Query::default(), NOW).iter().all(|found| found.is_member));
+    all.replace(Source::Folder, node(1), &[show(1, 1).sign(), show(3, 1).sign()], NOW);
+    assert_eq!(all.len(), 3);
+    all.replace(Source::Folder, node(1), &[], NOW);
+    assert_eq!(find(&mut all, json!({})), [id(2)], "that of another node stays");
+}
+
+#[test]
+fn signatures_of_what_members_pass_on_are_looked_at_where_it_was_taken() {
+    let mut forged = show(1, 1).sign();
+    forged.hosting.as_mut().unwrap().signature = vec![0; 64].into();
+    for (source, taken) in [(Source::Spread, 1), (Source::Member, 0)] {
+        let announced = directory().announce(source, node(1), &[forged.clone()], NOW);
+        assert_eq!(announced.taken, taken, "{source:?}");
+    }
+}

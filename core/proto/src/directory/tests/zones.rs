@@ -13,7 +13,7 @@ fn at(seed: u64, zone: &str) -> Show {
 
 #[test]
 fn an_agent_is_in_no_zone_that_the_token_of_its_node_does_not_state() {
-    for source in [Source::Folder, Source::Member, Source::External] {
+    for source in [Source::Folder, Source::Member, Source::Spread, Source::External] {
         let mut all = directory();
         assert_eq!(show(1, 1).to(&mut all, source, NOW), "ok");
         assert_eq!(at(2, "eu").to(&mut all, source, NOW), "denied/zone");

@@ -81,6 +81,21 @@ fn who_reads_the_folder_of_this_machine_is_not_told_of_what_lies_there() {
 }
 
 #[test]
+fn what_was_taken_back_is_told_to_all_since_it_lies_in_no_folder() {
+    for nearness in [Nearness::Near, Nearness::Far] {
+        for key in [RowKey::Left(agent(1), node(1)), RowKey::Ended(*node(1).as_bytes())] {
+            let mut one = One::new();
+            one.input(Input::Linked(node(2), nearness), 0);
+            one.until_quiet(0);
+            one.input(Input::Tick, NOW);
+            one.input(Input::Publish(vec![word(key, UNIX)]), NOW);
+            let pushed = flushed(&mut one).iter().any(|(_, m)| matches!(m, Message::Push(_)));
+            assert!(pushed, "{nearness:?} {key:?}");
+        }
+    }
+}
+
+#[test]
 fn an_agent_that_comes_before_its_node_is_asked_for_with_its_node() {
     let mut one = One::linked();
     let stranger = word(RowKey::Agent(agent(1), node(77)), UNIX);
