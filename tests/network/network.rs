@@ -10,6 +10,7 @@
 mod cut;
 mod link;
 mod loss;
+mod members;
 mod nat;
 mod shim;
 mod silent;

@@ -224,6 +224,7 @@ async fn mesh(context: &Context) -> Vec<Line> {
         Ok(query) => node.find(query, FindOptions::default()).await,
         Err(error) => Err(error),
     };
+    let records = super::status::settled(&node).await;
     let peers = node.status().peers.len();
     node.close(GRACE).await;
     lines.push(match looked {
@@ -241,5 +242,6 @@ async fn mesh(context: &Context) -> Vec<Line> {
             fix: "mend what the message names, then run doctor again",
         },
     });
+    lines.push(ok("directory", super::status::held(records)));
     lines
 }

@@ -2,13 +2,18 @@
 
 use super::run::{Context, GRACE};
 use crate::output;
+use hubless::mesh::RecordsHeld;
 use hubless::node::{FindOptions, PeerView, Scope};
 use hubless::spans::TraceId;
 use hubless::{Node, Result};
 use hubless_proto::limits;
 use hubless_proto::query::Query;
 use serde_json::json;
-use tokio::time::timeout;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout};
+
+/// What members tell is taken for whole when nothing was added for so long.
+const SETTLED: Duration = Duration::from_millis(250);
 
 /// Prints mesh, nodes and agents. A node that is not reached within `FIND_WAIT` is shown as such.
 ///
@@ -18,6 +23,7 @@ pub(super) async fn run(context: &Context) -> Result<()> {
     let node = context.node().await?;
     // The first look at the runtime folder is over when a search has been answered.
     let looked = node.find(Query::read(json!({}))?, FindOptions::default()).await;
+    let records = settled(&node).await;
     let agents = looked.and_then(|_| node.list_agents(Scope::All));
     reach(&node).await;
     let status = node.status();
@@ -30,6 +36,7 @@ pub(super) async fn run(context: &Context) -> Result<()> {
             &json!({
                 "meshId": status.mesh_id, "home": home, "version": status.version,
                 "peers": status.peers, "agents": agents,
+                "records": {"held": records.records, "nodes": records.nodes},
             }),
         );
     }
@@ -41,6 +48,7 @@ pub(super) async fn run(context: &Context) -> Result<()> {
     for peer in &status.peers {
         output::line(&format!("  {}  {}  agents: {}", peer.node_key, way(peer), peer.agents))?;
     }
+    output::line(&format!("records  {}", held(records)))?;
     output::line(&format!("agents   {}", agents.len()))?;
     agents.iter().try_for_each(super::find::print)
 }
@@ -61,4 +69,28 @@ fn way(peer: &PeerView) -> String {
         (Some(path), None) => path.name().to_owned(),
         (None, _) => "not reached".to_owned(),
     }
+}
+
+/// The records of the mesh that a node holds once others have told what they hold, waiting for that
+/// as long as for agents.
+pub(super) async fn settled(node: &Node) -> RecordsHeld {
+    let end = Instant::now() + limits::FIND_WAIT;
+    let mut last = node.counts().records;
+    while Instant::now() + SETTLED <= end {
+        sleep(SETTLED).await;
+        let records = node.counts().records;
+        if records == last {
+            break;
+        }
+        last = records;
+    }
+    last
+}
+
+/// The same in words.
+pub(super) fn held(records: RecordsHeld) -> String {
+    if records == RecordsHeld::default() {
+        return "none: every node that is known is one of this runtime folder".to_owned();
+    }
+    format!("{} held, of {} nodes", records.records, records.nodes)
 }

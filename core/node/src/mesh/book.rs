@@ -1,6 +1,6 @@
 //! Where other nodes can be reached, from wherever that is known.
 
-use super::dialling::{self, may_dial};
+use super::dialling::{self, Network, is_own, may_dial};
 use super::local::Local;
 use crate::chance::now_ms;
 use crate::membership::Standing;
@@ -9,11 +9,11 @@ use hubless_proto::identity::NodeKey;
 use hubless_proto::limits;
 use hubless_proto::wire::{record, v1};
 use prost::Message as _;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 
-/// Nodes that are remembered without a record in the runtime folder.
+/// Nodes that are remembered by what they said on a connection.
 const DISTANT: usize = 4_096;
 
 /// What is known about other nodes; records are opened when they are dialled.
@@ -30,6 +30,8 @@ struct Entry {
     said: Option<Said>,
     /// The same, since that connection broke: a call that knows the node dials it there.
     lost: Option<Said>,
+    /// What members pass on of it.
+    told: Option<Told>,
     /// From a ticket.
     contact: Vec<SocketAddr>,
 }
@@ -39,6 +41,23 @@ struct Said {
     record: v1::SignedRecord,
     /// Where the connection came from.
     from: Option<IpAddr>,
+    hears: Hears,
+}
+
+#[derive(Debug, Clone)]
+struct Told {
+    record: v1::SignedRecord,
+    /// Where the member is that said to be on its machine.
+    from: Option<IpAddr>,
+}
+
+/// By what a node hears of agents that change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hears {
+    /// By the records that members pass on.
+    Records,
+    /// By what it is shown on a connection.
+    Shown,
 }
 
 /// A node that can be dialled.
@@ -52,7 +71,12 @@ pub(super) struct Reach {
 impl Entry {
     /// True for one that is kept for those who dial it alone.
     const fn is_lost(&self) -> bool {
-        self.near.is_none() && self.said.is_none() && self.contact.is_empty()
+        self.near.is_none() && self.said.is_none() && self.told.is_none() && self.contact.is_empty()
+    }
+
+    /// True for one that nothing is known of.
+    const fn is_empty(&self) -> bool {
+        self.is_lost() && self.lost.is_none()
     }
 }
 
@@ -61,15 +85,48 @@ impl Book {
         self.change(|entries| entries.entry(node).or_default().near = Some(record));
     }
 
-    pub(super) fn said(&self, node: NodeKey, record: v1::SignedRecord, from: Option<IpAddr>) {
+    pub(super) fn said(
+        &self,
+        node: NodeKey,
+        record: v1::SignedRecord,
+        from: Option<IpAddr>,
+        hears: Hears,
+    ) {
         self.change(|entries| {
             if entries.len() >= DISTANT {
                 // Those that broke off make room.
                 entries.retain(|other, entry| *other == node || !entry.is_lost());
             }
-            if entries.len() < DISTANT || entries.contains_key(&node) {
+            // Those that were only told of take no place of theirs.
+            let is_met = |entry: &&Entry| entry.said.is_some() || entry.lost.is_some();
+            let has_room =
+                entries.len() < DISTANT || entries.values().filter(is_met).count() < DISTANT;
+            if has_room || entries.contains_key(&node) {
                 let entry = entries.entry(node).or_default();
-                (entry.said, entry.lost) = (Some(Said { record, from }), None);
+                (entry.said, entry.lost) = (Some(Said { record, from, hears }), None);
+            }
+        });
+    }
+
+    /// Members pass on what a node says of itself; `from`: where the one is that said to run on the
+    /// same machine.
+    pub(super) fn told(&self, node: NodeKey, record: v1::SignedRecord, from: Option<IpAddr>) {
+        self.change(|entries| {
+            let has_room = entries.len() < limits::DIRECTORY_NODES + DISTANT;
+            if has_room || entries.contains_key(&node) {
+                let entry = entries.entry(node).or_default();
+                (entry.told, entry.lost) = (Some(Told { record, from }), None);
+            }
+        });
+    }
+
+    /// What members passed on of a node is over, or was taken back.
+    pub(super) fn untold(&self, node: NodeKey) {
+        self.change(|entries| {
+            let Some(entry) = entries.get_mut(&node) else { return };
+            entry.told = None;
+            if entry.is_empty() {
+                entries.remove(&node);
             }
         });
     }
@@ -100,18 +157,41 @@ impl Book {
         self.change(|entries| entries.get(&node).is_some_and(|entry| entry.near.is_some()))
     }
 
-    /// Nodes that were met on a connection and have no file in the runtime folder.
-    pub(super) fn distant(&self) -> Vec<NodeKey> {
+    /// Nodes whose files are in the runtime folder.
+    pub(super) fn all_near(&self) -> BTreeSet<NodeKey> {
         self.change(|entries| {
-            let distant = entries.iter().filter(|(_, entry)| entry.near.is_none());
-            distant.filter(|(_, entry)| entry.said.is_some()).map(|(node, _)| *node).collect()
+            let near = entries.iter().filter(|(_, entry)| entry.near.is_some());
+            near.map(|(node, _)| *node).collect()
+        })
+    }
+
+    /// True for a node that runs on this machine, as far as is known.
+    pub(super) fn is_here(&self, node: NodeKey, networks: &[Network]) -> bool {
+        self.change(|entries| {
+            let Some(entry) = entries.get(&node) else { return false };
+            let said = entry.said.as_ref().and_then(|said| said.from);
+            let from = said.or_else(|| entry.told.as_ref()?.from);
+            entry.near.is_some() || from.is_some_and(|from| is_own(from, networks))
+        })
+    }
+
+    /// Nodes that were met on a connection, have no file in the runtime folder, and hear of changes
+    /// on a connection alone.
+    pub(super) fn distant(&self) -> Vec<NodeKey> {
+        let is_shown = |entry: &Entry| {
+            entry.near.is_none()
+                && entry.said.as_ref().is_some_and(|said| said.hears == Hears::Shown)
+        };
+        self.change(|entries| {
+            entries.iter().filter(|(_, entry)| is_shown(entry)).map(|(node, _)| *node).collect()
         })
     }
 
     /// Nodes that have a record here, wherever it came from.
     pub(super) fn known(&self) -> Vec<NodeKey> {
         self.change(|entries| {
-            let known = |entry: &Entry| entry.near.is_some() || entry.said.is_some();
+            let told = |entry: &Entry| entry.told.is_some() && entry.lost.is_none();
+            let known = |entry: &Entry| entry.near.is_some() || entry.said.is_some() || told(entry);
             entries.iter().filter(|(_, entry)| known(entry)).map(|(node, _)| *node).collect()
         })
     }
@@ -121,7 +201,7 @@ impl Book {
         self.change(|entries| {
             let Some(entry) = entries.get_mut(&node) else { return false };
             let near = entry.near.take().is_some();
-            (entry.said, entry.lost) = (None, None);
+            (entry.said, entry.lost, entry.told) = (None, None, None);
             if entry.contact.is_empty() {
                 entries.remove(&node);
             }
@@ -134,15 +214,16 @@ impl Book {
         let entry = self.change(|entries| {
             let entry = entries.get(&node)?;
             let said = entry.said.clone().or_else(|| entry.lost.clone());
-            Some((entry.near.clone(), said, entry.contact.clone()))
+            Some((entry.near.clone(), said, entry.told.clone(), entry.contact.clone()))
         });
-        let (near, said, contact) = entry.unwrap_or_default();
+        let (near, said, told, contact) = entry.unwrap_or_default();
         let of_folder = near.map(|record| (record, None));
         let of_itself = said.map(|said| (said.record, Some(said.from)));
+        let of_others = told.map(|told| (told.record, Some(told.from)));
         let mut why = None;
-        for (record, said) in [of_folder, of_itself].into_iter().flatten() {
+        for (record, from) in [of_folder, of_itself, of_others].into_iter().flatten() {
             let opened = open(&record, node, local, now);
-            let reach = match said {
+            let reach = match from {
                 None => opened,
                 Some(from) => opened.and_then(|reach| outside(reach, from, node)),
             };
@@ -176,12 +257,13 @@ impl Book {
         self.records(node).find_map(proven).map(|(_, standing)| standing)
     }
 
-    /// What a node says of itself: in its file, and on a connection.
+    /// What a node says of itself: in its file, on a connection, and as members pass it on.
     fn records(&self, node: NodeKey) -> impl Iterator<Item = v1::SignedRecord> + use<> {
         let records = self.change(|entries| {
             let entry = entries.get(&node)?;
             let said = entry.said.as_ref().map(|said| said.record.clone());
-            Some([entry.near.clone(), said])
+            let told = entry.told.as_ref().map(|told| told.record.clone());
+            Some([entry.near.clone(), said, told])
         });
         records.into_iter().flatten().flatten()
     }
@@ -200,12 +282,15 @@ impl Book {
         stated.map(|(_, standing)| standing.keys.into_iter().take(2).collect())
     }
 
-    /// Nodes that were met on a connection and whose token states this role.
+    /// Nodes that were met on a connection, or that members tell of, and whose token states this
+    /// role.
     pub(super) fn of_role(&self, role: &str, local: &Local) -> Vec<NodeKey> {
         let now = now_ms();
         let said: Vec<_> = self.change(|entries| {
             let said = |(node, entry): (&NodeKey, &Entry)| {
-                Some((*node, entry.said.as_ref()?.record.clone()))
+                let said = entry.said.as_ref().map(|said| &said.record);
+                let record = said.or_else(|| entry.told.as_ref().map(|told| &told.record))?;
+                Some((*node, record.clone()))
             };
             entries.iter().filter_map(said).collect()
         });
@@ -222,7 +307,7 @@ impl Book {
 }
 
 /// What a node says of itself, and what its token states, unless it rests on a revoked key.
-fn proven(
+pub(super) fn proven(
     signed: &v1::SignedRecord,
     node: NodeKey,
     local: &Local,
@@ -288,7 +373,7 @@ mod tests {
     fn a_node_whose_connection_broke_is_known_to_who_dials_it_alone() {
         let book = Book::default();
         for round in 0..2 {
-            book.said(node(0), v1::SignedRecord::default(), None);
+            book.said(node(0), v1::SignedRecord::default(), None, Hears::Shown);
             assert_eq!((book.known(), dials(&book, node(0))), (vec![node(0)], false), "{round}");
             book.lost(node(0));
             book.lost(node(0));
@@ -302,12 +387,44 @@ mod tests {
     #[test]
     fn those_that_broke_off_make_room() {
         let book = Book::default();
-        (0..DISTANT).for_each(|one| book.said(node(one), v1::SignedRecord::default(), None));
-        book.said(node(DISTANT), v1::SignedRecord::default(), None);
+        (0..DISTANT)
+            .for_each(|one| book.said(node(one), v1::SignedRecord::default(), None, Hears::Shown));
+        book.said(node(DISTANT), v1::SignedRecord::default(), None, Hears::Shown);
         assert_eq!(book.known().len(), DISTANT, "there is no room");
         book.lost(node(0));
-        book.said(node(DISTANT), v1::SignedRecord::default(), None);
+        book.said(node(DISTANT), v1::SignedRecord::default(), None, Hears::Shown);
         assert!(!dials(&book, node(0)));
         assert!(book.known().contains(&node(DISTANT)));
+    }
+    #[test]
+    fn what_members_tell_of_a_node_is_known_until_it_is_over_or_the_node_is_lost() {
+        let book = Book::default();
+        let tell = || book.told(node(0), v1::SignedRecord::default(), None);
+        tell();
+        assert_eq!(book.known(), [node(0)]);
+        book.untold(node(0));
+        assert!(book.known().is_empty());
+        tell();
+        book.said(node(0), v1::SignedRecord::default(), None, Hears::Records);
+        assert!(book.distant().is_empty(), "it hears of changes by records");
+        book.lost(node(0));
+        assert!(book.known().is_empty() && dials(&book, node(0)));
+        tell();
+        assert_eq!(book.known(), [node(0)], "it is heard of again");
+        book.gone(node(0));
+        assert!(book.known().is_empty());
+    }
+
+    #[test]
+    fn a_node_is_here_by_its_file_or_where_it_was_met() {
+        let book = Book::default();
+        let (ours, elsewhere) = ("127.0.0.1".parse().ok(), "192.0.2.1".parse().ok());
+        book.near(node(0), v1::SignedRecord::default());
+        book.told(node(1), v1::SignedRecord::default(), ours);
+        book.told(node(2), v1::SignedRecord::default(), None);
+        book.said(node(3), v1::SignedRecord::default(), elsewhere, Hears::Records);
+        let here = (0..5).map(|one| book.is_here(node(one), &[])).collect::<Vec<_>>();
+        assert_eq!(here, [true, true, false, false, false]);
+        assert_eq!(book.all_near().into_iter().collect::<Vec<_>>(), [node(0)]);
     }
 }

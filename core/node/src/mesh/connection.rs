@@ -5,6 +5,7 @@ use super::hello::Greeting;
 use super::hostings::{Hosting, Hostings};
 use crate::chance::now_ms;
 use crate::link::{CloseReason, Tunnel, close_reason};
+use hubless_proto::directory::replica::Frame;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{AgentId, NodeKey};
 use hubless_proto::limits;
@@ -12,10 +13,12 @@ use hubless_proto::wire::v1;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 /// Control frames of ours that wait to be written.
 const CONTROL_QUEUE: usize = 64;
+/// Places among them that records of the mesh leave to all else.
+const BESIDE_RECORDS: usize = CONTROL_QUEUE / 4;
 
 /// What this side says on the control stream.
 #[derive(Debug)]
@@ -25,8 +28,13 @@ pub(super) enum Say {
     Load(v1::Load),
     Redeemed(v1::Redeemed),
     Ledger(Box<v1::LedgerMessage>),
+    Records(Box<Frame>),
     Drained,
-    Goodbye { deadline_ms: u64 },
+    Goodbye {
+        deadline_ms: u64,
+    },
+    /// The last: answered once the peer has all of it, or is gone.
+    Last(oneshot::Sender<()>),
 }
 
 /// How far the introduction is.
@@ -61,6 +69,8 @@ pub(super) struct Connection {
     /// Streams of the peer that are not over.
     serving: AtomicUsize,
     used: AtomicU64,
+    /// A stream was opened here: it is not for the records of the mesh alone.
+    called: AtomicBool,
     born: Instant,
     /// Agents of ours of which the peer has certainly seen the announcement on this connection.
     acknowledged: Mutex<Hostings>,
@@ -94,6 +104,7 @@ impl Connection {
             calling: AtomicUsize::new(0),
             serving: AtomicUsize::new(0),
             used: AtomicU64::new(0),
+            called: AtomicBool::new(false),
             born: Instant::now(),
             acknowledged: Mutex::default(),
             callers: Mutex::default(),
@@ -108,6 +119,20 @@ impl Connection {
     /// The peer's introduction, once it holds.
     pub(super) fn greeting(&self) -> Option<&Greeting> {
         self.greeting.get()
+    }
+
+    /// True once the peer is known as a member that speaks of the records of the mesh.
+    pub(super) fn spreads(&self) -> bool {
+        self.greeting().is_some_and(|greeting| greeting.is_member() && greeting.spreads)
+    }
+
+    /// Says something about the records of the mesh; a peer that does not read misses it.
+    pub(super) fn spread(&self, frame: Frame) {
+        if self.control.capacity() > BESIDE_RECORDS
+            && self.control.try_send(Say::Records(Box::new(frame))).is_ok()
+        {
+            self.spoke();
+        }
     }
 
     /// Takes the introduction. `own_end_ms`: when the token ends that this side has shown.
@@ -328,7 +353,18 @@ impl Connection {
         self.calling.load(Ordering::SeqCst) + self.serving.load(Ordering::SeqCst) == 0
     }
 
+    /// True while nothing but records of the mesh went over it.
+    pub(super) fn is_link(&self) -> bool {
+        self.spreads() && !self.called.load(Ordering::Relaxed)
+    }
+
     fn touch(&self) {
+        self.called.store(true, Ordering::Relaxed);
+        self.spoke();
+    }
+
+    /// Notes that it is in use.
+    pub(super) fn spoke(&self) {
         let now = u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.used.store(now, Ordering::Relaxed);
     }

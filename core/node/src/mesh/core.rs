@@ -5,7 +5,7 @@ use super::frames::PARTING;
 use super::lane::Lane;
 use super::sending::{Again, Sending};
 use super::shared::{Patience, Shared};
-use super::{CallPath, MeshHost, MeshOptions, PeerStatus, Traffic, hello, start};
+use super::{CallPath, MeshHost, MeshOptions, PeerStatus, RecordsHeld, Traffic, hello, start};
 use crate::call::body::Bodies;
 use crate::call::pipe::CalleeEnd;
 use crate::home::Home;
@@ -22,7 +22,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
-use tokio::sync::SemaphorePermit;
+use tokio::sync::{SemaphorePermit, oneshot};
 use tokio::time::timeout;
 
 /// Agents of one LOAD: an id is a text of less than 64 bytes.
@@ -41,7 +41,7 @@ pub(crate) fn another_answer() -> Error {
 /// use hubless::call::pipe::CalleeEnd;
 /// use hubless::home::Home;
 /// use hubless::mesh::{CallPath, Listen, Mesh, MeshChoice, MeshHost, MeshOptions};
-/// use hubless::mesh::{PeerStatus, Source};
+/// use hubless::mesh::{PeerStatus, RecordsHeld, Source};
 /// use hubless_proto::identity::{AgentId, NodeKey};
 /// use hubless_proto::policy::Caller;
 /// use hubless_proto::wire::v1::{Answer, Ask, NodeAnnouncement, Request};
@@ -69,6 +69,7 @@ pub(crate) fn another_answer() -> Error {
 /// let peers: Vec<PeerStatus> = mesh.peers();
 /// let path: Option<CallPath> = mesh.path(NodeKey::from_bytes([1; 32]));
 /// assert!(peers.is_empty() && path.is_none());
+/// assert_eq!(mesh.records(), RecordsHeld::default(), "it knows of nobody elsewhere");
 /// mesh.close(Duration::ZERO).await;
 /// # Ok::<(), hubless::Error>(())
 /// # }).unwrap();
@@ -246,6 +247,11 @@ impl Mesh {
         peers.into_values().collect()
     }
 
+    /// How many records of the mesh are held, of how many nodes.
+    pub fn records(&self) -> RecordsHeld {
+        self.shared.directory.held()
+    }
+
     /// What the connections carried since the start, those that are closed included.
     pub fn traffic(&self) -> Traffic {
         self.shared.peers.traffic()
@@ -357,11 +363,25 @@ impl Shared {
         }
     }
 
+    /// Waits until the members that hear of records have all that was said to them.
+    async fn heard_out(&self) {
+        let connections = self.peers.all().into_iter().filter(|one| one.spreads());
+        let last = connections.filter_map(|connection| {
+            let (said, had) = oneshot::channel();
+            connection.control.try_send(super::connection::Say::Last(said)).ok().map(|()| had)
+        });
+        for had in last.collect::<Vec<_>>() {
+            // One whose connection ends is waited for no more.
+            let _ = had.await;
+        }
+    }
+
     async fn close(&self, grace: Duration) {
         self.closing.store(true, Ordering::SeqCst);
         if let Some(presence) = &self.presence {
             presence.hide();
         }
+        self.directory.leave().await;
         let deadline_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
         for connection in self.peers.all() {
             let goodbye = super::connection::Say::Goodbye { deadline_ms };
@@ -373,6 +393,10 @@ impl Shared {
             self.cut.cancel();
             // Each of them waits for its peer's word, and not for long.
             let _ = timeout(PARTING, self.quiet()).await;
+        }
+        if self.directory.is_awake() {
+            // Closing a connection would overtake what was said last.
+            let _ = timeout(grace.min(PARTING), self.heard_out()).await;
         }
         for connection in self.peers.all() {
             connection.close(CloseReason::Goodbye);

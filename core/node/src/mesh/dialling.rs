@@ -51,11 +51,16 @@ pub(super) fn may_dial(address: SocketAddr, from: Option<IpAddr>, networks: &[Ne
     if address.port() == 0 || ip.is_unspecified() || ip.is_multicast() || is_broadcast(ip) {
         return false;
     }
-    let is_own = |ip: IpAddr| ip.is_loopback() || networks.iter().any(|one| one.ip == ip);
-    if is_own(ip) {
-        return from.is_some_and(is_own);
+    if is_own(ip, networks) {
+        return from.is_some_and(|from| is_own(from, networks));
     }
     !is_private(ip) || from == Some(ip) || networks.iter().any(|network| network.holds(ip))
+}
+
+/// True for an address of this machine.
+pub(super) fn is_own(ip: IpAddr, networks: &[Network]) -> bool {
+    let ip = ip.to_canonical();
+    ip.is_loopback() || networks.iter().any(|one| one.ip == ip)
 }
 
 fn is_broadcast(ip: IpAddr) -> bool {

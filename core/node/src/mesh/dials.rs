@@ -9,6 +9,7 @@ use super::shared::Shared;
 use super::{peers, serve};
 use crate::back_off::{BackOff, Tries};
 use crate::chance::now_ms;
+use hubless_proto::directory::replica::Loss;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::NodeKey;
 use hubless_proto::limits;
@@ -154,6 +155,7 @@ impl Shared {
             failed += 1;
             if failed == 1 {
                 self.host.unreached(node);
+                self.directory.changed(node, Some(Loss::Unreached));
             }
             tracing::debug!(%node, %why, failed, "a node is not reached");
             dial.send_replace(Stage::Trying { failed, last: Some(why) });

@@ -17,6 +17,8 @@ use sha2::{Digest, Sha256};
 
 /// The lowest and the highest version that this node speaks.
 const VERSIONS: (u32, u32) = (1, 1);
+/// Who names this takes and gives the records of the mesh (RECORD_DIGESTS, RECORD_DELTA).
+const RECORDS: &str = "records";
 
 /// What is known of a peer once its HELLO holds.
 #[derive(Debug, Clone)]
@@ -34,6 +36,8 @@ pub(super) struct Greeting {
     pub(super) keys: Vec<[u8; 32]>,
     /// The number of its list of revoked keys; 0: none.
     pub(super) revoked_seq: u64,
+    /// It speaks of the records of the mesh.
+    pub(super) spreads: bool,
 }
 
 impl Greeting {
@@ -59,7 +63,7 @@ pub(super) async fn greet(writer: &mut FrameWriter, tunnel: &Tunnel, local: &Loc
         token: token.into(),
         signature: signature.to_vec().into(),
         clock_ms,
-        features: Vec::new(),
+        features: vec![RECORDS.to_owned()],
         revoked_seq: local.membership().revoked_seq(),
     };
     writer.message(FrameType::Hello, &hello).await.map_err(ended)?;
@@ -103,8 +107,20 @@ pub(super) async fn read(
         let member = Caller::of_node(CallerKind::Member, peer, None);
         (Caller { mesh: Some(mesh), role, groups, ..member }, until_ms, keys)
     };
+    let spreads = hello.features.iter().any(|feature| feature == RECORDS);
     let v1::Hello { instance, clock_ms, revoked_seq, .. } = hello;
-    Ok(Greeting { caller, instance, clock_ms, node, version, until_ms, keys, revoked_seq })
+    let greeting = Greeting {
+        caller,
+        instance,
+        clock_ms,
+        node,
+        version,
+        until_ms,
+        keys,
+        revoked_seq,
+        spreads,
+    };
+    Ok(greeting)
 }
 
 /// The highest version that both speak.

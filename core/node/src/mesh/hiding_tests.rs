@@ -28,7 +28,7 @@ async fn asked(from: &Mesh, agent: AgentId, to: &Mesh) -> String {
 
 async fn until_shown(sees: &mut Seeing) {
     sees.until(|seen| match seen {
-        Seen::Announced(Source::Connection(_), shown) => (!shown.agents.is_empty()).then_some(()),
+        Seen::Announced(Source::Spread(_), shown) => (!shown.agents.is_empty()).then_some(()),
         _ => None,
     })
     .await;

@@ -18,6 +18,8 @@ pub enum Source {
     RuntimeFolder,
     /// The connection to this node, whose membership was verified.
     Connection(NodeKey),
+    /// The records that members pass on, of agents of this node: signatures and its token hold.
+    Spread(NodeKey),
 }
 
 /// The engine, as the mesh sees it. No method may block or wait: each hands over and returns.
@@ -28,8 +30,9 @@ pub trait MeshHost: Send + Sync + 'static {
     fn inbound(&self, caller: Caller, request: v1::Request, bodies: Bodies, end: CalleeEnd);
 
     /// A node and its agents were announced. The records are *not* verified here: the receiver
-    /// opens those that it uses. An announcement from the runtime folder holds all agents of its
-    /// node; one from a connection adds to what was shown before.
+    /// opens those that it uses, but for those that members passed on, which were opened as they
+    /// came. An announcement from the runtime folder holds all agents of its node; any other one
+    /// adds to what was shown before.
     fn announced(&self, source: Source, announcement: v1::NodeAnnouncement);
 
     /// What was seen together in the runtime folder was announced, at least one node: who waits
@@ -75,8 +78,13 @@ pub trait MeshHost: Send + Sync + 'static {
     /// vouches for it.
     fn gone(&self, node: NodeKey);
 
-    /// A node was dialled in vain; it is dialled again while somebody waits for it.
+    /// A node was dialled in vain; it is dialled again while somebody waits for it. Or others lost
+    /// it, and say so.
     fn unreached(&self, _node: NodeKey) {}
+
+    /// Others lost a node, and it has said nothing since for a while: its agents are found no more,
+    /// until it is heard of.
+    fn faded(&self, _node: NodeKey) {}
 
     /// Answers a question of a peer about the agents of this node. A callee that it names is proven
     /// to be one of the peer's own.

@@ -14,6 +14,7 @@ use hubless_proto::limits;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 /// How often idle connections, addresses and our own record are looked at.
 const ROUND: Duration = Duration::from_secs(10);
@@ -23,6 +24,9 @@ const CONTACT_PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duratio
 pub(super) const ENDING_MS: u64 = 60_000;
 /// Distant nodes that are dialled at once to be told of a change.
 const TOLD_AT_ONCE: usize = 16;
+/// A node of our ticket is met again after this time, whatever else is known: two halves of a mesh
+/// that forgot each other are joined by it.
+const CONTACT_AGAIN: Duration = Duration::from_secs(600);
 
 /// Small duties: idle connections, changed addresses, a record that must not grow old.
 pub(super) async fn rounds(shared: &Arc<Shared>) {
@@ -39,11 +43,13 @@ pub(super) async fn rounds(shared: &Arc<Shared>) {
     }
 }
 
-/// Closes what was idle for long and, above the number that a node keeps, what was idle longest.
+/// Closes what was idle for long and, above the number that a node keeps, what was idle longest;
+/// and what records of the mesh alone were said over, earlier, but for a few.
 pub(super) fn close_idle(shared: &Shared, now: Instant) {
     let all = shared.peers.all();
     let all: Vec<_> = all.into_iter().filter(|one| !one.tunnel.is_closed()).collect();
     let surplus = all.len().saturating_sub(limits::CONNECTIONS);
+    let mut links = all.iter().filter(|one| one.spreads()).count();
     // One that is introducing itself ends by itself when it does not.
     let mut idle: Vec<_> = all
         .into_iter()
@@ -52,7 +58,10 @@ pub(super) fn close_idle(shared: &Shared, now: Instant) {
         .collect();
     idle.sort_by_key(|(time, _)| std::cmp::Reverse(*time));
     for (place, (time, connection)) in idle.into_iter().enumerate() {
-        if time > limits::CONNECTION_IDLE || place < surplus {
+        let rests = time > limits::RECORD_LINK_IDLE && connection.is_link();
+        let rests = rests && links > limits::RECORD_LINKS;
+        if time > limits::CONNECTION_IDLE || place < surplus || rests {
+            links = links.saturating_sub(usize::from(connection.spreads()));
             connection.close(CloseReason::Idle);
         }
     }
@@ -70,7 +79,8 @@ pub(super) fn end_terms(shared: &Shared, now_ms: u64) {
 }
 
 /// Stays in contact with a node of our ticket, since nothing else tells us of it. One that was
-/// idle is left alone until there is something to tell.
+/// idle is left alone: where it hears of changes by records, until no other member is left to tell
+/// it, or for `CONTACT_AGAIN`; else until there is something to tell.
 pub(super) async fn contact(shared: &Arc<Shared>, node: NodeKey) {
     let pauses = || BackOff::within(CONTACT_PAUSE.0, CONTACT_PAUSE.1);
     let mut pause = pauses();
@@ -79,18 +89,23 @@ pub(super) async fn contact(shared: &Arc<Shared>, node: NodeKey) {
         changes.borrow_and_update();
         if let Ok(connection) = shared.connection(node).await {
             pause = pauses();
-            if connection.ended().await == Some(CloseReason::Idle)
-                && changes.changed().await.is_ok()
-            {
-                continue;
+            if connection.ended().await == Some(CloseReason::Idle) {
+                if connection.spreads() {
+                    // Whichever comes first.
+                    let _ = timeout(CONTACT_AGAIN, shared.directory.alone()).await;
+                    continue;
+                }
+                if changes.changed().await.is_ok() {
+                    continue;
+                }
             }
         }
         pause.wait().await;
     }
 }
 
-/// Makes a connection to every node beyond our runtime folder that has none, whenever our agents
-/// change or are renewed: it is told of them there.
+/// Makes a connection to every node beyond our runtime folder that has none and does not hear of
+/// records, whenever our agents change or are renewed: it is told of them there.
 pub(super) async fn distant_told(shared: &Arc<Shared>) {
     let mut changes = shared.announced.subscribe();
     while changes.changed().await.is_ok() {

@@ -59,11 +59,11 @@ fn idle_after(mesh: &Mesh, time: Duration) {
     keep::close_idle(mesh.shared_for_tests(), Instant::now() + time);
 }
 
-/// The agent that an announcement over a connection shows first; nobody is gone meanwhile.
+/// The agent that members announce first; nobody is gone meanwhile.
 fn shown(seen: Seen) -> Option<AgentId> {
     match seen {
         Seen::Gone(node) => panic!("{node} was only idle"),
-        Seen::Announced(Source::Connection(_), announcement) => {
+        Seen::Announced(Source::Spread(_), announcement) => {
             let hosting = announcement.agents.first()?.hosting.clone()?;
             AgentId::from_slice(&record::peek(&hosting).ok()?.key).ok()
         }
@@ -154,6 +154,37 @@ async fn a_peer_of_another_folder_is_told_of_changes_after_an_idle_time() {
             assert_eq!(sees_minter.until(|seen| shown(seen).filter(|id| *id == own)).await, own);
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_few_connections_are_kept_for_records_and_others_end_earlier() {
+    let (hub, _sees) = node(&Home::memory()).await;
+    let mut others = Vec::new();
+    for _ in 0..limits::RECORD_LINKS + 3 {
+        let (other, sees) = node(&Home::memory()).await;
+        other.contact(hub.node_key(), &hub.addresses());
+        let shared = other.shared_for_tests();
+        shared.connection(hub.node_key()).await.unwrap().introduced().await.unwrap();
+        others.push((other, sees));
+    }
+    let called = others[0].0.node_key();
+    let links = || {
+        let all = hub.shared_for_tests().peers.all();
+        all.into_iter().filter(|one| one.spreads() && !one.tunnel.is_closed()).count()
+    };
+    until("all are linked", || links() >= others.len()).await;
+    let mut call = call(&hub, called, "", "once").await;
+    assert_eq!(final_text(&mut call).await.as_deref(), Some("once"));
+    let with_calls = || hub.shared_for_tests().peers.of(called);
+    let over = |c: &Arc<Connection>| c.idle_for(Instant::now()).is_some();
+    until("the call is over", || with_calls().iter().all(over)).await;
+    idle_after(&hub, limits::RECORD_LINK_IDLE / 2);
+    assert!(links() >= others.len());
+    idle_after(&hub, limits::RECORD_LINK_IDLE + Duration::from_secs(1));
+    assert_eq!(links(), limits::RECORD_LINKS);
+    assert!(with_calls().iter().any(|one| !one.tunnel.is_closed()), "it may be called again");
+    idle_after(&hub, limits::CONNECTION_IDLE + Duration::from_secs(1));
+    assert_eq!(links(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

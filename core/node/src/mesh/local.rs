@@ -10,8 +10,10 @@ use hubless_proto::limits;
 use hubless_proto::wire::announcement::agents_digest;
 use hubless_proto::wire::record::{self, Term};
 use hubless_proto::wire::v1;
+use prost::Message as _;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Low bits of an instance number that are random.
@@ -26,6 +28,8 @@ pub(super) struct Local {
     key: SecretKey,
     instance: u64,
     membership: Membership,
+    /// It holds records of nodes beyond the runtime folder: those of the folder hear of them here.
+    beyond: AtomicBool,
     shown: Mutex<Shown>,
 }
 
@@ -59,7 +63,7 @@ impl Local {
         let random = u64::from(u32::from_be_bytes(random()?)) & ((1 << RANDOM_BITS) - 1);
         let instance = (now_ms() << RANDOM_BITS) | random;
         let shown = Mutex::new(Shown::default());
-        Ok(Self { key, instance, membership, shown })
+        Ok(Self { key, instance, membership, beyond: AtomicBool::new(false), shown })
     }
 
     pub(super) const fn key(&self) -> &SecretKey {
@@ -113,6 +117,28 @@ impl Local {
         self.lock().stale();
     }
 
+    /// The node that a record is of, and its process; none: one of another mesh. What it says is
+    /// believed when it is opened.
+    pub(super) fn fellow(&self, record: &v1::SignedRecord) -> Option<(NodeKey, u64)> {
+        let record = record::peek(record).ok()?;
+        let node = NodeKey::from_slice(&record.key).ok()?;
+        let said = v1::NodeRecord::decode(record.body).ok()?;
+        (said.mesh == self.mesh().as_bytes().as_slice()).then_some((node, said.instance))
+    }
+
+    /// A later record than any before.
+    pub(super) fn renewed(&self, now_ms: u64) -> Result<v1::SignedRecord> {
+        let mut shown = self.lock();
+        shown.stale();
+        self.refresh(&mut shown, now_ms)
+    }
+
+    /// Says in the runtime folder whether records of nodes beyond it are held here; true when that
+    /// is something else than before.
+    pub(super) fn set_beyond(&self, beyond: bool) -> bool {
+        self.beyond.swap(beyond, Ordering::SeqCst) != beyond
+    }
+
     pub(super) fn set_agents(&self, agents: Agents) {
         let places = agents.iter().enumerate();
         let index = places.filter_map(|(place, agent)| Some((agent_id(agent)?, place))).collect();
@@ -156,7 +182,8 @@ impl Local {
     pub(super) fn announcement(&self, now_ms: u64) -> Result<v1::NodeAnnouncement> {
         let mut shown = self.lock();
         let node = self.refresh(&mut shown, now_ms)?;
-        Ok(v1::NodeAnnouncement { node: Some(node), agents: shown.agents.to_vec() })
+        let beyond = self.beyond.load(Ordering::SeqCst);
+        Ok(v1::NodeAnnouncement { node: Some(node), agents: shown.agents.to_vec(), beyond })
     }
 
     fn refresh(&self, shown: &mut Shown, now: u64) -> Result<v1::SignedRecord> {

@@ -1,9 +1,8 @@
 //! The tunnels between nodes: who is there, one connection to each, calls over them.
 //!
-//! Owns: this node's endpoint, the connection to each peer with its control stream, and the pumps
-//! between QUIC streams and the ends of a call. Must not know: what an agent is allowed to do,
-//! how agents are chosen, or any language. Tested beside each part and, between processes, in
-//! `tests/mesh`.
+//! Owns: this node's endpoint, a connection to each peer with its control stream, the pumps between
+//! QUIC streams and the ends of a call. Must not know: what an agent may do, how agents are chosen,
+//! or any language. Tested beside each part and, between processes, in `tests/mesh`.
 
 mod book;
 mod call_in;
@@ -13,6 +12,7 @@ mod core;
 mod dead;
 mod dialling;
 mod dials;
+mod directory;
 mod frames;
 mod hello;
 mod host;
@@ -44,7 +44,7 @@ pub use host::{MeshHost, Source};
 pub use join::{invite, invite_beside, join};
 pub use options::{Listen, MeshChoice, MeshOptions};
 pub(crate) use sending::{Again, Sending};
-pub use status::{CallPath, PeerStatus, Traffic};
+pub use status::{CallPath, PeerStatus, RecordsHeld, Traffic};
 
 #[cfg(test)]
 mod crowd_tests;

@@ -12,6 +12,7 @@ use super::shared::Shared;
 use super::status::Traffic;
 use crate::chance::now_ms;
 use crate::link::CloseReason;
+use hubless_proto::directory::replica::Loss;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::NodeKey;
 use hubless_proto::killswitch::Reading;
@@ -282,7 +283,8 @@ impl Shared {
         }
     }
 
-    fn runs_here(&self, node: NodeKey) -> bool {
+    /// True for a node of this user on this machine that runs, even before its file was seen.
+    pub(super) fn runs_here(&self, node: NodeKey) -> bool {
         self.presence.as_ref().is_some_and(|presence| presence.is_running(node))
     }
 
@@ -326,6 +328,7 @@ impl Shared {
     /// stays known: it is said again, since the engine forgets it with all that it knew.
     pub(super) fn vanished(&self, node: NodeKey) {
         self.host.gone(node);
+        self.directory.changed(node, Some(Loss::Broken));
         let connections = self.peers.of(node);
         let next = connections.iter().filter(|one| one.is_usable()).filter_map(|c| c.greeting());
         if let Some(next) = next.filter(|next| next.is_member()).max_by_key(|next| next.instance) {

@@ -1,6 +1,8 @@
 //! The life of a connection: introductions, control frames, the peer's streams, its end.
 
+use super::book::Hears;
 use super::connection::{Connection, Say};
+use super::directory::Words;
 use super::frames::{FrameReader, FrameWriter, LAST_WORD, unexpected};
 use super::hello::Greeting;
 use super::shared::Shared;
@@ -10,6 +12,7 @@ use crate::chance::{clock_ms, now_ms};
 use crate::link::{CloseReason, Tunnel};
 use crate::membership;
 use hubless_proto::audit::{Entry, Event};
+use hubless_proto::directory::replica::{Frame as Records, Loss};
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{AgentId, NodeKey, hex};
 use hubless_proto::killswitch::{Message, Reading};
@@ -156,9 +159,10 @@ async fn introduce(
     shared.host.noted(audit::peer_accepted(&greeting.caller));
     let member = greeting.is_member();
     let node = connection.peer();
-    let Greeting { instance, clock_ms, .. } = greeting;
+    let Greeting { instance, clock_ms, spreads, .. } = greeting;
     if member {
-        shared.book.said(node, greeting.node.clone(), tunnel.remote_ip());
+        let hears = if spreads { Hears::Records } else { Hears::Shown };
+        shared.book.said(node, greeting.node.clone(), tunnel.remote_ip(), hears);
         if shared.parted.contains(node, instance) {
             // Its first words were behind the news that it leaves.
             shared.book.gone(node);
@@ -174,6 +178,9 @@ async fn introduce(
         // A list that came meanwhile put out those that had introduced themselves, not this one.
         membership.check_keys(&greeting.keys)?;
         revoked::met(shared, node, greeting, told_seq);
+    }
+    if connection.spreads() {
+        shared.directory.changed(node, None);
     }
     if member && !shared.book.is_near(node) {
         show::all(shared, connection);
@@ -203,10 +210,21 @@ async fn speak(mut writer: FrameWriter, mut said: mpsc::Receiver<Say>) {
             Say::Hide(hide) => writer.message(FrameType::Hide, &hide).await,
             Say::Load(load) => writer.message(FrameType::Load, &load).await,
             Say::Ledger(message) => writer.message(FrameType::Ledger, message.as_ref()).await,
+            Say::Records(records) => match *records {
+                Records::Digests(said) => writer.message(FrameType::RecordDigests, &said).await,
+                Records::Delta(said) => writer.message(FrameType::RecordDelta, &said).await,
+            },
             Say::Redeemed(redeemed) => writer.message(FrameType::Redeemed, &redeemed).await,
             Say::Drained => writer.message(FrameType::Drained, &v1::Drained {}).await,
             Say::Goodbye { deadline_ms } => {
                 writer.message(FrameType::Goodbye, &v1::Goodbye { deadline_ms }).await
+            }
+            Say::Last(had) => {
+                writer.finish();
+                writer.stopped().await;
+                // Who closes may wait no longer.
+                let _ = had.send(());
+                return std::future::pending().await;
             }
         };
         if written.is_err() {
@@ -252,7 +270,8 @@ fn heard(shared: &Arc<Shared>, connection: &Arc<Connection>, frame: Frame) -> Re
         FrameType::Show if member => {
             let show: v1::Show = decode(kind, body)?;
             let record = connection.greeting().map(|greeting| greeting.node.clone());
-            let announcement = v1::NodeAnnouncement { node: record, agents: show.agents };
+            let announcement =
+                v1::NodeAnnouncement { node: record, agents: show.agents, beyond: false };
             shared.host.announced(Source::Connection(node), announcement);
         }
         FrameType::Hide if member => {
@@ -291,8 +310,16 @@ fn heard(shared: &Arc<Shared>, connection: &Arc<Connection>, frame: Frame) -> Re
             }
             Err(error) => return Err(error),
         },
+        FrameType::RecordDigests if connection.spreads() => {
+            shared.directory.heard(connection, Words::Digests(decode(kind, body)?));
+        }
+        FrameType::RecordDelta if connection.spreads() => {
+            shared.directory.heard(connection, Words::Delta(decode(kind, body)?));
+        }
         // What an external says of itself counts for nothing.
-        FrameType::Clock
+        FrameType::RecordDigests
+        | FrameType::RecordDelta
+        | FrameType::Clock
         | FrameType::Load
         | FrameType::Show
         | FrameType::Hide
@@ -373,7 +400,11 @@ fn end(shared: &Arc<Shared>, connection: &Arc<Connection>, reason: Option<CloseR
     let node = connection.peer();
     let last = shared.left(connection);
     let member = connection.greeting().is_some_and(Greeting::is_member);
-    if !last || !member || shared.book.is_near(node) {
+    let near = shared.book.is_near(node);
+    if last && connection.spreads() {
+        shared.directory.changed(node, Some(if near { Loss::Closed } else { loss(reason) }));
+    }
+    if !last || !member || near {
         return;
     }
     match reason {
@@ -394,5 +425,20 @@ fn end(shared: &Arc<Shared>, connection: &Arc<Connection>, reason: Option<CloseR
             shared.book.lost(node);
             shared.vanished(node);
         }
+    }
+}
+
+/// What the end of the last connection to a node says of the node.
+const fn loss(reason: Option<CloseReason>) -> Loss {
+    match reason {
+        Some(CloseReason::Idle | CloseReason::Drained) => Loss::Closed,
+        Some(
+            CloseReason::Goodbye
+            | CloseReason::Protocol
+            | CloseReason::Refused
+            | CloseReason::Replaced
+            | CloseReason::Gone,
+        )
+        | None => Loss::Broken,
     }
 }

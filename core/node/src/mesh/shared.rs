@@ -3,6 +3,7 @@
 use super::MeshHost;
 use super::book::Book;
 use super::dead::Dead;
+use super::directory::Directory;
 use super::local::Local;
 use super::parted::Parted;
 use super::peers::Peers;
@@ -54,6 +55,7 @@ pub(super) struct Shared {
     pub(super) dead: Dead,
     pub(super) parted: Parted,
     pub(super) peers: Peers,
+    pub(super) directory: Directory,
     pub(super) patience: Patience,
     /// Our record in the runtime folder; none without a home.
     pub(super) presence: Option<Presence>,

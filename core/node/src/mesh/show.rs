@@ -1,4 +1,5 @@
-//! Telling peers without our runtime folder which agents we host.
+//! Telling peers without our runtime folder which agents we host. Those that speak of the records
+//! of the mesh have them from there, and hear here at once what is taken back.
 
 use super::connection::{Connection, Say};
 use super::local::{Agents, hosting_seq};
@@ -23,7 +24,8 @@ pub(super) fn all(shared: &Arc<Shared>, connection: &Arc<Connection>) {
     let (task, connection) = (Arc::clone(shared), Arc::clone(connection));
     shared.spawn(async move {
         let changed = until_end(&task, &connection).await;
-        let lately = changed.is_some_and(|at| at.elapsed() < limits::HELLO);
+        let lately =
+            changed.is_some_and(|at| at.elapsed() < limits::HELLO) && !connection.spreads();
         if lately && connection.ended().await == Some(CloseReason::Idle) {
             // The peer took it for idle while this was on its way: it is shown on another one. A
             // peer that cannot be reached learns it when it comes back.
@@ -45,7 +47,9 @@ async fn until_end(shared: &Shared, connection: &Connection) -> Option<Instant> 
             last = Some(Instant::now());
         }
         began = true;
-        for say in says {
+        // What it has seen by then is taken back in the order of this stream.
+        let only_hides = connection.spreads();
+        for say in says.into_iter().filter(|say| !only_hides || matches!(say, Say::Hide(_))) {
             let agents = if let Say::Show(show) = &say { show.agents.len() } else { 0 };
             if let Say::Hide(hide) = &say {
                 taken_back(connection, hide);

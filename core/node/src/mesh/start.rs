@@ -1,5 +1,6 @@
 //! Starting a node's part in its mesh, and what it does by itself from then on.
 
+use super::directory::{self, Directory};
 use super::local::Local;
 use super::peers::Peers;
 use super::shared::{Patience, Shared};
@@ -15,8 +16,7 @@ use crate::runtime::{Presence, Sighting, watch};
 use hubless_proto::error::{Kind, Result};
 use hubless_proto::identity::{NodeKey, SecretKey};
 use hubless_proto::limits;
-use hubless_proto::wire::{record, v1};
-use prost::Message;
+use hubless_proto::wire::v1;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -85,6 +85,7 @@ pub(super) async fn start(
         dead: super::dead::Dead::default(),
         parted: super::parted::Parted::default(),
         peers: Peers::default(),
+        directory: Directory::default(),
         patience,
         presence,
         looked: SetOnce::new(),
@@ -124,6 +125,8 @@ fn tasks(shared: &Arc<Shared>) {
     shared.spawn(async move { keep::distant_told(&task).await });
     let task = Arc::clone(shared);
     shared.spawn(async move { renew::keep(&task).await });
+    let task = Arc::clone(shared);
+    shared.spawn(async move { directory::run(&task).await });
     if shared.home.folders().is_some() {
         let (sender, seen) = mpsc::channel(SIGHTINGS);
         let task = Arc::clone(shared);
@@ -245,13 +248,10 @@ fn sighted(shared: &Shared, sighting: Sighting) -> bool {
 /// Announces a node that showed itself; false: it is none of this mesh, or leaves.
 fn near(shared: &Shared, node: NodeKey, announcement: v1::NodeAnnouncement) -> bool {
     let Some(record) = announcement.node.clone() else { return false };
-    // What it says is believed when it is opened; here it only sorts out other meshes.
-    let mesh = record::peek(&record).ok().and_then(|record| {
-        (record.key == node.as_bytes().as_slice()).then_some(())?;
-        v1::NodeRecord::decode(record.body).ok()
-    });
-    let ours = mesh.filter(|record| record.mesh == shared.local.mesh().as_bytes().as_slice());
-    let Some(v1::NodeRecord { instance, .. }) = ours else { return false };
+    let Some((author, instance)) = shared.local.fellow(&record) else { return false };
+    if author != node {
+        return false;
+    }
     let revoked = shared.local.membership().check_keys(&[*node.as_bytes()]).is_err();
     if revoked || shared.parted.contains(node, instance) {
         return false;
@@ -260,6 +260,7 @@ fn near(shared: &Shared, node: NodeKey, announcement: v1::NodeAnnouncement) -> b
     shared.book.near(node, record);
     shared.dead.remove(node);
     shared.peers.touch(node);
+    shared.directory.near(node, &announcement);
     shared.host.announced(Source::RuntimeFolder, announcement);
     true
 }

@@ -38,6 +38,16 @@ impl Traffic {
     }
 }
 
+/// Records of the mesh that a node holds, its own and those of its runtime folder among them. None,
+/// as long as it knows of no node beyond that folder.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RecordsHeld {
+    /// Records: of nodes, of agents, and of what was taken back.
+    pub records: usize,
+    /// Nodes that they are of.
+    pub nodes: usize,
+}
+
 /// A node that this one is connected to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerStatus {

@@ -33,6 +33,7 @@ pub(super) enum News {
     Ledger(NodeKey, Box<Message>),
     Gone(NodeKey),
     Unreached(NodeKey),
+    Faded(NodeKey),
 }
 
 impl Host {
@@ -128,6 +129,10 @@ impl MeshHost for Face {
 
     fn unreached(&self, node: NodeKey) {
         self.0.tell(News::Unreached(node));
+    }
+
+    fn faded(&self, node: NodeKey) {
+        self.0.tell(News::Faded(node));
     }
 
     fn noted(&self, entry: Entry) {

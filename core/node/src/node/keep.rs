@@ -60,6 +60,7 @@ impl Node {
             audit_rows: inner.engine.audit().rows(),
             repeats: inner.mesh.repeats(),
             merged: inner.mesh.merged(),
+            records: inner.mesh.records(),
         }
     }
 

@@ -2,7 +2,7 @@
 //! numbers.
 
 use crate::budget::Budgets;
-use crate::mesh::Traffic;
+use crate::mesh::{RecordsHeld, Traffic};
 use hubless_proto::wire::v1;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -82,6 +82,9 @@ pub struct NodeCounts {
     /// Connections that were left for another one to the same process, such as one of two that
     /// were made at once.
     pub merged: u64,
+    /// Records of the mesh that it holds; none, as long as it knows of no node beyond its runtime
+    /// folder.
+    pub records: RecordsHeld,
 }
 
 impl From<v1::Usage> for UsageForm {

@@ -7,7 +7,8 @@ use super::request::Path;
 use crate::chance::now_ms;
 use crate::engine::{Hosted, lock};
 use crate::mesh;
-use hubless_proto::directory::{self, Announced, Directory, Source, WatchEvent, WatchId};
+use hubless_proto::audit::{Entry, Event};
+use hubless_proto::directory::{self, Announced, Directory, Refused, Source, WatchEvent, WatchId};
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{Address, AgentId, MeshId, Name, NodeKey, Target};
 use hubless_proto::query::Query;
@@ -270,14 +271,17 @@ impl Inner {
                 self.world.with(|directory, now| directory.gone(&node, now));
             }
             News::Unreached(node) => self.world.with(|directory, now| directory.doubt(&node, now)),
+            // It may be asked for what it holds of budgets: only its agents are found no more.
+            News::Faded(node) => self.world.with(|directory, now| directory.gone(&node, now)),
         }
     }
 
     fn announced(&self, source: mesh::Source, announcement: &v1::NodeAnnouncement) {
         let agents = &announcement.agents;
         let (node, announced) = match source {
-            mesh::Source::Connection(node) => {
-                let source = Source::Member;
+            mesh::Source::Connection(node) | mesh::Source::Spread(node) => {
+                let spread = matches!(source, mesh::Source::Spread(_));
+                let source = if spread { Source::Spread } else { Source::Member };
                 let take = |here: &Self| {
                     here.world.with(|directory, now| directory.announce(source, node, agents, now))
                 };
@@ -298,7 +302,23 @@ impl Inner {
                 (node, self.taken_up(node, take))
             }
         };
+        if matches!(source, mesh::Source::Spread(_)) {
+            self.note_refused(node, &announced);
+        }
         log(node, announced);
+    }
+
+    /// Writes down what of the records that members passed on is not shown here.
+    fn note_refused(&self, node: NodeKey, announced: &Announced) {
+        // An older record came late, which says nothing of who brought it.
+        let refused = announced.refused.iter().filter(|one| one.error.code != "superseded");
+        for Refused { agent, error } in refused {
+            let row = Entry::of(Event::RecordRefused).node(node).refused(error);
+            self.engine.audit().fold(match agent {
+                Some(agent) => row.agent(*agent),
+                None => row,
+            });
+        }
     }
 
     /// How an agent would be reached.

@@ -31,7 +31,7 @@ pub(super) fn announcement() -> v1::NodeAnnouncement {
     let key = SecretKey::from_seed([7; 32]);
     let term = Term::starting(1_700_000_000_000, Duration::from_secs(60));
     let node = record::sign(&key, term, &v1::NodeRecord::default()).unwrap();
-    v1::NodeAnnouncement { node: Some(node), agents: Vec::new() }
+    v1::NodeAnnouncement { node: Some(node), ..Default::default() }
 }
 
 /// The one thing that was seen.

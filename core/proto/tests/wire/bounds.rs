@@ -346,6 +346,7 @@ fn a_file_holds_as_many_agents_as_a_node_may_have() {
     let of = |count| v1::NodeAnnouncement {
         node: Some(record.clone()),
         agents: vec![agent.clone(); count],
+        ..Default::default()
     };
     let full = decode_file(of(l::MEMBER_RECORDS).encode_to_vec().into()).unwrap();
     assert_eq!(full.agents.len(), l::MEMBER_RECORDS);

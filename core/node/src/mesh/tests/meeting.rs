@@ -83,7 +83,7 @@ async fn another_user_joins_by_ticket_and_is_found_both_ways() {
     assert_eq!(guest.mesh_id(), minter.mesh_id());
     let shown = sees_guest
         .until(|seen| match seen {
-            Seen::Announced(Source::Connection(node), mut announcement) => {
+            Seen::Announced(Source::Spread(node), mut announcement) => {
                 let hosting = announcement.agents.pop()?.hosting?;
                 (record::peek(&hosting).ok()?.key == id.to_wire()).then_some(node)
             }
@@ -94,7 +94,7 @@ async fn another_user_joins_by_ticket_and_is_found_both_ways() {
     let (other, announcement) = agent(10, guest.node_key());
     guest.announce(vec![announcement]);
     sees.until(|seen| match seen {
-        Seen::Announced(Source::Connection(_), mut announcement) => {
+        Seen::Announced(Source::Spread(_), mut announcement) => {
             let hosting = announcement.agents.pop()?.hosting?;
             (record::peek(&hosting).ok()?.key == other.to_wire()).then_some(())
         }

@@ -9,6 +9,7 @@ use crate::home::Home;
 use crate::keys;
 use crate::link::CloseReason;
 use crate::membership::{InviteOptions, Membership, Ticket, member_key};
+use crate::mesh::book::Hears;
 use crate::mesh::local::Local;
 use crate::mesh::renew::{self, Round};
 use crate::mesh::{Mesh, MeshChoice, MeshHost, MeshOptions, Source, invite, join};
@@ -207,7 +208,7 @@ async fn a_minter_that_is_down_is_passed_over_and_without_any_it_is_tried_later(
     let silent = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let dead = dead(&users.ours, next.node_key(), silent.local_addr().unwrap());
     let record = dead.record(now_ms()).unwrap();
-    shared.book.said(dead.node(), record, Some([127, 0, 0, 1].into()));
+    shared.book.said(dead.node(), record, Some([127, 0, 0, 1].into()), Hears::Shown);
     assert_eq!(round(&guest, later()).await.unwrap(), Round::Renewed);
     assert_ne!(users.token(&guest), first);
     // It was dialled, and kept nobody from the next.

@@ -84,6 +84,12 @@ impl Claim {
         head(&self.digest)
     }
 
+    /// What tells a record from the last word of its author or of its node: numbers are times, and
+    /// one without a number has that of its issue.
+    pub(super) const fn time(&self) -> u64 {
+        if self.seq == 0 { self.issued_at_ms } else { self.seq }
+    }
+
     /// First bytes of the id, as messages name rows by them.
     pub(super) fn name(&self) -> u128 {
         name(&self.id)

@@ -114,7 +114,7 @@ impl<S: Statement> Replica<S> {
         if self.past.len() == 0 {
             return false;
         }
-        let ended = |key: &[u8; 32]| self.past.holds(&RowKey::Ended(*key), claim.seq);
+        let ended = |key: &[u8; 32]| self.past.holds(&RowKey::Ended(*key), claim.time());
         self.past.holds(&claim.key, claim.seq)
             || match claim.key {
                 RowKey::Node(node) | RowKey::Left(_, node) => ended(node.as_bytes()),
@@ -259,7 +259,7 @@ impl<S: Statement> Replica<S> {
     /// Takes a row out that was taken back under this number.
     fn withdraw(&mut self, key: &RowKey, seq: u64) {
         let id = key.id();
-        if self.store.find(&id).is_none_or(|row| row.statement.claim().seq > seq) {
+        if self.store.find(&id).is_none_or(|row| row.statement.claim().time() > seq) {
             return;
         }
         let Some(row) = self.store.remove(&id) else { return };

@@ -130,6 +130,29 @@ fn a_node_that_ends_takes_its_agents_along_and_an_agent_its_places() {
 }
 
 #[test]
+fn a_transient_agent_of_a_node_that_was_started_again_lives_and_one_from_before_does_not() {
+    let brief = |n, issued| {
+        let word = word(RowKey::Agent(agent(n), node(2)), 0);
+        changed(&word, |claim| claim.issued_at_ms = issued)
+    };
+    let seq = |one: &One, n| one.seq(RowKey::Agent(agent(n), node(2)));
+    let ended = word(RowKey::Ended(key(2)), UNIX + 5);
+    let mut one = known();
+    one.verdict(&brief(1, UNIX + 4), 0);
+    one.verdict(&ended, 0);
+    assert_eq!(seq(&one, 1), None, "it was of the process that ended");
+    assert_eq!(one.verdict(&word(NODE(), UNIX + 6), 0), "new");
+    assert_eq!(one.verdict(&brief(2, UNIX + 4), 0), "dead");
+    assert_eq!(one.verdict(&brief(3, UNIX + 7), 0), "new");
+    // The last word of the earlier process comes after what the next one says.
+    let mut one = known();
+    one.verdict(&word(NODE(), UNIX + 6), 0);
+    assert_eq!(one.verdict(&brief(3, UNIX + 7), 0), "new");
+    one.verdict(&ended, 0);
+    assert_eq!((one.seq(NODE()), seq(&one, 3)), (Some(UNIX + 6), Some(0)));
+}
+
+#[test]
 fn an_agent_of_a_node_that_is_no_member_is_refused_and_asked_for_again() {
     let mut one = One::new();
     assert_eq!(one.verdict(&word(AGENT(), UNIX), 0), "not_member");

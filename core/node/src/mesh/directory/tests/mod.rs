@@ -1,0 +1,9 @@
+//! Nodes of several homes, over loopback: what each comes to know, and what it does not take.
+
+mod chain;
+mod folder;
+mod older;
+mod refused;
+mod support;
+
+pub(super) use support::One;
