@@ -461,6 +461,8 @@ limits! {
     LAST_NUMBER_LIFE: Duration = Duration::from_secs(24 * 3_600);
     /// Members that are told at once of what is new in the directory of the mesh.
     GOSSIP_FAN_OUT: usize = 3;
+    /// Members beside those that are offered what is new, and ask for it if nobody else brings it.
+    GOSSIP_OFFERS: usize = 8;
     /// Members that pass one new record on, one after the other.
     GOSSIP_HOPS: u32 = 16;
     /// New records of the directory wait so long for others.

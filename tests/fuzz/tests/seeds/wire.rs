@@ -187,7 +187,7 @@ fn announcement() -> v1::NodeAnnouncement {
             descriptor: Some(descriptor),
             hosting: Some(hosting),
         }],
-        beyond: true,
+        ..Default::default()
     }
 }
 

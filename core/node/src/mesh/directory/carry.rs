@@ -5,8 +5,9 @@ use super::driver::Driver;
 use super::jobs::{Job, Step};
 use super::own::Fresh;
 use crate::chance::now_ms;
+use crate::mesh::Source;
 use crate::mesh::serve::principal;
-use crate::mesh::{MeshHost, Source};
+use crate::mesh::shared::Shared;
 use hubless_proto::audit::{Entry, Event, Outcome};
 use hubless_proto::directory::replica::{
     Output, Refusal, Removal, Replica, RowKey, Sealed, Statement, Taken,
@@ -59,19 +60,22 @@ struct Telling {
 }
 
 impl Telling {
-    fn add(&mut self, host: &dyn MeshHost, node: NodeKey, agent: v1::AgentAnnouncement) {
+    fn add(&mut self, shared: &Shared, node: NodeKey, agent: v1::AgentAnnouncement) {
         if self.node != Some(node) {
-            self.tell(host);
+            self.tell(shared);
             self.node = Some(node);
         }
         self.agents.push(agent);
     }
 
-    fn tell(&mut self, host: &dyn MeshHost) {
+    /// Announces what was added, of a node that is a member: its member may have been revoked since
+    /// its record was taken.
+    fn tell(&mut self, shared: &Shared) {
         let agents = std::mem::take(&mut self.agents);
-        if let Some(node) = self.node.take().filter(|_| !agents.is_empty()) {
+        let Some(node) = self.node.take().filter(|_| !agents.is_empty()) else { return };
+        if shared.book.is_proven(node, &shared.local, now_ms()) {
             let announcement = v1::NodeAnnouncement { agents, ..Default::default() };
-            host.announced(Source::Spread(node), announcement);
+            shared.host.announced(Source::Spread(node), announcement);
         }
     }
 }
@@ -89,7 +93,7 @@ impl Driver {
         let (mut telling, mut returned) = (Telling::default(), BTreeSet::new());
         for output in outputs {
             if !matches!(output, Output::Taken { .. }) {
-                telling.tell(self.shared.host.as_ref());
+                telling.tell(&self.shared);
             }
             match output {
                 Output::Send { to, message } => self.send(to, &message),
@@ -110,7 +114,7 @@ impl Driver {
                 }
             }
         }
-        telling.tell(self.shared.host.as_ref());
+        telling.tell(&self.shared);
         returned
     }
 
@@ -138,10 +142,10 @@ impl Driver {
                 }
             }
             (RowKey::Agent(_, node), _, Some(agent)) if self.is_found(replica, &node) => {
-                telling.add(self.shared.host.as_ref(), node, agent.clone());
+                telling.add(&self.shared, node, agent.clone());
             }
             (RowKey::Left(agent, node), ..) => {
-                telling.tell(self.shared.host.as_ref());
+                telling.tell(&self.shared);
                 self.shared.host.hidden(node, vec![(agent, seq)]);
             }
             // Of what a record without its parts would say nothing is known, and what ends with
@@ -181,12 +185,11 @@ impl Driver {
             RowKey::Ended(_) => brought(from),
         };
         let row = match why {
-            // It comes again: with its node, or when there is room.
-            Refusal::NotMember | Refusal::Rate => return,
+            // It comes again, with its node or when there is time; or it came late, after what
+            // followed it. Nobody who brings it does wrong.
+            Refusal::NotMember | Refusal::Rate | Refusal::Older | Refusal::Dead => return,
             Refusal::Unproven(error) => row.refused(error),
-            Refusal::Older
-            | Refusal::Equivocation
-            | Refusal::Dead
+            Refusal::Equivocation
             | Refusal::Expired
             | Refusal::NotYetValid
             | Refusal::SeqAhead
@@ -250,7 +253,6 @@ impl Driver {
 
     /// Announces the agents of nodes that are heard of again: they may have been found no more.
     pub(super) fn announce_again(&self, replica: &Replica<Sealed>, nodes: &BTreeSet<NodeKey>) {
-        let membership = self.shared.local.membership();
         let mut back: BTreeMap<NodeKey, Vec<v1::AgentAnnouncement>> = BTreeMap::new();
         for row in replica.rows() {
             let RowKey::Agent(_, node) = row.claim().key else { continue };
@@ -261,11 +263,9 @@ impl Driver {
             }
         }
         for (node, agents) in back {
-            let is_out = membership.check_keys(&[*node.as_bytes()]).is_err();
             let is_otherwise = self.is_known_otherwise(&RowKey::Node(node));
-            if !is_out && !is_otherwise && !replica.is_suspected(&node) {
-                let announcement = v1::NodeAnnouncement { agents, ..Default::default() };
-                self.shared.host.announced(Source::Spread(node), announcement);
+            if !is_otherwise && !replica.is_suspected(&node) {
+                Telling { node: Some(node), agents }.tell(&self.shared);
             }
         }
     }

@@ -4,7 +4,7 @@ use super::carry::Lost;
 use super::jobs::{self, Job, Step};
 use super::links::Dials;
 use super::news::{Change, Heard};
-use super::own::Own;
+use super::own::{Own, Pace};
 use crate::chance;
 use crate::mesh::RecordsHeld;
 use crate::mesh::dialling::{self, Network};
@@ -139,7 +139,7 @@ impl Driver {
             node.is_some_and(|(node, _)| node != local.node())
         };
         let near = near.unwrap_or_default().into_iter().filter(is_fellow).collect();
-        let own = self.own.changes(&self.shared.local, chance::now_ms());
+        let own = self.own.changes(&self.shared.local, Pace::Whole, chance::now_ms());
         let links: Vec<NodeKey> = std::mem::take(&mut self.links).into_keys().collect();
         self.more.extend([Job::Own(own), Job::Folder(near)]);
         for node in links {
@@ -172,7 +172,7 @@ impl Driver {
         });
         let now = (!self.more.is_empty()).then(Instant::now);
         let lost = self.lost.values().map(Lost::due);
-        lost.chain(replica).chain(now).fold(self.look, Instant::min)
+        lost.chain(replica).chain(now).chain(self.own.due()).fold(self.look, Instant::min)
     }
 
     async fn turn(&mut self, heard: Option<Heard>) {
@@ -185,7 +185,7 @@ impl Driver {
         if !near.is_empty() {
             jobs.push(Job::Folder(near));
         }
-        let fresh = self.own.changes(&self.shared.local, chance::now_ms());
+        let fresh = self.own.changes(&self.shared.local, Pace::Passed, chance::now_ms());
         if fresh.len() > 0 {
             jobs.push(Job::Own(fresh));
         }

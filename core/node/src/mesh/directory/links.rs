@@ -1,9 +1,9 @@
 //! The few connections that are kept for the records of the mesh, and those that are made for one
 //! message.
 //!
-//! Those who joined by one minter are connected with each other by them when it is no more. Nodes of
-//! one runtime folder see each other there: they make none, until one of them says that there are
-//! others beyond it.
+//! Those who joined by one minter are connected with each other by them when it is no more. Nodes
+//! of one runtime folder see each other there: they make none, until one of them says that there
+//! are others beyond it.
 
 use super::driver::Driver;
 use crate::chance;
@@ -66,7 +66,9 @@ impl Driver {
         }
         let networks = self.networks();
         let book = &self.shared.book;
-        let frame = message.to_frame(&|node| book.is_here(*node, &networks));
+        let own = self.shared.local.node();
+        let is_here = |node: &NodeKey| *node == own || book.is_here(*node, &networks);
+        let frame = message.to_frame(&is_here);
         match open {
             Some(connection) => connection.spread(frame),
             None => self.dial(to, Some(frame)),

@@ -6,9 +6,16 @@ use hubless_proto::identity::{AgentId, SecretKey};
 use hubless_proto::limits::{self, ms};
 use hubless_proto::wire::record::{self, Term};
 use hubless_proto::wire::v1;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Agents that are published together.
+const TOGETHER: usize = 256;
+/// Pause for each of them: members take 1,000 new ones a second of one node.
+const PACE: Duration = Duration::from_micros(1_250);
 
 /// What was published last.
 #[derive(Debug, Default)]
@@ -16,6 +23,18 @@ pub(super) struct Own {
     place: Option<Place>,
     agents: Agents,
     shown: BTreeMap<AgentId, Shown>,
+    /// Agents that are published later: more were new than are published together.
+    later: VecDeque<v1::AgentAnnouncement>,
+    next: Option<Instant>,
+}
+
+/// How much is published at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// As much as members take that it is passed on to.
+    Passed,
+    /// All: nobody is told yet.
+    Whole,
 }
 
 /// Where this node said to be, and when it says so again.
@@ -55,15 +74,41 @@ impl Fresh {
 }
 
 impl Own {
-    /// What is new since the last time.
-    pub(super) fn changes(&mut self, local: &Local, now_ms: u64) -> Fresh {
+    /// What is new since the last time, or the next part of it.
+    pub(super) fn changes(&mut self, local: &Local, pace: Pace, now_ms: u64) -> Fresh {
         let agents = local.agents();
         let mut fresh = Fresh { node: self.place(local, now_ms), ..Fresh::default() };
         if !Arc::ptr_eq(&agents, &self.agents) {
             self.differ(&agents, &mut fresh);
             self.agents = agents;
         }
+        fresh.agents = self.part(pace);
         fresh
+    }
+
+    /// When more is to be published; none: nothing waits.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.next.filter(|_| !self.later.is_empty())
+    }
+
+    /// The agents that are published by now.
+    fn part(&mut self, pace: Pace) -> Vec<v1::AgentAnnouncement> {
+        let now = Instant::now();
+        if pace == Pace::Passed && self.next.is_some_and(|next| now < next) {
+            return Vec::new();
+        }
+        let most = if pace == Pace::Passed { TOGETHER } else { self.later.len() };
+        let part: Vec<_> = self.later.drain(..most.min(self.later.len())).collect();
+        let part: Vec<_> = part.into_iter().filter(|agent| self.stands(agent)).collect();
+        if !part.is_empty() {
+            self.next = Some(now + PACE * u32::try_from(part.len()).unwrap_or(u32::MAX));
+        }
+        part
+    }
+
+    /// True for an agent that has not changed, and was not taken back, since it was put off.
+    fn stands(&self, agent: &v1::AgentAnnouncement) -> bool {
+        shown(agent).is_some_and(|(id, shown)| self.shown.get(&id) == Some(&shown))
     }
 
     /// Others take this node for lost: the next record says that it lives.
@@ -94,7 +139,7 @@ impl Own {
         for agent in agents.iter() {
             let Some((id, shown)) = shown(agent) else { continue };
             if self.shown.get(&id) != Some(&shown) {
-                fresh.agents.push(agent.clone());
+                self.later.push_back(agent.clone());
             }
             now.insert(id, shown);
         }
@@ -142,4 +187,81 @@ fn shown(agent: &v1::AgentAnnouncement) -> Option<(AgentId, Shown)> {
 
 fn warned(signed: Result<v1::SignedRecord>) -> Option<v1::SignedRecord> {
     signed.inspect_err(|error| tracing::warn!(%error, "cannot sign a record of this node")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chance::now_ms;
+    use crate::home::Home;
+    use crate::keys;
+    use crate::membership::Membership;
+    use crate::mesh::MeshChoice;
+    use crate::mesh::tests::support::{agent, transient};
+
+    fn local() -> Local {
+        let membership = Membership::open(&Home::memory(), MeshChoice::Own).unwrap();
+        Local::new(keys::fresh().unwrap(), membership).unwrap()
+    }
+
+    fn seqs(fresh: &Fresh) -> Vec<u64> {
+        fresh.gone.iter().map(|gone| gone.seq).collect()
+    }
+
+    #[test]
+    fn what_is_new_or_gone_is_published_once_and_a_transient_agent_never_taken_back() {
+        let (local, now) = (local(), now_ms());
+        let mut own = Own::default();
+        let mut changes = |pace, at| own.changes(&local, pace, at);
+        let first = changes(Pace::Passed, now);
+        assert!(first.node.is_some() && first.agents.is_empty());
+        assert_eq!(changes(Pace::Passed, now).len(), 0, "nothing is new");
+        let lasting = agent(1, local.node()).1;
+        let number = hosting_seq(&lasting);
+        local.set_agents(Arc::new(vec![lasting.clone(), transient(2, local.node()).1]));
+        let shown = changes(Pace::Passed, now);
+        assert_eq!((shown.agents.len(), shown.node), (2, None), "it is where it was");
+        local.set_agents(Arc::default());
+        let gone = changes(Pace::Whole, now);
+        assert_eq!((gone.agents.len(), seqs(&gone)), (0, vec![number]));
+        let third = ms(limits::RECORD_LIFE) / 3;
+        assert!(changes(Pace::Whole, now + third - 1).node.is_none());
+        assert!(changes(Pace::Whole, now + third).node.is_some(), "it is renewed");
+        local.set_addresses(vec!["127.0.0.1:1".parse().unwrap()]);
+        assert!(changes(Pace::Whole, now + third).node.is_some(), "it moved");
+    }
+
+    #[test]
+    fn many_are_published_part_by_part_and_those_that_go_meanwhile_are_not() {
+        let local = local();
+        let all = |many: u8| -> Agents {
+            let one = |n: u8| agent(n, local.node()).1;
+            Arc::new((0..many).map(one).collect())
+        };
+        let mut own = Own::default();
+        local.set_agents(all(200));
+        assert_eq!(own.changes(&local, Pace::Passed, now_ms()).agents.len(), 200);
+        let waits = own.next.unwrap();
+        assert!(own.due().is_none() && waits > Instant::now(), "nothing waits");
+        local.set_agents(all(100));
+        let fresh = own.changes(&local, Pace::Passed, now_ms());
+        assert_eq!(fresh.agents.len(), 0, "it is too early for more");
+        assert!(own.due().is_some() && fresh.gone.len() == 100);
+        local.set_agents(all(50));
+        own.next = None;
+        assert_eq!(own.changes(&local, Pace::Passed, now_ms()).agents.len(), 50);
+        assert!(own.later.len() < TOGETHER);
+    }
+
+    #[test]
+    fn the_last_word_comes_after_all_that_was_said() {
+        let (local, now) = (local(), now_ms());
+        let mut own = Own::default();
+        local.set_agents(Arc::new(vec![agent(1, local.node()).1]));
+        own.changes(&local, Pace::Whole, now);
+        let last = |at| record::peek(&own.ended(&local, at).unwrap()).unwrap();
+        let record = record::peek(&local.record(now).unwrap()).unwrap();
+        assert!(last(now - 60_000).seq > record.seq, "by whatever clock");
+        assert!(last(now).expires_at_ms > record.expires_at_ms);
+    }
 }

@@ -51,16 +51,14 @@ impl Links {
         self.all.keys()
     }
 
-    /// So many of them, by chance.
+    /// So many of them, by chance, in an order by chance.
     pub(super) fn some(&self, many: usize, chance: &mut Chance) -> Vec<(NodeKey, Nearness)> {
         let mut all: Vec<_> = self.all.iter().map(|(node, near)| (*node, *near)).collect();
-        if all.len() > many {
-            for at in 0..many {
-                let other = at + chance.place(all.len() - at);
-                all.swap(at, other);
-            }
-            all.truncate(many);
+        for at in 0..many.min(all.len()) {
+            let other = at + chance.place(all.len() - at);
+            all.swap(at, other);
         }
+        all.truncate(many);
         all
     }
 }

@@ -1,7 +1,7 @@
 //! Passing on what is new: a few members by chance are told, who tell others.
 //!
-//! A record that nobody had is sent at once; of one that is renewed, or was learned by comparing,
-//! only the number is offered, since most have it already.
+//! A record that nobody had is sent at once, and offered to some more; of one that is renewed, or
+//! was learned by comparing, only the number is offered, since most have it already.
 
 use super::claim::{Now, RowKey, Statement, name};
 use super::links::Nearness;
@@ -110,10 +110,16 @@ impl<S: Statement> Replica<S> {
         self.spread.flush_ms = None;
         let fresh = std::mem::take(&mut self.spread.fresh);
         let suspects = self.rumours.take();
-        for (to, nearness) in self.links.some(limits::GOSSIP_FAN_OUT, &mut self.chance) {
+        let many = limits::GOSSIP_FAN_OUT + limits::GOSSIP_OFFERS;
+        let told = self.links.some(many, &mut self.chance);
+        for (place, (to, nearness)) in told.into_iter().enumerate() {
+            let is_first = place < limits::GOSSIP_FAN_OUT;
             let (mut push, mut offer) = (Batches::default(), Vec::new());
             for one in fresh.iter().filter(|one| one.is_for(to, nearness)) {
                 match one.way {
+                    // Told by chance alone, one in twenty would hear of it by nobody.
+                    Way::Push if !is_first => offer.push(brief(&one.statement)),
+                    Way::Offer if !is_first => {}
                     Way::Push => {
                         let carried = Carried { statement: one.statement.clone(), hops: one.hops };
                         push.add(carried, one.statement.claim().bytes);
@@ -127,7 +133,7 @@ impl<S: Statement> Replica<S> {
             for some in offer.chunks(limits::REPAIR_ROWS) {
                 self.send(to, Message::Offer(some.to_vec()));
             }
-            if !suspects.is_empty() {
+            if is_first && !suspects.is_empty() {
                 self.send(to, Message::Suspects(suspects.clone()));
             }
         }

@@ -11,7 +11,6 @@ use crate::mesh::frames::{FrameReader, FrameWriter};
 use crate::mesh::local::Local;
 use crate::mesh::tests::support::{LONG, agent};
 use crate::mesh::{Listen, MeshChoice, hello};
-use bytes::Bytes;
 use hubless_proto::identity::{AgentId, Domain};
 use hubless_proto::wire::decode::decode;
 use hubless_proto::wire::frame::{Frame, FrameType};
@@ -73,7 +72,7 @@ impl Peer {
 
     /// All that was said on the control stream before the answer to a question there.
     async fn heard(&mut self) -> &[FrameType] {
-        let redeem = v1::Redeem { invite: Bytes::new(), member_key: vec![1; 32].into() };
+        let redeem = v1::Redeem { invite: vec![2; 32].into(), member_key: vec![1; 32].into() };
         self.writer.message(FrameType::Redeem, &redeem).await.unwrap();
         self.next(|frame| frame.kind == FrameType::Redeemed).await;
         &self.seen

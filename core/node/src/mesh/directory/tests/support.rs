@@ -17,13 +17,13 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 /// What an engine was told.
-pub(super) struct Known {
+pub(in crate::mesh) struct Known {
     index: Directory,
     pub(super) noted: Vec<Entry>,
 }
 
 /// An engine that answers with what it is asked, and keeps what it is told.
-pub(super) struct Keeps {
+pub(in crate::mesh) struct Keeps {
     known: Mutex<Known>,
     changed: watch::Sender<()>,
 }
@@ -90,8 +90,8 @@ impl MeshHost for Keeps {
 }
 
 /// A node, and what it was told.
-pub(super) struct One {
-    pub(super) mesh: Mesh,
+pub(in crate::mesh) struct One {
+    pub(in crate::mesh) mesh: Mesh,
     pub(super) host: Arc<Keeps>,
 }
 
@@ -108,7 +108,7 @@ impl One {
     }
 
     /// One of the mesh that all nodes without folders share, which knows of nobody.
-    pub(super) async fn alone() -> Self {
+    pub(in crate::mesh) async fn alone() -> Self {
         Self::of(&Home::memory()).await
     }
 
@@ -157,6 +157,22 @@ impl One {
         let known = self.host.known.lock().unwrap();
         let refused = known.noted.iter().filter(|row| row.kind == Event::RecordRefused);
         refused.filter(|row| row.by == by).map(|row| row.reason.clone()).collect()
+    }
+
+    /// The version that an agent says of itself.
+    pub(super) fn version(&self, agent: AgentId) -> Option<String> {
+        let known = self.host.known.lock().unwrap();
+        known.index.descriptor(&agent).map(|descriptor| descriptor.version.clone())
+    }
+
+    /// Waits until it knows of a node.
+    pub(super) async fn knows(&self, node: NodeKey) {
+        let known = async {
+            while !self.mesh.known().contains(&node) {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(LONG, known).await.expect("in time");
     }
 
     /// Waits until it holds records of so many nodes.

@@ -28,6 +28,32 @@ fn what_is_new_goes_to_a_few_and_not_back_to_who_brought_it() {
 }
 
 #[test]
+fn what_is_new_is_offered_to_some_more_and_what_is_renewed_is_not() {
+    let mut one = One::new();
+    for n in 2..40 {
+        one.input(Input::Linked(node(n), Nearness::Far), 0);
+        one.pushed(&[word(RowKey::Node(node(n)), UNIX)], 0);
+    }
+    one.until_quiet(0);
+    one.input(Input::Tick, NOW);
+    let key = RowKey::Agent(agent(1), node(1));
+    for (seq, pushed, offered) in [
+        (UNIX, limits::GOSSIP_FAN_OUT, limits::GOSSIP_OFFERS),
+        (UNIX + 1, 0, limits::GOSSIP_FAN_OUT),
+    ] {
+        one.input(Input::Publish(vec![word(RowKey::Node(node(1)), UNIX), word(key, seq)]), NOW);
+        let told = flushed(&mut one);
+        let is_of = |row: &Brief| row.name == brief(&word(key, seq)).name;
+        let pushes = told.iter().filter(|(_, m)| matches!(m, Message::Push(_))).count();
+        let offers = told.iter().filter(|(_, m)| match m {
+            Message::Offer(rows) => rows.iter().any(is_of),
+            _ => false,
+        });
+        assert_eq!((pushes, offers.count()), (pushed, offered));
+    }
+}
+
+#[test]
 fn what_came_a_long_way_goes_no_further() {
     let mut one = One::linked();
     one.input(Input::Tick, NOW);
