@@ -54,13 +54,19 @@ async fn brings(member: &One, to: &One, records: Vec<Record>) {
     connection.spread(Frame::Delta(delta));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_does_not_hold_changes_nothing_and_is_written_down() {
+/// A node, a member that is connected to it, and one that it knows by its record alone.
+async fn three() -> (One, One, Local) {
     let (one, member) = (One::alone().await, One::alone().await);
     member.joins(&one).await;
     let home = absent();
     brings(&member, &one, vec![node(&home)]).await;
     one.holds(3).await;
+    (one, member, home)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_does_not_hold_changes_nothing_and_is_written_down() {
+    let (one, member, home) = three().await;
 
     let (now, life) = (now_ms(), limits::RECORD_LIFE);
     let term = Term::starting(now, life);
@@ -77,7 +83,7 @@ async fn what_does_not_hold_changes_nothing_and_is_written_down() {
     let body = record::open::<v1::NodeRecord>(&standing, None, now).unwrap().body;
     let elsewhere = v1::NodeRecord { mesh: foreign.mesh_id().to_wire(), ..body.clone() };
     let ahead = ms(limits::CLOCK_SKEW) + 60_000;
-    let (over, past) = (Term { expires_at_ms: now, ..Term::starting(now - 9_000, life) }, now - 1);
+    let over = Term { expires_at_ms: now, ..Term::starting(now - 9_000, life) };
     let rows = [
         ("auth/bad_signature", forged(of(10, home.node(), term).1)),
         // The token is good, and names another node.
@@ -103,18 +109,21 @@ async fn what_does_not_hold_changes_nothing_and_is_written_down() {
         assert!(refused[place].starts_with(why), "{why}: {refused:?}");
     }
     one.holds(3).await;
+}
 
-    // An earlier one, and another one of the same number.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_record_of_one_number_is_written_down_and_an_earlier_one_changes_nothing() {
+    let (one, member, home) = three().await;
     let (id, shown) = agent(60, home.node());
     let number = record::peek(shown.hosting.as_ref().unwrap()).unwrap().seq;
-    let same = Term { seq: number, ..Term::starting(now_ms(), life) };
+    let term = Term::starting(now_ms(), limits::RECORD_LIFE);
+    let same = Term { seq: number, ..term };
     let digest = |of: &v1::AgentAnnouncement| record::digest(&of.hosting.as_ref().unwrap().signed);
     let mut rivals = (0..100).map(|n| versioned(60, home.node(), same, &n.to_string()));
     let rival = rivals.find(|rival| digest(rival) > digest(&shown)).unwrap();
-    let older = Term { seq: past, ..term };
-    good.push(id);
+    let older = Term { seq: number - 1, ..term };
     brings(&member, &one, vec![Record::Agent(shown)]).await;
-    one.finds(&good).await;
+    one.finds(&[id]).await;
     brings(&member, &one, vec![Record::Agent(rival)]).await;
     let is_told = |known: &mut Known| known.noted.iter().any(|row| row.reason == "equivocation");
     one.until("it is written down", is_told).await;
@@ -124,8 +133,7 @@ async fn what_does_not_hold_changes_nothing_and_is_written_down() {
     let late = versioned(60, home.node(), older, "old");
     brings(&member, &one, vec![Record::Agent(late)]).await;
     brings(&member, &one, vec![control]).await;
-    good.push(last);
-    one.finds(&good).await;
+    one.finds(&[id, last]).await;
     assert_eq!(one.refusals(&member).len(), before);
     assert_eq!(one.version(id).as_deref(), Some(""), "the first one stands");
 }
