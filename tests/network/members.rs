@@ -1,9 +1,9 @@
 //! Three machines whose nodes joined by one of them: each finds the agents of all, and goes on when
-//! that one is no more.
+//! that one is no more, or when they are cut off from each other for a while.
 
 use super::spaces::Namespaces;
 use super::{invite, spawn};
-use hubless_mesh_tests::Subject;
+use hubless_mesh_tests::{Subject, now_us};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -12,8 +12,8 @@ const MACHINES: [&str; 3] = ["one", "two", "three"];
 /// The agents of a node that was killed are found nowhere after this time.
 const GONE_US: u64 = 30_000_000;
 
-fn lan() -> Option<Namespaces> {
-    let spaces = Namespaces::new("memb", &["one", "two", "three", "switch"])?;
+fn lan(test: &'static str) -> Option<Namespaces> {
+    let spaces = Namespaces::new(test, &["one", "two", "three", "switch"])?;
     spaces.ip("switch", "link add lan type bridge");
     spaces.ip("switch", "link set lan up");
     for (place, host) in MACHINES.iter().enumerate() {
@@ -34,7 +34,7 @@ fn joined(space: &str, home: &Path, name: &str, ticket: &Value) -> Subject {
 
 #[test]
 fn three_machines_find_all_and_go_on_without_the_one_that_admitted_them() {
-    let Some(lan) = lan() else { return };
+    let Some(lan) = lan("memb") else { return };
     let homes = MACHINES.map(|_| tempfile::tempdir().unwrap());
     let mut anna = spawn(&lan.name("one"), homes[0].path(), "anna");
     anna.start(&json!({"do": "start", "listen": "all"}));
@@ -80,4 +80,36 @@ fn three_machines_find_all_and_go_on_without_the_one_that_admitted_them() {
     dora.tell(&json!({"do": "close"}));
     dora.event("closed");
     bert.misses("dora");
+}
+
+#[test]
+fn halves_of_a_mesh_that_were_cut_off_from_each_other_find_each_other_again() {
+    let Some(lan) = lan("cuts") else { return };
+    let homes = MACHINES.map(|_| tempfile::tempdir().unwrap());
+    let mut anna = spawn(&lan.name("one"), homes[0].path(), "anna");
+    anna.start(&json!({"do": "start", "listen": "all"}));
+    let ticket = invite(&mut anna, 2);
+    let mut bert = joined(&lan.name("two"), homes[1].path(), "bert", &ticket);
+    let mut carl = joined(&lan.name("three"), homes[2].path(), "carl", &ticket);
+    bert.sees("carl");
+    carl.sees("bert");
+    // Nobody is left that a ticket names.
+    anna.kill();
+    for one in [&mut bert, &mut carl] {
+        one.sees("anna");
+        one.misses("anna");
+    }
+    lan.ip("switch", "link set three down");
+    bert.misses("carl");
+    carl.misses("bert");
+    carl.tell(&json!({"do": "register", "name": "late"}));
+    let mended = now_us();
+    lan.ip("switch", "link set three up");
+    carl.sees("bert");
+    for name in ["carl", "late"] {
+        let seen = bert.sees(name).saturating_sub(mended);
+        eprintln!("a cut was mended: {name} is seen after {:.1} s", seen as f64 / 1e6);
+    }
+    bert.tell(&json!({"do": "call", "to": "late", "text": "hello"}));
+    assert_eq!(bert.event("reply")["text"], "hello");
 }

@@ -491,6 +491,8 @@ limits! {
     REPLICA_EVIDENCE: usize = 1_024;
     /// Records that did not hold and are not looked at again.
     REPLICA_FORGED: usize = 1_024;
+    /// Members that are counted within a second by what they bring, each with the nodes that it is of.
+    REPLICA_BRINGERS: usize = 16_384;
     /// Offered records that were asked for and did not come yet.
     REPLICA_ASKED: usize = 4_096;
     /// Members that a node stays connected to for the records of its mesh, though no call is made.

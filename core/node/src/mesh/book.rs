@@ -16,6 +16,9 @@ use std::sync::{Mutex, PoisonError};
 /// Nodes that are remembered by what they said on a connection.
 const DISTANT: usize = 4_096;
 
+/// Places of members that are remembered as those of one node.
+const PLACES: usize = 4;
+
 /// What is known about other nodes; records are opened when they are dialled.
 #[derive(Debug, Default)]
 pub(super) struct Book {
@@ -47,8 +50,8 @@ struct Said {
 #[derive(Debug, Clone)]
 struct Told {
     record: v1::SignedRecord,
-    /// Where the member is that said to be on its machine.
-    from: Option<IpAddr>,
+    /// Where members are that said to be on its machine, the latest first.
+    from: Vec<IpAddr>,
 }
 
 /// By what a node hears of agents that change.
@@ -108,16 +111,28 @@ impl Book {
         });
     }
 
-    /// Members pass on what a node says of itself; `from`: where the one is that said to run on the
-    /// same machine.
-    pub(super) fn told(&self, node: NodeKey, record: v1::SignedRecord, from: Option<IpAddr>) {
+    /// Members pass on what a node says of itself.
+    pub(super) fn told(&self, node: NodeKey, record: v1::SignedRecord) {
         self.change(|entries| {
             let has_room = entries.len() < limits::DIRECTORY_NODES + DISTANT;
             if has_room || entries.contains_key(&node) {
                 let entry = entries.entry(node).or_default();
+                let from = entry.told.take().map(|told| told.from).unwrap_or_default();
                 (entry.told, entry.lost) = (Some(Told { record, from }), None);
             }
         });
+    }
+
+    /// A member says that a node, of which others told as well, runs on its machine, which is
+    /// there; true: it was not known to be.
+    pub(super) fn told_here(&self, node: NodeKey, from: IpAddr) -> bool {
+        self.change(|entries| {
+            let told = entries.get_mut(&node).and_then(|entry| entry.told.as_mut());
+            let Some(told) = told.filter(|told| !told.from.contains(&from)) else { return false };
+            told.from.truncate(PLACES - 1);
+            told.from.insert(0, from);
+            true
+        })
     }
 
     /// What members passed on of a node is over, or was taken back.
@@ -170,8 +185,9 @@ impl Book {
         self.change(|entries| {
             let Some(entry) = entries.get(&node) else { return false };
             let said = entry.said.as_ref().and_then(|said| said.from);
-            let from = said.or_else(|| entry.told.as_ref()?.from);
-            entry.near.is_some() || from.is_some_and(|from| is_own(from, networks))
+            let is_own = |from: &IpAddr| is_own(*from, networks);
+            let is_told = || entry.told.iter().flat_map(|told| &told.from).any(is_own);
+            entry.near.is_some() || said.as_ref().map_or_else(is_told, is_own)
         })
     }
 
@@ -218,14 +234,14 @@ impl Book {
         });
         let (near, said, told, contact) = entry.unwrap_or_default();
         let of_folder = near.map(|record| (record, None));
-        let of_itself = said.map(|said| (said.record, Some(said.from)));
+        let of_itself = said.map(|said| (said.record, Some(Vec::from_iter(said.from))));
         let of_others = told.map(|told| (told.record, Some(told.from)));
         let mut why = None;
         for (record, from) in [of_folder, of_itself, of_others].into_iter().flatten() {
             let opened = open(&record, node, local, now);
             let reach = match from {
                 None => opened,
-                Some(from) => opened.and_then(|reach| outside(reach, from, node)),
+                Some(from) => opened.and_then(|reach| outside(reach, &from, node)),
             };
             match reach {
                 Ok(reach) if reach.addresses.is_empty() => {}
@@ -340,11 +356,14 @@ fn open(signed: &v1::SignedRecord, node: NodeKey, local: &Local, now: u64) -> Re
 }
 
 /// Leaves of what a node said of itself the addresses that it may send others to.
-fn outside(reach: Reach, from: Option<IpAddr>, node: NodeKey) -> Result<Reach> {
+fn outside(reach: Reach, from: &[IpAddr], node: NodeKey) -> Result<Reach> {
     let networks = dialling::networks();
     let said = reach.addresses.len();
-    let addresses: Vec<_> =
-        reach.addresses.into_iter().filter(|one| may_dial(*one, from, &networks)).collect();
+    let may = |one: &SocketAddr| {
+        may_dial(*one, None, &networks)
+            || from.iter().any(|from| may_dial(*one, Some(*from), &networks))
+    };
+    let addresses: Vec<_> = reach.addresses.into_iter().filter(may).collect();
     if said > 0 && addresses.is_empty() {
         let message = format!(
             "node {node} says only addresses of networks that this machine is not on; \
@@ -399,7 +418,7 @@ mod tests {
     #[test]
     fn what_members_tell_of_a_node_is_known_until_it_is_over_or_the_node_is_lost() {
         let book = Book::default();
-        let tell = || book.told(node(0), v1::SignedRecord::default(), None);
+        let tell = || book.told(node(0), v1::SignedRecord::default());
         tell();
         assert_eq!(book.known(), [node(0)]);
         book.untold(node(0));
@@ -418,13 +437,23 @@ mod tests {
     #[test]
     fn a_node_is_here_by_its_file_or_where_it_was_met() {
         let book = Book::default();
-        let (ours, elsewhere) = ("127.0.0.1".parse().ok(), "192.0.2.1".parse().ok());
+        let (ours, elsewhere) = ("127.0.0.1".parse().ok(), "192.0.2.99".parse().ok());
         book.near(node(0), v1::SignedRecord::default());
-        book.told(node(1), v1::SignedRecord::default(), ours);
-        book.told(node(2), v1::SignedRecord::default(), None);
+        (1..3).for_each(|one| book.told(node(one), v1::SignedRecord::default()));
+        assert!(book.told_here(node(1), ours.unwrap()));
         book.said(node(3), v1::SignedRecord::default(), elsewhere, Hears::Records);
-        let here = (0..5).map(|one| book.is_here(node(one), &[])).collect::<Vec<_>>();
-        assert_eq!(here, [true, true, false, false, false]);
+        let here = || (0..5).map(|one| book.is_here(node(one), &[])).collect::<Vec<_>>();
+        assert_eq!(here(), [true, true, false, false, false]);
+        // Whoever says so, and however late: the first that told of it may be anywhere.
+        assert!(!book.told_here(node(1), ours.unwrap()) && !book.told_here(node(4), ours.unwrap()));
+        assert!(book.told_here(node(2), elsewhere.unwrap()) && !here()[2]);
+        assert!(book.told_here(node(2), ours.unwrap()) && here()[2]);
+        book.told(node(2), v1::SignedRecord::default());
+        assert!(here()[2], "it is renewed");
+        let place = |n: u8| IpAddr::from([192, 0, 2, n]);
+        assert!((1..9).all(|n| book.told_here(node(1), place(n))));
+        let places = book.change(|all| all[&node(1)].told.as_ref().unwrap().from.clone());
+        assert_eq!(places, [8, 7, 6, 5].map(place));
         assert_eq!(book.all_near().into_iter().collect::<Vec<_>>(), [node(0)]);
     }
 }

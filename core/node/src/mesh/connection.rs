@@ -71,6 +71,8 @@ pub(super) struct Connection {
     used: AtomicU64,
     /// A stream was opened here: it is not for the records of the mesh alone.
     called: AtomicBool,
+    /// Messages about records that the peer missed, since it did not read.
+    missed: AtomicU64,
     born: Instant,
     /// Agents of ours of which the peer has certainly seen the announcement on this connection.
     acknowledged: Mutex<Hostings>,
@@ -105,6 +107,7 @@ impl Connection {
             serving: AtomicUsize::new(0),
             used: AtomicU64::new(0),
             called: AtomicBool::new(false),
+            missed: AtomicU64::new(0),
             born: Instant::now(),
             acknowledged: Mutex::default(),
             callers: Mutex::default(),
@@ -132,7 +135,15 @@ impl Connection {
             && self.control.try_send(Say::Records(Box::new(frame))).is_ok()
         {
             self.spoke();
+        } else if self.missed.fetch_add(1, Ordering::Relaxed) == 0 {
+            let node = self.peer();
+            tracing::info!(%node, "a member does not take what it is told of records");
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn missed_for_tests(&self) -> u64 {
+        self.missed.load(Ordering::Relaxed)
     }
 
     /// Takes the introduction. `own_end_ms`: when the token ends that this side has shown.

@@ -395,8 +395,8 @@ impl Shared {
             let _ = timeout(PARTING, self.quiet()).await;
         }
         if self.directory.is_awake() {
-            // Closing a connection would overtake what was said last.
-            let _ = timeout(grace.min(PARTING), self.heard_out()).await;
+            // Closing a connection would overtake what was said last, whatever calls are given.
+            let _ = timeout(PARTING, self.heard_out()).await;
         }
         for connection in self.peers.all() {
             connection.close(CloseReason::Goodbye);

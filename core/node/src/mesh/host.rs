@@ -86,6 +86,11 @@ pub trait MeshHost: Send + Sync + 'static {
     /// until it is heard of.
     fn faded(&self, _node: NodeKey) {}
 
+    /// Others hold what an earlier process said under the key of this node, with this number, which
+    /// is not below what this one says: its clock was set back. What its agents publish counts for
+    /// others only above that number.
+    fn outnumbered(&self, _seq: u64) {}
+
     /// Answers a question of a peer about the agents of this node. A callee that it names is proven
     /// to be one of the peer's own.
     fn answer(&self, ask: v1::Ask) -> v1::Answer;

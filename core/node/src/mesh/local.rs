@@ -133,6 +133,22 @@ impl Local {
         self.refresh(&mut shown, now_ms)
     }
 
+    /// The same, and above this number.
+    pub(super) fn renewed_above(&self, seq: u64, now_ms: u64) -> Result<v1::SignedRecord> {
+        let mut shown = self.lock();
+        self.refresh(&mut shown, now_ms)?;
+        if let Some(kept) = &mut shown.record {
+            kept.seq = kept.seq.max(seq);
+        }
+        shown.stale();
+        self.refresh(&mut shown, now_ms)
+    }
+
+    /// The number of the record that was made last; 0: none was.
+    pub(super) fn number(&self) -> u64 {
+        self.lock().record.as_ref().map_or(0, |kept| kept.seq)
+    }
+
     /// Says in the runtime folder whether records of nodes beyond it are held here; true when that
     /// is something else than before.
     pub(super) fn set_beyond(&self, beyond: bool) -> bool {
@@ -212,6 +228,11 @@ impl Local {
     fn lock(&self) -> std::sync::MutexGuard<'_, Shown> {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Unix time in milliseconds at which a process with this instance number began.
+pub(super) const fn began_ms(instance: u64) -> u64 {
+    instance >> RANDOM_BITS
 }
 
 /// What a peer that sees this announcement may remember of it; none: of an agent that lives only

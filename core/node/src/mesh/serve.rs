@@ -401,12 +401,17 @@ fn end(shared: &Arc<Shared>, connection: &Arc<Connection>, reason: Option<CloseR
     let last = shared.left(connection);
     let member = connection.greeting().is_some_and(Greeting::is_member);
     let near = shared.book.is_near(node);
+    if last && member && !near {
+        forget(shared, node, reason);
+    }
+    // Behind what makes its agents forgotten: what brings them back must not be overtaken by that.
     if last && connection.spreads() {
         shared.directory.changed(node, Some(if near { Loss::Closed } else { loss(reason) }));
     }
-    if !last || !member || near {
-        return;
-    }
+}
+
+/// Forgets a node, as far as the end of the last connection to it says that it is no more.
+fn forget(shared: &Shared, node: NodeKey, reason: Option<CloseReason>) {
     match reason {
         // It lives; only this connection was not needed.
         Some(CloseReason::Idle | CloseReason::Drained) => {}

@@ -204,6 +204,21 @@ impl Inner {
         Ok(())
     }
 
+    /// Signs what the agents of this node publish under numbers above this one, which something has
+    /// that an earlier process of the node said.
+    pub(super) fn publish_above(&self, seq: u64) {
+        for hosted in self.hosted() {
+            let number = {
+                let mut announced = lock(&hosted.announced);
+                announced.seq = announced.seq.max(seq);
+                announced.seq
+            };
+            if let Err(error) = self.publish_anew(&hosted) {
+                tracing::error!(%error, number, agent = %hosted.name, "cannot sign a record");
+            }
+        }
+    }
+
     /// Takes an agent out of the registry, so that new calls do not find it; true: it was there.
     pub(super) fn take_out(&self, hosted: &Arc<Hosted>) -> bool {
         let taken = {

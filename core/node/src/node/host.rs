@@ -34,6 +34,7 @@ pub(super) enum News {
     Gone(NodeKey),
     Unreached(NodeKey),
     Faded(NodeKey),
+    Outnumbered(u64),
 }
 
 impl Host {
@@ -133,6 +134,10 @@ impl MeshHost for Face {
 
     fn faded(&self, node: NodeKey) {
         self.0.tell(News::Faded(node));
+    }
+
+    fn outnumbered(&self, seq: u64) {
+        self.0.tell(News::Outnumbered(seq));
     }
 
     fn noted(&self, entry: Entry) {

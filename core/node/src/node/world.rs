@@ -273,6 +273,7 @@ impl Inner {
             News::Unreached(node) => self.world.with(|directory, now| directory.doubt(&node, now)),
             // It may be asked for what it holds of budgets: only its agents are found no more.
             News::Faded(node) => self.world.with(|directory, now| directory.gone(&node, now)),
+            News::Outnumbered(seq) => self.publish_above(seq),
         }
     }
 

@@ -56,6 +56,11 @@ impl<K: Ord + Copy> Past<K> {
         self.rows.get(id).is_some_and(|row| seq < row.seq || (row.is_dead && seq == row.seq))
     }
 
+    /// True for one of which a number is remembered.
+    pub(super) fn knows(&self, id: &K) -> bool {
+        self.rows.contains_key(id)
+    }
+
     pub(super) fn next_end(&self) -> Option<u64> {
         self.ends.first().map(|(until_ms, _)| *until_ms)
     }

@@ -6,6 +6,7 @@ use super::jobs::{Job, Step};
 use super::own::Fresh;
 use crate::chance::now_ms;
 use crate::mesh::Source;
+use crate::mesh::local::began_ms;
 use crate::mesh::serve::principal;
 use crate::mesh::shared::Shared;
 use hubless_proto::audit::{Entry, Event, Outcome};
@@ -98,7 +99,7 @@ impl Driver {
             match output {
                 Output::Send { to, message } => self.send(to, &message),
                 Output::Taken { statement, how, from } => {
-                    self.taken(replica, (&statement, how, from), (&here, ip), &mut telling);
+                    self.taken(replica, (&statement, how, from), &mut telling);
                 }
                 Output::Refused { key, seq, from, why } => self.refused(key, seq, from, &why),
                 Output::Removed { statement, why } => self.removed(&statement, why),
@@ -115,27 +116,44 @@ impl Driver {
             }
         }
         telling.tell(&self.shared);
+        self.place_here(&here, ip);
         returned
+    }
+
+    /// Notes which nodes run where the member is that says so, whoever told of them first.
+    fn place_here(&mut self, here: &[NodeKey], ip: Option<IpAddr>) {
+        let Some(ip) = ip else { return };
+        for node in here {
+            if self.shared.book.told_here(*node, ip) && self.no_way.remove(node) {
+                self.look_soon();
+            }
+        }
     }
 
     fn taken(
         &mut self,
         replica: &Replica<Sealed>,
         (statement, how, from): (&Sealed, Taken, Option<NodeKey>),
-        (here, ip): (&[NodeKey], Option<IpAddr>),
         telling: &mut Telling,
     ) {
         let key = statement.claim().key;
         let seq = statement.claim().seq;
         tracing::trace!(?key, seq, ?how, ?from, "a record is taken");
         // What this node says itself, and what lies in its folder, is known already.
-        if from.is_none() || self.is_known_otherwise(&key) {
+        if from.is_none() {
+            return;
+        }
+        if let Some(gone) = self.own.heard(&self.shared.local, statement.claim()) {
+            self.more.push(Job::Own(Fresh { gone: vec![gone], ..Fresh::default() }));
+        }
+        if self.is_known_otherwise(&key) {
             return;
         }
         match (key, statement.node(), statement.agent()) {
             (RowKey::Node(node), Some(record), _) => {
-                let from = ip.filter(|_| here.contains(&node));
-                self.shared.book.told(node, record.clone(), from);
+                self.shared.book.told(node, record.clone());
+                // It may be elsewhere.
+                self.no_way.remove(&node);
                 self.shared.peers.touch(node);
                 if how == Taken::New {
                     self.look_soon();
@@ -223,7 +241,7 @@ impl Driver {
 
     fn suspected(&mut self, node: NodeKey, by: Option<NodeKey>) {
         // Of one in the folder its lock tells.
-        if self.shared.book.is_near(node) || self.no_way.contains(&node) {
+        if self.shared.book.is_near(node) {
             return;
         }
         tracing::debug!(%node, ?by, "a node may be no more");
@@ -251,12 +269,33 @@ impl Driver {
         }
     }
 
+    /// Says what this node says above a number that others hold of an earlier process of it.
+    pub(super) fn rise(&mut self) {
+        let Some(seq) = self.own.rises() else { return };
+        let ahead_ms = seq.saturating_sub(now_ms());
+        tracing::warn!(
+            ahead_ms,
+            "others hold later records under the key of this node: the clock of this machine was \
+             set back, or another process uses the key; it is said anew above them"
+        );
+        let fresh = self.own.raised(seq, &self.shared.local, now_ms());
+        self.more.push(Job::Own(fresh));
+        self.shared.host.outnumbered(seq);
+    }
+
     /// Announces the agents of nodes that are heard of again: they may have been found no more.
+    /// Those of an earlier process under the key of a node do not come back with the next one.
     pub(super) fn announce_again(&self, replica: &Replica<Sealed>, nodes: &BTreeSet<NodeKey>) {
         let mut back: BTreeMap<NodeKey, Vec<v1::AgentAnnouncement>> = BTreeMap::new();
+        let began = |node: &NodeKey| {
+            let record = replica.row(&RowKey::Node(*node))?.node()?;
+            let (_, instance) = self.shared.local.fellow(record)?;
+            Some((*node, began_ms(instance)))
+        };
+        let nodes: BTreeMap<NodeKey, u64> = nodes.iter().filter_map(began).collect();
         for row in replica.rows() {
             let RowKey::Agent(_, node) = row.claim().key else { continue };
-            if nodes.contains(&node)
+            if nodes.get(&node).is_some_and(|began_ms| *began_ms <= row.claim().issued_at_ms)
                 && let Some(agent) = row.agent()
             {
                 back.entry(node).or_default().push(agent.clone());

@@ -2,7 +2,7 @@
 
 use super::carry::Lost;
 use super::jobs::{self, Job, Step};
-use super::links::Dials;
+use super::links::{Again, Dials};
 use super::news::{Change, Heard};
 use super::own::{Own, Pace};
 use crate::chance;
@@ -10,7 +10,9 @@ use crate::mesh::RecordsHeld;
 use crate::mesh::dialling::{self, Network};
 use crate::mesh::shared::Shared;
 use crate::runtime::records;
-use hubless_proto::directory::replica::{Input, Loss, Nearness, Replica, Sealed};
+use hubless_proto::directory::replica::{
+    Input, Loss, Message, Nearness, Replica, RowKey, Sealed, Statement,
+};
 use hubless_proto::identity::NodeKey;
 use hubless_proto::limits;
 use hubless_proto::wire::v1;
@@ -44,6 +46,8 @@ pub(super) struct Driver {
     /// There are nodes beyond the runtime folder.
     pub(super) beyond: bool,
     pub(super) dials: Dials,
+    /// When one of those that were lost is dialled again.
+    pub(super) again: Option<Again>,
     networks: Option<(Instant, Arc<Vec<Network>>)>,
     /// Jobs that came of others.
     pub(super) more: Vec<Job>,
@@ -75,6 +79,7 @@ pub(in crate::mesh) async fn run(shared: &Arc<Shared>) {
         look: now,
         beyond: false,
         dials: Dials::default(),
+        again: None,
         networks: None,
         more: Vec::new(),
         unread,
@@ -87,7 +92,10 @@ pub(in crate::mesh) async fn run(shared: &Arc<Shared>) {
         match driver.wait().await {
             Wake::Leaving => return driver.leave().await,
             Wake::Look => driver.turn(None).await,
-            Wake::Heard(heard) => driver.turn(Some(heard)).await,
+            Wake::Heard(heard) => {
+                driver.shared.directory.taken_up(heard.from);
+                driver.turn(Some(heard)).await;
+            }
         }
     }
 }
@@ -106,7 +114,9 @@ impl Driver {
             tokio::select! {
                 biased;
                 () = shared.directory.ends() => return None,
-                heard = self.unread.recv() => return heard.map(Some),
+                heard = self.unread.recv() => {
+                    return heard.inspect(|heard| shared.directory.taken_up(heard.from)).map(Some);
+                }
                 () = shared.directory.news() => {}
             }
             for node in shared.directory.take_changes().into_keys() {
@@ -192,11 +202,13 @@ impl Driver {
         jobs.extend(heard.map(Job::Heard));
         for _ in 1..TOGETHER {
             let Ok(heard) = self.unread.try_recv() else { break };
+            self.shared.directory.taken_up(heard.from);
             jobs.push(Job::Heard(heard));
         }
         jobs.push(Job::Input(Input::Tick));
         self.work(jobs).await;
         self.fade();
+        self.rise();
         self.keep_links();
         self.note();
     }
@@ -235,9 +247,6 @@ impl Driver {
             }
             self.mute.insert(node);
         }
-        if change.no_way {
-            self.no_way.insert(node);
-        }
         let was_linked = self.links.remove(&node).is_some();
         let loss = change.loss.or(was_linked.then_some(Loss::Closed));
         let linked = self.linked(node);
@@ -246,9 +255,18 @@ impl Driver {
             jobs.push(Job::Input(Input::Unlinked(node, loss)));
         }
         jobs.extend(linked);
-        if !self.links.contains_key(&node) {
-            self.look_soon();
+        if self.links.contains_key(&node) {
+            if !was_linked {
+                self.ask_where(&[node], &self.no_way.clone());
+            }
+            return;
         }
+        if change.no_way && self.no_way.insert(node) {
+            jobs.push(Job::Input(Input::Unlinked(node, Loss::NoWay)));
+            let members: Vec<_> = self.links.keys().take(limits::RECORD_DIALS).copied().collect();
+            self.ask_where(&members, &BTreeSet::from([node]));
+        }
+        self.look_soon();
     }
 
     /// Notes that this node is connected to another one, if it is.
@@ -267,6 +285,20 @@ impl Driver {
     /// True for a node that reads the same runtime folder, even before its file was seen.
     pub(super) fn is_near(&self, node: NodeKey) -> bool {
         self.shared.book.is_near(node) || self.shared.runs_here(node)
+    }
+
+    /// Asks members for the records of nodes that cannot be dialled by what is known of them: one
+    /// that runs on the machine of a node says so with it.
+    fn ask_where(&mut self, members: &[NodeKey], nodes: &BTreeSet<NodeKey>) {
+        let Some(replica) = &self.replica else { return };
+        let rows = nodes.iter().filter_map(|node| replica.row(&RowKey::Node(*node)));
+        let names: Vec<_> = rows.map(|row| row.claim().name()).take(limits::REPAIR_ROWS).collect();
+        if names.is_empty() {
+            return;
+        }
+        for member in members {
+            self.send(*member, &Message::Ask(names.clone()));
+        }
     }
 
     /// The networks of this machine, as they were a moment ago.

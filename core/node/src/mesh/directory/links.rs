@@ -6,11 +6,12 @@
 //! are others beyond it.
 
 use super::driver::Driver;
+use crate::back_off::BackOff;
 use crate::chance;
 use crate::mesh::connection::Connection;
 use crate::mesh::shared::Shared;
 use hubless_proto::directory::replica::{Frame, Message, Nearness, Sealed};
-use hubless_proto::error::Result;
+use hubless_proto::error::{Result, Retry};
 use hubless_proto::identity::NodeKey;
 use hubless_proto::limits;
 use std::sync::Arc;
@@ -22,6 +23,39 @@ use tokio::time::Instant;
 const LOOK: Duration = Duration::from_secs(2);
 /// The same, after one was lost or another node was heard of.
 const SOON: Duration = Duration::from_millis(200);
+
+/// Pauses between tries to reach one of those that were lost, the first and the longest: two halves
+/// of a mesh that were cut off from each other meet again by it.
+const AGAIN: (Duration, Duration) = (Duration::from_secs(4), Duration::from_secs(60));
+
+/// When one of those that were lost is dialled again.
+#[derive(Debug)]
+pub(super) struct Again {
+    /// How many were lost when the pauses began.
+    many: usize,
+    pauses: BackOff,
+    next: Instant,
+}
+
+impl Again {
+    fn new(many: usize, now: Instant) -> Self {
+        let mut pauses = BackOff::within(AGAIN.0, AGAIN.1);
+        Self { many, next: now + pauses.next(Retry::Later), pauses }
+    }
+
+    /// True when it is time for a try; the next one comes later.
+    fn is_due(&mut self, many: usize, now: Instant) -> bool {
+        if many > self.many {
+            *self = Self::new(many, now);
+        }
+        self.many = many;
+        let is_due = self.next <= now;
+        if is_due {
+            self.next = now + self.pauses.next(Retry::Later);
+        }
+        is_due
+    }
+}
 
 /// Places of members that are dialled.
 #[derive(Debug)]
@@ -111,6 +145,8 @@ impl Driver {
         if told {
             self.shared.announced.send_modify(|version| *version += 1);
         }
+        let lost = others.iter().filter(|(_, lost)| *lost).map(|(node, _)| *node).collect();
+        self.try_lost(lost, now);
         let missing = limits::RECORD_LINKS.saturating_sub(self.links.len());
         if !self.beyond || missing == 0 {
             return;
@@ -125,6 +161,20 @@ impl Driver {
         for _ in 0..missing.min(candidates.len()) {
             let node = candidates.swap_remove(place(candidates.len()));
             self.dial(node, None);
+        }
+    }
+
+    /// Dials one of those that were lost now and then, however many links there are: those may all
+    /// be on one side of a cut.
+    fn try_lost(&mut self, mut lost: Vec<NodeKey>, now: Instant) {
+        lost.retain(|node| !self.links.contains_key(node) && self.may_dial(*node));
+        if lost.is_empty() {
+            self.again = None;
+            return;
+        }
+        let again = self.again.get_or_insert_with(|| Again::new(lost.len(), now));
+        if again.is_due(lost.len(), now) {
+            self.dial(lost.swap_remove(place(lost.len())), None);
         }
     }
 }
@@ -154,6 +204,23 @@ mod tests {
     use super::*;
     use crate::mesh::tests::support::LONG;
     use tokio::time::timeout;
+
+    #[test]
+    fn those_that_were_lost_are_tried_again_with_longer_and_longer_pauses() {
+        let began = Instant::now();
+        let mut again = Again::new(3, began);
+        let mut tries = Vec::new();
+        for second in 0..600 {
+            if again.is_due(3, began + Duration::from_secs(second)) {
+                tries.push(second);
+            }
+        }
+        assert!((10..20).contains(&tries.len()) && tries[0] <= 5, "{tries:?}");
+        assert!(tries.windows(2).all(|two| two[1] - two[0] <= 76), "{tries:?}");
+        // Where more are lost, they are tried soon.
+        let now = began + Duration::from_secs(600);
+        assert!(!again.is_due(4, now) && again.is_due(4, now + AGAIN.0 * 2));
+    }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn so_many_members_are_dialled_at_once_and_no_more() {

@@ -16,6 +16,9 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+/// Messages of one member that wait to be read: it leaves room for those of others.
+const RECORD_SHARE: usize = limits::RECORD_MESSAGES / 4;
+
 /// A message of a member, as it came.
 #[derive(Debug)]
 pub(in crate::mesh) enum Words {
@@ -59,6 +62,8 @@ pub(in crate::mesh) struct Directory {
     news: Mutex<News>,
     wake: Notify,
     words: mpsc::Sender<Heard>,
+    /// How many of those that wait are of one member.
+    waiting: Mutex<BTreeMap<NodeKey, usize>>,
     unread: Mutex<Option<mpsc::Receiver<Heard>>>,
     /// There are nodes beyond the runtime folder.
     awake: AtomicBool,
@@ -75,6 +80,7 @@ impl Default for Directory {
             news: Mutex::default(),
             wake: Notify::new(),
             words,
+            waiting: Mutex::default(),
             unread: Mutex::new(Some(unread)),
             awake: AtomicBool::new(false),
             held: Mutex::default(),
@@ -98,10 +104,7 @@ impl Directory {
 
     /// A node cannot be dialled from here.
     pub(super) fn has_no_way(&self, node: NodeKey) {
-        self.note(node, |change| {
-            change.no_way = true;
-            change.loss = change.loss.or(Some(Loss::Unreached));
-        });
+        self.note(node, |change| change.no_way = true);
     }
 
     /// A node does not speak of records.
@@ -143,8 +146,31 @@ impl Directory {
     pub(in crate::mesh) fn heard(&self, connection: &Connection, words: Words) {
         connection.spoke();
         let (from, ip) = (connection.peer(), connection.tunnel.remote_ip());
-        if self.words.try_send(Heard { from, ip, words }).is_err() {
+        if !self.queue(Heard { from, ip, words }) {
             tracing::debug!(node = %from, "a message about records finds no room");
+        }
+    }
+
+    /// Puts a message behind those that wait; false: it finds no room.
+    fn queue(&self, heard: Heard) -> bool {
+        let mut waiting = lock(&self.waiting);
+        let from = heard.from;
+        let own = waiting.get(&from).copied().unwrap_or_default();
+        let fits = own < RECORD_SHARE && self.words.try_send(heard).is_ok();
+        if fits {
+            waiting.insert(from, own + 1);
+        }
+        fits
+    }
+
+    /// A message of a member is taken up, and leaves its place to another one.
+    pub(super) fn taken_up(&self, from: NodeKey) {
+        let mut waiting = lock(&self.waiting);
+        let left = waiting.get(&from).copied().unwrap_or_default().saturating_sub(1);
+        if left == 0 {
+            waiting.remove(&from);
+        } else {
+            waiting.insert(from, left);
         }
     }
 
@@ -226,14 +252,34 @@ mod tests {
     #[test]
     fn so_many_messages_wait_to_be_read() {
         let directory = Directory::default();
-        let say = || {
+        let says = |n| {
             let words = Words::Digests(v1::RecordDigests::default());
-            directory.words.try_send(Heard { from: node(1), ip: None, words }).is_ok()
+            directory.queue(Heard { from: node(n), ip: None, words })
         };
+        let say = || (1..9).any(says);
         assert!((0..limits::RECORD_MESSAGES).all(|_| say()) && !say());
         let (mut unread, _reads) = directory.read().unwrap();
-        assert!(unread.try_recv().is_ok() && say() && !say());
+        assert!(unread.try_recv().is_ok());
+        directory.taken_up(node(1));
+        assert!(say() && !say());
         assert!(directory.read().is_none(), "one reads");
+    }
+
+    #[test]
+    fn one_member_has_so_many_of_them_and_leaves_room_for_others() {
+        let directory = Directory::default();
+        let says = |n| {
+            let words = Words::Digests(v1::RecordDigests::default());
+            directory.queue(Heard { from: node(n), ip: None, words })
+        };
+        assert!((0..RECORD_SHARE).all(|_| says(1)) && !says(1) && says(2));
+        directory.taken_up(node(1));
+        assert!(says(1) && !says(1));
+        for _ in 0..=RECORD_SHARE {
+            directory.taken_up(node(1));
+        }
+        directory.taken_up(node(2));
+        assert!(lock(&directory.waiting).is_empty());
     }
 
     #[test]
@@ -248,7 +294,7 @@ mod tests {
         let changes = directory.take_changes();
         let of = |n| changes.get(&node(n)).copied().unwrap();
         assert_eq!((of(1).loss, of(2).loss), (Some(Loss::Broken), None));
-        assert!(of(3).no_way && of(3).loss == Some(Loss::Unreached) && of(4).mute);
+        assert!(of(3).no_way && of(3).loss.is_none() && of(4).mute);
         assert!(directory.take_changes().is_empty());
     }
 

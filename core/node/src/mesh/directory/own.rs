@@ -1,6 +1,7 @@
 //! What this node says of itself and of its agents, and what of it is new.
 
 use crate::mesh::local::{Agents, Local, agent_id, hosting_seq};
+use hubless_proto::directory::replica::{Claim, RowKey};
 use hubless_proto::error::Result;
 use hubless_proto::identity::{AgentId, SecretKey};
 use hubless_proto::limits::{self, ms};
@@ -26,6 +27,10 @@ pub(super) struct Own {
     /// Agents that are published later: more were new than are published together.
     later: VecDeque<v1::AgentAnnouncement>,
     next: Option<Instant>,
+    /// Others hold something of this node under this number, which this process did not say.
+    above: Option<u64>,
+    /// This node does not rise above such a number before.
+    rise: Option<Instant>,
 }
 
 /// How much is published at once.
@@ -88,7 +93,9 @@ impl Own {
 
     /// When more is to be published; none: nothing waits.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.next.filter(|_| !self.later.is_empty())
+        let more = self.next.filter(|_| !self.later.is_empty());
+        let rise = self.above.map(|_| self.rise.unwrap_or_else(Instant::now));
+        [more, rise].into_iter().flatten().min()
     }
 
     /// The agents that are published by now.
@@ -150,6 +157,49 @@ impl Own {
                 fresh.gone.push(Gone { agent: id, seq, until_ms });
             }
         }
+    }
+
+    /// What others say of this node that it has not said: an earlier process under its key may have,
+    /// and only the node can take that back. Gives the word that takes an agent back.
+    pub(super) fn heard(&mut self, local: &Local, claim: &Claim) -> Option<Gone> {
+        let node = local.node();
+        match claim.key {
+            RowKey::Agent(agent, host) if host == node => {
+                // One without a number ends before long.
+                let is_known = self.shown.contains_key(&agent) || local.agent(agent).is_some();
+                let (seq, until_ms) = (claim.seq, claim.expires_at_ms);
+                (seq > 0 && !is_known).then_some(Gone { agent, seq, until_ms })
+            }
+            // What this process said comes back by its folder, at most with its own number.
+            RowKey::Node(of) if of == node && claim.seq > local.number() => {
+                self.above = self.above.max(Some(claim.seq));
+                None
+            }
+            RowKey::Ended(of) if of == *node.as_bytes() && claim.seq >= local.number() => {
+                self.above = self.above.max(Some(claim.seq));
+                None
+            }
+            RowKey::Node(_) | RowKey::Agent(..) | RowKey::Left(..) | RowKey::Ended(_) => None,
+        }
+    }
+
+    /// The number above which this node has to say what it says, if it is time for that.
+    pub(super) fn rises(&mut self) -> Option<u64> {
+        let now = Instant::now();
+        if self.rise.is_some_and(|rise| now < rise) {
+            return None;
+        }
+        let above = self.above.take()?;
+        // Another process with the key would do the same, in turns.
+        self.rise = Some(now + limits::REFUTE);
+        Some(above)
+    }
+
+    /// The record of this node with a number above this one.
+    pub(super) fn raised(&mut self, seq: u64, local: &Local, now_ms: u64) -> Fresh {
+        let node = warned(local.renewed_above(seq, now_ms));
+        self.placed(local, now_ms);
+        Fresh { node, ..Fresh::default() }
     }
 
     /// The last word of this node: it is no more.

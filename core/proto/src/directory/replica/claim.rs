@@ -91,7 +91,7 @@ impl Claim {
     }
 
     /// First bytes of the id, as messages name rows by them.
-    pub(super) fn name(&self) -> u128 {
+    pub fn name(&self) -> u128 {
         name(&self.id)
     }
 }

@@ -22,6 +22,8 @@ pub enum Loss {
     Broken,
     /// It never came to be: the member cannot be reached from here.
     Unreached,
+    /// None of its addresses may be dialled from here, which says nothing of the member.
+    NoWay,
 }
 
 /// Links by member.

@@ -1,5 +1,6 @@
 //! The replica itself: what goes in, what comes out, when it wants to be woken.
 
+use super::brought::Brought;
 use super::chance::Chance;
 use super::claim::{Now, RowKey, Statement};
 use super::links::{Links, Loss, Nearness};
@@ -15,7 +16,7 @@ use crate::directory::past::Past;
 use crate::error::Result;
 use crate::identity::NodeKey;
 use crate::wire::record::Digest;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Says whether a record holds: its signatures, and for a node that it is a member.
 pub type Prove<'a, S> = &'a mut dyn FnMut(&S) -> Result<()>;
@@ -115,12 +116,15 @@ pub struct Replica<S> {
     pub(super) owners: Owners,
     /// Rows of `RowKey::Ended`.
     pub(super) ended: usize,
+    /// Keys of those among them of which nothing else was known.
+    pub(super) strange: BTreeSet<[u8; 32]>,
     /// Who said last that it is no more, and under which number: looked for in all rows together.
     pub(super) ending: Vec<([u8; 32], u64)>,
     pub(super) links: Links,
     pub(super) spread: Spread<S>,
     pub(super) rumours: Rumours,
     pub(super) repair: Repair,
+    pub(super) brought: Brought,
     pub(super) evidence: BTreeMap<RowKey, [Digest; 2]>,
     /// Prints of what did not hold, so that it is looked at once.
     pub(super) forged: VecDeque<Digest>,
@@ -140,11 +144,13 @@ impl<S: Statement> Replica<S> {
             past: Past::default(),
             owners: Owners::default(),
             ended: 0,
+            strange: BTreeSet::new(),
             ending: Vec::new(),
             links: Links::default(),
             spread: Spread::default(),
             rumours: Rumours::default(),
             repair,
+            brought: Brought::default(),
             evidence: BTreeMap::new(),
             forged: VecDeque::new(),
             counts: Counts::default(),
@@ -169,6 +175,7 @@ impl<S: Statement> Replica<S> {
         if self.spread.flush_ms.is_some_and(|due| due <= now.steady_ms) {
             self.flush();
         }
+        self.refute_when_due(now);
         self.compare_when_due(now);
     }
 
@@ -179,7 +186,8 @@ impl<S: Statement> Replica<S> {
 
     /// When it wants [`Input::Tick`], by the steady clock.
     pub fn poll_timeout(&self) -> Option<u64> {
-        let times = [self.spread.flush_ms, self.store.next_end(), self.past.next_end()];
+        let (ends, past) = (self.store.next_end(), self.past.next_end());
+        let times = [self.spread.flush_ms, ends, past, self.rumours.refutes_at()];
         times.into_iter().flatten().chain([self.repair.next_ms()]).min()
     }
 
@@ -266,7 +274,7 @@ impl<S: Statement> Replica<S> {
             if claim.seq > 0 {
                 self.past.remember(claim.key, claim.seq, false, row.until_ms);
             }
-            self.forget(claim.key, claim.seq);
+            self.forget(claim);
             if let RowKey::Node(node) = claim.key {
                 // Nobody could reach what it hosts.
                 self.ending.push((*node.as_bytes(), u64::MAX));

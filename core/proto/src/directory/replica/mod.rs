@@ -7,6 +7,7 @@
 //! (`tests/simulation`) with loss, duplication, reordering, churn, partition, crash and clocks that
 //! run apart.
 
+mod brought;
 mod chance;
 mod claim;
 mod links;

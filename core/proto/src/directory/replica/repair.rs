@@ -7,6 +7,7 @@ use super::chance::Chance;
 use super::claim::{Now, Span, Statement};
 use super::machine::{Prove, Replica};
 use super::message::{Brief, Message, Sum};
+use super::owners::Owner;
 use super::spread::{Batches, Fresh, Way};
 use super::store::brief;
 use super::take::Origin;
@@ -141,7 +142,8 @@ impl<S: Statement> Replica<S> {
             let mut doubted = others().filter(|(_, owner)| owner.suspect.is_some());
             return doubted.nth(at).map(|(node, _)| *node);
         }
-        let good = others().filter(|(_, owner)| owner.suspect.is_none()).map(|(node, _)| node);
+        let is_good = |owner: &Owner| owner.suspect.is_none() && !owner.no_way;
+        let good = others().filter(|(_, owner)| is_good(owner)).map(|(node, _)| node);
         let unknown = self
             .links
             .nodes()

@@ -62,6 +62,7 @@ impl<S: Statement> Replica<S> {
                 self.put(statement, now);
                 self.put_out(Output::Taken { statement: statement.clone(), how: *how, from });
                 self.follow(statement.claim());
+                self.crowd_out(claim.key);
             }
             Err(why) => {
                 self.counts.refused += 1;
@@ -91,7 +92,7 @@ impl<S: Statement> Replica<S> {
                     let digests = [held.digest, claim.digest];
                     check_term(claim, now)?;
                     // Nobody is accused by a signature that was not looked at.
-                    self.hold(statement, origin, prove)?;
+                    self.hold(statement, origin, now, prove)?;
                     self.accuse(claim.key, digests);
                     let lower = order == Ordering::Less;
                     return if lower { Ok(Some(Taken::Lower)) } else { Err(Refusal::Equivocation) };
@@ -102,10 +103,15 @@ impl<S: Statement> Replica<S> {
         if self.is_past(claim) {
             return Err(Refusal::Dead);
         }
-        if origin != Origin::Own {
-            self.admit(claim, how, origin, now)?;
+        let counts = match origin {
+            Origin::Own => None,
+            Origin::Folder | Origin::Member(_) => self.admit(claim, how, origin, now)?,
+        };
+        self.hold(statement, origin, now, prove)?;
+        // What does not hold counts for nobody but who brought it.
+        if let Some((from, node)) = counts {
+            self.brought.count_new(from, node);
         }
-        self.hold(statement, origin, prove)?;
         Ok(Some(how))
     }
 
@@ -123,57 +129,90 @@ impl<S: Statement> Replica<S> {
             }
     }
 
-    /// Finds room for a record of another node.
+    /// Finds room for a record of another node; gives who brings it, and of which node, where that
+    /// is counted.
     fn admit(
         &mut self,
         claim: &Claim,
         how: Taken,
         origin: Origin,
         now: Now,
-    ) -> Result<(), Refusal> {
-        let is_node = match claim.key {
-            RowKey::Node(_) => true,
+    ) -> Result<Option<(NodeKey, NodeKey)>, Refusal> {
+        let (node, is_node) = match claim.key {
+            RowKey::Node(node) => (node, true),
             RowKey::Left(agent, node)
                 if self.store.find(&RowKey::Agent(agent, node).id()).is_some() =>
             {
                 // It comes in the place of the agent.
-                return Ok(());
+                return Ok(None);
             }
             RowKey::Agent(_, node) | RowKey::Left(_, node) => {
                 let owner = self.owners.of(&node);
                 if owner.is_none_or(|owner| owner.seq.is_none()) {
                     return Err(Refusal::NotMember);
                 }
-                false
+                (node, false)
             }
-            RowKey::Ended(_) => false,
+            RowKey::Ended(key) => return self.admit_end(&key, how).map(|()| None),
         };
         if how != Taken::New {
-            return Ok(());
+            return Ok(None);
         }
         if self.store.len() >= limits::DIRECTORY_AGENTS + limits::DIRECTORY_NODES {
             return Err(Refusal::Full);
         }
-        let Some(node) = claim.key.owner() else {
-            let full = self.ended >= limits::REPLICA_ENDED;
-            return if full { Err(Refusal::Full) } else { Ok(()) };
-        };
         if is_node && self.owners.len() >= limits::DIRECTORY_NODES {
             return Err(Refusal::Full);
         }
-        let Some(owner) = self.owners.known(&node) else { return Ok(()) };
-        if owner.rows >= limits::MEMBER_RECORDS {
+        let Some(owner) = self.owners.of(&node) else { return Ok(None) };
+        let is_over = match claim.key {
+            RowKey::Left(agent, _) => {
+                let first =
+                    owner.left.first().filter(|_| owner.left.len() >= limits::MEMBER_RECORDS);
+                first.is_some_and(|first| (claim.expires_at_ms, agent) < *first)
+            }
+            RowKey::Node(_) | RowKey::Agent(..) | RowKey::Ended(_) => {
+                owner.rows >= limits::MEMBER_RECORDS
+            }
+        };
+        if is_over {
             return Err(Refusal::Quota);
         }
-        let counts = matches!(origin, Origin::Member(_));
-        if counts && owner.rate.count(now.steady_ms).is_err() {
-            return Err(Refusal::Rate);
+        match origin {
+            Origin::Member(from) if self.brought.is_enough(from, node, now) => Err(Refusal::Rate),
+            Origin::Member(from) => Ok(Some((from, node))),
+            Origin::Folder | Origin::Own => Ok(None),
         }
-        Ok(())
+    }
+
+    /// Finds room for the last word of a node or an agent. Whoever makes a key can sign one: those
+    /// of keys that nothing is known of leave half of the places to the others.
+    fn admit_end(&self, key: &[u8; 32], how: Taken) -> Result<(), Refusal> {
+        if how != Taken::New {
+            return Ok(());
+        }
+        let rows = limits::DIRECTORY_AGENTS + limits::DIRECTORY_NODES;
+        let is_strange = !self.has_known(key);
+        let is_full = self.store.len() >= rows
+            || self.ended >= limits::REPLICA_ENDED
+            || is_strange && self.strange.len() >= limits::REPLICA_ENDED / 2;
+        if is_full { Err(Refusal::Full) } else { Ok(()) }
+    }
+
+    /// True for the key of a node of which there is a record, or was one.
+    fn has_known(&self, key: &[u8; 32]) -> bool {
+        let node = NodeKey::from_bytes(*key);
+        self.owners.of(&node).is_some() || self.past.knows(&RowKey::Node(node))
     }
 
     /// Asks whether a record holds; what did not is not asked of again.
-    fn hold(&mut self, statement: &S, origin: Origin, prove: Prove<'_, S>) -> Result<(), Refusal> {
+    fn hold(
+        &mut self,
+        statement: &S,
+        origin: Origin,
+        now: Now,
+        prove: Prove<'_, S>,
+    ) -> Result<(), Refusal> {
         if origin == Origin::Own {
             return Ok(());
         }
@@ -183,9 +222,14 @@ impl<S: Statement> Replica<S> {
             let error = Error::new(Kind::Auth, message).with_code("bad_signature");
             return Err(Refusal::Unproven(Box::new(error)));
         }
+        let from = origin.member();
+        if from.is_some_and(|from| self.brought.is_distrusted(from, now)) {
+            return Err(Refusal::Rate);
+        }
         prove(statement).map_err(|error| {
             self.forged.truncate(limits::REPLICA_FORGED - 1);
             self.forged.push_front(print);
+            from.into_iter().for_each(|from| self.brought.count_forged(from));
             Refusal::Unproven(Box::new(error))
         })
     }
@@ -201,13 +245,39 @@ impl<S: Statement> Replica<S> {
         let claim = statement.claim();
         let left_ms = claim.expires_at_ms.saturating_sub(now.unix_ms);
         let life_ms = left_ms.min(ms(limits::RECORD_LIFE_MAX));
-        let is_new = self.store.find(&claim.id).is_none();
-        self.store.put(statement.clone(), now.steady_ms.saturating_add(life_ms));
-        match (is_new, claim.key.owner()) {
-            (true, Some(node)) => self.owners.entry(node).rows += 1,
-            (true, None) => self.ended += 1,
-            (false, _) => {}
+        let old = self.store.find(&claim.id).map(|row| row.statement.claim().expires_at_ms);
+        match (claim.key, old) {
+            (RowKey::Left(agent, node), old) => {
+                let left = &mut self.owners.entry(node).left;
+                if let Some(old) = old {
+                    left.remove(&(old, agent));
+                }
+                left.insert((claim.expires_at_ms, agent));
+            }
+            (RowKey::Node(node) | RowKey::Agent(_, node), None) => {
+                self.owners.entry(node).rows += 1;
+            }
+            (RowKey::Ended(key), None) => {
+                self.ended += 1;
+                if !self.has_known(&key) {
+                    self.strange.insert(key);
+                }
+            }
+            (RowKey::Node(_) | RowKey::Agent(..) | RowKey::Ended(_), Some(_)) => {}
         }
+        self.store.put(statement.clone(), now.steady_ms.saturating_add(life_ms));
+    }
+
+    /// Takes the word out that ends first, of a node that said of too many that they are no more.
+    /// Who holds the same words of it takes out the same one.
+    fn crowd_out(&mut self, key: RowKey) {
+        let RowKey::Left(_, node) = key else { return };
+        let Some(owner) = self.owners.of(&node) else { return };
+        let first = owner.left.first().filter(|_| owner.left.len() > limits::MEMBER_RECORDS);
+        let Some((_, agent)) = first else { return };
+        let Some(row) = self.store.remove(&RowKey::Left(*agent, node).id()) else { return };
+        self.forget(row.statement.claim());
+        self.put_out(Output::Removed { statement: row.statement, why: Removal::Crowded });
     }
 
     /// What a record that stands now does to others.
@@ -217,6 +287,7 @@ impl<S: Statement> Replica<S> {
             RowKey::Node(node) => {
                 let owner = self.owners.entry(node);
                 owner.seq = Some(claim.seq);
+                owner.no_way = false;
                 if owner.suspect.take_if(|seq| *seq < claim.seq).is_some() {
                     self.put_out(Output::Returned(node));
                 }
@@ -263,22 +334,31 @@ impl<S: Statement> Replica<S> {
             return;
         }
         let Some(row) = self.store.remove(&id) else { return };
-        self.forget(*key, row.statement.claim().seq);
+        self.forget(row.statement.claim());
         self.put_out(Output::Removed { statement: row.statement, why: Removal::Withdrawn });
     }
 
     /// Counts a row out that is in the store no more.
-    pub(super) fn forget(&mut self, key: RowKey, seq: u64) {
-        if let RowKey::Node(node) = key
-            && let Some(owner) = self.owners.known(&node)
-            && owner.seq == Some(seq)
-        {
-            owner.seq = None;
-            owner.suspect = None;
-        }
-        match key.owner() {
-            Some(node) => self.owners.less(&node),
-            None => self.ended = self.ended.saturating_sub(1),
+    pub(super) fn forget(&mut self, claim: &Claim) {
+        let key = claim.key;
+        match key {
+            RowKey::Node(node) => {
+                if let Some(owner) = self.owners.known(&node)
+                    && owner.seq == Some(claim.seq)
+                {
+                    owner.seq = None;
+                    owner.suspect = None;
+                }
+                self.owners.less(&node);
+            }
+            RowKey::Agent(_, node) => self.owners.less(&node),
+            RowKey::Left(agent, node) => {
+                self.owners.less_left(&node, &(claim.expires_at_ms, agent));
+            }
+            RowKey::Ended(ended) => {
+                self.ended = self.ended.saturating_sub(1);
+                self.strange.remove(&ended);
+            }
         }
         self.evidence.remove(&key);
     }

@@ -30,11 +30,12 @@ pub enum Refusal {
     SeqAhead,
     /// Its node is not known as a member of the mesh.
     NotMember,
-    /// Its node has `MEMBER_RECORDS` already.
+    /// Its node has `MEMBER_RECORDS` already, or as many later words that an agent is no more.
     Quota,
-    /// Its node brought `MEMBER_RECORDS_PER_S` new ones within a second.
+    /// Who brings it brought `MEMBER_RECORDS_PER_S` new ones of its node within a second, or as many
+    /// that did not hold.
     Rate,
-    /// The replica is full.
+    /// The replica is full, or what it keeps of the ends of strangers is.
     Full,
     /// It does not hold: a signature, a token, a body.
     Unproven(Box<Error>),
@@ -66,4 +67,6 @@ pub enum Removal {
     Expired,
     /// It was taken back.
     Withdrawn,
+    /// Later words of its node that agents are no more took its place.
+    Crowded,
 }

@@ -82,11 +82,18 @@ async fn twenty_that_joined_by_one_see_what_is_new_at_any() {
     }
     let (last, began) = (all.last().unwrap(), Instant::now());
     let (new, shown) = agent(9, last.key());
+    let (brief, second) = agent(11, last.key());
+    last.mesh.announce(vec![shown.clone(), second]);
+    for one in &all[..NODES - 1] {
+        one.finds(&[new, brief]).await;
+    }
+    eprintln!("seen by {} others after {:?}", NODES - 1, began.elapsed());
+    let began = Instant::now();
     last.mesh.announce(vec![shown]);
     for one in &all[..NODES - 1] {
         one.finds(&[new]).await;
     }
-    eprintln!("seen by {} others after {:?}", NODES - 1, began.elapsed());
+    eprintln!("gone at {} others after {:?}", NODES - 1, began.elapsed());
     // Who admitted them is no more, and said nothing: those that are left go on by themselves.
     all.remove(0).mesh.vanish_for_tests();
     let next = One::alone().await;

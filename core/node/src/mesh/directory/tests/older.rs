@@ -7,10 +7,12 @@ use crate::home::Home;
 use crate::keys;
 use crate::link::{Bind, Link, Tunnel};
 use crate::membership::Membership;
+use crate::mesh::connection::Connection;
 use crate::mesh::frames::{FrameReader, FrameWriter};
 use crate::mesh::local::Local;
 use crate::mesh::tests::support::{LONG, agent};
 use crate::mesh::{Listen, MeshChoice, hello};
+use hubless_proto::directory::replica::Frame as Records;
 use hubless_proto::identity::{AgentId, Domain};
 use hubless_proto::wire::decode::decode;
 use hubless_proto::wire::frame::{Frame, FrameType};
@@ -112,4 +114,21 @@ async fn who_does_not_name_the_feature_is_shown_agents_and_gets_no_records() {
     assert!(!of_older.iter().any(|kind| RECORDS.contains(kind)), "{of_older:?}");
     let of_newer = newer.heard().await;
     assert!(!of_newer.contains(&FrameType::Show), "{of_newer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_member_does_not_take_is_counted() {
+    let one = One::alone().await;
+    let key = keys::fresh().unwrap();
+    let link = Link::bind(Bind { key: &key, listen: &Listen::Loopback, port: 0 }).await.unwrap();
+    let tunnel = link.dial(one.key(), &one.mesh.addresses()).await.unwrap();
+    let (connection, _unsaid) = Connection::new(tunnel, true);
+    let mut said = 0;
+    while connection.missed_for_tests() == 0 {
+        connection.spread(Records::Digests(compare()));
+        said += 1;
+    }
+    assert!(said > 1, "the first ones wait");
+    connection.spread(Records::Digests(compare()));
+    assert_eq!(connection.missed_for_tests(), 2);
 }

@@ -14,14 +14,14 @@ use hubless_proto::wire::record::{self, Term};
 use hubless_proto::wire::v1::{self, spread_record::Record};
 
 /// A node that is not there, and says of itself what a node says.
-fn absent() -> Local {
+pub(super) fn absent() -> Local {
     let membership = Membership::open(&crate::home::Home::memory(), MeshChoice::Own).unwrap();
     let local = Local::new(keys::fresh().unwrap(), membership).unwrap();
     local.set_addresses(vec!["127.0.0.1:1".parse().unwrap()]);
     local
 }
 
-fn node(local: &Local) -> Record {
+pub(super) fn node(local: &Local) -> Record {
     Record::Node(local.record(now_ms()).unwrap())
 }
 
@@ -31,7 +31,7 @@ fn made(key: &SecretKey, body: &v1::NodeRecord) -> Record {
     Record::Node(record::sign(key, term, body).unwrap())
 }
 
-fn of(seed: u8, node: NodeKey, term: Term) -> (AgentId, Record) {
+pub(super) fn of(seed: u8, node: NodeKey, term: Term) -> (AgentId, Record) {
     let body = v1::Descriptor { name: format!("agent-{seed}"), ..Default::default() };
     let (id, shown) = signed(seed, node, term, &body);
     (id, Record::Agent(shown))
@@ -44,10 +44,15 @@ fn versioned(seed: u8, node: NodeKey, term: Term, version: &str) -> v1::AgentAnn
 }
 
 /// A member passes records on.
-async fn brings(member: &One, to: &One, records: Vec<Record>) {
+pub(super) async fn brings(member: &One, to: &One, records: Vec<Record>) {
     let records = records.into_iter();
     let records = records.map(|one| v1::SpreadRecord { record: Some(one), ..Default::default() });
-    let delta = v1::RecordDelta { records: records.collect(), pushed: false };
+    brings_spread(member, to, records.collect()).await;
+}
+
+/// The same, with what the member says of each.
+pub(super) async fn brings_spread(member: &One, to: &One, records: Vec<v1::SpreadRecord>) {
+    let delta = v1::RecordDelta { records, pushed: false };
     let shared = member.mesh.shared_for_tests();
     let connection = shared.connection(to.key()).await.unwrap();
     connection.introduced().await.unwrap();
@@ -55,7 +60,7 @@ async fn brings(member: &One, to: &One, records: Vec<Record>) {
 }
 
 /// A node, a member that is connected to it, and one that it knows by its record alone.
-async fn three() -> (One, One, Local) {
+pub(super) async fn three() -> (One, One, Local) {
     let (one, member) = (One::alone().await, One::alone().await);
     member.joins(&one).await;
     let home = absent();

@@ -3,6 +3,7 @@
 use crate::call::body::Bodies;
 use crate::call::pipe::{CalleeEnd, Down, pipe};
 use crate::home::Home;
+use crate::mesh::local::agent_id;
 use crate::mesh::shared::Patience;
 use crate::mesh::tests::support::{LONG, final_text, text_request};
 use crate::mesh::{Mesh, MeshHost, MeshOptions, Source};
@@ -20,6 +21,9 @@ use tokio::time::timeout;
 pub(in crate::mesh) struct Known {
     index: Directory,
     pub(super) noted: Vec<Entry>,
+    /// Agents that members passed on, in their order.
+    spread: Vec<AgentId>,
+    outnumbered: Option<u64>,
 }
 
 /// An engine that answers with what it is asked, and keeps what it is told.
@@ -51,6 +55,7 @@ impl MeshHost for Keeps {
             let agents = &announcement.agents;
             match source {
                 Source::Spread(node) => {
+                    known.spread.extend(agents.iter().filter_map(agent_id));
                     known.index.announce(Shown::Spread, node, agents, now);
                 }
                 Source::Connection(node) => {
@@ -84,6 +89,10 @@ impl MeshHost for Keeps {
         self.with(|known| known.index.gone(&node, crate::chance::now_ms()));
     }
 
+    fn outnumbered(&self, seq: u64) {
+        self.with(|known| known.outnumbered = Some(seq));
+    }
+
     fn answer(&self, _: v1::Ask) -> v1::Answer {
         v1::Answer::default()
     }
@@ -99,7 +108,8 @@ impl One {
     pub(super) async fn of(home: &Home) -> Self {
         let mesh_id = MeshId::from_bytes([1; 32]);
         let index = Directory::new(mesh_id, NodeKey::from_bytes([0; 32]));
-        let known = Mutex::new(Known { index, noted: Vec::new() });
+        let known = Known { index, noted: Vec::new(), spread: Vec::new(), outnumbered: None };
+        let known = Mutex::new(known);
         let host = Arc::new(Keeps { known, changed: watch::Sender::new(()) });
         let options = MeshOptions::new(home.clone());
         let engine = Arc::<Keeps>::clone(&host);
@@ -132,6 +142,12 @@ impl One {
         };
         let came = timeout(LONG, came).await;
         came.unwrap_or_else(|_| panic!("{}: in time: {what}", self.key()));
+    }
+
+    /// Waits until others hold something of it under a number that it did not say.
+    pub(super) async fn outnumbered(&self) -> u64 {
+        self.until("it is outnumbered", |known| known.outnumbered.is_some()).await;
+        self.host.known.lock().unwrap().outnumbered.unwrap()
     }
 
     /// Waits until it finds just these agents.
@@ -196,6 +212,11 @@ impl One {
 }
 
 impl Known {
+    /// Agents that members passed on at any time.
+    pub(super) fn seen(&self) -> &[AgentId] {
+        &self.spread
+    }
+
     fn agents(&mut self) -> Vec<AgentId> {
         let all = Query { limit: usize::MAX, ..Query::default() };
         let found = self.index.find(&all, crate::chance::now_ms());

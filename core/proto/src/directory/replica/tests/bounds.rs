@@ -1,7 +1,7 @@
 //! How much is kept, and of whom.
 #![allow(clippy::wildcard_enum_match_arm, reason = "tests look for one of many messages")]
 
-use super::support::{One, UNIX, agent, forged, key, node, push, version, word};
+use super::support::{HOUR, One, UNIX, agent, forged, key, node, push, version, word};
 use crate::directory::replica::{Input, Message, Nearness, RowKey, Suspect};
 use crate::limits::{self, ms};
 
@@ -45,6 +45,56 @@ fn the_ends_of_strangers_are_bounded() {
     let most = limits::REPLICA_ENDED as u64;
     full(&mut one, (0..most).map(|n| word(RowKey::Ended(key(n)), UNIX)), 0);
     assert_eq!(one.verdict(&word(RowKey::Ended(key(most)), UNIX), 0), "full");
+    // Who is known is not kept from saying that it is no more.
+    for n in [2, 3] {
+        one.verdict(&word(RowKey::Node(node(most + n)), UNIX), 0);
+    }
+    assert_eq!(one.verdict(&word(RowKey::Ended(key(most + 2)), UNIX), 0), "new");
+    assert_eq!(one.all.strange.len(), limits::REPLICA_ENDED / 2);
+    // Those that are over make room.
+    assert_eq!(one.verdict(&word(RowKey::Ended(key(most)), UNIX + HOUR), HOUR), "new");
+    assert_eq!(one.all.strange.len(), 1);
+}
+
+#[test]
+fn what_a_node_took_back_takes_no_place_of_what_lives_and_ends_by_its_number() {
+    let mut one = One::new();
+    let most = limits::MEMBER_RECORDS as u64;
+    let shown = |n| word(RowKey::Agent(agent(n), node(2)), UNIX);
+    let left = |n: u64| word(RowKey::Left(agent(n), node(2)), UNIX + n);
+    one.verdict(&word(RowKey::Node(node(2)), UNIX), 0);
+    one.input(Input::Folder((1..=most).map(left).collect()), 0);
+    assert_eq!(one.all.len() as u64, most + 1);
+    assert_eq!(one.verdict(&shown(most + 1), 0), "new", "it has room for what lives");
+    // One more: that which ends first makes room, and what ends before it finds none.
+    assert_eq!(one.verdict(&left(0), 0), "quota");
+    assert_eq!(one.verdict(&left(most + 1), 0), "new", "in the place of the agent");
+    assert_eq!((one.seq(left(1).claim.key), one.all.len() as u64), (None, most + 1));
+    assert_eq!(one.seq(shown(most + 1).claim.key), None);
+    assert_eq!(one.verdict(&left(most + 2), 0), "new");
+    assert_eq!((one.seq(left(2).claim.key), one.all.len() as u64), (None, most + 1));
+    assert_eq!(one.verdict(&shown(1), 0), "dead", "what it took back stays so");
+}
+
+#[test]
+fn forgeries_use_up_the_share_of_who_brings_them_and_of_nobody_else() {
+    let mut one = One::linked();
+    let now = 200_000;
+    let of = |n: u64| word(RowKey::Agent(agent(n), node(2)), UNIX);
+    let most = u64::from(limits::MEMBER_RECORDS_PER_S);
+    let proved = one.proved;
+    let forgeries: Vec<_> = (0..most + 9).map(|n| forged(&of(n))).collect();
+    one.heard(3, push(&forgeries, 0), now);
+    assert_eq!(one.proved - proved, forgeries.len() - 9, "no more of it is looked at");
+    // Nor does what holds use up what others bring of the same node.
+    let held: Vec<_> = (0..most).map(|n| of(n + 5_000)).collect();
+    one.heard(4, push(&held, 0), now);
+    assert_eq!(one.seq(of(5_000 + most - 1).claim.key), Some(UNIX));
+    assert_eq!(one.verdict(&of(1), now), "new", "the node itself brings it");
+    one.heard(3, push(&[of(2)], 0), now);
+    assert_eq!(one.seq(of(2).claim.key), None, "its share is used up");
+    one.heard(3, push(&[of(2)], 0), now + 1_000);
+    assert_eq!(one.seq(of(2).claim.key), Some(UNIX));
 }
 
 #[test]
@@ -57,8 +107,9 @@ fn evidence_and_forgeries_are_remembered_up_to_a_number() {
     }
     let known = (0..=most).filter(|n| one.all.evidence(&RowKey::Ended(key(*n))).is_some());
     assert_eq!(known.count() as u64, most);
+    // Not all within one second.
     for n in 0..=limits::REPLICA_FORGED as u64 {
-        one.pushed(&[forged(&word(RowKey::Ended(key(n + 1_000_000)), UNIX))], 0);
+        one.pushed(&[forged(&word(RowKey::Ended(key(n + 1_000_000)), UNIX))], n);
     }
     assert_eq!(one.all.forged.len(), limits::REPLICA_FORGED);
 }

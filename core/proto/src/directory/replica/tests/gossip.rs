@@ -167,6 +167,58 @@ fn a_node_that_never_was_reached_is_suspected_here_alone_and_a_closed_link_is_no
 }
 
 #[test]
+fn who_is_connected_to_a_node_that_others_suspect_lets_it_know_once() {
+    let mut one = One::linked();
+    one.input(Input::Tick, NOW);
+    let hint = Message::Suspects(vec![Suspect { node: node(2), seq: UNIX }]);
+    let told = [(node(2), hint.clone())];
+    assert_eq!(sent(one.heard(3, hint.clone(), NOW)), told);
+    assert_eq!(sent(one.heard(4, hint.clone(), NOW)), []);
+    // Under a later record it is suspected anew.
+    one.pushed(&[word(RowKey::Node(node(2)), UNIX + 1)], NOW);
+    assert_eq!(sent(one.heard(4, hint, NOW)), [], "it has said since that it lives");
+    let later = Message::Suspects(vec![Suspect { node: node(2), seq: UNIX + 1 }]);
+    assert_eq!(sent(one.heard(4, later.clone(), NOW)), [(node(2), later)]);
+}
+
+#[test]
+fn a_new_link_hears_who_is_suspected() {
+    for (nearness, hears) in [(Nearness::Far, true), (Nearness::Near, false)] {
+        let mut one = One::linked();
+        one.input(Input::Tick, NOW);
+        one.input(Input::Unlinked(node(2), Loss::Broken), NOW);
+        one.until_quiet(NOW);
+        let told = sent(one.input(Input::Linked(node(99), nearness), NOW + 200_000));
+        let hint = Message::Suspects(vec![Suspect { node: node(2), seq: UNIX }]);
+        assert_eq!(told.contains(&(node(99), hint)), hears, "{nearness:?}");
+    }
+}
+
+#[test]
+fn a_node_that_cannot_be_dialled_from_here_is_no_lost_one_and_not_compared_with() {
+    let mut one = One::new();
+    for n in [2, 3] {
+        one.pushed(&[word(RowKey::Node(node(n)), UNIX)], 0);
+    }
+    let compares = |one: &mut One, from_ms: u64| {
+        let rounds = (0..100).map(|round| from_ms + round * ms(limits::REPAIR_ROUND) * 2);
+        let all = rounds.flat_map(|at| sent(one.input(Input::Tick, at)));
+        let all = all.filter(|(_, message)| matches!(message, Message::Compare(_)));
+        all.map(|(to, _)| to).collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(compares(&mut one, 100).len(), 2);
+    // Those of an hour ago are over.
+    for n in [2, 3] {
+        let later = word(RowKey::Node(node(n)), UNIX + 5_000_000);
+        one.pushed(std::slice::from_ref(&later), 5_000_000);
+    }
+    let told = one.input(Input::Unlinked(node(2), Loss::NoWay), 5_000_000);
+    assert!(!told.iter().any(|output| matches!(output, Output::Suspected(_))));
+    assert!(!one.all.is_suspected(&node(2)));
+    assert_eq!(compares(&mut one, 5_000_100).into_iter().collect::<Vec<_>>(), [node(3)]);
+}
+
+#[test]
 fn a_node_that_others_suspect_says_that_it_lives_but_not_all_the_time() {
     let mut one = One::linked();
     let hint = || Message::Suspects(vec![Suspect { node: node(1), seq: UNIX }]);
@@ -176,4 +228,40 @@ fn a_node_that_others_suspect_says_that_it_lives_but_not_all_the_time() {
     assert_eq!(refutes(one.heard(3, hint(), NOW)), 1);
     assert_eq!(refutes(one.heard(4, hint(), NOW + ms(limits::REFUTE) - 1)), 0);
     assert_eq!(refutes(one.heard(4, hint(), NOW + ms(limits::REFUTE))), 1);
+}
+
+#[test]
+fn what_others_suspect_a_moment_later_is_refuted_as_soon_as_it_may_be() {
+    let mut one = One::linked();
+    one.input(Input::Publish(vec![word(RowKey::Node(node(1)), UNIX)]), NOW);
+    let hint = |seq| Message::Suspects(vec![Suspect { node: node(1), seq }]);
+    let refutes = |outputs: Vec<Output<_>>| {
+        outputs.iter().filter(|output| matches!(output, Output::Refute)).count()
+    };
+    let again = NOW + ms(limits::REFUTE);
+    assert_eq!(refutes(one.heard(3, hint(UNIX), NOW)), 1);
+    one.input(Input::Publish(vec![word(RowKey::Node(node(1)), UNIX + 5)]), NOW);
+    assert_eq!(refutes(one.heard(4, hint(UNIX), NOW + 100)), 0);
+    assert_eq!(refutes(one.input(Input::Tick, again)), 0, "it was late: that is refuted");
+    assert_eq!(refutes(one.heard(4, hint(UNIX + 5), again)), 1);
+    assert_eq!(refutes(one.heard(3, hint(UNIX + 5), again + 1)), 0);
+    let due = again + ms(limits::REFUTE);
+    assert!(one.all.poll_timeout().unwrap() <= due, "it wants to be woken for it");
+    assert_eq!(refutes(one.input(Input::Tick, due)), 1);
+}
+
+#[test]
+fn a_suspicion_of_a_number_that_no_record_has_says_nothing() {
+    let mut one = One::linked();
+    one.input(Input::Tick, NOW);
+    one.input(Input::Unlinked(node(2), Loss::Closed), NOW);
+    let ahead = UNIX + NOW + ms(limits::CLOCK_SKEW) + 1;
+    let hint = |n, seq| Message::Suspects(vec![Suspect { node: node(n), seq }]);
+    for (seq, counts) in [(u64::MAX, false), (ahead, false), (UNIX, true)] {
+        one.heard(3, hint(2, seq), NOW);
+        assert_eq!(one.all.is_suspected(&node(2)), counts, "{seq}");
+        let said = one.heard(3, hint(1, seq), NOW);
+        let refutes = said.iter().any(|output| matches!(output, Output::Refute));
+        assert_eq!(refutes, counts, "{seq}");
+    }
 }

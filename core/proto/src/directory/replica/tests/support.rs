@@ -12,7 +12,7 @@ pub(super) const HOUR: u64 = 3_600_000;
 pub(super) const UNIX: u64 = 1_800_000_000_000;
 
 /// A claim that holds, or does not.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Word {
     pub(super) claim: Arc<Claim>,
     pub(super) holds: bool,
