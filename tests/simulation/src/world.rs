@@ -326,7 +326,9 @@ impl World {
             Output::Taken { statement, .. } => {
                 let claim = statement.claim();
                 self.note([node as u64, claim.seq, 1]);
-                self.taken(node, claim.key, claim.seq);
+                // Numbers are times, and a record without one has that of its issue.
+                let time = if claim.seq == 0 { claim.issued_at_ms } else { claim.seq };
+                self.taken(node, claim.key, time);
             }
             Output::Refused { seq, .. } => self.note([node as u64, seq, 2]),
             Output::Removed { statement, .. } => {
