@@ -13,8 +13,8 @@ use hubless_proto::wire::v1;
 use prost::Message as _;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
 
 /// Low bits of an instance number that are random.
 const RANDOM_BITS: u32 = 20;
@@ -29,7 +29,7 @@ pub(super) struct Local {
     instance: u64,
     membership: Membership,
     /// It holds records of nodes beyond the runtime folder: those of the folder hear of them here.
-    beyond: AtomicBool,
+    beyond: watch::Sender<bool>,
     shown: Mutex<Shown>,
 }
 
@@ -63,7 +63,7 @@ impl Local {
         let random = u64::from(u32::from_be_bytes(random()?)) & ((1 << RANDOM_BITS) - 1);
         let instance = (now_ms() << RANDOM_BITS) | random;
         let shown = Mutex::new(Shown::default());
-        Ok(Self { key, instance, membership, beyond: AtomicBool::new(false), shown })
+        Ok(Self { key, instance, membership, beyond: watch::Sender::new(false), shown })
     }
 
     pub(super) const fn key(&self) -> &SecretKey {
@@ -149,10 +149,14 @@ impl Local {
         self.lock().record.as_ref().map_or(0, |kept| kept.seq)
     }
 
-    /// Says in the runtime folder whether records of nodes beyond it are held here; true when that
-    /// is something else than before.
-    pub(super) fn set_beyond(&self, beyond: bool) -> bool {
-        self.beyond.swap(beyond, Ordering::SeqCst) != beyond
+    /// Says in the runtime folder whether records of nodes beyond it are held here.
+    pub(super) fn set_beyond(&self, beyond: bool) {
+        self.beyond.send_if_modified(|known| std::mem::replace(known, beyond) != beyond);
+    }
+
+    /// Whether it says so, and what it says next: its file is written anew then.
+    pub(super) fn beyond(&self) -> watch::Receiver<bool> {
+        self.beyond.subscribe()
     }
 
     pub(super) fn set_agents(&self, agents: Agents) {
@@ -198,7 +202,7 @@ impl Local {
     pub(super) fn announcement(&self, now_ms: u64) -> Result<v1::NodeAnnouncement> {
         let mut shown = self.lock();
         let node = self.refresh(&mut shown, now_ms)?;
-        let beyond = self.beyond.load(Ordering::SeqCst);
+        let beyond = *self.beyond.borrow();
         Ok(v1::NodeAnnouncement { node: Some(node), agents: shown.agents.to_vec(), beyond })
     }
 

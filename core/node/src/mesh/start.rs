@@ -187,15 +187,22 @@ async fn keep_record(shared: &Arc<Shared>, mut changes: signal::Receiver<u64>) {
     // user reads one file less.
     let hosts_one = |_: &u64| !shared.local.agents().is_empty();
     let _ = timeout(FIRST_RECORD, changes.wait_for(hosts_one)).await;
+    let mut beyond = shared.local.beyond();
     loop {
         changes.borrow_and_update();
+        beyond.borrow_and_update();
         let began = Instant::now();
         if let Err(error) = publish(shared).await {
             tracing::warn!(%error, "cannot write the record of this node");
         }
         // Changes that come in a burst share the next writing.
         tokio::time::sleep(began.elapsed()).await;
-        if changes.changed().await.is_err() {
+        // The senders of both live as long as the mesh.
+        let changed = tokio::select! {
+            changed = changes.changed() => changed,
+            changed = beyond.changed() => changed,
+        };
+        if changed.is_err() {
             return;
         }
     }

@@ -137,13 +137,8 @@ impl Driver {
         let is_linked_far = self.links.values().any(|nearness| *nearness == Nearness::Far);
         let gateways = self.shared.directory.gateways();
         self.beyond = knows_far || is_linked_far || !gateways.is_empty();
-        let told = if is_linked_far {
-            self.shared.local.set_beyond(true)
-        } else {
-            !knows_far && self.shared.local.set_beyond(false)
-        };
-        if told {
-            self.shared.announced.send_modify(|version| *version += 1);
+        if is_linked_far || !knows_far {
+            self.shared.local.set_beyond(is_linked_far);
         }
         let lost = others.iter().filter(|(_, lost)| *lost).map(|(node, _)| *node).collect();
         self.try_lost(lost, now);

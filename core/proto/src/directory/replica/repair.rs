@@ -88,6 +88,11 @@ impl Repair {
         true
     }
 
+    /// A member is not reached: nothing more comes of it, and the next one has its turn.
+    pub(super) fn lost(&mut self, peer: NodeKey) {
+        self.session.take_if(|session| session.peer == peer);
+    }
+
     fn with(&mut self, peer: NodeKey) -> Option<&mut Session> {
         self.session.as_mut().filter(|session| session.peer == peer)
     }

@@ -81,6 +81,9 @@ impl<S: Statement> Replica<S> {
 
     pub(super) fn unlinked(&mut self, node: NodeKey, loss: Loss, now: Now) {
         self.links.remove(&node);
+        if loss != Loss::Closed {
+            self.repair.lost(node);
+        }
         let Some(seq) = self.owners.of(&node).and_then(|owner| owner.seq) else { return };
         match loss {
             Loss::Closed => {}

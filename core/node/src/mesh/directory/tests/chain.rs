@@ -96,14 +96,18 @@ async fn twenty_that_joined_by_one_see_what_is_new_at_any() {
     eprintln!("gone at {} others after {:?}", NODES - 1, began.elapsed());
     // Who admitted them is no more, and said nothing: those that are left go on by themselves.
     all.remove(0).mesh.vanish_for_tests();
+    let began = Instant::now();
     let next = One::alone().await;
     next.joins(&all[3]).await;
     next.finds(&[new]).await;
+    eprintln!("found by who joins another one after {:?}", began.elapsed());
+    let began = Instant::now();
     let (newest, shown) = agent(10, next.key());
     next.mesh.announce(vec![shown]);
     for one in &all[..NODES - 2] {
         one.finds(&[new, newest]).await;
     }
+    eprintln!("seen by all that are left after {:?}", began.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -165,3 +165,17 @@ fn a_row_that_is_held_in_a_later_form_is_given_and_not_wanted() {
         assert_eq!((answers, wants), (given, Some(wanted)), "{seq}");
     }
 }
+
+#[test]
+fn a_member_that_is_lost_is_waited_for_no_longer() {
+    for (loss, next) in [(Loss::Closed, 0), (Loss::Broken, 1), (Loss::Unreached, 1)] {
+        let mut one = filled(1, 0..10);
+        one.input(Input::Linked(node(2), Nearness::Far), 0);
+        one.input(Input::Linked(node(3), Nearness::Far), 0);
+        let said = sent(one.input(Input::Unlinked(node(2), loss), 1));
+        let begun = |(to, m): &&(NodeKey, Message<Word>)| {
+            *to == node(3) && matches!(m, Message::Compare(_))
+        };
+        assert_eq!(said.iter().filter(begun).count(), next, "{loss:?}");
+    }
+}
