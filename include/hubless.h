@@ -1374,6 +1374,22 @@ typedef struct {
      * lives in none.
      */
     const hubless_testing_mesh *testing;
+    /**
+     * Relays by which it can be reached and reaches others, such as `https://relay.example`, at
+     * most 4, separated by commas; none: those of `HUBLESS_RELAYS`, else those of the ticket by
+     * which its mesh was joined.
+     */
+    hubless_str relays;
+    /**
+     * File of the certificates, in PEM, that relays are believed by, and by no others; none: that
+     * of `HUBLESS_RELAY_CA`, else those that the machine trusts.
+     */
+    hubless_str relay_ca;
+    /**
+     * 1: nodes of its mesh are met on the local networks that it listens to (loopback counts as
+     * all then), by multicast DNS (RFC 6762); 0: as `HUBLESS_LAN` says.
+     */
+    int32_t lan;
 } hubless_node_options;
 
 /**

@@ -277,9 +277,24 @@ static void agents_are_found_and_asked_in_the_zones_of_their_node(void) {
     hubless_error_clear(&err);
 }
 
+static void a_node_refuses_what_is_no_relay(void) {
+    hubless_node_options options = {.size = sizeof options, .memory_only = 1};
+    hubless_node *node = NULL;
+    hubless_error err = HUBLESS_ERROR_INIT;
+    // Nobody is there: the node goes on without it.
+    options.relays = HUBLESS_STR("http://127.0.0.1:9");
+    CHECK(hubless_node_start(&options, &node, NULL) == HUBLESS_OK);
+    CHECK(hubless_node_close(node, 1000) == HUBLESS_OK);
+    options.relays = HUBLESS_STR("http://127.0.0.1:9, ftp://relay.example");
+    CHECK(hubless_node_start(&options, &node, &err) == HUBLESS_INVALID_ARGUMENT);
+    CHECK(suite_is(err.field, "relays"));
+    hubless_error_clear(&err);
+}
+
 const test node_tests[] = {
     {"agents are found and asked in the zones of their node",
      agents_are_found_and_asked_in_the_zones_of_their_node},
+    {"a node refuses what is no relay", a_node_refuses_what_is_no_relay},
     {"a node starts and ends without blocking", a_node_starts_and_ends_without_blocking},
     {"a start that fails is told or refused", a_start_that_fails_is_told_or_refused},
     {"a callback starts nodes and ends its own", a_callback_starts_nodes_and_ends_its_own},

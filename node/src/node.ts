@@ -68,6 +68,8 @@ export interface NodeStatus {
   readonly meshId: string;
   /** Where it can be reached. */
   readonly addresses: readonly string[];
+  /** Relays by which it can be reached, the likeliest first. */
+  readonly relays: readonly string[];
   /** Number of the agents it hosts. */
   readonly agents: number;
   /** The nodes it is connected to. */

@@ -591,6 +591,22 @@ export interface NodeOptions {
    * `member=signed,external=never`.
    */
   refund?: string;
+  /**
+   * Meets nodes of its mesh on the local networks that it listens to (`loopback` counts as `all`
+   * then), by multicast DNS (RFC 6762); default `HUBLESS_LAN`, else it does not.
+   */
+  lan?: boolean;
+  /**
+   * Relays by which it can be reached and reaches others where there is no direct way, such as
+   * `https://relay.example`, at most 4; default those of `HUBLESS_RELAYS`, else those of the ticket
+   * by which its mesh was joined.
+   */
+  relays?: readonly string[];
+  /**
+   * File of the certificates, in PEM, that relays are believed by, and by no others; default that
+   * of `HUBLESS_RELAY_CA`, else those that the machine trusts.
+   */
+  relayCa?: string;
   /** Where log records go; default nowhere. */
   logger?: Logger;
   /** The finest records that are wanted; default `info`. */

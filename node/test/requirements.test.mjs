@@ -164,6 +164,20 @@ test('agents are found and asked in the zones of their node', async (t) => {
   await assert.rejects(startNode(t, { zones: [''] }), bad);
 });
 
+test('a node says its relays, and refuses what is none', async (t) => {
+  // Nobody is there: the node goes on without it.
+  const relays = ['http://127.0.0.1:9'];
+  const node = await startNode(t, { relays });
+  assert.deepEqual((await node.status()).relays, relays);
+  await node.agent({ name: 'there' }, () => 'in');
+  assert.equal((await node.request('there', 'x')).value, 'in');
+  const many = [1, 2, 3, 4, 5].map((port) => `http://127.0.0.1:${port}`);
+  const bad = isError({ kind: 'invalid_argument', field: 'relays' });
+  for (const wrong of [['ftp://relay.example'], many]) {
+    await assert.rejects(startNode(t, { relays: wrong }), bad);
+  }
+});
+
 test('beyond its rate an agent is busy, and says until when', async (t) => {
   const { node, counted } = await guarded(t, { ratePerS: 0.01, rateBurst: 2 });
   for (const _ of [1, 2]) await node.request('guarded');

@@ -122,6 +122,7 @@ class Node:
         home: str | os.PathLike[str] | None = None,
         listen: Literal["loopback", "all"] | Sequence[str] | None = None,
         port: int | None = None,
+        lan: bool | None = None,
         zones: Sequence[str] = (),
         log: Literal["error", "warn", "info", "debug", "trace"] | None = None,
         memory_only: bool | None = None,
@@ -132,32 +133,36 @@ class Node:
         gateway_key: str | None = None,
         gateway_signer: str | None = None,
         refund: str | None = None,
+        relays: Sequence[str] = (),
+        relay_ca: str | os.PathLike[str] | None = None,
     ) -> Starting:
         """Joins this user's mesh on this machine; nothing needs to be configured.
 
         A ``name`` keeps the node's key; ``home`` is the data folder instead of the platform's;
         ``listen`` says who can connect (this machine); ``zones`` are where its agents say they are,
-        such as ``eu`` or ``on-prem``, for callers whose data policy asks: any in this user's own
-        mesh, in one that was joined those of its ticket (``HUBLESS_ZONES``, else all of the
-        ticket); ``log`` is the least level handed to the
-        logger ``hubless`` (that logger's own level). ``orphans`` is what a request gets that
-        belongs to no call and has no switch while this node handles a call with a budget, as one
-        that has lost its context: ``refuse`` (``ConfigurationError``, code ``orphan``),
-        ``allow``, or a budget of its own. ``trace`` is a file that the spans of its calls are
-        appended to, as JSON Lines of OTLP, or the URL of a collector that they are posted to, such
-        as ``http://127.0.0.1:4318/v1/traces``, instead of that of ``HUBLESS_TRACE``. ``gateway`` is
-        the base URL of the metering gateway of ``Call.provider``, such as
-        ``http://127.0.0.1:8430/v1``, and ``gateway_key`` the spending key that this node has of
-        it, instead of those of ``HUBLESS_GATEWAY`` and ``HUBLESS_GATEWAY_KEY``. ``refund`` says
-        what comes back of the grants of calls that other nodes answer, instead of
-        ``HUBLESS_REFUND``: ``signed``, what they say that they did not use; ``provider``, of cost
-        only what receipts of the gateway show unpaid, which hold under ``gateway_signer``, the
-        key that ``hubless expose gateway`` prints (``HUBLESS_GATEWAY_SIGNER``); ``never``,
-        nothing. That is one word for all of them, or one for each class: ``member``, nodes that
-        showed a token of this node's mesh, and ``external``, all others; the default is
-        ``member=signed,external=never``.
+        such as ``eu``: any in this user's own mesh, in one that was joined those of its ticket
+        (``HUBLESS_ZONES``, else all of the ticket); ``log`` is the least level handed to the logger
+        ``hubless`` (that logger's own level). ``orphans`` is what a request gets that belongs to no
+        call and has no switch while this node handles a call with a budget: ``refuse``
+        (``ConfigurationError``, code ``orphan``), ``allow``, or a budget of its own. ``trace`` is a
+        file that spans are appended to, as JSON Lines of OTLP, or the URL of a collector, such as
+        ``http://127.0.0.1:4318/v1/traces`` (``HUBLESS_TRACE``). ``gateway`` is the base URL of the
+        metering gateway of ``Call.provider``, such as ``http://127.0.0.1:8430/v1``, and
+        ``gateway_key`` the spending key that this node has of it (``HUBLESS_GATEWAY``,
+        ``HUBLESS_GATEWAY_KEY``). ``refund`` says what comes back of the grants of calls that other
+        nodes answer (``HUBLESS_REFUND``): ``signed``, what they say that they did not use;
+        ``provider``, of cost only what receipts of the gateway show unpaid, under
+        ``gateway_signer``, the key that ``hubless expose gateway`` prints
+        (``HUBLESS_GATEWAY_SIGNER``); ``never``, nothing: one word for all, or one for each class,
+        ``member``, nodes that showed a token of its mesh, and ``external``; default
+        ``member=signed,external=never``. ``relays`` are at most four URLs, such as
+        ``https://relay.example``, by which it can be reached and reaches others
+        (``HUBLESS_RELAYS``, else those of the ticket of its mesh), believed by the certificates of
+        the file ``relay_ca`` alone (``HUBLESS_RELAY_CA``, else by those that the machine trusts).
+        ``lan`` meets nodes of its mesh on the local networks that it listens to (loopback counts as
+        all then), by multicast DNS (RFC 6762; ``HUBLESS_LAN``).
         """
-        folder, spans = (os.fspath(path) if path is not None else None for path in (home, trace))
+        folder, spans, believed = (_path(path) for path in (home, trace, relay_ca))
         return Starting(
             Settings(
                 name,
@@ -165,6 +170,7 @@ class Node:
                 folder,
                 listen,
                 port,
+                lan,
                 zones,
                 log,
                 memory_only,
@@ -175,6 +181,8 @@ class Node:
                 gateway_key,
                 gateway_signer,
                 refund,
+                relays,
+                believed,
             )
         )
 
@@ -506,6 +514,10 @@ async def join(ticket: str, *, home: str | os.PathLike[str] | None = None) -> st
         return str(answer["meshId"])
     finally:
         session.shut()
+
+
+def _path(path: str | os.PathLike[str] | None) -> str | None:
+    return None if path is None else os.fspath(path)
 
 
 def _lookup(

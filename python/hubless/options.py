@@ -88,6 +88,7 @@ class Settings:
     home: str | None = None
     listen: str | Sequence[str] | None = None
     port: int | None = None
+    lan: bool | None = None
     zones: Sequence[str] = ()
     log: Literal["error", "warn", "info", "debug", "trace"] | None = None
     memory_only: bool | None = None
@@ -98,6 +99,8 @@ class Settings:
     gateway_key: str | None = field(default=None, repr=False)
     gateway_signer: str | None = None
     refund: str | None = None
+    relays: Sequence[str] = ()
+    relay_ca: str | None = None
     testing: int | None = None
 
     def record(self) -> dict[str, Any]:

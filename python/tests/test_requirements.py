@@ -144,6 +144,20 @@ async def test_agents_are_found_and_asked_in_the_zones_of_their_node() -> None:
     assert wrong.value.field == "zones"
 
 
+async def test_a_node_says_its_relays_and_refuses_what_is_none() -> None:
+    # Nobody is there: the node goes on without it.
+    relays = ["http://127.0.0.1:9"]
+    async with hubless.Node.start(memory_only=True, relays=relays) as node:
+        assert (await node.status())["relays"] == relays
+        await guarded(node, Requirements())
+        assert (await node.request("gate", "x")).value == "in"
+    many = [f"http://127.0.0.1:{port}" for port in range(1, 6)]
+    for wrong in (["ftp://relay.example"], many):
+        with pytest.raises(errors.InvalidArgumentError) as refused:
+            await hubless.Node.start(memory_only=True, relays=wrong)
+        assert refused.value.field == "relays"
+
+
 async def test_who_records_refuses_what_must_not_be_recorded(node: hubless.Node) -> None:
     records = hubless.Descriptor(records_prompt_content=True)
     _, runs = await guarded(node, Requirements(), descriptor=records)

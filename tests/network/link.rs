@@ -13,13 +13,27 @@ pub(crate) struct Link {
 impl Link {
     /// Makes them; none, with the reason printed, where that cannot be done.
     pub(crate) fn new(test: &'static str) -> Option<Self> {
+        Self::with(test, ["10.197.0.1/24", "10.197.0.2/24"])
+    }
+
+    /// The same with addresses of IPv6 and no others, `2001:db8::1` and `2001:db8::2`.
+    pub(crate) fn six(test: &'static str) -> Option<Self> {
+        // At once, without asking whether somebody else has it.
+        Self::with(test, ["2001:db8::1/64 nodad", "2001:db8::2/64 nodad"])
+    }
+
+    fn with(test: &'static str, addresses: [&str; 2]) -> Option<Self> {
         let spaces = Namespaces::new(test, &["left", "switch", "right"])?;
         spaces.ip("switch", "link add lan type bridge");
         spaces.ip("switch", "link set lan up");
-        for (host, address) in [("left", "10.197.0.1"), ("right", "10.197.0.2")] {
+        for (host, address) in ["left", "right"].into_iter().zip(addresses) {
             spaces.cable((host, "cable"), ("switch", host));
             spaces.ip("switch", &format!("link set {host} master lan"));
-            spaces.ip(host, &format!("addr add {address}/24 dev cable"));
+            if address.contains(':') {
+                spaces.run(host, "sysctl -qw net.ipv6.conf.all.disable_ipv6=0");
+            }
+            let (address, how) = address.split_once(' ').unwrap_or((address, ""));
+            spaces.ip(host, &format!("addr add {address} dev cable {how}"));
         }
         Some(Self { spaces })
     }

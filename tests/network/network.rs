@@ -8,13 +8,17 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod cut;
+mod lan;
 mod link;
 mod loss;
 mod members;
 mod nat;
+mod relay;
 mod shim;
 mod silent;
+mod six;
 mod spaces;
+mod two_nats;
 
 use hubless_mesh_tests::{Spawn, Subject};
 use link::Link;

@@ -93,6 +93,16 @@ pub struct hubless_node_options {
     /// Mesh of a test that the node lives in, of which it has `mesh`, `home` and `listen`; NULL: it
     /// lives in none.
     pub testing: *const hubless_testing_mesh,
+    /// Relays by which it can be reached and reaches others, such as `https://relay.example`, at
+    /// most 4, separated by commas; none: those of `HUBLESS_RELAYS`, else those of the ticket by
+    /// which its mesh was joined.
+    pub relays: hubless_str,
+    /// File of the certificates, in PEM, that relays are believed by, and by no others; none: that
+    /// of `HUBLESS_RELAY_CA`, else those that the machine trusts.
+    pub relay_ca: hubless_str,
+    /// 1: nodes of its mesh are met on the local networks that it listens to (loopback counts as
+    /// all then), by multicast DNS (RFC 6762); 0: as `HUBLESS_LAN` says.
+    pub lan: i32,
 }
 
 // SAFETY: `repr(C)`, begins with its size, all zero is a value.
@@ -269,6 +279,7 @@ unsafe fn start_body(given: &hubless_node_options) -> Result<Value> {
             ("gatewayKey", given.gateway_key),
             ("gatewaySigner", given.gateway_signer),
             ("refund", given.refund),
+            ("relayCa", given.relay_ca),
         ];
         for (name, value) in texts {
             if let Some(value) = text(name, value)? {
@@ -282,12 +293,17 @@ unsafe fn start_body(given: &hubless_node_options) -> Result<Value> {
             };
             body.insert("listen".to_owned(), listen);
         }
-        if let Some(zones) = text("zones", given.zones)? {
-            let zones: Vec<_> = zones.split(',').map(str::trim).collect();
-            body.insert("zones".to_owned(), json!(zones));
+        for (name, value) in [("zones", given.zones), ("relays", given.relays)] {
+            if let Some(list) = text(name, value)? {
+                let list: Vec<_> = list.split(',').map(str::trim).collect();
+                body.insert(name.to_owned(), json!(list));
+            }
         }
         if given.port != 0 {
             body.insert("port".to_owned(), json!(given.port));
+        }
+        if given.lan != 0 {
+            body.insert("lan".to_owned(), json!(true));
         }
         if given.memory_only != 0 {
             body.insert("memoryOnly".to_owned(), json!(true));

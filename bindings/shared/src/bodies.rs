@@ -74,7 +74,11 @@ impl OpenBodies {
     /// it got, has not begun to read, and hands on.
     pub(crate) fn reading_end(&self, handle: u64) -> Result<Body> {
         if let Ok(outgoing) = self.outgoing.get(handle) {
-            return lock(&outgoing.reader).take().ok_or_else(used);
+            let reader = lock(&outgoing.reader).take().ok_or_else(used)?;
+            if outgoing.written.is_closed() {
+                self.outgoing.take(handle);
+            }
+            return Ok(reader);
         }
         let incoming = self.incoming.remove(handle)?;
         let incoming = Arc::into_inner(incoming).ok_or_else(used)?.part.into_inner();
@@ -145,19 +149,26 @@ impl OpenBodies {
 
     /// Ends a part that the host wrote, after all writes before it.
     pub(crate) async fn end(&self, handle: u64) -> Result<()> {
-        let outgoing = self.outgoing.remove(handle)?;
-        let writer = outgoing.writer.lock().await.take();
-        outgoing.written.close();
-        writer.ok_or_else(used).map(BodyWriter::end)
+        self.ended(handle).await.map(BodyWriter::end)
     }
 
     /// Ends a part that cannot be completed.
     pub(crate) async fn fail(&self, handle: u64, error: Error) -> Result<()> {
-        let outgoing = self.outgoing.remove(handle)?;
-        let writer = outgoing.writer.lock().await.take();
-        outgoing.written.close();
-        writer.ok_or_else(used)?.fail(error).await;
+        self.ended(handle).await?.fail(error).await;
         Ok(())
+    }
+
+    /// The writing end of a part that is over. A host may write a small one to its end before the
+    /// message comes that names it: until then, or until it is let go of, the handle is live.
+    async fn ended(&self, handle: u64) -> Result<BodyWriter> {
+        let outgoing = self.outgoing.get(handle)?;
+        let writer = outgoing.writer.lock().await.take().ok_or_else(used)?;
+        outgoing.written.close();
+        // Either this or the message that takes the other end comes second, and sees the first.
+        if lock(&outgoing.reader).is_none() {
+            self.outgoing.take(handle);
+        }
+        Ok(writer)
     }
 
     /// Lets a handle of either kind go; an unknown one is no error, its end may have come first.
@@ -232,6 +243,30 @@ mod tests {
     use super::*;
 
     const MIB: usize = 1 << 20;
+
+    #[tokio::test]
+    async fn a_part_that_ended_goes_into_the_message_that_comes_after() {
+        let open = OpenBodies::default();
+        for message_first in [true, false] {
+            let handle = open.open();
+            let early = message_first.then(|| open.reading_end(handle).unwrap());
+            open.write(handle, Bytes::from_static(b"all of it")).await.unwrap();
+            open.end(handle).await.unwrap();
+            let mut reader = match early {
+                Some(reader) => reader,
+                None => open.reading_end(handle).unwrap(),
+            };
+            assert_eq!(reader.next().await.unwrap().unwrap(), "all of it");
+            assert!(reader.next().await.is_none());
+            assert!(!open.has(handle), "nothing stays");
+            assert!(open.end(handle).await.is_err() && open.reading_end(handle).is_err());
+        }
+        let unused = open.open();
+        open.end(unused).await.unwrap();
+        assert!(open.end(unused).await.is_err(), "once");
+        open.drop_handle(unused);
+        assert!(!open.has(unused));
+    }
 
     #[tokio::test]
     async fn a_part_is_gathered_up_to_its_bound() {

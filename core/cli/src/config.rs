@@ -3,6 +3,7 @@
 use crate::args::Global;
 use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
 use hubless::home::Home;
+use hubless::mesh::RelayUrl;
 use hubless::node::{Listen, NodeOptions};
 use hubless::{Error, Kind, Result};
 use hubless_proto::identity::MeshId;
@@ -20,7 +21,10 @@ struct File {
     listen: Option<Spanned<Words>>,
     home: Option<Spanned<PathBuf>>,
     port: Option<Spanned<u16>>,
+    lan: Option<Spanned<bool>>,
     zones: Option<Spanned<Words>>,
+    relays: Option<Spanned<Words>>,
+    relay_ca: Option<Spanned<PathBuf>>,
     log: Option<Spanned<String>>,
     gateway: Option<Spanned<String>>,
 }
@@ -101,9 +105,13 @@ impl Settings {
             value.map(|value| (value.get_ref().joined(), at(value.span())))
         };
         let port = file.port.map(|value| (value.get_ref().to_string(), at(value.span())));
+        let lan = file.lan.map(|value| (value.get_ref().to_string(), at(value.span())));
         // A relative folder is beside the file, wherever the command runs.
         let beside = path.parent().unwrap_or_else(|| Path::new(""));
         let own_home = file.home.map(|value| (beside.join(value.get_ref()), at(value.span())));
+        let relay_ca = file
+            .relay_ca
+            .map(|value| (beside.join(value.get_ref()).display().to_string(), at(value.span())));
         let home = global.home.clone().map(|home| (home, "--home".to_owned()));
         let home = home
             .or_else(|| {
@@ -133,7 +141,10 @@ impl Settings {
                 Some("loopback"),
             ),
             setting("port", [None, variable("HUBLESS_PORT"), port], None),
+            setting("lan", [None, variable("HUBLESS_LAN"), lan], None),
             setting("zones", [None, variable("HUBLESS_ZONES"), words_of(file.zones)], None),
+            setting("relays", [None, variable("HUBLESS_RELAYS"), words_of(file.relays)], None),
+            setting("relay_ca", [None, variable("HUBLESS_RELAY_CA"), relay_ca], None),
             setting("log", [None, variable("HUBLESS_LOG"), text_of(file.log)], None),
             setting("gateway", [None, variable("HUBLESS_GATEWAY"), text_of(file.gateway)], None),
         ]);
@@ -181,7 +192,10 @@ impl Settings {
             home: self.home.clone(),
             listen: Some(self.listen()?),
             gateway: self.value("gateway").map(str::to_owned),
+            lan: self.lan()?,
             zones: self.zones(),
+            relays: self.relays()?,
+            relay_ca: self.relay_ca(),
             ..NodeOptions::default()
         })
     }
@@ -204,10 +218,34 @@ impl Settings {
     }
 
     /// Zones of the node; none: those of its token.
+    /// Whether nodes of the local network are met; none: nothing says so.
+    fn lan(&self) -> Result<Option<bool>> {
+        match self.value("lan") {
+            None | Some("") => Ok(None),
+            Some("1" | "true") => Ok(Some(true)),
+            Some("0" | "false") => Ok(Some(false)),
+            Some(_) => Err(self.blame("lan", "expected 1 or 0")),
+        }
+    }
+
     fn zones(&self) -> Vec<String> {
-        let text = self.value("zones").unwrap_or_default();
-        let zones = text.split(',').map(str::trim).filter(|zone| !zone.is_empty());
-        zones.map(str::to_owned).collect()
+        self.words("zones").map(str::to_owned).collect()
+    }
+
+    /// Relays of the node; none: those of the ticket by which its mesh was joined.
+    fn relays(&self) -> Result<Vec<RelayUrl>> {
+        let relays = self.words("relays").map(str::parse::<RelayUrl>);
+        relays.collect::<Result<_>>().map_err(|error| self.blame("relays", &error.message))
+    }
+
+    /// File of the certificates that relays are believed by.
+    pub(crate) fn relay_ca(&self) -> Option<PathBuf> {
+        self.value("relay_ca").map(PathBuf::from)
+    }
+
+    fn words(&self, name: &str) -> impl Iterator<Item = &str> {
+        let text = self.value(name).unwrap_or_default();
+        text.split(',').map(str::trim).filter(|word| !word.is_empty())
     }
 
     /// Port that is bound; none: any.

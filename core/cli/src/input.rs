@@ -35,28 +35,40 @@ pub(crate) fn text(field: &str, max: u64) -> Result<String> {
 /// end.
 ///
 /// # Errors
-/// `invalid_argument` (`secret`) for nothing, or more than a secret may have.
-pub(crate) fn secret(target: &str) -> Result<Zeroizing<String>> {
+/// `invalid_argument` (`field`) for nothing, or more than a secret may have.
+pub(crate) fn secret(field: &str, what: &str) -> Result<Zeroizing<String>> {
     let read = if std::io::stdin().is_terminal() {
-        typed(target)?
+        typed(field, what)?
     } else {
-        Zeroizing::new(text("secret", limits::SECRET_BYTES as u64)?)
+        Zeroizing::new(text(field, limits::SECRET_BYTES as u64)?)
     };
     let line = read.strip_suffix('\n').unwrap_or(&read);
     let line = line.strip_suffix('\r').unwrap_or(line);
     if line.is_empty() {
-        return Err(Error::invalid("secret", "expected the secret on stdin, got nothing"));
+        return Err(Error::invalid(field, format!("expected the {field} on stdin, got nothing")));
     }
     Ok(Zeroizing::new(line.to_owned()))
 }
 
-fn typed(target: &str) -> Result<Zeroizing<String>> {
-    let wrong = |error: String| Error::invalid("secret", format!("cannot read stdin: {error}"));
+/// A passphrase that is chosen now: at a terminal it is typed twice.
+///
+/// # Errors
+/// As [`secret`], and where the two differ.
+pub(crate) fn new_passphrase(what: &str) -> Result<Zeroizing<String>> {
+    let first = secret("passphrase", what)?;
+    if std::io::stdin().is_terminal() && secret("passphrase", "the same again")? != first {
+        return Err(Error::invalid("passphrase", "expected the same twice; begin again"));
+    }
+    Ok(first)
+}
+
+fn typed(field: &str, what: &str) -> Result<Zeroizing<String>> {
+    let wrong = |error: String| Error::invalid(field, format!("cannot read stdin: {error}"));
     let input = std::io::stdin();
     let shown = tcgetattr(&input).map_err(|error| wrong(error.to_string()))?;
     let mut hidden = shown.clone();
     hidden.local_modes.remove(LocalModes::ECHO);
-    output::say(&format!("the secret for {target}, then Enter; it is not shown:"));
+    output::say(&format!("{what}, then Enter; it is not shown:"));
     tcsetattr(&input, OptionalActions::Flush, &hidden).map_err(|error| wrong(error.to_string()))?;
     let mut line = Zeroizing::new(String::new());
     let read = input.lock().take(limits::SECRET_BYTES as u64).read_line(&mut line);

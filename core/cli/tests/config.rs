@@ -52,7 +52,8 @@ fn flags_come_before_variables_before_the_file_before_defaults() {
 fn each_setting_comes_from_the_variable_before_the_file() {
     let home = Home::new();
     let text = "mesh = \"own\"\nlisten = \"127.0.0.1\"\nport = 1\nzones = \"eu\"\n\
-                log = \"warn\"\ngateway = \"http://127.0.0.1:1\"\n";
+                log = \"warn\"\ngateway = \"http://127.0.0.1:1\"\nlan = true\n\
+                relays = \"https://a.example\"\n";
     let path = file(&home, text);
     let mesh = "00".repeat(32);
     let show = ["config", "show", "--json"];
@@ -63,6 +64,8 @@ fn each_setting_comes_from_the_variable_before_the_file() {
         ("zones", "eu", "HUBLESS_ZONES", "us,on-prem"),
         ("log", "warn", "HUBLESS_LOG", "error"),
         ("gateway", "http://127.0.0.1:1", "HUBLESS_GATEWAY", "http://127.0.0.1:2"),
+        ("lan", "true", "HUBLESS_LAN", "0"),
+        ("relays", "https://a.example", "HUBLESS_RELAYS", "https://b.example,https://c.example"),
     ]
     .into_iter()
     .enumerate()

@@ -48,7 +48,8 @@ fn fields(value: &Value) -> Vec<&str> {
 fn status_and_find_show_what_there_is() {
     let home = Home::new();
     let empty = home.run(&["status", "--json"]).ok().json();
-    assert_eq!(fields(&empty), ["agents", "home", "meshId", "peers", "schema", "version"]);
+    let told = ["agents", "home", "meshId", "peers", "relays", "schema", "version"];
+    assert_eq!(fields(&empty), told);
     assert_eq!((&empty["schema"], &empty["peers"]), (&json!("hubless.status/1"), &json!([])));
     let _served = home.serve(&[], &["described"]);
     let status = eventually("the agent", || {

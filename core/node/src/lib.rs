@@ -21,6 +21,7 @@ pub mod mesh;
 #[cfg(test)]
 mod meter;
 pub mod node;
+pub mod relay;
 mod runtime;
 mod schemas;
 pub mod spans;

@@ -49,6 +49,11 @@ impl Roots {
         Self((url.scheme() != "https").then(RootCertStore::empty))
     }
 
+    /// The certificates that are believed; none: those that this machine trusts.
+    pub(crate) const fn store(&self) -> Option<&RootCertStore> {
+        self.0.as_ref()
+    }
+
     /// The certificates of a file, in PEM, at most 1 MiB: these are believed, and no others, so
     /// that nothing that the machine trusts besides can stand between. Blocks for milliseconds.
     ///

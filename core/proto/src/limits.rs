@@ -331,6 +331,26 @@ limits! {
     NODE_ZONES: usize = 16;
     /// Keys that a mesh lets in no more.
     REVOKED_KEYS: usize = 1_024;
+    /// Nodes of its local network that a node keeps contact with.
+    LAN_NODES: usize = 64;
+    /// Relays that a node uses, that its record names, or a ticket of one minter.
+    NODE_RELAYS: usize = 4;
+    /// URL of a relay, in bytes.
+    RELAY_URL_BYTES: usize = 256;
+    /// Connections of one relay, unless it is told another number.
+    RELAY_CONNECTIONS: usize = 1_024;
+    /// Connections of one member to one relay: of all processes of that user together.
+    RELAY_MEMBER_CONNECTIONS: usize = 64;
+    /// Connections of one relay that have not proven yet whose they are.
+    RELAY_HANDSHAKES: usize = 128;
+    /// The same of one source: an address of IPv4, or a network of 64 bits of IPv6.
+    RELAY_SOURCE_HANDSHAKES: usize = 32;
+    /// Time for a connection to a relay to prove whose it is.
+    RELAY_HANDSHAKE: Duration = Duration::from_secs(10);
+    /// Bytes a second that a relay takes of one connection, unless it is told another number.
+    RELAY_BYTES_PER_S: u32 = 4 * MIB as u32;
+    /// A connection to a relay is ended after this time: its node shows its token anew.
+    RELAY_SESSION: Duration = Duration::from_secs(24 * 3_600);
     /// Longest life of a ticket that admits without a minter, and of the token that it gives.
     BEARER_LIFE: Duration = Duration::from_secs(600);
     /// Default life of an invite.

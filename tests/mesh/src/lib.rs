@@ -6,6 +6,7 @@
 
 #[allow(clippy::print_stdout, reason = "what its processes say goes to standard output")]
 pub mod paying;
+pub mod relays;
 pub mod spending;
 pub mod switches;
 

@@ -28,13 +28,16 @@ pub(super) async fn run(job: Job<'_>, name: &str) -> Result<Outcome> {
     }
 }
 
-const START: [&str; 17] = [
+const START: [&str; 20] = [
     "name",
     "mesh",
     "home",
     "listen",
     "port",
+    "lan",
     "zones",
+    "relays",
+    "relayCa",
     "log",
     "memoryOnly",
     "maxConcurrency",

@@ -1,6 +1,7 @@
 //! What is kept in the data folder: invites, identities, pins, credentials.
 
 use clap::{Args, Subcommand};
+use std::path::PathBuf;
 
 /// What `invite` takes.
 #[derive(Debug, Args)]
@@ -51,6 +52,30 @@ pub(crate) enum Id {
     Show {
         /// Only the one of this name
         name: Option<String>,
+    },
+    /// Write a stored identity into a file for another machine; a passphrase is read from stdin
+    Export {
+        /// Its name
+        #[arg(required_unless_present = "root", conflicts_with = "root")]
+        name: Option<String>,
+        /// The root key of this user's own mesh instead: who has it owns the mesh
+        #[arg(long)]
+        root: bool,
+        /// A new file [default: stdout]
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Take an identity out of such a file; its passphrase is read from stdin
+    Import {
+        /// Its name here
+        #[arg(required_unless_present = "root", conflicts_with = "root")]
+        name: Option<String>,
+        /// As the root key of this user's own mesh, in a data folder that has none
+        #[arg(long)]
+        root: bool,
+        /// The file
+        #[arg(long, value_name = "FILE")]
+        file: PathBuf,
     },
     /// Sign a token under the root of this user's mesh; agents take it that name the root
     Token {

@@ -2,6 +2,8 @@
 
 use super::expose::Expose;
 use super::kept::{Budget, Id, Invite, Pin, Secret, Trust};
+#[cfg(feature = "relay-server")]
+use super::relay::{RELAY, Relay};
 use super::root::GatewayRoot;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -10,12 +12,11 @@ const EXITS: &str = "exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 refused
 124 time-out, 130 interrupted";
 
 const MORE: &str = "Settings come from flags, then variables (HUBLESS_HOME, HUBLESS_MESH, \
-HUBLESS_LISTEN, HUBLESS_PORT, HUBLESS_ZONES, HUBLESS_LOG, HUBLESS_GATEWAY), then the \
-configuration file, then defaults; `hubless config show` says which. HUBLESS_LOG (off, error, \
-warn, info, debug, trace) logs to stderr. HUBLESS_TRACE names a file, or the URL of a \
-collector, for the spans of calls; \
-HUBLESS_GATEWAY the URL of a metering gateway, and HUBLESS_GATEWAY_KEY a key of it (`hubless \
-gateway key`). NO_COLOR is respected.
+HUBLESS_LISTEN, HUBLESS_PORT, HUBLESS_ZONES, HUBLESS_RELAYS, HUBLESS_RELAY_CA, HUBLESS_LOG, \
+HUBLESS_GATEWAY), then the configuration file, then defaults; `hubless config show` says which. \
+HUBLESS_LOG (off, error, warn, info, debug, trace) logs to stderr. HUBLESS_TRACE names a file, or \
+the URL of a collector, for the spans of calls; HUBLESS_GATEWAY the URL of a metering gateway, \
+and HUBLESS_GATEWAY_KEY a key of it (`hubless gateway key`). NO_COLOR is respected.
 
 With --json, data on stdout is one object or JSON Lines, each with a `schema` such as \
 hubless.reply/1; an error is one object (hubless.error/1) on stderr.
@@ -108,6 +109,14 @@ pub(crate) enum Verb {
         /// What to do with them
         #[command(subcommand)]
         action: Gateway,
+    },
+    /// Relays, for nodes that have no direct way to each other
+    #[cfg(feature = "relay-server")]
+    #[command(long_about = RELAY)]
+    Relay {
+        /// What to do
+        #[command(subcommand)]
+        action: Relay,
     },
     /// Print a ticket by which another data folder joins this mesh
     Invite(Invite),

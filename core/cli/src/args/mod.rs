@@ -5,6 +5,8 @@
 mod expose;
 mod kept;
 mod line;
+#[cfg(feature = "relay-server")]
+mod relay;
 mod root;
 
 pub(crate) use expose::{Expose, ExposeGateway, Http};
@@ -12,4 +14,6 @@ pub(crate) use kept::{Budget, Id, Invite, Pin, Secret, Trust};
 pub(crate) use line::{
     Arguments, Audit, AuditShow, Call, Config, Find, Gateway, Global, Serve, Verb,
 };
+#[cfg(feature = "relay-server")]
+pub(crate) use relay::{Relay, RelayServe};
 pub(crate) use root::GatewayRoot;

@@ -4,7 +4,7 @@ use super::run::{Context, GRACE};
 use crate::output;
 use hubless::home::{Folders, Home};
 use hubless::node::{FindOptions, Listen};
-use hubless::{Error, Kind, Result};
+use hubless::{Error, Kind, Node, Result};
 use hubless_proto::identity::NodeKey;
 use hubless_proto::limits;
 use hubless_proto::query::Query;
@@ -13,6 +13,10 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
+use std::time::Duration;
+
+/// Time to be let in at a relay.
+const RELAY: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -206,6 +210,23 @@ fn bound(address: SocketAddr) -> Line {
     }
 }
 
+/// Whether the relays of a node let it in; nothing, where it was told of none.
+async fn relays(node: &Node) -> Vec<Line> {
+    if node.status().relays.is_empty() {
+        return Vec::new();
+    }
+    vec![match node.at_relay(RELAY).await {
+        Ok(relay) => ok("relays", format!("can be reached by {relay}")),
+        Err(error) => Line {
+            check: "relays",
+            state: State::Fail,
+            detail: error.message,
+            fix: "see that the relay runs (hubless relay serve), that its port is let through, \
+                  and that relays and relay_ca are right (hubless config show)",
+        },
+    }]
+}
+
 /// Whether a node starts, and whom it sees.
 async fn mesh(context: &Context) -> Vec<Line> {
     let node = match context.node().await {
@@ -220,6 +241,7 @@ async fn mesh(context: &Context) -> Vec<Line> {
         }
     };
     let mut lines = vec![ok("node", format!("starts in mesh {}", node.mesh_id()))];
+    lines.extend(relays(&node).await);
     let looked = match Query::read(serde_json::json!({})) {
         Ok(query) => node.find(query, FindOptions::default()).await,
         Err(error) => Err(error),

@@ -155,7 +155,7 @@ fn added(context: &Context, root: RootKey, fresh: Option<&SpendKey>) -> Result<(
 }
 
 fn key(context: &Context, from: String, limit: Allowance, ttl: &str) -> Result<()> {
-    let from = if from == "-" { input::secret("the key")? } else { Zeroizing::new(from) };
+    let from = if from == "-" { input::secret("key", "the key")? } else { Zeroizing::new(from) };
     let wrong = || Error::invalid("ttl", "expected a span such as 30s, 10m, 2h or 7d");
     let life: Duration = span(ttl).filter(|life| !life.is_zero()).ok_or_else(wrong)?;
     let issued = till::issue(&SpendKey::read(from.trim())?, limit, life)?;

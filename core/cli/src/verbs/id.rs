@@ -1,17 +1,23 @@
-//! `id`: stored identities of agents, and tokens that this user signs for others.
+//! `id`: stored identities of agents, tokens that this user signs for others, and keys that move
+//! from one machine to another.
 
 use super::run::Context;
 use crate::args::Id;
-use crate::output;
-use hubless::home::Home;
+use crate::{input, output};
+use hubless::home::{self, Home};
+use hubless::keys::Which;
 use hubless::membership::Credential;
 use hubless::{Error, Kind, Result, keys};
-use hubless_proto::identity::{AgentId, Name};
+use hubless_proto::identity::{AgentId, MeshId, Name};
 use hubless_proto::policy::StatedFact;
 use serde_json::json;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
+use zeroize::Zeroizing;
 
-/// Makes or shows stored identities; signs a token.
+/// Makes, shows or moves stored identities; signs a token.
 ///
 /// # Errors
 /// `conflict` for a name that has one; `configuration` for the folder.
@@ -23,6 +29,8 @@ pub(super) fn run(context: &Context, action: Id) -> Result<()> {
     let folder = folders.data().join("agents");
     match action {
         Id::Token { facts, bearer, ttl } => token(context, &home, &facts, bearer, ttl),
+        Id::Export { name, out, .. } => export(context, &home, &which(name)?, out.as_deref()),
+        Id::Import { name, file, .. } => import(context, &home, &which(name)?, &file),
         Id::New { name } => {
             let name: Name = name.parse()?;
             if folder.join(format!("{name}.key")).exists() {
@@ -79,6 +87,75 @@ fn token(
         "a secret: whoever may show it is let in by agents that ask for a token of root {root}"
     ));
     Ok(())
+}
+
+/// Writes a key into a file that only a passphrase opens.
+fn export(context: &Context, home: &Home, which: &Which, out: Option<&Path>) -> Result<()> {
+    let taken = |file: &Path| {
+        let message = format!("{} is there already: name a new file", file.display());
+        Error::new(Kind::Conflict, message).with_code("name_taken")
+    };
+    if let Some(file) = out.filter(|file| file.exists()) {
+        return Err(taken(file));
+    }
+    let passphrase = input::new_passphrase(&format!("a passphrase for {}", words(which)))?;
+    let (text, public) = keys::export(home, which, &passphrase)?;
+    if let Some(file) = out
+        && !home::write_new(file, text.as_bytes())?
+    {
+        return Err(taken(file));
+    }
+    if context.json {
+        let mut said = shown(which, public);
+        said["text"] = json!(out.is_none().then_some(&**text));
+        said["file"] = json!(out);
+        return output::object("exported", &said);
+    }
+    if out.is_none() {
+        output::line(text.trim_end())?;
+    }
+    output::say("keep the passphrase: without it nobody reads the file");
+    Ok(())
+}
+
+/// Takes a key out of such a file.
+fn import(context: &Context, home: &Home, which: &Which, file: &Path) -> Result<()> {
+    let wrong = |why: String| {
+        let message = format!("cannot read {}: {why}", file.display());
+        Error::new(Kind::Configuration, message).with_code("bad_file")
+    };
+    let mut text = Zeroizing::new(String::new());
+    let opened = File::open(file).map_err(|error| wrong(error.to_string()))?;
+    let read = opened.take(keys::SEALED_BYTES as u64 + 1).read_to_string(&mut text);
+    read.map_err(|error| wrong(error.to_string()))?;
+    let passphrase = input::secret("passphrase", &format!("the passphrase of {}", file.display()))?;
+    let public = keys::import(home, which, &text, &passphrase)?;
+    if context.json {
+        return output::object("imported", &shown(which, public));
+    }
+    match which {
+        Which::Agent(name) => print(context, name.as_str(), &AgentId::from_bytes(public)),
+        Which::Root => output::line(&MeshId::from_bytes(public).to_string()),
+    }
+}
+
+/// Which key is meant: a name, or else the root.
+fn which(name: Option<String>) -> Result<Which> {
+    name.map_or(Ok(Which::Root), |name| Ok(Which::Agent(name.parse()?)))
+}
+
+fn words(which: &Which) -> String {
+    match which {
+        Which::Agent(name) => format!("the identity {name}"),
+        Which::Root => "the root key of this mesh".to_owned(),
+    }
+}
+
+fn shown(which: &Which, public: [u8; 32]) -> serde_json::Value {
+    match which {
+        Which::Agent(name) => json!({ "name": name, "agentId": AgentId::from_bytes(public) }),
+        Which::Root => json!({ "meshId": MeshId::from_bytes(public) }),
+    }
 }
 
 fn print(context: &Context, name: &str, id: &AgentId) -> Result<()> {

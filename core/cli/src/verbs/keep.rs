@@ -64,7 +64,8 @@ pub(super) fn secret(context: &Context, action: Secret) -> Result<()> {
             })
         }
         Secret::Set { target, scheme } => {
-            let secret = input::secret(&target)?.to_string();
+            let secret = input::secret("secret", &format!("the secret for {target}"))?;
+            let secret = secret.to_string();
             kept.store(&target, v1::Auth { scheme: scheme.clone(), secret })?;
             done(context, "secret", json!({ "target": target, "scheme": scheme }))
         }

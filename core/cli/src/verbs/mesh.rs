@@ -58,7 +58,8 @@ pub(super) async fn join(context: &Context, ticket: &str) -> Result<()> {
         "-" => input::text("ticket", TICKET_BYTES)?,
         given => given.to_owned(),
     };
-    let mesh = hubless::node::join(context.settings.home(), &ticket).await?;
+    let ca = context.settings.relay_ca();
+    let mesh = hubless::node::join_by(context.settings.home(), &ticket, ca.as_deref()).await?;
     if context.json {
         output::object("joined", &json!({ "meshId": mesh }))
     } else {

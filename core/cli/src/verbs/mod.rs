@@ -13,6 +13,8 @@ mod keep;
 mod mesh;
 #[cfg(feature = "metrics")]
 mod metrics;
+#[cfg(feature = "relay-server")]
+mod relay;
 mod run;
 mod serve;
 mod show;

@@ -1,9 +1,13 @@
 //! Which verb runs, and what each gets.
 
+#[cfg(feature = "relay-server")]
+use super::relay;
 use super::{
     audit, budget, call, doctor, expose, find, gateway, id, keep, mesh, serve, show, status, trace,
     trust, usage,
 };
+#[cfg(feature = "relay-server")]
+use crate::args::Relay;
 use crate::args::{Arguments, Budget, Config, Expose, Verb};
 use crate::config::Settings;
 use hubless::{Node, NodeOptions, Result};
@@ -47,8 +51,8 @@ impl Context {
 /// # Errors
 /// What it says; its kind gives the exit code.
 pub(crate) async fn run(mut arguments: Arguments) -> Result<()> {
-    // Of `expose` the flag is the address of its own listener, not that of the mesh.
-    let exposes = matches!(arguments.verb, Verb::Expose { .. });
+    // Of these the flag is the address of their own listener, not that of the mesh.
+    let exposes = has_listener(&arguments.verb);
     let listen = exposes.then(|| arguments.global.listen.take()).flatten();
     let context =
         Context { settings: Settings::read(&arguments.global)?, json: arguments.global.json };
@@ -73,6 +77,10 @@ pub(crate) async fn run(mut arguments: Arguments) -> Result<()> {
             gateway::expose(&context, options, listen).await
         }
         Verb::Gateway { action } => gateway::run(&context, action).await,
+        #[cfg(feature = "relay-server")]
+        Verb::Relay { action: Relay::Serve(options) } => {
+            relay::serve(&context, options, listen).await
+        }
         Verb::Invite(options) => mesh::invite(&context, options).await,
         Verb::Join { ticket } => mesh::join(&context, &ticket).await,
         Verb::Id { action } => id::run(&context, action),
@@ -84,4 +92,13 @@ pub(crate) async fn run(mut arguments: Arguments) -> Result<()> {
         Verb::Completions { shell } => show::completions(&context, shell),
         Verb::Man { verb } => show::man(&context, verb.as_deref()),
     }
+}
+
+/// True for a verb whose `--listen` is the address of its own listener.
+const fn has_listener(verb: &Verb) -> bool {
+    #[cfg(feature = "relay-server")]
+    if matches!(verb, Verb::Relay { .. }) {
+        return true;
+    }
+    matches!(verb, Verb::Expose { .. })
 }

@@ -35,7 +35,7 @@ pub(super) async fn run(context: &Context) -> Result<()> {
             "status",
             &json!({
                 "meshId": status.mesh_id, "home": home, "version": status.version,
-                "peers": status.peers, "agents": agents,
+                "peers": status.peers, "agents": agents, "relays": status.relays,
                 "records": {"held": records.records, "nodes": records.nodes},
             }),
         );
@@ -44,6 +44,9 @@ pub(super) async fn run(context: &Context) -> Result<()> {
     let home = home.map_or_else(|| "in memory".to_owned(), |home| home.display().to_string());
     output::line(&format!("data     {home}"))?;
     output::line(&format!("version  {}", status.version))?;
+    for relay in &status.relays {
+        output::line(&format!("relay    {relay}"))?;
+    }
     output::line(&format!("nodes    {}", status.peers.len()))?;
     for peer in &status.peers {
         output::line(&format!("  {}  {}  agents: {}", peer.node_key, way(peer), peer.agents))?;

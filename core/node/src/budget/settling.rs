@@ -40,8 +40,8 @@ impl Treasury {
             let Err(error) = &cut else { return cut };
             let exhausted = error.kind == Kind::BudgetExhausted;
             let waits = (exhausted && self.is_settling(from)) || error.code == UNHEARD;
-            // The word may have come after there was too little, and before it was asked for. Not by
-            // a timer, which takes a millisecond: the stop of the call would overtake its reason.
+            // The word may have come after there was too little, and before it was asked for. By a
+            // timer that would take a millisecond, in which the stop of the call would come first.
             let came = async {
                 tokio::select! {
                     biased;
@@ -52,7 +52,7 @@ impl Treasury {
             let again = if waits {
                 timeout_at(until, settled).await.is_ok()
             } else {
-                exhausted && Instant::now() < until && came.await
+                exhausted && self.goes_on(from) && Instant::now() < until && came.await
             };
             if !again {
                 return cut;
@@ -90,9 +90,15 @@ impl Treasury {
 
     /// True when what is cut from may soon be more: not where nothing is begun any more.
     fn is_settling(&self, from: GrantId) -> bool {
+        let is_awaited = || lock(&self.state).answered.values().any(|open| open.from == from);
+        self.goes_on(from) && is_awaited()
+    }
+
+    /// False once it was stopped, as what does not fit may have done: who asked again would learn
+    /// of the stop instead of the reason.
+    fn goes_on(&self, from: GrantId) -> bool {
         let state = lock(&self.state);
-        let goes_on = state.ledger.view(&from).is_some_and(|view| view.stopped.is_none());
-        goes_on && state.answered.values().any(|answered| answered.from == from)
+        state.ledger.view(&from).is_some_and(|view| view.stopped.is_none())
     }
 }
 

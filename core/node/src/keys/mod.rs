@@ -5,9 +5,17 @@
 //! Tested here; the race of several processes in `tests/mesh`.
 
 mod body;
+#[cfg(feature = "key-export")]
+mod moved;
+#[cfg(feature = "key-export")]
+mod sealed;
 mod store;
 
 pub(crate) use body::Body;
+#[cfg(feature = "key-export")]
+pub use moved::{Which, export, import};
+#[cfg(feature = "key-export")]
+pub use sealed::{PASSPHRASE_CHARS, SEALED_BYTES};
 pub use store::{
     StoredKey, fresh, random, read_agent, stored_agent, stored_agent_shared, stored_node,
 };

@@ -5,6 +5,7 @@ use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{Name, SecretKey};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use zeroize::Zeroizing;
 
 /// Folder of the keys of agents, in the data folder.
 const AGENTS: &str = "agents";
@@ -84,6 +85,54 @@ pub fn read_agent(home: &Home, name: &Name) -> Result<Option<SecretKey>> {
     load(&agents_folder(home)?.join(format!("{name}.key")))
 }
 
+/// Keeps a key that was made elsewhere as that of the agent called `name`.
+///
+/// Blocks for milliseconds.
+///
+/// # Errors
+/// `conflict`, code `name_taken`, where there is one, and `key_in_use` while it is in use;
+/// `configuration` when there is no home, or it cannot be written.
+#[cfg(any(test, feature = "key-export"))]
+pub(super) fn import_agent(home: &Home, name: &Name, key: &SecretKey) -> Result<()> {
+    let folder = agents_folder(home)?;
+    let path = folder.join(format!("{name}.key"));
+    let lock = Lock::take(&folder.join(format!("{name}.key.lock")));
+    let _unused = lock.map_err(|error| in_use(name, error))?;
+    let _making = Lock::wait(&folder.join(format!("{name}.key.new.lock")))?;
+    if !write(&path, key)? {
+        let message = format!("{name} has an identity already: choose another name");
+        return Err(Error::new(Kind::Conflict, message).with_code("name_taken"));
+    }
+    Ok(())
+}
+
+/// The root key of the user's own mesh; none: there is none yet.
+///
+/// # Errors
+/// `configuration` as [`stored_agent`].
+#[cfg(any(test, feature = "key-export"))]
+pub(super) fn read_root(home: &Home) -> Result<Option<SecretKey>> {
+    load(&root_file(need(home)?))
+}
+
+/// Keeps a key that was made elsewhere as the root of the user's own mesh. Nodes that run go on in
+/// the mesh that they are in.
+///
+/// Blocks for milliseconds.
+///
+/// # Errors
+/// `conflict`, code `own_root`, where there is one; `configuration` as [`import_agent`].
+#[cfg(any(test, feature = "key-export"))]
+pub(super) fn import_root(home: &Home, key: &SecretKey) -> Result<()> {
+    let path = root_file(need(home)?);
+    let _making = Lock::wait(&path.with_extension("key.lock"))?;
+    if !write(&path, key)? {
+        let message = "this data folder has a mesh of its own: take another one (HUBLESS_HOME)";
+        return Err(Error::new(Kind::Conflict, message).with_code("own_root"));
+    }
+    Ok(())
+}
+
 /// Reads or makes the key of the node called `name`, for this process alone: no two running
 /// processes may share one.
 ///
@@ -103,8 +152,11 @@ pub(crate) fn root(home: &Home) -> Result<SecretKey> {
         }
         return Ok(kept.insert(fresh()?).clone());
     };
-    let path = folders.data().join("own").join("root.key");
-    load_or_make(&path)
+    load_or_make(&root_file(folders))
+}
+
+fn root_file(folders: &Folders) -> PathBuf {
+    folders.data().join("own").join("root.key")
 }
 
 /// Reads a key file, or makes it under the lock beside it.
@@ -121,8 +173,13 @@ fn load_or_make_under(path: &Path, lock: &Path) -> Result<SecretKey> {
         return Ok(key);
     }
     let key = fresh()?;
-    home::write_new(path, &[HEADER, key.seed().as_slice()].concat())?;
+    write(path, &key)?;
     Ok(key)
+}
+
+/// Writes the file of a key; false: there is one.
+fn write(path: &Path, key: &SecretKey) -> Result<bool> {
+    home::write_new(path, &Zeroizing::new([HEADER, key.seed().as_slice()].concat()))
 }
 
 fn stored(folders: &Folders, kind: &str, name: &Name) -> Result<StoredKey> {
@@ -136,7 +193,7 @@ fn stored(folders: &Folders, kind: &str, name: &Name) -> Result<StoredKey> {
         Some(key) => key,
         None => {
             let key = fresh()?;
-            home::write_new(&path, &[HEADER, key.seed().as_slice()].concat())?;
+            write(&path, &key)?;
             key
         }
     };
@@ -206,6 +263,24 @@ mod tests {
         drop(first);
         assert_eq!(stored_node(&home, &name).unwrap().key.public(), public);
         assert_ne!(stored_agent(&home, &name).unwrap().key.public(), public);
+    }
+
+    #[test]
+    fn a_key_from_elsewhere_takes_no_place_that_is_taken() {
+        let (_folder, home) = home();
+        let name: Name = "moved".parse().unwrap();
+        let (key, other) = (SecretKey::from_seed([1; 32]), SecretKey::from_seed([2; 32]));
+        import_agent(&home, &name, &key).unwrap();
+        assert_eq!(import_agent(&home, &name, &other).unwrap_err().code, "name_taken");
+        let used = stored_agent(&home, &name).unwrap();
+        assert_eq!(used.key.public(), key.public());
+        assert_eq!(import_agent(&home, &name, &other).unwrap_err().code, "key_in_use");
+
+        assert!(read_root(&home).unwrap().is_none());
+        import_root(&home, &key).unwrap();
+        assert_eq!(import_root(&home, &other).unwrap_err().code, "own_root");
+        assert_eq!(root(&home).unwrap().public(), key.public());
+        assert_eq!(read_root(&home).unwrap().unwrap().public(), key.public());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 #![allow(clippy::disallowed_types, reason = "a proxy reads what the engine sends")]
 
 use super::endpoint::patience;
-use super::{ALPN, Bind, Link, Tunnel, crypto};
+use super::{ALPN, Bind, Link, Paths, Tunnel, crypto};
 use crate::keys;
 use crate::mesh::Listen;
 use hubless_proto::identity::SecretKey;
@@ -25,7 +25,9 @@ const TLS13: u16 = 0x0304;
 const LONG: Duration = Duration::from_secs(60);
 
 async fn link(key: &SecretKey) -> Link {
-    Link::bind(Bind { key, listen: &Listen::Loopback, port: 0 }).await.unwrap()
+    let listen = &Listen::Loopback;
+    let bind = Bind { key, listen, port: 0, relays: None, paths: Paths::All };
+    Link::bind(bind).await.unwrap()
 }
 
 /// Takes every connection that comes.
@@ -210,7 +212,7 @@ async fn a_handshake_chooses_x25519_and_a_strong_aead_with_fresh_keys() {
         let dialled = async {
             loop {
                 seen.lock().unwrap().clear();
-                if let Ok(tunnel) = dials.dial(theirs.node_key(), &[address]).await {
+                if let Ok(tunnel) = dials.dial(theirs.node_key(), &[address], &[]).await {
                     return tunnel;
                 }
             }
@@ -233,7 +235,7 @@ async fn left_unread(streams: usize, least: u64) -> u64 {
     serve(&serves);
     let dialled = async {
         loop {
-            if let Ok(tunnel) = dials.dial(theirs.node_key(), &serves.addresses()).await {
+            if let Ok(tunnel) = dials.dial(theirs.node_key(), &serves.addresses(), &[]).await {
                 return tunnel;
             }
         }
@@ -298,7 +300,7 @@ async fn a_dial_that_nobody_answers_ends_and_says_after_how_long() {
     let dialler = link(&own).await;
     let began = Instant::now();
     let address = silent.local_addr().unwrap();
-    let error = dialler.dial(other.node_key(), &[address]).await.map(drop).unwrap_err();
+    let error = dialler.dial(other.node_key(), &[address], &[]).await.map(drop).unwrap_err();
     assert!(began.elapsed() >= limits::DIAL_LOOPBACK, "{:?}", began.elapsed());
     assert_eq!(error.kind, hubless_proto::Kind::Transport);
     assert_eq!(error.limit.map(|limit| limit.value), Some(500));

@@ -1,5 +1,6 @@
 //! One encrypted connection to one node.
 
+use super::RelayUrl;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::NodeKey;
 use iroh::TransportAddr;
@@ -132,6 +133,18 @@ impl Tunnel {
     /// Where the peer is, on the path in use; none: behind a relay.
     pub(crate) fn remote_ip(&self) -> Option<IpAddr> {
         self.way().ip
+    }
+
+    /// The relay that the path in use goes by; none: it is direct.
+    pub(crate) fn relay(&self) -> Option<RelayUrl> {
+        self.spelled_relay().map(|url| RelayUrl::plain((*url).clone()))
+    }
+
+    /// The same, as the engine was told of it.
+    pub(super) fn spelled_relay(&self) -> Option<iroh::RelayUrl> {
+        let paths = self.connection.paths();
+        let chosen = paths.iter().find(|path| path.is_selected())?;
+        if let TransportAddr::Relay(url) = chosen.remote_addr() { Some(url.clone()) } else { None }
     }
 
     /// Round trip of the path in use, and whether it is relayed.

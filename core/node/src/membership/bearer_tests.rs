@@ -133,7 +133,8 @@ fn a_data_folder_that_joined_by_one_is_a_member_for_its_owner() {
 #[test]
 fn a_join_by_one_takes_away_nothing_that_is_better() {
     let ((_ours, ours), (_theirs, theirs)) = (home(), home());
-    let minter = Minter { node: NODE, addresses: vec!["10.0.0.1:1".parse().unwrap()] };
+    let addresses = vec!["10.0.0.1:1".parse().unwrap()];
+    let minter = Minter { node: NODE, addresses, relays: Vec::new() };
     let counted = invite(&ours, &[minter], &InviteOptions::default(), NOW).unwrap();
     let member = member_key(&theirs, counted.mesh).unwrap().public();
     let long = redeem(&ours, counted.invite().unwrap(), &member, NOW).unwrap();

@@ -1,7 +1,7 @@
 //! Invites: rows in the data folder that every running minter of this user reads.
 
-use super::ticket::{Minter, Secret, Ticket};
-use super::token::{Terms, mint_bearer, mint_member};
+use super::ticket::{Minter, Secret, Ticket, pass_key};
+use super::token::{Terms, mint_bearer, mint_member, mint_pass};
 use crate::audit;
 use crate::home::{self, Folders, Home, Lock};
 use crate::keys;
@@ -70,7 +70,7 @@ struct Row {
 }
 
 /// Writes an invite to the user's own mesh and gives the ticket for it. `minters` are running
-/// nodes of this user; their addresses on this machine only count with `local`.
+/// nodes of this user; of those without a relay, addresses on this machine only count with `local`.
 ///
 /// # Errors
 /// `configuration` with code `no_minter` when no running node can be reached from elsewhere, which
@@ -90,7 +90,8 @@ pub fn invite(
     }
     if reachable.is_empty() {
         let message = "no running node of this user can be reached from another machine; start \
-                       one with listen = \"all\" (HUBLESS_LISTEN=all), or use --local";
+                       one with listen = \"all\" (HUBLESS_LISTEN=all) or with a relay \
+                       (HUBLESS_RELAYS), or use --local";
         return Err(Error::new(Kind::Configuration, message).with_code("no_minter"));
     }
     let root = keys::root(home)?;
@@ -106,7 +107,29 @@ pub fn invite(
     write(&path(folders, secret.as_slice()), &row)?;
     let minted = Entry::of(Event::InviteMinted).invite(&audit::digest(secret.as_slice()));
     audit::record_in(home, minted.mesh(root.mesh_id()).because(&row.role).times(row.uses.into()));
-    Ok(Ticket { mesh: root.mesh_id(), minters: reachable, secret: Secret::Invite(secret) })
+    let pass = pass(&root, secret.as_slice(), &reachable, row.until_ms)?;
+    let mesh = root.mesh_id();
+    Ok(short(Ticket { mesh, minters: reachable, secret: Secret::Invite(secret), pass }))
+}
+
+/// A token by which whoever has the invite may come to a minter by its relay.
+fn pass(
+    root: &SecretKey,
+    secret: &[u8],
+    minters: &[Minter],
+    until_ms: u64,
+) -> Result<Option<Vec<u8>>> {
+    let has_relay = minters.iter().any(|minter| !minter.relays.is_empty());
+    let minted = || mint_pass(root, &pass_key(secret).public(), until_ms);
+    has_relay.then(minted).transpose()
+}
+
+/// Leaves out minters until the ticket is one that is read.
+fn short(mut ticket: Ticket) -> Ticket {
+    while ticket.text().len() > limits::TICKET_BYTES && ticket.minters.len() > 1 {
+        ticket.minters.pop();
+    }
+    ticket
 }
 
 /// Makes a ticket that needs no minter: whoever has it names its own member key in the token of it.
@@ -126,7 +149,8 @@ fn bearer(
     // By this key all who joined by it are revoked, until their tokens are renewed.
     let name = format!("bearer {}", hex::encode(&key));
     audit::record_in(home, minted.mesh(root.mesh_id()).because(role).named(&name));
-    Ok(Ticket { mesh: root.mesh_id(), minters, secret: Secret::Bearer { token, seed } })
+    let (mesh, secret) = (root.mesh_id(), Secret::Bearer { token, seed });
+    Ok(short(Ticket { mesh, minters, secret, pass: None }))
 }
 
 /// Turns an invite into a token for `member_key`. The use is charged before the token is made, so
@@ -211,7 +235,9 @@ fn reachable(minters: &[Minter], local: bool) -> Vec<Minter> {
         let addresses = minter.addresses.iter();
         let addresses: Vec<_> =
             addresses.copied().filter(|address| local || !address.ip().is_loopback()).collect();
-        (!addresses.is_empty()).then_some(Minter { node: minter.node, addresses })
+        let relays: Vec<_> = minter.relays.iter().take(limits::NODE_RELAYS).cloned().collect();
+        let is_reachable = !addresses.is_empty() || !relays.is_empty();
+        is_reachable.then_some(Minter { node: minter.node, addresses, relays })
     };
     minters.iter().filter_map(keep).take(limits::TICKET_MINTERS).collect()
 }
@@ -243,7 +269,8 @@ mod tests {
     const NOW: u64 = 1_700_000_000_000;
 
     fn minter(address: &str) -> Minter {
-        Minter { node: NodeKey::from_bytes([1; 32]), addresses: vec![address.parse().unwrap()] }
+        let node = NodeKey::from_bytes([1; 32]);
+        Minter { node, addresses: vec![address.parse().unwrap()], relays: Vec::new() }
     }
 
     fn home() -> (tempfile::TempDir, Home) {
@@ -374,6 +401,47 @@ mod tests {
         let late = redeem(&home, ticket.invite().unwrap(), &[7; 32], NOW + 60_000).unwrap_err();
         let unknown = redeem(&home, &[9; 32], &[7; 32], NOW).unwrap_err();
         assert_eq!(late, unknown);
+    }
+
+    #[test]
+    fn a_minter_with_a_relay_needs_no_other_address_and_the_ticket_lets_to_the_relay() {
+        let (_folder, home) = home();
+        let relay = |name: &str| format!("https://{name}.example").parse().unwrap();
+        let behind = Minter { relays: vec![relay("relay")], ..minter("127.0.0.1:1") };
+        let options = InviteOptions::default();
+        let ticket = invite(&home, std::slice::from_ref(&behind), &options, NOW).unwrap();
+        let told = &ticket.minters[0];
+        assert!(told.addresses.is_empty(), "{told:?}");
+        assert_eq!(told.relays, behind.relays);
+        let (node, until) = (NodeKey::from_bytes([3; 32]), NOW + ms(limits::INVITE_LIFE));
+        let pass = ticket.pass(node, until).unwrap().expect("a pass goes with a relay");
+        let outsider = crate::membership::Membership::outsider(ticket.mesh);
+        outsider.let_by(&pass, node, NOW).unwrap();
+        // It is good for nothing else, for no other node, and no longer than the invite.
+        assert_eq!(outsider.verify(&pass, node, NOW).unwrap_err().code, "bad_token");
+        let other = outsider.let_by(&pass, NodeKey::from_bytes([4; 32]), NOW);
+        assert_eq!(other.unwrap_err().code, "wrong_node");
+        assert_eq!(outsider.let_by(&pass, node, until + 1_000).unwrap_err().code, "expired");
+        // The control: one without a relay has none.
+        let ticket = invite(&home, &[minter("10.0.0.1:1")], &options, NOW).unwrap();
+        assert_eq!(ticket.pass(node, until).unwrap(), None);
+    }
+
+    #[test]
+    fn a_ticket_names_as_many_minters_as_it_has_room_for() {
+        let (_folder, home) = home();
+        let relay = |number: usize| {
+            let letters = limits::RELAY_URL_BYTES - "https://.example".len() - 1;
+            format!("https://{}{number}.example", "a".repeat(letters)).parse().unwrap()
+        };
+        let relays: Vec<_> = (0..limits::NODE_RELAYS + 1).map(relay).collect();
+        let large = Minter { relays, ..minter("10.0.0.1:1") };
+        let minters = vec![large; limits::TICKET_MINTERS];
+        let ticket = invite(&home, &minters, &InviteOptions::default(), NOW).unwrap();
+        let read: Ticket = ticket.text().parse().unwrap();
+        let named = read.minters.len();
+        assert!((1..limits::TICKET_MINTERS).contains(&named), "{named}");
+        assert_eq!(read.minters[0].relays.len(), limits::NODE_RELAYS);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::ticket::Ticket;
 use super::token;
 use crate::home::{self, Folders, Home, Lock};
 use crate::keys;
+use crate::link::RelayUrl;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{MeshId, NodeKey, SecretKey};
 use hubless_proto::limits;
@@ -19,6 +20,8 @@ const VERSION: u32 = 1;
 pub(crate) struct Contact {
     pub(crate) node: NodeKey,
     pub(crate) addresses: Vec<SocketAddr>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) relays: Vec<RelayUrl>,
 }
 
 /// A joined mesh.

@@ -20,7 +20,7 @@ pub use credential::Credential;
 pub(crate) use credential::{Shown, check as check_credential};
 pub(crate) use invite::redeem;
 pub use invite::{InviteOptions, invite};
-pub(crate) use joined::{member_key, renewal_turn, replace_token, save};
+pub(crate) use joined::{Contact, member_key, renewal_turn, replace_token, save};
 pub(crate) use standing::OWN_ROLE;
 pub use standing::{Membership, Standing};
 pub use ticket::{Minter, Ticket};

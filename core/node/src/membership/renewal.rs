@@ -169,7 +169,8 @@ mod tests {
         }
 
         fn join(&self, options: InviteOptions) {
-            let minter = Minter { node: NODE, addresses: vec!["10.0.0.1:1".parse().unwrap()] };
+            let addresses = vec!["10.0.0.1:1".parse().unwrap()];
+            let minter = Minter { node: NODE, addresses, relays: Vec::new() };
             let ticket: Ticket = invite(&self.ours, &[minter], &options, NOW).unwrap();
             let member = member_key(&self.theirs, self.mesh).unwrap().public();
             let token = ticket.admit(&member).unwrap().unwrap_or_else(|| {

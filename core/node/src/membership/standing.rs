@@ -8,7 +8,7 @@ use crate::keys;
 use crate::mesh::MeshChoice;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{MeshId, NodeKey, SecretKey};
-use hubless_proto::limits;
+use hubless_proto::limits::{self, ms};
 use hubless_proto::wire::revoked::RevokedKeys;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,6 +56,9 @@ pub struct Standing {
     pub zones: Vec<String>,
     /// End of the token, Unix time in milliseconds.
     pub until_ms: u64,
+    /// End of the membership, which outlives the token of the node; of a pass, its own. None: the
+    /// root named the node.
+    pub(crate) member_until_ms: Option<u64>,
     /// Keys that it rests on: of the node, and of the member and the bearer ticket where it has
     /// them.
     pub(crate) keys: Vec<[u8; 32]>,
@@ -188,8 +191,20 @@ impl Membership {
     /// # Errors
     /// `internal` when signing fails.
     pub fn token_for(&self, node: NodeKey, now_ms: u64) -> Result<Vec<u8>> {
-        let life = u64::try_from(limits::NODE_TOKEN_LIFE.as_millis()).unwrap_or(u64::MAX);
-        let until_ms = now_ms.saturating_add(life);
+        self.token_until(node, now_ms.saturating_add(ms(limits::NODE_TOKEN_LIFE)))
+    }
+
+    /// The same for relays, which are shown one for as long as a connection to them may last: the
+    /// engine shows it again, by itself, when that is interrupted.
+    ///
+    /// # Errors
+    /// As [`Membership::token_for`].
+    pub(crate) fn relay_token(&self, node: NodeKey, now_ms: u64) -> Result<Vec<u8>> {
+        let life = ms(limits::RELAY_SESSION).saturating_add(ms(limits::NODE_TOKEN_LIFE));
+        self.token_until(node, now_ms.saturating_add(life))
+    }
+
+    fn token_until(&self, node: NodeKey, until_ms: u64) -> Result<Vec<u8>> {
         match &self.proof {
             Proof::Root(root) => {
                 let terms = Terms { role: OWN_ROLE, groups: &[], zones: &self.zones, until_ms };
@@ -222,10 +237,10 @@ impl Membership {
             return Ok(standing);
         }
         let found = token::verify(token, self.mesh, node, now_ms)?;
-        let token::Statement { role, groups, zones, until_ms, named } = found;
+        let token::Statement { role, groups, zones, until_ms, member_until_ms, named } = found;
         let keys = [Some(*node.as_bytes()), named.member, named.bearer];
         let keys = keys.into_iter().flatten().collect();
-        let standing = Standing { role, groups, zones, until_ms, keys };
+        let standing = Standing { role, groups, zones, until_ms, member_until_ms, keys };
         let mut verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
         if verdicts.len() >= limits::TOKEN_VERDICTS {
             verdicts.retain(|_, kept| now_ms < kept.until_ms);
@@ -234,6 +249,30 @@ impl Membership {
             verdicts.insert(id, standing.clone());
         }
         Ok(standing)
+    }
+
+    /// Checks what a node shows at a relay: the token of a member, or the pass of a ticket, which
+    /// lets it to the relay and nowhere else.
+    ///
+    /// # Errors
+    /// `auth` with the reason.
+    #[cfg(any(test, feature = "relay-server"))]
+    pub(crate) fn let_by(&self, token: &[u8], node: NodeKey, now_ms: u64) -> Result<Standing> {
+        let refused = match self.verify(token, node, now_ms) {
+            Ok(standing) => return Ok(standing),
+            Err(refused) => refused,
+        };
+        // Only of a token that is good but names nobody may there be more to say.
+        if refused.code != "bad_token" {
+            return Err(refused);
+        }
+        let token::Statement { role, groups, zones, until_ms, named, .. } =
+            token::verify_pass(token, self.mesh, node, now_ms)?;
+        let keys = [Some(*node.as_bytes()), named.member];
+        let keys: Vec<_> = keys.into_iter().flatten().collect();
+        self.check_keys(&keys)?;
+        let member_until_ms = Some(until_ms);
+        Ok(Standing { role, groups, zones, until_ms, member_until_ms, keys })
     }
 
     fn verdict_id(token: &[u8], node: NodeKey) -> [u8; 32] {
@@ -307,8 +346,8 @@ mod tests {
                 let mut id = [0; 32];
                 id[..8].copy_from_slice(&n.to_be_bytes());
                 let (role, groups, zones) = (String::new(), Vec::new(), Vec::new());
-                let keys = Vec::new();
-                let standing = Standing { role, groups, zones, until_ms, keys };
+                let (keys, member_until_ms) = (Vec::new(), None);
+                let standing = Standing { role, groups, zones, until_ms, member_until_ms, keys };
                 verdicts.insert(id, standing);
             }
         };

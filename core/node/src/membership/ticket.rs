@@ -2,11 +2,13 @@
 
 use super::joined::Contact;
 use super::token;
+use crate::link::RelayUrl;
 use data_encoding::BASE64URL_NOPAD;
 use hubless_proto::error::{Error, Result};
 use hubless_proto::identity::{MeshId, NodeKey, SecretKey};
 use hubless_proto::limits;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
@@ -14,6 +16,8 @@ use zeroize::Zeroizing;
 
 /// What every ticket begins with; the number is its version.
 const PREFIX: &str = "hubless-ticket-1:";
+/// What makes the key of a pass of the secret of its invite.
+const PASS: &[u8] = b"hubless relay pass v1\0";
 
 /// A node that turns the invite of a ticket into a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +26,22 @@ pub struct Minter {
     pub node: NodeKey,
     /// Where it can be dialled.
     pub addresses: Vec<SocketAddr>,
+    /// Relays that it can be reached by.
+    pub relays: Vec<RelayUrl>,
+}
+
+impl From<Contact> for Minter {
+    fn from(contact: Contact) -> Self {
+        let Contact { node, addresses, relays } = contact;
+        Self { node, addresses, relays }
+    }
+}
+
+impl From<&Minter> for Contact {
+    fn from(minter: &Minter) -> Self {
+        let Minter { node, addresses, relays } = minter.clone();
+        Self { node, addresses, relays }
+    }
 }
 
 /// An invitation to a mesh: a secret, to be passed on like a password.
@@ -34,6 +54,9 @@ pub struct Ticket {
     /// Nodes that can redeem it, or by which the mesh is reached after a join without them.
     pub minters: Vec<Minter>,
     pub(super) secret: Secret,
+    /// A token that lets who has the invite use the relays of the mesh until the invite is over,
+    /// and nothing else; none: no minter has a relay.
+    pub(super) pass: Option<Vec<u8>>,
 }
 
 /// What lets in whoever has it.
@@ -53,6 +76,8 @@ struct Form {
     invite: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     bearer: Option<Bearer>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pass: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -64,10 +89,6 @@ struct Bearer {
 impl Ticket {
     /// The ticket as one word.
     pub fn text(&self) -> String {
-        let minters = self
-            .minters
-            .iter()
-            .map(|minter| Contact { node: minter.node, addresses: minter.addresses.clone() });
         let text = |bytes: &[u8]| BASE64URL_NOPAD.encode(bytes);
         let (invite, bearer) = match &self.secret {
             Secret::Invite(secret) => (Some(text(secret.as_slice())), None),
@@ -75,7 +96,8 @@ impl Ticket {
                 (None, Some(Bearer { token: text(token), key: text(seed.as_slice()) }))
             }
         };
-        let form = Form { mesh: self.mesh, minters: minters.collect(), invite, bearer };
+        let pass = self.pass.as_deref().map(text);
+        let form = Form { mesh: self.mesh, minters: self.contacts(), invite, bearer, pass };
         // Keys, addresses and text: nothing that JSON could refuse.
         let json = serde_json::to_vec(&form).unwrap_or_default();
         format!("{PREFIX}{}", BASE64URL_NOPAD.encode(&json))
@@ -103,10 +125,18 @@ impl Ticket {
         }
     }
 
+    /// A token by which a node of this key may use the relays of the mesh, to come to a minter;
+    /// none: there is no relay that needs one.
+    ///
+    /// # Errors
+    /// `auth` for a ticket whose pass is not of its mesh.
+    pub(crate) fn pass(&self, node: NodeKey, until_ms: u64) -> Result<Option<Vec<u8>>> {
+        let (Some(pass), Some(invite)) = (&self.pass, self.invite()) else { return Ok(None) };
+        token::bind(pass, self.mesh, &pass_key(invite), node, until_ms).map(Some)
+    }
+
     pub(super) fn contacts(&self) -> Vec<Contact> {
-        let of =
-            |minter: &Minter| Contact { node: minter.node, addresses: minter.addresses.clone() };
-        self.minters.iter().map(of).collect()
+        self.minters.iter().map(Contact::from).collect()
     }
 }
 
@@ -134,10 +164,19 @@ impl FromStr for Ticket {
             return Err(bad("got no minter or too many")
                 .with_limit("TICKET_MINTERS", limits::TICKET_MINTERS as u64));
         }
-        let minters = form.minters.into_iter();
-        let minters = minters.map(|m| Minter { node: m.node, addresses: m.addresses }).collect();
-        Ok(Self { mesh: form.mesh, minters, secret })
+        let pass = form.pass.map(|pass| BASE64URL_NOPAD.decode(pass.as_bytes())).transpose();
+        let pass = pass.map_err(|_| bad("got a broken pass"))?;
+        let minters = form.minters.into_iter().map(Minter::from).collect();
+        Ok(Self { mesh: form.mesh, minters, secret, pass })
     }
+}
+
+/// The key of the pass that goes with an invite.
+pub(super) fn pass_key(invite: &[u8]) -> SecretKey {
+    let mut hash = Sha256::new();
+    hash.update(PASS);
+    hash.update(invite);
+    SecretKey::from_seed(hash.finalize().into())
 }
 
 fn secret(form: &Form) -> Option<Secret> {
@@ -170,12 +209,13 @@ mod tests {
         let of = |many: usize| {
             let minter = |n| {
                 let node = NodeKey::from_bytes([u8::try_from(n).unwrap(); 32]);
-                Minter { node, addresses: vec!["10.0.0.1:4433".parse().unwrap()] }
+                let addresses = vec!["10.0.0.1:4433".parse().unwrap()];
+                Minter { node, addresses, relays: Vec::new() }
             };
             let mesh = MeshId::from_bytes([1; 32]);
             let minters = (0..many).map(minter).collect();
             let secret = Secret::Invite(Zeroizing::new([3; 32]));
-            Ticket { mesh, minters, secret }.text().parse::<Ticket>()
+            Ticket { mesh, minters, secret, pass: None }.text().parse::<Ticket>()
         };
         let named = |error: Error| error.limit.unwrap().name;
         assert_eq!(of(limits::TICKET_MINTERS).unwrap().minters.len(), limits::TICKET_MINTERS);
@@ -186,15 +226,32 @@ mod tests {
         assert_eq!(named(longer), "TICKET_BYTES");
     }
 
+    /// As versions before relays wrote them.
+    #[test]
+    fn a_ticket_without_relays_is_read() {
+        let (mesh, node) = (MeshId::from_bytes([1; 32]), NodeKey::from_bytes([2; 32]));
+        let form = serde_json::json!({
+            "mesh": mesh, "minters": [{"node": node, "addresses": ["10.0.0.1:4433"]}],
+            "invite": BASE64URL_NOPAD.encode(&[3; 32]),
+        });
+        let text = format!("{PREFIX}{}", BASE64URL_NOPAD.encode(form.to_string().as_bytes()));
+        let ticket: Ticket = text.parse().unwrap();
+        assert!(ticket.minters[0].relays.is_empty());
+        assert_eq!(ticket.pass(node, 0).unwrap(), None);
+        assert_eq!(ticket.text(), text, "nor does it say more without them");
+    }
+
     #[test]
     fn reads_what_it_writes_and_nothing_else() {
         let minter = Minter {
             node: NodeKey::from_bytes([2; 32]),
             addresses: vec!["10.0.0.1:4433".parse().unwrap()],
+            relays: vec!["https://relay.example".parse().unwrap()],
         };
         let of = |secret: Secret, minters: &[Minter]| {
             let mesh = MeshId::from_bytes([1; 32]);
-            let ticket = Ticket { mesh, minters: minters.to_vec(), secret };
+            let pass = Some(vec![5; 300]);
+            let ticket = Ticket { mesh, minters: minters.to_vec(), secret, pass };
             assert!(!format!("{ticket:?}").contains("3, 3"));
             (ticket.text(), ticket)
         };

@@ -20,6 +20,9 @@ use std::time::Duration;
 const TIME: Duration = Duration::from_secs(10);
 /// What names the key of a bearer ticket.
 const ADMITS: &str = "admits";
+/// What names the key of a pass: who has it may use the relays of the mesh and is in it no more
+/// than before.
+const PASSES: &str = "passes";
 
 /// What a token states about its node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +32,9 @@ pub(super) struct Statement {
     pub(super) zones: Vec<String>,
     /// Unix time; the earliest end of all that it rests on.
     pub(super) until_ms: u64,
+    /// The same without what a member key says of its node: the end of the membership, which
+    /// tokens for one node after another rest on. None: the root named the node.
+    pub(super) member_until_ms: Option<u64>,
     /// The keys that it rests on.
     pub(super) named: Named,
 }
@@ -40,13 +46,6 @@ pub(super) struct Named {
     pub(super) bearer: Option<[u8; 32]>,
     /// The member key that bound the node; none: the root named the node.
     pub(super) member: Option<[u8; 32]>,
-}
-
-impl Named {
-    /// The keys whose blocks count besides that of the root.
-    fn keys(&self) -> impl Iterator<Item = &[u8; 32]> {
-        self.bearer.iter().chain(&self.member)
-    }
 }
 
 /// What is written into a token.
@@ -76,6 +75,12 @@ pub(super) fn mint_bearer(
     issued_ms: u64,
 ) -> Result<Vec<u8>> {
     mint(root, (ADMITS, key), terms, Some(issued_ms))
+}
+
+/// Mints a pass for relays, for whoever has this key.
+pub(super) fn mint_pass(root: &SecretKey, key: &[u8; 32], until_ms: u64) -> Result<Vec<u8>> {
+    let terms = Terms { role: "", groups: &[], zones: &[], until_ms };
+    mint(root, (PASSES, key), terms, None)
 }
 
 /// Names a member key in the token of a bearer ticket.
@@ -140,6 +145,22 @@ pub(super) fn verify(token: &[u8], mesh: MeshId, node: NodeKey, now_ms: u64) -> 
         None => Err(refused("names no key", "bad_token")),
         Some(named) => statement(&mut authorizer, named, now_ms),
     }
+}
+
+/// Checks that a pass stands under `mesh` and names `node`, at `now_ms`.
+#[cfg(any(test, feature = "relay-server"))]
+pub(super) fn verify_pass(
+    pass: &[u8],
+    mesh: MeshId,
+    node: NodeKey,
+    now_ms: u64,
+) -> Result<Statement> {
+    let mut authorizer = evaluate(&parse(pass, mesh)?, [], now_ms)?;
+    let key = only(&keys(&mut authorizer, PASSES, None)?)?;
+    if !keys(&mut authorizer, "node", Some(&key))?.contains(node.as_bytes()) {
+        return Err(refused("names another node", "wrong_node"));
+    }
+    statement(&mut authorizer, Named { bearer: None, member: Some(key) }, now_ms)
 }
 
 /// What a token of a member key states that is bound to no node.
@@ -237,11 +258,14 @@ fn statement(authorizer: &mut Authorizer, named: Named, now_ms: u64) -> Result<S
     let groups: Vec<(String,)> = authorizer.query("data($g) <- group($g)").map_err(bad)?;
     let zones: Vec<(String,)> = authorizer.query("data($z) <- zone($z)").map_err(bad)?;
     let mut ends = dates(authorizer, "until", None)?;
-    for key in named.keys() {
-        ends.extend(dates(authorizer, "until", Some(key))?);
-    }
-    if named.bearer.is_some() {
+    if let Some(bearer) = &named.bearer {
+        ends.extend(dates(authorizer, "until", Some(bearer))?);
         ends.push(bearer_end(&dates(authorizer, "issued", None)?, now_ms)?);
+    }
+    let mut member_until_ms = None;
+    if let Some(member) = &named.member {
+        member_until_ms = ends.iter().min().copied();
+        ends.extend(dates(authorizer, "until", Some(member))?);
     }
     let sorted = |words: Vec<(String,)>| {
         let mut words: Vec<String> = words.into_iter().map(|(word,)| word).collect();
@@ -250,7 +274,8 @@ fn statement(authorizer: &mut Authorizer, named: Named, now_ms: u64) -> Result<S
     };
     let until_ms = ends.into_iter().min().ok_or_else(|| refused("has no end", "bad_token"))?;
     let role = roles.into_iter().map(|(role,)| role).next().unwrap_or_default();
-    Ok(Statement { role, groups: sorted(groups), zones: sorted(zones), until_ms, named })
+    let (groups, zones) = (sorted(groups), sorted(zones));
+    Ok(Statement { role, groups, zones, until_ms, member_until_ms, named })
 }
 
 /// The times that the root states by this name, or that `signer` does, in Unix milliseconds.
@@ -373,7 +398,7 @@ mod tests {
         let token = mint_node(&root, node, terms(&groups)).unwrap();
         let found = verify(&token, root.mesh_id(), node, NOW).unwrap();
         assert_eq!((found.role.as_str(), &found.groups), ("member", &groups));
-        assert_eq!(found.until_ms, NOW + 60_000);
+        assert_eq!((found.until_ms, found.member_until_ms), (NOW + 60_000, None));
     }
 
     #[test]
@@ -392,7 +417,8 @@ mod tests {
         let mesh = root.mesh_id();
         let token = mint_member(&root, &member.public(), terms(&[])).unwrap();
         let bound = bind(&token, mesh, &member, node, NOW + 30_000).unwrap();
-        assert_eq!(verify(&bound, mesh, node, NOW).unwrap().until_ms, NOW + 30_000);
+        let found = verify(&bound, mesh, node, NOW).unwrap();
+        assert_eq!((found.until_ms, found.member_until_ms), (NOW + 30_000, Some(NOW + 60_000)));
         assert_eq!(verify(&bound, mesh, node, NOW + 31_000).unwrap_err().code, "expired");
         let stolen = bind(&token, mesh, &key(5), node, NOW + 30_000).unwrap();
         assert_eq!(verify(&stolen, mesh, node, NOW).unwrap_err().code, "wrong_node");

@@ -1,8 +1,9 @@
 //! Where other nodes can be reached, from wherever that is known.
 
-use super::dialling::{self, Network, is_own, may_dial};
+use super::dialling::{self, Network, is_own, may_ask, may_dial};
 use super::local::Local;
 use crate::chance::now_ms;
+use crate::link::RelayUrl;
 use crate::membership::Standing;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::NodeKey;
@@ -35,8 +36,23 @@ struct Entry {
     lost: Option<Said>,
     /// What members pass on of it.
     told: Option<Told>,
-    /// From a ticket.
-    contact: Vec<SocketAddr>,
+    /// From a ticket, or the local network.
+    contact: Contact,
+}
+
+/// Where a node is, as somebody said whom the operator believes.
+#[derive(Debug, Clone, Default)]
+struct Contact {
+    addresses: Vec<SocketAddr>,
+    relays: Vec<RelayUrl>,
+    /// On a local network, as it says there now.
+    met: Vec<SocketAddr>,
+}
+
+impl Contact {
+    const fn is_empty(&self) -> bool {
+        self.addresses.is_empty() && self.relays.is_empty() && self.met.is_empty()
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -67,6 +83,8 @@ pub(super) enum Hears {
 #[derive(Debug)]
 pub(super) struct Reach {
     pub(super) addresses: Vec<SocketAddr>,
+    /// Relays that it can be reached by, as far as it says itself, or a ticket does.
+    pub(super) relays: Vec<RelayUrl>,
     /// Its token was checked: requests may be sent before its HELLO has come.
     pub(super) trusted: bool,
 }
@@ -156,8 +174,23 @@ impl Book {
         });
     }
 
-    pub(super) fn contact(&self, node: NodeKey, addresses: &[SocketAddr]) {
-        self.change(|entries| entries.entry(node).or_default().contact = addresses.to_vec());
+    pub(super) fn contact(&self, node: NodeKey, addresses: &[SocketAddr], relays: &[RelayUrl]) {
+        self.change(|entries| {
+            let contact = &mut entries.entry(node).or_default().contact;
+            contact.addresses = addresses.to_vec();
+            contact.relays = relays.to_vec();
+        });
+    }
+
+    /// Where a node is on a local network, as it says there; nowhere: it said good-bye.
+    pub(super) fn met(&self, node: NodeKey, addresses: Vec<SocketAddr>) {
+        self.change(|entries| {
+            let entry = entries.entry(node).or_default();
+            entry.contact.met = addresses;
+            if entry.is_lost() && entry.lost.is_none() {
+                entries.remove(&node);
+            }
+        });
     }
 
     /// The process that the file of a node in the runtime folder is of.
@@ -244,13 +277,15 @@ impl Book {
                 Some(from) => opened.and_then(|reach| outside(reach, &from, node)),
             };
             match reach {
-                Ok(reach) if reach.addresses.is_empty() => {}
+                Ok(reach) if reach.addresses.is_empty() && reach.relays.is_empty() => {}
                 Ok(reach) => return Ok(reach),
                 Err(error) => why = Some(error),
             }
         }
         if !contact.is_empty() {
-            return Ok(Reach { addresses: contact, trusted: false });
+            let Contact { mut addresses, relays, met } = contact;
+            addresses.extend(met);
+            return Ok(Reach { addresses, relays, trusted: false });
         }
         Err(why.unwrap_or_else(|| {
             Error::new(Kind::Transport, format!("node {node} is not known, or is gone"))
@@ -352,10 +387,17 @@ fn stated(
 fn open(signed: &v1::SignedRecord, node: NodeKey, local: &Local, now: u64) -> Result<Reach> {
     let (record, _) = proven(signed, node, local, now)?;
     let addresses = record.addresses.iter().filter_map(|text| text.parse().ok());
-    Ok(Reach { addresses: addresses.take(limits::NODE_ADDRESSES).collect(), trusted: true })
+    let addresses = addresses.take(limits::NODE_ADDRESSES).collect();
+    Ok(Reach { addresses, relays: relays_of(&record), trusted: true })
 }
 
-/// Leaves of what a node said of itself the addresses that it may send others to.
+/// The relays that a node says of itself, as far as they are any.
+pub(super) fn relays_of(record: &v1::NodeRecord) -> Vec<RelayUrl> {
+    let relays = record.relays.iter().filter_map(|text| text.parse().ok());
+    relays.take(limits::NODE_RELAYS).collect()
+}
+
+/// Leaves of what a node said of itself the addresses and relays that it may send others to.
 fn outside(reach: Reach, from: &[IpAddr], node: NodeKey) -> Result<Reach> {
     let networks = dialling::networks();
     let said = reach.addresses.len();
@@ -364,14 +406,16 @@ fn outside(reach: Reach, from: &[IpAddr], node: NodeKey) -> Result<Reach> {
             || from.iter().any(|from| may_dial(*one, Some(*from), &networks))
     };
     let addresses: Vec<_> = reach.addresses.into_iter().filter(may).collect();
-    if said > 0 && addresses.is_empty() {
+    let relays: Vec<_> =
+        reach.relays.into_iter().filter(|relay| may_ask(relay, &networks)).collect();
+    if said > 0 && addresses.is_empty() && relays.is_empty() {
         let message = format!(
             "node {node} says only addresses of networks that this machine is not on; \
              join by a ticket that names one that can be reached"
         );
         return Err(Error::new(Kind::Transport, message).with_code("no_address"));
     }
-    Ok(Reach { addresses, ..reach })
+    Ok(Reach { addresses, relays, trusted: reach.trusted })
 }
 
 #[cfg(test)]
@@ -386,6 +430,17 @@ mod tests {
 
     fn dials(book: &Book, node: NodeKey) -> bool {
         book.change(|all| all.get(&node).is_some_and(|entry| entry.lost.is_some()))
+    }
+
+    #[test]
+    fn a_record_names_so_many_relays_and_what_is_none_is_left_out() {
+        let many = limits::NODE_RELAYS + 1;
+        let relay = |number: usize| format!("https://relay-{number}.example");
+        let mut relays = vec!["ftp://relay.example".to_owned(), String::new()];
+        relays.extend((0..many).map(relay));
+        let record = v1::NodeRecord { relays, ..v1::NodeRecord::default() };
+        let read: Vec<_> = relays_of(&record).iter().map(ToString::to_string).collect();
+        assert_eq!(read, (0..limits::NODE_RELAYS).map(relay).collect::<Vec<_>>());
     }
 
     #[test]

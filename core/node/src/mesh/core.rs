@@ -9,7 +9,7 @@ use super::{CallPath, MeshHost, MeshOptions, PeerStatus, RecordsHeld, Traffic, h
 use crate::call::body::Bodies;
 use crate::call::pipe::CalleeEnd;
 use crate::home::Home;
-use crate::link::CloseReason;
+use crate::link::{CloseReason, RelayUrl};
 use crate::runtime::Presence;
 use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{AgentId, MeshId, NodeKey, SecretKey};
@@ -126,6 +126,11 @@ impl Mesh {
         self.shared.local.addresses()
     }
 
+    /// Relays by which it can be reached, the likeliest first.
+    pub fn relays(&self) -> Vec<RelayUrl> {
+        self.shared.local.relays()
+    }
+
     /// Its folders.
     pub fn home(&self) -> &Home {
         &self.shared.home
@@ -133,7 +138,7 @@ impl Mesh {
 
     /// Says where a node can be dialled, for one that nothing else tells of.
     pub fn contact(&self, node: NodeKey, addresses: &[SocketAddr]) {
-        self.shared.book.contact(node, addresses);
+        self.shared.book.contact(node, addresses, &[]);
         self.shared.peers.touch(node);
     }
 

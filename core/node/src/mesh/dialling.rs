@@ -1,8 +1,11 @@
 //! Which of the addresses that a peer says of itself are dialled (SPEC 10, outbound addresses).
 //!
 //! A peer could otherwise send this node to any port of this machine or of its networks. What is
-//! configured, of a ticket, or of the runtime folder is dialled as it is.
+//! configured, of a ticket, or of the runtime folder is dialled as it is. Of relays that a peer
+//! names the same holds: of those with an address in their URL here, of those with a name when it
+//! is looked up.
 
+use crate::link::RelayUrl;
 use if_addrs::IfAddr;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -61,6 +64,17 @@ pub(super) fn may_dial(address: SocketAddr, from: Option<IpAddr>, networks: &[Ne
 pub(super) fn is_own(ip: IpAddr, networks: &[Network]) -> bool {
     let ip = ip.to_canonical();
     ip.is_loopback() || networks.iter().any(|one| one.ip == ip)
+}
+
+/// True for a relay that may be asked because a peer named it.
+pub(super) fn may_ask(relay: &RelayUrl, networks: &[Network]) -> bool {
+    let at = |ip| may_dial(SocketAddr::new(ip, relay.port()), None, networks);
+    relay.ip().is_none_or(at)
+}
+
+/// True for an address that the name of a relay may lead to which a peer named.
+pub(super) fn may_reach(ip: IpAddr) -> bool {
+    may_dial(SocketAddr::new(ip, 443), None, &networks())
 }
 
 fn is_broadcast(ip: IpAddr) -> bool {
@@ -142,6 +156,28 @@ mod tests {
         for nobody in nobody.into_iter().chain(["192.0.2.1:0"]) {
             assert!(!may(nobody, Some("127.0.0.1")), "{nobody}");
         }
+    }
+
+    #[test]
+    fn a_peer_names_relays_of_the_internet_and_of_our_own_networks_alone() {
+        let network =
+            |ip: &str, mask: &str| Network { ip: ip.parse().unwrap(), mask: mask.parse().unwrap() };
+        let own = [network("10.0.7.3", "255.255.255.0")];
+        for (relay, is_asked) in [
+            ("https://192.0.2.1", true),
+            ("https://relay.example", true),
+            ("http://10.0.7.9:3340", true),
+            ("http://127.0.0.1:8080", false),
+            ("http://[::1]:8080", false),
+            ("http://10.0.7.3:8080", false),
+            ("http://10.0.8.9", false),
+            ("http://169.254.169.254", false),
+            ("http://[fd00:8::9]", false),
+        ] {
+            assert_eq!(may_ask(&relay.parse().unwrap(), &own), is_asked, "{relay}");
+        }
+        assert!(!may_reach(IpAddr::from(Ipv4Addr::LOCALHOST)));
+        assert!(may_reach("192.0.2.1".parse().unwrap()), "the control");
     }
 
     #[test]

@@ -177,7 +177,11 @@ impl Shared {
             self.node_died(node, std::time::Instant::now());
         }
         let reach = self.book.reach(node, &self.local, now_ms())?;
-        let tunnel = self.link.dial(node, &reach.addresses).await?;
+        let tunnel = self.link.dial(node, &reach.addresses, &reach.relays).await;
+        if tunnel.is_err() {
+            self.dialled_in_vain(&reach.relays);
+        }
+        let tunnel = tunnel?;
         // There is a way to it now: those on which nothing arrives are left for this one.
         self.leave_silent(node);
         let connection = serve::dialled(self, tunnel, reach.trusted).await?;

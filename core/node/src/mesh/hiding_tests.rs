@@ -44,7 +44,7 @@ async fn an_agent_that_is_registered_again_is_shown_again_on_the_same_connection
     // Nodes in memory share a mesh and no folder: a connection is all they know each other by.
     let (a, _sees_a) = node(&Home::memory()).await;
     let (b, mut sees) = node(&Home::memory()).await;
-    a.shared_for_tests().book.contact(b.node_key(), &b.addresses());
+    a.shared_for_tests().book.contact(b.node_key(), &b.addresses(), &[]);
     let (id, first) = agent(9, a.node_key());
     a.announce(vec![first.clone()]);
     assert_eq!(asked(&a, id, &b).await, "");

@@ -3,12 +3,12 @@
 use super::dials::tries;
 use super::frames::{FrameReader, FrameWriter};
 use super::local::Local;
-use super::{Listen, hello};
+use super::{Listen, book, hello, relays};
 use crate::audit;
 use crate::chance::now_ms;
 use crate::home::Home;
 use crate::keys;
-use crate::link::{Bind, CloseReason, Link, Tunnel};
+use crate::link::{Bind, CloseReason, Link, Paths, Tunnel};
 use crate::membership::{self, InviteOptions, Membership, Minter, Ticket};
 use crate::runtime::records;
 use hubless_proto::audit::{Entry, Event};
@@ -19,6 +19,7 @@ use hubless_proto::wire::decode::decode;
 use hubless_proto::wire::frame::FrameType;
 use hubless_proto::wire::record;
 use hubless_proto::wire::v1;
+use std::path::Path;
 use tokio::time::timeout;
 
 /// Writes an invite to the user's own mesh and gives the ticket for it. It names the running
@@ -59,6 +60,18 @@ pub fn invite_beside(home: &Home, node: Minter, options: &InviteOptions) -> Resu
 /// # Cancellation
 /// Dropping the future may cost a use of the invite.
 pub async fn join(home: &Home, ticket: &Ticket) -> Result<MeshId> {
+    join_by(home, ticket, None).await
+}
+
+/// As [`join`]; relays of the ticket are believed by the certificates of this file, in PEM, and by
+/// no others; none: by those that this machine trusts.
+///
+/// # Errors
+/// As [`join`]; `configuration`, code `tls`, for the file.
+///
+/// # Cancellation
+/// As [`join`].
+pub async fn join_by(home: &Home, ticket: &Ticket, relay_ca: Option<&Path>) -> Result<MeshId> {
     let mesh = ticket.mesh;
     let held = home.clone();
     let member = tokio::task::spawn_blocking(move || membership::member_key(&held, mesh));
@@ -66,7 +79,7 @@ pub async fn join(home: &Home, ticket: &Ticket) -> Result<MeshId> {
     let key = keys::fresh()?;
     let token = match ticket.admit(&member.public())? {
         Some(token) => token,
-        None => ask_minters(&key, ticket, &member).await?,
+        None => ask_minters(&key, (ticket, relay_ca), &member).await?,
     };
     membership::check_member(&token, mesh, &member, key.node_key(), now_ms())?;
     let (home, ticket) = (home.clone(), ticket.clone());
@@ -81,14 +94,18 @@ pub async fn join(home: &Home, ticket: &Ticket) -> Result<MeshId> {
 }
 
 /// Fetches a token from a minter of the ticket, as a node of this key.
-async fn ask_minters(key: &SecretKey, ticket: &Ticket, member: &SecretKey) -> Result<Vec<u8>> {
+async fn ask_minters(
+    key: &SecretKey,
+    (ticket, relay_ca): (&Ticket, Option<&Path>),
+    member: &SecretKey,
+) -> Result<Vec<u8>> {
     let near = ticket.minters.iter().flat_map(|minter| &minter.addresses);
-    let listen = if near.clone().all(|address| address.ip().is_loopback()) {
-        Listen::Loopback
-    } else {
-        Listen::All
-    };
-    let link = Link::bind(Bind { key, listen: &listen, port: 0 }).await?;
+    let ca = relay_ca.map(Path::to_owned);
+    let relays = relays::pass_of_ticket(ticket, key.node_key(), ca).await?;
+    let is_here = near.clone().all(|address| address.ip().is_loopback()) && relays.is_none();
+    let listen = if is_here { Listen::Loopback } else { Listen::All };
+    let bind = Bind { key, listen: &listen, port: 0, relays, paths: Paths::All };
+    let link = Link::bind(bind).await?;
     let local = Local::new(key.clone(), Membership::outsider(ticket.mesh))?;
     let outcome = redeem(&link, &local, ticket, member).await;
     link.close().await;
@@ -136,7 +153,7 @@ async fn ask(
     (ticket, minter): (&Ticket, &Minter),
     member: &SecretKey,
 ) -> Result<Vec<u8>> {
-    let tunnel = link.dial(minter.node, &minter.addresses).await?;
+    let tunnel = link.dial(minter.node, &minter.addresses, &minter.relays).await?;
     let outcome = timeout(limits::HELLO, show(&tunnel, local, ticket, member)).await;
     tunnel.close(CloseReason::Goodbye);
     outcome.unwrap_or_else(|_| Err(silent()))
@@ -204,7 +221,8 @@ fn running(home: &Home, membership: &Membership) -> Vec<Minter> {
         let opened = record::open::<v1::NodeRecord>(&announcement.node?, None, now).ok()?;
         membership.verify(&opened.body.token, opened.author, now).ok()?;
         let addresses = opened.body.addresses.iter().filter_map(|text| text.parse().ok());
-        Some(Minter { node: opened.author, addresses: addresses.collect() })
+        let relays = book::relays_of(&opened.body);
+        Some(Minter { node: opened.author, addresses: addresses.collect(), relays })
     };
     records(home).into_iter().filter_map(of).collect()
 }

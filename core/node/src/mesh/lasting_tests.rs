@@ -107,10 +107,10 @@ async fn a_call_waits_while_its_node_is_dialled_again() {
     let silent = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let book = &two.a.shared_for_tests().book;
     assert!(book.gone(node), "it was known from the folder");
-    book.contact(node, &[silent.local_addr().unwrap()]);
+    book.contact(node, &[silent.local_addr().unwrap()], &[]);
     let tried = async {
         silent.recv_from(&mut [0; 2_048]).await.unwrap();
-        book.contact(node, &two.b.addresses());
+        book.contact(node, &two.b.addresses(), &[]);
     };
     let (mut again, ()) = timeout(LONG, async { tokio::join!(call(&two.a, node, "", "2"), tried) })
         .await
@@ -195,7 +195,8 @@ async fn a_node_keeps_so_many_connections_and_more_while_calls_need_them() {
     for _ in 0..limits::CONNECTIONS + 3 {
         strangers.push(Stranger::of(&mesh).await);
     }
-    assert_eq!(mesh.peers().len(), limits::CONNECTIONS + 3);
+    // Each is told that it is taken before it stands in the table.
+    until("all are in", || mesh.peers().len() == limits::CONNECTIONS + 3).await;
     // The oldest would be the first to go: it has a stream open.
     let (mut send, _recv) = strangers[0].tunnel.open().await.unwrap();
     send.write_all(&[32]).await.unwrap();

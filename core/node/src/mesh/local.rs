@@ -3,6 +3,7 @@
 use super::hostings::Hosting;
 use crate::chance::now_ms;
 use crate::keys::random;
+use crate::link::RelayUrl;
 use crate::membership::Membership;
 use hubless_proto::error::Result;
 use hubless_proto::identity::{AgentId, MeshId, NodeKey, SecretKey};
@@ -36,6 +37,8 @@ pub(super) struct Local {
 #[derive(Debug, Default)]
 struct Shown {
     addresses: Vec<SocketAddr>,
+    /// The one first that it can be reached by.
+    relays: Vec<RelayUrl>,
     agents: Agents,
     index: BTreeMap<AgentId, usize>,
     record: Option<Kept>,
@@ -107,6 +110,21 @@ impl Local {
         let changed = shown.addresses != addresses;
         if changed {
             shown.addresses = addresses;
+            shown.stale();
+        }
+        changed
+    }
+
+    pub(super) fn relays(&self) -> Vec<RelayUrl> {
+        self.lock().relays.clone()
+    }
+
+    /// Sets the relays that it can be reached by, the likeliest first; true when they changed.
+    pub(super) fn set_relays(&self, relays: Vec<RelayUrl>) -> bool {
+        let mut shown = self.lock();
+        let changed = shown.relays != relays;
+        if changed {
+            shown.relays = relays;
             shown.stale();
         }
         changed
@@ -213,7 +231,7 @@ impl Local {
         let token = self.membership.token_for(self.node(), now)?;
         let body = v1::NodeRecord {
             addresses: shown.addresses.iter().map(ToString::to_string).collect(),
-            relays: Vec::new(),
+            relays: shown.relays.iter().map(ToString::to_string).collect(),
             agents_digest: agents_digest(&shown.agents).to_vec().into(),
             token: token.clone().into(),
             mesh: self.mesh().to_wire(),

@@ -1,8 +1,8 @@
 //! The tunnels between nodes: who is there, one connection to each, calls over them.
 //!
-//! Owns: this node's endpoint, a connection to each peer with its control stream, the pumps between
-//! QUIC streams and the ends of a call. Must not know: what an agent may do, how agents are chosen,
-//! or any language. Tested beside each part and, between processes, in `tests/mesh`.
+//! Owns: this node's endpoint, the connection to each peer with its control stream, its relays, the
+//! pumps between streams and the ends of a call. Must not know: what an agent may do, how agents
+//! are chosen, any language. Tested beside each part and, between processes, in `tests/mesh`.
 
 mod book;
 mod call_in;
@@ -19,12 +19,14 @@ mod host;
 mod hostings;
 mod join;
 mod keep;
+mod lan;
 mod lane;
 mod local;
 mod options;
 mod parted;
 mod parts;
 mod peers;
+mod relays;
 mod renew;
 mod repeat;
 mod revoked;
@@ -41,8 +43,8 @@ pub use self::core::Mesh;
 pub(crate) use self::core::another_answer;
 pub(crate) use dials::Wait;
 pub use host::{MeshHost, Source};
-pub use join::{invite, invite_beside, join};
-pub use options::{Listen, MeshChoice, MeshOptions};
+pub use join::{invite, invite_beside, join, join_by};
+pub use options::{Listen, MeshChoice, MeshOptions, RelayUrl};
 pub(crate) use sending::{Again, Sending};
 pub use status::{CallPath, PeerStatus, RecordsHeld, Traffic};
 

@@ -3,6 +3,9 @@
 use crate::home::Home;
 use hubless_proto::identity::MeshId;
 use std::net::IpAddr;
+use std::path::PathBuf;
+
+pub use crate::link::RelayUrl;
 
 /// Options of [`super::Mesh::start`].
 #[derive(Debug, Clone)]
@@ -18,13 +21,22 @@ pub struct MeshOptions {
     pub listen: Listen,
     /// UDP port; 0: any.
     pub port: u16,
+    /// True: nodes of this mesh are met on the local networks that are listened to, by multicast
+    /// DNS. `Loopback` counts as `All` then.
+    pub lan: bool,
     /// Zones of the node; none: those of its token.
     pub zones: Vec<String>,
+    /// Relays by which this node can be reached and reaches others, at most 4; none: those of the
+    /// ticket by which the mesh was joined.
+    pub relays: Vec<RelayUrl>,
+    /// File of the certificates, in PEM, that relays are believed by, and by no others; none: those
+    /// that this machine trusts.
+    pub relay_ca: Option<PathBuf>,
 }
 
 impl MeshOptions {
-    /// The defaults of a home: a fresh key, the default mesh, loopback, any port, no zones of its
-    /// own.
+    /// The defaults of a home: a fresh key, the default mesh, loopback, any port, no zones and no
+    /// relays of its own.
     pub const fn new(home: Home) -> Self {
         Self {
             home,
@@ -32,7 +44,10 @@ impl MeshOptions {
             mesh: MeshChoice::Default,
             listen: Listen::Loopback,
             port: 0,
+            lan: false,
             zones: Vec::new(),
+            relays: Vec::new(),
+            relay_ca: None,
         }
     }
 }

@@ -20,8 +20,11 @@ use hubless_proto::limits;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
+
+/// Two dials that are made at once are over within this time, or so many round trips.
+const AT_ONCE: (Duration, u32) = (Duration::from_millis(500), 6);
 
 /// Connections by peer.
 #[derive(Debug, Default)]
@@ -253,6 +256,7 @@ impl Shared {
         let Losers { drain, older, surplus } = self.peers.change(|table| {
             let peer = table.entry(node).or_default();
             if !peer.connections.iter().any(|known| Arc::ptr_eq(known, connection)) {
+                doubt_relayed(&peer.connections, connection);
                 peer.connections.push(Arc::clone(connection));
             }
             let losers = resolve(self.local.node(), node, &mut peer.connections);
@@ -394,7 +398,8 @@ fn resolve(own: NodeKey, node: NodeKey, connections: &mut Vec<Arc<Connection>>) 
     let is_old = |c: &Arc<Connection>| instance(c).is_some_and(|found| Some(found) < newest);
     let older = connections.extract_if(.., |c| is_old(c)).collect();
     // Stable: of two dialled by the same side the newer stays last.
-    connections.sort_by_key(|c| c.is_usable() && c.tunnel.dialled() == (own < node));
+    let is_kept = |c: &Arc<Connection>| c.is_usable() && c.tunnel.dialled() == (own < node);
+    connections.sort_by_key(|c| is_kept(c) && !c.is_silent());
     // A drained one stays while its peer holds a stream there: only this ends all of them.
     let many = connections.len().saturating_sub(limits::PEER_CONNECTIONS);
     let surplus = connections.drain(..many).collect();
@@ -402,6 +407,21 @@ fn resolve(own: NodeKey, node: NodeKey, connections: &mut Vec<Arc<Connection>>) 
     let mut drain: Vec<_> = usable.cloned().collect();
     drain.pop();
     Losers { drain, older, surplus }
+}
+
+/// A peer that comes by another connection, while one by a relay is there for long, has it no more:
+/// that relay may be gone, which is seen at the end that it was home to.
+fn doubt_relayed(known: &[Arc<Connection>], coming: &Connection) {
+    if coming.tunnel.dialled() {
+        return;
+    }
+    for one in known {
+        let way = one.tunnel.way();
+        let at_once = AT_ONCE.0.max(way.rtt * AT_ONCE.1);
+        if way.relayed && one.born().elapsed() > at_once {
+            one.fell_silent();
+        }
+    }
 }
 
 /// Takes a dial that is over out of the table.

@@ -205,6 +205,9 @@ impl Repeat {
             self.silent_at = None;
             tracing::debug!(node = %self.origin.peer(), "nothing arrives: another connection");
             self.origin.fell_silent();
+            if self.origin.tunnel.way().relayed {
+                self.shared.doubt.notify_one();
+            }
             self.over_connection(streams);
         }
     }

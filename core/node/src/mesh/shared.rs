@@ -8,17 +8,17 @@ use super::local::Local;
 use super::parted::Parted;
 use super::peers::Peers;
 use crate::home::{Home, Lock};
-use crate::link::Link;
+use crate::link::{Link, Paths};
 use crate::runtime::Presence;
 use hubless_proto::limits;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::{Semaphore, SetOnce, watch};
+use tokio::sync::{Notify, Semaphore, SetOnce, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// How long a mesh waits for its peers.
+/// How long a mesh waits for its peers, and on which paths.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
     /// From the opening of a stream to the whole of its first message.
@@ -27,6 +27,8 @@ pub(super) struct Patience {
     pub(super) drain: Duration,
     /// For requests on a path within this machine of which nothing is heard.
     pub(super) here: Here,
+    /// Not of time: by what others are reached.
+    pub(super) paths: Paths,
 }
 
 /// How often a request goes over a path within this machine.
@@ -41,14 +43,15 @@ pub(super) enum Here {
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { request: limits::DEADLINE, drain: limits::DRAIN, here: Here::Once }
+        let (request, drain) = (limits::DEADLINE, limits::DRAIN);
+        Self { request, drain, here: Here::Once, paths: Paths::All }
     }
 }
 
 /// The insides of a mesh.
 pub(super) struct Shared {
     pub(super) home: Home,
-    pub(super) local: Local,
+    pub(super) local: Arc<Local>,
     pub(super) link: Link,
     pub(super) host: Arc<dyn MeshHost>,
     pub(super) book: Book,
@@ -71,6 +74,8 @@ pub(super) struct Shared {
     pub(super) redeeming: Arc<Semaphore>,
     /// New calls are refused.
     pub(super) closing: AtomicBool,
+    /// Fires when nothing arrives over a relay: it may be there no more.
+    pub(super) doubt: Notify,
     /// Requests that were sent again.
     pub(super) repeats: AtomicU64,
     /// Calls that still run are cut off.

@@ -1,26 +1,29 @@
 //! Starting a node's part in its mesh, and what it does by itself from then on.
 
 use super::directory::{self, Directory};
+use super::lan::{Lan, look};
 use super::local::Local;
 use super::peers::Peers;
 use super::shared::{Patience, Shared};
-use super::{Listen, Mesh, MeshHost, MeshOptions, Source, keep, renew, serve};
+use super::{Listen, Mesh, MeshHost, MeshOptions, Source, keep, relays, renew, serve};
 use crate::back_off::BackOff;
 use crate::chance::now_ms;
 use crate::executor::blocking;
 use crate::home::Home;
 use crate::keys;
 use crate::link::{Bind, Link};
-use crate::membership::Membership;
+use crate::membership::{Contact, Membership};
 use crate::runtime::{Presence, Sighting, watch};
+use crate::web::Roots;
 use hubless_proto::error::{Kind, Result};
 use hubless_proto::identity::{NodeKey, SecretKey};
 use hubless_proto::limits;
 use hubless_proto::wire::v1;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tokio::sync::{Semaphore, SetOnce, mpsc, watch as signal};
+use tokio::sync::{Notify, Semaphore, SetOnce, mpsc, watch as signal};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -68,14 +71,21 @@ pub(super) async fn start(
     let ((key, use_lock), membership) = opened.await?;
     let presence = present(&home, key.node_key()).await?;
     // A mesh that was joined by a ticket of another machine is contact that the user asked for.
-    let mut distant = membership.contacts().iter().flat_map(|contact| &contact.addresses);
-    let distant = distant.any(|address| !address.ip().is_loopback());
+    let distant = membership.contacts().iter().any(is_distant);
+    let is_open = distant || options.lan;
     let listen =
-        if distant && options.listen == Listen::Loopback { Listen::All } else { options.listen };
-    let bind = Bind { key: &key, listen: &listen, port: options.port };
+        if is_open && options.listen == Listen::Loopback { Listen::All } else { options.listen };
+    let local = Arc::new(Local::new(key.clone(), membership)?);
+    let relaying = relays::relaying(options.relays, options.relay_ca, &local).await?;
+    let roots = relaying.as_ref().and_then(|relaying| relaying.roots.clone());
+    let (port, paths) = (options.port, patience.paths);
+    let bind = Bind { key: &key, listen: &listen, port, relays: relaying, paths };
     let link = Link::bind(bind).await?;
-    let local = Local::new(key, membership)?;
     local.set_addresses(link.addresses());
+    let (node, mesh) = (local.node(), local.mesh());
+    let lan = || Lan::open(node, mesh, &listen, &link.addresses());
+    let lan = options.lan.then(lan).transpose()?;
+    local.set_relays(link.relays().to_vec());
     let shared = Arc::new(Shared {
         home,
         local,
@@ -94,17 +104,23 @@ pub(super) async fn start(
         telling: Arc::new(Semaphore::new(limits::OUTBOUND_QUEUE)),
         redeeming: Arc::new(Semaphore::new(1)),
         closing: AtomicBool::new(false),
+        doubt: Notify::new(),
         repeats: AtomicU64::new(0),
         cut: CancellationToken::new(),
         stop: CancellationToken::new(),
         tasks: TaskTracker::new(),
         use_lock: Mutex::new(use_lock),
     });
-    if listen != Listen::Loopback {
+    if listen != Listen::Loopback || !shared.link.relays().is_empty() {
         // It may be asked at once to admit others, who are told of it by its record.
         publish(&shared).await?;
     }
     tasks(&shared);
+    tend_relays(&shared, roots);
+    if let Some(lan) = lan {
+        let task = Arc::clone(&shared);
+        shared.spawn(async move { look(&task, lan).await });
+    }
     tracing::info!(
         node = %shared.local.node(),
         mesh = %shared.local.mesh(),
@@ -139,10 +155,23 @@ fn tasks(shared: &Arc<Shared>) {
         shared.spawn(async move { sightings(&task, seen).await });
     }
     for contact in shared.local.membership().contacts() {
-        shared.book.contact(contact.node, &contact.addresses);
+        shared.book.contact(contact.node, &contact.addresses, &contact.relays);
         let (task, node) = (Arc::clone(shared), contact.node);
         shared.spawn(async move { keep::contact(&task, node).await });
     }
+}
+
+fn tend_relays(shared: &Arc<Shared>, roots: Option<Roots>) {
+    let task = Arc::clone(shared);
+    shared.spawn(async move { task.link.follow_home().await });
+    let task = Arc::clone(shared);
+    shared.spawn(async move { relays::keep(&task, roots).await });
+}
+
+/// True for a node of another machine, as far as a ticket says.
+fn is_distant(contact: &Contact) -> bool {
+    let beyond = |address: &SocketAddr| !address.ip().is_loopback();
+    contact.addresses.iter().any(beyond) || !contact.relays.is_empty()
 }
 
 /// Takes the lock of this node in the runtime folder.

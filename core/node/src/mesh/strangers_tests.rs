@@ -10,7 +10,7 @@ use crate::call::pipe::{CallerEnd, pipe};
 use crate::chance::now_ms;
 use crate::home::Home;
 use crate::keys;
-use crate::link::{Bind, CloseReason, Link, Tunnel, close_reason};
+use crate::link::{Bind, CloseReason, Link, Paths, Tunnel, close_reason};
 use crate::membership::Membership;
 use crate::mesh::{Listen, Mesh, MeshChoice, MeshOptions};
 use crate::node::{AgentOptions, Node, NodeOptions, handler};
@@ -18,7 +18,7 @@ use crate::{Agent, Content, Kind};
 use bytes::Bytes;
 use hubless_proto::audit::Event;
 use hubless_proto::error::Error;
-use hubless_proto::identity::{AgentId, Domain, MeshId, NodeKey};
+use hubless_proto::identity::{AgentId, Domain, MeshId, NodeKey, SecretKey};
 use hubless_proto::limits;
 use hubless_proto::wire::decode::decode;
 use hubless_proto::wire::frame::{Frame, FrameType, encode_frame};
@@ -84,6 +84,11 @@ pub(super) struct Stranger {
     reader: FrameReader,
 }
 
+/// On this machine, without relays.
+const fn alone(key: &SecretKey) -> Bind<'_> {
+    Bind { key, listen: &Listen::Loopback, port: 0, relays: None, paths: Paths::All }
+}
+
 impl Stranger {
     /// Dials, and opens the control stream without a word.
     async fn dial(house: &House) -> Self {
@@ -93,8 +98,7 @@ impl Stranger {
     /// The same, as one that lets itself be sent so many bytes until it has read them.
     async fn narrow(window: u32, (node, mesh): (NodeKey, MeshId), at: &[SocketAddr]) -> Self {
         let key = keys::fresh().unwrap();
-        let bind = Bind { key: &key, listen: &Listen::Loopback, port: 0 };
-        let link = Link::bind_narrow_for_tests(bind, window).await.unwrap();
+        let link = Link::bind_narrow_for_tests(alone(&key), window).await.unwrap();
         let local = Local::new(key, Membership::outsider(mesh)).unwrap();
         Self::over(link, Arc::new(local), node, at).await
     }
@@ -107,8 +111,7 @@ impl Stranger {
 
     pub(super) async fn reach(node: NodeKey, mesh: MeshId, addresses: &[SocketAddr]) -> Self {
         let key = keys::fresh().unwrap();
-        let link = Link::bind(Bind { key: &key, listen: &Listen::Loopback, port: 0 }).await;
-        let link = link.unwrap();
+        let link = Link::bind(alone(&key)).await.unwrap();
         let local = Local::new(key, Membership::outsider(mesh)).unwrap();
         Self::over(link, Arc::new(local), node, addresses).await
     }
@@ -117,7 +120,7 @@ impl Stranger {
         // On a busy machine a handshake may take longer than a dial waits.
         let dialled = async {
             loop {
-                if let Ok(tunnel) = link.dial(node, addresses).await {
+                if let Ok(tunnel) = link.dial(node, addresses, &[]).await {
                     return tunnel;
                 }
             }

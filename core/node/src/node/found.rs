@@ -1,6 +1,7 @@
 //! What searching gives.
 
 use super::request::Path;
+use crate::mesh::RelayUrl;
 use hubless_proto::identity::{AgentId, NodeKey};
 use hubless_proto::query::attribute_to_json;
 use hubless_proto::wire::v1;
@@ -190,6 +191,8 @@ pub struct NodeStatus {
     pub mesh_id: hubless_proto::identity::MeshId,
     /// Socket addresses that it is bound to.
     pub addresses: Vec<String>,
+    /// Relays by which it can be reached, the likeliest first.
+    pub relays: Vec<RelayUrl>,
     /// Agents that live here.
     pub agents: usize,
     /// Nodes that it knows.

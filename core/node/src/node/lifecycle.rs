@@ -6,13 +6,14 @@ use super::announcer::{Announcer, announcing};
 use super::documents::Documents;
 use super::found::{NodeStatus, PeerView};
 use super::host::{Face, Host};
-use super::options::{Listen, NodeOptions};
+use super::meshed::ServedRelay;
+use super::options::NodeOptions;
 use super::request::Path;
 use super::returns::Postman;
 use super::stores::{Credentials, Pins};
 use super::templates::Templates;
 use super::world::World;
-use super::{announce, keep, loads, trace};
+use super::{announce, keep, loads, meshed, trace};
 use crate::audit::Audit;
 use crate::budget::{Gateway, Orphans, Refunds};
 use crate::call::handle::Parent;
@@ -21,7 +22,7 @@ use crate::engine::{Engine, Hosted, lock};
 use crate::executor::{self, blocking};
 use crate::foreign::Authenticator;
 use crate::home::Home;
-use crate::mesh::{self, Mesh, MeshChoice, MeshOptions};
+use crate::mesh::Mesh;
 use crate::telemetry;
 use crate::usage::Tally;
 use hubless_proto::error::{Error, Kind, Result};
@@ -91,6 +92,7 @@ impl WeakNode {
 pub(crate) struct Inner {
     pub(super) home: Home,
     pub(super) mesh: Mesh,
+    pub(super) relay: ServedRelay,
     pub(super) engine: Arc<Engine>,
     pub(super) world: World,
     /// What `world` is told of the agents here.
@@ -229,6 +231,7 @@ impl Node {
             node_key: self.key(),
             mesh_id: self.mesh_id(),
             addresses: inner.mesh.addresses().iter().map(ToString::to_string).collect(),
+            relays: inner.mesh.relays(),
             agents,
             peers: inner.peers(),
             calls: inner.engine.calls(),
@@ -371,6 +374,7 @@ impl Inner {
         // Whoever has the key next finds the store closed.
         let use_lock = self.mesh.take_use_lock();
         self.mesh.close(grace.saturating_sub(began.elapsed())).await;
+        self.relay.close().await;
         self.engine.treasury().flush().await;
         self.engine.audit().end();
         self.engine.tally().keep();
@@ -394,18 +398,16 @@ async fn start(options: NodeOptions) -> Result<Node> {
     let home = open_home(&options).await?;
     let (audit, tally) = (Arc::<Audit>::default(), Arc::<Tally>::default());
     let host = Arc::new(Host::new(Arc::clone(&audit)));
-    let options_of_mesh = MeshOptions {
-        name: options.name.clone(),
-        mesh: choice(options.mesh.clone().or_else(|| options.surrounding("HUBLESS_MESH")))?,
-        listen: listen(&options)?,
-        port: options.port.unwrap_or_default(),
-        zones: zones(&options),
-        ..MeshOptions::new(home.clone())
-    };
-    let mesh = Mesh::start(options_of_mesh, Arc::new(Face(Arc::clone(&host)))).await?;
+    let of_mesh = meshed::options(&options, home.clone())?;
+    let mesh = Mesh::start(of_mesh, Arc::new(Face(Arc::clone(&host)))).await?;
     let spans = trace::recorder(&mesh, &options).await?;
-    let treasury = match keep::treasury(&options, (&home, &mesh), (&audit, &tally)).await {
-        Ok(treasury) => treasury,
+    let opened = async {
+        let relay = ServedRelay::start(options.relay.as_ref(), &mesh).await?;
+        let treasury = keep::treasury(&options, (&home, &mesh), (&audit, &tally)).await?;
+        Ok((relay, treasury))
+    };
+    let (relay, treasury) = match opened.await {
+        Ok(opened) => opened,
         Err(error) => {
             mesh.close(Duration::ZERO).await;
             return Err(error);
@@ -428,6 +430,7 @@ async fn start(options: NodeOptions) -> Result<Node> {
         orphans: options.orphans,
         home,
         mesh,
+        relay,
         engine: Arc::new(engine),
         closing: AtomicBool::new(false),
         announcer: Announcer::default(),
@@ -475,37 +478,6 @@ async fn renewing(inner: Arc<Inner>) {
             () = inner.stop.cancelled() => return,
         }
     }
-}
-
-fn choice(mesh: Option<String>) -> Result<MeshChoice> {
-    match mesh.as_deref() {
-        None | Some("") => Ok(MeshChoice::Default),
-        Some("own") => Ok(MeshChoice::Own),
-        Some(id) => id.parse().map(MeshChoice::Id),
-    }
-}
-
-fn listen(options: &NodeOptions) -> Result<mesh::Listen> {
-    let chosen = match &options.listen {
-        Some(listen) => listen.clone(),
-        None => match options.surrounding("HUBLESS_LISTEN") {
-            Some(text) => Listen::parse(&text)?,
-            None => Listen::Loopback,
-        },
-    };
-    Ok(match chosen {
-        Listen::Loopback => mesh::Listen::Loopback,
-        Listen::All => mesh::Listen::All,
-        Listen::Addresses(addresses) => mesh::Listen::Addresses(addresses),
-    })
-}
-
-fn zones(options: &NodeOptions) -> Vec<String> {
-    if !options.zones.is_empty() {
-        return options.zones.clone();
-    }
-    let named = options.surrounding("HUBLESS_ZONES").unwrap_or_default();
-    named.split(',').map(str::trim).filter(|zone| !zone.is_empty()).map(str::to_owned).collect()
 }
 
 impl fmt::Debug for Node {

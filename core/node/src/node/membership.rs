@@ -10,7 +10,7 @@ use hubless_proto::error::{Error, Kind, Result};
 use hubless_proto::identity::{MeshId, NodeKey};
 use hubless_proto::limits;
 use serde::Deserialize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -70,9 +70,11 @@ impl Node {
     /// The invite may have been written.
     pub async fn invite(&self, options: InviteOptions) -> Result<String> {
         let inner = self.open()?;
-        let node = inner
-            .own_mesh
-            .then(|| Minter { node: inner.mesh.node_key(), addresses: inner.mesh.addresses() });
+        let own = || {
+            let (addresses, relays) = (inner.mesh.addresses(), inner.mesh.relays());
+            Minter { node: inner.mesh.node_key(), addresses, relays }
+        };
+        let node = inner.own_mesh.then(own);
         make(inner.home.clone(), node, options).await
     }
 }
@@ -129,11 +131,24 @@ async fn make(home: Home, node: Option<Minter>, options: InviteOptions) -> Resul
 /// # Cancellation
 /// A use of the ticket may be lost.
 pub async fn join(home: Option<&Path>, ticket: &str) -> Result<MeshId> {
+    let around = std::env::var_os("HUBLESS_RELAY_CA").filter(|file| !file.is_empty());
+    join_by(home, ticket, around.map(PathBuf::from).as_deref()).await
+}
+
+/// As [`join`]; relays of the ticket are believed by the certificates of this file, in PEM, and by
+/// no others; none: by those that this machine trusts. [`join`] takes that of `HUBLESS_RELAY_CA`.
+///
+/// # Errors
+/// As [`join`]; `configuration`, code `tls`, for the file.
+///
+/// # Cancellation
+/// As [`join`].
+pub async fn join_by(home: Option<&Path>, ticket: &str, relay_ca: Option<&Path>) -> Result<MeshId> {
     let ticket = ticket.trim().parse::<membership::Ticket>()?;
-    let root = home.map(Path::to_owned);
+    let (root, ca) = (home.map(Path::to_owned), relay_ca.map(Path::to_owned));
     let joined = executor::spawn(async move {
         let home = blocking(move || Home::open(root.as_deref())).await?;
-        mesh::join(&home, &ticket).await
+        mesh::join_by(&home, &ticket, ca.as_deref()).await
     })?;
     let joined = AbortOnDropHandle::new(joined).await.unwrap_or_else(|_| Err(broken()));
     joined.map_err(|error| error.with_operation("join"))

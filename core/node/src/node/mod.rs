@@ -17,6 +17,7 @@ mod keep;
 pub(crate) mod lifecycle;
 mod loads;
 mod membership;
+mod meshed;
 mod operator;
 mod options;
 mod prepare;
@@ -36,7 +37,6 @@ mod templates;
 mod trace;
 mod watching;
 mod world;
-mod zones;
 
 pub use agents::Agent;
 pub use found::{
@@ -45,7 +45,7 @@ pub use found::{
 pub use handler::handler;
 pub use hubless_proto::query::Health;
 pub use lifecycle::Node;
-pub use membership::{InviteOptions, RevokeReport, invite, join};
+pub use membership::{InviteOptions, RevokeReport, invite, join, join_by};
 pub use options::{
     AgentFlags, AgentOptions, Concurrency, Identity, Listen, NodeOptions, SkillOptions,
 };

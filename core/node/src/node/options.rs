@@ -3,6 +3,8 @@
 use crate::budget::Orphans;
 use crate::call::handle::Parent;
 use crate::foreign::{Authenticator, TokenCounter};
+use crate::mesh::RelayUrl;
+use crate::relay::RelayOptions;
 use hubless_proto::error::{Error, Result};
 use hubless_proto::policy::{Requirements, Secret};
 use hubless_proto::wire::v1;
@@ -39,10 +41,22 @@ pub struct NodeOptions {
     pub listen: Option<Listen>,
     /// UDP port; none: any.
     pub port: Option<u16>,
+    /// True: nodes of its mesh are met on the local networks that it listens to (loopback counts as
+    /// all then), by multicast DNS (RFC 6762); none: `HUBLESS_LAN` (`1`), else they are not.
+    pub lan: Option<bool>,
     /// Zones that its agents say they are in, such as `eu` or `on-prem`: any in the user's own
     /// mesh, in a joined one those that its token names; none: `HUBLESS_ZONES` (separated by
     /// commas), else all that its token names.
     pub zones: Vec<String>,
+    /// Relays by which it can be reached and reaches others, such as `https://relay.example`, at
+    /// most 4; none: `HUBLESS_RELAYS` (separated by commas), else those of the ticket by which its
+    /// mesh was joined, if that names any.
+    pub relays: Vec<RelayUrl>,
+    /// File of the certificates, in PEM, that relays are believed by, and by no others; none:
+    /// `HUBLESS_RELAY_CA`, else those that this machine trusts.
+    pub relay_ca: Option<PathBuf>,
+    /// Serves a relay to the members of its mesh, where one was built in; none: it does not.
+    pub relay: Option<RelayOptions>,
     /// True: nothing is read from or written to a disk; such a node meets no other process.
     pub memory_only: bool,
     /// Concurrent calls of all agents together; none: no bound besides each agent's own.

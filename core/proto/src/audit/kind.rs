@@ -70,6 +70,10 @@ words! {
         PeerAccepted "peer_accepted"
         /// The introduction of a node on a connection was refused.
         PeerRefused "peer_refused"
+        /// A node was let in at the relay of this one.
+        RelayAccepted "relay_accepted"
+        /// A node was refused at the relay of this one.
+        RelayRefused "relay_refused"
         /// A call was refused before its handler ran.
         CallRefused "call_refused"
         /// Somebody said of a grant or budget what is not theirs to say.
@@ -107,6 +111,10 @@ words! {
         KeyRevoked "key_revoked"
         /// A record of the directory was brought and not taken.
         RecordRefused "record_refused"
+        /// A key of this data folder was written into a file that leaves it.
+        KeyExported "key_exported"
+        /// A key from such a file was taken into this data folder.
+        KeyImported "key_imported"
         /// A name was bound to a key.
         PinSet "pin_set"
         /// A bound name was forgotten.

@@ -8,11 +8,11 @@
 use hubless::budget::KillSwitch;
 use hubless::call::body::body;
 use hubless::membership::InviteOptions;
-use hubless::node::{Change, FindOptions, Identity, Listen, Path, SkillOptions, join};
+use hubless::node::{Change, FindOptions, Identity, Listen, Path, SkillOptions, join_by};
 use hubless::{
     AgentOptions, Call, Content, Error, Kind, Node, NodeOptions, RequestOptions, handler,
 };
-use hubless_mesh_tests::switches;
+use hubless_mesh_tests::{relays, switches};
 use hubless_proto::query::Query;
 use hubless_proto::wire::v1::{self, part};
 use serde_json::{Value, json};
@@ -81,7 +81,8 @@ async fn obey(
     match text("do").as_str() {
         "start" => *running = Some(start(subject, command).await?),
         "join" => {
-            let mesh = join(Some(&subject.home), &text("ticket")).await?;
+            let ca = command["relay_ca"].as_str().map(PathBuf::from);
+            let mesh = join_by(Some(&subject.home), &text("ticket"), ca.as_deref()).await?;
             say("joined", &json!({"mesh": mesh.to_string()}));
         }
         "invite" => {
@@ -108,7 +109,10 @@ async fn start(subject: &Subject, command: &Value) -> Result<Running, Error> {
     let listen = command["listen"].as_str().map(Listen::parse).transpose()?;
     let name = command["node"].as_str().map(str::to_owned);
     let home = Some(subject.home.clone());
-    let node = Node::start(NodeOptions { home, listen, name, ..NodeOptions::default() }).await?;
+    let port = command["port"].as_u64().and_then(|port| u16::try_from(port).ok());
+    let lan = command["lan"].as_bool();
+    let options = NodeOptions { home, listen, port, lan, name, ..relays::said(command)? };
+    let node = Node::start(options).await?;
     let started = now_us();
     let mut agents = BTreeMap::new();
     let agent = register(subject, &node, &subject.name, Identity::default()).await?;
@@ -248,16 +252,13 @@ async fn drive(
             let names: Vec<_> = found.iter().map(|found| found.name.clone()).collect();
             say("found", &json!({"names": names}));
         }
-        "status" => {
-            let status = serde_json::to_value(node.status()).unwrap_or_default();
-            let handled = subject.handled.load(Ordering::SeqCst);
-            let counts = node.counts();
-            let (repeats, merged) = (counts.repeats, counts.merged);
-            let told = json!({
-                "status": status, "handled": handled, "repeats": repeats, "merged": merged,
-            });
-            say("status", &told);
+        "status" => say("status", &status(subject, &node)),
+        "at_relay" => {
+            let began = now_us();
+            let relay = node.at_relay(hubless_mesh_tests::LONG).await?;
+            say("at_relay", &json!({"relay": relay.to_string(), "took_us": now_us() - began}));
         }
+        "relays" => say("relays", &json!({"relays": node.status().relays})),
         "close" => {
             node.close(GRACE).await;
             running.watching.abort();
@@ -266,6 +267,15 @@ async fn drive(
         _ => return budget(running, what, command).await,
     }
     Ok(())
+}
+
+fn status(subject: &Subject, node: &Node) -> Value {
+    let status = serde_json::to_value(node.status()).unwrap_or_default();
+    let handled = subject.handled.load(Ordering::SeqCst);
+    let counts = node.counts();
+    json!({
+        "status": status, "handled": handled, "repeats": counts.repeats, "merged": counts.merged,
+    })
 }
 
 async fn budget(running: &mut Running, what: &str, command: &Value) -> Result<(), Error> {

@@ -1,11 +1,11 @@
 //! A process that is there and says nothing: stopped in the middle, neither dead nor answering.
 
 use super::spawn;
-use hubless_mesh_tests::Subject;
+use hubless_mesh_tests::{LONG, Subject};
 use hubless_proto::limits;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Rounds until both calls have met the silent node.
 const ROUNDS: usize = 20;
@@ -16,11 +16,26 @@ fn signal(subject: &Subject, signal: Signal) {
     kill_process(id, signal).unwrap();
 }
 
+/// Stops the process of a subject; it has stopped when its last thread has.
+fn stop(subject: &Subject) {
+    signal(subject, Signal::STOP);
+    let end = Instant::now() + LONG;
+    let tasks = format!("/proc/{}/task", subject.id());
+    // One that ended meanwhile has no file.
+    let runs = |stat: String| stat.rsplit(')').next().is_some_and(|rest| !rest.starts_with(" T"));
+    while std::fs::read_dir(&tasks)
+        .unwrap()
+        .flatten()
+        .any(|task| std::fs::read_to_string(task.path().join("stat")).is_ok_and(runs))
+    {
+        assert!(Instant::now() < end, "it does not stop");
+        std::thread::yield_now();
+    }
+}
+
 /// The end of the call with this tag.
 fn ended(asker: &mut Subject, tag: &str) -> Value {
-    asker.expect("the end of a call", hubless_mesh_tests::LONG, |event| {
-        (event["tag"] == tag).then(|| event.clone())
-    })
+    asker.expect("the end of a call", LONG, |event| (event["tag"] == tag).then(|| event.clone()))
 }
 
 #[test]
@@ -51,7 +66,7 @@ fn a_call_that_may_be_repeated_turns_from_a_silent_node_to_another_host() {
         asker.tell(&call("echo", "echo"));
         let first = ended(&mut asker, "echo")["node"].clone();
         let asked = nodes.iter().position(|node| *node == first).unwrap();
-        signal(&hosts[asked], Signal::STOP);
+        stop(&hosts[asked]);
         // The control: one that names no skill may run once only, and stays where it was sent.
         asker.tell(&call("", "once"));
         asker.tell(&call("echo", "echo"));

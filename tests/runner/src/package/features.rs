@@ -6,7 +6,7 @@ use crate::house::{Result, target};
 use std::path::PathBuf;
 
 /// Features that the command has unless told otherwise.
-const FEATURES: [&str; 1] = ["metrics"];
+const FEATURES: [&str; 2] = ["metrics", "relay-server"];
 
 /// Builds the command as it is and without each of its features, and prints the differences.
 ///

@@ -126,7 +126,7 @@ async fn nodes_of_two_users_do_not_meet() {
     let (b, mut sees_b) = node(&theirs).await;
     assert_ne!(a.mesh_id(), b.mesh_id());
     // Dialled by hand, with the right key and address: the introduction is refused.
-    b.shared_for_tests().book.contact(a.node_key(), &a.addresses());
+    b.shared_for_tests().book.contact(a.node_key(), &a.addresses(), &[]);
     let (_caller, end) = pipe();
     let error = b.call(a.node_key(), text_request("", ""), Bodies::none(), end).await.unwrap_err();
     assert_eq!(error.kind, Kind::Auth);

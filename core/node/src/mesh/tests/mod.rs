@@ -4,6 +4,10 @@ mod callers;
 mod calls;
 pub(crate) mod hosts;
 mod meeting;
+#[cfg(feature = "relay-server")]
+mod relay_server;
+#[cfg(feature = "relay-server")]
+mod relays;
 mod renewal;
 mod revocation;
 mod streams;

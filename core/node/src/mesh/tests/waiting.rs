@@ -28,7 +28,7 @@ async fn a_call_waits_for_a_node_that_comes_back_and_others_are_told_soon() {
     };
     let host = start().await;
     let node = host.node_key();
-    let minter = Minter { node, addresses: host.addresses() };
+    let minter = Minter { node, addresses: host.addresses(), relays: Vec::new() };
     let options = InviteOptions { local: true, ..InviteOptions::default() };
     let ticket = invite_beside(&ours, minter, &options).unwrap();
     join(&theirs, &ticket).await.unwrap();

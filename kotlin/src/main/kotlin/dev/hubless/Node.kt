@@ -52,6 +52,7 @@ public data class PeerStatus(
  * @property nodeKey its key
  * @property meshId its mesh
  * @property addresses where it listens
+ * @property relays relays by which it can be reached, the likeliest first
  * @property agents number of agents registered here
  * @property peers the nodes it knows
  * @property calls number of calls running
@@ -62,6 +63,7 @@ public data class NodeStatus(
     public val nodeKey: String,
     public val meshId: String,
     public val addresses: List<String>,
+    public val relays: List<String>,
     public val agents: Int,
     public val peers: List<PeerStatus>,
     public val calls: Int,
@@ -121,6 +123,7 @@ public class Node private constructor(private val options: NodeOptions) : AutoCl
             nodeKey = body.text("nodeKey").orEmpty(),
             meshId = body.text("meshId").orEmpty(),
             addresses = body.texts("addresses"),
+            relays = body.texts("relays"),
             agents = body.long("agents")?.toInt() ?: 0,
             peers = body.objects("peers").map(::peerStatus),
             calls = body.long("calls")?.toInt() ?: 0,
@@ -221,6 +224,9 @@ public class Node private constructor(private val options: NodeOptions) : AutoCl
             some("gatewayKey", options.gatewayKey)
             some("gatewaySigner", options.gatewaySigner)
             some("refund", options.refund)
+            options.lan?.let { put("lan", it) }
+            if (options.relays.isNotEmpty()) put("relays", textArray(options.relays))
+            some("relayCa", options.relayCa?.toAbsolutePath()?.toString())
             some("orphans", options.orphans?.json())
             some("testing", options.testing)
         }

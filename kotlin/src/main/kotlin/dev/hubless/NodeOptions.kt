@@ -73,6 +73,25 @@ public class NodeOptions {
      */
     public var refund: String? = null
 
+    /**
+     * Meets nodes of its mesh on the local networks that it listens to (loopback counts as all
+     * then), by multicast DNS (RFC 6762); default that of `HUBLESS_LAN`, else it does not.
+     */
+    public var lan: Boolean? = null
+
+    /**
+     * Relays by which it can be reached and reaches others where there is no direct way, such as
+     * `https://relay.example`, at most 4; default those of `HUBLESS_RELAYS`, else those of the
+     * ticket by which its mesh was joined.
+     */
+    public var relays: List<String> = emptyList()
+
+    /**
+     * File of the certificates, in PEM, that relays are believed by, and by no others; default that
+     * of `HUBLESS_RELAY_CA`, else those that the machine trusts.
+     */
+    public var relayCa: Path? = null
+
     /** How long a graceful end may take, at the end of a block and at the end of the JVM. */
     public var grace: Duration = 10.seconds
 

@@ -128,6 +128,26 @@ class RequirementsTest {
     }
 
     @Test
+    fun `a node says its relays and refuses what is none`() = withNode({
+        // Nobody is there: the node goes on without it.
+        relays = listOf("http://127.0.0.1:9")
+    }) {
+        assertEquals(listOf("http://127.0.0.1:9"), status().relays)
+        agent<String, String>("there") { "in" }
+        assertEquals("in", request<String>("there", "x"))
+        val many = (1..5).map { "http://127.0.0.1:$it" }
+        listOf(listOf("ftp://relay.example"), many).forEach { wrong ->
+            val refused = failure(ErrorKind.INVALID_ARGUMENT) {
+                Node.start {
+                    memoryOnly = true
+                    relays = wrong
+                }
+            }
+            assertEquals("relays", refused.field)
+        }
+    }
+
+    @Test
     fun `the node's own function stands in for no agent's`() = withNode {
         agent<String, String>("open") { "in" }
         val asked = AtomicInteger()

@@ -106,8 +106,13 @@ internal class LeavingBody(
             ended = true
             throw failure
         } finally {
-            if (!ended) session.post("body.drop", obj { put("body", body) })
+            if (!ended) giveUp()
         }
+    }
+
+    /** Lets go of it; one that is over already is none any more. */
+    fun giveUp() {
+        session.post("body.drop", obj { put("body", body) })
     }
 
     private val write = obj {

@@ -84,6 +84,8 @@ internal class Outgoing(private val session: Session) {
             return result
         } catch (failure: Throwable) {
             writers.forEach { it.cancel() }
+            // What was written to its end is in no message.
+            bodies.forEach { it.giveUp() }
             throw failure
         }
     }

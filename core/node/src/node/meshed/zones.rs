@@ -1,7 +1,7 @@
 //! Zones of agents elsewhere: believed as far as the token of their node states them.
 
-use super::lifecycle::Inner;
-use super::resolve::Route;
+use crate::node::lifecycle::Inner;
+use crate::node::resolve::Route;
 use hubless_proto::directory::{Announced, zones_within};
 use hubless_proto::error::{Error, Result};
 use hubless_proto::identity::NodeKey;
@@ -11,7 +11,7 @@ use hubless_proto::wire::v1;
 impl Inner {
     /// Looks at the token of a node whose agents were refused for their zones, which few have;
     /// true: it states some, and what was announced is to be shown once more.
-    pub(super) fn proves_zones(&self, node: NodeKey, announced: &Announced) -> bool {
+    pub(in crate::node) fn proves_zones(&self, node: NodeKey, announced: &Announced) -> bool {
         if !announced.refused.iter().any(|refused| refused.error.code == "zone") {
             return false;
         }
@@ -25,7 +25,11 @@ impl Inner {
     ///
     /// # Errors
     /// `denied`, code `zone`.
-    pub(super) fn check_zones(&self, node: NodeKey, descriptor: &v1::Descriptor) -> Result<()> {
+    pub(in crate::node) fn check_zones(
+        &self,
+        node: NodeKey,
+        descriptor: &v1::Descriptor,
+    ) -> Result<()> {
         if descriptor.zones.is_empty() {
             return Ok(());
         }
@@ -37,7 +41,7 @@ impl Inner {
     ///
     /// # Errors
     /// `denied`, code `data_policy`.
-    pub(super) fn check_policy(&self, route: &Route, request: &v1::Request) -> Result<()> {
+    pub(in crate::node) fn check_policy(&self, route: &Route, request: &v1::Request) -> Result<()> {
         if !route.remote(self) {
             return Ok(());
         }
@@ -48,7 +52,11 @@ impl Inner {
     }
 
     /// Takes up what a node announced; once more, if that is what its zones need.
-    pub(super) fn taken_up(&self, node: NodeKey, take: impl Fn(&Self) -> Announced) -> Announced {
+    pub(in crate::node) fn taken_up(
+        &self,
+        node: NodeKey,
+        take: impl Fn(&Self) -> Announced,
+    ) -> Announced {
         let announced = take(self);
         if self.proves_zones(node, &announced) { take(self) } else { announced }
     }
