@@ -11,6 +11,7 @@ use crate::audit;
 use crate::chance::{clock_ms, now_ms};
 use crate::link::{CloseReason, Tunnel};
 use crate::membership;
+use bytes::Bytes;
 use hubless_proto::audit::{Entry, Event};
 use hubless_proto::directory::replica::{Frame as Records, Loss};
 use hubless_proto::error::{Error, Kind, Result};
@@ -300,16 +301,7 @@ fn heard(shared: &Arc<Shared>, connection: &Arc<Connection>, frame: Frame) -> Re
                 shared.host.clock(node, Reading { instance, clock_ms });
             }
         }
-        FrameType::Ledger if member => match Message::decode(body) {
-            Ok(message) => shared.host.ledger(node, message),
-            // What a newer version says, and a stop that is not its root's, change nothing here.
-            Err(error) if matches!(error.kind, Kind::Unsupported | Kind::Denied) => {
-                let entry = Entry::of(Event::BudgetBreach).by(&principal(node));
-                shared.host.noted(entry.refused(&error));
-                tracing::warn!(%node, %error, "a message about a grant is not taken");
-            }
-            Err(error) => return Err(error),
-        },
+        FrameType::Ledger if member => of_grants(shared, node, body)?,
         FrameType::RecordDigests if connection.spreads() => {
             shared.directory.heard(connection, Words::Digests(decode(kind, body)?));
         }
@@ -325,6 +317,21 @@ fn heard(shared: &Arc<Shared>, connection: &Arc<Connection>, frame: Frame) -> Re
         | FrameType::Hide
         | FrameType::Ledger => {}
         other => return Err(unexpected(other)),
+    }
+    Ok(())
+}
+
+/// Takes what a member says of a grant.
+fn of_grants(shared: &Shared, node: NodeKey, body: Bytes) -> Result<()> {
+    match Message::decode(body) {
+        Ok(message) => shared.host.ledger(node, message),
+        // What a newer version says, and a stop that is not its root's, change nothing here.
+        Err(error) if matches!(error.kind, Kind::Unsupported | Kind::Denied) => {
+            let entry = Entry::of(Event::BudgetBreach).by(&principal(node));
+            shared.host.noted(entry.refused(&error));
+            tracing::warn!(%node, %error, "a message about a grant is not taken");
+        }
+        Err(error) => return Err(error),
     }
     Ok(())
 }

@@ -248,7 +248,7 @@ impl Driver {
             self.mute.insert(node);
         }
         let was_linked = self.links.remove(&node).is_some();
-        let loss = change.loss.or(was_linked.then_some(Loss::Closed));
+        let loss = change.loss.or_else(|| was_linked.then_some(Loss::Closed));
         let linked = self.linked(node);
         let is_back = linked.is_some() && change.loss.is_none();
         if let Some(loss) = loss.filter(|_| !is_back) {
