@@ -1,7 +1,7 @@
 //! The tunnels between nodes: who is there, one connection to each, calls over them.
 //!
-//! Owns: this node's endpoint, connections with their control streams, relays, the pumps between
-//! streams and calls. Must not know: agents, languages. Tested beside each part, and `tests/mesh`.
+//! Owns: this node's endpoint, connections with their control streams, relays, pumps of calls. Must
+//! not know: how agents are chosen, or any language. Tested beside each part and in `tests/mesh`.
 
 mod book;
 mod call_in;
